@@ -1,0 +1,66 @@
+//! Links libtorch so that the program runs with no variable set, and records what it was built from.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-env-changed=LIBTORCH");
+    println!("cargo:rerun-if-env-changed=LIBTORCH_USE_PYTORCH");
+
+    let lib = libtorch_lib();
+    println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
+    let cuda = lib.join("libtorch_cuda.so").exists();
+    if cuda {
+        // Nothing refers to a symbol of libtorch_cuda.so, so the linker would drop it and CUDA would silently be
+        // missing. One argument, because the linker may reorder separate ones.
+        println!("cargo:rustc-link-arg=-Wl,--push-state,--no-as-needed,-ltorch_cuda,--pop-state");
+    }
+    let (version, cuda_version) = libtorch_version(&lib);
+    println!("cargo:rustc-env=STRANDNET_LIBTORCH_DIR={}", lib.display());
+    println!("cargo:rustc-env=STRANDNET_LIBTORCH_VERSION={version}");
+    println!("cargo:rustc-env=STRANDNET_LIBTORCH_CUDA={}", if cuda { cuda_version.as_str() } else { "" });
+    println!("cargo:rustc-env=STRANDNET_GIT_REVISION={}", git_revision());
+}
+
+/// Where torch-sys found libtorch. The symbolic link `.libtorch` is resolved, so that the program still runs when the
+/// checkout moves or the link is set to another libtorch.
+fn libtorch_lib() -> PathBuf {
+    let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys says where libtorch is");
+    println!("cargo:rerun-if-changed={lib}");
+    std::fs::canonicalize(&lib).unwrap_or_else(|_| PathBuf::from(lib))
+}
+
+/// Version and CUDA version, from the wheel's `torch/version.py` or the zip's `build-version`.
+fn libtorch_version(lib: &Path) -> (String, String) {
+    let root = lib.parent().unwrap_or(lib);
+    let text = std::fs::read_to_string(root.join("version.py")).unwrap_or_default();
+    let field = |name: &str| {
+        text.lines().find(|line| line.starts_with(name)).and_then(|line| line.split('\'').nth(1)).map(str::to_owned)
+    };
+    let version = field("__version__")
+        .or_else(|| std::fs::read_to_string(root.join("build-version")).ok().map(|text| text.trim().to_owned()))
+        .unwrap_or_else(|| "unknown".into());
+    (version, field("cuda").unwrap_or_else(|| "unknown".into()))
+}
+
+/// The commit this was built from, with `-dirty` behind it where files differed; empty outside a checkout.
+fn git_revision() -> String {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    for name in ["HEAD", "index"] {
+        if let Some(path) = git(&["rev-parse", "--git-path", name]) {
+            println!("cargo:rerun-if-changed={path}");
+        }
+    }
+    // A commit moves the branch's file, not HEAD's.
+    if let Some(branch) = git(&["symbolic-ref", "--quiet", "HEAD"])
+        && let Some(path) = git(&["rev-parse", "--git-path", &branch])
+        && Path::new(&path).exists()
+    {
+        println!("cargo:rerun-if-changed={path}");
+    }
+    git(&["describe", "--always", "--dirty", "--exclude=*"]).unwrap_or_default()
+}

@@ -1,0 +1,53 @@
+//! `evaluate`: a run's network on its own test data or on other data. The run folder is only read.
+
+use anyhow::{Result, bail};
+
+use super::{open_run, print, threshold};
+use crate::cli::Evaluate;
+use crate::data;
+use crate::data::split::Split;
+use crate::device;
+use crate::evaluate::{Judgement, predictions};
+use crate::progress::Progress;
+use crate::run::{METRICS_JSON, NewFolder, PREDICTIONS_CSV};
+
+pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
+    let (device, _) = device::choose(command.compute.device)?;
+    device::set_threads(command.compute.threads.map(usize::from));
+    let (run, provenance, network) = open_run(&command.run, device)?;
+    let threshold = threshold(&run)?;
+    let out = match &command.out {
+        Some(path) => {
+            // The run folder itself is never written, by whatever name.
+            if path.canonicalize().is_ok_and(|path| run.path.canonicalize().is_ok_and(|run| path.starts_with(run))) {
+                bail!("{}: lies in the run folder, which evaluate never changes; choose another --out", path.display());
+            }
+            Some(NewFolder::claim(path, command.force)?)
+        }
+        None => None,
+    };
+    let classes = provenance.classes()?;
+    let config = command.data.over(&provenance.config.data);
+    let own = provenance.config.data.chromosome_choice();
+    let seen = command.data.names_other_files().then_some(&own);
+    let seed = command.data.seed.unwrap_or(provenance.seed);
+    let data = data::load_test(&config, &classes, provenance.length, seed, seen, &progress)?;
+
+    let judgement = Judgement::of(&network, &data.examples, classes.positive, Some(threshold), provenance.seed)?;
+    let best_possible = data.best_possible_scores.as_deref().map(|best| judgement.beside_best_possible(best));
+    if let Some(folder) = out {
+        let out = folder.keep()?;
+        let mut rows = predictions::writer()?;
+        predictions::append(&mut rows, Split::Test, &data.examples, &judgement.scores, &classes)?;
+        out.write(PREDICTIONS_CSV, &rows.into_inner()?)?;
+        judgement.draw(&out, &classes)?;
+        let mut metrics = serde_json::Map::new();
+        metrics.insert("test".into(), judgement.to_json(best_possible).into());
+        out.write_json(METRICS_JSON, &metrics)?;
+    }
+    let mut text = judgement.table(best_possible);
+    if let Some(path) = &command.out {
+        text.push_str(&format!("{}\n", path.display()));
+    }
+    print(&text)
+}

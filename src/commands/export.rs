@@ -1,0 +1,32 @@
+//! `export`: a run's network as TorchScript.
+
+use anyhow::{Result, bail};
+
+use super::{print, threshold};
+use crate::cli::Export;
+use crate::export;
+use crate::progress::Progress;
+use crate::run::{self, RunFolder, WEIGHTS};
+
+pub fn run(command: &Export, _progress: Progress) -> Result<()> {
+    let (run, provenance) = RunFolder::open(&command.run)?;
+    let card_path = command.out.with_extension("json");
+    for path in [&command.out, &card_path] {
+        if path.exists() && !command.force {
+            bail!("{}: exists, expected a new file; choose another --out or add --force", path.display());
+        }
+    }
+    let classes = provenance.classes()?;
+    let (card, difference) = export::export(
+        &provenance.config.model,
+        provenance.length,
+        &run.file(WEIGHTS),
+        &classes,
+        threshold(&run)?,
+        &command.out,
+    )?;
+    let mut text = serde_json::to_string_pretty(&card)?;
+    text.push('\n');
+    run::write_atomically(&card_path, text.as_bytes())?;
+    print(&format!("largest difference from the network {difference:.1e}\n{}\n", command.out.display()))
+}

@@ -1,0 +1,105 @@
+//! `simulate`: demo genomes as FASTA, where things were planted as BED, and the best possible score.
+
+use std::io::{BufWriter, Write};
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::print;
+use crate::cli::Simulate;
+use crate::data::fasta::{Genome, write_record};
+use crate::data::sampling::{self, Request, Source};
+use crate::data::split::{Interval, Split};
+use crate::metrics::Ranking;
+use crate::progress::Progress;
+use crate::run::{self, NewFolder};
+use crate::simulate::{self, SimulatedChromosome};
+
+pub fn run(command: &Simulate, progress: Progress) -> Result<()> {
+    let out = NewFolder::claim(&command.out, command.force)?.keep()?;
+    let species = simulate::species();
+    let genomes: Vec<Vec<SimulatedChromosome>> = species.iter().map(|species| species.genome(command.seed)).collect();
+    for (species, genome) in species.iter().zip(&genomes) {
+        progress.say(&format!("writing {}", out.file(&format!("{}.fa", species.name)).display()));
+        write(&out, &format!("{}.fa", species.name), |file| {
+            genome.iter().try_for_each(|chromosome| write_record(file, &chromosome.name, &chromosome.soft_masked()))
+        })?;
+        for (kind, repeat) in [("words", false), ("repeats", true)] {
+            write(&out, &format!("{}.{kind}.bed", species.name), |file| write_bed(file, genome, repeat))?;
+        }
+    }
+    let best = best_auroc(command, genomes)?;
+    let words: serde_json::Map<_, _> =
+        species.iter().map(|species| (species.name.clone(), json!(species.words()))).collect();
+    out.write_json(
+        "simulation.json",
+        &json!({
+            "format_version": run::FORMAT_VERSION,
+            "seed": command.seed,
+            "length": command.length,
+            "windows_per_species": command.windows,
+            "best_possible_auroc": best,
+            "words": words,
+        }),
+    )?;
+    print(&format!(
+        "best possible AUROC on windows of {} bp: {best:.4}, from {} windows of each species\n{}\n",
+        command.length,
+        command.windows,
+        out.path.display()
+    ))
+}
+
+/// The AUROC of the exact likelihood ratio on windows drawn as `train` draws them.
+fn best_auroc(command: &Simulate, genomes: Vec<Vec<SimulatedChromosome>>) -> Result<f64> {
+    let genomes: Vec<Genome> = genomes
+        .into_iter()
+        .map(|genome| Genome::from_codes(&command.out, genome.into_iter().map(|c| (c.name, c.codes)).collect()))
+        .collect();
+    let species = simulate::species();
+    let sources: Vec<Source> = genomes
+        .iter()
+        .zip(&species)
+        .enumerate()
+        .map(|(class, (genome, species))| {
+            let all = genome
+                .chromosomes
+                .iter()
+                .enumerate()
+                .map(|(chromosome, c)| Interval { chromosome, range: 0..c.length })
+                .collect();
+            Source { class, class_name: &species.name, parts: vec![(genome, all)] }
+        })
+        .collect();
+    let length = command.length as usize;
+    let request =
+        Request { length, max_n: 0, match_gc: false, per_class: command.windows as usize, seed: command.seed };
+    let drawn = sampling::draw(&sources, Split::Test, &request)?;
+    let positive: Vec<bool> =
+        drawn.iter().enumerate().flat_map(|(class, windows)| windows.iter().map(move |_| class == 0)).collect();
+    let codes: Vec<u8> = drawn.into_iter().flatten().flat_map(|window| window.codes).collect();
+    Ok(Ranking::new(&positive, &simulate::best_scores(&codes, length)).auroc().unwrap_or(0.5))
+}
+
+fn write(out: &run::RunFolder, name: &str, content: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
+    let path = out.file(name);
+    run::write_through(&path, |file| {
+        let mut file = BufWriter::new(file);
+        content(&mut file).and_then(|()| file.flush()).map_err(|error| run::cannot_write(&path, &error))
+    })
+}
+
+/// BED6: chrom, start, end, name, score, strand; 0-based and half-open.
+fn write_bed(file: &mut dyn Write, genome: &[SimulatedChromosome], repeat: bool) -> std::io::Result<()> {
+    for chromosome in genome {
+        for site in chromosome.sites.iter().filter(|site| site.repeat == repeat) {
+            let strand = if site.reverse { '-' } else { '+' };
+            writeln!(
+                file,
+                "{}\t{}\t{}\t{}\t0\t{strand}",
+                chromosome.name, site.range.start, site.range.end, site.name
+            )?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,666 @@
+//! The resolved experiment: defaults, under a TOML file, under flags. Each setting is declared once, as a clap flag
+//! with its default; its TOML key is the same name with underscores. Faults are collected and reported together.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use bytesize::ByteSize;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+use crate::data::split::ChromosomeChoice;
+
+/// Everything that decides what a run computes.
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    #[command(flatten)]
+    pub data: DataConfig,
+    #[command(flatten)]
+    pub model: ModelConfig,
+    #[command(flatten)]
+    pub training: TrainingConfig,
+}
+
+/// Where examples come from and how they are split.
+#[derive(Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[command(next_help_heading = "Data")]
+pub struct DataConfig {
+    /// FASTA file of one class, plain, gzip or BGZF; twice or more, the first class is the positive one [none: simulated demo genomes]
+    #[arg(long, value_name = "NAME=PATH")]
+    pub genome: Vec<NamedPath>,
+    /// Training table: CSV or TSV, plain or gzip, with the columns sequence and label [no default]
+    #[arg(long, value_name = "TABLE")]
+    pub train: Option<PathBuf>,
+    /// Validation table [default: a tenth of the training table, by a hash of the sequence]
+    #[arg(long, value_name = "TABLE")]
+    pub valid: Option<PathBuf>,
+    /// Test table [default: a tenth of the training table, by a hash of the sequence]
+    #[arg(long, value_name = "TABLE")]
+    pub test: Option<PathBuf>,
+    /// Order of the classes, the positive one first [default: order of --genome, else 0/1 labels ascending, else first appearance]
+    #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
+    pub classes: Vec<String>,
+    /// Length of a fragment, in bp [default: 128 for genomes, the length of the sequences for tables]
+    #[arg(long, value_name = "BP")]
+    pub length: Option<usize>,
+    /// Training fragments, split evenly between the classes
+    #[arg(long, value_name = "N", default_value_t = 30_000)]
+    pub fragments: usize,
+    /// Validation fragments, in addition to the training ones [default: a sixth of --fragments]
+    #[arg(long, value_name = "N")]
+    pub valid_fragments: Option<usize>,
+    /// Test fragments
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub test_fragments: usize,
+    /// Chromosomes to train on; 1 and chr1 are the same [default: dealt by a hash of the name]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub train_chroms: Vec<String>,
+    /// Chromosomes to validate on [default: 100 kb blocks of the training chromosomes]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub valid_chroms: Vec<String>,
+    /// Chromosomes to test on [default: the ones not named for training]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub test_chroms: Vec<String>,
+    /// Unknown bases (N) allowed in a fragment, in bases
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub max_n: usize,
+    /// Give both classes the same GC content, in bins of two percentage points
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
+    pub match_gc: bool,
+    /// Memory that genomes may take, such as 8GB; larger ones are read from disk window by window [default: half of what is free]
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<ByteSize>,
+}
+
+/// The network.
+#[derive(Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[command(next_help_heading = "Network")]
+pub struct ModelConfig {
+    /// Architecture
+    #[arg(long, value_enum, default_value_t = Architecture::Seed)]
+    pub arch: Architecture,
+    /// Dropout rate, a share from 0 to below 1
+    #[arg(long, value_name = "RATE", default_value_t = 0.2)]
+    pub dropout: f64,
+    /// Where dropout stands
+    #[arg(long, value_enum, value_name = "PLACE", default_value_t = DropoutPlace::Both)]
+    pub dropout_after: DropoutPlace,
+}
+
+/// How the network is trained, and on what machine.
+#[derive(Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[command(next_help_heading = "Training")]
+pub struct TrainingConfig {
+    /// Passes over the training fragments
+    #[arg(long, value_name = "N", default_value_t = 25)]
+    pub epochs: usize,
+    /// Fragments a step
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub batch_size: usize,
+    /// Optimizer
+    #[arg(long, value_enum, default_value_t = OptimizerKind::Adam)]
+    pub optimizer: OptimizerKind,
+    /// Learning rate, per step
+    #[arg(long, value_name = "RATE", default_value_t = 1e-3)]
+    pub lr: f64,
+    /// Momentum of sgd, a share from 0 to below 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.9)]
+    pub momentum: f64,
+    /// Loss: binary cross-entropy, or squared error on the probability
+    #[arg(long, value_enum, default_value_t = Loss::Bce)]
+    pub loss: Loss,
+    /// Seed of everything random, a whole number
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// CPU threads [default: one per core]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Device: auto, cpu, cuda or cuda:N
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: DeviceChoice,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Architecture {
+    /// One convolution of 16 filters, width 32, and a small dense layer: the published experiment
+    Seed,
+}
+
+impl Architecture {
+    /// The name that `--arch` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Seed => "seed",
+        }
+    }
+
+    /// The shortest fragment, in bp, that leaves something after pooling.
+    pub fn shortest_bp(self) -> usize {
+        match self {
+            Self::Seed => 47, // a convolution of width 32 without padding, then a pool of 16
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DropoutPlace {
+    /// After the convolution and after the dense layer
+    Both,
+    /// After the convolution only
+    Convolution,
+    /// After the dense layer only
+    Dense,
+    /// Nowhere
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptimizerKind {
+    /// Adam (Kingma and Ba, 2015)
+    Adam,
+    /// Stochastic gradient descent with momentum
+    Sgd,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Loss {
+    /// Binary cross-entropy
+    Bce,
+    /// Squared error on the probability, as in the original experiment
+    Mse,
+}
+
+/// The device asked for. What it turns out to be is decided in `device`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum DeviceChoice {
+    Auto,
+    Cpu,
+    Cuda(usize),
+}
+
+impl FromStr for DeviceChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            _ => text
+                .strip_prefix("cuda:")
+                .and_then(|index| index.parse().ok())
+                .map(Self::Cuda)
+                .ok_or_else(|| format!("found device '{text}', expected auto, cpu, cuda or cuda:N")),
+        }
+    }
+}
+
+impl std::fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(0) => f.write_str("cuda"),
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
+        }
+    }
+}
+
+/// A class and a file of it: `NAME=PATH`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct NamedPath {
+    pub name: String,
+    pub path: PathBuf,
+}
+
+impl FromStr for NamedPath {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((name, path)) if !name.trim().is_empty() && !path.is_empty() => {
+                Ok(Self { name: name.trim().to_owned(), path: path.into() })
+            }
+            _ => Err(format!("found '{text}', expected NAME=PATH, such as human=hg38.fa.gz")),
+        }
+    }
+}
+
+impl std::fmt::Display for NamedPath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}={}", self.name, self.path.display())
+    }
+}
+
+/// serde reads and writes these as the text that flags take.
+macro_rules! as_text {
+    ($($kind:ty),*) => {$(
+        impl TryFrom<String> for $kind {
+            type Error = String;
+            fn try_from(text: String) -> Result<Self, String> {
+                text.parse()
+            }
+        }
+        impl From<$kind> for String {
+            fn from(value: $kind) -> String {
+                value.to_string()
+            }
+        }
+    )*};
+}
+as_text!(DeviceChoice, NamedPath);
+
+/// The defaults are those that clap shows.
+macro_rules! default_from_flags {
+    ($($kind:ty),*) => {$(
+        impl Default for $kind {
+            fn default() -> Self {
+                use clap::FromArgMatches;
+                let matches = <$kind>::augment_args(clap::Command::new("defaults")).get_matches_from(["defaults"]);
+                <$kind>::from_arg_matches(&matches).expect("every setting has a default")
+            }
+        }
+    )*};
+}
+default_from_flags!(DataConfig, ModelConfig, TrainingConfig);
+
+/// All that is wrong with a configuration, each fault a sentence.
+#[derive(Debug)]
+pub struct Faults(pub Vec<String>);
+
+impl std::fmt::Display for Faults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.join("; "))
+    }
+}
+
+impl std::error::Error for Faults {}
+
+/// Keys that hold paths, which a file gives relative to itself.
+const PATH_KEYS: [&str; 4] = ["genome", "train", "valid", "test"];
+
+impl Config {
+    /// Puts `flags` (those that were typed, as `matches` knows) over the file over the defaults, and checks the whole.
+    pub fn resolve(file: Option<&Path>, flags: &Config, matches: &ArgMatches) -> Result<Self, Faults> {
+        let mut faults = Vec::new();
+        let mut settings = to_table(&Config::default());
+        if let Some(path) = file {
+            match read_file(path) {
+                Ok(table) => overlay_file(&mut settings, &table, path, &mut faults),
+                Err(fault) => return Err(Faults(vec![fault])),
+            }
+        }
+        for (section, values) in to_table(flags) {
+            let toml::Value::Table(values) = values else { continue };
+            for (key, value) in values {
+                if matches.value_source(&key) == Some(ValueSource::CommandLine) {
+                    section_mut(&mut settings, &section).insert(key, value);
+                }
+            }
+        }
+        let config: Config = match toml::Value::Table(settings).try_into() {
+            Ok(config) => config,
+            Err(error) => {
+                faults.push(error.message().to_owned());
+                return Err(Faults(faults));
+            }
+        };
+        faults.extend(config.faults());
+        if faults.is_empty() { Ok(config) } else { Err(Faults(faults)) }
+    }
+
+    /// Reads a configuration that a run saved.
+    pub fn read(path: &Path) -> Result<Self, Faults> {
+        let mut settings = to_table(&Config::default());
+        let mut faults = Vec::new();
+        let table = read_file(path).map_err(|fault| Faults(vec![fault]))?;
+        overlay_file(&mut settings, &table, path, &mut faults);
+        match toml::Value::Table(settings).try_into::<Config>() {
+            Ok(config) => {
+                faults.extend(config.faults());
+                if faults.is_empty() { Ok(config) } else { Err(Faults(faults)) }
+            }
+            Err(error) => Err(Faults(vec![format!("{}: {}", path.display(), error.message())])),
+        }
+    }
+
+    /// The experiment as a file that `train` accepts, with absolute paths.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(&self.with_absolute_paths()).expect("a configuration is a table of plain values")
+    }
+
+    /// The same with absolute paths, as runs save it.
+    pub fn with_absolute_paths(&self) -> Self {
+        let mut config = self.clone();
+        let absolute = |path: &mut PathBuf| {
+            if let Ok(full) = std::path::absolute(&*path) {
+                *path = full;
+            }
+        };
+        config.data.genome.iter_mut().for_each(|genome| absolute(&mut genome.path));
+        for table in [&mut config.data.train, &mut config.data.valid, &mut config.data.test] {
+            table.iter_mut().for_each(absolute);
+        }
+        config
+    }
+
+    /// Everything that is wrong with the values themselves; files are looked at when they are read.
+    fn faults(&self) -> Vec<String> {
+        let Self { data, model, training } = self;
+        let mut faults = data.faults();
+        let mut check = |ok: bool, fault: String| {
+            if !ok {
+                faults.push(fault);
+            }
+        };
+        if let Some(length) = data.length {
+            let least = model.arch.shortest_bp();
+            check(
+                length >= least,
+                format!("--length is {length} bp, expected {least} or more for --arch {}", model.arch.name()),
+            );
+        }
+        check(
+            (0.0..1.0).contains(&model.dropout),
+            format!("--dropout is {}, expected 0 or more and less than 1", model.dropout),
+        );
+        check(training.epochs >= 1, "--epochs is 0, expected 1 or more".into());
+        check(training.batch_size >= 1, "--batch-size is 0, expected 1 or more".into());
+        check(
+            training.lr > 0.0 && training.lr.is_finite(),
+            format!("--lr is {}, expected a positive number", training.lr),
+        );
+        check(
+            (0.0..1.0).contains(&training.momentum),
+            format!("--momentum is {}, expected 0 or more and less than 1", training.momentum),
+        );
+        check(training.threads != Some(0), "--threads is 0, expected 1 or more".into());
+        check(
+            training.threads.is_none_or(|threads| threads <= 1024),
+            "--threads is above 1024, expected the number of cores".into(),
+        );
+        faults
+    }
+}
+
+impl DataConfig {
+    /// Validation fragments, given or by default.
+    pub fn valid_fragments(&self) -> usize {
+        self.valid_fragments.unwrap_or(self.fragments / 6 / 2 * 2).max(2)
+    }
+
+    /// Whether nothing was named, so that the demo genomes serve.
+    pub fn is_demo(&self) -> bool {
+        self.genome.is_empty() && self.train.is_none() && self.valid.is_none() && self.test.is_none()
+    }
+
+    /// The class names of `--genome`, in order.
+    pub fn genome_classes(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for genome in &self.genome {
+            if !names.contains(&genome.name.as_str()) {
+                names.push(&genome.name);
+            }
+        }
+        names
+    }
+
+    pub fn chromosome_choice(&self) -> ChromosomeChoice {
+        ChromosomeChoice {
+            train: self.train_chroms.clone(),
+            valid: self.valid_chroms.clone(),
+            test: self.test_chroms.clone(),
+        }
+    }
+
+    fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut check = |ok: bool, fault: String| {
+            if !ok {
+                faults.push(fault);
+            }
+        };
+        let tables = self.train.is_some() || self.valid.is_some() || self.test.is_some();
+        check(
+            !tables || self.genome.is_empty(),
+            "both --genome and tables are given, expected one kind of data; remove one".into(),
+        );
+        check(
+            !tables || self.train.is_some(),
+            "--valid or --test is given without --train, expected a training table too".into(),
+        );
+        check(
+            !tables || (self.train_chroms.is_empty() && self.valid_chroms.is_empty() && self.test_chroms.is_empty()),
+            "--train-chroms, --valid-chroms and --test-chroms go with --genome, and tables hold no chromosomes; remove them".into(),
+        );
+        check(
+            !tables || !self.match_gc,
+            "--match-gc goes with --genome, and tables are taken as they are; remove it".into(),
+        );
+        let names = self.genome_classes();
+        if !self.genome.is_empty() {
+            check(
+                names.len() == 2,
+                format!(
+                    "--genome names {} class{} ({}), expected two; repeat a name to give a class more files",
+                    names.len(),
+                    if names.len() == 1 { "" } else { "es" },
+                    names.join(", ")
+                ),
+            );
+        }
+        if !self.classes.is_empty() {
+            check(
+                self.classes.len() == 2 && self.classes[0] != self.classes[1],
+                format!("--classes names {}, expected two different names", self.classes.join(", ")),
+            );
+            check(
+                self.genome.is_empty() || names.iter().all(|name| self.classes.iter().any(|class| class == name)),
+                format!(
+                    "--classes names {}, expected those of --genome ({})",
+                    self.classes.join(", "),
+                    names.join(", ")
+                ),
+            );
+        }
+        let fragments = [
+            ("--fragments", self.fragments),
+            ("--valid-fragments", self.valid_fragments()),
+            ("--test-fragments", self.test_fragments),
+        ];
+        for (flag, fragments) in fragments {
+            check(
+                fragments >= 2 && fragments % 2 == 0,
+                format!("{flag} is {fragments}, expected an even number of 2 or more, half from each class"),
+            );
+        }
+        check(
+            self.memory.is_none_or(|memory| memory.as_u64() > 0),
+            "--memory is 0, expected a size such as 8GB".into(),
+        );
+        faults
+    }
+}
+
+fn to_table(config: &Config) -> toml::Table {
+    toml::Table::try_from(config).expect("a configuration is a table of plain values")
+}
+
+fn section_mut<'a>(settings: &'a mut toml::Table, section: &str) -> &'a mut toml::Table {
+    settings
+        .entry(section)
+        .or_insert_with(|| toml::Value::Table(toml::Table::new()))
+        .as_table_mut()
+        .expect("a section is a table")
+}
+
+fn read_file(path: &Path) -> Result<toml::Table, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            format!("{}: no such file, expected a TOML configuration; check the path", path.display())
+        }
+        _ => format!("{}: cannot be read ({error})", path.display()),
+    })?;
+    text.parse::<toml::Table>().map_err(|error| {
+        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        format!("{}: line {line}: is not TOML ({}); mend the line", path.display(), error.message().replace('\n', " "))
+    })
+}
+
+/// Puts the file's settings over `settings`, one by one, so that every wrong one is reported and not only the first.
+fn overlay_file(settings: &mut toml::Table, file: &toml::Table, path: &Path, faults: &mut Vec<String>) {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    for (section, values) in file {
+        let Some(values) = values.as_table() else {
+            faults.push(format!(
+                "{}: '{section}' is not a section, expected [data], [model] and [training]",
+                path.display()
+            ));
+            continue;
+        };
+        for (key, value) in values {
+            let value = if section == "data" && PATH_KEYS.contains(&key.as_str()) {
+                rebase(key, value, folder)
+            } else {
+                value.clone()
+            };
+            let mut alone = toml::Table::new();
+            section_mut(&mut alone, section).insert(key.clone(), value.clone());
+            match toml::Value::Table(alone).try_into::<Config>() {
+                Ok(_) => {
+                    section_mut(settings, section).insert(key.clone(), value);
+                }
+                Err(error) => {
+                    let reason = error.message().replace('\n', " ");
+                    faults.push(format!("{}: {section}.{key}: {reason}; correct the key or its value", path.display()));
+                }
+            }
+        }
+    }
+}
+
+/// Paths in a file are relative to it.
+fn rebase(key: &str, value: &toml::Value, folder: &Path) -> toml::Value {
+    match value {
+        toml::Value::Array(values) => {
+            toml::Value::Array(values.iter().map(|value| rebase(key, value, folder)).collect())
+        }
+        toml::Value::String(text) => toml::Value::String(match text.split_once('=') {
+            Some((name, path)) if key == "genome" => format!("{name}={}", folder.join(path).display()),
+            _ => folder.join(text).display().to_string(),
+        }),
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::FromArgMatches;
+
+    fn resolve(file: Option<&str>, flags: &[&str]) -> Result<Config, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("experiment.toml");
+        if let Some(text) = file {
+            std::fs::write(&path, text).unwrap();
+        }
+        let command = Config::augment_args(clap::Command::new("train"));
+        let matches = command.try_get_matches_from([&["train"], flags].concat()).unwrap();
+        let parsed = Config::from_arg_matches(&matches).unwrap();
+        Config::resolve(file.map(|_| path.as_path()), &parsed, &matches)
+            .map_err(|faults| faults.to_string().replace(&folder.path().display().to_string(), ""))
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_defaults() {
+        let file = "[data]\nmatch_gc = true\nfragments = 600\n[training]\nlr = 0.01\nepochs = 3\n";
+        let config = resolve(Some(file), &["--epochs", "5", "--match-gc=false"]).unwrap();
+        assert_eq!((config.training.epochs, config.training.lr, config.training.batch_size), (5, 0.01, 64));
+        assert!(!config.data.match_gc);
+        assert_eq!(
+            (config.data.fragments, config.data.valid_fragments(), config.data.test_fragments),
+            (600, 100, 10_000)
+        );
+        // A flag typed with its default value wins too.
+        assert_eq!(resolve(Some(file), &["--epochs", "25"]).unwrap().training.epochs, 25);
+    }
+
+    #[test]
+    fn the_original_experiment_is_the_default() {
+        let config = resolve(None, &[]).unwrap();
+        assert_eq!(
+            (config.data.fragments, config.data.valid_fragments(), config.data.test_fragments),
+            (30_000, 5_000, 10_000)
+        );
+        assert_eq!(
+            config.model,
+            ModelConfig { arch: Architecture::Seed, dropout: 0.2, dropout_after: DropoutPlace::Both }
+        );
+        assert_eq!((config.training.lr, config.training.batch_size, config.training.epochs), (1e-3, 64, 25));
+    }
+
+    #[test]
+    fn every_fault_is_reported_at_once() {
+        let file = "[data]\nfragmens = 5\nmax_n = \"many\"\n[training]\nepochs = 0\n[modle]\narch = \"seed\"\n";
+        let faults = resolve(Some(file), &["--lr", "0", "--dropout", "1", "--length", "46"]).unwrap_err();
+        for part in [
+            "data.fragmens",
+            "data.max_n",
+            "modle",
+            "--epochs is 0",
+            "--lr is 0",
+            "--dropout is 1",
+            "--length is 46 bp, expected 47",
+        ] {
+            assert!(faults.contains(part), "'{part}' is missing from: {faults}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_toml_is_named_with_its_line() {
+        let fault = resolve(Some("[data]\nfragments = = 3\n"), &[]).unwrap_err();
+        assert!(fault.contains("experiment.toml: line 2"), "{fault}");
+    }
+
+    #[test]
+    fn paths_in_a_file_are_relative_to_it_and_saved_ones_are_absolute() {
+        let config = resolve(Some("[data]\ngenome = [\"a=x.fa\", \"b=/y.fa\"]\n"), &[]).unwrap();
+        assert!(config.data.genome[0].path.is_absolute() && config.data.genome[0].path.ends_with("x.fa"));
+        assert_eq!(config.data.genome[1].path, Path::new("/y.fa"));
+        let saved =
+            Config { data: DataConfig { train: Some("t.csv".into()), ..DataConfig::default() }, ..Config::default() };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, saved.to_toml()).unwrap();
+        let read = Config::read(&path).unwrap();
+        assert_eq!(read.data.train.unwrap(), std::path::absolute("t.csv").unwrap());
+        assert_eq!(read.training, saved.training);
+    }
+
+    #[test]
+    fn one_kind_of_data_and_two_classes() {
+        for (flags, part) in [
+            (&["--genome", "a=x"][..], "1 class (a)"),
+            (&["--genome", "a=x", "--genome", "b=y", "--train", "t"], "one kind of data"),
+            (&["--test", "t"], "without --train"),
+            (&["--train", "t", "--train-chroms", "1"], "tables hold no chromosomes"),
+            (&["--fragments", "7"], "--fragments is 7"),
+        ] {
+            let faults = resolve(None, flags).unwrap_err();
+            assert!(faults.contains(part), "{flags:?}: {faults}");
+        }
+        let config = resolve(None, &["--genome", "a=x", "--genome", "b=y", "--genome", "a=z"]).unwrap();
+        assert_eq!(config.data.genome_classes(), ["a", "b"]);
+    }
+}

@@ -1,0 +1,410 @@
+//! Genomes from FASTA: decoded to codes once where they fit in memory, read piece by piece in file order where they do
+//! not. Which windows are taken from them is not decided here.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Seek, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use anyhow::{Result, anyhow, bail};
+use noodles_bgzf as bgzf;
+use noodles_core::{Position, Region};
+use noodles_fasta::{self as fasta, fai};
+
+use super::alphabet;
+use super::compression::{self, Compression, read_error};
+
+/// Bases read at a time from a genome that is not held in memory.
+const PIECE: usize = 1 << 20;
+
+/// The chromosomes of one FASTA file.
+#[derive(Debug)]
+pub struct Genome {
+    /// Where it came from, for messages.
+    pub path: PathBuf,
+    pub chromosomes: Vec<Chromosome>,
+    storage: Storage,
+}
+
+/// A chromosome, contig or scaffold: one FASTA record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chromosome {
+    pub name: String,
+    pub length: usize,
+}
+
+enum Storage {
+    /// Codes, one vector a chromosome.
+    Memory(Vec<Vec<u8>>),
+    /// Read on demand through an index.
+    Indexed(Mutex<fasta::io::IndexedReader<Box<dyn SeekableBases>>>),
+}
+
+impl std::fmt::Debug for Storage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Storage::Memory(_) => "Memory",
+            Storage::Indexed(_) => "Indexed",
+        })
+    }
+}
+
+trait SeekableBases: BufRead + Seek + Send {}
+impl<T: BufRead + Seek + Send> SeekableBases for T {}
+
+impl Genome {
+    /// A genome that is in memory already, as the simulator makes them.
+    pub fn from_codes(path: &Path, chromosomes: Vec<(String, Vec<u8>)>) -> Self {
+        let (names, codes): (Vec<_>, Vec<_>) = chromosomes.into_iter().unzip();
+        let chromosomes =
+            names.into_iter().zip(&codes).map(|(name, codes)| Chromosome { name, length: codes.len() }).collect();
+        Self { path: path.into(), chromosomes, storage: Storage::Memory(codes) }
+    }
+
+    /// Opens a FASTA file. Chromosomes that `wanted` turns down are named but their bases are not kept.
+    ///
+    /// Up to `memory` bytes are used to hold bases; a genome that needs more is read from the file again when windows
+    /// are taken from it (ordinary gzip, which cannot be entered in the middle, by way of a temporary file).
+    ///
+    /// # Errors
+    /// The file is missing, damaged, not FASTA, holds a letter that is no base, or names a record twice.
+    pub fn open(path: &Path, memory: u64, wanted: &dyn Fn(&str) -> bool) -> Result<Self> {
+        let compression = compression::detect(path)?;
+        check_is_fasta(path)?;
+        let too_large = match compression {
+            Compression::Plain => {
+                std::fs::metadata(path).is_ok_and(|file| file.len() > memory) && !fits(path, memory, wanted)
+            }
+            Compression::Bgzf => {
+                let bytes = compression::index_bgzf(path)?.as_ref().last().map_or(0, |&(_, decoded)| decoded);
+                bytes > memory && !fits(path, memory, wanted)
+            }
+            Compression::Gzip => false, // known only when decoded
+        };
+        if too_large {
+            return Self::open_indexed(path, compression);
+        }
+        if compression != Compression::Gzip && skips_some(path, wanted) {
+            return Self::open_indexed(path, compression)?.hold(wanted);
+        }
+        match Self::decode(path, memory, wanted)? {
+            Some(genome) => Ok(genome),
+            None => Self::open_indexed(path, compression),
+        }
+    }
+
+    /// Reads the wanted chromosomes of an indexed file into memory.
+    fn hold(mut self, wanted: &dyn Fn(&str) -> bool) -> Result<Self> {
+        let mut storage = Vec::new();
+        for (index, chromosome) in self.chromosomes.iter().enumerate() {
+            let mut codes = Vec::new();
+            if wanted(&chromosome.name) {
+                codes.reserve_exact(chromosome.length);
+                self.scan(index, 0..chromosome.length, 0, &mut |piece, _| codes.extend_from_slice(piece))?;
+            }
+            storage.push(codes);
+        }
+        self.storage = Storage::Memory(storage);
+        Ok(self)
+    }
+
+    /// Reads the whole file into memory, or nothing if it needs more than `memory` bytes.
+    fn decode(path: &Path, memory: u64, wanted: &dyn Fn(&str) -> bool) -> Result<Option<Self>> {
+        let mut records = Records::open(path)?;
+        let (mut chromosomes, mut storage) = (Vec::new(), Vec::new());
+        let mut kept = 0u64;
+        while let Some(name) = records.next_record()? {
+            let keep = wanted(&name);
+            let (mut codes, mut length) = (Vec::new(), 0);
+            while let Some(piece) = records.next_piece()? {
+                length += piece.len();
+                if keep {
+                    codes.extend_from_slice(piece);
+                    kept += piece.len() as u64;
+                    if kept > memory {
+                        return Ok(None);
+                    }
+                }
+            }
+            chromosomes.push(Chromosome { name, length });
+            storage.push(codes);
+        }
+        Ok(Some(Self { path: path.into(), chromosomes, storage: Storage::Memory(storage) }))
+    }
+
+    /// Opens the file through its index: the `.fai` and `.gzi` beside it, or ones made in memory.
+    fn open_indexed(path: &Path, compression: Compression) -> Result<Self> {
+        let reader = || File::open(path).map_err(|error| read_error(path, &error));
+        let (bases, index): (Box<dyn SeekableBases>, _) = match compression {
+            Compression::Plain => {
+                let index = saved_index(path).map_or_else(|| make_index(path, compression::open(path)?), Ok)?;
+                (Box::new(BufReader::with_capacity(1 << 16, reader()?)), index)
+            }
+            Compression::Bgzf => {
+                let index = saved_index(path).map_or_else(|| make_index(path, compression::open(path)?), Ok)?;
+                let blocks = beside(path, "gzi")
+                    .and_then(|saved| bgzf::gzi::fs::read(saved).ok())
+                    .map_or_else(|| compression::index_bgzf(path), Ok)?;
+                (Box::new(bgzf::io::IndexedReader::new(reader()?, blocks)), index)
+            }
+            Compression::Gzip => {
+                let mut file = tempfile::tempfile().map_err(|error| {
+                    anyhow!(
+                        "{}: needs a temporary file to unpack into ({error}); set TMPDIR or raise --memory",
+                        path.display()
+                    )
+                })?;
+                std::io::copy(&mut compression::open(path)?, &mut file).map_err(|error| read_error(path, &error))?;
+                file.flush().and_then(|()| file.rewind()).map_err(|error| read_error(path, &error))?;
+                let again = file.try_clone().map_err(|error| read_error(path, &error))?;
+                let index = make_index(path, Box::new(BufReader::with_capacity(1 << 20, again)))?;
+                (Box::new(BufReader::with_capacity(1 << 16, file)), index)
+            }
+        };
+        let mut chromosomes = Vec::new();
+        for record in index.as_ref() {
+            let name = record.name().to_string();
+            if chromosomes.iter().any(|c: &Chromosome| c.name == name) {
+                return Err(duplicate_name(path, &name));
+            }
+            chromosomes.push(Chromosome { name, length: record.length() as usize });
+        }
+        let reader = fasta::io::IndexedReader::new(bases, index);
+        Ok(Self { path: path.into(), chromosomes, storage: Storage::Indexed(Mutex::new(reader)) })
+    }
+
+    /// Whether the bases are held in memory.
+    pub fn is_in_memory(&self) -> bool {
+        matches!(self.storage, Storage::Memory(_))
+    }
+
+    /// Bytes of memory that the bases take.
+    pub fn memory(&self) -> u64 {
+        match &self.storage {
+            Storage::Memory(codes) => codes.iter().map(|codes| codes.len() as u64).sum(),
+            Storage::Indexed(_) => 0,
+        }
+    }
+
+    /// Hands the codes of `interval` (0-based, half-open) of a chromosome to `each`, in order, in one or more pieces;
+    /// from the second on, a piece starts with the last `overlap` codes of the one before. `each` gets a piece and
+    /// the position of its first code in the chromosome.
+    pub fn scan(
+        &self,
+        chromosome: usize,
+        interval: Range<usize>,
+        overlap: usize,
+        each: &mut dyn FnMut(&[u8], usize),
+    ) -> Result<()> {
+        match &self.storage {
+            Storage::Memory(codes) => each(&codes[chromosome][interval.clone()], interval.start),
+            Storage::Indexed(reader) => {
+                let name = &self.chromosomes[chromosome].name;
+                let mut codes = Vec::with_capacity(PIECE + overlap);
+                let mut start = interval.start;
+                while start < interval.end {
+                    let end = (start + PIECE + overlap).min(interval.end);
+                    codes.clear();
+                    self.fetch(reader, name, start..end, &mut codes)?;
+                    each(&codes, start);
+                    if end == interval.end {
+                        break;
+                    }
+                    start = end - overlap;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn fetch(
+        &self,
+        reader: &Mutex<fasta::io::IndexedReader<Box<dyn SeekableBases>>>,
+        name: &str,
+        range: Range<usize>,
+        codes: &mut Vec<u8>,
+    ) -> Result<()> {
+        let position = |base: usize| Position::try_from(base).expect("a position that counts from 1");
+        let region = Region::new(name, position(range.start + 1)..=position(range.end));
+        let record = reader
+            .lock()
+            .map_err(|_| anyhow!("{}: reading stopped after an earlier fault", self.path.display()))?
+            .query(&region)
+            .map_err(|error| read_error(&self.path, &error))?;
+        if record.sequence().len() != range.len() {
+            bail!(
+                "{}: record '{name}' is shorter than its index says; remove or renew the .fai and .gzi beside the file (samtools faidx)",
+                self.path.display()
+            );
+        }
+        alphabet::encode(record.sequence().as_ref(), codes).map_err(|fault| {
+            invalid_base(&self.path, name, alphabet::InvalidBase { position: range.start + fault.position, ..fault })
+        })
+    }
+}
+
+/// One pass over the records of a FASTA file, in pieces of codes, in constant memory.
+pub struct Records {
+    path: PathBuf,
+    reader: fasta::io::Reader<Box<dyn BufRead + Send>>,
+    names: HashSet<String>,
+    name: String,
+    position: usize,
+    codes: Vec<u8>,
+}
+
+impl Records {
+    /// Opens plain, gzip or BGZF FASTA; `-` is standard input (not compressed).
+    pub fn open(path: &Path) -> Result<Self> {
+        let mut input: Box<dyn BufRead + Send> = if path == Path::new("-") {
+            Box::new(BufReader::with_capacity(1 << 16, std::io::stdin()))
+        } else {
+            compression::open(path)?
+        };
+        expect_fasta(path, &mut input)?;
+        let reader = fasta::io::Reader::new(input);
+        Ok(Self {
+            path: path.into(),
+            reader,
+            names: HashSet::new(),
+            name: String::new(),
+            position: 0,
+            codes: Vec::new(),
+        })
+    }
+
+    /// Goes to the next record and returns its name: the header up to the first space.
+    ///
+    /// # Errors
+    /// A damaged file, a header without a name, or a name met before.
+    pub fn next_record(&mut self) -> Result<Option<String>> {
+        while self.next_piece()?.is_some() {}
+        let mut definition = fasta::record::Definition::new("none", None);
+        let read = self.reader.read_definition(&mut definition).map_err(|error| {
+            let after = if self.name.is_empty() {
+                "the first header".into()
+            } else {
+                format!("the header after record '{}'", self.name)
+            };
+            match error.kind() {
+                std::io::ErrorKind::InvalidData if error.to_string() == "missing name" => {
+                    anyhow!("{}: {after} has no name, expected '>name'; name the record", self.path.display())
+                }
+                _ => read_error(&self.path, &error),
+            }
+        })?;
+        if read == 0 {
+            return Ok(None);
+        }
+        let name = String::from_utf8_lossy(definition.name()).into_owned();
+        if !self.names.insert(name.clone()) {
+            return Err(duplicate_name(&self.path, &name));
+        }
+        self.name.clone_from(&name);
+        self.position = 0;
+        Ok(Some(name))
+    }
+
+    /// The codes of the next piece (a line, or part of one) of the current record; nothing at its end.
+    pub fn next_piece(&mut self) -> Result<Option<&[u8]>> {
+        let mut sequence = self.reader.sequence_reader();
+        let bases = sequence.fill_buf().map_err(|error| read_error(&self.path, &error))?;
+        if bases.is_empty() {
+            return Ok(None);
+        }
+        let length = bases.len();
+        self.codes.clear();
+        alphabet::encode(bases, &mut self.codes).map_err(|fault| {
+            invalid_base(
+                &self.path,
+                &self.name,
+                alphabet::InvalidBase { position: self.position + fault.position, ..fault },
+            )
+        })?;
+        sequence.consume(length);
+        self.position += length;
+        Ok(Some(&self.codes))
+    }
+}
+
+/// Writes records as FASTA, 60 bases a line.
+pub fn write_record(out: &mut dyn Write, name: &str, bases: &str) -> std::io::Result<()> {
+    writeln!(out, ">{name}")?;
+    for line in bases.as_bytes().chunks(60) {
+        out.write_all(line)?;
+        out.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
+fn invalid_base(path: &Path, record: &str, fault: alphabet::InvalidBase) -> anyhow::Error {
+    anyhow!("{}: record '{record}': {fault}; mend or remove the record", path.display())
+}
+
+fn check_is_fasta(path: &Path) -> Result<()> {
+    expect_fasta(path, &mut compression::open(path)?)
+}
+
+fn expect_fasta(path: &Path, input: &mut Box<dyn BufRead + Send>) -> Result<()> {
+    let head = input.fill_buf().map_err(|error| read_error(path, &error))?;
+    match head.first() {
+        Some(b'>') => Ok(()),
+        None => bail!("{}: holds no records, expected FASTA", path.display()),
+        Some(b'@') => bail!(
+            "{}: starts with '@', which looks like FASTQ, expected FASTA ('>name'); convert it first",
+            path.display()
+        ),
+        Some(&byte) => {
+            bail!("{}: starts with '{}', expected FASTA ('>name'); check the file", path.display(), byte.escape_ascii())
+        }
+    }
+}
+
+fn duplicate_name(path: &Path, name: &str) -> anyhow::Error {
+    anyhow!("{}: record name '{name}' stands twice, expected unique names; rename or remove one", path.display())
+}
+
+/// Whether the wanted chromosomes fit, as the saved index says; false where there is none.
+fn fits(path: &Path, memory: u64, wanted: &dyn Fn(&str) -> bool) -> bool {
+    saved_index(path).is_some_and(|index| {
+        let bases: u64 = index.as_ref().iter().filter(|r| wanted(&r.name().to_string())).map(fai::Record::length).sum();
+        bases <= memory
+    })
+}
+
+/// Whether the saved index names chromosomes that are not wanted, so that entering the file in the middle pays.
+fn skips_some(path: &Path, wanted: &dyn Fn(&str) -> bool) -> bool {
+    saved_index(path).is_some_and(|index| index.as_ref().iter().any(|record| !wanted(&record.name().to_string())))
+}
+
+/// The `.fai` beside a file, unless it is older than the file or unreadable.
+fn saved_index(path: &Path) -> Option<fai::Index> {
+    fai::fs::read(beside(path, "fai")?).ok()
+}
+
+/// `genome.fa.gz.fai` and the like, where it stands and is not older than the file itself.
+fn beside(path: &Path, extension: &str) -> Option<PathBuf> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(extension);
+    let index = PathBuf::from(name);
+    let time = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified()).ok();
+    (time(&index)? >= time(path)?).then_some(index)
+}
+
+fn make_index(path: &Path, input: Box<dyn BufRead + Send>) -> Result<fai::Index> {
+    let mut indexer = fasta::io::Indexer::new(input);
+    let mut records = Vec::new();
+    while let Some(record) = indexer.index_record().map_err(|fault| {
+        let last = records.last().map_or_else(String::new, |record: &fai::Record| format!(" after record '{}'", record.name()));
+        anyhow!(
+            "{}: cannot be indexed{last} ({fault}), which a genome larger than --memory needs; raise --memory or rewrap its lines (seqkit seq -w 60)",
+            path.display()
+        )
+    })? {
+        records.push(record);
+    }
+    Ok(fai::Index::from(records))
+}

@@ -1,0 +1,286 @@
+//! Which part of the data is for training, validation and test: by chromosome, by blocks of chromosomes, or by a hash
+//! of the sequence. Windows that overlap never land in two splits.
+
+use std::ops::Range;
+
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+
+use super::alphabet;
+use super::fasta::Chromosome;
+use crate::random;
+
+/// What a part of the data is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    Train,
+    Valid,
+    Test,
+}
+
+impl Split {
+    pub const ALL: [Split; 3] = [Split::Train, Split::Valid, Split::Test];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Split::Train => "train",
+            Split::Valid => "valid",
+            Split::Test => "test",
+        }
+    }
+}
+
+/// The chromosomes the user named for each split; empty where none were.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChromosomeChoice {
+    pub train: Vec<String>,
+    pub valid: Vec<String>,
+    pub test: Vec<String>,
+}
+
+/// An interval of a chromosome, 0-based and half-open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interval {
+    pub chromosome: usize,
+    pub range: Range<usize>,
+}
+
+/// Validation blocks are this long where the chromosomes allow it: far longer than any window, so that little is lost
+/// at the edges, and short enough that a few chromosomes give many.
+const BLOCK_BP: usize = 100_000;
+
+/// One block in this many is for validation, as validation has a sixth as many fragments as training.
+const BLOCKS_PER_VALIDATION_BLOCK: usize = 7;
+
+/// `1`, `chr1` and `Chr1` are the same chromosome.
+pub fn same_name(name: &str) -> &str {
+    match name.get(..3) {
+        Some(prefix) if prefix.eq_ignore_ascii_case("chr") && name.len() > 3 => &name[3..],
+        _ => name,
+    }
+}
+
+fn names_contain(names: &[String], name: &str) -> bool {
+    names.iter().any(|other| same_name(other) == same_name(name))
+}
+
+impl ChromosomeChoice {
+    /// The split of a chromosome. `None` where validation is to be cut from training chromosomes, which then are
+    /// `Train`, and for a chromosome that no split wants.
+    pub fn split_of(&self, name: &str) -> Option<Split> {
+        for (names, split) in [(&self.train, Split::Train), (&self.valid, Split::Valid), (&self.test, Split::Test)] {
+            if names_contain(names, name) {
+                return Some(split);
+            }
+        }
+        match (self.train.is_empty(), self.test.is_empty()) {
+            (false, false) => None,
+            (false, true) => Some(Split::Test),
+            (true, false) => Some(Split::Train),
+            (true, true) => Some(match deal(name) {
+                // The user's own validation chromosomes stand instead of dealt ones.
+                Split::Valid if !self.valid.is_empty() => Split::Train,
+                split => split,
+            }),
+        }
+    }
+
+    /// Whether validation is cut from the training chromosomes, block by block.
+    pub fn validates_on_blocks(&self) -> bool {
+        self.valid.is_empty() && !(self.train.is_empty() && self.test.is_empty())
+    }
+
+    /// Reports a chromosome that two splits name, or that no genome has.
+    ///
+    /// # Errors
+    /// One sentence for each such name.
+    pub fn check(&self, known: &[&str]) -> Result<()> {
+        let named: Vec<_> =
+            [("--train-chroms", &self.train), ("--valid-chroms", &self.valid), ("--test-chroms", &self.test)]
+                .into_iter()
+                .flat_map(|(flag, names)| names.iter().map(move |name| (flag, name)))
+                .collect();
+        for (i, (flag, name)) in named.iter().enumerate() {
+            if let Some((other, _)) =
+                named[..i].iter().find(|(other, n)| other != flag && same_name(n) == same_name(name))
+            {
+                bail!(
+                    "chromosome '{name}' stands in {other} and in {flag}, expected in one only; remove it from the other"
+                );
+            }
+            if !known.iter().any(|other| same_name(other) == same_name(name)) {
+                let mut all: Vec<&str> = known.to_vec();
+                all.dedup();
+                let more = if all.len() > 40 { format!(", ... ({} in all)", all.len()) } else { String::new() };
+                all.truncate(40);
+                bail!(
+                    "no genome has a chromosome '{name}' ({flag}), expected names among {}{more}; correct the name",
+                    all.join(", ")
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Deals chromosomes 80/10/10 by a fixed hash of their name, the same in every genome and version.
+pub fn deal(name: &str) -> Split {
+    // The prefix was chosen so that human and mouse chromosomes come out near the intended shares.
+    match random::hash(format!("chr{}", same_name(name)).as_bytes()) % 10 {
+        0..8 => Split::Train,
+        8 => Split::Valid,
+        _ => Split::Test,
+    }
+}
+
+/// The intervals of one genome that belong to each split. Chromosomes shorter than `length` have none.
+pub fn intervals(chromosomes: &[Chromosome], choice: &ChromosomeChoice, length: usize) -> [Vec<Interval>; 3] {
+    let mut parts: [Vec<Interval>; 3] = Default::default();
+    for (chromosome, Chromosome { name, length: bases }) in chromosomes.iter().enumerate() {
+        if let Some(split) = choice.split_of(name)
+            && *bases >= length
+        {
+            parts[split as usize].push(Interval { chromosome, range: 0..*bases });
+        }
+    }
+    if choice.validates_on_blocks() {
+        let (train, valid) = cut_blocks(chromosomes, &parts[Split::Train as usize], length);
+        parts[Split::Train as usize] = train;
+        parts[Split::Valid as usize] = valid;
+    }
+    parts
+}
+
+/// Cuts whole chromosomes into blocks and deals one block in seven to validation, by rank of a fixed hash of
+/// chromosome and block number, so that the share is right even for few blocks.
+fn cut_blocks(chromosomes: &[Chromosome], whole: &[Interval], length: usize) -> (Vec<Interval>, Vec<Interval>) {
+    let bases: usize = whole.iter().map(|interval| interval.range.len()).sum();
+    let block = BLOCK_BP.min(bases / (2 * BLOCKS_PER_VALIDATION_BLOCK)).max(2 * length);
+    let mut blocks = Vec::new();
+    for interval in whole {
+        for (number, start) in interval.range.clone().step_by(block).enumerate() {
+            let end = (start + block).min(interval.range.end);
+            let name = same_name(&chromosomes[interval.chromosome].name);
+            let hash = random::hash(format!("{name} block {number}").as_bytes());
+            blocks.push((hash, Interval { chromosome: interval.chromosome, range: start..end }));
+        }
+    }
+    let mut ranked: Vec<u64> = blocks.iter().map(|(hash, _)| *hash).collect();
+    ranked.sort_unstable();
+    let last = ranked.get((ranked.len() / BLOCKS_PER_VALIDATION_BLOCK).max(1) - 1).copied().unwrap_or(0);
+
+    let (mut train, mut valid): (Vec<Interval>, Vec<Interval>) = Default::default();
+    for (hash, interval) in blocks {
+        let part = if hash <= last { &mut valid } else { &mut train };
+        match part.last_mut() {
+            // Neighbouring blocks of one split are one interval, so that no window is lost between them.
+            Some(before) if before.chromosome == interval.chromosome && before.range.end == interval.range.start => {
+                before.range.end = interval.range.end;
+            }
+            _ => part.push(interval),
+        }
+    }
+    let long_enough = |interval: &Interval| interval.range.len() >= length;
+    train.retain(long_enough);
+    valid.retain(long_enough);
+    (train, valid)
+}
+
+/// The split of a sequence that comes without coordinates: a hash of the smaller of the sequence and its reverse
+/// complement, so that a duplicate on either strand lands in the same split. Shares are in percent.
+pub fn split_of_sequence(codes: &[u8], valid_percent: u64, test_percent: u64) -> Split {
+    let mut other = codes.to_vec();
+    alphabet::reverse_complement(&mut other);
+    match random::hash(codes.min(&other)) % 100 {
+        share if share < test_percent => Split::Test,
+        share if share < test_percent + valid_percent => Split::Valid,
+        _ => Split::Train,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn choice(train: &[&str], valid: &[&str], test: &[&str]) -> ChromosomeChoice {
+        let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        ChromosomeChoice { train: own(train), valid: own(valid), test: own(test) }
+    }
+
+    fn genome(lengths: &[usize]) -> Vec<Chromosome> {
+        lengths.iter().enumerate().map(|(i, &length)| Chromosome { name: format!("chr{}", i + 1), length }).collect()
+    }
+
+    #[test]
+    fn a_name_with_and_without_chr_is_the_same_chromosome() {
+        assert_eq!(choice(&["1"], &[], &["chrX"]).split_of("chr1"), Some(Split::Train));
+        assert_eq!(choice(&["1"], &[], &["chrX"]).split_of("X"), Some(Split::Test));
+        assert_eq!(choice(&["1"], &[], &["chrX"]).split_of("2"), None);
+        assert_eq!(deal("chr7"), deal("7"));
+        assert_eq!(same_name("chr"), "chr");
+        assert_eq!(same_name("ch\u{e9}1"), "ch\u{e9}1");
+    }
+
+    #[test]
+    fn the_deal_gives_the_usual_chromosomes_to_every_split() {
+        for last in [19, 22] {
+            let count = |split| (1..=last).filter(|i| deal(&i.to_string()) == split).count();
+            assert!(Split::ALL.iter().all(|&split| count(split) > 0));
+            assert!(count(Split::Train) > last * 7 / 10);
+        }
+    }
+
+    #[test]
+    fn an_unknown_chromosome_and_one_in_two_splits_are_errors() {
+        let known = ["chr1", "chr2"];
+        let unknown = choice(&["3"], &[], &[]).check(&known).unwrap_err().to_string();
+        assert!(unknown.contains("'3'") && unknown.contains("chr1, chr2"), "{unknown}");
+        let twice = choice(&["1"], &[], &["chr1"]).check(&known).unwrap_err().to_string();
+        assert!(twice.contains("--train-chroms") && twice.contains("--test-chroms"), "{twice}");
+        choice(&["1"], &[], &["2"]).check(&known).unwrap();
+    }
+
+    proptest! {
+        #[test]
+        fn splits_never_overlap_and_validation_is_near_a_seventh(
+            lengths in prop::collection::vec(1usize..3_000_000, 1..6),
+            window in 1usize..2000,
+        ) {
+            let chromosomes = genome(&lengths);
+            let parts = intervals(&chromosomes, &choice(&["1", "2", "3"], &[], &["4", "5"]), window);
+            let mut all: Vec<&Interval> = parts.iter().flatten().collect();
+            all.sort_by_key(|interval| (interval.chromosome, interval.range.start));
+            for pair in all.windows(2) {
+                prop_assert!(pair[0].chromosome != pair[1].chromosome || pair[0].range.end <= pair[1].range.start);
+            }
+            for interval in &all {
+                prop_assert!(interval.range.len() >= window);
+                prop_assert!(interval.range.end <= chromosomes[interval.chromosome].length);
+            }
+            let bases = |split: Split| parts[split as usize].iter().map(|i| i.range.len()).sum::<usize>() as f64;
+            let (train, valid) = (bases(Split::Train), bases(Split::Valid));
+            if train + valid > 2_000_000.0 {
+                prop_assert!((0.04..0.25).contains(&(valid / (train + valid))), "{valid} of {}", train + valid);
+            }
+        }
+
+        #[test]
+        fn a_sequence_and_its_reverse_complement_land_in_one_split(codes in prop::collection::vec(0u8..5, 1..200)) {
+            let mut other = codes.clone();
+            alphabet::reverse_complement(&mut other);
+            prop_assert_eq!(split_of_sequence(&codes, 10, 10), split_of_sequence(&other, 10, 10));
+        }
+    }
+
+    #[test]
+    fn the_shares_of_hashed_sequences_are_as_asked() {
+        let mut shares = [0usize; 3];
+        for i in 0u64..20_000 {
+            let codes: Vec<u8> = (0..32).map(|k| ((i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> k) % 4) as u8).collect();
+            shares[split_of_sequence(&codes, 10, 20) as usize] += 1;
+        }
+        assert!((13_600..14_400).contains(&shares[0]) && (1_800..2_200).contains(&shares[1]), "{shares:?}");
+    }
+}

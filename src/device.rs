@@ -1,0 +1,101 @@
+//! Chooses the device and says why.
+
+use anyhow::{Result, bail};
+use tch::Device;
+
+use crate::config::DeviceChoice;
+
+/// The device to compute on, and a phrase that says what it is and why.
+///
+/// # Errors
+/// CUDA is asked for and there is none, or not as many devices.
+pub fn choose(choice: DeviceChoice) -> Result<(Device, String)> {
+    let count = if tch::Cuda::is_available() { tch::Cuda::device_count() } else { 0 };
+    match choice {
+        DeviceChoice::Cpu => Ok((Device::Cpu, "CPU, as asked".into())),
+        DeviceChoice::Auto if count > 0 => Ok((Device::Cuda(0), "CUDA device 0, as there is one".into())),
+        DeviceChoice::Auto => Ok((Device::Cpu, format!("CPU, as {}", why_no_cuda()))),
+        DeviceChoice::Cuda(index) if (index as i64) < count => {
+            Ok((Device::Cuda(index), format!("CUDA device {index}, as asked")))
+        }
+        DeviceChoice::Cuda(index) if count > 0 => {
+            bail!(
+                "--device cuda:{index}: there are {count} CUDA devices, expected an index below that; choose cuda:0 to cuda:{}",
+                count - 1
+            )
+        }
+        DeviceChoice::Cuda(_) => bail!("--device cuda: {}; {}, or use --device cpu", why_no_cuda(), how_to_get_cuda()),
+    }
+}
+
+/// Whether this program was built with the CUDA half of libtorch.
+pub fn built_with_cuda() -> bool {
+    !env!("STRANDNET_LIBTORCH_CUDA").is_empty()
+}
+
+/// Why there is no CUDA device, as a phrase.
+pub fn why_no_cuda() -> &'static str {
+    if built_with_cuda() {
+        "libtorch finds no usable NVIDIA GPU"
+    } else {
+        "this program was built with a libtorch for the CPU only"
+    }
+}
+
+/// What to do about it, as a phrase.
+pub fn how_to_get_cuda() -> &'static str {
+    if built_with_cuda() {
+        "check the NVIDIA driver with nvidia-smi"
+    } else {
+        "run scripts/setup --cuda and build again"
+    }
+}
+
+/// Sets the CPU threads libtorch and the other parallel parts use; by default one per core.
+pub fn set_threads(threads: Option<usize>) -> usize {
+    let threads = threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
+    tch::set_num_threads(threads as i32);
+    // Fails where a pool was made already, as in tests; then that one serves.
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    threads
+}
+
+/// The memory of this machine, or of the container it runs in: all of it and what is free, in bytes.
+pub fn memory() -> Option<(u64, u64)> {
+    let mut system = sysinfo::System::new().ok()?;
+    system.refresh_memory();
+    let (total, free) = (system.total_memory(), system.available_memory());
+    Some(
+        system
+            .cgroup_limits()
+            .map_or((total, free), |limits| (total.min(limits.total_memory), free.min(limits.free_memory))),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn asking_for_cuda_where_there_is_none_is_an_error_that_says_what_to_do() {
+        assert_eq!(choose(DeviceChoice::Cpu).unwrap().0, Device::Cpu);
+        if tch::Cuda::is_available() {
+            assert_eq!(choose(DeviceChoice::Auto).unwrap().0, Device::Cuda(0));
+            assert!(choose(DeviceChoice::Cuda(999)).is_err());
+        } else {
+            assert_eq!(choose(DeviceChoice::Auto).unwrap().0, Device::Cpu);
+            let error = choose(DeviceChoice::Cuda(0)).unwrap_err().to_string();
+            assert!(error.contains(how_to_get_cuda()) && error.contains("--device cpu"), "{error}");
+        }
+    }
+
+    /// The linker drops libtorch_cuda unless build.rs insists, and CUDA would silently be missing.
+    #[test]
+    fn libtorch_cuda_is_loaded_whenever_it_is_installed() {
+        let installed = std::path::Path::new(env!("STRANDNET_LIBTORCH_DIR")).join("libtorch_cuda.so").exists();
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+        assert!(maps.contains("libtorch_cpu.so"));
+        assert_eq!(maps.contains("libtorch_cuda.so"), installed);
+        assert_eq!(tch::utils::has_cuda(), installed, "libtorch itself agrees");
+    }
+}

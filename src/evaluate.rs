@@ -1,0 +1,123 @@
+//! Network times data gives scores; scores times labels give metrics.
+
+pub mod predictions;
+
+use anyhow::{Result, bail};
+
+use crate::data::{Classes, Examples};
+use crate::metrics::{Estimate, Ranking, Report};
+use crate::model::{self, Network};
+use crate::report::{self, thousands};
+use crate::run::RunFolder;
+use crate::task;
+
+/// Sequences scored at a time: enough to keep every core busy, and little memory.
+pub const BATCH: usize = 1024;
+
+/// Probabilities of the positive class for codes `[n, length]`, `[n]`.
+///
+/// # Errors
+/// The network returns something that is not a number.
+pub fn scores(network: &Network, codes: &[u8]) -> Result<Vec<f64>> {
+    let mut scores = Vec::with_capacity(codes.len() / network.length);
+    tch::no_grad(|| {
+        for batch in codes.chunks(BATCH * network.length) {
+            let codes = model::codes_tensor(batch, network.length, network.device());
+            let probabilities = task::probabilities(&network.logits(&codes, false));
+            scores.extend(Vec::<f64>::try_from(probabilities.to_kind(tch::Kind::Double).to_device(tch::Device::Cpu))?);
+        }
+        Ok::<_, anyhow::Error>(())
+    })?;
+    if scores.iter().any(|score| score.is_nan()) {
+        bail!("the network's scores are not numbers, so training has diverged; use a smaller --lr");
+    }
+    Ok(scores)
+}
+
+/// Scores of examples, `[n]`.
+pub fn scores_of(network: &Network, examples: &Examples) -> Result<Vec<f64>> {
+    scores(network, &examples.codes)
+}
+
+/// Whether all scores are equal, as those of a network whose ReLUs have all died are. The tolerance is far above
+/// rounding and far below what any living network varies by.
+pub fn are_constant(scores: &[f64]) -> bool {
+    let (low, high) =
+        scores.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &score| (low.min(score), high.max(score)));
+    high - low < 1e-6
+}
+
+/// Scores of a set of examples and what they come to.
+pub struct Judgement {
+    pub positives: Vec<bool>,
+    pub scores: Vec<f64>,
+    pub ranking: Ranking,
+    pub report: Report,
+}
+
+impl Judgement {
+    /// Scores examples and measures at a threshold; with none given, at the one that is best on these examples.
+    pub fn of(
+        network: &Network,
+        examples: &Examples,
+        positive: usize,
+        threshold: Option<f64>,
+        seed: u64,
+    ) -> Result<Self> {
+        let scores = scores_of(network, examples)?;
+        let positives = examples.positives(positive);
+        let ranking = Ranking::new(&positives, &scores);
+        let report = ranking.report(threshold.unwrap_or_else(|| ranking.best_threshold()), seed);
+        Ok(Self { positives, scores, ranking, report })
+    }
+
+    /// The AUROC of the best possible scores on the same examples.
+    pub fn beside_best_possible(&self, best: &[f64]) -> f64 {
+        Ranking::new(&self.positives, best).auroc().unwrap_or(0.5)
+    }
+
+    /// The object that `metrics.json` holds for a split.
+    pub fn to_json(&self, best_possible_auroc: Option<f64>) -> serde_json::Map<String, serde_json::Value> {
+        let mut object = self.report.to_json();
+        if let Some(best) = best_possible_auroc {
+            object.insert("best_possible_auroc".into(), best.into());
+        }
+        object
+    }
+
+    /// Draws the pictures of a test set.
+    pub fn draw(&self, folder: &RunFolder, classes: &Classes) -> Result<()> {
+        let (ranking, report, names) =
+            (&self.ranking, &self.report, (classes.positive_name(), classes.negative_name()));
+        folder.write("roc.png", &report::roc(ranking, report, "test")?)?;
+        folder.write("pr.png", &report::precision_recall(ranking, report, "test")?)?;
+        folder.write("calibration.png", &report::calibration(ranking, report, "test", names.0)?)?;
+        folder.write("scores.png", &report::scores(&self.positives, &self.scores, report, "test", names)?)
+    }
+
+    /// The metrics as a table for people, with a line that ends it.
+    pub fn table(&self, best_possible_auroc: Option<f64>) -> String {
+        let Report { n, n_positive, threshold, metrics } = &self.report;
+        let mut text = format!(
+            "test: {} fragments, {} positive; threshold {threshold:.4} from validation\n",
+            thousands(*n),
+            thousands(*n_positive)
+        );
+        for (name, estimate) in metrics {
+            let name = name.replace('_', " ");
+            match estimate {
+                Some(Estimate { value, low, high }) => {
+                    text.push_str(&format!("  {name:<27}{value:.4}   95 % {low:.4} to {high:.4}\n"))
+                }
+                None => text.push_str(&format!("  {name:<27}undefined: one class only\n")),
+            }
+        }
+        if let Some(best) = best_possible_auroc {
+            text.push_str(&format!(
+                "  {:<27}{best:.4}   the exact likelihood ratio of the simulation\n",
+                "best possible auroc"
+            ));
+        }
+        text
+    }
+}

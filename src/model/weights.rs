@@ -1,0 +1,112 @@
+//! Weights as safetensors, under the names that the equivalent PyTorch module's `state_dict` gives them.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+use tch::{Kind, Tensor};
+
+use super::Network;
+use crate::run;
+
+/// The version of what this file writes.
+const FORMAT_VERSION: &str = "1";
+
+/// Writes the weights whole or not at all. `epoch` counts from 1.
+pub fn save(network: &Network, epoch: usize, path: &Path) -> Result<()> {
+    let mut variables: Vec<(String, Tensor)> = network.store.variables().into_iter().collect();
+    variables.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = variables
+        .into_iter()
+        .map(|(name, tensor)| {
+            let shape = tensor.size().iter().map(|&size| size as usize).collect();
+            let values: Vec<f32> =
+                Vec::try_from(tensor.to_device(tch::Device::Cpu).to_kind(Kind::Float).flatten(0, -1))?;
+            Ok((name, shape, values.iter().flat_map(|value| value.to_le_bytes()).collect()))
+        })
+        .collect::<Result<_>>()?;
+    let views: Vec<(&str, TensorView)> = bytes
+        .iter()
+        .map(|(name, shape, data)| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), data)?)))
+        .collect::<Result<_>>()?;
+    let metadata = HashMap::from([
+        ("format_version".to_owned(), FORMAT_VERSION.to_owned()),
+        ("epoch".to_owned(), epoch.to_string()),
+    ]);
+    run::write_atomically(path, &safetensors::serialize(views, Some(metadata))?)
+}
+
+/// Reads weights into a network of the same shape and returns the epoch they are from.
+///
+/// # Errors
+/// The file is missing, damaged, of a newer format, or does not fit the network.
+pub fn load(network: &mut Network, path: &Path) -> Result<usize> {
+    let file = path.display();
+    let bytes =
+        std::fs::read(path).with_context(|| format!("{file}: cannot be read; is this a finished run folder?"))?;
+    let damaged = |error| anyhow::anyhow!("{file}: the weights are damaged ({error}); train again or restore the file");
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(damaged)?;
+    let metadata = header.metadata().clone().unwrap_or_default();
+    let version = metadata.get("format_version").map_or("none", String::as_str);
+    if version != FORMAT_VERSION {
+        bail!(
+            "{file}: has format version {version}, expected {FORMAT_VERSION}; use the version of strandnet that wrote it"
+        );
+    }
+    let variables = network.store.variables();
+    if tensors.len() != variables.len() {
+        bail!(
+            "{file}: holds {} tensors, expected {} for this network; is it from another run?",
+            tensors.len(),
+            variables.len()
+        );
+    }
+    for (name, mut variable) in variables {
+        let shape: Vec<usize> = variable.size().iter().map(|&size| size as usize).collect();
+        let view = tensors.tensor(&name).map_err(damaged)?;
+        if view.shape() != shape || view.dtype() != Dtype::F32 {
+            bail!(
+                "{file}: tensor '{name}' is {:?} {:?}, expected F32 {shape:?}; is it from another run?",
+                view.dtype(),
+                view.shape()
+            );
+        }
+        let values: Vec<f32> =
+            view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        if values.iter().any(|value| !value.is_finite()) {
+            bail!("{file}: tensor '{name}' holds values that are not finite; train again or restore the file");
+        }
+        tch::no_grad(|| variable.copy_(&Tensor::from_slice(&values).view(variable.size().as_slice())));
+    }
+    Ok(metadata.get("epoch").and_then(|epoch| epoch.parse().ok()).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ModelConfig;
+
+    #[test]
+    fn weights_come_back_as_they_were_and_misfits_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("best.safetensors");
+        let network = |length, seed| Network::new(&ModelConfig::default(), length, tch::Device::Cpu, seed).unwrap();
+        let (saved, mut loaded, mut longer) = (network(128, 1), network(128, 2), network(200, 1));
+        save(&saved, 7, &path).unwrap();
+        assert_eq!(load(&mut loaded, &path).unwrap(), 7);
+        for (name, tensor) in saved.store.variables() {
+            assert_eq!(tensor, loaded.store.variables()[&name]);
+        }
+        let error = load(&mut longer, &path).unwrap_err().to_string();
+        assert!(error.contains("5.weight"), "{error}");
+
+        let bytes = std::fs::read(&path).unwrap();
+        for cut in [0, 4, 9, bytes.len() / 2, bytes.len() - 1] {
+            std::fs::write(&path, &bytes[..cut]).unwrap();
+            assert!(load(&mut loaded, &path).unwrap_err().to_string().contains("damaged"));
+        }
+    }
+}

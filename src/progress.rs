@@ -1,0 +1,59 @@
+//! What a person sees while a command works, on standard error: bars on a terminal, plain lines elsewhere, nothing with
+//! `--quiet`. Results never pass through here; they go to standard output.
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Where messages go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    Quiet,
+    Lines,
+    Terminal,
+}
+
+impl Progress {
+    /// Bars where standard error is a terminal, lines where it is not, nothing if `quiet`.
+    pub fn choose(quiet: bool) -> Self {
+        match (quiet, std::io::stderr().is_terminal()) {
+            (true, _) => Self::Quiet,
+            (false, true) => Self::Terminal,
+            (false, false) => Self::Lines,
+        }
+    }
+
+    pub fn quiet() -> Self {
+        Self::Quiet
+    }
+
+    /// One line for the user. A closed standard error is no reason to stop.
+    pub fn say(self, message: &str) {
+        if self != Self::Quiet {
+            let _ = writeln!(std::io::stderr(), "{message}");
+        }
+    }
+
+    /// A warning, said even with `--quiet`.
+    pub fn warn(self, message: &str) {
+        let _ = writeln!(std::io::stderr(), "warning: {message}");
+    }
+
+    /// A bar over the fragments of all epochs: epoch, loss, fragments a second, time left.
+    pub fn bar(self, fragments: u64) -> ProgressBar {
+        if self != Self::Terminal {
+            return ProgressBar::hidden();
+        }
+        let bar = ProgressBar::with_draw_target(Some(fragments), ProgressDrawTarget::stderr());
+        bar.set_style(
+            ProgressStyle::with_template("{msg:28} {bar:28} {percent:>3} %  {per_sec} left {eta}")
+                .expect("the template is well-formed")
+                .with_key("per_sec", |state: &indicatif::ProgressState, out: &mut dyn std::fmt::Write| {
+                    let _ = write!(out, "{:.0} fragments/s", state.per_sec());
+                }),
+        );
+        bar.enable_steady_tick(Duration::from_millis(200));
+        bar
+    }
+}

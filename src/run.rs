@@ -1,0 +1,304 @@
+//! The run folder: what its files are called, writing them whole or not at all, and reading them back.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::config::Config;
+use crate::data::Classes;
+
+pub const RUN_JSON: &str = "run.json";
+pub const CONFIG_TOML: &str = "config.toml";
+pub const HISTORY_CSV: &str = "history.csv";
+pub const WEIGHTS: &str = "best.safetensors";
+pub const METRICS_JSON: &str = "metrics.json";
+pub const PREDICTIONS_CSV: &str = "predictions.csv";
+pub const MODEL_PT: &str = "model.pt";
+pub const MODEL_JSON: &str = "model.json";
+pub const PICTURES: [&str; 6] = ["loss.png", "accuracy.png", "roc.png", "pr.png", "calibration.png", "scores.png"];
+
+/// The version of the files this program writes.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// A folder that holds one run.
+#[derive(Clone, Debug)]
+pub struct RunFolder {
+    pub path: PathBuf,
+}
+
+/// Where a run came from: `run.json`, written before the first step.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Provenance {
+    pub format_version: u32,
+    /// Version of strandnet, and the git revision it was built from.
+    pub version: String,
+    pub git_revision: String,
+    pub libtorch: String,
+    pub device: String,
+    pub threads: usize,
+    pub seed: u64,
+    /// The command line, word by word.
+    pub command: Vec<String>,
+    pub data_files: Vec<DataFile>,
+    pub classes: Vec<String>,
+    pub positive: String,
+    /// Length of a fragment in bp.
+    pub length: usize,
+    pub parameter_count: usize,
+    pub examples: ExampleCounts,
+    pub config: Config,
+}
+
+/// A file that a run learned from or was judged on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataFile {
+    pub path: PathBuf,
+    pub bytes: u64,
+    pub sha256: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExampleCounts {
+    pub train: usize,
+    pub valid: usize,
+    pub test: usize,
+}
+
+impl Provenance {
+    /// The classes in their order, and which is positive.
+    ///
+    /// # Errors
+    /// `run.json` was edited so that they disagree.
+    pub fn classes(&self) -> Result<Classes> {
+        match self.classes.iter().position(|name| *name == self.positive) {
+            Some(positive) if self.classes.len() == 2 => Ok(Classes { names: self.classes.clone(), positive }),
+            _ => bail!("{RUN_JSON}: positive is '{}', expected one of two classes; restore the file", self.positive),
+        }
+    }
+}
+
+/// A folder under construction. Dropped without `keep`, it is removed again if this program made it and put nothing in.
+#[derive(Debug)]
+pub struct NewFolder {
+    path: PathBuf,
+    made: Vec<PathBuf>,
+    replace: bool,
+}
+
+impl NewFolder {
+    /// Claims `path` for output, so that a folder that cannot be written is known before any work is done.
+    ///
+    /// # Errors
+    /// The folder holds something and `force` is not set, or cannot be made or written.
+    pub fn claim(path: &Path, force: bool) -> Result<Self> {
+        let shown = path.display();
+        let mut made = Vec::new();
+        match std::fs::read_dir(path) {
+            Ok(mut entries) => {
+                if entries.next().is_some() && !force {
+                    bail!(
+                        "{shown}: the output folder exists and is not empty, expected a new one; choose another --out or add --force"
+                    );
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let mut missing: Vec<&Path> =
+                    path.ancestors().filter(|p| !p.as_os_str().is_empty()).take_while(|p| !p.exists()).collect();
+                std::fs::create_dir_all(path).map_err(|error| cannot_write(path, &error))?;
+                missing.reverse();
+                made = missing.into_iter().map(Path::to_path_buf).collect();
+            }
+            Err(error) => return Err(cannot_write(path, &error)),
+        }
+        let folder = Self { path: path.into(), made, replace: force };
+        tempfile::tempfile_in(path).map_err(|error| cannot_write(path, &error))?;
+        Ok(folder)
+    }
+
+    /// Claims a new folder `runs/NAME-TIME`.
+    pub fn claim_named(name: &str) -> Result<Self> {
+        let time = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S");
+        for number in 1..100 {
+            let suffix = if number == 1 { String::new() } else { format!("-{number}") };
+            let path = Path::new("runs").join(format!("{name}-{time}{suffix}"));
+            if !path.exists() {
+                return Self::claim(&path, false);
+            }
+        }
+        bail!("runs/{name}-{time}: a hundred runs have this name; choose one with --out")
+    }
+
+    /// Keeps the folder. With `--force`, what an earlier run left in it goes now; other files stay.
+    pub fn keep(mut self) -> Result<RunFolder> {
+        if self.replace {
+            let files =
+                [RUN_JSON, CONFIG_TOML, HISTORY_CSV, WEIGHTS, METRICS_JSON, PREDICTIONS_CSV, MODEL_PT, MODEL_JSON];
+            for name in files.iter().chain(&PICTURES) {
+                match std::fs::remove_file(self.path.join(name)) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(cannot_write(&self.path.join(name), &error));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        self.made.clear();
+        Ok(RunFolder { path: self.path.clone() })
+    }
+}
+
+impl Drop for NewFolder {
+    fn drop(&mut self) {
+        for path in self.made.iter().rev() {
+            let _ = std::fs::remove_dir(path); // fails, as it should, where something is in it
+        }
+    }
+}
+
+impl RunFolder {
+    /// Opens a finished run.
+    ///
+    /// # Errors
+    /// The folder is missing, is no run folder, or was written by a newer version.
+    pub fn open(path: &Path) -> Result<(Self, Provenance)> {
+        let shown = path.display();
+        if !path.is_dir() {
+            bail!("{shown}: no such folder, expected a run folder that train made; check the path");
+        }
+        let text = std::fs::read_to_string(path.join(RUN_JSON)).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                anyhow!("{shown}: holds no {RUN_JSON}, expected a run folder that train made; check the path")
+            }
+            _ => anyhow!("{shown}/{RUN_JSON}: cannot be read ({error})"),
+        })?;
+        let damaged = |error| anyhow!("{shown}/{RUN_JSON}: is damaged ({error}); restore the file or train again");
+        let value: serde_json::Value = serde_json::from_str(&text).map_err(damaged)?;
+        match value["format_version"].as_u64() {
+            Some(version) if version == u64::from(FORMAT_VERSION) => {}
+            found => bail!(
+                "{shown}/{RUN_JSON}: has format version {}, expected {FORMAT_VERSION}; use the version of strandnet that wrote it",
+                found.map_or("none".into(), |version| version.to_string())
+            ),
+        }
+        Ok((Self { path: path.into() }, serde_json::from_value(value).map_err(damaged)?))
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        write_atomically(&self.file(name), bytes)
+    }
+
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        let mut text = serde_json::to_string_pretty(value)?;
+        text.push('\n');
+        self.write(name, text.as_bytes())
+    }
+}
+
+/// Writes a file beside its final name and renames it, so that it is there whole or not at all.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_through(path, |file| file.write_all(bytes).map_err(|error| cannot_write(path, &error)))
+}
+
+/// Like `write_atomically`, for what is written piece by piece. On an error nothing is left.
+pub fn write_through(path: &Path, write: impl FnOnce(&mut std::fs::File) -> Result<()>) -> Result<()> {
+    let mut file = temporary_beside(path)?;
+    write(file.as_file_mut())?;
+    persist(file, path)
+}
+
+/// A temporary file in the folder of `path`, removed again unless it is persisted.
+pub fn temporary_beside(path: &Path) -> Result<tempfile::NamedTempFile> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666)); // less the user's umask, as any new file
+    }
+    builder.prefix(".").suffix(".partial").tempfile_in(folder).map_err(|error| cannot_write(path, &error))
+}
+
+/// Gives a temporary file its final name.
+pub fn persist(file: tempfile::NamedTempFile, path: &Path) -> Result<()> {
+    file.as_file().sync_all().map_err(|error| cannot_write(path, &error))?;
+    file.persist(path).map_err(|error| cannot_write(path, &error.error))?;
+    Ok(())
+}
+
+pub fn cannot_write(path: &Path, error: &std::io::Error) -> anyhow::Error {
+    anyhow!("{}: cannot be written ({error}); choose another place with --out", path.display())
+}
+
+/// Size and checksum of a data file, with its absolute path.
+pub fn describe_file(path: &Path) -> Result<DataFile> {
+    let bytes = std::fs::metadata(path).with_context(|| format!("{}: cannot be read", path.display()))?.len();
+    Ok(DataFile { path: std::path::absolute(path)?, bytes, sha256: sha256(path)? })
+}
+
+/// The SHA-256 checksum of a file, in hexadecimal.
+pub fn sha256(path: &Path) -> Result<String> {
+    let cannot_read = |error| anyhow!("{}: cannot be read ({error})", path.display());
+    let mut file = std::fs::File::open(path).map_err(cannot_read)?;
+    let mut digest = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer).map_err(cannot_read)? {
+            0 => break,
+            n => digest.update(&buffer[..n]),
+        }
+    }
+    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_in_use_is_refused_and_an_unused_claim_leaves_nothing() {
+        let top = tempfile::tempdir().unwrap();
+        let path = top.path().join("a/b");
+        drop(NewFolder::claim(&path, false).unwrap());
+        assert!(!top.path().join("a").exists());
+
+        let run = NewFolder::claim(&path, false).unwrap().keep().unwrap();
+        run.write("metrics.json", b"{}").unwrap();
+        run.write("notes.txt", b"mine").unwrap();
+        let error = NewFolder::claim(&path, false).unwrap_err().to_string();
+        assert!(error.contains("--force"), "{error}");
+        NewFolder::claim(&path, true).unwrap().keep().unwrap();
+        assert!(!path.join("metrics.json").exists() && path.join("notes.txt").exists());
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_what_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        write_atomically(&path, b"old").unwrap();
+        write_through(&path, |file| {
+            file.write_all(b"half").unwrap();
+            bail!("full disk")
+        })
+        .unwrap_err();
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn checksums_are_sha256() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("x"), b"abc").unwrap();
+        // NIST FIPS 180-2, appendix B.1
+        assert_eq!(
+            sha256(&folder.path().join("x")).unwrap(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+}
