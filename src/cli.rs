@@ -8,7 +8,7 @@ use crate::config::{Config, DataConfig, DeviceChoice};
 
 /// Trains, judges and ships convolutional networks on DNA, straight from FASTA
 #[derive(Parser, Debug)]
-#[command(name = "strandnet", version = long_version(), max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+#[command(name = "strandnet", version = long_version(), max_term_width = 100, args_override_self = true, subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,

@@ -231,6 +231,7 @@ fn plane<'a, 'b>(
 }
 
 fn axes(chart: &mut Plane, x: &str, y: &str) -> Drawing {
+    let counts = chart.y_range().end > 2.0; // else shares
     chart
         .configure_mesh()
         .x_desc(x)
@@ -238,9 +239,7 @@ fn axes(chart: &mut Plane, x: &str, y: &str) -> Drawing {
         .x_labels(11)
         .y_labels(11)
         .x_label_formatter(&|x| format!("{x:.1}"))
-        .y_label_formatter(&|y| {
-            if *y > 1.5 || y.fract() == 0.0 && *y != 1.0 && *y != 0.0 { format!("{y:.0}") } else { format!("{y:.1}") }
-        })
+        .y_label_formatter(&|y| if counts { format!("{y:.0}") } else { format!("{y:.1}") })
         .label_style((FONT, 22))
         .axis_desc_style((FONT, 24))
         .light_line_style(WHITE.mix(0.0))

@@ -20,14 +20,14 @@ use crate::random::{self, Purpose};
 const BACKGROUND_GC: f64 = 0.42;
 
 /// The chance that a base of a word is substituted.
-const WORD_DIVERGENCE: f64 = 0.05;
+const WORD_DIVERGENCE: f64 = 0.03;
 
 /// The chance that a base of a repeat is substituted: that of a middle-aged Alu.
 const REPEAT_DIVERGENCE: f64 = 0.12;
 
-/// Words started per piece, both strands together. Chosen so that the best possible AUROC is near 0.93: four windows
+/// Words started per piece, both strands together. Chosen so that the best possible AUROC is near 0.95: four windows
 /// in ten hold no whole word.
-const WORD_RATE: f64 = 1.0 / 130.0;
+const WORD_RATE: f64 = 1.0 / 105.0;
 
 /// Repeats started per piece, both strands together: a twelfth of the genome.
 const REPEAT_RATE: f64 = 1.0 / 700.0;

@@ -6,13 +6,22 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use super::Network;
-use crate::run;
+use crate::run::{self, FORMAT_VERSION};
 
-/// The version of what this file writes.
-const FORMAT_VERSION: &str = "1";
+/// What is said of the weights besides themselves: JSON under one key of the file's metadata. One key, because the
+/// safetensors crate writes several in an order that differs from run to run.
+#[derive(Serialize, Deserialize)]
+struct Metadata {
+    format_version: u32,
+    /// Counts from 1.
+    epoch: usize,
+}
+
+const METADATA_KEY: &str = "strandnet";
 
 /// Writes the weights whole or not at all. `epoch` counts from 1.
 pub fn save(network: &Network, epoch: usize, path: &Path) -> Result<()> {
@@ -31,10 +40,8 @@ pub fn save(network: &Network, epoch: usize, path: &Path) -> Result<()> {
         .iter()
         .map(|(name, shape, data)| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), data)?)))
         .collect::<Result<_>>()?;
-    let metadata = HashMap::from([
-        ("format_version".to_owned(), FORMAT_VERSION.to_owned()),
-        ("epoch".to_owned(), epoch.to_string()),
-    ]);
+    let metadata = serde_json::to_string(&Metadata { format_version: FORMAT_VERSION, epoch })?;
+    let metadata = HashMap::from([(METADATA_KEY.to_owned(), metadata)]);
     run::write_atomically(path, &safetensors::serialize(views, Some(metadata))?)
 }
 
@@ -49,13 +56,15 @@ pub fn load(network: &mut Network, path: &Path) -> Result<usize> {
     let damaged = |error| anyhow::anyhow!("{file}: the weights are damaged ({error}); train again or restore the file");
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(damaged)?;
-    let metadata = header.metadata().clone().unwrap_or_default();
-    let version = metadata.get("format_version").map_or("none", String::as_str);
-    if version != FORMAT_VERSION {
-        bail!(
-            "{file}: has format version {version}, expected {FORMAT_VERSION}; use the version of strandnet that wrote it"
-        );
-    }
+    let metadata = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA_KEY));
+    let metadata: Option<Metadata> = metadata.and_then(|text| serde_json::from_str(text).ok());
+    let epoch = match metadata {
+        Some(Metadata { format_version: FORMAT_VERSION, epoch }) => epoch,
+        other => bail!(
+            "{file}: has format version {}, expected {FORMAT_VERSION}; use the version of strandnet that wrote it",
+            other.map_or("none".into(), |metadata| metadata.format_version.to_string())
+        ),
+    };
     let variables = network.store.variables();
     if tensors.len() != variables.len() {
         bail!(
@@ -81,7 +90,7 @@ pub fn load(network: &mut Network, path: &Path) -> Result<usize> {
         }
         tch::no_grad(|| variable.copy_(&Tensor::from_slice(&values).view(variable.size().as_slice())));
     }
-    Ok(metadata.get("epoch").and_then(|epoch| epoch.parse().ok()).unwrap_or(0))
+    Ok(epoch)
 }
 
 #[cfg(test)]

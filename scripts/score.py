@@ -1,0 +1,72 @@
+"""Score the sequences of a FASTA file with an exported model, in PyTorch, without strandnet.
+
+    python scripts/score.py model.pt sequences.fa[.gz] [--stride BP] > scores.tsv
+
+Needs torch only. Reads model.json beside the model. Sequences longer than the model's length are scored in windows;
+shorter ones are left out and counted. Writes what `strandnet predict` writes: name, start, end, strand, score.
+"""
+import argparse
+import gzip
+import json
+import pathlib
+import sys
+
+import torch
+
+UNKNOWN = 4
+CODES = bytes(
+    "ACGT".index(base) if base in "ACGT" else 3 if base == "U" else UNKNOWN if base in "NRYSWKMBDHV" else 255
+    for base in (chr(byte).upper() for byte in range(256))
+)
+
+
+def records(path):
+    """Yields (name, codes) of each FASTA record."""
+    opener = gzip.open if open(path, "rb").read(2) == b"\x1f\x8b" else open
+    name, parts = None, []
+    with opener(path, "rb") as file:
+        for line in file:
+            line = line.strip()
+            if line.startswith(b">"):
+                if name is not None:
+                    yield name, b"".join(parts).translate(CODES)
+                name, parts = line[1:].split()[0].decode(), []
+            else:
+                parts.append(line)
+    if name is not None:
+        yield name, b"".join(parts).translate(CODES)
+
+
+def one_hot(windows, length):
+    """f32 [n, 4, length] from codes; an unknown base is a zero column."""
+    codes = torch.frombuffer(bytearray(b"".join(windows)), dtype=torch.uint8).view(-1, 1, length)
+    return (codes == torch.arange(4, dtype=torch.uint8).view(1, 4, 1)).float()
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("model", type=pathlib.Path)
+    arguments.add_argument("sequences")
+    arguments.add_argument("--stride", type=int)
+    arguments = arguments.parse_args()
+    card = json.loads(arguments.model.with_suffix(".json").read_text())
+    length = card["length"]
+    stride = arguments.stride or length
+    model = torch.jit.load(str(arguments.model)).eval()
+
+    print("name", "start", "end", "strand", "score", sep="\t")
+    short = 0
+    with torch.no_grad():
+        for name, codes in records(arguments.sequences):
+            starts = range(0, len(codes) - length + 1, stride)
+            short += len(starts) == 0
+            for first in range(0, len(starts), 1024):
+                batch = starts[first:first + 1024]
+                scores = model(one_hot([codes[start:start + length] for start in batch], length))
+                for start, score in zip(batch, scores.tolist()):
+                    print(name, start, start + length, "+", f"{score:.8g}", sep="\t")
+    if short:
+        print(f"{short} sequences shorter than {length} bp were left out", file=sys.stderr)
+
+
+main()

@@ -1,0 +1,9 @@
+//! The real binary through its command line, and numbers held against other programs.
+
+mod bad_input;
+mod data;
+mod golden;
+mod pytorch;
+mod results;
+mod support;
+mod usage;

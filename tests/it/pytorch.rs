@@ -1,0 +1,52 @@
+//! The exported model in PyTorch itself, where there is one: `python3`, or the interpreter that PYTHON names.
+
+use std::process::Command;
+
+use crate::support::{bases, column, fasta, finished, succeed, text};
+
+#[test]
+fn pytorch_gives_the_same_scores_as_predict() {
+    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
+    let has_torch =
+        Command::new(&python).args(["-c", "import torch"]).output().is_ok_and(|output| output.status.success());
+    if !has_torch {
+        eprintln!("skipped: {python} has no torch; install it, or name another interpreter with PYTHON");
+        return;
+    }
+    let finished = finished();
+    let sequences = finished.genomes.path("for pytorch.fa");
+    let odd = format!("{}nnnRYKM{}u", bases(3, 200), bases(4, 200).to_lowercase());
+    std::fs::write(
+        &sequences,
+        fasta(&[("one", &bases(1, 128)), ("long", &bases(2, 1000)), ("odd", &odd), ("short", "ACGT")]),
+    )
+    .unwrap();
+    let ours = finished.genomes.path("ours.tsv");
+    succeed(&[
+        "predict",
+        text(&finished.run),
+        text(&sequences),
+        "--stride",
+        "50",
+        "--skip-short",
+        "--out",
+        text(&ours),
+        "--quiet",
+    ]);
+    let output = Command::new(&python)
+        .args(["scripts/score.py", text(&finished.run.join("model.pt")), text(&sequences), "--stride", "50"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let theirs = finished.genomes.path("theirs.tsv");
+    std::fs::write(&theirs, output.stdout).unwrap();
+    for name in ["name", "start", "end", "strand"] {
+        assert_eq!(column(&ours, b'\t', name), column(&theirs, b'\t', name), "{name}");
+    }
+    let (ours, theirs) = (column(&ours, b'\t', "score"), column(&theirs, b'\t', "score"));
+    assert!(ours.len() > 20);
+    for (a, b) in ours.iter().zip(&theirs) {
+        assert!((a.parse::<f64>().unwrap() - b.parse::<f64>().unwrap()).abs() < 1e-5, "{a} {b}");
+    }
+}

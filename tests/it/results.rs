@@ -1,0 +1,277 @@
+//! What a run leaves behind, and the commands that read it.
+
+use std::io::Read;
+use std::process::Stdio;
+
+use crate::support::{
+    SHORT, bases, column, contents, fail, fasta, finished, genomes, json, run, strandnet, succeed, text, train,
+};
+
+#[test]
+fn a_run_folder_holds_everything_the_design_promises() {
+    let finished = finished();
+    let mut names: Vec<String> = contents(&finished.run)
+        .iter()
+        .map(|(path, _)| path.file_name().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    names.sort();
+    let expected = [
+        "accuracy.png",
+        "best.safetensors",
+        "calibration.png",
+        "config.toml",
+        "history.csv",
+        "loss.png",
+        "metrics.json",
+        "model.json",
+        "model.pt",
+        "pr.png",
+        "predictions.csv",
+        "roc.png",
+        "run.json",
+        "scores.png",
+    ];
+    assert_eq!(names, expected);
+    assert_eq!(finished.stdout.lines().last().unwrap(), text(&finished.run));
+
+    let provenance = json(&finished.run.join("run.json"));
+    assert_eq!(provenance["classes"], serde_json::json!(["human", "mouse"]));
+    assert_eq!(provenance["positive"], "human");
+    assert_eq!(provenance["data_files"][0]["sha256"].as_str().unwrap().len(), 64);
+    // 16 filters of 4 x 32 and bias, 96 x 8 and bias, 8 and bias
+    assert_eq!(provenance["parameter_count"], 16 * 4 * 32 + 16 + 96 * 8 + 8 + 8 + 1);
+
+    let history = finished.run.join("history.csv");
+    assert_eq!(column(&history, b',', "epoch"), ["1", "2", "3", "4"]);
+    for (_, bytes) in contents(&finished.run).iter().filter(|(path, _)| path.extension().is_some_and(|e| e == "png")) {
+        let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        reader.next_frame(&mut pixels).unwrap();
+        assert!(pixels.contains(&0), "something is drawn");
+    }
+}
+
+#[test]
+fn metrics_are_those_of_the_predictions_and_the_best_epoch_is_the_one_reported() {
+    let run = &finished().run;
+    let metrics = json(&run.join("metrics.json"));
+    assert_eq!(metrics.as_object().unwrap().keys().collect::<Vec<_>>(), ["valid", "test"]);
+    let table = run.join("predictions.csv");
+    let columns = ["split", "label", "score"].map(|name| column(&table, b',', name));
+    for split in ["valid", "test"] {
+        let rows: Vec<(bool, f64)> = (0..columns[0].len())
+            .filter(|&i| columns[0][i] == split)
+            .map(|i| (columns[1][i] == "human", columns[2][i].parse().unwrap()))
+            .collect();
+        let (positive, scores): (Vec<bool>, Vec<f64>) = rows.into_iter().unzip();
+        let ranking = strandnet::metrics::Ranking::new(&positive, &scores);
+        let found = &metrics[split];
+        assert_eq!(found["n"], positive.len());
+        assert!((found["auroc"]["value"].as_f64().unwrap() - ranking.auroc().unwrap()).abs() < 1e-12);
+        let threshold = found["threshold"].as_f64().unwrap();
+        let right = positive.iter().zip(&scores).filter(|(p, s)| (**s >= threshold) == **p).count();
+        assert!((found["accuracy"]["value"].as_f64().unwrap() - right as f64 / positive.len() as f64).abs() < 1e-12);
+        for (name, metric) in found.as_object().unwrap().iter().filter(|(_, metric)| metric.is_object()) {
+            let [value, low, high] = ["value", "low", "high"].map(|key| metric[key].as_f64().unwrap());
+            assert!(low <= high && value.is_finite(), "{split} {name}");
+        }
+    }
+    let best = column(&run.join("history.csv"), b',', "valid_auroc")
+        .iter()
+        .map(|auroc| auroc.parse::<f64>().unwrap())
+        .fold(0.0, f64::max);
+    assert_eq!(metrics["valid"]["auroc"]["value"].as_f64().unwrap(), best);
+    assert_eq!(metrics["valid"]["threshold"], metrics["test"]["threshold"]);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_weights_bit_for_bit_and_another_seed_others() {
+    let genomes = genomes();
+    let weights = |name: &str, flags: &[&str]| {
+        let out = genomes.path(name);
+        train(&genomes, &out, &[&["--train-chroms", "1,2", "--test-chroms", "3"][..], flags].concat());
+        std::fs::read(out.join("best.safetensors")).unwrap()
+    };
+    let first = weights("first", &[]);
+    assert!(first == weights("again", &[]));
+    assert!(first != weights("other", &["--seed", "2"]));
+    // The saved configuration is the same experiment.
+    let again = genomes.path("from file");
+    succeed(&["train", text(&genomes.path("first").join("config.toml")), "--out", text(&again), "--quiet"]);
+    assert!(first == std::fs::read(again.join("best.safetensors")).unwrap());
+}
+
+#[test]
+fn settings_change_what_is_trained() {
+    let genomes = genomes();
+    let base = genomes.path("base");
+    let chromosomes = ["--train-chroms", "1,2", "--test-chroms", "3"];
+    train(&genomes, &base, &chromosomes);
+    let weights = std::fs::read(base.join("best.safetensors")).unwrap();
+    for (i, flags) in [
+        &["--loss", "mse"][..],
+        &["--optimizer", "sgd", "--lr", "0.05"],
+        &["--dropout-after", "none"],
+        &["--dropout-after", "convolution"],
+        &["--dropout-after", "dense"],
+        &["--batch-size", "32"],
+        &["--length", "200"],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let out = genomes.path(&format!("run{i}"));
+        train(&genomes, &out, &[&chromosomes[..], flags].concat());
+        assert!(weights != std::fs::read(out.join("best.safetensors")).unwrap(), "{flags:?}");
+    }
+}
+
+#[test]
+fn a_dead_start_is_noticed_and_another_seed_tried() {
+    let genomes = genomes();
+    let out = genomes.path("dead");
+    let flags = genomes.flags();
+    let mut arguments = vec!["train", "--out", text(&out), "--train-chroms", "1,2", "--test-chroms", "3", "--lr", "30"];
+    arguments.extend(SHORT);
+    arguments.extend(flags.iter().map(String::as_str));
+    let error = fail(1, &arguments);
+    assert!(error.contains("6 starts") && error.contains("--lr"), "{error}");
+    let stderr = String::from_utf8(run(&[&arguments[..], &["--force"]].concat()).stderr).unwrap();
+    assert_eq!(stderr.matches("starting again").count(), 5, "{stderr}");
+    assert!(!out.join("metrics.json").exists());
+}
+
+#[test]
+fn evaluate_repeats_the_runs_own_test_and_never_changes_it() {
+    let finished = finished();
+    let before = contents(&finished.run);
+    let out = finished.genomes.path("evaluation");
+    let stdout = succeed(&["evaluate", text(&finished.run), "--out", text(&out)]);
+    assert!(stdout.contains("auroc"), "{stdout}");
+    assert_eq!(json(&out.join("metrics.json"))["test"], json(&finished.run.join("metrics.json"))["test"]);
+    for name in ["predictions.csv", "roc.png", "pr.png", "calibration.png", "scores.png"] {
+        assert!(out.join(name).exists(), "{name}");
+    }
+    assert!(before == contents(&finished.run), "the run is as it was");
+    let inside = finished.run.join("evaluation");
+    let error = fail(1, &["evaluate", text(&finished.run), "--out", text(&finished.run), "--force"]);
+    assert!(error.contains("never changes"), "{error}");
+    assert!(!inside.exists() && before == contents(&finished.run));
+}
+
+#[test]
+fn evaluate_takes_other_genomes_and_tables() {
+    let finished = finished();
+    let flags = finished.genomes.flags();
+    let mut arguments = vec!["evaluate", text(&finished.run), "--test-fragments", "100", "--match-gc"];
+    arguments.extend(flags.iter().map(String::as_str));
+    // chr1 and chr2 were learned from, so chr3 and chrX remain.
+    let output = run(&arguments);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && stderr.contains("test chr3,chrX"), "{stderr}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("100 fragments"));
+
+    let table = finished.genomes.path("other.tsv");
+    let rows: String = (0..40).map(|i| format!("{}\t{}\n", ["human", "mouse"][i % 2], bases(i as u64, 128))).collect();
+    std::fs::write(&table, format!("label\tsequence\n{rows}")).unwrap();
+    let stdout = succeed(&["evaluate", text(&finished.run), "--test", text(&table)]);
+    assert!(stdout.contains("40 fragments, 20 positive"), "{stdout}");
+    std::fs::write(&table, format!("label\tsequence\nrat\t{}\n", bases(1, 128))).unwrap();
+    let error = fail(1, &["evaluate", text(&finished.run), "--test", text(&table)]);
+    assert!(error.contains("line 2") && error.contains("'rat'") && error.contains("human or mouse"), "{error}");
+}
+
+#[test]
+fn predict_scores_windows_as_predictions_csv_does() {
+    let finished = finished();
+    let table = finished.run.join("predictions.csv");
+    let columns = ["split", "label", "chrom", "start", "strand", "score"].map(|name| column(&table, b',', name));
+    let out = finished.genomes.path("all.tsv");
+    succeed(&[
+        "predict",
+        text(&finished.run),
+        text(&finished.genomes.human),
+        "--stride",
+        "1",
+        "--out",
+        text(&out),
+        "--quiet",
+    ]);
+    let scores = column(&out, b'\t', "score");
+    let places: Vec<String> = column(&out, b'\t', "name")
+        .into_iter()
+        .zip(column(&out, b'\t', "start"))
+        .map(|(n, s)| format!("{n}:{s}"))
+        .collect();
+    assert_eq!(scores.len(), 4 * (30_000 - 127));
+    let by_place: std::collections::HashMap<&str, &str> =
+        places.iter().map(String::as_str).zip(scores.iter().map(String::as_str)).collect();
+    let mut compared = 0;
+    for i in (0..columns[0].len()).filter(|&i| columns[1][i] == "human" && columns[4][i] == "+") {
+        let place = format!("{}:{}", columns[2][i], columns[3][i]);
+        let (found, expected): (f64, f64) = (by_place[place.as_str()].parse().unwrap(), columns[5][i].parse().unwrap());
+        assert!((found - expected).abs() < 1e-6, "{place}: {found} {expected}");
+        compared += 1;
+    }
+    assert!(compared > 20);
+    let error = fail(1, &["predict", text(&finished.run), text(&finished.genomes.human), "--out", text(&out)]);
+    assert!(error.contains("--force"), "{error}");
+}
+
+#[test]
+fn predict_reads_standard_input_and_survives_a_closed_output() {
+    let finished = finished();
+    let sequences = finished.genomes.path("many.fa");
+    let records: Vec<(String, String)> = (0..3000).map(|i| (format!("read{i}"), bases(i, 128))).collect();
+    let records: Vec<(&str, &str)> = records.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    std::fs::write(&sequences, fasta(&records)).unwrap();
+    let from_file = succeed(&["predict", text(&finished.run), text(&sequences)]);
+    let output = strandnet()
+        .args(["predict", text(&finished.run), "-"])
+        .stdin(std::fs::File::open(&sequences).unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), from_file);
+
+    let mut child = strandnet()
+        .args(["predict", text(&finished.run), text(&finished.genomes.human), "--stride", "1"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = [0; 20];
+    child.stdout.take().unwrap().read_exact(&mut first).unwrap(); // and closes it
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr.starts_with("error: standard output was closed") && stderr.lines().count() == 1, "{stderr}");
+}
+
+#[test]
+fn export_writes_the_model_again() {
+    let finished = finished();
+    let out = finished.genomes.path("exported.pt");
+    let stdout = succeed(&["export", text(&finished.run), "--out", text(&out)]);
+    assert!(stdout.contains("largest difference"), "{stdout}");
+    let (card, original) = (json(&out.with_extension("json")), json(&finished.run.join("model.json")));
+    for key in ["length", "alphabet", "classes", "positive", "threshold", "strands", "output"] {
+        assert_eq!(card[key], original[key], "{key}");
+    }
+    assert_eq!((card["length"].as_u64(), card["alphabet"].as_str()), (Some(128), Some("ACGT")));
+    assert!(fail(1, &["export", text(&finished.run), "--out", text(&out)]).contains("--force"));
+}
+
+#[test]
+fn quiet_is_quiet_and_lines_say_how_training_goes() {
+    let genomes = genomes();
+    let out = genomes.path("quiet");
+    let flags = genomes.flags();
+    let mut arguments = vec!["train", "--out", text(&out), "--train-chroms", "1,2", "--test-chroms", "3"];
+    arguments.extend(SHORT);
+    arguments.extend(flags.iter().map(String::as_str));
+    let output = run(&[&arguments[..], &["--quiet"]].concat());
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    let stderr = String::from_utf8(run(&[&arguments[..], &["--force"]].concat()).stderr).unwrap();
+    assert!(stderr.contains("device: CPU") || stderr.contains("device: CUDA"), "{stderr}");
+    assert!(stderr.contains("epoch  2/2  train loss") && stderr.contains("fragments/s"), "{stderr}");
+}
