@@ -13,15 +13,22 @@ import sys
 
 import torch
 
-UNKNOWN = 4
+UNKNOWN, INVALID = 4, 255
 CODES = bytes(
-    "ACGT".index(base) if base in "ACGT" else 3 if base == "U" else UNKNOWN if base in "NRYSWKMBDHV" else 255
+    "ACGT".index(base) if base in "ACGT" else 3 if base == "U" else UNKNOWN if base in "NRYSWKMBDHV" else INVALID
     for base in (chr(byte).upper() for byte in range(256))
 )
 
 
 def records(path):
-    """Yields (name, codes) of each FASTA record."""
+    """Yields (name, codes) of each FASTA record; a letter that is no base ends the program."""
+
+    def encode(name, parts):
+        codes = b"".join(parts).translate(CODES)
+        if INVALID in codes:
+            sys.exit(f"{path}: record '{name}': base {codes.index(INVALID) + 1} is no letter of the IUPAC code")
+        return codes
+
     opener = gzip.open if open(path, "rb").read(2) == b"\x1f\x8b" else open
     name, parts = None, []
     with opener(path, "rb") as file:
@@ -29,12 +36,12 @@ def records(path):
             line = line.strip()
             if line.startswith(b">"):
                 if name is not None:
-                    yield name, b"".join(parts).translate(CODES)
+                    yield name, encode(name, parts)
                 name, parts = line[1:].split()[0].decode(), []
             else:
                 parts.append(line)
     if name is not None:
-        yield name, b"".join(parts).translate(CODES)
+        yield name, encode(name, parts)
 
 
 def one_hot(windows, length):

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, DataConfig, DeviceChoice};
+use crate::config::{self, Config, DataConfig, DeviceChoice, Faults};
+use crate::data::Classes;
+use crate::data::split::Assignment;
 
 /// Trains, judges and ships convolutional networks on DNA, straight from FASTA
 #[derive(Parser, Debug)]
@@ -69,18 +71,18 @@ pub struct Evaluate {
 pub struct EvaluationData {
     /// FASTA file of one class, with the class names of the run; twice or more [default: the run's]
     #[arg(long, value_name = "NAME=PATH", conflicts_with = "test")]
-    pub genome: Vec<crate::config::NamedPath>,
+    pub genome: Vec<config::NamedPath>,
     /// Table with the columns sequence and label [default: the run's]
-    #[arg(long, value_name = "TABLE")]
+    #[arg(long, value_name = "TABLE", conflicts_with_all = ["test_chroms", "test_fragments", "max_n", "match_gc", "memory", "seed"])]
     pub test: Option<PathBuf>,
     /// Chromosomes to judge on [default: the run's; for other genomes all that the run did not learn from]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = config::trimmed)]
     pub test_chroms: Vec<String>,
     /// Fragments, half from each class [default: the run's]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = config::count)]
     pub test_fragments: Option<usize>,
     /// Unknown bases (N) allowed in a fragment, in bases [default: the run's]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = config::count)]
     pub max_n: Option<usize>,
     /// Give both classes the same GC content, in bins of two percentage points [default: the run's]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -89,34 +91,53 @@ pub struct EvaluationData {
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<bytesize::ByteSize>,
     /// Seed of the windows drawn, a whole number [default: the run's]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=config::MAX_SEED))]
     pub seed: Option<u64>,
 }
 
 impl EvaluationData {
-    /// Whether other genomes or tables than the run's are named.
-    pub fn names_other_files(&self) -> bool {
-        !self.genome.is_empty() || self.test.is_some()
-    }
-
-    /// The run's data settings with these over them.
-    pub fn over(&self, own: &DataConfig) -> DataConfig {
+    /// The run's own data settings with these over them.
+    pub fn over(&self, own: &DataConfig, classes: &Classes) -> Result<DataConfig, Faults> {
         let mut data = own.clone();
-        if self.names_other_files() {
-            data =
-                DataConfig { genome: self.genome.clone(), train: None, valid: None, test: self.test.clone(), ..data };
-            data.train_chroms.clear();
-            data.valid_chroms.clear();
-            data.test_chroms.clear();
+        if !self.genome.is_empty() || self.test.is_some() {
+            let names = classes.names.clone();
+            data = DataConfig {
+                genome: self.genome.clone(),
+                test: self.test.clone(),
+                train: None,
+                classes: names,
+                ..data
+            };
         }
-        if !self.test_chroms.is_empty() {
-            data.test_chroms.clone_from(&self.test_chroms);
+        let about_genomes = !self.test_chroms.is_empty()
+            || self.test_fragments.is_some()
+            || self.max_n.is_some()
+            || self.match_gc.is_some();
+        if data.train.is_some() && about_genomes {
+            let fault = "--test-chroms, --test-fragments, --max-n and --match-gc go with --genome, and the run learned from tables; remove them";
+            return Err(Faults(vec![fault.into()]));
         }
         data.test_fragments = self.test_fragments.unwrap_or(data.test_fragments);
         data.max_n = self.max_n.unwrap_or(data.max_n);
         data.match_gc = self.match_gc.unwrap_or(data.match_gc);
         data.memory = self.memory.or(data.memory);
-        data
+        match data.evaluation_faults() {
+            faults if faults.is_empty() => Ok(data),
+            faults => Err(Faults(faults)),
+        }
+    }
+
+    /// Which chromosomes to judge on, given what the run itself was made from.
+    pub fn assignment(&self, own: &DataConfig) -> Assignment {
+        if !self.test_chroms.is_empty() {
+            Assignment::TestOn(self.test_chroms.clone())
+        } else if self.genome.is_empty() {
+            Assignment::Choice(own.chromosome_choice())
+        } else if own.train.is_some() {
+            Assignment::TestOnAll
+        } else {
+            Assignment::TestOnUnseenBy(own.chromosome_choice())
+        }
     }
 }
 
@@ -145,7 +166,7 @@ pub struct Predict {
     #[arg(long)]
     pub force: bool,
     /// Distance between windows of sequences longer than the network's length, in bp [default: the network's length]
-    #[arg(long, value_name = "BP", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "BP", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub stride: Option<u64>,
     /// Leave out sequences shorter than the network's length and count them, instead of stopping [default: no]
     #[arg(long)]
@@ -174,7 +195,7 @@ pub struct Simulate {
     #[arg(long)]
     pub force: bool,
     /// Seed of the genomes, a whole number
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=config::MAX_SEED))]
     pub seed: u64,
     /// Length of the windows that the best possible score is computed for, in bp
     #[arg(long, value_name = "BP", default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..=10_000))]

@@ -23,6 +23,29 @@ pub struct Config {
     pub training: TrainingConfig,
 }
 
+/// The largest seed: what TOML can hold.
+pub const MAX_SEED: u64 = i64::MAX as u64;
+
+/// The longest fragment, in bp. Far more than any network here reads, and far less than overflows a tensor.
+pub const LONGEST_BP: usize = 1_000_000;
+
+/// A number of things: whole, and small enough that sums and products of two stay exact.
+pub fn count(text: &str) -> Result<usize, String> {
+    const MOST: usize = 1_000_000_000;
+    match text.parse() {
+        Ok(count) if count <= MOST => Ok(count),
+        _ => Err(format!("found '{text}', expected a whole number up to {MOST}")),
+    }
+}
+
+/// A name without the spaces around it, as in `1, 10, 11`.
+pub fn trimmed(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("found an empty name, expected names separated by commas".into()),
+        name => Ok(name.to_owned()),
+    }
+}
+
 /// Where examples come from and how they are split.
 #[derive(Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -41,31 +64,31 @@ pub struct DataConfig {
     #[arg(long, value_name = "TABLE")]
     pub test: Option<PathBuf>,
     /// Order of the classes, the positive one first [default: order of --genome, else 0/1 labels ascending, else first appearance]
-    #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME,NAME", value_delimiter = ',', value_parser = trimmed)]
     pub classes: Vec<String>,
     /// Length of a fragment, in bp [default: 128 for genomes, the length of the sequences for tables]
-    #[arg(long, value_name = "BP")]
+    #[arg(long, value_name = "BP", value_parser = count)]
     pub length: Option<usize>,
     /// Training fragments, split evenly between the classes
-    #[arg(long, value_name = "N", default_value_t = 30_000)]
+    #[arg(long, value_name = "N", value_parser = count, default_value_t = 30_000)]
     pub fragments: usize,
     /// Validation fragments, in addition to the training ones [default: a sixth of --fragments]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     pub valid_fragments: Option<usize>,
     /// Test fragments
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(long, value_name = "N", value_parser = count, default_value_t = 10_000)]
     pub test_fragments: usize,
-    /// Chromosomes to train on; 1 and chr1 are the same [default: dealt by a hash of the name]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    /// Chromosomes to train on; 1 and chr1 are the same [default: those not named otherwise; if none are, dealt by a hash of the name]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = trimmed)]
     pub train_chroms: Vec<String>,
     /// Chromosomes to validate on [default: 100 kb blocks of the training chromosomes]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = trimmed)]
     pub valid_chroms: Vec<String>,
-    /// Chromosomes to test on [default: the ones not named for training]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    /// Chromosomes to test on [default: those not named otherwise; if none are, dealt by a hash of the name]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = trimmed)]
     pub test_chroms: Vec<String>,
     /// Unknown bases (N) allowed in a fragment, in bases
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", value_parser = count, default_value_t = 0)]
     pub max_n: usize,
     /// Give both classes the same GC content, in bins of two percentage points
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
@@ -97,10 +120,10 @@ pub struct ModelConfig {
 #[command(next_help_heading = "Training")]
 pub struct TrainingConfig {
     /// Passes over the training fragments
-    #[arg(long, value_name = "N", default_value_t = 25)]
+    #[arg(long, value_name = "N", value_parser = count, default_value_t = 25)]
     pub epochs: usize,
     /// Fragments a step
-    #[arg(long, value_name = "N", default_value_t = 64)]
+    #[arg(long, value_name = "N", value_parser = count, default_value_t = 64)]
     pub batch_size: usize,
     /// Optimizer
     #[arg(long, value_enum, default_value_t = OptimizerKind::Adam)]
@@ -115,10 +138,10 @@ pub struct TrainingConfig {
     #[arg(long, value_enum, default_value_t = Loss::Bce)]
     pub loss: Loss,
     /// Seed of everything random, a whole number
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=MAX_SEED))]
     pub seed: u64,
     /// CPU threads [default: one per core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     pub threads: Option<usize>,
     /// Device: auto, cpu, cuda or cuda:N
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
@@ -230,7 +253,7 @@ impl FromStr for NamedPath {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once('=') {
             Some((name, path)) if !name.trim().is_empty() && !path.is_empty() => {
-                Ok(Self { name: name.trim().to_owned(), path: path.into() })
+                Ok(Self { name: name.trim().to_owned(), path: path.trim().into() })
             }
             _ => Err(format!("found '{text}', expected NAME=PATH, such as human=hg38.fa.gz")),
         }
@@ -294,14 +317,18 @@ impl Config {
     /// Puts `flags` (those that were typed, as `matches` knows) over the file over the defaults, and checks the whole.
     pub fn resolve(file: Option<&Path>, flags: &Config, matches: &ArgMatches) -> Result<Self, Faults> {
         let mut faults = Vec::new();
-        let mut settings = to_table(&Config::default());
+        let mut settings = to_table(&Config::default()).map_err(|fault| Faults(vec![fault]))?;
         if let Some(path) = file {
             match read_file(path) {
                 Ok(table) => overlay_file(&mut settings, &table, path, &mut faults),
                 Err(fault) => return Err(Faults(vec![fault])),
             }
         }
-        for (section, values) in to_table(flags) {
+        let flags = match to_table(flags) {
+            Ok(flags) => flags,
+            Err(fault) => return Err(Faults(vec![fault])),
+        };
+        for (section, values) in flags {
             let toml::Value::Table(values) = values else { continue };
             for (key, value) in values {
                 if matches.value_source(&key) == Some(ValueSource::CommandLine) {
@@ -318,21 +345,6 @@ impl Config {
         };
         faults.extend(config.faults());
         if faults.is_empty() { Ok(config) } else { Err(Faults(faults)) }
-    }
-
-    /// Reads a configuration that a run saved.
-    pub fn read(path: &Path) -> Result<Self, Faults> {
-        let mut settings = to_table(&Config::default());
-        let mut faults = Vec::new();
-        let table = read_file(path).map_err(|fault| Faults(vec![fault]))?;
-        overlay_file(&mut settings, &table, path, &mut faults);
-        match toml::Value::Table(settings).try_into::<Config>() {
-            Ok(config) => {
-                faults.extend(config.faults());
-                if faults.is_empty() { Ok(config) } else { Err(Faults(faults)) }
-            }
-            Err(error) => Err(Faults(vec![format!("{}: {}", path.display(), error.message())])),
-        }
     }
 
     /// The experiment as a file that `train` accepts, with absolute paths.
@@ -367,8 +379,8 @@ impl Config {
         if let Some(length) = data.length {
             let least = model.arch.shortest_bp();
             check(
-                length >= least,
-                format!("--length is {length} bp, expected {least} or more for --arch {}", model.arch.name()),
+                (least..=LONGEST_BP).contains(&length),
+                format!("--length is {length} bp, expected {least} to {LONGEST_BP} for --arch {}", model.arch.name()),
             );
         }
         check(
@@ -424,77 +436,95 @@ impl DataConfig {
         }
     }
 
+    /// What is wrong with the settings for training.
     fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        let mut check = |ok: bool, fault: String| {
+        let mut check = |ok: bool, fault: &str| {
             if !ok {
-                faults.push(fault);
+                faults.push(fault.to_owned());
             }
         };
-        let tables = self.train.is_some() || self.valid.is_some() || self.test.is_some();
-        check(
-            !tables || self.genome.is_empty(),
-            "both --genome and tables are given, expected one kind of data; remove one".into(),
-        );
-        check(
-            !tables || self.train.is_some(),
-            "--valid or --test is given without --train, expected a training table too".into(),
-        );
-        check(
-            !tables || (self.train_chroms.is_empty() && self.valid_chroms.is_empty() && self.test_chroms.is_empty()),
-            "--train-chroms, --valid-chroms and --test-chroms go with --genome, and tables hold no chromosomes; remove them".into(),
-        );
-        check(
-            !tables || !self.match_gc,
-            "--match-gc goes with --genome, and tables are taken as they are; remove it".into(),
-        );
-        let names = self.genome_classes();
-        if !self.genome.is_empty() {
+        if self.train.is_some() || self.valid.is_some() || self.test.is_some() {
+            let default = Self::default();
+            let chromosomes = [&self.train_chroms, &self.valid_chroms, &self.test_chroms];
+            let counts = |data: &Self| (data.fragments, data.valid_fragments, data.test_fragments, data.max_n);
+            check(self.genome.is_empty(), "both --genome and tables are given, expected one kind of data; remove one");
+            check(self.train.is_some(), "--valid or --test is given without --train, expected a training table too");
             check(
-                names.len() == 2,
-                format!(
-                    "--genome names {} class{} ({}), expected two; repeat a name to give a class more files",
-                    names.len(),
-                    if names.len() == 1 { "" } else { "es" },
-                    names.join(", ")
-                ),
+                chromosomes.iter().all(|names| names.is_empty()),
+                "--train-chroms, --valid-chroms and --test-chroms go with --genome, and tables hold no chromosomes; remove them",
             );
+            check(
+                counts(self) == counts(&default) && !self.match_gc && self.memory.is_none(),
+                "--fragments, --valid-fragments, --test-fragments, --max-n, --match-gc and --memory go with --genome, and tables are taken whole; remove them",
+            );
+        }
+        check(
+            !self.is_demo() || self.classes.is_empty(),
+            "--classes is given without data, and the demo's classes are human and mouse; remove it or name data",
+        );
+        faults.extend(self.class_faults());
+        faults.extend(count_fault("--fragments", self.fragments));
+        faults.extend(count_fault("--valid-fragments", self.valid_fragments()));
+        faults.extend(self.test_faults());
+        faults
+    }
+
+    /// What is wrong with the settings that judging a finished run takes.
+    pub fn evaluation_faults(&self) -> Vec<String> {
+        self.class_faults().into_iter().chain(self.test_faults()).collect()
+    }
+
+    fn class_faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        for (i, genome) in self.genome.iter().enumerate() {
+            if self.genome[..i].iter().any(|other| other.path == genome.path) {
+                let path = genome.path.display();
+                faults.push(format!("--genome names {path} twice, expected each file once; remove one"));
+            }
+        }
+        let names = self.genome_classes();
+        if !self.genome.is_empty() && names.len() != 2 {
+            faults.push(format!(
+                "--genome names {} class{} ({}), expected two; repeat a name to give a class more files",
+                names.len(),
+                if names.len() == 1 { "" } else { "es" },
+                names.join(", ")
+            ));
         }
         if !self.classes.is_empty() {
-            check(
-                self.classes.len() == 2 && self.classes[0] != self.classes[1],
-                format!("--classes names {}, expected two different names", self.classes.join(", ")),
-            );
-            check(
-                self.genome.is_empty() || names.iter().all(|name| self.classes.iter().any(|class| class == name)),
-                format!(
-                    "--classes names {}, expected those of --genome ({})",
-                    self.classes.join(", "),
+            let classes = self.classes.join(", ");
+            if self.classes.len() != 2 || self.classes[0] == self.classes[1] {
+                faults.push(format!("--classes names {classes}, expected two different names"));
+            }
+            if !names.iter().all(|name| self.classes.iter().any(|class| class == name)) {
+                faults.push(format!(
+                    "--genome names the classes {}, expected {classes}; name them alike",
                     names.join(", ")
-                ),
-            );
+                ));
+            }
         }
-        let fragments = [
-            ("--fragments", self.fragments),
-            ("--valid-fragments", self.valid_fragments()),
-            ("--test-fragments", self.test_fragments),
-        ];
-        for (flag, fragments) in fragments {
-            check(
-                fragments >= 2 && fragments % 2 == 0,
-                format!("{flag} is {fragments}, expected an even number of 2 or more, half from each class"),
-            );
+        faults
+    }
+
+    fn test_faults(&self) -> Vec<String> {
+        let mut faults: Vec<String> = count_fault("--test-fragments", self.test_fragments).into_iter().collect();
+        if self.memory.is_some_and(|memory| memory.as_u64() == 0) {
+            faults.push("--memory is 0, expected a size such as 8GB".into());
         }
-        check(
-            self.memory.is_none_or(|memory| memory.as_u64() > 0),
-            "--memory is 0, expected a size such as 8GB".into(),
-        );
         faults
     }
 }
 
-fn to_table(config: &Config) -> toml::Table {
-    toml::Table::try_from(config).expect("a configuration is a table of plain values")
+fn count_fault(flag: &str, fragments: usize) -> Option<String> {
+    let right = fragments >= 2 && fragments.is_multiple_of(2);
+    (!right).then(|| format!("{flag} is {fragments}, expected an even number of 2 or more, half from each class"))
+}
+
+fn to_table(config: &Config) -> Result<toml::Table, String> {
+    // Numbers are bounded when they are parsed, so paths remain.
+    toml::Table::try_from(config)
+        .map_err(|_| "a path is not UTF-8 text, expected one that is; rename the file".to_owned())
 }
 
 fn section_mut<'a>(settings: &'a mut toml::Table, section: &str) -> &'a mut toml::Table {
@@ -640,10 +670,7 @@ mod tests {
         assert_eq!(config.data.genome[1].path, Path::new("/y.fa"));
         let saved =
             Config { data: DataConfig { train: Some("t.csv".into()), ..DataConfig::default() }, ..Config::default() };
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config.toml");
-        std::fs::write(&path, saved.to_toml()).unwrap();
-        let read = Config::read(&path).unwrap();
+        let read = resolve(Some(&saved.to_toml()), &[]).unwrap();
         assert_eq!(read.data.train.unwrap(), std::path::absolute("t.csv").unwrap());
         assert_eq!(read.training, saved.training);
     }
@@ -655,7 +682,11 @@ mod tests {
             (&["--genome", "a=x", "--genome", "b=y", "--train", "t"], "one kind of data"),
             (&["--test", "t"], "without --train"),
             (&["--train", "t", "--train-chroms", "1"], "tables hold no chromosomes"),
+            (&["--train", "t", "--max-n", "3"], "tables are taken whole"),
+            (&["--classes", "a,b"], "without data"),
+            (&["--genome", "a=x", "--genome", "b=y", "--classes", "a,c"], "expected a, c"),
             (&["--fragments", "7"], "--fragments is 7"),
+            (&["--genome", "a=x", "--genome", "b=x"], "names x twice"),
         ] {
             let faults = resolve(None, flags).unwrap_err();
             assert!(faults.contains(part), "{flags:?}: {faults}");

@@ -8,7 +8,7 @@ pub mod sampling;
 pub mod split;
 pub mod tables;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::progress::Progress;
 use crate::simulate;
 use fasta::Genome;
 use sampling::{Request, Source};
-use split::{ChromosomeChoice, Split};
+use split::{Assignment, Split};
 
 /// Length of a fragment where neither the user nor a table says, in bp.
 const DEFAULT_LENGTH: usize = 128;
@@ -85,7 +85,7 @@ pub struct Dataset {
     pub classes: Classes,
     /// Files that were read, for provenance.
     pub files: Vec<PathBuf>,
-    /// Area under the ROC curve that no classifier can exceed on the test examples, known for simulated data only.
+    /// For simulated data, the scores of the test examples that no classifier can better, `[n]`.
     pub best_possible_scores: Option<Vec<f64>>,
 }
 
@@ -106,7 +106,7 @@ impl Classes {
     /// Classes found as labels in a table: whole numbers ascending, else first appearance. Of 0 and 1, 1 is positive.
     fn from_labels(labels: &[&str]) -> Self {
         let mut names: Vec<String> = Vec::new();
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         for label in labels {
             if seen.insert(*label) {
                 names.push((*label).to_owned());
@@ -141,7 +141,7 @@ pub fn load(config: &DataConfig, seed: u64, progress: &Progress) -> Result<Datas
     if config.train.is_some() {
         return load_tables(config, progress);
     }
-    let genomes = open_genomes(config, &config.chromosome_choice(), seed, progress)?;
+    let genomes = open_genomes(config, &Assignment::Choice(config.chromosome_choice()), &Split::ALL, seed, progress)?;
     let length = config.length.unwrap_or(DEFAULT_LENGTH);
     let windows = |split, fragments| genomes.windows(config, split, length, fragments, seed);
     let (train, valid, test) = (
@@ -157,19 +157,21 @@ pub fn load(config: &DataConfig, seed: u64, progress: &Progress) -> Result<Datas
 /// The test examples that `evaluate` judges a finished run on.
 pub struct TestData {
     pub examples: Examples,
+    /// See [`Dataset::best_possible_scores`].
     pub best_possible_scores: Option<Vec<f64>>,
 }
 
-/// Reads only the test examples: the run's own, or other data for a network with these classes and this length.
+/// Reads only test examples, for a network with these classes and this length: a table, or the windows of the
+/// chromosomes that `assignment` gives to the test.
 ///
-/// `seen` are the run's own chromosome choices where `config` names other genomes than the run: chromosomes that the
-/// run learned from are left out unless they are asked for by name.
+/// # Errors
+/// As [`load`], and where the data's classes are not the network's.
 pub fn load_test(
     config: &DataConfig,
+    assignment: &Assignment,
     classes: &Classes,
     length: usize,
     seed: u64,
-    seen: Option<&ChromosomeChoice>,
     progress: &Progress,
 ) -> Result<TestData> {
     if let Some(path) = config.test.as_ref().or(config.train.as_ref()) {
@@ -181,20 +183,7 @@ pub fn load_test(
         check_both_classes(&examples, classes, Split::Test, path)?;
         return Ok(TestData { examples, best_possible_scores: None });
     }
-    let mut choice = config.chromosome_choice();
-    if let Some(seen) = seen
-        && choice.test.is_empty()
-    {
-        choice = ChromosomeChoice { train: seen.train.clone(), valid: seen.valid.clone(), test: Vec::new() };
-    }
-    let genomes = open_genomes(config, &choice, seed, progress)?;
-    if genomes.classes.names != classes.names {
-        bail!(
-            "the data has the classes {}, expected those of the run: {}; name them so",
-            genomes.classes.names.join(", "),
-            classes.names.join(", ")
-        );
-    }
+    let genomes = open_genomes(config, assignment, &[Split::Test], seed, progress)?;
     let examples = genomes.windows(config, Split::Test, length, config.test_fragments, seed)?;
     let best_possible_scores = config.is_demo().then(|| simulate::best_scores(&examples.codes, length));
     Ok(TestData { examples, best_possible_scores })
@@ -205,28 +194,40 @@ struct Genomes {
     classes: Classes,
     /// Index of the class, and the genome.
     genomes: Vec<(usize, Genome)>,
-    choice: ChromosomeChoice,
+    assignment: Assignment,
 }
 
-fn open_genomes(config: &DataConfig, choice: &ChromosomeChoice, seed: u64, progress: &Progress) -> Result<Genomes> {
+/// Opens the genomes named, keeping the chromosomes that `splits` want.
+fn open_genomes(
+    config: &DataConfig,
+    assignment: &Assignment,
+    splits: &[Split],
+    seed: u64,
+    progress: &Progress,
+) -> Result<Genomes> {
     let mut genomes = Vec::new();
     let mut names: Vec<String> = Vec::new();
     if config.is_demo() {
         for (class, species) in simulate::species().into_iter().enumerate() {
             let chromosomes = species.genome(seed).into_iter().map(|c| (c.name, c.codes)).collect();
-            genomes.push((class, Genome::from_codes(Path::new(&format!("simulated {}", species.name)), chromosomes)));
+            let path = format!("simulated {}", species.name);
+            genomes.push((class, Genome::from_codes(Path::new(&path), chromosomes)));
             names.push(species.name);
         }
-        progress.say("no data named: using simulated demo genomes (human and mouse in name only); --genome or --train gives real data");
+        progress.say(
+            "no data named: using simulated demo genomes (human and mouse in name only); --genome or --train gives real data",
+        );
     } else {
-        names = if config.classes.is_empty() {
-            config.genome_classes().into_iter().map(str::to_owned).collect()
-        } else {
-            config.classes.clone()
+        names = match config.classes.as_slice() {
+            [] => config.genome_classes().into_iter().map(str::to_owned).collect(),
+            given => given.to_vec(),
         };
         let mut memory = config.memory.map_or_else(half_of_free_memory, |memory| memory.as_u64());
         for named in &config.genome {
-            let wanted = |chromosome: &str| choice.split_of(chromosome).is_some();
+            let Some(class) = names.iter().position(|name| *name == named.name) else {
+                bail!("--genome names the class '{}', expected {}; correct the name", named.name, names.join(" or "));
+            };
+            let wanted = |name: &str| assignment.split_of(name).is_some_and(|split| splits.contains(&split));
             let genome = Genome::open(&named.path, memory, &wanted)?;
             if !genome.is_in_memory() {
                 progress.say(&format!(
@@ -235,50 +236,36 @@ fn open_genomes(config: &DataConfig, choice: &ChromosomeChoice, seed: u64, progr
                 ));
             }
             memory = memory.saturating_sub(genome.memory());
-            let class = names.iter().position(|name| *name == named.name).unwrap_or(0);
             genomes.push((class, genome));
         }
-        let known: Vec<&str> =
-            genomes.iter().flat_map(|(_, genome)| genome.chromosomes.iter().map(|c| c.name.as_str())).collect();
-        choice.check(&known)?;
     }
-    let genomes = Genomes { classes: Classes::named(names), genomes, choice: choice.clone() };
-    genomes.report_deal(progress);
+    let known: Vec<&str> =
+        genomes.iter().flat_map(|(_, genome)| genome.chromosomes.iter().map(|c| c.name.as_str())).collect();
+    assignment.check(&known)?;
+    let genomes = Genomes { classes: Classes::named(names), genomes, assignment: assignment.clone() };
+    genomes.report_deal(splits, progress);
     Ok(genomes)
 }
 
 impl Genomes {
     /// Says which chromosomes each split takes, where the user left that to the program.
-    fn report_deal(&self, progress: &Progress) {
-        let choice = &self.choice;
-        if !choice.train.is_empty() && !choice.test.is_empty() {
+    fn report_deal(&self, splits: &[Split], progress: &Progress) {
+        if !self.assignment.is_open() {
             return;
         }
         for (class, genome) in &self.genomes {
-            let names = |split| -> String {
-                let names: Vec<&str> = genome
-                    .chromosomes
-                    .iter()
-                    .filter(|c| choice.split_of(&c.name) == Some(split))
-                    .map(|c| c.name.as_str())
-                    .collect();
-                match names.len() {
-                    0 => "-".into(),
-                    1..=30 => names.join(","),
-                    n => format!("{},... ({n})", names[..30].join(",")),
-                }
-            };
-            let valid = if choice.validates_on_blocks() {
-                "blocks of the training chromosomes".into()
-            } else {
-                names(Split::Valid)
-            };
-            progress.say(&format!(
-                "{} chromosomes: train {}; valid {valid}; test {}",
-                self.classes.names[*class],
-                names(Split::Train),
-                names(Split::Test)
-            ));
+            let of =
+                |split| genome.chromosomes.iter().filter(move |c| self.assignment.split_of(&c.name) == Some(split));
+            let shares: Vec<String> = splits
+                .iter()
+                .map(|&split| match split {
+                    Split::Valid if self.assignment.validates_on_blocks() => {
+                        "valid blocks of the training chromosomes".into()
+                    }
+                    _ => format!("{} {}", split.name(), split::list_names(of(split).map(|c| c.name.as_str()))),
+                })
+                .collect();
+            progress.say(&format!("{} chromosomes: {}", self.classes.names[*class], shares.join("; ")));
         }
     }
 
@@ -299,7 +286,7 @@ impl Genomes {
             .map(|(class, class_name)| Source { class, class_name, parts: Vec::new() })
             .collect();
         for (class, genome) in &self.genomes {
-            let mut parts = split::intervals(&genome.chromosomes, &self.choice, length);
+            let mut parts = split::intervals(&genome.chromosomes, &self.assignment, length);
             sources[*class].parts.push((genome, std::mem::take(&mut parts[split as usize])));
         }
         for source in &sources {
@@ -336,8 +323,8 @@ impl Genomes {
             .parts
             .iter()
             .flat_map(|(genome, _)| &genome.chromosomes)
-            .filter(|c| match self.choice.split_of(&c.name) {
-                Some(Split::Train) if split == Split::Valid => self.choice.validates_on_blocks(),
+            .filter(|c| match self.assignment.split_of(&c.name) {
+                Some(Split::Train) if split == Split::Valid => self.assignment.validates_on_blocks(),
                 found => found == Some(split),
             })
             .collect();
@@ -349,17 +336,14 @@ impl Genomes {
                 split.name()
             ),
             None => {
-                let names: Vec<&str> = source
-                    .parts
-                    .iter()
-                    .flat_map(|(genome, _)| genome.chromosomes.iter().map(|c| c.name.as_str()))
-                    .take(40)
-                    .collect();
+                let names = split::list_names(
+                    source.parts.iter().flat_map(|(genome, _)| genome.chromosomes.iter().map(|c| c.name.as_str())),
+                );
                 bail!(
                     "{files}: class '{}' has no chromosome for {}, expected at least one among {}; name chromosomes with --train-chroms, --valid-chroms and --test-chroms",
                     source.class_name,
                     split.name(),
-                    names.join(", ")
+                    names
                 )
             }
         }
@@ -387,10 +371,10 @@ fn load_tables(config: &DataConfig, progress: &Progress) -> Result<Dataset> {
     let (valid, test) = (read_if_named(config.valid.as_ref(), length)?, read_if_named(config.test.as_ref(), length)?);
     let (valid_percent, test_percent) =
         (if valid.is_some() { 0 } else { TABLE_VALID_PERCENT }, if test.is_some() { 0 } else { TABLE_TEST_PERCENT });
-    for (given, name) in [(valid.is_some(), "validation"), (test.is_some(), "test")] {
-        if !given {
+    for (name, percent) in [("validation", valid_percent), ("test", test_percent)] {
+        if percent > 0 {
             progress.say(&format!(
-                "no {name} table named: taking {TABLE_VALID_PERCENT} % of the training table, by a hash of the sequence"
+                "no {name} table named: taking {percent} % of the training table, by a hash of the sequence"
             ));
         }
     }
@@ -412,7 +396,25 @@ fn load_tables(config: &DataConfig, progress: &Progress) -> Result<Dataset> {
     check_both_classes(&train, &classes, Split::Train, train_path)?;
     check_both_classes(&valid, &classes, Split::Valid, &valid_path)?;
     check_both_classes(&test, &classes, Split::Test, &test_path)?;
+    warn_of_shared_sequences(&train, &[(&valid, Split::Valid), (&test, Split::Test)], progress);
     Ok(Dataset { train, valid, test, classes, files, best_possible_scores: None })
+}
+
+/// Tables are taken as they are given, so that published splits can be repeated; what they leak is said.
+fn warn_of_shared_sequences(train: &Examples, others: &[(&Examples, Split)], progress: &Progress) {
+    let learned: HashSet<u64> = (0..train.len()).map(|i| split::hash_of_either_strand(train.sequence(i))).collect();
+    for (examples, split) in others {
+        let shared = (0..examples.len())
+            .filter(|&i| learned.contains(&split::hash_of_either_strand(examples.sequence(i))))
+            .count();
+        if shared > 0 {
+            progress.warn(&format!(
+                "{shared} of {} {} sequences also stand in the training table, on either strand, so scores on them flatter the network; remove them from one table",
+                examples.len(),
+                split.name()
+            ));
+        }
+    }
 }
 
 type NamedRows<'a> = (&'a PathBuf, Vec<tables::Row>);
@@ -480,7 +482,15 @@ mod tests {
         assert_eq!(data.train.labels.iter().filter(|&&label| label == 0).count(), 100);
         assert_eq!(load(&config, 1, &Progress::quiet()).unwrap().train, data.train);
         assert_ne!(load(&config, 2, &Progress::quiet()).unwrap().train, data.train);
-        let test = load_test(&config, &data.classes, 128, 1, None, &Progress::quiet()).unwrap();
+        let test = load_test(
+            &config,
+            &Assignment::Choice(config.chromosome_choice()),
+            &data.classes,
+            128,
+            1,
+            &Progress::quiet(),
+        )
+        .unwrap();
         assert_eq!(test.examples, data.test);
     }
 }

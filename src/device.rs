@@ -10,12 +10,12 @@ use crate::config::DeviceChoice;
 /// # Errors
 /// CUDA is asked for and there is none, or not as many devices.
 pub fn choose(choice: DeviceChoice) -> Result<(Device, String)> {
-    let count = if tch::Cuda::is_available() { tch::Cuda::device_count() } else { 0 };
+    let count = if tch::Cuda::is_available() { usize::try_from(tch::Cuda::device_count()).unwrap_or(0) } else { 0 };
     match choice {
         DeviceChoice::Cpu => Ok((Device::Cpu, "CPU, as asked".into())),
         DeviceChoice::Auto if count > 0 => Ok((Device::Cuda(0), "CUDA device 0, as there is one".into())),
         DeviceChoice::Auto => Ok((Device::Cpu, format!("CPU, as {}", why_no_cuda()))),
-        DeviceChoice::Cuda(index) if (index as i64) < count => {
+        DeviceChoice::Cuda(index) if index < count => {
             Ok((Device::Cuda(index), format!("CUDA device {index}, as asked")))
         }
         DeviceChoice::Cuda(index) if count > 0 => {
@@ -85,6 +85,7 @@ mod tests {
         } else {
             assert_eq!(choose(DeviceChoice::Auto).unwrap().0, Device::Cpu);
             let error = choose(DeviceChoice::Cuda(0)).unwrap_err().to_string();
+            assert!(choose(DeviceChoice::Cuda(usize::MAX)).is_err());
             assert!(error.contains(how_to_get_cuda()) && error.contains("--device cpu"), "{error}");
         }
     }
@@ -96,6 +97,6 @@ mod tests {
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
         assert!(maps.contains("libtorch_cpu.so"));
         assert_eq!(maps.contains("libtorch_cuda.so"), installed);
-        assert_eq!(tch::utils::has_cuda(), installed, "libtorch itself agrees");
+        assert_eq!(tch::utils::has_cudart(), installed, "libtorch itself agrees, GPU or not");
     }
 }

@@ -11,8 +11,11 @@ use crate::report::{self, thousands};
 use crate::run::RunFolder;
 use crate::task;
 
-/// Sequences scored at a time: enough to keep every core busy, and little memory.
-pub const BATCH: usize = 1024;
+/// Sequences of this length scored at a time: enough bases to keep every core busy, and little memory whatever the length.
+pub fn batch_size(length: usize) -> usize {
+    const BASES: usize = 1 << 17;
+    (BASES / length.max(1)).clamp(1, 1024)
+}
 
 /// Probabilities of the positive class for codes `[n, length]`, `[n]`.
 ///
@@ -21,7 +24,7 @@ pub const BATCH: usize = 1024;
 pub fn scores(network: &Network, codes: &[u8]) -> Result<Vec<f64>> {
     let mut scores = Vec::with_capacity(codes.len() / network.length);
     tch::no_grad(|| {
-        for batch in codes.chunks(BATCH * network.length) {
+        for batch in codes.chunks(batch_size(network.length) * network.length) {
             let codes = model::codes_tensor(batch, network.length, network.device());
             let probabilities = task::probabilities(&network.logits(&codes, false));
             scores.extend(Vec::<f64>::try_from(probabilities.to_kind(tch::Kind::Double).to_device(tch::Device::Cpu))?);

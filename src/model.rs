@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use tch::nn::{ModuleT, SequentialT, VarStore};
 use tch::{Device, Kind, Tensor};
 
-use crate::config::{Architecture, ModelConfig};
+use crate::config::{Architecture, LONGEST_BP, ModelConfig};
 use crate::random::{self, Purpose};
 
 /// A network, its weights and the fragment length it is made for.
@@ -31,6 +31,9 @@ impl Network {
                 "fragments have {length} bp, and --arch {} needs {shortest} or more; use longer ones",
                 config.arch.name()
             );
+        }
+        if length > LONGEST_BP {
+            bail!("fragments have {length} bp, expected at most {LONGEST_BP}; use shorter ones");
         }
         let mut random = random::generator(seed, Purpose::Weights, 0, 0);
         let mut store = VarStore::new(Device::Cpu);

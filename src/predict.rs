@@ -42,7 +42,7 @@ impl Scorer<'_> {
     fn push(&mut self, codes: &[u8], record: &Rc<str>, start: usize) -> Result<()> {
         self.codes.extend_from_slice(codes);
         self.places.push((record.clone(), start));
-        if self.places.len() == evaluate::BATCH { self.flush() } else { Ok(()) }
+        if self.places.len() == evaluate::batch_size(self.network.length) { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -65,8 +65,7 @@ pub fn predict(network: &Network, path: &Path, windowing: Windowing, out: &mut d
     let mut records = Records::open(path)?;
     let (mut sequences, mut skipped) = (0, 0);
     writeln!(out, "name\tstart\tend\tstrand\tscore")?;
-    let mut scorer =
-        Scorer { network, out, codes: Vec::with_capacity(evaluate::BATCH * length), places: Vec::new(), scored: 0 };
+    let mut scorer = Scorer { network, out, codes: Vec::new(), places: Vec::new(), scored: 0 };
     while let Some(name) = records.next_record()? {
         let record: Rc<str> = name.as_str().into();
         // `held` is what is still needed of the sequence, from position `held_from` on; the next window starts at `next`.

@@ -1,10 +1,11 @@
 //! What a person sees while a command works, on standard error: bars on a terminal, plain lines elsewhere, nothing with
 //! `--quiet`. Results never pass through here; they go to standard output.
 
-use std::io::{IsTerminal, Write};
+use std::fmt::Write;
+use std::io::{IsTerminal, Write as _};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// Where messages go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,13 +47,19 @@ impl Progress {
             return ProgressBar::hidden();
         }
         let bar = ProgressBar::with_draw_target(Some(fragments), ProgressDrawTarget::stderr());
-        bar.set_style(
-            ProgressStyle::with_template("{msg:28} {bar:28} {percent:>3} %  {per_sec} left {eta}")
-                .expect("the template is well-formed")
-                .with_key("per_sec", |state: &indicatif::ProgressState, out: &mut dyn std::fmt::Write| {
-                    let _ = write!(out, "{:.0} fragments/s", state.per_sec());
-                }),
-        );
+        // Means since the start: indicatif's own estimates need a quarter of a minute to settle, which is a whole job here.
+        let rate = |state: &ProgressState| state.pos() as f64 / state.elapsed().as_secs_f64().max(1e-3);
+        let style = ProgressStyle::with_template("{msg:28} {bar:28} {percent:>3} %  {rate} fragments/s, {left} left")
+            .expect("the template is well-formed")
+            .with_key("rate", move |state: &ProgressState, out: &mut dyn Write| {
+                let _ = write!(out, "{:.0}", rate(state));
+            })
+            .with_key("left", move |state: &ProgressState, out: &mut dyn Write| {
+                let left = state.len().unwrap_or(0).saturating_sub(state.pos());
+                let seconds = left as f64 / rate(state).max(1.0);
+                let _ = write!(out, "{}", HumanDuration(Duration::from_secs_f64(seconds)));
+            });
+        bar.set_style(style);
         bar.enable_steady_tick(Duration::from_millis(200));
         bar
     }

@@ -15,6 +15,7 @@ pub enum Purpose {
     Strands = 5,
     Bootstrap = 6,
     Simulate = 7,
+    Restart = 8,
 }
 
 /// The generator for one purpose at one place, for example an epoch and a step.

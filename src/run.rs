@@ -20,6 +20,8 @@ pub const MODEL_PT: &str = "model.pt";
 pub const MODEL_JSON: &str = "model.json";
 pub const PICTURES: [&str; 6] = ["loss.png", "accuracy.png", "roc.png", "pr.png", "calibration.png", "scores.png"];
 
+pub const SIMULATION_JSON: &str = "simulation.json";
+
 /// The version of the files this program writes.
 pub const FORMAT_VERSION: u32 = 1;
 
@@ -50,6 +52,20 @@ pub struct Provenance {
     pub parameter_count: usize,
     pub examples: ExampleCounts,
     pub config: Config,
+    /// What training came to; absent until it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+}
+
+/// What training came to.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Counted from 1.
+    pub best_epoch: usize,
+    /// Starts given up because all scores became equal.
+    pub restarts: u64,
+    /// Wall-clock time of training, in seconds.
+    pub seconds: f64,
 }
 
 /// A file that a run learned from or was judged on.
@@ -80,40 +96,91 @@ impl Provenance {
     }
 }
 
+/// What a command fills a folder with. `--force` replaces a folder of the same kind and no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contents {
+    Run,
+    Evaluation,
+    Simulation,
+}
+
+impl Contents {
+    /// The kind of what a folder holds, by the file that only this kind has.
+    fn of(folder: &Path) -> Option<Self> {
+        [(RUN_JSON, Self::Run), (SIMULATION_JSON, Self::Simulation), (METRICS_JSON, Self::Evaluation)]
+            .into_iter()
+            .find(|(name, _)| folder.join(name).is_file())
+            .map(|(_, kind)| kind)
+    }
+
+    /// The files that go when it is replaced. Those of a simulation are written over one by one.
+    fn files(self) -> Vec<&'static str> {
+        match self {
+            Self::Run => {
+                [RUN_JSON, CONFIG_TOML, HISTORY_CSV, WEIGHTS, METRICS_JSON, PREDICTIONS_CSV, MODEL_PT, MODEL_JSON]
+                    .into_iter()
+                    .chain(PICTURES)
+                    .collect()
+            }
+            Self::Evaluation => [METRICS_JSON, PREDICTIONS_CSV].into_iter().chain(PICTURES).collect(),
+            Self::Simulation => vec![SIMULATION_JSON],
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Run => "a run",
+            Self::Evaluation => "an evaluation",
+            Self::Simulation => "simulated genomes",
+        }
+    }
+}
+
 /// A folder under construction. Dropped without `keep`, it is removed again if this program made it and put nothing in.
 #[derive(Debug)]
 pub struct NewFolder {
     path: PathBuf,
     made: Vec<PathBuf>,
-    replace: bool,
+    replaces: Option<Contents>,
 }
 
 impl NewFolder {
     /// Claims `path` for output, so that a folder that cannot be written is known before any work is done.
     ///
     /// # Errors
-    /// The folder holds something and `force` is not set, or cannot be made or written.
-    pub fn claim(path: &Path, force: bool) -> Result<Self> {
+    /// The folder holds something and `force` is not set, holds something of another kind, or cannot be made or written.
+    pub fn claim(path: &Path, contents: Contents, force: bool) -> Result<Self> {
         let shown = path.display();
-        let mut made = Vec::new();
+        let (mut made, mut replaces) = (Vec::new(), None);
         match std::fs::read_dir(path) {
             Ok(mut entries) => {
-                if entries.next().is_some() && !force {
-                    bail!(
-                        "{shown}: the output folder exists and is not empty, expected a new one; choose another --out or add --force"
-                    );
+                if entries.next().is_some() {
+                    if !force {
+                        bail!(
+                            "{shown}: the output folder exists and is not empty, expected a new one; choose another --out or add --force"
+                        );
+                    }
+                    if Contents::of(path) != Some(contents) {
+                        bail!(
+                            "{shown}: does not hold {}, which is all that --force replaces here; choose another folder",
+                            contents.name()
+                        );
+                    }
+                    replaces = Some(contents);
                 }
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let mut missing: Vec<&Path> =
-                    path.ancestors().filter(|p| !p.as_os_str().is_empty()).take_while(|p| !p.exists()).collect();
+                made = path
+                    .ancestors()
+                    .filter(|p| !p.as_os_str().is_empty())
+                    .take_while(|p| !p.exists())
+                    .map(Path::to_path_buf)
+                    .collect();
                 std::fs::create_dir_all(path).map_err(|error| cannot_write(path, &error))?;
-                missing.reverse();
-                made = missing.into_iter().map(Path::to_path_buf).collect();
             }
             Err(error) => return Err(cannot_write(path, &error)),
         }
-        let folder = Self { path: path.into(), made, replace: force };
+        let folder = Self { path: path.into(), made, replaces };
         tempfile::tempfile_in(path).map_err(|error| cannot_write(path, &error))?;
         Ok(folder)
     }
@@ -125,24 +192,19 @@ impl NewFolder {
             let suffix = if number == 1 { String::new() } else { format!("-{number}") };
             let path = Path::new("runs").join(format!("{name}-{time}{suffix}"));
             if !path.exists() {
-                return Self::claim(&path, false);
+                return Self::claim(&path, Contents::Run, false);
             }
         }
         bail!("runs/{name}-{time}: a hundred runs have this name; choose one with --out")
     }
 
-    /// Keeps the folder. With `--force`, what an earlier run left in it goes now; other files stay.
+    /// Keeps the folder. What `--force` replaces goes now; other files in it stay.
     pub fn keep(mut self) -> Result<RunFolder> {
-        if self.replace {
-            let files =
-                [RUN_JSON, CONFIG_TOML, HISTORY_CSV, WEIGHTS, METRICS_JSON, PREDICTIONS_CSV, MODEL_PT, MODEL_JSON];
-            for name in files.iter().chain(&PICTURES) {
-                match std::fs::remove_file(self.path.join(name)) {
-                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                        return Err(cannot_write(&self.path.join(name), &error));
-                    }
-                    _ => {}
-                }
+        for name in self.replaces.map(Contents::files).unwrap_or_default() {
+            let path = self.path.join(name);
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(cannot_write(&path, &error)),
+                _ => {}
             }
         }
         self.made.clear();
@@ -152,7 +214,8 @@ impl NewFolder {
 
 impl Drop for NewFolder {
     fn drop(&mut self) {
-        for path in self.made.iter().rev() {
+        for path in &self.made {
+            // The innermost first.
             let _ = std::fs::remove_dir(path); // fails, as it should, where something is in it
         }
     }
@@ -225,6 +288,18 @@ pub fn temporary_beside(path: &Path) -> Result<tempfile::NamedTempFile> {
     builder.prefix(".").suffix(".partial").tempfile_in(folder).map_err(|error| cannot_write(path, &error))
 }
 
+/// Checks, before any work, that an output file may be written: it is new, or a regular file and `force` is set.
+pub fn check_output_file(path: &Path, force: bool) -> Result<()> {
+    let shown = path.display();
+    match std::fs::metadata(path) {
+        Ok(file) if !file.is_file() => {
+            bail!("{shown}: is not a regular file, expected a new file; choose another --out")
+        }
+        Ok(_) if !force => bail!("{shown}: exists, expected a new file; choose another --out or add --force"),
+        _ => Ok(()),
+    }
+}
+
 /// Gives a temporary file its final name.
 pub fn persist(file: tempfile::NamedTempFile, path: &Path) -> Result<()> {
     file.as_file().sync_all().map_err(|error| cannot_write(path, &error))?;
@@ -265,16 +340,19 @@ mod tests {
     fn a_folder_in_use_is_refused_and_an_unused_claim_leaves_nothing() {
         let top = tempfile::tempdir().unwrap();
         let path = top.path().join("a/b");
-        drop(NewFolder::claim(&path, false).unwrap());
+        drop(NewFolder::claim(&path, Contents::Run, false).unwrap());
         assert!(!top.path().join("a").exists());
 
-        let run = NewFolder::claim(&path, false).unwrap().keep().unwrap();
-        run.write("metrics.json", b"{}").unwrap();
+        let run = NewFolder::claim(&path, Contents::Run, false).unwrap().keep().unwrap();
         run.write("notes.txt", b"mine").unwrap();
-        let error = NewFolder::claim(&path, false).unwrap_err().to_string();
-        assert!(error.contains("--force"), "{error}");
-        NewFolder::claim(&path, true).unwrap().keep().unwrap();
-        assert!(!path.join("metrics.json").exists() && path.join("notes.txt").exists());
+        run.write(METRICS_JSON, b"{}").unwrap();
+        let error = |contents, force| NewFolder::claim(&path, contents, force).unwrap_err().to_string();
+        assert!(error(Contents::Run, false).contains("--force"));
+        assert!(error(Contents::Run, true).contains("does not hold a run"));
+        run.write(RUN_JSON, b"{}").unwrap();
+        assert!(error(Contents::Evaluation, true).contains("does not hold an evaluation"));
+        NewFolder::claim(&path, Contents::Run, true).unwrap().keep().unwrap();
+        assert!(!path.join(METRICS_JSON).exists() && path.join("notes.txt").exists());
     }
 
     #[test]

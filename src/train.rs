@@ -3,7 +3,7 @@
 pub mod history;
 pub mod optimizer;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use tch::{Kind, Tensor};
@@ -34,6 +34,9 @@ pub struct Trained {
     pub restarts: u64,
 }
 
+/// How often the progress bar's loss is brought up to date.
+const SHOW_LOSS_EVERY: Duration = Duration::from_millis(250);
+
 /// Trains until a start succeeds.
 ///
 /// # Errors
@@ -46,14 +49,14 @@ pub fn train(
     progress: Progress,
 ) -> Result<Trained> {
     for restarts in 0..=MAX_RESTARTS {
-        let seed = config.training.seed.wrapping_add(restarts);
+        let seed = start_seed(config.training.seed, restarts);
         match train_once(config, data, device, seed, run, progress)? {
             Start::Finished { network, history, best_epoch } => {
                 return Ok(Trained { network, history, best_epoch, restarts });
             }
             Start::Died { epoch } if restarts < MAX_RESTARTS => progress.warn(&format!(
-                "all validation scores are equal after epoch {epoch} (every ReLU has died); starting again with weights from seed {}",
-                seed.wrapping_add(1)
+                "all validation scores are equal after epoch {epoch} (every ReLU has died); starting again with other weights ({} of {MAX_RESTARTS})",
+                restarts + 1
             )),
             Start::Died { .. } => {}
         }
@@ -62,6 +65,14 @@ pub fn train(
         "all validation scores became equal in {} starts, so nothing was learned; use a smaller --lr or check the data",
         MAX_RESTARTS + 1
     )
+}
+
+/// The seed of a start: the run's own for the first, and for restarts ones that no other run's first start has.
+fn start_seed(seed: u64, restarts: u64) -> u64 {
+    match restarts {
+        0 => seed,
+        _ => random::seed_for_libtorch(seed, Purpose::Restart, restarts, 0) as u64,
+    }
 }
 
 enum Start {
@@ -84,7 +95,7 @@ fn train_once(
     let mut optimizer = Optimizer::new(training, &parameters);
     let mut history = History::create(run)?;
     let valid_positives = data.valid.positives(positive);
-    let bar = progress.bar((training.epochs * data.train.len()) as u64);
+    let bar = progress.bar((training.epochs as u64).saturating_mul(data.train.len() as u64));
     let mut best: Option<(usize, f64)> = None;
 
     for epoch in 1..=training.epochs {
@@ -93,6 +104,7 @@ fn train_once(
         let mut right = Tensor::zeros([], (Kind::Int64, device));
         std::thread::scope(|scope| {
             let batches = batches::shuffled(scope, &data.train, positive, training.batch_size, seed, epoch);
+            let (mut seen, mut shown) = (0, started);
             for (step, batch) in batches.enumerate() {
                 tch::manual_seed(random::seed_for_libtorch(seed, Purpose::Dropout, epoch as u64, step as u64));
                 let codes = model::codes_tensor(&batch.codes, data.train.length, device);
@@ -104,7 +116,17 @@ fn train_once(
 
                 loss_sum += loss.detach() * batch.targets.len() as f64;
                 right += logits.detach().gt(0.0).eq_tensor(&targets.gt(0.5)).sum(Kind::Int64);
+                seen += batch.targets.len();
                 bar.inc(batch.targets.len() as u64);
+                // Reading the loss waits for the device, so it is done for a person watching and no oftener than needed.
+                if progress == Progress::Terminal && shown.elapsed() > SHOW_LOSS_EVERY {
+                    shown = Instant::now();
+                    bar.set_message(format!(
+                        "epoch {epoch}/{} loss {:.4}",
+                        training.epochs,
+                        loss_sum.double_value(&[]) / seen as f64
+                    ));
+                }
             }
         });
         let n = data.train.len() as f64;
@@ -141,7 +163,6 @@ fn train_once(
             seconds: started.elapsed().as_secs_f64(),
             fragments_per_second: n / train_seconds,
         };
-        bar.set_message(format!("epoch {epoch}/{} loss {train_loss:.4}", training.epochs));
         if progress == Progress::Lines {
             progress.say(&row.line(training.epochs));
         }
@@ -151,37 +172,4 @@ fn train_once(
     let (best_epoch, _) = best.expect("a configuration has one epoch or more");
     weights::load(&mut network, &run.file(WEIGHTS))?;
     Ok(Start::Finished { network, history: history.into_epochs(), best_epoch })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::DataConfig;
-    use crate::data;
-    use crate::run::NewFolder;
-
-    fn small() -> Config {
-        let mut config = Config {
-            data: DataConfig { fragments: 640, test_fragments: 64, ..DataConfig::default() },
-            ..Config::default()
-        };
-        config.training.epochs = 2;
-        config
-    }
-
-    fn run(config: &Config, name: &str, folder: &std::path::Path) -> Result<(Trained, RunFolder)> {
-        let data = data::load(&config.data, config.training.seed, &Progress::quiet())?;
-        let run = NewFolder::claim(&folder.join(name), false)?.keep()?;
-        Ok((train(config, &data, tch::Device::Cpu, &run, Progress::quiet())?, run))
-    }
-
-    #[test]
-    fn a_network_that_always_dies_is_an_error_after_a_bounded_number_of_starts() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut config = small();
-        config.training.epochs = 3;
-        config.training.lr = 50.0; // kills every ReLU at once
-        let error = run(&config, "dead", folder.path()).map(|_| ()).unwrap_err().to_string();
-        assert!(error.contains("starts") || error.contains("loss"), "{error}");
-    }
 }

@@ -1,5 +1,7 @@
 //! `evaluate`: a run's network on its own test data or on other data. The run folder is only read.
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
 
 use super::{open_run, print, threshold};
@@ -9,7 +11,7 @@ use crate::data::split::Split;
 use crate::device;
 use crate::evaluate::{Judgement, predictions};
 use crate::progress::Progress;
-use crate::run::{METRICS_JSON, NewFolder, PREDICTIONS_CSV};
+use crate::run::{Contents, METRICS_JSON, NewFolder, PREDICTIONS_CSV};
 
 pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
     let (device, _) = device::choose(command.compute.device)?;
@@ -17,21 +19,18 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
     let (run, provenance, network) = open_run(&command.run, device)?;
     let threshold = threshold(&run)?;
     let out = match &command.out {
-        Some(path) => {
-            // The run folder itself is never written, by whatever name.
-            if path.canonicalize().is_ok_and(|path| run.path.canonicalize().is_ok_and(|run| path.starts_with(run))) {
-                bail!("{}: lies in the run folder, which evaluate never changes; choose another --out", path.display());
-            }
-            Some(NewFolder::claim(path, command.force)?)
+        Some(path) if lies_in(path, &run.path) => {
+            bail!("{}: lies in the run folder, which evaluate never changes; choose another --out", path.display())
         }
+        Some(path) => Some(NewFolder::claim(path, Contents::Evaluation, command.force)?),
         None => None,
     };
     let classes = provenance.classes()?;
-    let config = command.data.over(&provenance.config.data);
-    let own = provenance.config.data.chromosome_choice();
-    let seen = command.data.names_other_files().then_some(&own);
+    let own = &provenance.config.data;
+    let config = command.data.over(own, &classes)?;
+    let assignment = command.data.assignment(own);
     let seed = command.data.seed.unwrap_or(provenance.seed);
-    let data = data::load_test(&config, &classes, provenance.length, seed, seen, &progress)?;
+    let data = data::load_test(&config, &assignment, &classes, provenance.length, seed, &progress)?;
 
     let judgement = Judgement::of(&network, &data.examples, classes.positive, Some(threshold), provenance.seed)?;
     let best_possible = data.best_possible_scores.as_deref().map(|best| judgement.beside_best_possible(best));
@@ -50,4 +49,11 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         text.push_str(&format!("{}\n", path.display()));
     }
     print(&text)
+}
+
+/// Whether `path`, which need not exist yet, is `folder` or lies in it, by whatever name.
+fn lies_in(path: &Path, folder: &Path) -> bool {
+    let Ok(absolute) = std::path::absolute(path) else { return false };
+    let existing = absolute.ancestors().find_map(|ancestor| ancestor.canonicalize().ok());
+    existing.zip(folder.canonicalize().ok()).is_some_and(|(path, folder)| path.starts_with(folder))
 }

@@ -11,10 +11,14 @@ use crate::run::{self, RunFolder, WEIGHTS};
 pub fn run(command: &Export, _progress: Progress) -> Result<()> {
     let (run, provenance) = RunFolder::open(&command.run)?;
     let card_path = command.out.with_extension("json");
+    if card_path == command.out {
+        bail!(
+            "{}: would be overwritten by the model's own description; give --out another ending, such as .pt",
+            card_path.display()
+        );
+    }
     for path in [&command.out, &card_path] {
-        if path.exists() && !command.force {
-            bail!("{}: exists, expected a new file; choose another --out or add --force", path.display());
-        }
+        run::check_output_file(path, command.force)?;
     }
     let classes = provenance.classes()?;
     let (card, difference) = export::export(

@@ -2,7 +2,7 @@
 
 use std::io::{BufWriter, Write};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use super::{closed_output, open_run};
 use crate::cli::Predict;
@@ -19,26 +19,20 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
     let windowing = Windowing { stride, skip_short: command.skip_short };
     let counts = match &command.out {
         Some(path) => {
-            if path.exists() && !command.force {
-                bail!("{}: exists, expected a new file; choose another --out or add --force", path.display());
-            }
+            run::check_output_file(path, command.force)?;
             let mut file = run::temporary_beside(path)?;
-            let counts = {
-                let mut out = BufWriter::new(file.as_file_mut());
-                let counts = predict::predict(&network, &command.sequences, windowing, &mut out)?;
-                out.flush()?;
-                counts
-            };
+            let mut out = BufWriter::new(file.as_file_mut());
+            let counts = predict::predict(&network, &command.sequences, windowing, &mut out)
+                .and_then(|counts| Ok((out.flush()?, counts).1))
+                .map_err(|error| written(error, |error| run::cannot_write(path, &error)))?;
+            drop(out);
             run::persist(file, path)?;
             counts
         }
         None => {
             let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
             let result = predict::predict(&network, &command.sequences, windowing, &mut out);
-            result.map_err(|error| match error.downcast::<std::io::Error>() {
-                Ok(error) => closed_output(error),
-                Err(error) => error,
-            })?
+            result.map_err(|error| written(error, closed_output))?
         }
     };
     let skipped = if counts.skipped > 0 {
@@ -52,4 +46,12 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
         thousands(counts.sequences)
     ));
     Ok(())
+}
+
+/// Faults of reading come with their file; what is left is a fault of writing, and `say` knows to where.
+fn written(error: anyhow::Error, say: impl FnOnce(std::io::Error) -> anyhow::Error) -> anyhow::Error {
+    match error.downcast::<std::io::Error>() {
+        Ok(error) => say(error),
+        Err(error) => error,
+    }
 }

@@ -12,11 +12,11 @@ use crate::data::sampling::{self, Request, Source};
 use crate::data::split::{Interval, Split};
 use crate::metrics::Ranking;
 use crate::progress::Progress;
-use crate::run::{self, NewFolder};
+use crate::run::{self, Contents, NewFolder, SIMULATION_JSON};
 use crate::simulate::{self, SimulatedChromosome};
 
 pub fn run(command: &Simulate, progress: Progress) -> Result<()> {
-    let out = NewFolder::claim(&command.out, command.force)?.keep()?;
+    let out = NewFolder::claim(&command.out, Contents::Simulation, command.force)?.keep()?;
     let species = simulate::species();
     let genomes: Vec<Vec<SimulatedChromosome>> = species.iter().map(|species| species.genome(command.seed)).collect();
     for (species, genome) in species.iter().zip(&genomes) {
@@ -32,7 +32,7 @@ pub fn run(command: &Simulate, progress: Progress) -> Result<()> {
     let words: serde_json::Map<_, _> =
         species.iter().map(|species| (species.name.clone(), json!(species.words()))).collect();
     out.write_json(
-        "simulation.json",
+        SIMULATION_JSON,
         &json!({
             "format_version": run::FORMAT_VERSION,
             "seed": command.seed,

@@ -1,6 +1,7 @@
 //! `train`: data, network, loop, judgement, export.
 
 use std::path::Path;
+use std::time::Instant;
 
 use anyhow::Result;
 use clap::ArgMatches;
@@ -14,8 +15,8 @@ use crate::evaluate::{Judgement, predictions};
 use crate::progress::Progress;
 use crate::report::{self, thousands};
 use crate::run::{
-    self, CONFIG_TOML, ExampleCounts, METRICS_JSON, MODEL_JSON, MODEL_PT, NewFolder, PREDICTIONS_CSV, Provenance,
-    RUN_JSON, RunFolder, WEIGHTS,
+    self, CONFIG_TOML, Contents, ExampleCounts, METRICS_JSON, MODEL_JSON, MODEL_PT, NewFolder, Outcome,
+    PREDICTIONS_CSV, Provenance, RUN_JSON, RunFolder, WEIGHTS,
 };
 use crate::train::{self, Trained};
 use crate::{device, export, model};
@@ -25,7 +26,7 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
     let (device, why) = device::choose(config.training.device)?;
     let threads = device::set_threads(config.training.threads);
     let folder = match &command.out {
-        Some(path) => NewFolder::claim(path, command.force)?,
+        Some(path) => NewFolder::claim(path, Contents::Run, command.force)?,
         None => NewFolder::claim_named(&experiment_name(command.config.as_deref(), &config))?,
     };
     progress.say(&format!("device: {why}; {threads} threads"));
@@ -39,12 +40,16 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
         data.train.length,
         data.classes.positive_name()
     ));
-    let provenance = provenance(&config, &data, device, threads)?;
+    let mut provenance = provenance(&config, &data, device, threads)?;
     let run = folder.keep()?;
     run.write_json(RUN_JSON, &provenance)?;
     run.write(CONFIG_TOML, config.to_toml().as_bytes())?;
 
+    let started = Instant::now();
     let trained = train::train(&config, &data, device, &run, progress)?;
+    let Trained { best_epoch, restarts, .. } = trained;
+    provenance.outcome = Some(Outcome { best_epoch, restarts, seconds: started.elapsed().as_secs_f64() });
+    run.write_json(RUN_JSON, &provenance)?;
     judge_and_export(&config, &data, &trained, &run)
 }
 
@@ -115,5 +120,6 @@ fn provenance(config: &Config, data: &Dataset, device: tch::Device, threads: usi
         parameter_count: network.parameter_count(),
         examples: ExampleCounts { train: data.train.len(), valid: data.valid.len(), test: data.test.len() },
         config: config.with_absolute_paths(),
+        outcome: None,
     })
 }

@@ -66,10 +66,22 @@ pub fn open(path: &Path) -> Result<Box<dyn BufRead + Send>> {
         Compression::Plain => Box::new(BufReader::with_capacity(1 << 20, file)),
         Compression::Gzip => gunzip(file),
         Compression::Bgzf => {
-            let workers = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+            let workers = NonZero::new(rayon::current_num_threads()).unwrap_or(NonZero::<usize>::MIN);
             Box::new(bgzf::io::MultithreadedReader::with_worker_count(workers, file))
         }
     })
+}
+
+/// The first byte of a file, decoded, without starting the threads that reading all of it takes.
+pub fn first_byte(path: &Path, compression: Compression) -> Result<Option<u8>> {
+    let file = BufReader::new(open_file(path)?);
+    let mut byte = [0];
+    let read = match compression {
+        Compression::Plain => { file }.read(&mut byte),
+        Compression::Gzip => flate2::bufread::MultiGzDecoder::new(file).read(&mut byte),
+        Compression::Bgzf => bgzf::io::Reader::new(file).read(&mut byte),
+    };
+    Ok((read.map_err(|error| read_error(path, &error))? > 0).then_some(byte[0]))
 }
 
 /// Decodes ordinary gzip, one member after another, as `gzip` and `cat` write them.
@@ -135,8 +147,12 @@ fn open_file(path: &Path) -> Result<File> {
         std::io::ErrorKind::NotFound => anyhow::anyhow!("{}: no such file; check the path", path.display()),
         _ => anyhow::anyhow!("{}: cannot be opened ({error})", path.display()),
     })?;
-    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
-        bail!("{}: is a folder, expected a file", path.display());
+    let metadata = file.metadata().with_context(|| format!("{}: cannot be read", path.display()))?;
+    if metadata.is_dir() {
+        bail!("{}: is a folder, expected a file; name the file", path.display());
+    }
+    if !metadata.is_file() {
+        bail!("{}: is a pipe or device, which cannot be read twice, expected a file; save it first", path.display());
     }
     Ok(file)
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Seek, Write};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -18,6 +18,9 @@ use super::compression::{self, Compression, read_error};
 
 /// Bases read at a time from a genome that is not held in memory.
 const PIECE: usize = 1 << 20;
+
+/// A chromosome in memory grows by this many bases, more than any line of a FASTA file that came through a buffer.
+const GROWTH: usize = 16 << 20;
 
 /// The chromosomes of one FASTA file.
 #[derive(Debug)]
@@ -72,7 +75,7 @@ impl Genome {
     /// The file is missing, damaged, not FASTA, holds a letter that is no base, or names a record twice.
     pub fn open(path: &Path, memory: u64, wanted: &dyn Fn(&str) -> bool) -> Result<Self> {
         let compression = compression::detect(path)?;
-        check_is_fasta(path)?;
+        expect_fasta(path, compression::first_byte(path, compression)?)?;
         let too_large = match compression {
             Compression::Plain => {
                 std::fs::metadata(path).is_ok_and(|file| file.len() > memory) && !fits(path, memory, wanted)
@@ -112,7 +115,7 @@ impl Genome {
 
     /// Reads the whole file into memory, or nothing if it needs more than `memory` bytes.
     fn decode(path: &Path, memory: u64, wanted: &dyn Fn(&str) -> bool) -> Result<Option<Self>> {
-        let mut records = Records::open(path)?;
+        let mut records = Records::of_genome(path)?;
         let (mut chromosomes, mut storage) = (Vec::new(), Vec::new());
         let mut kept = 0u64;
         while let Some(name) = records.next_record()? {
@@ -121,6 +124,9 @@ impl Genome {
             while let Some(piece) = records.next_piece()? {
                 length += piece.len();
                 if keep {
+                    if codes.len() + piece.len() > codes.capacity() {
+                        codes.reserve_exact(GROWTH); // doubling would hold up to three times the chromosome
+                    }
                     codes.extend_from_slice(piece);
                     kept += piece.len() as u64;
                     if kept > memory {
@@ -128,6 +134,7 @@ impl Genome {
                     }
                 }
             }
+            codes.shrink_to_fit();
             chromosomes.push(Chromosome { name, length });
             storage.push(codes);
         }
@@ -139,15 +146,17 @@ impl Genome {
         let reader = || File::open(path).map_err(|error| read_error(path, &error));
         let (bases, index): (Box<dyn SeekableBases>, _) = match compression {
             Compression::Plain => {
-                let index = saved_index(path).map_or_else(|| make_index(path, compression::open(path)?), Ok)?;
-                (Box::new(BufReader::with_capacity(1 << 16, reader()?)), index)
+                let mut bases: Box<dyn SeekableBases> = Box::new(BufReader::with_capacity(1 << 16, reader()?));
+                let index = checked_index(path, &mut bases)?;
+                (bases, index)
             }
             Compression::Bgzf => {
-                let index = saved_index(path).map_or_else(|| make_index(path, compression::open(path)?), Ok)?;
                 let blocks = beside(path, "gzi")
                     .and_then(|saved| bgzf::gzi::fs::read(saved).ok())
                     .map_or_else(|| compression::index_bgzf(path), Ok)?;
-                (Box::new(bgzf::io::IndexedReader::new(reader()?, blocks)), index)
+                let mut bases: Box<dyn SeekableBases> = Box::new(bgzf::io::IndexedReader::new(reader()?, blocks));
+                let index = checked_index(path, &mut bases)?;
+                (bases, index)
             }
             Compression::Gzip => {
                 let mut file = tempfile::tempfile().map_err(|error| {
@@ -249,30 +258,30 @@ impl Genome {
 pub struct Records {
     path: PathBuf,
     reader: fasta::io::Reader<Box<dyn BufRead + Send>>,
-    names: HashSet<String>,
+    /// Names met so far, where they must differ.
+    names: Option<HashSet<String>>,
     name: String,
     position: usize,
     codes: Vec<u8>,
 }
 
 impl Records {
-    /// Opens plain, gzip or BGZF FASTA; `-` is standard input (not compressed).
+    /// Opens plain, gzip or BGZF FASTA whose record names must differ, as those of a genome do.
+    pub fn of_genome(path: &Path) -> Result<Self> {
+        Ok(Self { names: Some(HashSet::new()), ..Self::open(path)? })
+    }
+
+    /// Opens plain, gzip or BGZF FASTA of any number of records; `-` is standard input (not compressed).
     pub fn open(path: &Path) -> Result<Self> {
         let mut input: Box<dyn BufRead + Send> = if path == Path::new("-") {
             Box::new(BufReader::with_capacity(1 << 16, std::io::stdin()))
         } else {
             compression::open(path)?
         };
-        expect_fasta(path, &mut input)?;
+        let first = input.fill_buf().map_err(|error| read_error(path, &error))?.first().copied();
+        expect_fasta(path, first)?;
         let reader = fasta::io::Reader::new(input);
-        Ok(Self {
-            path: path.into(),
-            reader,
-            names: HashSet::new(),
-            name: String::new(),
-            position: 0,
-            codes: Vec::new(),
-        })
+        Ok(Self { path: path.into(), reader, names: None, name: String::new(), position: 0, codes: Vec::new() })
     }
 
     /// Goes to the next record and returns its name: the header up to the first space.
@@ -299,7 +308,7 @@ impl Records {
             return Ok(None);
         }
         let name = String::from_utf8_lossy(definition.name()).into_owned();
-        if !self.names.insert(name.clone()) {
+        if self.names.as_mut().is_some_and(|names| !names.insert(name.clone())) {
             return Err(duplicate_name(&self.path, &name));
         }
         self.name.clone_from(&name);
@@ -343,27 +352,57 @@ fn invalid_base(path: &Path, record: &str, fault: alphabet::InvalidBase) -> anyh
     anyhow!("{}: record '{record}': {fault}; mend or remove the record", path.display())
 }
 
-fn check_is_fasta(path: &Path) -> Result<()> {
-    expect_fasta(path, &mut compression::open(path)?)
-}
-
-fn expect_fasta(path: &Path, input: &mut Box<dyn BufRead + Send>) -> Result<()> {
-    let head = input.fill_buf().map_err(|error| read_error(path, &error))?;
-    match head.first() {
+fn expect_fasta(path: &Path, first: Option<u8>) -> Result<()> {
+    let path = path.display();
+    match first {
         Some(b'>') => Ok(()),
-        None => bail!("{}: holds no records, expected FASTA", path.display()),
-        Some(b'@') => bail!(
-            "{}: starts with '@', which looks like FASTQ, expected FASTA ('>name'); convert it first",
-            path.display()
-        ),
-        Some(&byte) => {
-            bail!("{}: starts with '{}', expected FASTA ('>name'); check the file", path.display(), byte.escape_ascii())
+        None => bail!("{path}: holds no records, expected FASTA; check the file"),
+        Some(b'@') => {
+            bail!("{path}: starts with '@', which looks like FASTQ, expected FASTA ('>name'); convert it first")
+        }
+        Some(byte) => {
+            bail!("{path}: starts with '{}', expected FASTA ('>name'); check the file", byte.escape_ascii())
         }
     }
 }
 
 fn duplicate_name(path: &Path, name: &str) -> anyhow::Error {
     anyhow!("{}: record name '{name}' stands twice, expected unique names; rename or remove one", path.display())
+}
+
+/// The saved index if it describes this file, else one made in memory. A wrong index would silently give wrong bases.
+fn checked_index(path: &Path, bases: &mut Box<dyn SeekableBases>) -> Result<fai::Index> {
+    match saved_index(path) {
+        Some(index) if index.as_ref().iter().all(|record| describes(record, bases).unwrap_or(false)) => Ok(index),
+        _ => make_index(path, compression::open(path)?),
+    }
+}
+
+/// Whether a record's header stands just before its bases, and a header or the end of the file just behind them.
+fn describes(record: &fai::Record, bases: &mut Box<dyn SeekableBases>) -> std::io::Result<bool> {
+    const LONGEST_HEADER: u64 = 1 << 16;
+    let (width, per_line) = (record.line_width().get(), record.line_base_count().get());
+    let Some(last) = record.length().checked_sub(1) else { return Ok(false) };
+    let Some(last_base) =
+        (last / per_line).checked_mul(width).and_then(|n| n.checked_add(record.position() + last % per_line))
+    else {
+        return Ok(false);
+    };
+    let from = record.position().saturating_sub(LONGEST_HEADER);
+    bases.seek(SeekFrom::Start(from))?;
+    let mut before = vec![0; (record.position() - from) as usize];
+    bases.read_exact(&mut before)?;
+    let Some(line) = before.strip_suffix(b"\n") else { return Ok(false) };
+    let header = line.rsplit(|&byte| byte == b'\n').next().unwrap_or(line);
+    let name = header.strip_prefix(b">").and_then(|rest| rest.split(u8::is_ascii_whitespace).next());
+
+    bases.seek(SeekFrom::Start(last_base))?;
+    let mut end = Vec::new();
+    bases.by_ref().take(4).read_to_end(&mut end)?;
+    let Some((base, behind)) = end.split_first() else { return Ok(false) };
+    let is_last = behind.first().is_none_or(u8::is_ascii_whitespace)
+        && behind.trim_ascii_start().first().is_none_or(|&byte| byte == b'>');
+    Ok(name == Some(record.name().as_ref()) && base.is_ascii_alphabetic() && is_last)
 }
 
 /// Whether the wanted chromosomes fit, as the saved index says; false where there is none.
@@ -396,15 +435,21 @@ fn beside(path: &Path, extension: &str) -> Option<PathBuf> {
 
 fn make_index(path: &Path, input: Box<dyn BufRead + Send>) -> Result<fai::Index> {
     let mut indexer = fasta::io::Indexer::new(input);
-    let mut records = Vec::new();
-    while let Some(record) = indexer.index_record().map_err(|fault| {
-        let last = records.last().map_or_else(String::new, |record: &fai::Record| format!(" after record '{}'", record.name()));
-        anyhow!(
-            "{}: cannot be indexed{last} ({fault}), which a genome larger than --memory needs; raise --memory or rewrap its lines (seqkit seq -w 60)",
-            path.display()
-        )
-    })? {
-        records.push(record);
+    let mut records: Vec<fai::Record> = Vec::new();
+    loop {
+        match indexer.index_record() {
+            Ok(Some(record)) => records.push(record),
+            Ok(None) => return Ok(fai::Index::from(records)),
+            // With a source it is a fault of reading, else of the lines.
+            Err(fault) if std::error::Error::source(&fault).is_some() => return Err(read_error(path, &fault.into())),
+            Err(fault) => {
+                let after =
+                    records.last().map_or_else(String::new, |record| format!(" after record '{}'", record.name()));
+                bail!(
+                    "{}: the lines{after} cannot be indexed ({fault}), which a genome larger than --memory needs; raise --memory or rewrap its lines (seqkit seq -w 60)",
+                    path.display()
+                );
+            }
+        }
     }
-    Ok(fai::Index::from(records))
 }

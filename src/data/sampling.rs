@@ -4,8 +4,6 @@
 //! Two passes in file order, so that genomes need not fit in memory. The first counts the eligible windows in each GC
 //! bin; then ranks are drawn among them; the second pass copies the windows that have those ranks.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Result, bail};
 use rand::RngExt;
 use rayon::prelude::*;
@@ -95,20 +93,15 @@ struct Bins {
     length: usize,
     max_n: usize,
     count: usize,
-    /// `[unknown][gc]`
-    bin: Vec<u8>,
 }
 
 impl Bins {
     fn new(request: &Request) -> Self {
-        let Request { length, match_gc, .. } = *request;
-        let max_n = request.max_n.min(length);
-        let count = if match_gc { GC_BINS } else { 1 };
-        let bin = (0..=max_n)
-            .flat_map(|unknown| (0..=length).map(move |gc| (unknown, gc)))
-            .map(|(unknown, gc)| ((gc * count / (length - unknown).max(1)).min(count - 1)) as u8)
-            .collect();
-        Self { length, max_n, count, bin }
+        Self { length: request.length, max_n: request.max_n, count: if request.match_gc { GC_BINS } else { 1 } }
+    }
+
+    fn bin(&self, unknown: usize, gc: usize) -> usize {
+        if self.count == 1 { 0 } else { (gc * self.count / (self.length - unknown).max(1)).min(self.count - 1) }
     }
 
     /// Calls `each` with the bin and the offset of every eligible window of a piece, in order.
@@ -122,7 +115,7 @@ impl Bins {
         let mut unknown: usize = codes[..self.length].iter().map(|&code| is_unknown(code)).sum();
         for start in 0..=codes.len() - self.length {
             if unknown <= self.max_n {
-                each(usize::from(self.bin[unknown * (self.length + 1) + gc]), start);
+                each(self.bin(unknown, gc), start);
             }
             if let Some(&next) = codes.get(start + self.length) {
                 gc = gc + is_gc(next) - is_gc(codes[start]);
@@ -223,30 +216,30 @@ fn take(
     Ok(windows)
 }
 
-/// `quota` distinct ranks below `supply`, ascending: one drawn from each of `quota` equal stretches. Every window has the
-/// same chance as in a plain draw, and windows overlap less, so the same number of them shows more of the genome.
+/// `quota` distinct ranks below `supply`, ascending: one drawn from each of `quota` stretches of equal length, give or
+/// take one. Every window has practically the same chance as in a plain draw, and windows overlap less, so the same number of them shows more of the genome.
 fn spread_ranks(supply: u64, quota: u64, random: &mut random::Generator) -> Vec<u64> {
     let edge = |i: u64| (u128::from(i) * u128::from(supply) / u128::from(quota)) as u64;
     (0..quota).map(|i| random.random_range(edge(i)..edge(i + 1))).collect()
-}
-
-/// Counts of GC bins, for reports and tests: bin of two percentage points to number of windows.
-pub fn gc_histogram<'a>(windows: impl Iterator<Item = &'a [u8]>) -> BTreeMap<usize, usize> {
-    let mut histogram = BTreeMap::new();
-    for codes in windows {
-        let known = codes.iter().filter(|&&code| code < UNKNOWN).count().max(1);
-        let gc = codes.iter().filter(|&&code| code == 1 || code == 2).count();
-        *histogram.entry((gc * GC_BINS / known).min(GC_BINS - 1)).or_insert(0) += 1;
-    }
-    histogram
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::HashSet;
+    use std::collections::{BTreeMap, HashSet};
     use std::path::Path;
+
+    /// Windows in each bin of two percentage points.
+    fn gc_histogram<'a>(windows: impl Iterator<Item = &'a [u8]>) -> BTreeMap<usize, usize> {
+        let mut histogram = BTreeMap::new();
+        for codes in windows {
+            let known = codes.iter().filter(|&&code| code < UNKNOWN).count().max(1);
+            let gc = codes.iter().filter(|&&code| code == 1 || code == 2).count();
+            *histogram.entry((gc * GC_BINS / known).min(GC_BINS - 1)).or_insert(0) += 1;
+        }
+        histogram
+    }
 
     fn genome(name: &str, codes: Vec<Vec<u8>>) -> Genome {
         Genome::from_codes(

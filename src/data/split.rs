@@ -66,24 +66,35 @@ fn names_contain(names: &[String], name: &str) -> bool {
 }
 
 impl ChromosomeChoice {
-    /// The split of a chromosome. `None` where validation is to be cut from training chromosomes, which then are
-    /// `Train`, and for a chromosome that no split wants.
+    /// The split of a chromosome; `None` for one that no split wants. Where validation is to be cut from training
+    /// chromosomes, those are `Train`.
     pub fn split_of(&self, name: &str) -> Option<Split> {
-        for (names, split) in [(&self.train, Split::Train), (&self.valid, Split::Valid), (&self.test, Split::Test)] {
-            if names_contain(names, name) {
-                return Some(split);
-            }
+        if let Some(split) = self.named(name) {
+            return Some(split);
         }
-        match (self.train.is_empty(), self.test.is_empty()) {
-            (false, false) => None,
-            (false, true) => Some(Split::Test),
-            (true, false) => Some(Split::Train),
-            (true, true) => Some(match deal(name) {
+        if !self.train.is_empty() && !self.test.is_empty() {
+            return None;
+        }
+        // Alternate and unplaced pieces are near-copies of their chromosome, or parts of it, and go where it goes.
+        let name = parent(name);
+        let rest = match (self.train.is_empty(), self.test.is_empty()) {
+            (_, false) => Split::Train,
+            (false, true) => Split::Test,
+            (true, true) => match deal(name) {
                 // The user's own validation chromosomes stand instead of dealt ones.
                 Split::Valid if !self.valid.is_empty() => Split::Train,
                 split => split,
-            }),
-        }
+            },
+        };
+        Some(self.named(name).unwrap_or(rest))
+    }
+
+    /// The split that names this chromosome.
+    fn named(&self, name: &str) -> Option<Split> {
+        [(&self.train, Split::Train), (&self.valid, Split::Valid), (&self.test, Split::Test)]
+            .into_iter()
+            .find(|(names, _)| names_contain(names, name))
+            .map(|(_, split)| split)
     }
 
     /// Whether validation is cut from the training chromosomes, block by block.
@@ -94,7 +105,7 @@ impl ChromosomeChoice {
     /// Reports a chromosome that two splits name, or that no genome has.
     ///
     /// # Errors
-    /// One sentence for each such name.
+    /// The first such name, with the names there are.
     pub fn check(&self, known: &[&str]) -> Result<()> {
         let named: Vec<_> =
             [("--train-chroms", &self.train), ("--valid-chroms", &self.valid), ("--test-chroms", &self.test)]
@@ -102,25 +113,93 @@ impl ChromosomeChoice {
                 .flat_map(|(flag, names)| names.iter().map(move |name| (flag, name)))
                 .collect();
         for (i, (flag, name)) in named.iter().enumerate() {
-            if let Some((other, _)) =
-                named[..i].iter().find(|(other, n)| other != flag && same_name(n) == same_name(name))
-            {
+            let before = named[..i].iter().find(|(other, n)| other != flag && same_name(n) == same_name(name));
+            if let Some((other, _)) = before {
                 bail!(
                     "chromosome '{name}' stands in {other} and in {flag}, expected in one only; remove it from the other"
                 );
             }
             if !known.iter().any(|other| same_name(other) == same_name(name)) {
-                let mut all: Vec<&str> = known.to_vec();
-                all.dedup();
-                let more = if all.len() > 40 { format!(", ... ({} in all)", all.len()) } else { String::new() };
-                all.truncate(40);
                 bail!(
-                    "no genome has a chromosome '{name}' ({flag}), expected names among {}{more}; correct the name",
-                    all.join(", ")
+                    "no genome has a chromosome '{name}' ({flag}), expected names among {}; correct the name",
+                    list_names(known.iter().copied())
                 );
             }
         }
         Ok(())
+    }
+}
+
+/// Distinct names in the order they come, the first forty of them.
+pub fn list_names<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut distinct: Vec<&str> = Vec::new();
+    for name in names {
+        if !distinct.iter().any(|other| same_name(other) == same_name(name)) {
+            distinct.push(name);
+        }
+    }
+    match distinct.len() {
+        0 => "-".into(),
+        n @ 0..=40 => distinct[..n].join(", "),
+        n => format!("{}, ... ({n} in all)", distinct[..40].join(", ")),
+    }
+}
+
+/// How the chromosomes of a genome are assigned to splits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Assignment {
+    /// For training: by the user's choice, and by the rules for what it leaves open.
+    Choice(ChromosomeChoice),
+    /// For judging: these chromosomes are the test, whatever a run did with them.
+    TestOn(Vec<String>),
+    /// For judging: all chromosomes that a run with this choice did not learn from are the test.
+    TestOnUnseenBy(ChromosomeChoice),
+    /// For judging: everything is the test.
+    TestOnAll,
+}
+
+impl Assignment {
+    pub fn split_of(&self, name: &str) -> Option<Split> {
+        let is_test = match self {
+            Self::Choice(choice) => return choice.split_of(name),
+            Self::TestOn(names) => names_contain(names, name),
+            Self::TestOnUnseenBy(choice) => !matches!(choice.split_of(name), Some(Split::Train | Split::Valid)),
+            Self::TestOnAll => true,
+        };
+        is_test.then_some(Split::Test)
+    }
+
+    /// Whether validation is cut from the training chromosomes, block by block.
+    pub fn validates_on_blocks(&self) -> bool {
+        matches!(self, Self::Choice(choice) if choice.validates_on_blocks())
+    }
+
+    /// Whether the user left to the program which chromosomes are for what.
+    pub fn is_open(&self) -> bool {
+        match self {
+            Self::Choice(choice) => choice.train.is_empty() || choice.test.is_empty(),
+            Self::TestOn(_) => false,
+            Self::TestOnUnseenBy(_) | Self::TestOnAll => true,
+        }
+    }
+
+    /// Checks the names that the user gave against those there are.
+    pub fn check(&self, known: &[&str]) -> Result<()> {
+        match self {
+            Self::Choice(choice) => choice.check(known),
+            Self::TestOn(names) => ChromosomeChoice { test: names.clone(), ..Default::default() }.check(known),
+            Self::TestOnUnseenBy(_) | Self::TestOnAll => Ok(()),
+        }
+    }
+}
+
+/// The chromosome that an alternate, patched or unplaced piece belongs to, as UCSC names them
+/// (`chr17_GL000258v2_alt`, `chr1_KI270706v1_random`); any other name is its own.
+fn parent(name: &str) -> &str {
+    let is_piece = ["_alt", "_fix", "_random", "_hap"].iter().any(|kind| name.contains(kind));
+    match name.split_once('_') {
+        Some((parent, _)) if is_piece && !parent.is_empty() => parent,
+        _ => name,
     }
 }
 
@@ -135,16 +214,16 @@ pub fn deal(name: &str) -> Split {
 }
 
 /// The intervals of one genome that belong to each split. Chromosomes shorter than `length` have none.
-pub fn intervals(chromosomes: &[Chromosome], choice: &ChromosomeChoice, length: usize) -> [Vec<Interval>; 3] {
+pub fn intervals(chromosomes: &[Chromosome], assignment: &Assignment, length: usize) -> [Vec<Interval>; 3] {
     let mut parts: [Vec<Interval>; 3] = Default::default();
     for (chromosome, Chromosome { name, length: bases }) in chromosomes.iter().enumerate() {
-        if let Some(split) = choice.split_of(name)
+        if let Some(split) = assignment.split_of(name)
             && *bases >= length
         {
             parts[split as usize].push(Interval { chromosome, range: 0..*bases });
         }
     }
-    if choice.validates_on_blocks() {
+    if assignment.validates_on_blocks() {
         let (train, valid) = cut_blocks(chromosomes, &parts[Split::Train as usize], length);
         parts[Split::Train as usize] = train;
         parts[Split::Valid as usize] = valid;
@@ -190,13 +269,18 @@ fn cut_blocks(chromosomes: &[Chromosome], whole: &[Interval], length: usize) -> 
 /// The split of a sequence that comes without coordinates: a hash of the smaller of the sequence and its reverse
 /// complement, so that a duplicate on either strand lands in the same split. Shares are in percent.
 pub fn split_of_sequence(codes: &[u8], valid_percent: u64, test_percent: u64) -> Split {
-    let mut other = codes.to_vec();
-    alphabet::reverse_complement(&mut other);
-    match random::hash(codes.min(&other)) % 100 {
+    match hash_of_either_strand(codes) % 100 {
         share if share < test_percent => Split::Test,
         share if share < test_percent + valid_percent => Split::Valid,
         _ => Split::Train,
     }
+}
+
+/// A hash that is the same for a sequence and its reverse complement.
+pub fn hash_of_either_strand(codes: &[u8]) -> u64 {
+    let mut other = codes.to_vec();
+    alphabet::reverse_complement(&mut other);
+    random::hash(codes.min(&other))
 }
 
 #[cfg(test)]
@@ -221,6 +305,33 @@ mod tests {
         assert_eq!(deal("chr7"), deal("7"));
         assert_eq!(same_name("chr"), "chr");
         assert_eq!(same_name("ch\u{e9}1"), "ch\u{e9}1");
+    }
+
+    #[test]
+    fn alternate_pieces_go_where_their_chromosome_goes_unless_both_sides_are_named() {
+        let piece = "chr17_GL000258v2_alt";
+        assert_eq!(choice(&[], &[], &["17"]).split_of(piece), Some(Split::Test));
+        assert_eq!(choice(&["17"], &[], &[]).split_of(piece), Some(Split::Train));
+        assert_eq!(choice(&[], &[], &[]).split_of(piece), Some(deal("17")));
+        assert_eq!(choice(&["1"], &[], &["17"]).split_of(piece), None);
+        assert_eq!(choice(&["1"], &[], &[piece]).split_of(piece), Some(Split::Test));
+        assert_eq!(parent("chrUn_KI270302v1"), "chrUn_KI270302v1");
+    }
+
+    #[test]
+    fn other_genomes_are_judged_on_what_a_run_did_not_learn_from() {
+        for own in [
+            choice(&[], &[], &["17"]),
+            choice(&["1", "2"], &[], &[]),
+            choice(&[], &[], &[]),
+            choice(&["1"], &["2"], &["3"]),
+        ] {
+            let judged = Assignment::TestOnUnseenBy(own.clone());
+            for name in (1..=22).map(|i| format!("chr{i}")) {
+                let learned = matches!(own.split_of(&name), Some(Split::Train | Split::Valid));
+                assert_eq!(judged.split_of(&name).is_none(), learned, "{own:?} {name}");
+            }
+        }
     }
 
     #[test]
@@ -249,7 +360,7 @@ mod tests {
             window in 1usize..2000,
         ) {
             let chromosomes = genome(&lengths);
-            let parts = intervals(&chromosomes, &choice(&["1", "2", "3"], &[], &["4", "5"]), window);
+            let parts = intervals(&chromosomes, &Assignment::Choice(choice(&["1", "2", "3"], &[], &["4", "5"])), window);
             let mut all: Vec<&Interval> = parts.iter().flatten().collect();
             all.sort_by_key(|interval| (interval.chromosome, interval.range.start));
             for pair in all.windows(2) {

@@ -37,6 +37,7 @@ fn a_run_folder_holds_everything_the_design_promises() {
     let provenance = json(&finished.run.join("run.json"));
     assert_eq!(provenance["classes"], serde_json::json!(["human", "mouse"]));
     assert_eq!(provenance["positive"], "human");
+    assert_eq!(provenance["outcome"]["restarts"], 0);
     assert_eq!(provenance["data_files"][0]["sha256"].as_str().unwrap().len(), 64);
     // 16 filters of 4 x 32 and bias, 96 x 8 and bias, 8 and bias
     assert_eq!(provenance["parameter_count"], 16 * 4 * 32 + 16 + 96 * 8 + 8 + 8 + 1);
@@ -127,17 +128,41 @@ fn settings_change_what_is_trained() {
 }
 
 #[test]
-fn a_dead_start_is_noticed_and_another_seed_tried() {
+fn a_dead_start_is_noticed_and_other_weights_are_tried() {
     let genomes = genomes();
     let out = genomes.path("dead");
     let flags = genomes.flags();
     let mut arguments = vec!["train", "--out", text(&out), "--train-chroms", "1,2", "--test-chroms", "3", "--lr", "30"];
     arguments.extend(SHORT);
     arguments.extend(flags.iter().map(String::as_str));
-    let error = fail(1, &arguments);
-    assert!(error.contains("6 starts") && error.contains("--lr"), "{error}");
-    let stderr = String::from_utf8(run(&[&arguments[..], &["--force"]].concat()).stderr).unwrap();
+    let output = run(&arguments);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let restarts = stderr.matches("starting again").count();
+    assert!(restarts >= 1, "such a rate kills nearly every start: {stderr}");
+    if output.status.success() {
+        assert_eq!(json(&out.join("run.json"))["outcome"]["restarts"], restarts);
+        let scores = column(&out.join("predictions.csv"), b',', "score");
+        assert!(scores.iter().any(|score| *score != scores[0]));
+    } else {
+        assert!(stderr.contains("6 starts") && !out.join("metrics.json").exists(), "{stderr}");
+    }
+}
+
+#[test]
+fn scores_that_stay_equal_are_an_error_after_a_bounded_number_of_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("same.csv");
+    let rows: String = (0..40).map(|i| format!("{},{}\n", bases(1, 60), i % 2)).collect();
+    std::fs::write(&table, format!("sequence,label\n{rows}")).unwrap();
+    let (table, out) = (text(&table), folder.path().join("out"));
+    let arguments =
+        ["train", "--train", table, "--valid", table, "--test", table, "--out", text(&out), "--epochs", "1"];
+    let output = run(&arguments);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr.contains("40 of 40 valid sequences also stand in the training table"), "{stderr}");
     assert_eq!(stderr.matches("starting again").count(), 5, "{stderr}");
+    assert!(stderr.contains("error: all validation scores became equal in 6 starts"), "{stderr}");
     assert!(!out.join("metrics.json").exists());
 }
 
@@ -154,8 +179,10 @@ fn evaluate_repeats_the_runs_own_test_and_never_changes_it() {
     }
     assert!(before == contents(&finished.run), "the run is as it was");
     let inside = finished.run.join("evaluation");
-    let error = fail(1, &["evaluate", text(&finished.run), "--out", text(&finished.run), "--force"]);
-    assert!(error.contains("never changes"), "{error}");
+    for out in [&finished.run, &inside, &finished.run.join("a/b")] {
+        let error = fail(1, &["evaluate", text(&finished.run), "--out", text(out), "--force"]);
+        assert!(error.contains("never changes"), "{error}");
+    }
     assert!(!inside.exists() && before == contents(&finished.run));
 }
 
@@ -168,8 +195,29 @@ fn evaluate_takes_other_genomes_and_tables() {
     // chr1 and chr2 were learned from, so chr3 and chrX remain.
     let output = run(&arguments);
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && stderr.contains("test chr3,chrX"), "{stderr}");
+    assert!(output.status.success() && stderr.contains("test chr3, chrX"), "{stderr}");
     assert!(String::from_utf8_lossy(&output.stdout).contains("100 fragments"));
+
+    // Asked for by name, any chromosome will do; the classes may come in another order, but not under other names.
+    let [human, mouse] = [&flags[1], &flags[3]];
+    let stdout = succeed(&[
+        "evaluate",
+        text(&finished.run),
+        "--genome",
+        mouse,
+        "--genome",
+        human,
+        "--test-chroms",
+        "1",
+        "--test-fragments",
+        "60",
+    ]);
+    assert!(stdout.contains("60 fragments, 30 positive"), "{stdout}");
+    let cat = mouse.replace("mouse=", "cat=");
+    let error = fail(2, &["evaluate", text(&finished.run), "--genome", human, "--genome", &cat]);
+    assert!(error.contains("human, cat") && error.contains("expected human, mouse"), "{error}");
+    let error = fail(2, &["evaluate", text(&finished.run), "--test-fragments", "3"]);
+    assert!(error.contains("--test-fragments is 3"), "{error}");
 
     let table = finished.genomes.path("other.tsv");
     let rows: String = (0..40).map(|i| format!("{}\t{}\n", ["human", "mouse"][i % 2], bases(i as u64, 128))).collect();
@@ -259,6 +307,10 @@ fn export_writes_the_model_again() {
     }
     assert_eq!((card["length"].as_u64(), card["alphabet"].as_str()), (Some(128), Some("ACGT")));
     assert!(fail(1, &["export", text(&finished.run), "--out", text(&out)]).contains("--force"));
+    assert!(
+        fail(1, &["export", text(&finished.run), "--out", text(&out.with_extension("json"))])
+            .contains("another ending")
+    );
 }
 
 #[test]
