@@ -137,6 +137,9 @@ pub struct TrainingConfig {
     /// Loss: binary cross-entropy, or squared error on the probability
     #[arg(long, value_enum, default_value_t = Loss::Bce)]
     pub loss: Loss,
+    /// Strands that training shows of each fragment
+    #[arg(long, value_enum, default_value_t = Strands::Augment)]
+    pub strands: Strands,
     /// Seed of everything random, a whole number
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=MAX_SEED))]
     pub seed: u64,
@@ -200,6 +203,15 @@ pub enum Loss {
     Bce,
     /// Squared error on the probability, as in the original experiment
     Mse,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strands {
+    /// The strand as given
+    Single,
+    /// Either strand, drawn anew each epoch
+    Augment,
 }
 
 /// The device asked for. What it turns out to be is decided in `device`.

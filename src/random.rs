@@ -16,6 +16,7 @@ pub enum Purpose {
     Bootstrap = 6,
     Simulate = 7,
     Restart = 8,
+    Augment = 9,
 }
 
 /// The generator for one purpose at one place, for example an epoch and a step.

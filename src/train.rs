@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use tch::{Kind, Tensor};
 
-use crate::config::Config;
-use crate::data::{Dataset, batches};
+use crate::config::{Config, Strands};
+use crate::data::Dataset;
+use crate::data::batches::{self, Order};
 use crate::evaluate;
 use crate::metrics::Ranking;
 use crate::model::{self, Network, weights};
@@ -103,7 +104,9 @@ fn train_once(
         let mut loss_sum = Tensor::zeros([], (Kind::Float, device));
         let mut right = Tensor::zeros([], (Kind::Int64, device));
         std::thread::scope(|scope| {
-            let batches = batches::shuffled(scope, &data.train, positive, training.batch_size, seed, epoch);
+            let either_strand = training.strands == Strands::Augment;
+            let order = Order { batch_size: training.batch_size, either_strand, seed, epoch };
+            let batches = batches::shuffled(scope, &data.train, positive, order);
             let (mut seen, mut shown) = (0, started);
             for (step, batch) in batches.enumerate() {
                 tch::manual_seed(random::seed_for_libtorch(seed, Purpose::Dropout, epoch as u64, step as u64));

@@ -115,6 +115,7 @@ fn settings_change_what_is_trained() {
         &["--dropout-after", "none"],
         &["--dropout-after", "convolution"],
         &["--dropout-after", "dense"],
+        &["--strands", "single"],
         &["--batch-size", "32"],
         &["--length", "200"],
     ]
