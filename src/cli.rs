@@ -132,11 +132,11 @@ impl EvaluationData {
         if !self.test_chroms.is_empty() {
             Assignment::TestOn(self.test_chroms.clone())
         } else if self.genome.is_empty() {
-            Assignment::Choice(own.chromosome_choice())
+            Assignment::Choice(own.into())
         } else if own.train.is_some() {
             Assignment::TestOnAll
         } else {
-            Assignment::TestOnUnseenBy(own.chromosome_choice())
+            Assignment::TestOnUnseenBy(own.into())
         }
     }
 }

@@ -9,8 +9,6 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use crate::data::split::ChromosomeChoice;
-
 /// Everything that decides what a run computes.
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -438,14 +436,6 @@ impl DataConfig {
             }
         }
         names
-    }
-
-    pub fn chromosome_choice(&self) -> ChromosomeChoice {
-        ChromosomeChoice {
-            train: self.train_chroms.clone(),
-            valid: self.valid_chroms.clone(),
-            test: self.test_chroms.clone(),
-        }
     }
 
     /// What is wrong with the settings for training.

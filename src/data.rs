@@ -5,6 +5,7 @@ pub mod batches;
 pub mod compression;
 pub mod fasta;
 pub mod sampling;
+pub mod simulate;
 pub mod split;
 pub mod tables;
 
@@ -17,10 +18,9 @@ use anyhow::{Result, bail};
 use crate::config::DataConfig;
 use crate::device;
 use crate::progress::Progress;
-use crate::simulate;
 use fasta::Genome;
 use sampling::{Request, Source};
-use split::{Assignment, Split};
+use split::{Assignment, ChromosomeChoice, Split};
 
 /// Length of a fragment where neither the user nor a table says, in bp.
 const DEFAULT_LENGTH: usize = 128;
@@ -73,6 +73,16 @@ impl Examples {
     /// Which examples are of the positive class, `[n]`.
     pub fn positives(&self, positive: usize) -> Vec<bool> {
         self.labels.iter().map(|&label| usize::from(label) == positive).collect()
+    }
+}
+
+impl From<&DataConfig> for ChromosomeChoice {
+    fn from(config: &DataConfig) -> Self {
+        Self {
+            train: config.train_chroms.clone(),
+            valid: config.valid_chroms.clone(),
+            test: config.test_chroms.clone(),
+        }
     }
 }
 
@@ -141,7 +151,7 @@ pub fn load(config: &DataConfig, seed: u64, progress: &Progress) -> Result<Datas
     if config.train.is_some() {
         return load_tables(config, progress);
     }
-    let genomes = open_genomes(config, &Assignment::Choice(config.chromosome_choice()), &Split::ALL, seed, progress)?;
+    let genomes = open_genomes(config, &Assignment::Choice(config.into()), &Split::ALL, seed, progress)?;
     let length = config.length.unwrap_or(DEFAULT_LENGTH);
     let windows = |split, fragments| genomes.windows(config, split, length, fragments, seed);
     let (train, valid, test) = (
@@ -482,15 +492,8 @@ mod tests {
         assert_eq!(data.train.labels.iter().filter(|&&label| label == 0).count(), 100);
         assert_eq!(load(&config, 1, &Progress::quiet()).unwrap().train, data.train);
         assert_ne!(load(&config, 2, &Progress::quiet()).unwrap().train, data.train);
-        let test = load_test(
-            &config,
-            &Assignment::Choice(config.chromosome_choice()),
-            &data.classes,
-            128,
-            1,
-            &Progress::quiet(),
-        )
-        .unwrap();
+        let test = load_test(&config, &Assignment::Choice((&config).into()), &data.classes, 128, 1, &Progress::quiet())
+            .unwrap();
         assert_eq!(test.examples, data.test);
     }
 }

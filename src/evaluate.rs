@@ -4,11 +4,9 @@ pub mod predictions;
 
 use anyhow::{Result, bail};
 
-use crate::data::{Classes, Examples};
-use crate::metrics::{Estimate, Ranking, Report};
+use crate::data::Examples;
+use crate::metrics::{Ranking, Report};
 use crate::model::{self, Network};
-use crate::report::{self, thousands};
-use crate::run::RunFolder;
 use crate::task;
 
 /// Sequences of this length scored at a time: enough bases to keep every core busy, and little memory whatever the length.
@@ -77,50 +75,5 @@ impl Judgement {
     /// The AUROC of the best possible scores on the same examples.
     pub fn beside_best_possible(&self, best: &[f64]) -> f64 {
         Ranking::new(&self.positives, best).auroc().unwrap_or(0.5)
-    }
-
-    /// The object that `metrics.json` holds for a split.
-    pub fn to_json(&self, best_possible_auroc: Option<f64>) -> serde_json::Map<String, serde_json::Value> {
-        let mut object = self.report.to_json();
-        if let Some(best) = best_possible_auroc {
-            object.insert("best_possible_auroc".into(), best.into());
-        }
-        object
-    }
-
-    /// Draws the pictures of a test set.
-    pub fn draw(&self, folder: &RunFolder, classes: &Classes) -> Result<()> {
-        let (ranking, report, names) =
-            (&self.ranking, &self.report, (classes.positive_name(), classes.negative_name()));
-        folder.write("roc.png", &report::roc(ranking, report, "test")?)?;
-        folder.write("pr.png", &report::precision_recall(ranking, report, "test")?)?;
-        folder.write("calibration.png", &report::calibration(ranking, report, "test", names.0)?)?;
-        folder.write("scores.png", &report::scores(&self.positives, &self.scores, report, "test", names)?)
-    }
-
-    /// The metrics as a table for people, with a line that ends it.
-    pub fn table(&self, best_possible_auroc: Option<f64>) -> String {
-        let Report { n, n_positive, threshold, metrics } = &self.report;
-        let mut text = format!(
-            "test: {} fragments, {} positive; threshold {threshold:.4} from validation\n",
-            thousands(*n),
-            thousands(*n_positive)
-        );
-        for (name, estimate) in metrics {
-            let name = name.replace('_', " ");
-            match estimate {
-                Some(Estimate { value, low, high }) => {
-                    text.push_str(&format!("  {name:<27}{value:.4}   95 % {low:.4} to {high:.4}\n"))
-                }
-                None => text.push_str(&format!("  {name:<27}undefined: one class only\n")),
-            }
-        }
-        if let Some(best) = best_possible_auroc {
-            text.push_str(&format!(
-                "  {:<27}{best:.4}   the exact likelihood ratio of the simulation\n",
-                "best possible auroc"
-            ));
-        }
-        text
     }
 }

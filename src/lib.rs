@@ -4,14 +4,14 @@
 //!
 //! ```text
 //! main        parse, dispatch, turn an error into one line and an exit code
-//! cli         flags, one struct for each command
 //! commands    one file for each command: its table of contents
+//! cli         flags, one struct for each command
 //!
-//! train       the loop; optimizer, history          simulate   demo genomes with a known best possible score
-//! evaluate    network x data -> scores              export     TorchScript: trace, save, load again, compare
-//! predict     FASTA -> scores, streamed               report     the pictures
+//! report      the table and the pictures            predict    FASTA -> scores, streamed
+//! train       the loop; optimizer, history          export     TorchScript: trace, save, load again, compare
+//! evaluate    network x data -> scores -> metrics
 //!
-//! model       architectures, one-hot, weights       data       FASTA, tables, splits, sampling, batches
+//! model       architectures, one-hot, weights       data       FASTA, tables, simulation, splits, sampling, batches
 //! task        loss and activation                   metrics    plain slices, with intervals
 //! device      which device, and why                 run        the run folder and atomic writes
 //!
@@ -33,6 +33,5 @@ pub mod progress;
 pub mod random;
 pub mod report;
 pub mod run;
-pub mod simulate;
 pub mod task;
 pub mod train;

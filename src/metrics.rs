@@ -313,8 +313,8 @@ impl Report {
         self.metrics.iter().find(|(found, _)| *found == name).and_then(|(_, estimate)| *estimate)
     }
 
-    /// The object that `metrics.json` holds for a split.
-    pub fn to_json(&self) -> Map<String, Value> {
+    /// The object that `metrics.json` holds for a split; for simulated data with the best possible score.
+    pub fn to_json(&self, best_possible_auroc: Option<f64>) -> Map<String, Value> {
         let mut object = Map::new();
         object.insert("n".into(), json!(self.n));
         object.insert("n_positive".into(), json!(self.n_positive));
@@ -325,6 +325,9 @@ impl Report {
                 None => json!({"value": null, "reason": "only one class is present"}),
             };
             object.insert((*name).into(), value);
+        }
+        if let Some(best) = best_possible_auroc {
+            object.insert("best_possible_auroc".into(), json!(best));
         }
         object
     }
@@ -364,7 +367,7 @@ mod tests {
         let report = Ranking::new(&[true; 5], &[0.2, 0.4, 0.6, 0.8, 0.9]).report(0.5, 1);
         for name in ["auroc", "average_precision", "balanced_accuracy", "mcc"] {
             assert_eq!(report.get(name), None, "{name}");
-            assert_eq!(report.to_json()[name]["value"], Value::Null);
+            assert_eq!(report.to_json(None)[name]["value"], Value::Null);
         }
         assert_eq!(report.get("accuracy").unwrap().value, 0.6);
         assert_eq!(Ranking::new(&[true; 5], &[0.1; 5]).best_threshold(), 0.5);

@@ -1,4 +1,4 @@
-//! The pictures of a run. Drawn into memory with a typeface of our own, so that they need no system fonts and a failed
+//! What is shown of a run: the table and the pictures. These are drawn into memory with a typeface of our own, so that they need no system fonts and a failed
 //! drawing leaves no file behind.
 
 use std::ops::Range;
@@ -10,7 +10,10 @@ use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 
 use crate::config::Loss;
-use crate::metrics::{CALIBRATION_BINS, CurvePoint, Ranking, Report};
+use crate::data::Classes;
+use crate::evaluate::Judgement;
+use crate::metrics::{CALIBRATION_BINS, CurvePoint, Estimate, Ranking, Report};
+use crate::run::RunFolder;
 use crate::train::history::Epoch;
 
 const SIZE: (u32, u32) = (1000, 720);
@@ -31,6 +34,38 @@ type Plane<'a, 'b> = ChartContext<
     BitMapBackend<'b>,
     Cartesian2d<plotters::coord::types::RangedCoordf64, plotters::coord::types::RangedCoordf64>,
 >;
+
+/// Draws the pictures of a test set.
+pub fn draw(judgement: &Judgement, classes: &Classes, folder: &RunFolder) -> Result<()> {
+    let Judgement { ranking, report, positives, scores: values } = judgement;
+    let names = (classes.positive_name(), classes.negative_name());
+    folder.write("roc.png", &roc(ranking, report, "test")?)?;
+    folder.write("pr.png", &precision_recall(ranking, report, "test")?)?;
+    folder.write("calibration.png", &calibration(ranking, report, "test", names.0)?)?;
+    folder.write("scores.png", &scores(positives, values, report, "test", names)?)
+}
+
+/// The metrics of a test set as a table for people.
+pub fn table(report: &Report, best_possible_auroc: Option<f64>) -> String {
+    let Report { n, n_positive, threshold, metrics } = report;
+    let mut text = format!(
+        "test: {} fragments, {} positive; threshold {threshold:.4} from validation\n",
+        thousands(*n),
+        thousands(*n_positive)
+    );
+    for (name, estimate) in metrics {
+        let name = name.replace('_', " ");
+        text.push_str(&match estimate {
+            Some(Estimate { value, low, high }) => format!("  {name:<27}{value:.4}   95 % {low:.4} to {high:.4}\n"),
+            None => format!("  {name:<27}undefined: one class only\n"),
+        });
+    }
+    if let Some(best) = best_possible_auroc {
+        let name = "best possible auroc";
+        text.push_str(&format!("  {name:<27}{best:.4}   the exact likelihood ratio of the simulation\n"));
+    }
+    text
+}
 
 /// Loss of training and validation by epoch, the best epoch marked.
 pub fn loss(history: &[Epoch], best_epoch: usize, kind: Loss) -> Result<Vec<u8>> {

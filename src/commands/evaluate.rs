@@ -8,10 +8,10 @@ use super::{open_run, print, threshold};
 use crate::cli::Evaluate;
 use crate::data;
 use crate::data::split::Split;
-use crate::device;
 use crate::evaluate::{Judgement, predictions};
 use crate::progress::Progress;
 use crate::run::{Contents, METRICS_JSON, NewFolder, PREDICTIONS_CSV};
+use crate::{device, report};
 
 pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
     let (device, _) = device::choose(command.compute.device)?;
@@ -39,12 +39,12 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         let mut rows = predictions::writer()?;
         predictions::append(&mut rows, Split::Test, &data.examples, &judgement.scores, &classes)?;
         out.write(PREDICTIONS_CSV, &rows.into_inner()?)?;
-        judgement.draw(&out, &classes)?;
+        report::draw(&judgement, &classes, &out)?;
         let mut metrics = serde_json::Map::new();
-        metrics.insert("test".into(), judgement.to_json(best_possible).into());
+        metrics.insert("test".into(), judgement.report.to_json(best_possible).into());
         out.write_json(METRICS_JSON, &metrics)?;
     }
-    let mut text = judgement.table(best_possible);
+    let mut text = report::table(&judgement.report, best_possible);
     if let Some(path) = &command.out {
         text.push_str(&format!("{}\n", path.display()));
     }

@@ -9,11 +9,11 @@ use super::print;
 use crate::cli::Simulate;
 use crate::data::fasta::{Genome, write_record};
 use crate::data::sampling::{self, Request, Source};
+use crate::data::simulate::{self, SimulatedChromosome};
 use crate::data::split::{Interval, Split};
 use crate::metrics::Ranking;
 use crate::progress::Progress;
 use crate::run::{self, Contents, NewFolder, SIMULATION_JSON};
-use crate::simulate::{self, SimulatedChromosome};
 
 pub fn run(command: &Simulate, progress: Progress) -> Result<()> {
     let out = NewFolder::claim(&command.out, Contents::Simulation, command.force)?.keep()?;

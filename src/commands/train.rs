@@ -62,15 +62,15 @@ fn judge_and_export(config: &Config, data: &Dataset, trained: &Trained, run: &Ru
     let best_possible = data.best_possible_scores.as_deref().map(|best| test.beside_best_possible(best));
 
     let mut metrics = serde_json::Map::new();
-    metrics.insert("valid".into(), valid.report.to_json().into());
-    metrics.insert("test".into(), test.to_json(best_possible).into());
+    metrics.insert("valid".into(), valid.report.to_json(None).into());
+    metrics.insert("test".into(), test.report.to_json(best_possible).into());
     let mut rows = predictions::writer()?;
     predictions::append(&mut rows, Split::Valid, &data.valid, &valid.scores, &data.classes)?;
     predictions::append(&mut rows, Split::Test, &data.test, &test.scores, &data.classes)?;
     run.write(PREDICTIONS_CSV, &rows.into_inner()?)?;
     run.write("loss.png", &report::loss(&trained.history, trained.best_epoch, config.training.loss)?)?;
     run.write("accuracy.png", &report::accuracy(&trained.history, trained.best_epoch)?)?;
-    test.draw(run, &data.classes)?;
+    report::draw(&test, &data.classes, run)?;
     let (card, difference) = export::export(
         &config.model,
         data.train.length,
@@ -88,7 +88,7 @@ fn judge_and_export(config: &Config, data: &Dataset, trained: &Trained, run: &Ru
         trained.best_epoch,
         trained.history.len(),
         best.valid_auroc,
-        test.table(best_possible),
+        report::table(&test.report, best_possible),
         run.path.display()
     ))
 }

@@ -13,7 +13,7 @@ use std::ops::Range;
 use rand::RngExt;
 use rayon::prelude::*;
 
-use crate::data::alphabet::{self, UNKNOWN};
+use super::alphabet::{self, UNKNOWN};
 use crate::random::{self, Purpose};
 
 /// Share of G and C among background bases, about that of the human genome.
