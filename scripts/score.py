@@ -32,16 +32,22 @@ def records(path):
     opener = gzip.open if open(path, "rb").read(2) == b"\x1f\x8b" else open
     name, parts = None, []
     with opener(path, "rb") as file:
-        for line in file:
+        for number, line in enumerate(file, 1):
             line = line.strip()
             if line.startswith(b">"):
                 if name is not None:
                     yield name, encode(name, parts)
-                name, parts = line[1:].split()[0].decode(), []
+                words = line[1:].split()
+                if not words:
+                    sys.exit(f"{path}: line {number}: the header has no name")
+                name, parts = words[0].decode(errors="replace"), []
+            elif name is None and line:
+                sys.exit(f"{path}: line {number}: expected FASTA, which starts with '>'")
             else:
                 parts.append(line)
-    if name is not None:
-        yield name, encode(name, parts)
+    if name is None:
+        sys.exit(f"{path}: holds no records")
+    yield name, encode(name, parts)
 
 
 def one_hot(windows, length):
@@ -56,6 +62,8 @@ def main():
     arguments.add_argument("sequences")
     arguments.add_argument("--stride", type=int)
     arguments = arguments.parse_args()
+    if arguments.stride is not None and arguments.stride < 1:
+        sys.exit(f"--stride is {arguments.stride}, expected 1 or more")
     card = json.loads(arguments.model.with_suffix(".json").read_text())
     length = card["length"]
     stride = arguments.stride or length

@@ -90,16 +90,21 @@ pub struct EvaluationData {
     /// Memory that genomes may take, such as 8GB [default: half of what is free]
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<bytesize::ByteSize>,
-    /// Seed of the windows drawn, a whole number [default: the run's]
+    /// Seed of the windows drawn, and of the demo's genomes, a whole number [default: the run's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=config::MAX_SEED))]
     pub seed: Option<u64>,
 }
 
 impl EvaluationData {
+    /// Whether other genomes or tables than the run's are named.
+    pub fn names_other_files(&self) -> bool {
+        !self.genome.is_empty() || self.test.is_some()
+    }
+
     /// The run's own data settings with these over them.
     pub fn over(&self, own: &DataConfig, classes: &Classes) -> Result<DataConfig, Faults> {
         let mut data = own.clone();
-        if !self.genome.is_empty() || self.test.is_some() {
+        if self.names_other_files() {
             let names = classes.names.clone();
             data = DataConfig {
                 genome: self.genome.clone(),
@@ -112,9 +117,11 @@ impl EvaluationData {
         let about_genomes = !self.test_chroms.is_empty()
             || self.test_fragments.is_some()
             || self.max_n.is_some()
-            || self.match_gc.is_some();
+            || self.match_gc.is_some()
+            || self.memory.is_some()
+            || self.seed.is_some();
         if data.train.is_some() && about_genomes {
-            let fault = "--test-chroms, --test-fragments, --max-n and --match-gc go with --genome, and the run learned from tables; remove them";
+            let fault = "--test-chroms, --test-fragments, --max-n, --match-gc, --memory and --seed go with --genome, and the run learned from tables; remove them";
             return Err(Faults(vec![fault.into()]));
         }
         data.test_fragments = self.test_fragments.unwrap_or(data.test_fragments);

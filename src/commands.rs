@@ -37,6 +37,9 @@ pub fn run(cli: Cli, matches: &ArgMatches) -> Result<()> {
 /// A finished run: its folder, where it came from and its network with the best weights.
 fn open_run(path: &Path, device: tch::Device) -> Result<(RunFolder, Provenance, Network)> {
     let (run, provenance) = RunFolder::open(path)?;
+    if provenance.outcome.is_none() {
+        bail!("{}: the run did not finish, so its weights are not to be trusted; train again", path.display());
+    }
     let mut network = Network::new(&provenance.config.model, provenance.length, device, 0)?;
     weights::load(&mut network, &run.file(WEIGHTS))?;
     Ok((run, provenance, network))

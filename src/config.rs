@@ -76,13 +76,13 @@ pub struct DataConfig {
     /// Test fragments
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 10_000)]
     pub test_fragments: usize,
-    /// Chromosomes to train on; 1 and chr1 are the same [default: those not named otherwise; if none are, dealt by a hash of the name]
+    /// Chromosomes to train on; 1 and chr1 are the same [default: those not named for testing; if none are, dealt by a hash of the name]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = trimmed)]
     pub train_chroms: Vec<String>,
-    /// Chromosomes to validate on [default: 100 kb blocks of the training chromosomes]
+    /// Chromosomes to validate on [default: 100 kb blocks of the training chromosomes; with none named at all, dealt by a hash of the name]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = trimmed)]
     pub valid_chroms: Vec<String>,
-    /// Chromosomes to test on [default: those not named otherwise; if none are, dealt by a hash of the name]
+    /// Chromosomes to test on [default: those not named for training; if none are, dealt by a hash of the name]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = trimmed)]
     pub test_chroms: Vec<String>,
     /// Unknown bases (N) allowed in a fragment, in bases
@@ -417,9 +417,9 @@ impl Config {
 }
 
 impl DataConfig {
-    /// Validation fragments, given or by default.
+    /// Validation fragments: given, or a sixth of the training ones, made even.
     pub fn valid_fragments(&self) -> usize {
-        self.valid_fragments.unwrap_or(self.fragments / 6 / 2 * 2).max(2)
+        self.valid_fragments.unwrap_or((self.fragments / 6 / 2 * 2).max(2))
     }
 
     /// Whether nothing was named, so that the demo genomes serve.
@@ -480,7 +480,8 @@ impl DataConfig {
     fn class_faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         for (i, genome) in self.genome.iter().enumerate() {
-            if self.genome[..i].iter().any(|other| other.path == genome.path) {
+            let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+            if self.genome[..i].iter().any(|other| real(&other.path) == real(&genome.path)) {
                 let path = genome.path.display();
                 faults.push(format!("--genome names {path} twice, expected each file once; remove one"));
             }
@@ -589,7 +590,7 @@ fn rebase(key: &str, value: &toml::Value, folder: &Path) -> toml::Value {
             toml::Value::Array(values.iter().map(|value| rebase(key, value, folder)).collect())
         }
         toml::Value::String(text) => toml::Value::String(match text.split_once('=') {
-            Some((name, path)) if key == "genome" => format!("{name}={}", folder.join(path).display()),
+            Some((name, path)) if key == "genome" => format!("{name}={}", folder.join(path.trim()).display()),
             _ => folder.join(text).display().to_string(),
         }),
         other => other.clone(),

@@ -78,10 +78,11 @@ impl Examples {
 
 impl From<&DataConfig> for ChromosomeChoice {
     fn from(config: &DataConfig) -> Self {
+        let trimmed = |names: &[String]| names.iter().map(|name| name.trim().to_owned()).collect();
         Self {
-            train: config.train_chroms.clone(),
-            valid: config.valid_chroms.clone(),
-            test: config.test_chroms.clone(),
+            train: trimmed(&config.train_chroms),
+            valid: trimmed(&config.valid_chroms),
+            test: trimmed(&config.test_chroms),
         }
     }
 }
@@ -408,6 +409,18 @@ fn load_tables(config: &DataConfig, progress: &Progress) -> Result<Dataset> {
     check_both_classes(&test, &classes, Split::Test, &test_path)?;
     warn_of_shared_sequences(&train, &[(&valid, Split::Valid), (&test, Split::Test)], progress);
     Ok(Dataset { train, valid, test, classes, files, best_possible_scores: None })
+}
+
+/// Says so if a table to judge on holds sequences of the table that a run learned from, where that is still there.
+pub fn warn_of_shared_table(train: &Path, examples: &Examples, progress: &Progress) {
+    let Ok(rows) = tables::read(train, Some(examples.length)) else { return };
+    let learned = Examples {
+        codes: rows.iter().flat_map(|row| row.codes.iter().copied()).collect(),
+        labels: vec![0; rows.len()],
+        length: examples.length,
+        ..Examples::default()
+    };
+    warn_of_shared_sequences(&learned, &[(examples, Split::Test)], progress);
 }
 
 /// Tables are taken as they are given, so that published splits can be repeated; what they leak is said.

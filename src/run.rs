@@ -18,8 +18,10 @@ pub const METRICS_JSON: &str = "metrics.json";
 pub const PREDICTIONS_CSV: &str = "predictions.csv";
 pub const MODEL_PT: &str = "model.pt";
 pub const MODEL_JSON: &str = "model.json";
-pub const PICTURES: [&str; 6] = ["loss.png", "accuracy.png", "roc.png", "pr.png", "calibration.png", "scores.png"];
+pub const TRAINING_PICTURES: [&str; 2] = ["loss.png", "accuracy.png"];
+pub const TEST_PICTURES: [&str; 4] = ["roc.png", "pr.png", "calibration.png", "scores.png"];
 
+pub const EVALUATION_JSON: &str = "evaluation.json";
 pub const SIMULATION_JSON: &str = "simulation.json";
 
 /// The version of the files this program writes.
@@ -68,6 +70,30 @@ pub struct Outcome {
     pub seconds: f64,
 }
 
+impl Provenance {
+    /// Checks that the files a run was made from are still what they were.
+    ///
+    /// # Errors
+    /// A file is gone or has changed, so what would be drawn from it is not the run's own test.
+    pub fn check_data_files(&self) -> Result<()> {
+        for file in &self.data_files {
+            let path = file.path.display();
+            match describe_file(&file.path) {
+                Ok(found) if found == *file => {}
+                Ok(found) => bail!(
+                    "{path}: has changed since the run was made ({} bytes, expected {} and the checksum in {RUN_JSON}); restore it, or name data with --genome or --test",
+                    found.bytes,
+                    file.bytes
+                ),
+                Err(_) => {
+                    bail!("{path}: the run's own data cannot be read; restore it, or name data with --genome or --test")
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A file that a run learned from or was judged on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataFile {
@@ -107,7 +133,7 @@ pub enum Contents {
 impl Contents {
     /// The kind of what a folder holds, by the file that only this kind has.
     fn of(folder: &Path) -> Option<Self> {
-        [(RUN_JSON, Self::Run), (SIMULATION_JSON, Self::Simulation), (METRICS_JSON, Self::Evaluation)]
+        [(RUN_JSON, Self::Run), (SIMULATION_JSON, Self::Simulation), (EVALUATION_JSON, Self::Evaluation)]
             .into_iter()
             .find(|(name, _)| folder.join(name).is_file())
             .map(|(_, kind)| kind)
@@ -119,10 +145,13 @@ impl Contents {
             Self::Run => {
                 [RUN_JSON, CONFIG_TOML, HISTORY_CSV, WEIGHTS, METRICS_JSON, PREDICTIONS_CSV, MODEL_PT, MODEL_JSON]
                     .into_iter()
-                    .chain(PICTURES)
+                    .chain(TRAINING_PICTURES)
+                    .chain(TEST_PICTURES)
                     .collect()
             }
-            Self::Evaluation => [METRICS_JSON, PREDICTIONS_CSV].into_iter().chain(PICTURES).collect(),
+            Self::Evaluation => {
+                [EVALUATION_JSON, METRICS_JSON, PREDICTIONS_CSV].into_iter().chain(TEST_PICTURES).collect()
+            }
             Self::Simulation => vec![SIMULATION_JSON],
         }
     }
@@ -286,6 +315,13 @@ pub fn temporary_beside(path: &Path) -> Result<tempfile::NamedTempFile> {
         builder.permissions(std::fs::Permissions::from_mode(0o666)); // less the user's umask, as any new file
     }
     builder.prefix(".").suffix(".partial").tempfile_in(folder).map_err(|error| cannot_write(path, &error))
+}
+
+/// Whether `path`, which need not exist yet, is `folder` or lies in it, by whatever name.
+pub fn lies_in(path: &Path, folder: &Path) -> bool {
+    let Ok(absolute) = std::path::absolute(path) else { return false };
+    let existing = absolute.ancestors().find_map(|ancestor| ancestor.canonicalize().ok());
+    existing.zip(folder.canonicalize().ok()).is_some_and(|(path, folder)| path.starts_with(folder))
 }
 
 /// Checks, before any work, that an output file may be written: it is new, or a regular file and `force` is set.

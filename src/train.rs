@@ -146,6 +146,7 @@ fn train_once(
         let scores = evaluate::scores_of(&network, &data.valid)?;
         if evaluate::are_constant(&scores) {
             bar.finish_and_clear();
+            let _ = std::fs::remove_file(run.file(WEIGHTS)); // of an earlier epoch, if there are any
             return Ok(Start::Died { epoch });
         }
         let auroc = Ranking::new(&valid_positives, &scores).auroc().unwrap_or(0.5);

@@ -6,7 +6,7 @@ use super::{print, threshold};
 use crate::cli::Export;
 use crate::export;
 use crate::progress::Progress;
-use crate::run::{self, RunFolder, WEIGHTS};
+use crate::run::{self, MODEL_PT, RunFolder, WEIGHTS, lies_in};
 
 pub fn run(command: &Export, _progress: Progress) -> Result<()> {
     let (run, provenance) = RunFolder::open(&command.run)?;
@@ -15,6 +15,13 @@ pub fn run(command: &Export, _progress: Progress) -> Result<()> {
         bail!(
             "{}: would be overwritten by the model's own description; give --out another ending, such as .pt",
             card_path.display()
+        );
+    }
+    let is_own = command.out.file_name().is_some_and(|name| name == MODEL_PT);
+    if !is_own && lies_in(&command.out, &run.path) {
+        bail!(
+            "{}: lies in the run folder, where only {MODEL_PT} is written; choose another --out",
+            command.out.display()
         );
     }
     for path in [&command.out, &card_path] {

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::print;
 use crate::cli::Simulate;
+use crate::config::Faults;
 use crate::data::fasta::{Genome, write_record};
 use crate::data::sampling::{self, Request, Source};
 use crate::data::simulate::{self, SimulatedChromosome};
@@ -15,22 +16,24 @@ use crate::metrics::Ranking;
 use crate::progress::Progress;
 use crate::run::{self, Contents, NewFolder, SIMULATION_JSON};
 
+/// Windows of each species take this much memory twice over while their best score is computed.
+const MOST_BASES: u64 = 500_000_000;
+
 pub fn run(command: &Simulate, progress: Progress) -> Result<()> {
-    let out = NewFolder::claim(&command.out, Contents::Simulation, command.force)?.keep()?;
+    let bases = command.length * command.windows;
+    if bases > MOST_BASES {
+        let fault =
+            format!("--length times --windows is {bases} bases, expected at most {MOST_BASES}; ask for fewer windows");
+        return Err(Faults(vec![fault]).into());
+    }
+    let folder = NewFolder::claim(&command.out, Contents::Simulation, command.force)?;
     let species = simulate::species();
     let genomes: Vec<Vec<SimulatedChromosome>> = species.iter().map(|species| species.genome(command.seed)).collect();
-    for (species, genome) in species.iter().zip(&genomes) {
-        progress.say(&format!("writing {}", out.file(&format!("{}.fa", species.name)).display()));
-        write(&out, &format!("{}.fa", species.name), |file| {
-            genome.iter().try_for_each(|chromosome| write_record(file, &chromosome.name, &chromosome.soft_masked()))
-        })?;
-        for (kind, repeat) in [("words", false), ("repeats", true)] {
-            write(&out, &format!("{}.{kind}.bed", species.name), |file| write_bed(file, genome, repeat))?;
-        }
-    }
-    let best = best_auroc(command, genomes)?;
+    let best = best_auroc(command, &genomes)?;
     let words: serde_json::Map<_, _> =
         species.iter().map(|species| (species.name.clone(), json!(species.words()))).collect();
+    let out = folder.keep()?;
+    // First: by it --force knows the folder.
     out.write_json(
         SIMULATION_JSON,
         &json!({
@@ -42,6 +45,15 @@ pub fn run(command: &Simulate, progress: Progress) -> Result<()> {
             "words": words,
         }),
     )?;
+    for (species, genome) in species.iter().zip(&genomes) {
+        progress.say(&format!("writing {}", out.file(&format!("{}.fa", species.name)).display()));
+        write(&out, &format!("{}.fa", species.name), |file| {
+            genome.iter().try_for_each(|chromosome| write_record(file, &chromosome.name, &chromosome.soft_masked()))
+        })?;
+        for (kind, repeat) in [("words", false), ("repeats", true)] {
+            write(&out, &format!("{}.{kind}.bed", species.name), |file| write_bed(file, genome, repeat))?;
+        }
+    }
     print(&format!(
         "best possible AUROC on windows of {} bp: {best:.4}, from {} windows of each species\n{}\n",
         command.length,
@@ -51,10 +63,12 @@ pub fn run(command: &Simulate, progress: Progress) -> Result<()> {
 }
 
 /// The AUROC of the exact likelihood ratio on windows drawn as `train` draws them.
-fn best_auroc(command: &Simulate, genomes: Vec<Vec<SimulatedChromosome>>) -> Result<f64> {
+fn best_auroc(command: &Simulate, genomes: &[Vec<SimulatedChromosome>]) -> Result<f64> {
     let genomes: Vec<Genome> = genomes
-        .into_iter()
-        .map(|genome| Genome::from_codes(&command.out, genome.into_iter().map(|c| (c.name, c.codes)).collect()))
+        .iter()
+        .map(|genome| {
+            Genome::from_codes(&command.out, genome.iter().map(|c| (c.name.clone(), c.codes.clone())).collect())
+        })
         .collect();
     let species = simulate::species();
     let sources: Vec<Source> = genomes

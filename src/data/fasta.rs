@@ -89,8 +89,12 @@ impl Genome {
         if too_large {
             return Self::open_indexed(path, compression);
         }
-        if compression != Compression::Gzip && skips_some(path, wanted) {
-            return Self::open_indexed(path, compression)?.hold(wanted);
+        // An index lets unwanted chromosomes be passed over; one that turns out wrong is done without.
+        if compression != Compression::Gzip
+            && skips_some(path, wanted)
+            && let Ok(genome) = Self::open_indexed(path, compression)
+        {
+            return genome.hold(wanted);
         }
         match Self::decode(path, memory, wanted)? {
             Some(genome) => Ok(genome),
@@ -147,16 +151,26 @@ impl Genome {
         let (bases, index): (Box<dyn SeekableBases>, _) = match compression {
             Compression::Plain => {
                 let mut bases: Box<dyn SeekableBases> = Box::new(BufReader::with_capacity(1 << 16, reader()?));
-                let index = checked_index(path, &mut bases)?;
+                let index = match saved_index(path).filter(|index| describes(index, &mut bases)) {
+                    Some(index) => index,
+                    None => make_index(path, compression::open(path)?)?,
+                };
                 (bases, index)
             }
             Compression::Bgzf => {
-                let blocks = beside(path, "gzi")
-                    .and_then(|saved| bgzf::gzi::fs::read(saved).ok())
-                    .map_or_else(|| compression::index_bgzf(path), Ok)?;
-                let mut bases: Box<dyn SeekableBases> = Box::new(bgzf::io::IndexedReader::new(reader()?, blocks));
-                let index = checked_index(path, &mut bases)?;
-                (bases, index)
+                let open = |blocks| -> Result<Box<dyn SeekableBases>> {
+                    Ok(Box::new(bgzf::io::IndexedReader::new(reader()?, blocks)))
+                };
+                // The saved block index serves if the saved index describes the file when read through it.
+                let saved = beside(path, "gzi").and_then(|saved| bgzf::gzi::fs::read(saved).ok());
+                let mut bases = match saved {
+                    Some(blocks) => open(blocks)?,
+                    None => open(compression::index_bgzf(path)?)?,
+                };
+                match saved_index(path).filter(|index| describes(index, &mut bases)) {
+                    Some(index) => (bases, index),
+                    None => (open(compression::index_bgzf(path)?)?, make_index(path, compression::open(path)?)?),
+                }
             }
             Compression::Gzip => {
                 let mut file = tempfile::tempfile().map_err(|error| {
@@ -370,39 +384,49 @@ fn duplicate_name(path: &Path, name: &str) -> anyhow::Error {
     anyhow!("{}: record name '{name}' stands twice, expected unique names; rename or remove one", path.display())
 }
 
-/// The saved index if it describes this file, else one made in memory. A wrong index would silently give wrong bases.
-fn checked_index(path: &Path, bases: &mut Box<dyn SeekableBases>) -> Result<fai::Index> {
-    match saved_index(path) {
-        Some(index) if index.as_ref().iter().all(|record| describes(record, bases).unwrap_or(false)) => Ok(index),
-        _ => make_index(path, compression::open(path)?),
+/// Whether an index describes a file: its records, headers included, follow each other from the first byte to the last.
+/// A wrong index would silently give wrong bases, and a cut one fewer chromosomes.
+fn describes(index: &fai::Index, bases: &mut Box<dyn SeekableBases>) -> bool {
+    let mut next = Some(0);
+    for record in index.as_ref() {
+        match extent(record, bases) {
+            Ok(Some((start, end))) if Some(start) == next => next = end,
+            _ => return false,
+        }
     }
+    next.is_none()
 }
 
-/// Whether a record's header stands just before its bases, and a header or the end of the file just behind them.
-fn describes(record: &fai::Record, bases: &mut Box<dyn SeekableBases>) -> std::io::Result<bool> {
+/// Where a record's header starts and where the next one does (`None` at the end of the file), if the record's name,
+/// position and length are right.
+fn extent(record: &fai::Record, bases: &mut Box<dyn SeekableBases>) -> std::io::Result<Option<(u64, Option<u64>)>> {
     const LONGEST_HEADER: u64 = 1 << 16;
     let (width, per_line) = (record.line_width().get(), record.line_base_count().get());
-    let Some(last) = record.length().checked_sub(1) else { return Ok(false) };
-    let Some(last_base) =
-        (last / per_line).checked_mul(width).and_then(|n| n.checked_add(record.position() + last % per_line))
-    else {
-        return Ok(false);
-    };
+    let last_base = record.length().checked_sub(1).and_then(|last| {
+        (last / per_line).checked_mul(width)?.checked_add(last % per_line)?.checked_add(record.position())
+    });
+    let Some(last_base) = last_base else { return Ok(None) };
+
     let from = record.position().saturating_sub(LONGEST_HEADER);
     bases.seek(SeekFrom::Start(from))?;
     let mut before = vec![0; (record.position() - from) as usize];
     bases.read_exact(&mut before)?;
-    let Some(line) = before.strip_suffix(b"\n") else { return Ok(false) };
+    let Some(line) = before.strip_suffix(b"\n") else { return Ok(None) };
     let header = line.rsplit(|&byte| byte == b'\n').next().unwrap_or(line);
     let name = header.strip_prefix(b">").and_then(|rest| rest.split(u8::is_ascii_whitespace).next());
 
     bases.seek(SeekFrom::Start(last_base))?;
     let mut end = Vec::new();
     bases.by_ref().take(4).read_to_end(&mut end)?;
-    let Some((base, behind)) = end.split_first() else { return Ok(false) };
-    let is_last = behind.first().is_none_or(u8::is_ascii_whitespace)
-        && behind.trim_ascii_start().first().is_none_or(|&byte| byte == b'>');
-    Ok(name == Some(record.name().as_ref()) && base.is_ascii_alphabetic() && is_last)
+    let Some((base, behind)) = end.split_first() else { return Ok(None) };
+    let breaks = behind.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    let next = match behind.get(breaks) {
+        Some(b'>') if breaks > 0 => Some(last_base + 1 + breaks as u64),
+        None if behind.len() < 3 => None,
+        _ => return Ok(None),
+    };
+    let right = name == Some(record.name().as_ref()) && base.is_ascii_alphabetic();
+    Ok(right.then(|| (record.position() - header.len() as u64 - 1, next)))
 }
 
 /// Whether the wanted chromosomes fit, as the saved index says; false where there is none.

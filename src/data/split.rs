@@ -76,17 +76,26 @@ impl ChromosomeChoice {
             return None;
         }
         // Alternate and unplaced pieces are near-copies of their chromosome, or parts of it, and go where it goes.
-        let name = parent(name);
+        let chromosome = parent(name);
         let rest = match (self.train.is_empty(), self.test.is_empty()) {
             (_, false) => Split::Train,
             (false, true) => Split::Test,
-            (true, true) => match deal(name) {
+            (true, true) => match deal(chromosome) {
                 // The user's own validation chromosomes stand instead of dealt ones.
                 Split::Valid if !self.valid.is_empty() => Split::Train,
                 split => split,
             },
         };
-        Some(self.named(name).unwrap_or(rest))
+        let split = self.named(chromosome).unwrap_or(rest);
+        // Where a chromosome is shared out block by block, no block is right for a copy of some part of it.
+        let cut = split == Split::Train && self.validates_on_blocks() && chromosome != name;
+        (!cut).then_some(split)
+    }
+
+    /// Whether a run with this choice learned from the chromosome or from one it is a piece of.
+    pub fn learns_from(&self, name: &str) -> bool {
+        let learns = |name: &str| matches!(self.split_of(name), Some(Split::Train | Split::Valid));
+        learns(name) || (learns(parent(name)) && self.named(name) != Some(Split::Test))
     }
 
     /// The split that names this chromosome.
@@ -163,7 +172,7 @@ impl Assignment {
         let is_test = match self {
             Self::Choice(choice) => return choice.split_of(name),
             Self::TestOn(names) => names_contain(names, name),
-            Self::TestOnUnseenBy(choice) => !matches!(choice.split_of(name), Some(Split::Train | Split::Valid)),
+            Self::TestOnUnseenBy(choice) => !choice.learns_from(name),
             Self::TestOnAll => true,
         };
         is_test.then_some(Split::Test)
@@ -311,7 +320,9 @@ mod tests {
     fn alternate_pieces_go_where_their_chromosome_goes_unless_both_sides_are_named() {
         let piece = "chr17_GL000258v2_alt";
         assert_eq!(choice(&[], &[], &["17"]).split_of(piece), Some(Split::Test));
-        assert_eq!(choice(&["17"], &[], &[]).split_of(piece), Some(Split::Train));
+        assert_eq!(choice(&["17"], &["2"], &[]).split_of(piece), Some(Split::Train));
+        // Validation is cut from chr17 block by block, and this may copy any of the blocks.
+        assert_eq!(choice(&["17"], &[], &[]).split_of(piece), None);
         assert_eq!(choice(&[], &[], &[]).split_of(piece), Some(deal("17")));
         assert_eq!(choice(&["1"], &[], &["17"]).split_of(piece), None);
         assert_eq!(choice(&["1"], &[], &[piece]).split_of(piece), Some(Split::Test));
@@ -330,6 +341,8 @@ mod tests {
             for name in (1..=22).map(|i| format!("chr{i}")) {
                 let learned = matches!(own.split_of(&name), Some(Split::Train | Split::Valid));
                 assert_eq!(judged.split_of(&name).is_none(), learned, "{own:?} {name}");
+                let piece = judged.split_of(&format!("{name}_GL000258v2_alt"));
+                assert_eq!(piece.is_none(), learned, "{own:?} piece of {name}");
             }
         }
     }

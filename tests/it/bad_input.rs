@@ -191,6 +191,7 @@ fn wrong_configuration() {
         &["--epochs", "9223372036854775807"],
         &["--train-chroms", "1,,2"],
         &["--length", "2000000"],
+        &["--valid-fragments", "0"],
     ] {
         assert_eq!(crate::support::run(&[&["train"], flags].concat()).status.code(), Some(2), "{flags:?}");
     }
@@ -252,6 +253,7 @@ fn damaged_runs() {
         ("run.json", b"{\"format_version\": 99}".to_vec()),
         ("run.json", b"{\"format_version\": 1}".to_vec()),
         ("run.json", b"not json".to_vec()),
+        ("did not finish", text_of(&finished.run.join("run.json")).replace("\"outcome\"", "\"other\"").into()),
         (
             "run.json",
             text_of(&finished.run.join("run.json")).replace("\"length\": 128", "\"length\": 1000000000000000").into(),
@@ -264,7 +266,7 @@ fn damaged_runs() {
         for (path, bytes) in crate::support::contents(&finished.run) {
             std::fs::write(copy.join(path.file_name().unwrap()), bytes).unwrap();
         }
-        std::fs::write(copy.join(name), damage).unwrap();
+        std::fs::write(copy.join(if name == "did not finish" { "run.json" } else { name }), damage).unwrap();
         let error = fail(1, &["predict", text(&copy), text(&sequences)]);
         assert!(error.contains(name) || error.contains("at most 1000000"), "{error}");
     }

@@ -1,6 +1,7 @@
 //! The same windows whatever the form of the file; splits and GC as asked for.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 
 use crate::support::{bgzip, column, genomes, gzip, json, succeed, text, train};
 
@@ -17,6 +18,7 @@ fn plain_gzip_bgzf_indexed_and_larger_than_memory_give_the_same_run() {
     let expected = outcome(&genomes.path("plain"));
     let plain = std::fs::read(&genomes.human).unwrap();
 
+    let genomes_folder = genomes.folder.path().to_path_buf();
     let mut same = |name: &str, bytes: &[u8], flags: &[&str], index: Option<&str>| {
         genomes.human = genomes.path(&format!("{name}.fa"));
         std::fs::write(&genomes.human, bytes).unwrap();
@@ -50,12 +52,22 @@ fn plain_gzip_bgzf_indexed_and_larger_than_memory_give_the_same_run() {
     same("index plain", &plain, &[], Some(index));
     same("index bgzf", &bgzip(&plain), &[], Some(index));
     same("index large bgzf", &bgzip(&plain), &["--memory", "10KB"], Some(index));
+    let gzi = std::fs::File::create(genomes_folder.join("wrong gzi.fa.gzi")).unwrap();
+    (&gzi).write_all(&[0; 8]).unwrap();
+    gzi.set_modified(std::time::SystemTime::now() + std::time::Duration::from_secs(3600)).unwrap();
+    same("wrong gzi", &bgzip(&plain), &["--memory", "10KB"], Some(index));
     // An index that does not describe the file is not believed.
     for (name, wrong) in [
         ("shifted index", index.replace("30540", "30600")),
         ("short index", index.replace("chr2\t30000", "chr2\t29000")),
         ("long index", index.replace("chr2\t30000", "chr2\t18446744073709551615")),
         ("renamed index", index.replace("chr2", "chr9")),
+        ("cut index", index.lines().take(2).map(|line| format!("{line}\n")).collect()),
+        (
+            "index with a gap",
+            index.lines().filter(|line| !line.starts_with("chr3")).map(|line| format!("{line}\n")).collect(),
+        ),
+        ("empty index", String::new()),
     ] {
         same(name, &plain, &[], Some(&wrong));
     }

@@ -175,9 +175,11 @@ fn evaluate_repeats_the_runs_own_test_and_never_changes_it() {
     let stdout = succeed(&["evaluate", text(&finished.run), "--out", text(&out)]);
     assert!(stdout.contains("auroc"), "{stdout}");
     assert_eq!(json(&out.join("metrics.json"))["test"], json(&finished.run.join("metrics.json"))["test"]);
-    for name in ["predictions.csv", "roc.png", "pr.png", "calibration.png", "scores.png"] {
+    for name in ["evaluation.json", "predictions.csv", "roc.png", "pr.png", "calibration.png", "scores.png"] {
         assert!(out.join(name).exists(), "{name}");
     }
+    assert!(fail(1, &["evaluate", text(&finished.run), "--out", text(&out)]).contains("--force"));
+    succeed(&["evaluate", text(&finished.run), "--out", text(&out), "--force"]);
     assert!(before == contents(&finished.run), "the run is as it was");
     let inside = finished.run.join("evaluation");
     for out in [&finished.run, &inside, &finished.run.join("a/b")] {
@@ -185,6 +187,24 @@ fn evaluate_repeats_the_runs_own_test_and_never_changes_it() {
         assert!(error.contains("never changes"), "{error}");
     }
     assert!(!inside.exists() && before == contents(&finished.run));
+}
+
+#[test]
+fn evaluate_refuses_data_that_changed_since_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("t.csv");
+    let rows: String = (0..300).map(|i| format!("{},{}\n", bases(i, 60), i % 2)).collect();
+    std::fs::write(&table, format!("sequence,label\n{rows}")).unwrap();
+    let out = folder.path().join("out");
+    succeed(&["train", "--train", text(&table), "--out", text(&out), "--epochs", "1", "--quiet"]);
+    succeed(&["evaluate", text(&out)]);
+    let output = run(&["evaluate", text(&out), "--test", text(&table)]);
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("300 of 300 test sequences also stand in the training table")
+    );
+    std::fs::write(&table, format!("sequence,label\n{}", rows.replacen('A', "C", 1))).unwrap();
+    let error = fail(1, &["evaluate", text(&out)]);
+    assert!(error.contains("t.csv") && error.contains("has changed"), "{error}");
 }
 
 #[test]
@@ -219,6 +239,9 @@ fn evaluate_takes_other_genomes_and_tables() {
     assert!(error.contains("human, cat") && error.contains("expected human, mouse"), "{error}");
     let error = fail(2, &["evaluate", text(&finished.run), "--test-fragments", "3"]);
     assert!(error.contains("--test-fragments is 3"), "{error}");
+
+    let output = run(&["evaluate", text(&finished.run), "--test-chroms", "2", "--test-fragments", "20"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("the run learned from 2"));
 
     let table = finished.genomes.path("other.tsv");
     let rows: String = (0..40).map(|i| format!("{}\t{}\n", ["human", "mouse"][i % 2], bases(i as u64, 128))).collect();
