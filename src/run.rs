@@ -139,7 +139,7 @@ impl Contents {
             .map(|(_, kind)| kind)
     }
 
-    /// The files that go when it is replaced. Those of a simulation are written over one by one.
+    /// The files that go when it is replaced.
     fn files(self) -> Vec<&'static str> {
         match self {
             Self::Run => {
@@ -152,7 +152,17 @@ impl Contents {
             Self::Evaluation => {
                 [EVALUATION_JSON, METRICS_JSON, PREDICTIONS_CSV].into_iter().chain(TEST_PICTURES).collect()
             }
-            Self::Simulation => vec![SIMULATION_JSON],
+            Self::Simulation => {
+                let genomes = [
+                    "human.fa",
+                    "human.words.bed",
+                    "human.repeats.bed",
+                    "mouse.fa",
+                    "mouse.words.bed",
+                    "mouse.repeats.bed",
+                ];
+                [SIMULATION_JSON].into_iter().chain(genomes).collect()
+            }
         }
     }
 
@@ -227,17 +237,55 @@ impl NewFolder {
         bail!("runs/{name}-{time}: a hundred runs have this name; choose one with --out")
     }
 
-    /// Keeps the folder. What `--force` replaces goes now; other files in it stay.
-    pub fn keep(mut self) -> Result<RunFolder> {
-        for name in self.replaces.map(Contents::files).unwrap_or_default() {
-            let path = self.path.join(name);
-            match std::fs::remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(cannot_write(&path, &error)),
-                _ => {}
+    /// Keeps the folder. What `--force` replaces is set aside until the new contents are complete; other files stay.
+    pub fn keep(mut self) -> Result<(RunFolder, SetAside)> {
+        let mut old = SetAside { path: self.path.clone(), aside: None, names: Vec::new() };
+        if let Some(contents) = self.replaces {
+            let aside = tempfile::Builder::new()
+                .prefix(".replaced-")
+                .tempdir_in(&self.path)
+                .map_err(|error| cannot_write(&self.path, &error))?;
+            old.names = contents.files();
+            for name in &old.names {
+                let path = self.path.join(name);
+                match std::fs::rename(&path, aside.path().join(name)) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(cannot_write(&path, &error));
+                    }
+                    _ => {}
+                }
             }
+            old.aside = Some(aside);
         }
         self.made.clear();
-        Ok(RunFolder { path: self.path.clone() })
+        Ok((RunFolder { path: self.path.clone() }, old))
+    }
+}
+
+/// What `--force` replaces, in a folder of its own within the output folder. It comes back if this is dropped before
+/// the new contents are complete, as when training fails.
+#[must_use = "dropped at once, it undoes what comes after"]
+#[derive(Debug)]
+pub struct SetAside {
+    path: PathBuf,
+    aside: Option<tempfile::TempDir>,
+    names: Vec<&'static str>,
+}
+
+impl SetAside {
+    /// The new contents are complete: what was set aside goes.
+    pub fn discard(mut self) {
+        self.aside = None;
+    }
+}
+
+impl Drop for SetAside {
+    fn drop(&mut self) {
+        let Some(aside) = &self.aside else { return };
+        for name in &self.names {
+            let _ = std::fs::remove_file(self.path.join(name));
+            let _ = std::fs::rename(aside.path().join(name), self.path.join(name));
+        }
     }
 }
 
@@ -379,7 +427,8 @@ mod tests {
         drop(NewFolder::claim(&path, Contents::Run, false).unwrap());
         assert!(!top.path().join("a").exists());
 
-        let run = NewFolder::claim(&path, Contents::Run, false).unwrap().keep().unwrap();
+        let (run, nothing) = NewFolder::claim(&path, Contents::Run, false).unwrap().keep().unwrap();
+        nothing.discard();
         run.write("notes.txt", b"mine").unwrap();
         run.write(METRICS_JSON, b"{}").unwrap();
         let error = |contents, force| NewFolder::claim(&path, contents, force).unwrap_err().to_string();
@@ -387,8 +436,19 @@ mod tests {
         assert!(error(Contents::Run, true).contains("does not hold a run"));
         run.write(RUN_JSON, b"{}").unwrap();
         assert!(error(Contents::Evaluation, true).contains("does not hold an evaluation"));
-        NewFolder::claim(&path, Contents::Run, true).unwrap().keep().unwrap();
+        // A replacement that fails gives back what was there.
+        let (run, old) = NewFolder::claim(&path, Contents::Run, true).unwrap().keep().unwrap();
         assert!(!path.join(METRICS_JSON).exists() && path.join("notes.txt").exists());
+        run.write(RUN_JSON, b"new").unwrap();
+        run.write(MODEL_PT, b"new").unwrap();
+        drop(old);
+        assert_eq!(std::fs::read(path.join(RUN_JSON)).unwrap(), b"{}");
+        assert!(path.join(METRICS_JSON).exists() && !path.join(MODEL_PT).exists());
+        let (run, old) = NewFolder::claim(&path, Contents::Run, true).unwrap().keep().unwrap();
+        run.write(RUN_JSON, b"new").unwrap();
+        old.discard();
+        assert_eq!(std::fs::read(path.join(RUN_JSON)).unwrap(), b"new");
+        assert_eq!(std::fs::read_dir(&path).unwrap().count(), 2, "run.json and the notes");
     }
 
     #[test]

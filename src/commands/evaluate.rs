@@ -42,7 +42,7 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
     let judgement = Judgement::of(&network, &data.examples, classes.positive, Some(threshold), provenance.seed)?;
     let best_possible = data.best_possible_scores.as_deref().map(|best| judgement.beside_best_possible(best));
     if let Some(folder) = out {
-        let out = folder.keep()?;
+        let (out, replaced) = folder.keep()?;
         let command_line: Vec<_> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
         let origin =
             json!({"format_version": FORMAT_VERSION, "run": std::path::absolute(&run.path)?, "command": command_line});
@@ -54,6 +54,7 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         let mut metrics = serde_json::Map::new();
         metrics.insert("test".into(), judgement.report.to_json(best_possible).into());
         out.write_json(METRICS_JSON, &metrics)?;
+        replaced.discard();
     }
     let mut text = report::table(&judgement.report, best_possible);
     if let Some(path) = &command.out {

@@ -32,7 +32,7 @@ pub fn run(command: &Simulate, progress: Progress) -> Result<()> {
     let best = best_auroc(command, &genomes)?;
     let words: serde_json::Map<_, _> =
         species.iter().map(|species| (species.name.clone(), json!(species.words()))).collect();
-    let out = folder.keep()?;
+    let (out, replaced) = folder.keep()?;
     // First: by it --force knows the folder.
     out.write_json(
         SIMULATION_JSON,
@@ -54,6 +54,7 @@ pub fn run(command: &Simulate, progress: Progress) -> Result<()> {
             write(&out, &format!("{}.{kind}.bed", species.name), |file| write_bed(file, genome, repeat))?;
         }
     }
+    replaced.discard();
     print(&format!(
         "best possible AUROC on windows of {} bp: {best:.4}, from {} windows of each species\n{}\n",
         command.length,

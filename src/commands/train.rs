@@ -41,7 +41,7 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
         data.classes.positive_name()
     ));
     let mut provenance = provenance(&config, &data, device, threads)?;
-    let run = folder.keep()?;
+    let (run, replaced) = folder.keep()?;
     run.write_json(RUN_JSON, &provenance)?;
     run.write(CONFIG_TOML, config.to_toml().as_bytes())?;
 
@@ -50,11 +50,13 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
     let Trained { best_epoch, restarts, .. } = trained;
     provenance.outcome = Some(Outcome { best_epoch, restarts, seconds: started.elapsed().as_secs_f64() });
     run.write_json(RUN_JSON, &provenance)?;
-    judge_and_export(&config, &data, &trained, &run)
+    let results = judge_and_export(&config, &data, &trained, &run)?;
+    replaced.discard();
+    print(&format!("{results}{}\n", run.path.display()))
 }
 
-/// Measures on validation (which chooses the threshold) and, once, on test; writes every result.
-fn judge_and_export(config: &Config, data: &Dataset, trained: &Trained, run: &RunFolder) -> Result<()> {
+/// Measures on validation (which chooses the threshold) and, once, on test; writes every result and returns a summary.
+fn judge_and_export(config: &Config, data: &Dataset, trained: &Trained, run: &RunFolder) -> Result<String> {
     let (positive, seed) = (data.classes.positive, config.training.seed);
     let valid = Judgement::of(&trained.network, &data.valid, positive, None, seed)?;
     let threshold = valid.report.threshold;
@@ -83,13 +85,12 @@ fn judge_and_export(config: &Config, data: &Dataset, trained: &Trained, run: &Ru
     run.write_json(METRICS_JSON, &metrics)?; // last: a folder that has it is a finished run
 
     let best = &trained.history[trained.best_epoch - 1];
-    print(&format!(
-        "best epoch {} of {}, validation AUROC {:.4}\n{}exported model: largest difference from the network {difference:.1e}\n{}\n",
+    Ok(format!(
+        "best epoch {} of {}, validation AUROC {:.4}\n{}exported model: largest difference from the network {difference:.1e}\n",
         trained.best_epoch,
         trained.history.len(),
         best.valid_auroc,
-        report::table(&test.report, best_possible),
-        run.path.display()
+        report::table(&test.report, best_possible)
     ))
 }
 
