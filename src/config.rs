@@ -1,6 +1,8 @@
 //! The resolved experiment: defaults, under a TOML file, under flags. Each setting is declared once, as a clap flag
 //! with its default; its TOML key is the same name with underscores. Faults are collected and reported together.
 
+mod file;
+
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -320,17 +322,14 @@ impl std::fmt::Display for Faults {
 
 impl std::error::Error for Faults {}
 
-/// Keys that hold paths, which a file gives relative to itself.
-const PATH_KEYS: [&str; 4] = ["genome", "train", "valid", "test"];
-
 impl Config {
     /// Puts `flags` (those that were typed, as `matches` knows) over the file over the defaults, and checks the whole.
-    pub fn resolve(file: Option<&Path>, flags: &Config, matches: &ArgMatches) -> Result<Self, Faults> {
+    pub fn resolve(path: Option<&Path>, flags: &Config, matches: &ArgMatches) -> Result<Self, Faults> {
         let mut faults = Vec::new();
         let mut settings = to_table(&Config::default()).map_err(|fault| Faults(vec![fault]))?;
-        if let Some(path) = file {
-            match read_file(path) {
-                Ok(table) => overlay_file(&mut settings, &table, path, &mut faults),
+        if let Some(path) = path {
+            match file::read(path) {
+                Ok(table) => file::overlay(&mut settings, &table, path, &mut faults),
                 Err(fault) => return Err(Faults(vec![fault])),
             }
         }
@@ -342,7 +341,7 @@ impl Config {
             let toml::Value::Table(values) = values else { continue };
             for (key, value) in values {
                 if matches.value_source(&key) == Some(ValueSource::CommandLine) {
-                    section_mut(&mut settings, &section).insert(key, value);
+                    file::section_mut(&mut settings, &section).insert(key, value);
                 }
             }
         }
@@ -528,73 +527,6 @@ fn to_table(config: &Config) -> Result<toml::Table, String> {
     // Numbers are bounded when they are parsed, so paths remain.
     toml::Table::try_from(config)
         .map_err(|_| "a path is not UTF-8 text, expected one that is; rename the file".to_owned())
-}
-
-fn section_mut<'a>(settings: &'a mut toml::Table, section: &str) -> &'a mut toml::Table {
-    settings
-        .entry(section)
-        .or_insert_with(|| toml::Value::Table(toml::Table::new()))
-        .as_table_mut()
-        .expect("a section is a table")
-}
-
-fn read_file(path: &Path) -> Result<toml::Table, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            format!("{}: no such file, expected a TOML configuration; check the path", path.display())
-        }
-        _ => format!("{}: cannot be read ({error})", path.display()),
-    })?;
-    text.parse::<toml::Table>().map_err(|error| {
-        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-        format!("{}: line {line}: is not TOML ({}); mend the line", path.display(), error.message().replace('\n', " "))
-    })
-}
-
-/// Puts the file's settings over `settings`, one by one, so that every wrong one is reported and not only the first.
-fn overlay_file(settings: &mut toml::Table, file: &toml::Table, path: &Path, faults: &mut Vec<String>) {
-    let folder = path.parent().unwrap_or(Path::new(""));
-    for (section, values) in file {
-        let Some(values) = values.as_table() else {
-            faults.push(format!(
-                "{}: '{section}' is not a section, expected [data], [model] and [training]",
-                path.display()
-            ));
-            continue;
-        };
-        for (key, value) in values {
-            let value = if section == "data" && PATH_KEYS.contains(&key.as_str()) {
-                rebase(key, value, folder)
-            } else {
-                value.clone()
-            };
-            let mut alone = toml::Table::new();
-            section_mut(&mut alone, section).insert(key.clone(), value.clone());
-            match toml::Value::Table(alone).try_into::<Config>() {
-                Ok(_) => {
-                    section_mut(settings, section).insert(key.clone(), value);
-                }
-                Err(error) => {
-                    let reason = error.message().replace('\n', " ");
-                    faults.push(format!("{}: {section}.{key}: {reason}; correct the key or its value", path.display()));
-                }
-            }
-        }
-    }
-}
-
-/// Paths in a file are relative to it.
-fn rebase(key: &str, value: &toml::Value, folder: &Path) -> toml::Value {
-    match value {
-        toml::Value::Array(values) => {
-            toml::Value::Array(values.iter().map(|value| rebase(key, value, folder)).collect())
-        }
-        toml::Value::String(text) => toml::Value::String(match text.split_once('=') {
-            Some((name, path)) if key == "genome" => format!("{name}={}", folder.join(path.trim()).display()),
-            _ => folder.join(text).display().to_string(),
-        }),
-        other => other.clone(),
-    }
 }
 
 #[cfg(test)]

@@ -55,6 +55,10 @@ impl Progress {
                 let _ = write!(out, "{:.0}", rate(state));
             })
             .with_key("left", move |state: &ProgressState, out: &mut dyn Write| {
+                if state.pos() == 0 {
+                    let _ = write!(out, "?");
+                    return;
+                }
                 let left = state.len().unwrap_or(0).saturating_sub(state.pos());
                 let seconds = left as f64 / rate(state).max(1.0);
                 let _ = write!(out, "{}", HumanDuration(Duration::from_secs_f64(seconds)));

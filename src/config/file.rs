@@ -1,0 +1,77 @@
+//! Experiments as TOML files: read, made relative to where they stand, and put over the defaults one setting at a time.
+
+use std::path::Path;
+
+use super::Config;
+
+/// Keys that hold paths, which a file gives relative to itself.
+const PATH_KEYS: [&str; 4] = ["genome", "train", "valid", "test"];
+
+/// A section of the settings, made where there is none.
+pub fn section_mut<'a>(settings: &'a mut toml::Table, section: &str) -> &'a mut toml::Table {
+    settings
+        .entry(section)
+        .or_insert_with(|| toml::Value::Table(toml::Table::new()))
+        .as_table_mut()
+        .expect("a section is a table")
+}
+
+/// Reads a file as TOML; what is wrong is a sentence with the line.
+pub fn read(path: &Path) -> Result<toml::Table, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            format!("{}: no such file, expected a TOML configuration; check the path", path.display())
+        }
+        _ => format!("{}: cannot be read ({error})", path.display()),
+    })?;
+    text.parse::<toml::Table>().map_err(|error| {
+        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        format!("{}: line {line}: is not TOML ({}); mend the line", path.display(), error.message().replace('\n', " "))
+    })
+}
+
+/// Puts the file's settings over `settings`, one by one, so that every wrong one is reported and not only the first.
+pub fn overlay(settings: &mut toml::Table, file: &toml::Table, path: &Path, faults: &mut Vec<String>) {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    for (section, values) in file {
+        let Some(values) = values.as_table() else {
+            faults.push(format!(
+                "{}: '{section}' is not a section, expected [data], [model] and [training]",
+                path.display()
+            ));
+            continue;
+        };
+        for (key, value) in values {
+            let value = if section == "data" && PATH_KEYS.contains(&key.as_str()) {
+                rebase(key, value, folder)
+            } else {
+                value.clone()
+            };
+            let mut alone = toml::Table::new();
+            section_mut(&mut alone, section).insert(key.clone(), value.clone());
+            match toml::Value::Table(alone).try_into::<Config>() {
+                Ok(_) => {
+                    section_mut(settings, section).insert(key.clone(), value);
+                }
+                Err(error) => {
+                    let reason = error.message().replace('\n', " ");
+                    faults.push(format!("{}: {section}.{key}: {reason}; correct the key or its value", path.display()));
+                }
+            }
+        }
+    }
+}
+
+/// Paths in a file are relative to it.
+fn rebase(key: &str, value: &toml::Value, folder: &Path) -> toml::Value {
+    match value {
+        toml::Value::Array(values) => {
+            toml::Value::Array(values.iter().map(|value| rebase(key, value, folder)).collect())
+        }
+        toml::Value::String(text) => toml::Value::String(match text.split_once('=') {
+            Some((name, path)) if key == "genome" => format!("{name}={}", folder.join(path.trim()).display()),
+            _ => folder.join(text).display().to_string(),
+        }),
+        other => other.clone(),
+    }
+}
