@@ -326,18 +326,12 @@ impl Config {
     /// Puts `flags` (those that were typed, as `matches` knows) over the file over the defaults, and checks the whole.
     pub fn resolve(path: Option<&Path>, flags: &Config, matches: &ArgMatches) -> Result<Self, Faults> {
         let mut faults = Vec::new();
-        let mut settings = to_table(&Config::default()).map_err(|fault| Faults(vec![fault]))?;
+        let mut settings = to_table(&Config::default())?;
         if let Some(path) = path {
-            match file::read(path) {
-                Ok(table) => file::overlay(&mut settings, &table, path, &mut faults),
-                Err(fault) => return Err(Faults(vec![fault])),
-            }
+            let table = file::read(path).map_err(|fault| Faults(vec![fault]))?;
+            file::overlay(&mut settings, &table, path, &mut faults);
         }
-        let flags = match to_table(flags) {
-            Ok(flags) => flags,
-            Err(fault) => return Err(Faults(vec![fault])),
-        };
-        for (section, values) in flags {
+        for (section, values) in to_table(flags)? {
             let toml::Value::Table(values) = values else { continue };
             for (key, value) in values {
                 if matches.value_source(&key) == Some(ValueSource::CommandLine) {
@@ -523,10 +517,10 @@ fn count_fault(flag: &str, fragments: usize) -> Option<String> {
     (!right).then(|| format!("{flag} is {fragments}, expected an even number of 2 or more, half from each class"))
 }
 
-fn to_table(config: &Config) -> Result<toml::Table, String> {
+fn to_table(config: &Config) -> Result<toml::Table, Faults> {
     // Numbers are bounded when they are parsed, so paths remain.
     toml::Table::try_from(config)
-        .map_err(|_| "a path is not UTF-8 text, expected one that is; rename the file".to_owned())
+        .map_err(|_| Faults(vec!["a path is not UTF-8 text, expected one that is; rename the file".into()]))
 }
 
 #[cfg(test)]

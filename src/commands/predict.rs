@@ -1,6 +1,6 @@
 //! `predict`: scores of FASTA records, streamed.
 
-use std::io::{BufWriter, Write};
+use std::io::BufWriter;
 
 use anyhow::Result;
 
@@ -23,7 +23,6 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
             let mut file = run::temporary_beside(path)?;
             let mut out = BufWriter::new(file.as_file_mut());
             let counts = predict::predict(&network, &command.sequences, windowing, &mut out)
-                .and_then(|counts| Ok((out.flush()?, counts).1))
                 .map_err(|error| written(error, |error| run::cannot_write(path, &error)))?;
             drop(out);
             run::persist(file, path)?;
