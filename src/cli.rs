@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{self, Config, DataConfig, DeviceChoice, Faults};
+use crate::config::{self, Config, DataConfig, DeviceChoice, Faults, SourceKind};
 use crate::data::Classes;
 use crate::data::split::Assignment;
+use crate::predict::Short;
+use crate::predict::output::Format;
 
 /// Trains, judges and ships convolutional networks on DNA, straight from FASTA
 #[derive(Parser, Debug)]
@@ -23,9 +25,11 @@ pub struct Cli {
 pub enum Command {
     /// Train a network, judge it and export it, into a new run folder
     Train(Box<Train>),
+    /// Look at data before training on it: counts, lengths, GC content, copies
+    Inspect(Box<Inspect>),
     /// Judge a run on its own test data or on other data
     Evaluate(Box<Evaluate>),
-    /// Score sequences with a run, as a table on standard output
+    /// Score sequences, regions or genomes with a run, or sort reads by class
     Predict(Predict),
     /// Write a run's network as TorchScript
     Export(Export),
@@ -50,6 +54,23 @@ pub struct Train {
 }
 
 #[derive(Args, Debug)]
+pub struct Inspect {
+    /// TOML file of settings; flags win over it [default: none]
+    pub config: Option<PathBuf>,
+    /// Folder for the tables as JSON and for pictures [default: print tables only]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Replace the inspection that --out holds [default: no]
+    #[arg(long)]
+    pub force: bool,
+    /// Seed of the windows drawn, and of the demo's genomes, a whole number [default: the TOML file's, or 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=config::MAX_SEED))]
+    pub seed: Option<u64>,
+    #[command(flatten)]
+    pub data: DataConfig,
+}
+
+#[derive(Args, Debug)]
 pub struct Evaluate {
     /// Run folder that train made
     pub run: PathBuf,
@@ -69,12 +90,30 @@ pub struct Evaluate {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Data (default: the run's own test split)")]
 pub struct EvaluationData {
-    /// FASTA file of one class, with the class names of the run; twice or more [default: the run's]
-    #[arg(long, value_name = "NAME=PATH", conflicts_with = "test")]
+    /// Genome of one class, with the class names of the run; once for each class or more [default: the run's]
+    #[arg(long, value_name = "NAME=PATH", group = "source")]
     pub genome: Vec<config::NamedPath>,
+    /// Sequences of one class, FASTA or FASTQ, with the class names of the run [default: the run's]
+    #[arg(long, value_name = "NAME=PATH", group = "source")]
+    pub class: Vec<config::NamedPath>,
+    /// Regions of one class, BED or narrowPeak, in --reference [default: the run's]
+    #[arg(long, value_name = "NAME=PATH", group = "source", requires = "reference")]
+    pub regions: Vec<config::NamedPath>,
+    /// Genome that --regions lie in [default: the run's]
+    #[arg(long, value_name = "FASTA", requires = "regions")]
+    pub reference: Option<PathBuf>,
+    /// What a single --regions is told from: shuffle, gc-matched, random or a BED file [default: gc-matched]
+    #[arg(long, value_name = "KIND|BED", requires = "regions")]
+    pub negatives: Option<config::Negatives>,
     /// Table with the columns sequence and label [default: the run's]
-    #[arg(long, value_name = "TABLE", conflicts_with_all = ["test_chroms", "test_fragments", "max_n", "match_gc", "memory", "seed"])]
+    #[arg(long, value_name = "TABLE", group = "source")]
     pub test: Option<PathBuf>,
+    /// The examples.tsv of another run, whose test split is taken [default: the run's]
+    #[arg(long, value_name = "TSV", group = "source")]
+    pub examples: Option<PathBuf>,
+    /// What to do with sequences of another length [default: the run's]
+    #[arg(long, value_enum)]
+    pub fit: Option<config::Fit>,
     /// Chromosomes to judge on [default: the run's; for other genomes all that the run did not learn from]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = config::trimmed)]
     pub test_chroms: Vec<String>,
@@ -96,54 +135,84 @@ pub struct EvaluationData {
 }
 
 impl EvaluationData {
-    /// Whether other genomes or tables than the run's are named.
+    /// Whether other data than the run's are named.
     pub fn names_other_files(&self) -> bool {
-        !self.genome.is_empty() || self.test.is_some()
+        !(self.genome.is_empty() && self.class.is_empty() && self.regions.is_empty())
+            || self.test.is_some()
+            || self.examples.is_some()
     }
 
     /// The run's own data settings with these over them.
     pub fn over(&self, own: &DataConfig, classes: &Classes) -> Result<DataConfig, Faults> {
         let mut data = own.clone();
         if self.names_other_files() {
-            let names = classes.names.clone();
             data = DataConfig {
                 genome: self.genome.clone(),
+                class: self.class.clone(),
+                regions: self.regions.clone(),
+                reference: self.reference.clone(),
+                negatives: self.negatives.clone(),
                 test: self.test.clone(),
-                train: None,
-                classes: names,
-                ..data
+                examples: self.examples.clone(),
+                task: own.task,
+                // Labels and values are named by their columns.
+                classes: if self.regions.len() == 1 { Vec::new() } else { classes.names.clone() },
+                fit: own.fit,
+                test_fragments: own.test_fragments,
+                max_n: own.max_n,
+                match_gc: own.match_gc,
+                memory: own.memory,
+                ..DataConfig::default()
             };
         }
-        let about_genomes = !self.test_chroms.is_empty()
-            || self.test_fragments.is_some()
-            || self.max_n.is_some()
-            || self.match_gc.is_some()
-            || self.memory.is_some()
-            || self.seed.is_some();
-        if data.train.is_some() && about_genomes {
-            let fault = "--test-chroms, --test-fragments, --max-n, --match-gc, --memory and --seed go with --genome, and the run learned from tables; remove them";
-            return Err(Faults(vec![fault.into()]));
+        let mut faults = Vec::new();
+        let drawn = matches!(data.source(), SourceKind::Genomes | SourceKind::Demo);
+        let about_windows = self.test_fragments.is_some() || self.match_gc.is_some();
+        if !drawn && about_windows {
+            faults.push(
+                "--test-fragments and --match-gc go with --genome, and the data here are taken whole; remove them"
+                    .to_owned(),
+            );
+        }
+        let placed = drawn || matches!(data.source(), SourceKind::Classes | SourceKind::Regions);
+        if !placed && (!self.test_chroms.is_empty() || self.max_n.is_some()) {
+            faults.push(
+                "--test-chroms and --max-n go with data that have coordinates, and tables are taken whole; remove them"
+                    .into(),
+            );
+        }
+        let counts_classes = matches!(data.source(), SourceKind::Classes | SourceKind::Regions);
+        for name in data.flag_classes() {
+            if counts_classes && !classes.names.iter().any(|class| class == name) {
+                faults.push(format!(
+                    "the data are named '{name}', expected the classes of the run: {}; name them alike",
+                    classes.names.join(", ")
+                ));
+            }
         }
         data.test_fragments = self.test_fragments.unwrap_or(data.test_fragments);
         data.max_n = self.max_n.unwrap_or(data.max_n);
         data.match_gc = self.match_gc.unwrap_or(data.match_gc);
+        data.fit = self.fit.or(data.fit);
         data.memory = self.memory.or(data.memory);
-        match data.evaluation_faults() {
-            faults if faults.is_empty() => Ok(data),
-            faults => Err(Faults(faults)),
+        if drawn {
+            faults.extend(data.evaluation_faults());
         }
+        if faults.is_empty() { Ok(data) } else { Err(Faults(faults)) }
     }
 
     /// Which chromosomes to judge on, given what the run itself was made from.
     pub fn assignment(&self, own: &DataConfig) -> Assignment {
+        let by_chromosome = own.names_chromosomes()
+            || matches!(own.source(), SourceKind::Genomes | SourceKind::Demo | SourceKind::Regions);
         if !self.test_chroms.is_empty() {
             Assignment::TestOn(self.test_chroms.clone())
-        } else if self.genome.is_empty() {
+        } else if !self.names_other_files() {
             Assignment::Choice(own.into())
-        } else if own.train.is_some() {
-            Assignment::TestOnAll
-        } else {
+        } else if by_chromosome {
             Assignment::TestOnUnseenBy(own.into())
+        } else {
+            Assignment::TestOnAll
         }
     }
 }
@@ -164,12 +233,28 @@ pub struct Compute {
 pub struct Predict {
     /// Run folder that train made
     pub run: PathBuf,
-    /// FASTA file, plain, gzip or BGZF; - is standard input, not compressed
-    pub sequences: PathBuf,
-    /// File for the table [default: standard output]
+    /// FASTA or FASTQ file, plain, gzip or BGZF; - is standard input, not compressed [default: --reference]
+    #[arg(required_unless_present = "reference", conflicts_with = "reference")]
+    pub sequences: Option<PathBuf>,
+    /// Genome to score: its --regions, or whole chromosomes in windows [no default]
+    #[arg(long, value_name = "FASTA")]
+    pub reference: Option<PathBuf>,
+    /// Regions of --reference to score, BED or narrowPeak, one window centred on each [default: whole chromosomes]
+    #[arg(long, value_name = "BED", requires = "reference")]
+    pub regions: Option<PathBuf>,
+    /// Chromosomes of --reference to score; 1 and chr1 are the same [default: all]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = config::trimmed, requires = "reference", conflicts_with = "regions")]
+    pub chroms: Vec<String>,
+    /// How scores are written
+    #[arg(long, value_enum, default_value_t = Format::Tsv)]
+    pub format: Format,
+    /// Class, label or column whose score BED and bedGraph hold [default: the positive class]
+    #[arg(long, value_name = "NAME")]
+    pub score_of: Option<String>,
+    /// File for the scores [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Replace the file that --out names [default: no]
+    /// Replace the files that --out or --sort-reads names [default: no]
     #[arg(long)]
     pub force: bool,
     /// Distance between windows of sequences longer than the network's length, in bp [default: the network's length]
@@ -178,8 +263,60 @@ pub struct Predict {
     /// Leave out sequences shorter than the network's length and count them, instead of stopping [default: no]
     #[arg(long)]
     pub skip_short: bool,
+    /// Put unknown bases at both ends of sequences shorter than the network's length, instead of stopping [default: no]
+    #[arg(long, conflicts_with = "skip_short")]
+    pub pad_short: bool,
+    /// Write each read of a FASTQ file to PREFIX.CLASS.fastq or PREFIX.ambiguous.fastq, and print how many went where [default: no]
+    #[arg(long, value_name = "PREFIX")]
+    pub sort_reads: Option<PathBuf>,
+    /// Least probability for a read to go to a class, from 0.5 to 1 [default: 0.9]
+    #[arg(long, value_name = "SHARE", requires = "sort_reads")]
+    pub min_confidence: Option<f64>,
     #[command(flatten)]
     pub compute: Compute,
+}
+
+impl Predict {
+    /// What does not go together.
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut check = |ok: bool, fault: &str| {
+            if !ok {
+                faults.push(fault.to_owned());
+            }
+        };
+        let sorts = self.sort_reads.is_some();
+        check(
+            !(sorts && (self.reference.is_some() || self.out.is_some() || self.format != Format::Tsv)),
+            "--sort-reads writes reads and no scores, expected no --reference, --out or --format; remove them",
+        );
+        check(
+            self.stride.is_none() || self.regions.is_none(),
+            "--stride is given with --regions, and each region is one window; remove one",
+        );
+        check(
+            self.reference.is_none() || !(self.skip_short || self.pad_short),
+            "--skip-short and --pad-short go with sequences, and chromosomes too short are left out in any case; remove them",
+        );
+        if let Some(share) = self.min_confidence.filter(|share| !(0.5..=1.0).contains(share)) {
+            faults.push(format!("--min-confidence is {share}, expected 0.5 to 1"));
+        }
+        faults
+    }
+
+    /// Distance between windows, in bp.
+    pub fn stride(&self, length: usize) -> usize {
+        self.stride.map_or(length, |stride| stride as usize)
+    }
+
+    /// What happens to sequences that are too short; reads to be sorted never stop the program.
+    pub fn short(&self) -> Short {
+        match (self.pad_short, self.skip_short || self.sort_reads.is_some()) {
+            (true, _) => Short::Pad,
+            (false, true) => Short::Skip,
+            (false, false) => Short::Stop,
+        }
+    }
 }
 
 #[derive(Args, Debug)]

@@ -3,6 +3,7 @@
 mod doctor;
 mod evaluate;
 mod export;
+mod inspect;
 mod predict;
 mod simulate;
 mod train;
@@ -14,9 +15,12 @@ use anyhow::{Context, Result, bail};
 use clap::ArgMatches;
 
 use crate::cli::{Cli, Command};
+use crate::config::{Config, TaskKind};
+use crate::data::{self, Classes, Dataset, Settled};
 use crate::model::{Network, weights};
 use crate::progress::Progress;
-use crate::run::{METRICS_JSON, Provenance, RunFolder, WEIGHTS};
+use crate::run::{METRICS_JSON, Provenance, RUN_JSON, RunFolder, WEIGHTS};
+use crate::task::Task;
 
 /// Runs what was typed.
 pub fn run(cli: Cli, matches: &ArgMatches) -> Result<()> {
@@ -26,6 +30,10 @@ pub fn run(cli: Cli, matches: &ArgMatches) -> Result<()> {
             let flags = matches.subcommand_matches("train").context("the command is train")?;
             train::run(&command, flags, progress)
         }
+        Command::Inspect(command) => {
+            let flags = matches.subcommand_matches("inspect").context("the command is inspect")?;
+            inspect::run(&command, flags, progress)
+        }
         Command::Evaluate(command) => evaluate::run(&command, progress),
         Command::Predict(command) => predict::run(&command, progress),
         Command::Export(command) => export::run(&command, progress),
@@ -34,26 +42,51 @@ pub fn run(cli: Cli, matches: &ArgMatches) -> Result<()> {
     }
 }
 
-/// A finished run: its folder, where it came from and its network with the best weights.
-fn open_run(path: &Path, device: tch::Device) -> Result<(RunFolder, Provenance, Network)> {
-    let (run, provenance) = RunFolder::open(path)?;
+/// The data of an experiment. Beside a listing of examples, the run that wrote it says what the question is.
+fn data_of(config: &Config, progress: &Progress) -> Result<Dataset> {
+    let run = config.data.examples.as_ref().and_then(|path| path.parent()).filter(|path| path.join(RUN_JSON).is_file());
+    let settled = match run {
+        Some(run) => {
+            let (_, provenance) = RunFolder::open(run)?;
+            Some(Settled { kind: provenance.task()?.kind, classes: provenance.classes()? })
+        }
+        None => None,
+    };
+    data::load(&config.data, settled, config.training.seed, progress)
+}
+
+/// A finished run with its network and the best weights.
+struct FinishedRun {
+    folder: RunFolder,
+    provenance: Provenance,
+    classes: Classes,
+    network: Network,
+}
+
+fn open_run(path: &Path, device: tch::Device) -> Result<FinishedRun> {
+    let (folder, provenance) = RunFolder::open(path)?;
     if provenance.outcome.is_none() {
         bail!("{}: the run did not finish, so its weights are not to be trusted; train again", path.display());
     }
-    let mut network = Network::new(&provenance.config.model, provenance.length, device, 0)?;
-    weights::load(&mut network, &run.file(WEIGHTS))?;
-    Ok((run, provenance, network))
+    let outputs = provenance.task()?.outputs();
+    let classes = provenance.classes()?;
+    let mut network = Network::new(&provenance.config.model, provenance.length, outputs, device, 0)?;
+    weights::load(&mut network, &folder.file(WEIGHTS))?;
+    Ok(FinishedRun { folder, provenance, classes, network })
 }
 
-/// The threshold that a run chose on validation.
-fn threshold(run: &RunFolder) -> Result<f64> {
+/// Of two classes, the threshold that a run chose on validation.
+fn threshold(run: &RunFolder, task: &Task) -> Result<Option<f64>> {
+    if task.kind != TaskKind::Binary {
+        return Ok(None);
+    }
     let path = run.file(METRICS_JSON);
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("{}: cannot be read, so the run did not finish; train again", path.display()))?;
     let metrics: serde_json::Value = serde_json::from_str(&text)
         .with_context(|| format!("{}: is damaged; train again or restore the file", path.display()))?;
     match metrics["valid"]["threshold"].as_f64() {
-        Some(threshold) if threshold.is_finite() => Ok(threshold),
+        Some(threshold) if threshold.is_finite() => Ok(Some(threshold)),
         _ => bail!("{}: holds no valid.threshold, expected a number; train again or restore the file", path.display()),
     }
 }

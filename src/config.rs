@@ -1,15 +1,17 @@
 //! The resolved experiment: defaults, under a TOML file, under flags. Each setting is declared once, as a clap flag
 //! with its default; its TOML key is the same name with underscores. Faults are collected and reported together.
 
+mod data;
 mod file;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use bytesize::ByteSize;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, ValueEnum};
 use serde::{Deserialize, Serialize};
+
+pub use data::{DataConfig, Fit, MAX_CLASSES, NEGATIVE, NamedPath, Negatives, SourceKind, TaskKind};
 
 /// Everything that decides what a run computes.
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -44,58 +46,6 @@ pub fn trimmed(text: &str) -> Result<String, String> {
         "" => Err("found an empty name, expected names separated by commas".into()),
         name => Ok(name.to_owned()),
     }
-}
-
-/// Where examples come from and how they are split.
-#[derive(Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[command(next_help_heading = "Data")]
-pub struct DataConfig {
-    /// FASTA file of one class, plain, gzip or BGZF; twice or more, the first class is the positive one [none: simulated demo genomes]
-    #[arg(long, value_name = "NAME=PATH")]
-    pub genome: Vec<NamedPath>,
-    /// Training table: CSV or TSV, plain or gzip, with the columns sequence and label [no default]
-    #[arg(long, value_name = "TABLE")]
-    pub train: Option<PathBuf>,
-    /// Validation table [default: a tenth of the training table, by a hash of the sequence]
-    #[arg(long, value_name = "TABLE")]
-    pub valid: Option<PathBuf>,
-    /// Test table [default: a tenth of the training table, by a hash of the sequence]
-    #[arg(long, value_name = "TABLE")]
-    pub test: Option<PathBuf>,
-    /// Order of the classes, the positive one first [default: order of --genome, else 0/1 labels ascending, else first appearance]
-    #[arg(long, value_name = "NAME,NAME", value_delimiter = ',', value_parser = trimmed)]
-    pub classes: Vec<String>,
-    /// Length of a fragment, in bp [default: 128 for genomes, the length of the sequences for tables]
-    #[arg(long, value_name = "BP", value_parser = count)]
-    pub length: Option<usize>,
-    /// Training fragments, split evenly between the classes
-    #[arg(long, value_name = "N", value_parser = count, default_value_t = 30_000)]
-    pub fragments: usize,
-    /// Validation fragments, in addition to the training ones [default: a sixth of --fragments]
-    #[arg(long, value_name = "N", value_parser = count)]
-    pub valid_fragments: Option<usize>,
-    /// Test fragments
-    #[arg(long, value_name = "N", value_parser = count, default_value_t = 10_000)]
-    pub test_fragments: usize,
-    /// Chromosomes to train on; 1 and chr1 are the same [default: those not named for testing; if none are, dealt by a hash of the name]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = trimmed)]
-    pub train_chroms: Vec<String>,
-    /// Chromosomes to validate on [default: 100 kb blocks of the training chromosomes; with none named at all, dealt by a hash of the name]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = trimmed)]
-    pub valid_chroms: Vec<String>,
-    /// Chromosomes to test on [default: those not named for training; if none are, dealt by a hash of the name]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = trimmed)]
-    pub test_chroms: Vec<String>,
-    /// Unknown bases (N) allowed in a fragment, in bases
-    #[arg(long, value_name = "N", value_parser = count, default_value_t = 0)]
-    pub max_n: usize,
-    /// Give both classes the same GC content, in bins of two percentage points
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
-    pub match_gc: bool,
-    /// Memory that genomes may take, such as 8GB; larger ones are read from disk window by window [default: half of what is free]
-    #[arg(long, value_name = "SIZE")]
-    pub memory: Option<ByteSize>,
 }
 
 /// The network.
@@ -134,9 +84,15 @@ pub struct TrainingConfig {
     /// Momentum of sgd, a share from 0 to below 1
     #[arg(long, value_name = "SHARE", default_value_t = 0.9)]
     pub momentum: f64,
-    /// Loss: binary cross-entropy, or squared error on the probability
-    #[arg(long, value_enum, default_value_t = Loss::Bce)]
-    pub loss: Loss,
+    /// Loss [default: cross-entropy for classes and labels, mse for values]
+    #[arg(long, value_enum)]
+    pub loss: Option<Loss>,
+    /// Weight of each class or label in the loss: none, auto (rare classes count as much as common ones), or NAME=WEIGHT,NAME=WEIGHT
+    #[arg(long, value_name = "WEIGHTS", default_value = "none")]
+    pub class_weights: ClassWeights,
+    /// Fit GC content and 6-mers with (logistic) regression on the same split, and show them beside the network
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
+    pub baselines: bool,
     /// Strands that training shows of each fragment
     #[arg(long, value_enum, default_value_t = Strands::Augment)]
     pub strands: Strands,
@@ -199,10 +155,60 @@ pub enum OptimizerKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Loss {
-    /// Binary cross-entropy
-    Bce,
-    /// Squared error on the probability, as in the original experiment
+    /// Minus the log of the probability of what is true
+    #[value(alias = "bce")]
+    #[serde(alias = "bce")]
+    CrossEntropy,
+    /// Squared error, on probabilities or on values
     Mse,
+    /// Poisson regression, for counts: values of 0 or more
+    Poisson,
+}
+
+/// How much each class or label counts in the loss.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum ClassWeights {
+    #[default]
+    None,
+    /// In inverse proportion to the class's share of the training examples.
+    Auto,
+    Given(Vec<(String, f64)>),
+}
+
+impl FromStr for ClassWeights {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "none" => Ok(Self::None),
+            "auto" => Ok(Self::Auto),
+            list => list
+                .split(',')
+                .map(|item| match item.rsplit_once('=') {
+                    Some((name, weight)) if !name.trim().is_empty() => match weight.trim().parse::<f64>() {
+                        Ok(weight) if weight > 0.0 && weight.is_finite() => Ok((name.trim().to_owned(), weight)),
+                        _ => Err(format!("found the weight '{weight}' of '{name}', expected a positive number")),
+                    },
+                    _ => Err(format!("found '{item}', expected none, auto or NAME=WEIGHT,NAME=WEIGHT")),
+                })
+                .collect::<Result<_, _>>()
+                .map(Self::Given),
+        }
+    }
+}
+
+impl std::fmt::Display for ClassWeights {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::Auto => f.write_str("auto"),
+            Self::Given(weights) => {
+                let items: Vec<String> = weights.iter().map(|(name, weight)| format!("{name}={weight}")).collect();
+                f.write_str(&items.join(","))
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -251,33 +257,6 @@ impl std::fmt::Display for DeviceChoice {
     }
 }
 
-/// A class and a file of it: `NAME=PATH`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct NamedPath {
-    pub name: String,
-    pub path: PathBuf,
-}
-
-impl FromStr for NamedPath {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once('=') {
-            Some((name, path)) if !name.trim().is_empty() && !path.is_empty() => {
-                Ok(Self { name: name.trim().to_owned(), path: path.trim().into() })
-            }
-            _ => Err(format!("found '{text}', expected NAME=PATH, such as human=hg38.fa.gz")),
-        }
-    }
-}
-
-impl std::fmt::Display for NamedPath {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}={}", self.name, self.path.display())
-    }
-}
-
 /// serde reads and writes these as the text that flags take.
 macro_rules! as_text {
     ($($kind:ty),*) => {$(
@@ -294,7 +273,7 @@ macro_rules! as_text {
         }
     )*};
 }
-as_text!(DeviceChoice, NamedPath);
+as_text!(DeviceChoice, data::NamedPath, data::Negatives, ClassWeights);
 
 /// The defaults are those that clap shows.
 macro_rules! default_from_flags {
@@ -328,7 +307,10 @@ impl Config {
         let mut faults = Vec::new();
         let mut settings = to_table(&Config::default())?;
         if let Some(path) = path {
-            let table = file::read(path).map_err(|fault| Faults(vec![fault]))?;
+            let mut table = file::read(path).map_err(|fault| Faults(vec![fault]))?;
+            if matches.value_source("examples") == Some(ValueSource::CommandLine) {
+                file::forget_sources(&mut table);
+            }
             file::overlay(&mut settings, &table, path, &mut faults);
         }
         for (section, values) in to_table(flags)? {
@@ -363,9 +345,15 @@ impl Config {
                 *path = full;
             }
         };
-        config.data.genome.iter_mut().for_each(|genome| absolute(&mut genome.path));
-        for table in [&mut config.data.train, &mut config.data.valid, &mut config.data.test] {
-            table.iter_mut().for_each(absolute);
+        let data = &mut config.data;
+        for named in [&mut data.genome, &mut data.class, &mut data.valid_class, &mut data.test_class, &mut data.regions]
+        {
+            named.iter_mut().for_each(|named| absolute(&mut named.path));
+        }
+        let files = [&mut data.train, &mut data.valid, &mut data.test, &mut data.examples, &mut data.reference];
+        files.into_iter().flatten().chain(&mut data.exclude).for_each(absolute);
+        if let Some(Negatives::Bed(path)) = &mut data.negatives {
+            absolute(path);
         }
         config
     }
@@ -407,114 +395,6 @@ impl Config {
         );
         faults
     }
-}
-
-impl DataConfig {
-    /// Validation fragments: given, or a sixth of the training ones, made even.
-    pub fn valid_fragments(&self) -> usize {
-        self.valid_fragments.unwrap_or((self.fragments / 6 / 2 * 2).max(2))
-    }
-
-    /// Whether nothing was named, so that the demo genomes serve.
-    pub fn is_demo(&self) -> bool {
-        self.genome.is_empty() && self.train.is_none() && self.valid.is_none() && self.test.is_none()
-    }
-
-    /// The class names of `--genome`, in order.
-    pub fn genome_classes(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = Vec::new();
-        for genome in &self.genome {
-            if !names.contains(&genome.name.as_str()) {
-                names.push(&genome.name);
-            }
-        }
-        names
-    }
-
-    /// What is wrong with the settings for training.
-    fn faults(&self) -> Vec<String> {
-        let mut faults = Vec::new();
-        let mut check = |ok: bool, fault: &str| {
-            if !ok {
-                faults.push(fault.to_owned());
-            }
-        };
-        if self.train.is_some() || self.valid.is_some() || self.test.is_some() {
-            let default = Self::default();
-            let chromosomes = [&self.train_chroms, &self.valid_chroms, &self.test_chroms];
-            let counts = |data: &Self| (data.fragments, data.valid_fragments, data.test_fragments, data.max_n);
-            check(self.genome.is_empty(), "both --genome and tables are given, expected one kind of data; remove one");
-            check(self.train.is_some(), "--valid or --test is given without --train, expected a training table too");
-            check(
-                chromosomes.iter().all(|names| names.is_empty()),
-                "--train-chroms, --valid-chroms and --test-chroms go with --genome, and tables hold no chromosomes; remove them",
-            );
-            check(
-                counts(self) == counts(&default) && !self.match_gc && self.memory.is_none(),
-                "--fragments, --valid-fragments, --test-fragments, --max-n, --match-gc and --memory go with --genome, and tables are taken whole; remove them",
-            );
-        }
-        check(
-            !self.is_demo() || self.classes.is_empty(),
-            "--classes is given without data, and the demo's classes are human and mouse; remove it or name data",
-        );
-        faults.extend(self.class_faults());
-        faults.extend(count_fault("--fragments", self.fragments));
-        faults.extend(count_fault("--valid-fragments", self.valid_fragments()));
-        faults.extend(self.test_faults());
-        faults
-    }
-
-    /// What is wrong with the settings that judging a finished run takes.
-    pub fn evaluation_faults(&self) -> Vec<String> {
-        self.class_faults().into_iter().chain(self.test_faults()).collect()
-    }
-
-    fn class_faults(&self) -> Vec<String> {
-        let mut faults = Vec::new();
-        for (i, genome) in self.genome.iter().enumerate() {
-            let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-            if self.genome[..i].iter().any(|other| real(&other.path) == real(&genome.path)) {
-                let path = genome.path.display();
-                faults.push(format!("--genome names {path} twice, expected each file once; remove one"));
-            }
-        }
-        let names = self.genome_classes();
-        if !self.genome.is_empty() && names.len() != 2 {
-            faults.push(format!(
-                "--genome names {} class{} ({}), expected two; repeat a name to give a class more files",
-                names.len(),
-                if names.len() == 1 { "" } else { "es" },
-                names.join(", ")
-            ));
-        }
-        if !self.classes.is_empty() {
-            let classes = self.classes.join(", ");
-            if self.classes.len() != 2 || self.classes[0] == self.classes[1] {
-                faults.push(format!("--classes names {classes}, expected two different names"));
-            }
-            if !names.iter().all(|name| self.classes.iter().any(|class| class == name)) {
-                faults.push(format!(
-                    "--genome names the classes {}, expected {classes}; name them alike",
-                    names.join(", ")
-                ));
-            }
-        }
-        faults
-    }
-
-    fn test_faults(&self) -> Vec<String> {
-        let mut faults: Vec<String> = count_fault("--test-fragments", self.test_fragments).into_iter().collect();
-        if self.memory.is_some_and(|memory| memory.as_u64() == 0) {
-            faults.push("--memory is 0, expected a size such as 8GB".into());
-        }
-        faults
-    }
-}
-
-fn count_fault(flag: &str, fragments: usize) -> Option<String> {
-    let right = fragments >= 2 && fragments.is_multiple_of(2);
-    (!right).then(|| format!("{flag} is {fragments}, expected an even number of 2 or more, half from each class"))
 }
 
 fn to_table(config: &Config) -> Result<toml::Table, Faults> {
@@ -610,8 +490,8 @@ mod tests {
             (&["--genome", "a=x"][..], "1 class (a)"),
             (&["--genome", "a=x", "--genome", "b=y", "--train", "t"], "one kind of data"),
             (&["--test", "t"], "without --train"),
-            (&["--train", "t", "--train-chroms", "1"], "tables hold no chromosomes"),
-            (&["--train", "t", "--max-n", "3"], "tables are taken whole"),
+            (&["--train", "t", "--train-chroms", "1"], "--train-chroms goes with --genome"),
+            (&["--train", "t", "--max-n", "3"], "--max-n goes with"),
             (&["--classes", "a,b"], "without data"),
             (&["--genome", "a=x", "--genome", "b=y", "--classes", "a,c"], "expected a, c"),
             (&["--fragments", "7"], "--fragments is 7"),

@@ -1,80 +1,46 @@
-//! Labelled sequences as one contiguous array of codes: from genomes, from tables, or simulated.
+//! Labelled sequences as one contiguous array of codes: windows of genomes, records of files, regions, tables, or
+//! simulated.
 
 pub mod alphabet;
 pub mod batches;
+pub mod bed;
 pub mod compression;
+pub mod duplicates;
+pub mod examples;
 pub mod fasta;
+pub mod fastq;
+pub mod genomes;
+pub mod listing;
+pub mod negatives;
+pub mod record_names;
+pub mod records;
+pub mod regions;
 pub mod sampling;
+pub mod sequences;
+pub mod shuffle;
 pub mod simulate;
 pub mod split;
+pub mod store;
 pub mod tables;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
-use crate::config::DataConfig;
+use crate::config::{DataConfig, NamedPath, Negatives, SourceKind, TaskKind};
 use crate::device;
 use crate::progress::Progress;
-use fasta::Genome;
-use sampling::{Request, Source};
+use examples::{Examples, Name};
+use genomes::{Genomes, Resampler};
+use records::Records;
+use sequences::{Assembled, Division, Read, Rules, Sequences};
 use split::{Assignment, ChromosomeChoice, Split};
+use tables::LabelColumns;
 
-/// Length of a fragment where neither the user nor a table says, in bp.
+/// Length of a window of a genome where the user does not say, in bp.
 const DEFAULT_LENGTH: usize = 128;
-
-/// Percent of a training table that become validation and test where no tables are given for them.
-const TABLE_VALID_PERCENT: u64 = 10;
-const TABLE_TEST_PERCENT: u64 = 10;
-
-/// Labelled sequences of one length.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Examples {
-    /// `[n, length]`, one sequence after another.
-    pub codes: Vec<u8>,
-    /// Index into the classes, `[n]`.
-    pub labels: Vec<u8>,
-    /// Where each came from, `[n]`.
-    pub origins: Vec<Origin>,
-    pub length: usize,
-}
-
-/// Where an example came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// A window of a genome, 0-based and half-open, on the strand named.
-    Window { chromosome: Arc<str>, start: usize, reverse: bool },
-    /// A line of a table.
-    Line { table: Arc<str>, line: u64 },
-}
-
-impl Examples {
-    pub fn len(&self) -> usize {
-        self.labels.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
-    }
-
-    /// The codes of example `i`, `[length]`.
-    pub fn sequence(&self, i: usize) -> &[u8] {
-        &self.codes[i * self.length..(i + 1) * self.length]
-    }
-
-    fn push(&mut self, codes: &[u8], label: u8, origin: Origin) {
-        self.codes.extend_from_slice(codes);
-        self.labels.push(label);
-        self.origins.push(origin);
-    }
-
-    /// Which examples are of the positive class, `[n]`.
-    pub fn positives(&self, positive: usize) -> Vec<bool> {
-        self.labels.iter().map(|&label| usize::from(label) == positive).collect()
-    }
-}
 
 impl From<&DataConfig> for ChromosomeChoice {
     fn from(config: &DataConfig) -> Self {
@@ -87,20 +53,29 @@ impl From<&DataConfig> for ChromosomeChoice {
     }
 }
 
-/// The examples of a run, and what its classes are called.
-#[derive(Clone, Debug)]
+/// The examples of a run, and what the question is.
 pub struct Dataset {
     pub train: Examples,
     pub valid: Examples,
     pub test: Examples,
+    pub kind: TaskKind,
     pub classes: Classes,
     /// Files that were read, for provenance.
     pub files: Vec<PathBuf>,
     /// For simulated data, the scores of the test examples that no classifier can better, `[n]`.
     pub best_possible_scores: Option<Vec<f64>>,
+    /// Draws other training examples every epoch.
+    pub resampler: Option<Resampler>,
 }
 
-/// The names of the classes in their one order, and which is the positive one.
+impl Dataset {
+    /// The splits by name.
+    pub fn splits(&self) -> [(Split, &Examples); 3] {
+        [(Split::Train, &self.train), (Split::Valid, &self.valid), (Split::Test, &self.test)]
+    }
+}
+
+/// The names of the classes (or of labels or values) in their one order, and which class is the positive one.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Classes {
     pub names: Vec<String>,
@@ -109,38 +84,35 @@ pub struct Classes {
 }
 
 impl Classes {
-    /// Classes named by the user's flags: the first is the positive one.
-    fn named(names: Vec<String>) -> Self {
-        Self { names, positive: 0 }
+    /// Classes named by the user's flags: the first is the positive one. Of 0 and 1, 1 is.
+    pub fn named(names: Vec<String>) -> Self {
+        let positive = usize::from(names == ["0", "1"]);
+        Self { names, positive }
     }
 
-    /// Classes found as labels in a table: whole numbers ascending, else first appearance. Of 0 and 1, 1 is positive.
-    fn from_labels(labels: &[&str]) -> Self {
+    /// Classes found as labels: whole numbers ascending, else first appearance.
+    fn from_labels<'a>(labels: impl Iterator<Item = &'a str>) -> Self {
         let mut names: Vec<String> = Vec::new();
         let mut seen = HashSet::new();
         for label in labels {
-            if seen.insert(*label) {
-                names.push((*label).to_owned());
+            if seen.insert(label) {
+                names.push(label.to_owned());
             }
         }
         let numbers: Option<Vec<i64>> = names.iter().map(|name| name.parse().ok()).collect();
         if numbers.is_some() {
             names.sort_by_key(|name| name.parse::<i64>().unwrap_or(0));
         }
-        let positive = usize::from(names == ["0", "1"]);
-        Self { names, positive }
+        Self::named(names)
     }
 
     pub fn positive_name(&self) -> &str {
         &self.names[self.positive]
     }
 
+    /// The other of two classes.
     pub fn negative_name(&self) -> &str {
         &self.names[1 - self.positive]
-    }
-
-    fn index(&self, label: &str) -> Option<u8> {
-        self.names.iter().position(|name| name == label).map(|index| index as u8)
     }
 }
 
@@ -148,21 +120,56 @@ impl Classes {
 ///
 /// # Errors
 /// A file is missing or malformed, a class or split has too few examples, or a chromosome is unknown.
-pub fn load(config: &DataConfig, seed: u64, progress: &Progress) -> Result<Dataset> {
-    if config.train.is_some() {
-        return load_tables(config, progress);
+pub fn load(config: &DataConfig, settled: Option<Settled>, seed: u64, progress: &Progress) -> Result<Dataset> {
+    let memory = config.memory.map_or_else(half_of_free_memory, |memory| memory.as_u64());
+    if matches!(config.source(), SourceKind::Genomes | SourceKind::Demo) {
+        return load_genomes(config, seed, memory, progress);
     }
-    let genomes = open_genomes(config, &Assignment::Choice(config.into()), &Split::ALL, seed, progress)?;
+    let assignment = Assignment::Choice(config.into());
+    // What the listed run had settled holds, whatever order its classes come in here.
+    let mut config = config.clone();
+    if let Some(Settled { kind, classes }) = &settled {
+        config.task = Some(config.task.unwrap_or(*kind));
+        match kind {
+            TaskKind::Multilabel | TaskKind::Regression => config.label_columns.clone_from(&classes.names),
+            TaskKind::Binary | TaskKind::Multiclass if config.classes.is_empty() => {
+                config.classes.clone_from(&classes.names);
+            }
+            TaskKind::Binary | TaskKind::Multiclass => {}
+        }
+    }
+    let scope = Scope { assignment: &assignment, splits: &Split::ALL, seed, memory, question: None };
+    let (sequences, files) = read_sequences(&config, &scope, progress)?;
+    let order = config.flag_classes().into_iter().map(str::to_owned).collect();
+    let rules = Rules { config: &config, order, run: None, division: Division::Settings, memory };
+    let Assembled { splits: [train, valid, test], kind, mut classes } =
+        sequences::assemble(sequences, &rules, progress)?;
+    if let Some(settled) = settled.filter(|settled| settled.classes.names == classes.names) {
+        classes = settled.classes;
+    }
+    let data = Dataset { train, valid, test, kind, classes, files, best_possible_scores: None, resampler: None };
+    check_labels(&data)?;
+    Ok(data)
+}
+
+fn load_genomes(config: &DataConfig, seed: u64, memory: u64, progress: &Progress) -> Result<Dataset> {
+    let genomes = Genomes::open(config, &Assignment::Choice(config.into()), &Split::ALL, seed, memory, progress)?;
     let length = config.length.unwrap_or(DEFAULT_LENGTH);
-    let windows = |split, fragments| genomes.windows(config, split, length, fragments, seed);
     let (train, valid, test) = (
-        windows(Split::Train, config.fragments)?,
-        windows(Split::Valid, config.valid_fragments())?,
-        windows(Split::Test, config.test_fragments)?,
+        genomes.windows(Split::Train, length, config.fragments)?,
+        genomes.windows(Split::Valid, length, config.valid_fragments())?,
+        genomes.windows(Split::Test, length, config.test_fragments)?,
     );
-    let best_possible_scores = config.is_demo().then(|| simulate::best_scores(&test.codes, length));
+    let best_possible_scores = if config.is_demo() { Some(best_scores(&test)?) } else { None };
     let files = config.genome.iter().map(|genome| genome.path.clone()).collect();
-    Ok(Dataset { train, valid, test, classes: genomes.classes, files, best_possible_scores })
+    let classes = genomes.classes.clone();
+    let kind = config.task.unwrap_or(if classes.names.len() == 2 { TaskKind::Binary } else { TaskKind::Multiclass });
+    let resampler = if config.resample { Some(genomes.resampler(length, config.fragments)?) } else { None };
+    Ok(Dataset { train, valid, test, kind, classes, files, best_possible_scores, resampler })
+}
+
+fn best_scores(examples: &Examples) -> Result<Vec<f64>> {
+    Ok(simulate::best_scores(&examples.all_codes()?, examples.length))
 }
 
 /// The test examples that `evaluate` judges a finished run on.
@@ -172,312 +179,247 @@ pub struct TestData {
     pub best_possible_scores: Option<Vec<f64>>,
 }
 
-/// Reads only test examples, for a network with these classes and this length: a table, or the windows of the
-/// chromosomes that `assignment` gives to the test.
+/// What a network answers, as far as data to judge it on must fit.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    pub kind: TaskKind,
+    pub classes: &'a Classes,
+    /// In bp.
+    pub length: usize,
+}
+
+/// Reads only test examples, for a network that answers `question`: those of the chromosomes that `assignment` gives to
+/// the test, or all of `foreign` data that the run did not learn from.
 ///
 /// # Errors
 /// As [`load`], and where the data's classes are not the network's.
 pub fn load_test(
     config: &DataConfig,
     assignment: &Assignment,
-    classes: &Classes,
-    length: usize,
+    foreign: bool,
+    question: Question,
     seed: u64,
     progress: &Progress,
 ) -> Result<TestData> {
-    if let Some(path) = config.test.as_ref().or(config.train.as_ref()) {
-        let mut rows = tables::read(path, Some(length))?;
-        if config.test.is_none() {
-            rows.retain(|row| split::split_of_sequence(&row.codes, 0, TABLE_TEST_PERCENT) == Split::Test);
-        }
-        let examples = label_rows(path, &rows, classes, length)?;
-        check_both_classes(&examples, classes, Split::Test, path)?;
-        return Ok(TestData { examples, best_possible_scores: None });
+    let memory = config.memory.map_or_else(half_of_free_memory, |memory| memory.as_u64());
+    let Question { kind, classes, length } = question;
+    if matches!(config.source(), SourceKind::Genomes | SourceKind::Demo) {
+        let genomes = Genomes::open(config, assignment, &[Split::Test], seed, memory, progress)?;
+        let examples = genomes.windows(Split::Test, length, config.test_fragments)?;
+        let best_possible_scores = if config.is_demo() { Some(best_scores(&examples)?) } else { None };
+        return Ok(TestData { examples, best_possible_scores });
     }
-    let genomes = open_genomes(config, assignment, &[Split::Test], seed, progress)?;
-    let examples = genomes.windows(config, Split::Test, length, config.test_fragments, seed)?;
-    let best_possible_scores = config.is_demo().then(|| simulate::best_scores(&examples.codes, length));
-    Ok(TestData { examples, best_possible_scores })
+    let division = match assignment {
+        Assignment::Choice(_) if !foreign => Division::Settings,
+        Assignment::TestOnAll | Assignment::Choice(_) => Division::AllTest,
+        other => Division::Chromosomes(other.clone()),
+    };
+    // Regions of other splits are not even made.
+    let scope = Scope { assignment, splits: &[Split::Test], seed, memory, question: Some(question) };
+    let (sequences, _) = read_sequences(config, &scope, progress)?;
+    let run = Some((kind, classes, length));
+    let rules = Rules { config, order: Vec::new(), run, division, memory };
+    let Assembled { splits: [.., examples], .. } = sequences::assemble(sequences, &rules, progress)?;
+    if examples.is_empty() {
+        bail!("no example is left for the test; name other data or chromosomes");
+    }
+    Ok(TestData { examples, best_possible_scores: None })
 }
 
-/// Genomes of all classes, and which part of them each split may use.
-struct Genomes {
-    classes: Classes,
-    /// Index of the class, and the genome.
-    genomes: Vec<(usize, Genome)>,
-    assignment: Assignment,
+/// The question and the classes that the run whose examples are listed had settled.
+pub struct Settled {
+    pub kind: TaskKind,
+    pub classes: Classes,
 }
 
-/// Opens the genomes named, keeping the chromosomes that `splits` want.
-fn open_genomes(
-    config: &DataConfig,
-    assignment: &Assignment,
-    splits: &[Split],
-    seed: u64,
-    progress: &Progress,
-) -> Result<Genomes> {
-    let mut genomes = Vec::new();
-    let mut names: Vec<String> = Vec::new();
-    if config.is_demo() {
-        for (class, species) in simulate::species().into_iter().enumerate() {
-            let chromosomes = species.genome(seed).into_iter().map(|c| (c.name, c.codes)).collect();
-            let path = format!("simulated {}", species.name);
-            genomes.push((class, Genome::from_codes(Path::new(&path), chromosomes)));
-            names.push(species.name);
+/// What of the data is wanted.
+#[derive(Clone, Copy)]
+pub struct Scope<'a> {
+    pub assignment: &'a Assignment,
+    pub splits: &'a [Split],
+    pub seed: u64,
+    /// Bytes that genomes and sequences may take.
+    pub memory: u64,
+    /// Of the run that is to be judged.
+    pub question: Option<Question<'a>>,
+}
+
+/// Reads sequences of any source but genomes, and names the files they came from.
+fn read_sequences(config: &DataConfig, scope: &Scope, progress: &Progress) -> Result<(Sequences, Vec<PathBuf>)> {
+    let Scope { memory, question, .. } = *scope;
+    let mut sequences = Sequences::new(memory);
+    let mut files = Vec::new();
+    let kind = question.map(|question| question.kind).or(config.task);
+    match config.source() {
+        SourceKind::Classes => {
+            let groups = [
+                (&config.class, None),
+                (&config.valid_class, Some(Split::Valid)),
+                (&config.test_class, Some(Split::Test)),
+            ];
+            for (named, split) in groups {
+                for NamedPath { name, path } in named {
+                    read_class(name, path, split, &mut sequences)?;
+                    files.push(path.clone());
+                }
+            }
         }
-        progress.say(
-            "no data named: using simulated demo genomes (human and mouse in name only); --genome or --train gives real data",
-        );
-    } else {
-        names = match config.classes.as_slice() {
-            [] => config.genome_classes().into_iter().map(str::to_owned).collect(),
-            given => given.to_vec(),
-        };
-        let mut memory = config.memory.map_or_else(half_of_free_memory, |memory| memory.as_u64());
-        for named in &config.genome {
-            let Some(class) = names.iter().position(|name| *name == named.name) else {
-                bail!("--genome names the class '{}', expected {}; correct the name", named.name, names.join(" or "));
+        SourceKind::Regions => {
+            regions::read(config, scope, &mut sequences, progress)?;
+            files.extend(config.reference.clone());
+            files.extend(config.regions.iter().map(|named| named.path.clone()));
+            files.extend(config.exclude.iter().cloned());
+            if let Some(Negatives::Bed(path)) = &config.negatives {
+                files.push(path.clone());
+            }
+        }
+        SourceKind::Tables => {
+            let labels = match (kind, question) {
+                (Some(TaskKind::Multilabel | TaskKind::Regression), Some(question)) => {
+                    LabelColumns::Values(question.classes.names.clone())
+                }
+                (Some(TaskKind::Multilabel | TaskKind::Regression), None) => {
+                    LabelColumns::Values(config.label_columns.clone())
+                }
+                _ => LabelColumns::Class,
             };
-            let wanted = |name: &str| assignment.split_of(name).is_some_and(|split| splits.contains(&split));
-            let genome = Genome::open(&named.path, memory, &wanted)?;
-            if !genome.is_in_memory() {
-                progress.say(&format!(
-                    "{}: larger than the memory allowed for genomes, so read from disk window by window",
-                    named.path.display()
-                ));
-            }
-            memory = memory.saturating_sub(genome.memory());
-            genomes.push((class, genome));
-        }
-    }
-    let known: Vec<&str> =
-        genomes.iter().flat_map(|(_, genome)| genome.chromosomes.iter().map(|c| c.name.as_str())).collect();
-    assignment.check(&known)?;
-    let genomes = Genomes { classes: Classes::named(names), genomes, assignment: assignment.clone() };
-    genomes.report_deal(splits, progress);
-    Ok(genomes)
-}
-
-impl Genomes {
-    /// Says which chromosomes each split takes, where the user left that to the program.
-    fn report_deal(&self, splits: &[Split], progress: &Progress) {
-        if !self.assignment.is_open() {
-            return;
-        }
-        for (class, genome) in &self.genomes {
-            let of =
-                |split| genome.chromosomes.iter().filter(move |c| self.assignment.split_of(&c.name) == Some(split));
-            let shares: Vec<String> = splits
-                .iter()
-                .map(|&split| match split {
-                    Split::Valid if self.assignment.validates_on_blocks() => {
-                        "valid blocks of the training chromosomes".into()
-                    }
-                    _ => format!("{} {}", split.name(), split::list_names(of(split).map(|c| c.name.as_str()))),
-                })
-                .collect();
-            progress.say(&format!("{} chromosomes: {}", self.classes.names[*class], shares.join("; ")));
-        }
-    }
-
-    /// Draws the windows of one split, half from each class.
-    fn windows(
-        &self,
-        config: &DataConfig,
-        split: Split,
-        length: usize,
-        fragments: usize,
-        seed: u64,
-    ) -> Result<Examples> {
-        let mut sources: Vec<Source> = self
-            .classes
-            .names
-            .iter()
-            .enumerate()
-            .map(|(class, class_name)| Source { class, class_name, parts: Vec::new() })
-            .collect();
-        for (class, genome) in &self.genomes {
-            let mut parts = split::intervals(&genome.chromosomes, &self.assignment, length);
-            sources[*class].parts.push((genome, std::mem::take(&mut parts[split as usize])));
-        }
-        for source in &sources {
-            self.check_not_empty(source, split, length)?;
-        }
-        let per_class = fragments / sources.len();
-        let request = Request { length, max_n: config.max_n, match_gc: config.match_gc, per_class, seed };
-        let drawn = sampling::draw(&sources, split, &request)?;
-
-        let mut examples = Examples { length, ..Examples::default() };
-        for (source, windows) in sources.iter().zip(drawn) {
-            let names: Vec<Vec<Arc<str>>> = source
-                .parts
-                .iter()
-                .map(|(genome, _)| genome.chromosomes.iter().map(|c| c.name.as_str().into()).collect())
-                .collect();
-            for window in windows {
-                let chromosome = names[window.genome][window.chromosome].clone();
-                let origin = Origin::Window { chromosome, start: window.start, reverse: window.reverse };
-                examples.push(&window.codes, source.class as u8, origin);
+            let groups =
+                [(&config.train, None), (&config.valid, Some(Split::Valid)), (&config.test, Some(Split::Test))];
+            for (path, split) in groups {
+                if let Some(path) = path {
+                    tables::read(path, &labels, split, &mut sequences)?;
+                    files.push(path.clone());
+                }
             }
         }
-        Ok(examples)
-    }
-
-    /// A class without a single usable chromosome in a split deserves a better reason than "0 windows".
-    fn check_not_empty(&self, source: &Source, split: Split, length: usize) -> Result<()> {
-        if source.parts.iter().any(|(_, intervals)| !intervals.is_empty()) {
-            return Ok(());
-        }
-        let files: Vec<String> = source.parts.iter().map(|(genome, _)| genome.path.display().to_string()).collect();
-        let files = files.join(", ");
-        let meant: Vec<&fasta::Chromosome> = source
-            .parts
-            .iter()
-            .flat_map(|(genome, _)| &genome.chromosomes)
-            .filter(|c| match self.assignment.split_of(&c.name) {
-                Some(Split::Train) if split == Split::Valid => self.assignment.validates_on_blocks(),
-                found => found == Some(split),
-            })
-            .collect();
-        match meant.first() {
-            Some(first) => bail!(
-                "{files}: chromosome '{}' has {} bp, shorter than a window of {length} bp, and no other is long enough for {}; give longer chromosomes or a smaller --length",
-                first.name,
-                first.length,
-                split.name()
-            ),
-            None => {
-                let names = split::list_names(
-                    source.parts.iter().flat_map(|(genome, _)| genome.chromosomes.iter().map(|c| c.name.as_str())),
-                );
-                bail!(
-                    "{files}: class '{}' has no chromosome for {}, expected at least one among {}; name chromosomes with --train-chroms, --valid-chroms and --test-chroms",
-                    source.class_name,
-                    split.name(),
-                    names
-                )
+        SourceKind::Examples => {
+            let Some(path) = &config.examples else { bail!("no listing of examples is named") };
+            let values = matches!(kind, Some(TaskKind::Multilabel | TaskKind::Regression));
+            let names = match question {
+                Some(question) => question.classes.names.clone(),
+                None => config.label_columns.clone(),
+            };
+            if values && names.is_empty() {
+                bail!("{}: the labels have no names; give them with --label-columns", path.display());
             }
+            let genomes = listing::read(path, values.then_some(names), memory, &mut sequences, progress)?;
+            files.push(path.clone());
+            files.extend(genomes);
         }
+        SourceKind::Genomes | SourceKind::Demo => bail!("genomes are read window by window"),
     }
+    Ok((sequences, files))
 }
 
-fn load_tables(config: &DataConfig, progress: &Progress) -> Result<Dataset> {
-    let Some(train_path) = &config.train else { bail!("no training table is given; name one with --train") };
-    let all = tables::read(train_path, config.length)?;
-    let length = all[0].codes.len();
-    let classes = if config.classes.is_empty() {
-        Classes::from_labels(&all.iter().map(|row| row.label.as_str()).collect::<Vec<_>>())
-    } else {
-        Classes::named(config.classes.clone())
-    };
-    if classes.names.len() != 2 {
-        let shown = classes.names.iter().take(8).cloned().collect::<Vec<_>>().join(", ");
-        bail!(
-            "{}: the column label holds {} class{} ({shown}), expected two; check the table",
-            train_path.display(),
-            classes.names.len(),
-            if classes.names.len() == 1 { "" } else { "es" }
-        );
+/// Adds every record of a FASTA or FASTQ file as an example of a class.
+fn read_class(class: &str, path: &Path, split: Option<Split>, sequences: &mut Sequences) -> Result<()> {
+    let mut records = Records::open(path)?;
+    let (source, label) = (source_name(path), sequences.class(class));
+    let (mut codes, before) = (Vec::new(), sequences.len());
+    while let Some(name) = records.next_record()? {
+        records.read_whole(&mut codes)?;
+        let place = record_names::parse(&name, codes.len()).with_context(|| path.display().to_string())?;
+        let read = Read { source: &source, name: Name::Text(name.into()), place, in_genome: false };
+        sequences.push(&codes, label.clone(), split, read)?;
     }
-    let (valid, test) = (read_if_named(config.valid.as_ref(), length)?, read_if_named(config.test.as_ref(), length)?);
-    let (valid_percent, test_percent) =
-        (if valid.is_some() { 0 } else { TABLE_VALID_PERCENT }, if test.is_some() { 0 } else { TABLE_TEST_PERCENT });
-    for (name, percent) in [("validation", valid_percent), ("test", test_percent)] {
-        if percent > 0 {
-            progress.say(&format!(
-                "no {name} table named: taking {percent} % of the training table, by a hash of the sequence"
-            ));
-        }
+    if sequences.len() == before {
+        bail!("{}: holds no records, expected sequences of class '{class}'; check the file", path.display());
     }
-    let mut shares: [Vec<tables::Row>; 3] = Default::default();
-    for row in all {
-        shares[split::split_of_sequence(&row.codes, valid_percent, test_percent) as usize].push(row);
-    }
-    let [train, valid_share, test_share] = shares;
-    let train = label_rows(train_path, &train, &classes, length)?;
-    let part = |given: Option<NamedRows>, share: Vec<tables::Row>| {
-        let (path, rows) = given.unwrap_or((train_path, share));
-        label_rows(path, &rows, &classes, length).map(|examples| (examples, path.clone()))
-    };
-    let mut files = vec![train_path.clone()];
-    files.extend(config.valid.clone());
-    files.extend(config.test.clone());
-    let (valid, valid_path) = part(valid, valid_share)?;
-    let (test, test_path) = part(test, test_share)?;
-    check_both_classes(&train, &classes, Split::Train, train_path)?;
-    check_both_classes(&valid, &classes, Split::Valid, &valid_path)?;
-    check_both_classes(&test, &classes, Split::Test, &test_path)?;
-    warn_of_shared_sequences(&train, &[(&valid, Split::Valid), (&test, Split::Test)], progress);
-    Ok(Dataset { train, valid, test, classes, files, best_possible_scores: None })
+    Ok(())
 }
 
-/// Says so if a table to judge on holds sequences of the table that a run learned from, where that is still there.
-pub fn warn_of_shared_table(train: &Path, examples: &Examples, progress: &Progress) {
-    let Ok(rows) = tables::read(train, Some(examples.length)) else { return };
-    let learned = Examples {
-        codes: rows.iter().flat_map(|row| row.codes.iter().copied()).collect(),
-        labels: vec![0; rows.len()],
-        length: examples.length,
-        ..Examples::default()
-    };
-    warn_of_shared_sequences(&learned, &[(examples, Split::Test)], progress);
-}
-
-/// Tables are taken as they are given, so that published splits can be repeated; what they leak is said.
-fn warn_of_shared_sequences(train: &Examples, others: &[(&Examples, Split)], progress: &Progress) {
-    let learned: HashSet<u64> = (0..train.len()).map(|i| split::hash_of_either_strand(train.sequence(i))).collect();
-    for (examples, split) in others {
-        let shared = (0..examples.len())
-            .filter(|&i| learned.contains(&split::hash_of_either_strand(examples.sequence(i))))
-            .count();
-        if shared > 0 {
-            progress.warn(&format!(
-                "{shared} of {} {} sequences also stand in the training table, on either strand, so scores on them flatter the network; remove them from one table",
-                examples.len(),
-                split.name()
-            ));
-        }
-    }
-}
-
-type NamedRows<'a> = (&'a PathBuf, Vec<tables::Row>);
-
-fn read_if_named(path: Option<&PathBuf>, length: usize) -> Result<Option<NamedRows<'_>>> {
-    path.map(|path| Ok((path, tables::read(path, Some(length))?))).transpose()
-}
-
-fn label_rows(path: &Path, rows: &[tables::Row], classes: &Classes, length: usize) -> Result<Examples> {
-    let table: Arc<str> = path.file_name().map_or_else(|| "table".into(), |name| name.to_string_lossy()).into();
-    let index: HashMap<&str, u8> =
-        classes.names.iter().filter_map(|name| Some((name.as_str(), classes.index(name)?))).collect();
-    let mut examples = Examples { length, ..Examples::default() };
-    for row in rows {
-        let Some(&label) = index.get(row.label.as_str()) else {
+/// Checks that every split has examples, and that classes and labels can be learned and judged.
+fn check_labels(data: &Dataset) -> Result<()> {
+    let Dataset { kind, classes, .. } = data;
+    for (split, examples) in data.splits() {
+        if examples.is_empty() {
             bail!(
-                "{}: line {}: found the label '{}', expected {}; correct or remove the line",
-                path.display(),
-                row.line,
-                row.label,
-                classes.names.join(" or ")
+                "no example is left for {}, expected some; name other chromosomes, a larger share or a file for it",
+                match split {
+                    Split::Train => "training",
+                    Split::Valid => "validation",
+                    Split::Test => "the test",
+                }
             );
-        };
-        examples.push(&row.codes, label, Origin::Line { table: table.clone(), line: row.line });
+        }
+        match kind {
+            TaskKind::Binary | TaskKind::Multiclass => {
+                let mut counts = vec![0; classes.names.len()];
+                examples.classes().into_iter().for_each(|class| counts[class] += 1);
+                let needed = if split == Split::Train || classes.names.len() == 2 { counts.len() } else { 2 };
+                let there = counts.iter().filter(|&&count| count > 0).count();
+                if there < needed {
+                    let missing = counts.iter().position(|&count| count == 0).unwrap_or(0);
+                    if split == Split::Train {
+                        refuse_unlearned_label(data, missing, &counts)?;
+                    }
+                    let source = &examples.origins[0].source;
+                    bail!(
+                        "{source}: the {} part has no example of class '{}', expected {}; give some, or another split",
+                        split.name(),
+                        classes.names[missing],
+                        if needed == 2 && counts.len() == 2 {
+                            format!("both {}", classes.names.join(" and "))
+                        } else {
+                            format!("all of {}", split::list_first(&classes.names, 8))
+                        }
+                    );
+                }
+            }
+            TaskKind::Multilabel | TaskKind::Regression => {
+                let width = examples.width;
+                let varies = |column: usize| {
+                    let mut values = examples.labels.iter().skip(column).step_by(width);
+                    let first = values.next();
+                    values.any(|value| Some(value) != first)
+                };
+                let constant = (0..width).find(|&column| !varies(column));
+                // In one part a rare label may be missing, which leaves its metrics undefined there.
+                if let Some(column) =
+                    constant.filter(|_| split == Split::Train || (0..width).all(|column| !varies(column)))
+                {
+                    bail!(
+                        "{}: column '{}' has the same value in all {} {} examples, expected different ones; leave the column out or give other examples",
+                        examples.origins[0].source,
+                        classes.names[column],
+                        examples.len(),
+                        split.name()
+                    );
+                }
+            }
+        }
     }
-    Ok(examples)
+    Ok(())
 }
 
-fn check_both_classes(examples: &Examples, classes: &Classes, split: Split, path: &Path) -> Result<()> {
-    for (index, name) in classes.names.iter().enumerate() {
-        if !examples.labels.iter().any(|&label| usize::from(label) == index) {
+/// A class that training lacks may stand in a line of another file, which is then what is wrong.
+fn refuse_unlearned_label(data: &Dataset, class: usize, counts: &[usize]) -> Result<()> {
+    for (split, examples) in [(Split::Valid, &data.valid), (Split::Test, &data.test)] {
+        if let Some(i) = (0..examples.len()).find(|&i| examples.class_of(i) == class) {
+            let names = &data.classes.names;
+            let learned = names.iter().zip(counts).filter(|(_, count)| **count > 0).map(|(name, _)| name.as_str());
             bail!(
-                "{}: the {} part has no example of class '{name}', expected both {}; give a table with both",
-                path.display(),
+                "{}: found the label '{}' in {} and not in training, expected {}; correct or remove it",
+                examples.origins[i].describe(),
+                names[class],
                 split.name(),
-                classes.names.join(" and ")
+                learned.take(8).collect::<Vec<_>>().join(" or ")
             );
         }
     }
     Ok(())
+}
+
+/// How an example names the file it came from: by the absolute path, so that another run finds it.
+pub fn source_name(path: &Path) -> Arc<str> {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).display().to_string().into()
+}
+
+/// Bytes from a file as they go into a message: one line, not too long.
+fn quoted(bytes: &[u8]) -> String {
+    const LENGTH: usize = 40;
+    let dots = if bytes.len() > LENGTH { "..." } else { "" };
+    format!("{}{dots}", bytes[..bytes.len().min(LENGTH)].escape_ascii())
 }
 
 /// The default of `--memory`, in bytes; 4 GB where the system does not say what is free.
@@ -491,7 +433,7 @@ mod tests {
 
     #[test]
     fn classes_of_tables_have_the_order_the_contract_gives() {
-        let of = |labels: &[&str]| Classes::from_labels(labels);
+        let of = |labels: &[&'static str]| Classes::from_labels(labels.iter().copied());
         assert_eq!(of(&["1", "0"]), Classes { names: vec!["0".into(), "1".into()], positive: 1 });
         assert_eq!(of(&["10", "2"]), Classes { names: vec!["2".into(), "10".into()], positive: 0 });
         assert_eq!(of(&["yes", "no", "yes"]), Classes { names: vec!["yes".into(), "no".into()], positive: 0 });
@@ -500,13 +442,15 @@ mod tests {
     #[test]
     fn demo_data_is_balanced_distinct_and_repeatable() {
         let config = DataConfig { fragments: 200, test_fragments: 100, ..DataConfig::default() };
-        let data = load(&config, 1, &Progress::quiet()).unwrap();
+        let data = load(&config, None, 1, &Progress::quiet()).unwrap();
         assert_eq!((data.train.len(), data.valid.len(), data.test.len()), (200, 32, 100));
-        assert_eq!(data.train.labels.iter().filter(|&&label| label == 0).count(), 100);
-        assert_eq!(load(&config, 1, &Progress::quiet()).unwrap().train, data.train);
-        assert_ne!(load(&config, 2, &Progress::quiet()).unwrap().train, data.train);
-        let test = load_test(&config, &Assignment::Choice((&config).into()), &data.classes, 128, 1, &Progress::quiet())
-            .unwrap();
-        assert_eq!(test.examples, data.test);
+        assert_eq!(data.train.labels.iter().filter(|&&label| label == 0.0).count(), 100);
+        let codes = |examples: &Examples| examples.all_codes().unwrap();
+        assert_eq!(codes(&load(&config, None, 1, &Progress::quiet()).unwrap().train), codes(&data.train));
+        assert_ne!(codes(&load(&config, None, 2, &Progress::quiet()).unwrap().train), codes(&data.train));
+        let question = Question { kind: data.kind, classes: &data.classes, length: 128 };
+        let assignment = Assignment::Choice((&config).into());
+        let test = load_test(&config, &assignment, false, question, 1, &Progress::quiet()).unwrap();
+        assert_eq!(codes(&test.examples), codes(&data.test));
     }
 }

@@ -6,11 +6,12 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use tch::{CModule, Device, Kind, Tensor};
 
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, TaskKind};
 use crate::data::Classes;
 use crate::data::alphabet::ALPHABET;
 use crate::model::{self, Network, weights};
-use crate::{run, task};
+use crate::run;
+use crate::task::{Head, Task};
 
 /// What goes into an exported model and what comes out: `model.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,13 +21,18 @@ pub struct ModelCard {
     pub length: usize,
     /// Order of the four input rows.
     pub alphabet: String,
+    pub task: TaskKind,
+    /// Classes, labels or columns, in the order of the output's columns.
     pub classes: Vec<String>,
-    pub positive: String,
-    /// Scores from here up are called positive: chosen on validation.
-    pub threshold: f64,
+    /// Of two classes, the one whose probability comes out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub positive: Option<String>,
+    /// Scores from here up are called positive: chosen on validation, for two classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
     /// How the two strands enter: `single` scores the strand as given.
     pub strands: String,
-    /// What the output `[N]` means.
+    /// What comes out: `[N]` for two classes, else `[N, classes]`.
     pub output: String,
     /// Checksum of the model file.
     pub sha256: String,
@@ -40,28 +46,30 @@ const CHECK_BATCH: usize = 67;
 /// More than this between the network and its export is an error. Rounding alone stays below a tenth of it.
 const LARGEST_DIFFERENCE: f64 = 1e-5;
 
-/// Exports the weights in `weights_path` to `path` and returns the card and the largest difference between the scores
+/// Exports the weights in `weights_path` to `path` and returns the card and the largest difference between the predictions
 /// of the network and of the file loaded again.
 pub fn export(
     config: &ModelConfig,
+    task: &Task,
+    classes: &Classes,
     length: usize,
     weights_path: &Path,
-    classes: &Classes,
-    threshold: f64,
+    threshold: Option<f64>,
     path: &Path,
 ) -> Result<(ModelCard, f64)> {
-    let mut network = Network::new(config, length, Device::Cpu, 0)?;
+    let mut network = Network::new(config, length, task.outputs(), Device::Cpu, 0)?;
     weights::load(&mut network, weights_path)?;
     network.store.freeze();
 
-    let trace = |input: &[Tensor]| vec![task::probabilities(&network.logits_of_one_hot(&input[0], false))];
+    let head = task.head(Device::Cpu);
+    let trace = |input: &[Tensor]| vec![outputs(&network, &head, task, &input[0])];
     let example = random_one_hot(TRACE_BATCH, length);
     let module = CModule::create_by_tracing("strandnet", "forward", &[example], &mut { trace })
         .context("tracing the network failed")?;
 
     let temporary = run::temporary_beside(path)?;
     module.save(temporary.path()).with_context(|| format!("{}: cannot be written", path.display()))?;
-    let difference = difference(&network, temporary.path(), length)?;
+    let difference = difference(&network, task, temporary.path(), length)?;
     if difference.is_nan() || difference > LARGEST_DIFFERENCE {
         bail!(
             "{}: the exported model differs from the network by {difference:.1e}, expected less than {LARGEST_DIFFERENCE:.0e}; please report this",
@@ -70,33 +78,49 @@ pub fn export(
     }
     let sha256 = run::sha256(temporary.path())?;
     run::persist(temporary, path)?;
+    let is_binary = task.kind == TaskKind::Binary;
     let card = ModelCard {
         format_version: run::FORMAT_VERSION,
         length,
         alphabet: ALPHABET.into(),
+        task: task.kind,
         classes: classes.names.clone(),
-        positive: classes.positive_name().into(),
+        positive: is_binary.then(|| classes.positive_name().into()),
         threshold,
         strands: "single".into(),
-        output: format!("probability of {}", classes.positive_name()),
+        output: match task.kind {
+            TaskKind::Binary => format!("[N], the probability of {}", classes.positive_name()),
+            TaskKind::Multiclass => "[N, classes], the probability of each class; they add up to 1".into(),
+            TaskKind::Multilabel => "[N, classes], the probability of each label".into(),
+            TaskKind::Regression => "[N, classes], the value of each column".into(),
+        },
         sha256,
     };
     Ok((card, difference))
 }
 
-/// The largest difference between the scores of a network and of its saved form, at another batch size.
-fn difference(network: &Network, saved: &Path, length: usize) -> Result<f64> {
+/// What the exported model computes: predictions `[N]` for two classes, else `[N, outputs]`.
+fn outputs(network: &Network, head: &Head, task: &Task, one_hot: &Tensor) -> Tensor {
+    let predictions = head.predictions(&network.logits_of_one_hot(one_hot, false));
+    if task.kind == TaskKind::Binary { predictions.squeeze_dim(1) } else { predictions }
+}
+
+/// The largest difference between the predictions of a network and of its saved form, at another batch size; of values,
+/// in standard deviations.
+fn difference(network: &Network, task: &Task, saved: &Path, length: usize) -> Result<f64> {
     let module = CModule::load(saved).context("the exported model cannot be loaded again")?;
     let input = random_one_hot(CHECK_BATCH, length);
     let exported = tch::no_grad(|| module.forward_ts(&[&input])).context("the exported model does not run")?;
-    if exported.size() != [CHECK_BATCH as i64] {
+    let own = tch::no_grad(|| outputs(network, &task.head(Device::Cpu), task, &input));
+    if exported.size() != own.size() {
         bail!(
-            "the exported model returns {:?} for {CHECK_BATCH} sequences, expected [{CHECK_BATCH}]; please report this",
-            exported.size()
+            "the exported model returns {:?} for {CHECK_BATCH} sequences, expected {:?}; please report this",
+            exported.size(),
+            own.size()
         );
     }
-    let own = tch::no_grad(|| task::probabilities(&network.logits_of_one_hot(&input, false)));
-    Ok((own - exported).abs().max().double_value(&[]))
+    let unit = task.scales.iter().map(|scale| scale.deviation.max(scale.mean.abs())).fold(1.0, f64::max);
+    Ok((own - exported).abs().max().double_value(&[]) / unit)
 }
 
 fn random_one_hot(batch: usize, length: usize) -> Tensor {
@@ -107,25 +131,40 @@ fn random_one_hot(batch: usize, length: usize) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{ClassWeights, Loss};
+    use crate::data::examples::Examples;
 
     #[test]
-    fn the_exported_model_gives_the_networks_scores_at_any_length_and_batch_size() {
+    fn the_exported_model_gives_the_networks_predictions_for_any_question_length_and_batch_size() {
         let folder = tempfile::tempdir().unwrap();
-        let classes = Classes { names: vec!["human".into(), "mouse".into()], positive: 0 };
-        for length in [47, 128, 301] {
-            let config = ModelConfig::default();
-            let network = Network::new(&config, length, Device::Cpu, 3).unwrap();
-            let weights = folder.path().join("w.safetensors");
-            weights::save(&network, 1, &weights).unwrap();
-            let path = folder.path().join("model.pt");
-            let (card, difference) = export(&config, length, &weights, &classes, 0.4, &path).unwrap();
-            assert!(difference < 1e-6, "{difference}");
-            assert_eq!((card.length, card.positive.as_str(), card.threshold), (length, "human", 0.4));
-            let module = CModule::load(&path).unwrap();
-            for batch in [1, 5] {
-                assert_eq!(module.forward_ts(&[random_one_hot(batch, length)]).unwrap().size(), [batch as i64]);
+        let config = ModelConfig::default();
+        let classes = |n: usize| Classes { names: (0..n).map(|i| format!("c{i}")).collect(), positive: 0 };
+        let values = Examples::of(&[0; 6], 2, &[300.0, 0.0, 7.0, 10.0, 1.0, 1.0]);
+        let labels = Examples::of(&[0; 6], 2, &[0.0, 1.0, 1.0]);
+        for (kind, loss, n, examples) in [
+            (TaskKind::Binary, Loss::CrossEntropy, 2, &labels),
+            (TaskKind::Multiclass, Loss::CrossEntropy, 3, &labels),
+            (TaskKind::Multilabel, Loss::CrossEntropy, 2, &values),
+            (TaskKind::Regression, Loss::Mse, 2, &values),
+            (TaskKind::Regression, Loss::Poisson, 2, &values),
+        ] {
+            let (classes, path) = (classes(n), folder.path().join("model.pt"));
+            let task = Task::new(kind, &classes, Some(loss), &ClassWeights::None, examples).unwrap();
+            for length in [47, 128, 301] {
+                let network = Network::new(&config, length, task.outputs(), Device::Cpu, 3).unwrap();
+                let weights = folder.path().join("w.safetensors");
+                weights::save(&network, 1, &weights).unwrap();
+                let (card, difference) = export(&config, &task, &classes, length, &weights, Some(0.4), &path).unwrap();
+                assert!(difference < 1e-6, "{difference}");
+                assert_eq!((card.length, card.threshold, card.task), (length, Some(0.4), kind));
+                let module = CModule::load(&path).unwrap();
+                for batch in [1, 5] {
+                    let shape = if kind == TaskKind::Binary { vec![batch] } else { vec![batch, n as i64] };
+                    let input = random_one_hot(batch as usize, length);
+                    assert_eq!(module.forward_ts(&[input]).unwrap().size(), shape);
+                }
+                assert_eq!(card.sha256, run::sha256(&path).unwrap());
             }
-            assert_eq!(card.sha256, run::sha256(&path).unwrap());
         }
     }
 }

@@ -19,6 +19,7 @@
 //! progress    what a person sees meanwhile
 //! ```
 
+pub mod baselines;
 pub mod cli;
 pub mod commands;
 pub mod config;
@@ -26,6 +27,7 @@ pub mod data;
 pub mod device;
 pub mod evaluate;
 pub mod export;
+pub mod inspect;
 pub mod metrics;
 pub mod model;
 pub mod predict;

@@ -1,66 +1,28 @@
-//! How good scores are, on plain slices. Definitions are scikit-learn's; every value comes with a 95 % interval from
-//! the bootstrap (Efron, 1979). A metric that one class alone cannot define is undefined, not zero.
+//! How good scores are, on plain slices: of one yes/no question, of several classes, of several yes/no labels, and of
+//! real values. Definitions are scikit-learn's; every value comes with a 95 % interval from the bootstrap (Efron,
+//! 1979). A metric that one class alone cannot define is undefined, not zero.
+
+pub mod classes;
+pub mod labels;
+mod ranking;
+pub mod regression;
 
 use rand::RngExt;
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
+
+pub use ranking::{CALIBRATION_BINS, CalibrationBin, CurvePoint, Ranking};
 
 use crate::random::{self, Purpose};
 
 /// Resamples behind each interval: enough for the second digit of its ends.
 const RESAMPLES: usize = 1000;
 
-/// Equal-width bins of the expected calibration error and the calibration picture.
-pub const CALIBRATION_BINS: usize = 15;
+/// Fewest resamples for sets so large that all would take too long: their intervals are narrow in any case.
+const FEWEST_RESAMPLES: usize = 100;
 
-/// A point of the ROC or the precision-recall curve.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct CurvePoint {
-    pub x: f64,
-    pub y: f64,
-    /// Scores from here up are called positive.
-    pub threshold: f64,
-}
-
-/// One bin of predicted probability.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct CalibrationBin {
-    pub count: usize,
-    /// Mean predicted probability.
-    pub predicted: f64,
-    /// Share of positives.
-    pub observed: f64,
-}
-
-/// Labels and scores, sorted once by falling score. Equal scores stand together and are never told apart.
-#[derive(Clone, Debug)]
-pub struct Ranking {
-    positive: Vec<bool>,
-    scores: Vec<f64>,
-    /// Whether the score at this place is the last of its equals.
-    last_of_equals: Vec<bool>,
-}
-
-/// The metrics of one set of examples at one threshold. `None` is undefined.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Values {
-    auroc: Option<f64>,
-    average_precision: Option<f64>,
-    at_threshold: Decisions,
-    at_half: Decisions,
-    brier: Option<f64>,
-    log_loss: Option<f64>,
-    expected_calibration_error: Option<f64>,
-}
-
-/// Metrics of yes/no decisions.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Decisions {
-    accuracy: Option<f64>,
-    balanced_accuracy: Option<f64>,
-    mcc: Option<f64>,
-    f1: Option<f64>,
-}
+/// Scores looked at, over all resamples, beyond which there are fewer resamples: one or two minutes of one core.
+const MOST_SCORES: usize = 4_000_000_000;
 
 /// A metric with its 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,360 +36,218 @@ pub struct Estimate {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     pub n: usize,
-    pub n_positive: usize,
-    pub threshold: f64,
+    /// Yes/no questions only.
+    pub n_positive: Option<usize>,
+    pub threshold: Option<f64>,
     pub metrics: Vec<(&'static str, Option<Estimate>)>,
+    /// Each class against the rest, each label or each column; empty for a single yes/no question or column.
+    pub parts: Vec<ClassReport>,
+    /// Examples by true class (row) and by the class of the highest score (column).
+    pub confusion: Option<Vec<Vec<usize>>>,
 }
 
-impl Ranking {
-    /// # Panics
-    /// If the slices differ in length or a score is not a number; callers check both at the network's border.
-    pub fn new(positive: &[bool], scores: &[f64]) -> Self {
-        assert_eq!(positive.len(), scores.len(), "one score for each label");
-        assert!(scores.iter().all(|score| !score.is_nan()), "scores are numbers");
-        let mut order: Vec<usize> = (0..scores.len()).collect();
-        order.sort_unstable_by(|&a, &b| scores[b].total_cmp(&scores[a]));
-        let scores: Vec<f64> = order.iter().map(|&i| scores[i]).collect();
-        let last_of_equals = (0..scores.len()).map(|i| scores.get(i + 1) != Some(&scores[i])).collect();
-        Self { positive: order.iter().map(|&i| positive[i]).collect(), scores, last_of_equals }
-    }
-
-    fn counts(&self) -> (usize, usize) {
-        let positives = self.positive.iter().filter(|&&positive| positive).count();
-        (positives, self.positive.len() - positives)
-    }
-
-    /// Area under the ROC curve; a tie counts half. Undefined with one class.
-    pub fn auroc(&self) -> Option<f64> {
-        self.values(&vec![1; self.scores.len()], 0.5).auroc
-    }
-
-    /// The ROC curve: false positive rate and true positive rate at every distinct score, from (0, 0) to (1, 1).
-    pub fn roc(&self) -> Vec<CurvePoint> {
-        let (positives, negatives) = self.counts();
-        let start = CurvePoint { x: 0.0, y: 0.0, threshold: f64::INFINITY };
-        std::iter::once(start)
-            .chain(self.steps().map(|(true_positives, false_positives, threshold)| CurvePoint {
-                x: false_positives as f64 / negatives as f64,
-                y: true_positives as f64 / positives as f64,
-                threshold,
-            }))
-            .collect()
-    }
-
-    /// Precision against recall at every distinct score, from recall 0.
-    pub fn precision_recall(&self) -> Vec<CurvePoint> {
-        let (positives, _) = self.counts();
-        let mut points: Vec<CurvePoint> = self
-            .steps()
-            .map(|(true_positives, false_positives, threshold)| CurvePoint {
-                x: true_positives as f64 / positives as f64,
-                y: true_positives as f64 / (true_positives + false_positives) as f64,
-                threshold,
-            })
-            .collect();
-        if let Some(first) = points.first() {
-            points.insert(0, CurvePoint { x: 0.0, threshold: f64::INFINITY, ..*first });
-        }
-        points
-    }
-
-    /// True and false positives when everything from each distinct score up is called positive.
-    fn steps(&self) -> impl Iterator<Item = (usize, usize, f64)> + '_ {
-        let (mut true_positives, mut false_positives) = (0, 0);
-        (0..self.scores.len()).filter_map(move |i| {
-            if self.positive[i] {
-                true_positives += 1
-            } else {
-                false_positives += 1
-            }
-            self.last_of_equals[i].then_some((true_positives, false_positives, self.scores[i]))
-        })
-    }
-
-    /// The threshold that makes sensitivity plus specificity largest (Youden, 1950): the point of the ROC curve
-    /// furthest from chance. 0.5 with one class.
-    pub fn best_threshold(&self) -> f64 {
-        let (positives, negatives) = self.counts();
-        if positives == 0 || negatives == 0 {
-            return 0.5;
-        }
-        let gain = |point: &CurvePoint| point.y - point.x;
-        let points = self.roc();
-        let best = points[1..].iter().enumerate().max_by(|(i, a), (j, b)| gain(a).total_cmp(&gain(b)).then(j.cmp(i)));
-        // Halfway to the next lower score, so that the last digit of a score decides nothing.
-        best.map_or(0.5, |(i, point)| match points.get(i + 2) {
-            Some(next) => f64::midpoint(point.threshold, next.threshold),
-            None => point.threshold,
-        })
-    }
-
-    /// Predicted probability against the share of positives, in equal-width bins; empty bins are left out.
-    pub fn calibration(&self, bins: usize) -> Vec<CalibrationBin> {
-        let mut sums = vec![(0usize, 0.0, 0usize); bins];
-        for (&score, &positive) in self.scores.iter().zip(&self.positive) {
-            let bin = &mut sums[calibration_bin(score, bins)];
-            *bin = (bin.0 + 1, bin.1 + score, bin.2 + usize::from(positive));
-        }
-        sums.into_iter()
-            .filter(|(count, ..)| *count > 0)
-            .map(|(count, predicted, positives)| CalibrationBin {
-                count,
-                predicted: predicted / count as f64,
-                observed: positives as f64 / count as f64,
-            })
-            .collect()
-    }
-
-    /// All metrics of the examples, each counted `weights` times, in one pass from the highest score to the lowest.
-    fn values(&self, weights: &[u32], threshold: f64) -> Values {
-        let (mut true_positives, mut false_positives) = (0u64, 0u64);
-        let (mut before_true, mut before_false) = (0u64, 0u64);
-        let (mut wins, mut precision) = (0.0, 0.0);
-        let (mut brier, mut log_loss) = (0.0, 0.0);
-        let mut calibration = [(0.0, 0.0); CALIBRATION_BINS];
-        let mut cuts = [(threshold, (0, 0)), (0.5, (0, 0))];
-        for (i, &weight) in weights.iter().enumerate() {
-            let (score, positive) = (self.scores[i], self.positive[i]);
-            if weight > 0 {
-                let many = f64::from(weight);
-                if positive {
-                    true_positives += u64::from(weight)
-                } else {
-                    false_positives += u64::from(weight)
-                }
-                let target = f64::from(u8::from(positive));
-                brier += many * (score - target) * (score - target);
-                let right = if positive { score } else { 1.0 - score };
-                log_loss -= many * right.clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln();
-                let bin = &mut calibration[calibration_bin(score, CALIBRATION_BINS)];
-                *bin = (bin.0 + many * score, bin.1 + many * target);
-                for (cut, counts) in &mut cuts {
-                    if score >= *cut {
-                        *counts = (true_positives, false_positives);
-                    }
-                }
-            }
-            if self.last_of_equals[i] {
-                let (new_true, new_false) = (true_positives - before_true, false_positives - before_false);
-                wins += new_false as f64 * (before_true as f64 + new_true as f64 / 2.0);
-                if new_true > 0 {
-                    precision += new_true as f64 * true_positives as f64 / (true_positives + false_positives) as f64;
-                }
-                (before_true, before_false) = (true_positives, false_positives);
-            }
-        }
-        let (positives, negatives) = (true_positives, false_positives);
-        let n = positives + negatives;
-        let decisions =
-            |(true_positives, false_positives)| Decisions::new(true_positives, false_positives, positives, negatives);
-        let share = |sum: f64| (n > 0).then(|| sum / n as f64);
-        Values {
-            auroc: (positives > 0 && negatives > 0).then(|| wins / (positives as f64 * negatives as f64)),
-            average_precision: (positives > 0 && negatives > 0).then(|| precision / positives as f64),
-            at_threshold: decisions(cuts[0].1),
-            at_half: decisions(cuts[1].1),
-            brier: share(brier),
-            log_loss: share(log_loss),
-            expected_calibration_error: share(
-                calibration.iter().map(|(predicted, observed)| (predicted - observed).abs()).sum(),
-            ),
-        }
-    }
-
-    /// Every metric with its interval. The same seed gives the same intervals, however many threads work.
-    pub fn report(&self, threshold: f64, seed: u64) -> Report {
-        let n = self.scores.len();
-        let point = self.values(&vec![1; n], threshold).named();
-        let resampled: Vec<_> = (0..RESAMPLES as u64)
-            .into_par_iter()
-            .map(|resample| {
-                let mut random = random::generator(seed, Purpose::Bootstrap, resample, 0);
-                let mut weights = vec![0u32; n];
-                for _ in 0..n {
-                    weights[random.random_range(0..n)] += 1;
-                }
-                self.values(&weights, threshold).named()
-            })
-            .collect();
-        let metrics = point
-            .into_iter()
-            .enumerate()
-            .map(|(i, (name, value))| {
-                let mut draws: Vec<f64> = resampled.iter().filter_map(|values| values[i].1).collect();
-                draws.sort_unstable_by(f64::total_cmp);
-                let estimate =
-                    value.map(|value| Estimate { value, low: quantile(&draws, 0.025), high: quantile(&draws, 0.975) });
-                (name, estimate)
-            })
-            .collect();
-        Report { n, n_positive: self.counts().0, threshold, metrics }
-    }
-}
-
-impl Decisions {
-    fn new(true_positives: u64, false_positives: u64, positives: u64, negatives: u64) -> Self {
-        let n = positives + negatives;
-        if n == 0 {
-            return Self::default();
-        }
-        let [tp, fp, p, q] = [true_positives, false_positives, positives, negatives].map(|count| count as f64);
-        let (tn, missed) = (q - fp, p - tp);
-        let both = positives > 0 && negatives > 0;
-        // Where every decision is the same the correlation has no spread to divide by; 0 by convention.
-        let spread = ((tp + fp) * p * q * (tn + missed)).sqrt();
-        let mcc = if spread > 0.0 { (tp * tn - fp * missed) / spread } else { 0.0 };
-        Self {
-            accuracy: Some((tp + tn) / n as f64),
-            balanced_accuracy: both.then(|| (tp / p + tn / q) / 2.0),
-            mcc: both.then_some(mcc),
-            f1: (positives > 0).then(|| 2.0 * tp / (2.0 * tp + fp + missed)),
-        }
-    }
-}
-
-impl Values {
-    fn named(&self) -> [(&'static str, Option<f64>); 13] {
-        let Self { at_threshold, at_half, .. } = self;
-        [
-            ("auroc", self.auroc),
-            ("average_precision", self.average_precision),
-            ("accuracy", at_threshold.accuracy),
-            ("balanced_accuracy", at_threshold.balanced_accuracy),
-            ("mcc", at_threshold.mcc),
-            ("f1", at_threshold.f1),
-            ("accuracy_at_half", at_half.accuracy),
-            ("balanced_accuracy_at_half", at_half.balanced_accuracy),
-            ("mcc_at_half", at_half.mcc),
-            ("f1_at_half", at_half.f1),
-            ("brier_score", self.brier),
-            ("expected_calibration_error", self.expected_calibration_error),
-            ("log_loss", self.log_loss),
-        ]
-    }
+/// The metrics of one class, label or column.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClassReport {
+    pub name: String,
+    /// Examples of the class, positives of the label; `None` for real values.
+    pub n: Option<usize>,
+    pub metrics: Vec<(&'static str, Option<Estimate>)>,
 }
 
 impl Report {
     /// The estimate of a metric; `None` if it is undefined here.
     pub fn get(&self, name: &str) -> Option<Estimate> {
-        self.metrics.iter().find(|(found, _)| *found == name).and_then(|(_, estimate)| *estimate)
+        find(&self.metrics, name)
     }
 
-    /// The object that `metrics.json` holds for a split; for simulated data with the best possible score.
-    pub fn to_json(&self, best_possible_auroc: Option<f64>) -> Map<String, Value> {
+    /// The object that `metrics.json` holds for a split.
+    pub fn to_json(&self) -> Map<String, Value> {
         let mut object = Map::new();
         object.insert("n".into(), json!(self.n));
-        object.insert("n_positive".into(), json!(self.n_positive));
-        object.insert("threshold".into(), json!(self.threshold));
-        for (name, estimate) in &self.metrics {
-            let value = match estimate {
-                Some(Estimate { value, low, high }) => json!({"value": value, "low": low, "high": high}),
-                None => json!({"value": null, "reason": "only one class is present"}),
-            };
-            object.insert((*name).into(), value);
+        if let Some(n_positive) = self.n_positive {
+            object.insert("n_positive".into(), json!(n_positive));
         }
-        if let Some(best) = best_possible_auroc {
-            object.insert("best_possible_auroc".into(), json!(best));
+        if let Some(threshold) = self.threshold {
+            object.insert("threshold".into(), json!(threshold));
+        }
+        object.extend(values_to_json(&self.metrics, |name| self.why_undefined(name)));
+        if !self.parts.is_empty() {
+            let parts: Map<_, _> = self.parts.iter().map(|part| (part.name.clone(), self.part_to_json(part))).collect();
+            object.insert("classes".into(), parts.into());
+        }
+        if let Some(confusion) = &self.confusion {
+            object.insert("confusion".into(), json!(confusion));
         }
         object
     }
+
+    fn part_to_json(&self, part: &ClassReport) -> Value {
+        let mut object = Map::new();
+        if let Some(n) = part.n {
+            object.insert("n".into(), json!(n));
+        }
+        object.extend(values_to_json(&part.metrics, |name| match name {
+            _ if self.n == 0 => NO_EXAMPLES,
+            "auroc" | "average_precision" => "it has no positives or no negatives",
+            "f1_at_half" => "it has no positives",
+            "precision" => "it is never predicted",
+            "recall" => "it has no examples",
+            "f1" => "it has no examples and is never predicted",
+            _ => self.why_undefined(name),
+        }));
+        object.into()
+    }
+
+    fn why_undefined(&self, name: &str) -> &'static str {
+        match name {
+            _ if self.n == 0 => NO_EXAMPLES,
+            "pearson" | "spearman" => "the values or the predictions are all equal",
+            "r2" => "the values are all equal",
+            "rmse" | "mae" => "the errors are too large to add up",
+            "macro_f1_at_half" => "no label has positives",
+            "macro_auroc" | "macro_average_precision" if self.confusion.is_none() => {
+                "no label has both positives and negatives"
+            }
+            _ => "only one class is present",
+        }
+    }
 }
 
-fn calibration_bin(score: f64, bins: usize) -> usize {
-    ((score * bins as f64) as usize).min(bins - 1)
+impl ClassReport {
+    /// The estimate of a metric; `None` if it is undefined here.
+    pub fn get(&self, name: &str) -> Option<Estimate> {
+        find(&self.metrics, name)
+    }
+}
+
+const NO_EXAMPLES: &str = "there are no examples";
+
+fn find(metrics: &[(&'static str, Option<Estimate>)], name: &str) -> Option<Estimate> {
+    metrics.iter().find(|(found, _)| *found == name).and_then(|(_, estimate)| *estimate)
+}
+
+fn values_to_json(
+    metrics: &[(&'static str, Option<Estimate>)],
+    why_undefined: impl Fn(&str) -> &'static str,
+) -> impl Iterator<Item = (String, Value)> {
+    metrics.iter().map(move |(name, estimate)| {
+        let value = match estimate {
+            Some(Estimate { value, low, high }) => json!({"value": value, "low": low, "high": high}),
+            None => json!({"value": null, "reason": why_undefined(name)}),
+        };
+        ((*name).to_owned(), value)
+    })
+}
+
+/// Values of `n` examples with `k` scores each, and their intervals. `values` is given how many times to count each
+/// example. The same seed gives the same intervals, however many threads work. A value that is not finite is
+/// undefined; a resample that leaves a value undefined says nothing of its interval.
+fn bootstrap(
+    n: usize,
+    k: usize,
+    seed: u64,
+    values: impl Fn(&[u32]) -> Vec<Option<f64>> + Sync,
+) -> Vec<Option<Estimate>> {
+    let resampled: Vec<Vec<Option<f64>>> = (0..resamples(n, k) as u64)
+        .into_par_iter()
+        .map(|resample| {
+            let mut random = random::generator(seed, Purpose::Bootstrap, resample, 0);
+            let mut weights = vec![0u32; n];
+            for _ in 0..n {
+                weights[random.random_range(0..n)] += 1;
+            }
+            values(&weights)
+        })
+        .collect();
+    let estimate = |(i, value): (usize, Option<f64>)| {
+        let value = value.filter(|value| value.is_finite())?;
+        let mut draws: Vec<f64> =
+            resampled.iter().filter_map(|values| values[i]).filter(|draw| draw.is_finite()).collect();
+        draws.sort_unstable_by(f64::total_cmp);
+        let end = |share| quantile(&draws, share).unwrap_or(value);
+        Some(Estimate { value, low: end(0.025), high: end(0.975) })
+    };
+    values(&vec![1; n]).into_par_iter().enumerate().map(estimate).collect()
+}
+
+fn resamples(n: usize, k: usize) -> usize {
+    (MOST_SCORES / n.saturating_mul(k).max(1)).clamp(FEWEST_RESAMPLES, RESAMPLES)
 }
 
 /// A quantile of sorted values, interpolated linearly.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
+pub fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
+    let last = sorted.len().checked_sub(1)?;
     let place = share * last as f64;
     let below = place.floor() as usize;
-    sorted[below] + (place - below as f64) * (sorted[(below + 1).min(last)] - sorted[below])
+    Some(sorted[below] + (place - below as f64) * (sorted[(below + 1).min(last)] - sorted[below]))
+}
+
+/// The mean of the values that are defined; undefined if none is.
+pub fn mean_of_defined(values: impl IntoIterator<Item = Option<f64>>) -> Option<f64> {
+    let (sum, count) = values.into_iter().flatten().fold((0.0, 0usize), |(sum, count), v| (sum + v, count + 1));
+    (count > 0).then(|| sum / count as f64)
+}
+
+/// Column `place` of a `[n, k]` table.
+fn column<T: Copy>(table: &[T], k: usize, place: usize) -> Vec<T> {
+    table.iter().skip(place).step_by(k).copied().collect()
+}
+
+/// The log loss of one example, from the probability given to what turned out true.
+fn loss(probability: f64) -> f64 {
+    -probability.clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
-    fn value(positive: &[bool], scores: &[f64], name: &str) -> Option<f64> {
-        Ranking::new(positive, scores).report(0.5, 1).get(name).map(|estimate| estimate.value)
+    #[test]
+    fn a_value_without_a_defined_resample_is_its_own_interval() {
+        let all_once = |weights: &[u32]| vec![weights.iter().all(|&weight| weight == 1).then_some(2.5), Some(f64::NAN)];
+        let estimates = bootstrap(50, 1, 1, all_once);
+        assert_eq!(estimates, [Some(Estimate { value: 2.5, low: 2.5, high: 2.5 }), None]);
     }
 
     #[test]
-    fn ties_count_half_and_order_does_not_matter() {
-        let labels = [true, false, true, false];
-        assert_eq!(value(&labels, &[0.5; 4], "auroc"), Some(0.5));
-        assert_eq!(value(&labels, &[0.9, 0.1, 0.8, 0.2], "auroc"), Some(1.0));
-        assert_eq!(value(&labels, &[0.9, 0.9, 0.8, 0.2], "auroc"), Some(0.625));
+    fn large_sets_are_resampled_less_often() {
+        assert_eq!([resamples(0, 0), resamples(4_000, 1_000), resamples(8_000, 1_000)], [1000, 1000, 500]);
+        assert_eq!([resamples(455_024, 919), resamples(usize::MAX, 3)], [100, 100]);
     }
 
     #[test]
-    fn one_class_leaves_undefined_what_needs_two() {
-        let report = Ranking::new(&[true; 5], &[0.2, 0.4, 0.6, 0.8, 0.9]).report(0.5, 1);
-        for name in ["auroc", "average_precision", "balanced_accuracy", "mcc"] {
-            assert_eq!(report.get(name), None, "{name}");
-            assert_eq!(report.to_json(None)[name]["value"], Value::Null);
-        }
-        assert_eq!(report.get("accuracy").unwrap().value, 0.6);
-        assert_eq!(Ranking::new(&[true; 5], &[0.1; 5]).best_threshold(), 0.5);
-    }
-
-    #[test]
-    fn a_constant_score_is_chance() {
-        let ranking = Ranking::new(&[true, false, false], &[0.3; 3]);
-        let report = ranking.report(ranking.best_threshold(), 1);
-        assert_eq!(report.get("auroc").unwrap().value, 0.5);
-        assert_eq!(report.get("mcc").unwrap().value, 0.0);
-        assert_eq!(ranking.roc().len(), 2);
-    }
-
-    #[test]
-    fn the_threshold_maximises_sensitivity_plus_specificity() {
-        let ranking = Ranking::new(&[true, true, false, true, false, false], &[0.9, 0.8, 0.7, 0.6, 0.3, 0.1]);
-        let threshold = ranking.best_threshold();
-        assert!((0.3..0.6).contains(&threshold), "{threshold}");
-        let sure = Ranking::new(&[true, false], &[0.9, 0.2]);
-        assert!((sure.best_threshold() - 0.55).abs() < 1e-12);
-    }
-
-    #[test]
-    fn intervals_hold_the_value_and_shrink_with_more_examples() {
-        let report = |n: usize| {
-            let scores: Vec<f64> = (0..n).map(|i| (i as f64 * 0.618).fract()).collect();
-            let labels: Vec<bool> = scores.iter().enumerate().map(|(i, s)| (i as f64 * 0.7548).fract() < *s).collect();
-            Ranking::new(&labels, &scores).report(0.5, 3)
+    fn intervals_do_not_depend_on_the_number_of_threads() {
+        let scores: Vec<f64> = (0..300).map(|i| (f64::from(i) * 0.618).fract()).collect();
+        let labels: Vec<usize> = (0..100).map(|i| i * 7 % 3).collect();
+        let names = ["a", "b", "c"].map(String::from);
+        let with_threads = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| classes::report(&labels, &scores, &names, 4))
         };
-        let (few, many) = (report(200), report(3200));
-        for (name, estimate) in &many.metrics {
-            let estimate = estimate.unwrap();
-            let wide = few.get(name).unwrap();
-            // The calibration error of a resample is biased upwards, as noise in a bin never cancels.
-            if *name != "expected_calibration_error" {
-                assert!(estimate.low < estimate.value && estimate.value < estimate.high, "{name}: {estimate:?}");
-                assert!(estimate.high - estimate.low < 0.5 * (wide.high - wide.low), "{name}");
-            }
-        }
-        assert_eq!(report(200), few, "the same seed gives the same intervals");
+        assert_eq!(with_threads(1), with_threads(3));
     }
 
-    proptest! {
-        #[test]
-        fn auroc_is_the_share_of_pairs_in_the_right_order(examples in prop::collection::vec((any::<bool>(), 0u8..20), 2..60)) {
-            let (labels, scores): (Vec<bool>, Vec<f64>) = examples.into_iter().map(|(l, s)| (l, f64::from(s) / 20.0)).unzip();
-            let (mut won, mut pairs) = (0.0, 0.0);
-            for (a, sa) in labels.iter().zip(&scores) {
-                for (b, sb) in labels.iter().zip(&scores) {
-                    if *a && !*b {
-                        pairs += 1.0;
-                        won += if sa > sb { 1.0 } else if sa == sb { 0.5 } else { 0.0 };
-                    }
-                }
-            }
-            match Ranking::new(&labels, &scores).auroc() {
-                Some(auroc) => prop_assert!((auroc - won / pairs).abs() < 1e-12),
-                None => prop_assert_eq!(pairs, 0.0),
-            }
+    #[test]
+    fn no_examples_leave_everything_undefined_and_say_so() {
+        let names = ["a", "b"].map(String::from);
+        let reports = [
+            Ranking::new(&[], &[]).report(0.5, 1),
+            classes::report(&[], &[], &names, 1),
+            classes::report(&[], &[], &[], 1),
+            labels::report(&[], &[], &names, 1),
+            labels::report(&[], &[], &[], 1),
+            regression::report(&[], &[], &names, 1),
+            regression::report(&[], &[], &[], 1),
+        ];
+        for report in reports {
+            assert!(report.n == 0 && report.metrics.iter().all(|(_, estimate)| estimate.is_none()), "{report:?}");
+            let parts = report.parts.iter().flat_map(|part| &part.metrics);
+            assert!(parts.into_iter().all(|(_, estimate)| estimate.is_none()), "{report:?}");
+            assert_eq!(report.to_json()[report.metrics[0].0]["reason"], NO_EXAMPLES);
         }
+        assert_eq!(classes::macro_auroc(&[], &[], 2), None);
+        assert_eq!(labels::macro_auroc(&[], &[], 0), None);
+        assert_eq!(regression::mean_pearson(&[], &[], 0), None);
     }
 }

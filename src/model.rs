@@ -1,4 +1,4 @@
-//! Networks: a plain `SequentialT` from one-hot `[batch, 4, length]` to logits `[batch, 1]`, one file per architecture.
+//! Networks: a plain `SequentialT` from one-hot `[batch, 4, length]` to logits `[batch, outputs]`, one file per architecture.
 
 pub mod blocks;
 mod seed;
@@ -20,11 +20,11 @@ pub struct Network {
 }
 
 impl Network {
-    /// Builds a network with fresh weights drawn from `seed`, the same on every device.
+    /// Builds a network with `outputs` logits and fresh weights drawn from `seed`, the same on every device.
     ///
     /// # Errors
     /// The architecture does not fit fragments as short as `length`.
-    pub fn new(config: &ModelConfig, length: usize, device: Device, seed: u64) -> Result<Self> {
+    pub fn new(config: &ModelConfig, length: usize, outputs: usize, device: Device, seed: u64) -> Result<Self> {
         let shortest = config.arch.shortest_bp();
         if length < shortest {
             bail!(
@@ -38,20 +38,20 @@ impl Network {
         let mut random = random::generator(seed, Purpose::Weights, 0, 0);
         let mut store = VarStore::new(Device::Cpu);
         let layers = match config.arch {
-            Architecture::Seed => seed::layers(&store.root(), config, length as i64, &mut random),
+            Architecture::Seed => seed::layers(&store.root(), config, length as i64, outputs as i64, &mut random),
         };
         store.set_device(device);
         Ok(Self { store, layers, length })
     }
 
-    /// Logits `[batch]` of a batch of codes, u8 `[batch, length]` on the network's device.
+    /// Logits `[batch, outputs]` of a batch of codes, u8 `[batch, length]` on the network's device.
     pub fn logits(&self, codes: &Tensor, train: bool) -> Tensor {
         self.logits_of_one_hot(&one_hot(codes), train)
     }
 
-    /// Logits `[batch]` of one-hot sequences, f32 `[batch, 4, length]`.
+    /// Logits `[batch, outputs]` of one-hot sequences, f32 `[batch, 4, length]`.
     pub fn logits_of_one_hot(&self, one_hot: &Tensor, train: bool) -> Tensor {
-        self.layers.forward_t(one_hot, train).squeeze_dim(1)
+        self.layers.forward_t(one_hot, train)
     }
 
     pub fn device(&self) -> Device {
@@ -97,7 +97,7 @@ mod tests {
     fn the_same_seed_gives_the_same_weights_and_another_seed_others() {
         let config = ModelConfig::default();
         let weights = |seed| {
-            let network = Network::new(&config, 128, Device::Cpu, seed).unwrap();
+            let network = Network::new(&config, 128, 1, Device::Cpu, seed).unwrap();
             Vec::<f32>::try_from(Tensor::cat(
                 &network.store.trainable_variables().iter().map(|v| v.flatten(0, -1)).collect::<Vec<_>>(),
                 0,

@@ -1,22 +1,43 @@
-//! Scores of FASTA records, streamed in constant memory: long sequences in windows, however long they are.
+//! Scores of sequences, streamed in constant memory: long ones in windows, however long they are; regions of a genome
+//! one window each.
 
-use std::io::Write;
+pub mod output;
+pub mod sorting;
+
 use std::path::Path;
 use std::rc::Rc;
 
 use anyhow::{Result, bail};
 
-use crate::data::fasta::Records;
+use crate::data::alphabet;
+use crate::data::records::Records;
+use crate::data::regions::RegionWindows;
+use crate::data::sequences;
 use crate::evaluate;
 use crate::model::Network;
+use crate::task::Task;
+use output::{Row, Rows};
 
 /// How sequences are cut into windows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Windowing {
     /// Distance between window starts, in bp.
     pub stride: usize,
-    /// Leave out sequences shorter than a window rather than stop.
-    pub skip_short: bool,
+    pub short: Short,
+    /// The records to score; all if none is named.
+    pub chosen: Vec<String>,
+    /// Leave out windows without a known base, such as the gaps of an assembly.
+    pub skip_unknown: bool,
+}
+
+/// What happens to sequences shorter than the network's length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Short {
+    Stop,
+    /// Leave out and count.
+    Skip,
+    /// Put unknown bases at both ends.
+    Pad,
 }
 
 /// What a prediction came to.
@@ -24,86 +45,168 @@ pub struct Windowing {
 pub struct Counts {
     pub sequences: usize,
     pub windows: usize,
+    /// Sequences that were too short, or regions that run off the end of a chromosome.
     pub skipped: usize,
+    /// Windows without a known base.
+    pub unknown: usize,
+}
+
+/// A network and the question it answers.
+#[derive(Clone, Copy)]
+pub struct Model<'a> {
+    pub network: &'a Network,
+    pub task: &'a Task,
+}
+
+impl Model<'_> {
+    /// Predictions for codes `[n, length]`, `[n, outputs]`.
+    pub fn predict(&self, codes: &[u8]) -> Result<Vec<f64>> {
+        evaluate::predict(self.network, self.task, codes)
+    }
+
+    pub fn length(&self) -> usize {
+        self.network.length
+    }
+
+    /// Windows scored at a time.
+    pub fn batch_size(&self) -> usize {
+        evaluate::batch_size(self.network.length)
+    }
 }
 
 /// Windows waiting for the network, and where their scores go.
-struct Scorer<'a> {
-    network: &'a Network,
-    out: &'a mut dyn Write,
+struct Scorer<'a, 'b> {
+    model: Model<'a>,
+    rows: &'a mut Rows<'b>,
     /// `[n, length]`
     codes: Vec<u8>,
-    /// Record and start of each.
-    places: Vec<(Rc<str>, usize)>,
+    waiting: Vec<Row>,
     scored: usize,
 }
 
-impl Scorer<'_> {
-    fn push(&mut self, codes: &[u8], record: &Rc<str>, start: usize) -> Result<()> {
+impl<'a, 'b> Scorer<'a, 'b> {
+    fn new(model: Model<'a>, rows: &'a mut Rows<'b>) -> Self {
+        Self { model, rows, codes: Vec::new(), waiting: Vec::new(), scored: 0 }
+    }
+
+    /// Takes codes, with case, of one window.
+    fn push(&mut self, codes: &[u8], row: Row) -> Result<()> {
+        let start = self.codes.len();
         self.codes.extend_from_slice(codes);
-        self.places.push((record.clone(), start));
-        if self.places.len() == evaluate::batch_size(self.network.length) { self.flush() } else { Ok(()) }
+        alphabet::without_case(&mut self.codes[start..]);
+        self.waiting.push(row);
+        if self.waiting.len() == self.model.batch_size() { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<()> {
-        let scores = evaluate::scores(self.network, &self.codes)?;
-        for ((record, start), score) in self.places.drain(..).zip(scores) {
-            writeln!(self.out, "{record}\t{start}\t{}\t+\t{}", start + self.network.length, score as f32)?;
+        let predictions = self.model.predict(&self.codes)?;
+        let outputs = self.model.task.outputs();
+        for (row, scores) in self.waiting.drain(..).zip(predictions.chunks(outputs)) {
+            self.rows.write(&row, scores)?;
             self.scored += 1;
         }
         self.codes.clear();
         Ok(())
     }
+
+    fn finish(mut self) -> Result<usize> {
+        self.flush()?;
+        self.rows.finish()?;
+        Ok(self.scored)
+    }
 }
 
-/// Scores every window of every record of `path` and writes `name start end strand score`, tab-separated, with a header.
+/// Scores every window of the records of `path`, FASTA or FASTQ.
 ///
 /// # Errors
-/// The file is damaged or not FASTA, a sequence is too short, or the output cannot be written.
-pub fn predict(network: &Network, path: &Path, windowing: Windowing, out: &mut dyn Write) -> Result<Counts> {
-    let length = network.length;
+/// The file is damaged, a sequence is too short, a chosen record is missing, or the output cannot be written.
+pub fn predict(model: Model, path: &Path, windowing: &Windowing, rows: &mut Rows) -> Result<Counts> {
+    let length = model.length();
     let mut records = Records::open(path)?;
-    let (mut sequences, mut skipped) = (0, 0);
-    writeln!(out, "name\tstart\tend\tstrand\tscore")?;
-    let mut scorer = Scorer { network, out, codes: Vec::new(), places: Vec::new(), scored: 0 };
+    let mut counts = Counts::default();
+    let mut missing: Vec<&String> = windowing.chosen.iter().collect();
+    let mut scorer = Scorer::new(model, rows);
+    let mut padded = Vec::new();
     while let Some(name) = records.next_record()? {
+        if !windowing.chosen.is_empty() {
+            let before = missing.len();
+            missing.retain(|chosen| !crate::data::split::is_same_name(chosen, &name));
+            if missing.len() == before {
+                continue;
+            }
+        }
         let record: Rc<str> = name.as_str().into();
         // `held` is what is still needed of the sequence, from position `held_from` on; the next window starts at `next`.
         let (mut held, mut held_from, mut next): (Vec<u8>, usize, usize) = (Vec::new(), 0, 0);
         while let Some(piece) = records.next_piece()? {
             held.extend_from_slice(piece);
             while next + length <= held_from + held.len() {
-                let offset = next - held_from;
-                scorer.push(&held[offset..offset + length], &record, next)?;
+                let window = &held[next - held_from..next - held_from + length];
+                if windowing.skip_unknown && window.iter().all(|&code| alphabet::is_unknown(code)) {
+                    counts.unknown += 1;
+                } else {
+                    scorer.push(window, Row::of_record(&record, next..next + length))?;
+                }
                 next += windowing.stride;
             }
             let used = (next - held_from).min(held.len());
             held.drain(..used);
             held_from += used;
         }
-        sequences += 1;
+        counts.sequences += 1;
         if next == 0 {
-            if !windowing.skip_short {
-                bail!(
-                    "{}: record '{name}' has {} bases, expected {length} or more, the network's length; lengthen it or add --skip-short",
+            match windowing.short {
+                Short::Stop => bail!(
+                    "{}: record '{name}' has {} bases, expected {length} or more, the network's length; lengthen it or add --skip-short or --pad-short",
                     path.display(),
                     held.len()
-                );
+                ),
+                Short::Pad if !held.is_empty() => {
+                    sequences::fit(&held, length, &mut padded);
+                    scorer.push(&padded, Row::of_record(&record, 0..held.len()))?;
+                }
+                Short::Pad | Short::Skip => counts.skipped += 1,
             }
-            skipped += 1;
         }
     }
-    scorer.flush()?;
-    let windows = scorer.scored;
-    out.flush()?;
-    Ok(Counts { sequences, windows, skipped })
+    if let Some(name) = missing.first() {
+        bail!("{}: has no record '{name}', expected it as --chroms names it; correct the name", path.display());
+    }
+    counts.windows = scorer.finish()?;
+    Ok(counts)
+}
+
+/// Scores one window for each region, in order of place.
+pub fn predict_regions(model: Model, regions: &RegionWindows, rows: &mut Rows) -> Result<Counts> {
+    let mut counts = Counts { sequences: regions.all, skipped: regions.off_the_end, ..Counts::default() };
+    let mut scorer = Scorer::new(model, rows);
+    let mut codes = Vec::new();
+    for window in &regions.windows {
+        regions.codes(window, &mut codes)?;
+        if codes.iter().all(|&code| alphabet::is_unknown(code)) {
+            counts.unknown += 1;
+            continue;
+        }
+        let name: Rc<str> = Rc::from(&*regions.chromosome(window));
+        let row = Row {
+            name,
+            range: window.interval.range.clone(),
+            reverse: window.reverse,
+            region: Some(window.name.clone().unwrap_or_else(|| ".".into())),
+        };
+        scorer.push(&codes, row)?;
+    }
+    counts.windows = scorer.finish()?;
+    Ok(counts)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::output::Format;
     use super::*;
-    use crate::config::ModelConfig;
-    use crate::data::alphabet;
+    use crate::config::{ClassWeights, ModelConfig, TaskKind};
+    use crate::data::Classes;
+    use crate::data::examples::Examples;
     use tch::Device;
 
     /// Rows of the table as (name, start, end, score).
@@ -121,34 +224,47 @@ mod tests {
 
     #[test]
     fn windows_stand_where_the_stride_puts_them_and_score_as_they_do_alone() {
-        let network = Network::new(&ModelConfig::default(), 50, Device::Cpu, 1).unwrap();
+        let network = Network::new(&ModelConfig::default(), 50, 1, Device::Cpu, 1).unwrap();
+        let classes = Classes::named(vec!["a".into(), "b".into()]);
+        let labels = Examples::of(&[0; 4], 2, &[0.0, 1.0]);
+        let task = Task::new(TaskKind::Binary, &classes, None, &ClassWeights::None, &labels).unwrap();
+        let model = Model { network: &network, task: &task };
         let bases: String = (0..333).map(|i| b"ACGTN"[(i * i + i / 7) % 5] as char).collect();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.fa");
-        // Lines of odd lengths, so that windows lie across them.
-        let lines: Vec<&str> = (0..333).step_by(37).map(|i| &bases[i..(i + 37).min(333)]).collect();
-        std::fs::write(
-            &path,
-            format!(">long words after\n{}\n>short\nACGT\n>exact\n{}\n", lines.join("\n"), &bases[..50]),
-        )
-        .unwrap();
-        for stride in [1, 7, 50, 120, 1000] {
+        // Lines of odd lengths, so that windows lie across them, and case that must not matter.
+        let lines: Vec<String> = (0..333)
+            .step_by(37)
+            .map(|i| bases[i..(i + 37).min(333)].to_owned())
+            .enumerate()
+            .map(|(i, line)| if i % 2 == 0 { line.to_lowercase() } else { line })
+            .collect();
+        let text = format!(">long words after\n{}\n>short\nACGT\n>exact\n{}\n", lines.join("\n"), &bases[..50]);
+        std::fs::write(&path, text).unwrap();
+        let run = |stride, short, chosen: &[&str]| {
             let mut out = Vec::new();
-            let counts = predict(&network, &path, Windowing { stride, skip_short: true }, &mut out).unwrap();
-            let rows = rows(&out);
+            let chosen = chosen.iter().map(|name| (*name).to_owned()).collect();
+            let windowing = Windowing { stride, short, chosen, skip_unknown: false };
+            let mut sink = Rows::new(&mut out, Format::Tsv, &task, &classes, None, stride, false).unwrap();
+            predict(model, &path, &windowing, &mut sink).map(|counts| (counts, rows(&out)))
+        };
+        for stride in [1, 7, 50, 120, 1000] {
+            let (counts, rows) = run(stride, Short::Skip, &[]).unwrap();
             let starts: Vec<usize> = rows.iter().filter(|row| row.0 == "long").map(|row| row.1).collect();
             assert_eq!(starts, (0..=333 - 50).step_by(stride).collect::<Vec<_>>());
-            assert_eq!(counts, Counts { sequences: 3, windows: starts.len() + 1, skipped: 1 });
+            assert_eq!(counts, Counts { sequences: 3, windows: starts.len() + 1, skipped: 1, unknown: 0 });
             for (_, start, end, score) in rows.iter().filter(|row| row.0 == "long") {
                 let mut codes = Vec::new();
                 alphabet::encode(&bases.as_bytes()[*start..*end], &mut codes).unwrap();
-                let alone = evaluate::scores(&network, &codes).unwrap()[0];
+                let alone = model.predict(&codes).unwrap()[0];
                 assert!((alone - score).abs() < 1e-6);
             }
         }
-        let error = predict(&network, &path, Windowing { stride: 50, skip_short: false }, &mut Vec::new())
-            .unwrap_err()
-            .to_string();
+        let (counts, padded) = run(50, Short::Pad, &["short"]).unwrap();
+        assert_eq!((counts.windows, &padded[0].0, padded[0].2), (1, &"short".to_owned(), 4));
+        let error = run(50, Short::Stop, &[]).unwrap_err().to_string();
         assert!(error.contains("'short' has 4 bases"), "{error}");
+        let error = run(50, Short::Skip, &["absent"]).unwrap_err().to_string();
+        assert!(error.contains("no record 'absent'"), "{error}");
     }
 }

@@ -17,6 +17,7 @@ pub enum Purpose {
     Simulate = 7,
     Restart = 8,
     Augment = 9,
+    Negatives = 10,
 }
 
 /// The generator for one purpose at one place, for example an epoch and a step.

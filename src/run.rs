@@ -7,8 +7,9 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::config::Config;
+use crate::config::{Config, MAX_CLASSES, TaskKind};
 use crate::data::Classes;
+use crate::task::Task;
 
 pub const RUN_JSON: &str = "run.json";
 pub const CONFIG_TOML: &str = "config.toml";
@@ -18,14 +19,19 @@ pub const METRICS_JSON: &str = "metrics.json";
 pub const PREDICTIONS_CSV: &str = "predictions.csv";
 pub const MODEL_PT: &str = "model.pt";
 pub const MODEL_JSON: &str = "model.json";
-pub const TRAINING_PICTURES: [&str; 2] = ["loss.png", "accuracy.png"];
-pub const TEST_PICTURES: [&str; 4] = ["roc.png", "pr.png", "calibration.png", "scores.png"];
+pub const EXAMPLES_TSV: &str = "examples.tsv";
+pub const TRAINING_PICTURES: [&str; 3] = ["loss.png", "accuracy.png", "pearson.png"];
+pub const TEST_PICTURES: [&str; 7] =
+    ["roc.png", "pr.png", "calibration.png", "scores.png", "confusion.png", "scatter.png", "breakdown.png"];
+pub const CONFUSION_CSV: &str = "confusion.csv";
 
+pub const INSPECTION_JSON: &str = "inspection.json";
+pub const INSPECTION_PICTURES: [&str; 3] = ["gc.png", "lengths.png", "unknown.png"];
 pub const EVALUATION_JSON: &str = "evaluation.json";
 pub const SIMULATION_JSON: &str = "simulation.json";
 
 /// The version of the files this program writes.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// A folder that holds one run.
 #[derive(Clone, Debug)]
@@ -47,8 +53,11 @@ pub struct Provenance {
     /// The command line, word by word.
     pub command: Vec<String>,
     pub data_files: Vec<DataFile>,
+    pub task: Task,
+    /// Classes, labels or columns.
     pub classes: Vec<String>,
-    pub positive: String,
+    /// Of two classes.
+    pub positive: Option<String>,
     /// Length of a fragment in bp.
     pub length: usize,
     pub parameter_count: usize,
@@ -115,10 +124,39 @@ impl Provenance {
     /// # Errors
     /// `run.json` was edited so that they disagree.
     pub fn classes(&self) -> Result<Classes> {
-        match self.classes.iter().position(|name| *name == self.positive) {
-            Some(positive) if self.classes.len() == 2 => Ok(Classes { names: self.classes.clone(), positive }),
-            _ => bail!("{RUN_JSON}: positive is '{}', expected one of two classes; restore the file", self.positive),
+        let damaged = |what: &str| anyhow!("{RUN_JSON}: {what}; restore the file or train again");
+        if self.classes.len() != self.task.count || self.classes.len() < usize::from(self.positive.is_some()) + 1 {
+            return Err(damaged("the classes do not fit the task"));
         }
+        let positive = match &self.positive {
+            None => 0,
+            Some(name) => self
+                .classes
+                .iter()
+                .position(|class| class == name)
+                .filter(|&positive| positive == self.task.positive)
+                .ok_or_else(|| damaged(&format!("positive is '{name}', expected one of the classes")))?,
+        };
+        Ok(Classes { names: self.classes.clone(), positive })
+    }
+
+    /// Of the question that the run's network answers.
+    ///
+    /// # Errors
+    /// As `classes`, and where the task itself is not one that this version could have written.
+    pub fn task(&self) -> Result<&Task> {
+        let Task { kind, count, positive, weights, scales, .. } = &self.task;
+        let binary = *kind == TaskKind::Binary;
+        let regression = *kind == TaskKind::Regression;
+        let fits = (1..=MAX_CLASSES).contains(count)
+            && (!binary || (*count == 2 && *positive < 2 && self.positive.is_some()))
+            && (weights.is_empty() || weights.len() == *count)
+            && scales.len() == if regression { *count } else { 0 }
+            && scales.iter().all(|scale| scale.mean.is_finite() && scale.deviation > 0.0);
+        if !fits {
+            bail!("{RUN_JSON}: the task does not fit together; restore the file or train again");
+        }
+        self.classes().map(|_| &self.task)
     }
 }
 
@@ -128,30 +166,46 @@ pub enum Contents {
     Run,
     Evaluation,
     Simulation,
+    Inspection,
 }
 
 impl Contents {
     /// The kind of what a folder holds, by the file that only this kind has.
     fn of(folder: &Path) -> Option<Self> {
-        [(RUN_JSON, Self::Run), (SIMULATION_JSON, Self::Simulation), (EVALUATION_JSON, Self::Evaluation)]
-            .into_iter()
-            .find(|(name, _)| folder.join(name).is_file())
-            .map(|(_, kind)| kind)
+        [
+            (RUN_JSON, Self::Run),
+            (SIMULATION_JSON, Self::Simulation),
+            (EVALUATION_JSON, Self::Evaluation),
+            (INSPECTION_JSON, Self::Inspection),
+        ]
+        .into_iter()
+        .find(|(name, _)| folder.join(name).is_file())
+        .map(|(_, kind)| kind)
     }
 
     /// The files that go when it is replaced.
     fn files(self) -> Vec<&'static str> {
         match self {
-            Self::Run => {
-                [RUN_JSON, CONFIG_TOML, HISTORY_CSV, WEIGHTS, METRICS_JSON, PREDICTIONS_CSV, MODEL_PT, MODEL_JSON]
-                    .into_iter()
-                    .chain(TRAINING_PICTURES)
-                    .chain(TEST_PICTURES)
-                    .collect()
-            }
-            Self::Evaluation => {
-                [EVALUATION_JSON, METRICS_JSON, PREDICTIONS_CSV].into_iter().chain(TEST_PICTURES).collect()
-            }
+            Self::Run => [
+                RUN_JSON,
+                CONFIG_TOML,
+                EXAMPLES_TSV,
+                HISTORY_CSV,
+                WEIGHTS,
+                METRICS_JSON,
+                PREDICTIONS_CSV,
+                CONFUSION_CSV,
+            ]
+            .into_iter()
+            .chain([MODEL_PT, MODEL_JSON])
+            .chain(TRAINING_PICTURES)
+            .chain(TEST_PICTURES)
+            .collect(),
+            Self::Evaluation => [EVALUATION_JSON, METRICS_JSON, PREDICTIONS_CSV, CONFUSION_CSV]
+                .into_iter()
+                .chain(TEST_PICTURES)
+                .collect(),
+            Self::Inspection => [INSPECTION_JSON].into_iter().chain(INSPECTION_PICTURES).collect(),
             Self::Simulation => {
                 let genomes = [
                     "human.fa",
@@ -171,6 +225,7 @@ impl Contents {
             Self::Run => "a run",
             Self::Evaluation => "an evaluation",
             Self::Simulation => "simulated genomes",
+            Self::Inspection => "an inspection",
         }
     }
 }

@@ -1,47 +1,417 @@
-//! The question put to a network: one of two classes. Its loss, and how logits become probabilities.
+//! The question put to a network: one of two classes, one of several, several yes/no labels, or real values. Its loss,
+//! how logits become predictions, and the one number that chooses the best epoch.
 
-use tch::{Reduction, Tensor};
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Reduction, Tensor};
 
-use crate::config::Loss;
+use crate::config::{ClassWeights, Loss, TaskKind};
+use crate::data::Classes;
+use crate::data::examples::Examples;
+use crate::metrics::{self, Ranking};
 
-/// The mean loss of a batch, a scalar, from logits and targets `[batch]`.
-pub fn loss(kind: Loss, logits: &Tensor, targets: &Tensor) -> Tensor {
-    match kind {
-        Loss::Bce => logits.binary_cross_entropy_with_logits::<Tensor>(targets, None, None, Reduction::Mean),
-        Loss::Mse => logits.sigmoid().mse_loss(targets, Reduction::Mean),
+/// Labels that are this much rarer than their opposite count this much more with `--class-weights auto`, and no more.
+const LARGEST_LABEL_WEIGHT: f64 = 100.0;
+
+/// A question, with all that turns logits into predictions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    pub kind: TaskKind,
+    pub loss: Loss,
+    /// Index of the positive class, of two.
+    pub positive: usize,
+    /// Classes, labels or columns.
+    pub count: usize,
+    /// Weight of each class, or of the positives of each label; empty where all count the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub weights: Vec<f64>,
+    /// Of each column of values in the training examples; empty for classes and labels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scales: Vec<Scale>,
+}
+
+/// What the values of a column are measured against, so that a network need not learn their unit.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scale {
+    pub mean: f64,
+    pub deviation: f64,
+}
+
+impl Task {
+    /// Settles the loss, the weights and the scales from the training examples.
+    ///
+    /// # Errors
+    /// The loss or the weights do not go with the question, or counts are negative.
+    pub fn new(
+        kind: TaskKind,
+        classes: &Classes,
+        loss: Option<Loss>,
+        weights: &ClassWeights,
+        train: &Examples,
+    ) -> Result<Self> {
+        let is_regression = kind == TaskKind::Regression;
+        let loss = loss.unwrap_or(if is_regression { Loss::Mse } else { Loss::CrossEntropy });
+        match loss {
+            Loss::Poisson if !is_regression => {
+                bail!("--loss poisson goes with --task regression; use cross-entropy or mse here")
+            }
+            Loss::CrossEntropy if is_regression => {
+                bail!("--loss cross-entropy goes with classes and labels; use mse or poisson for --task regression")
+            }
+            _ => {}
+        }
+        let count = classes.names.len();
+        let scales = if is_regression { scales(train, classes, loss)? } else { Vec::new() };
+        let mut task = Self { kind, loss, positive: classes.positive, count, weights: Vec::new(), scales };
+        task.weights = task.class_weights(weights, classes, train)?;
+        Ok(task)
+    }
+
+    /// Numbers a network gives for each sequence.
+    pub fn outputs(&self) -> usize {
+        if self.kind == TaskKind::Binary { 1 } else { self.count }
+    }
+
+    fn class_weights(&self, wanted: &ClassWeights, classes: &Classes, train: &Examples) -> Result<Vec<f64>> {
+        if self.kind == TaskKind::Regression && *wanted != ClassWeights::None {
+            bail!("--class-weights goes with classes and labels, and --task regression has neither; remove it");
+        }
+        let n = train.len() as f64;
+        let positives = |label: usize| (0..train.len()).filter(|&i| train.labels_of(i)[label] == 1.0).count() as f64;
+        Ok(match wanted {
+            ClassWeights::None => Vec::new(),
+            ClassWeights::Auto if self.kind == TaskKind::Multilabel => (0..self.count)
+                .map(|label| {
+                    let positives = positives(label);
+                    ((n - positives) / positives.max(1.0)).clamp(1.0 / LARGEST_LABEL_WEIGHT, LARGEST_LABEL_WEIGHT)
+                })
+                .collect(),
+            ClassWeights::Auto => {
+                let mut counts = vec![0.0; self.count];
+                train.classes().into_iter().for_each(|class| counts[class] += 1.0);
+                counts.iter().map(|count: &f64| n / (self.count as f64 * count.max(1.0))).collect()
+            }
+            ClassWeights::Given(given) => {
+                let mut weights = vec![1.0; self.count];
+                for (name, weight) in given {
+                    let Some(class) = classes.names.iter().position(|class| class == name) else {
+                        bail!(
+                            "--class-weights names '{name}', expected names among {}; correct it",
+                            classes.names.join(", ")
+                        );
+                    };
+                    weights[class] = *weight;
+                }
+                weights
+            }
+        })
+    }
+
+    /// The mean loss of a batch, a scalar, from logits `[batch, outputs]` and labels `[batch, width]`.
+    pub fn loss(&self, logits: &Tensor, labels: &Tensor) -> Tensor {
+        let weights = |device| {
+            let weights: Vec<f32> = self.weights.iter().map(|&weight| weight as f32).collect();
+            (!weights.is_empty()).then(|| Tensor::from_slice(&weights).to_device(device))
+        };
+        match self.kind {
+            TaskKind::Binary => {
+                let targets = labels.eq(self.positive as f64).to_kind(Kind::Float);
+                let weight = weights(logits.device())
+                    .map(|w| w.index_select(0, &labels.flatten(0, -1).to_kind(Kind::Int64)).view([-1, 1]));
+                match self.loss {
+                    Loss::Mse => weighted_mean((logits.sigmoid() - targets).square(), weight),
+                    _ => logits.binary_cross_entropy_with_logits(&targets, weight, None::<Tensor>, Reduction::Mean),
+                }
+            }
+            TaskKind::Multiclass => {
+                let classes = labels.to_kind(Kind::Int64);
+                let weight = weights(logits.device()).map(|w| w.index_select(0, &classes.flatten(0, -1)));
+                let each = match self.loss {
+                    Loss::Mse => {
+                        let targets = logits.zeros_like().scatter_value(1, &classes, 1.0);
+                        (logits.softmax(1, Kind::Float) - targets).square().sum_dim_intlist(1, false, Kind::Float)
+                    }
+                    _ => -logits.log_softmax(1, Kind::Float).gather(1, &classes, false).squeeze_dim(1),
+                };
+                weighted_mean(each, weight)
+            }
+            TaskKind::Multilabel => match self.loss {
+                Loss::Mse => {
+                    let weight = weights(logits.device()).map(|w| labels * (w - 1.0) + 1.0);
+                    weighted_mean((logits.sigmoid() - labels).square(), weight)
+                }
+                _ => logits.binary_cross_entropy_with_logits(
+                    labels,
+                    None::<Tensor>,
+                    weights(logits.device()),
+                    Reduction::Mean,
+                ),
+            },
+            TaskKind::Regression => {
+                let (mean, deviation) = self.scale_tensors(logits.device());
+                match self.loss {
+                    Loss::Poisson => (logits.exp() - logits * (labels / mean)).mean(Kind::Float),
+                    _ => (logits - (labels - mean) / deviation).square().mean(Kind::Float),
+                }
+            }
+        }
+    }
+
+    /// The same loss of finished predictions `[n, outputs]`, for validation.
+    pub fn loss_of(&self, examples: &Examples, predictions: &[f64]) -> f64 {
+        let outputs = self.outputs();
+        let weight = |class: usize| self.weights.get(class).copied().unwrap_or(1.0);
+        let log = |p: f64| -p.max(f64::MIN_POSITIVE).ln();
+        let one = |i: usize| -> f64 {
+            let found = &predictions[i * outputs..(i + 1) * outputs];
+            let labels = examples.labels_of(i);
+            match (self.kind, self.loss) {
+                (TaskKind::Binary, loss) => {
+                    let (class, p) = (labels[0] as usize, found[0]);
+                    let right = if class == self.positive { p } else { 1.0 - p };
+                    weight(class) * if loss == Loss::Mse { (1.0 - right).powi(2) } else { log(right) }
+                }
+                (TaskKind::Multiclass, loss) => {
+                    let class = labels[0] as usize;
+                    let squares = |(k, p): (usize, &f64)| (p - f64::from(u8::from(k == class))).powi(2);
+                    let sum = || found.iter().enumerate().map(squares).sum();
+                    weight(class) * if loss == Loss::Mse { sum() } else { log(found[class]) }
+                }
+                (TaskKind::Multilabel, loss) => {
+                    let each = labels.iter().zip(found).enumerate().map(|(k, (&label, &p))| {
+                        let right = if label == 1.0 { p } else { 1.0 - p };
+                        let weight = if label == 1.0 { weight(k) } else { 1.0 };
+                        weight * if loss == Loss::Mse { (1.0 - right).powi(2) } else { log(right) }
+                    });
+                    each.sum::<f64>() / outputs as f64
+                }
+                (TaskKind::Regression, loss) => {
+                    let each = labels.iter().zip(found).zip(&self.scales).map(|((&value, &p), scale)| match loss {
+                        Loss::Poisson => {
+                            (p - f64::from(value) * (p / scale.mean).max(f64::MIN_POSITIVE).ln()) / scale.mean
+                        }
+                        _ => ((p - f64::from(value)) / scale.deviation).powi(2),
+                    });
+                    each.sum::<f64>() / outputs as f64
+                }
+            }
+        };
+        (0..examples.len()).map(one).sum::<f64>() / examples.len().max(1) as f64
+    }
+
+    /// Predictions of the same shape as logits `[batch, outputs]`: the probability of the positive class, of each class,
+    /// of each label, or values.
+    pub fn predictions(&self, logits: &Tensor) -> Tensor {
+        self.head(logits.device()).predictions(logits)
+    }
+
+    /// What turns logits into predictions, with its tensors at hand.
+    pub fn head(&self, device: Device) -> Head<'_> {
+        Head { task: self, scales: self.scale_tensors(device) }
+    }
+
+    /// Means and deviations, `[1, outputs]` each.
+    fn scale_tensors(&self, device: Device) -> (Tensor, Tensor) {
+        let of = |value: fn(&Scale) -> f64| {
+            let values: Vec<f32> = self.scales.iter().map(|scale| value(scale) as f32).collect();
+            Tensor::from_slice(&values).view([1, -1]).to_device(device)
+        };
+        (of(|scale| scale.mean), of(|scale| scale.deviation))
+    }
+
+    /// How many of a batch are right, a scalar on the device: the class (the more probable of two), or the share of labels.
+    /// Nothing for values.
+    pub fn hits(&self, logits: &Tensor, labels: &Tensor) -> Option<Tensor> {
+        let hits = match self.kind {
+            TaskKind::Binary => logits.gt(0.0).eq_tensor(&labels.eq(self.positive as f64)).sum(Kind::Double),
+            TaskKind::Multiclass => logits.argmax(1, true).eq_tensor(&labels.to_kind(Kind::Int64)).sum(Kind::Double),
+            TaskKind::Multilabel => logits
+                .gt(0.0)
+                .eq_tensor(&labels.gt(0.5))
+                .to_kind(Kind::Double)
+                .mean_dim(1, false, Kind::Double)
+                .sum(Kind::Double),
+            TaskKind::Regression => return None,
+        };
+        Some(hits)
+    }
+
+    /// The share of examples that are right, as `hits` counts them.
+    pub fn accuracy_of(&self, examples: &Examples, predictions: &[f64]) -> Option<f64> {
+        let outputs = self.outputs();
+        let right = |i: usize| -> f64 {
+            let (found, labels) = (&predictions[i * outputs..(i + 1) * outputs], examples.labels_of(i));
+            match self.kind {
+                TaskKind::Binary => f64::from((found[0] >= 0.5) == (labels[0] as usize == self.positive)),
+                TaskKind::Multiclass => f64::from(metrics::classes::highest(found) == labels[0] as usize),
+                TaskKind::Multilabel | TaskKind::Regression => {
+                    let hits = labels.iter().zip(found).filter(|&(&label, &p)| (p >= 0.5) == (label == 1.0)).count();
+                    hits as f64 / outputs as f64
+                }
+            }
+        };
+        let is_decision = self.kind != TaskKind::Regression && !examples.is_empty();
+        is_decision.then(|| (0..examples.len()).map(right).sum::<f64>() / examples.len() as f64)
+    }
+
+    /// The metric that chooses the best epoch; higher is better.
+    pub fn selection_metric(&self) -> &'static str {
+        match self.kind {
+            TaskKind::Binary => "auroc",
+            TaskKind::Multiclass | TaskKind::Multilabel => "macro_auroc",
+            TaskKind::Regression => "pearson",
+        }
+    }
+
+    /// That metric of predictions `[n, outputs]`; chance where it is undefined.
+    pub fn selection(&self, examples: &Examples, predictions: &[f64]) -> f64 {
+        let chance = if self.kind == TaskKind::Regression { 0.0 } else { 0.5 };
+        let value = match self.kind {
+            TaskKind::Binary => Ranking::new(&self.positives(examples), predictions).auroc(),
+            TaskKind::Multiclass => metrics::classes::macro_auroc(&examples.classes(), predictions, self.count),
+            TaskKind::Multilabel => metrics::labels::macro_auroc(&yes_no(examples), predictions, self.count),
+            TaskKind::Regression => metrics::regression::mean_pearson(&values(examples), predictions, self.count),
+        };
+        value.unwrap_or(chance)
+    }
+
+    /// Which examples are of the positive class, of two, `[n]`.
+    pub fn positives(&self, examples: &Examples) -> Vec<bool> {
+        (0..examples.len()).map(|i| examples.class_of(i) == self.positive).collect()
     }
 }
 
-/// The same loss of finished scores, for validation.
-pub fn loss_of_scores(kind: Loss, positive: &[bool], scores: &[f64]) -> f64 {
-    let total: f64 = positive
-        .iter()
-        .zip(scores)
-        .map(|(&positive, &score)| match kind {
-            Loss::Bce => -(if positive { score } else { 1.0 - score }).max(f64::MIN_POSITIVE).ln(),
-            Loss::Mse => (score - f64::from(u8::from(positive))).powi(2),
-        })
-        .sum();
-    total / positive.len().max(1) as f64
+/// The last step from logits to predictions. A model is traced with one made before: tensors made from numbers while
+/// tracing would come out as nothing.
+pub struct Head<'a> {
+    task: &'a Task,
+    scales: (Tensor, Tensor),
 }
 
-/// Probabilities of the positive class from logits, of the same shape.
-pub fn probabilities(logits: &Tensor) -> Tensor {
-    logits.sigmoid()
+impl Head<'_> {
+    pub fn predictions(&self, logits: &Tensor) -> Tensor {
+        match self.task.kind {
+            TaskKind::Binary | TaskKind::Multilabel => logits.sigmoid(),
+            TaskKind::Multiclass => logits.softmax(1, Kind::Float),
+            TaskKind::Regression => {
+                let (mean, deviation) = &self.scales;
+                match self.task.loss {
+                    Loss::Poisson => logits.exp() * mean,
+                    _ => logits * deviation + mean,
+                }
+            }
+        }
+    }
+}
+
+/// Labels as yes or no, `[n, labels]`.
+pub fn yes_no(examples: &Examples) -> Vec<bool> {
+    examples.labels.iter().map(|&label| label == 1.0).collect()
+}
+
+/// Values, `[n, columns]`.
+pub fn values(examples: &Examples) -> Vec<f64> {
+    examples.labels.iter().map(|&value| f64::from(value)).collect()
+}
+
+fn weighted_mean(each: Tensor, weight: Option<Tensor>) -> Tensor {
+    match weight {
+        Some(weight) => (each * weight).mean(Kind::Float),
+        None => each.mean(Kind::Float),
+    }
+}
+
+fn scales(train: &Examples, classes: &Classes, loss: Loss) -> Result<Vec<Scale>> {
+    classes
+        .names
+        .iter()
+        .enumerate()
+        .map(|(column, name)| {
+            let values: Vec<f64> = (0..train.len()).map(|i| f64::from(train.labels_of(i)[column])).collect();
+            if loss == Loss::Poisson
+                && let Some(negative) = values.iter().find(|value| **value < 0.0)
+            {
+                bail!(
+                    "column '{name}' holds {negative}, expected counts of 0 or more for --loss poisson; use --loss mse"
+                );
+            }
+            let n = values.len().max(1) as f64;
+            let mean = values.iter().sum::<f64>() / n;
+            let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n;
+            Ok(Scale { mean, deviation: if variance > 0.0 { variance.sqrt() } else { 1.0 } })
+        })
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn classes(n: usize) -> Classes {
+        Classes { names: (0..n).map(|i| format!("c{i}")).collect(), positive: 0 }
+    }
+
+    /// Three examples of every kind of question, with logits for them.
+    fn questions() -> Vec<(TaskKind, Vec<Loss>, Examples, Vec<f32>)> {
+        let codes = [0u8; 6];
+        let of = |labels: &[f32]| Examples::of(&codes, 2, labels);
+        let (ce, mse, poisson) = (Loss::CrossEntropy, Loss::Mse, Loss::Poisson);
+        let wide = vec![-2.0f32, 0.5, 3.0, 0.1, -0.4, 1.5];
+        vec![
+            (TaskKind::Binary, vec![ce, mse], of(&[0.0, 1.0, 0.0]), vec![-2.0, 0.5, 3.0]),
+            (TaskKind::Multiclass, vec![ce, mse], of(&[1.0, 0.0, 1.0]), wide.clone()),
+            (TaskKind::Multilabel, vec![ce, mse], of(&[1.0, 0.0, 0.0, 1.0, 1.0, 1.0]), wide.clone()),
+            (TaskKind::Regression, vec![mse, poisson], of(&[3.0, 0.0, 7.0, 10.0, 1.0, 1.0]), wide),
+        ]
+    }
+
     #[test]
-    fn the_loss_of_scores_is_the_loss_of_logits() {
-        let logits = Tensor::from_slice(&[-2.0f32, 0.5, 3.0]);
-        let targets = Tensor::from_slice(&[0.0f32, 1.0, 0.0]);
-        let scores: Vec<f64> = Vec::try_from(probabilities(&logits).to_kind(tch::Kind::Double)).unwrap();
-        for kind in [Loss::Bce, Loss::Mse] {
-            let expected = loss(kind, &logits, &targets).double_value(&[]);
-            assert!((loss_of_scores(kind, &[false, true, false], &scores) - expected).abs() < 1e-6);
+    fn the_loss_and_the_hits_of_predictions_are_those_of_logits() {
+        for (kind, losses, examples, logits) in questions() {
+            let names = classes(2);
+            for loss in losses {
+                let all = [ClassWeights::None, ClassWeights::Auto, ClassWeights::Given(vec![("c1".into(), 2.5)])];
+                let weights = if kind == TaskKind::Regression { &all[..1] } else { &all[..] };
+                for weights in weights {
+                    let task = Task::new(kind, &names, Some(loss), weights, &examples).unwrap();
+                    let logits = Tensor::from_slice(&logits).view([3, task.outputs() as i64]);
+                    let labels = Tensor::from_slice(&examples.labels).view([3, -1]);
+                    let predictions = task.predictions(&logits);
+                    assert_eq!(predictions.size(), logits.size());
+                    let predictions: Vec<f64> =
+                        Vec::try_from(predictions.to_kind(Kind::Double).flatten(0, -1)).unwrap();
+                    let expected = task.loss(&logits, &labels).double_value(&[]);
+                    let found = task.loss_of(&examples, &predictions);
+                    assert!(
+                        (found - expected).abs() < 1e-5 * expected.abs().max(1.0),
+                        "{kind:?} {loss:?} {weights:?}: {found} {expected}"
+                    );
+                    let hits = task.hits(&logits, &labels).map(|hits| hits.double_value(&[]) / 3.0);
+                    assert_eq!(hits, task.accuracy_of(&examples, &predictions), "{kind:?}");
+                }
+            }
         }
+    }
+
+    #[test]
+    fn losses_and_weights_that_do_not_fit_the_question_are_refused() {
+        let (names, examples) = (classes(2), Examples::of(&[0; 6], 2, &[0.0, 1.0, 0.0]));
+        let new = |kind, loss, weights: &ClassWeights| Task::new(kind, &names, Some(loss), weights, &examples);
+        let values = Examples::of(&[0; 6], 2, &[3.0, 0.0, -7.0, 10.0, 1.0, 1.0]);
+        assert!(new(TaskKind::Binary, Loss::Poisson, &ClassWeights::None).is_err());
+        assert!(
+            Task::new(TaskKind::Regression, &names, Some(Loss::CrossEntropy), &ClassWeights::None, &values).is_err()
+        );
+        let negative = Task::new(TaskKind::Regression, &names, Some(Loss::Poisson), &ClassWeights::None, &values);
+        assert!(negative.unwrap_err().to_string().contains("'c0' holds -7"));
+        let unknown = new(TaskKind::Binary, Loss::Mse, &ClassWeights::Given(vec![("other".into(), 2.0)]));
+        assert!(unknown.unwrap_err().to_string().contains("'other'"));
+    }
+
+    #[test]
+    fn auto_weights_let_every_class_count_the_same() {
+        let examples = Examples::of(&[0; 8], 2, &[0.0, 1.0, 1.0, 1.0]);
+        let task = Task::new(TaskKind::Binary, &classes(2), None, &ClassWeights::Auto, &examples).unwrap();
+        assert_eq!(task.weights, [2.0, 2.0 / 3.0]);
     }
 }

@@ -6,18 +6,19 @@ pub mod optimizer;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use indicatif::ProgressBar;
 use tch::{Kind, Tensor};
 
-use crate::config::{Config, Strands};
+use crate::config::{Config, Strands, TrainingConfig};
 use crate::data::Dataset;
 use crate::data::batches::{self, Order};
+use crate::data::examples::Examples;
 use crate::evaluate;
-use crate::metrics::Ranking;
 use crate::model::{self, Network, weights};
 use crate::progress::Progress;
 use crate::random::{self, Purpose};
 use crate::run::{RunFolder, WEIGHTS};
-use crate::task;
+use crate::task::Task;
 use history::{Epoch, History};
 use optimizer::{FlatParameters, Optimizer};
 
@@ -44,6 +45,7 @@ const SHOW_LOSS_EVERY: Duration = Duration::from_millis(250);
 /// Every start dies, the loss stops being a number, or the run folder cannot be written.
 pub fn train(
     config: &Config,
+    task: &Task,
     data: &Dataset,
     device: tch::Device,
     run: &RunFolder,
@@ -51,7 +53,7 @@ pub fn train(
 ) -> Result<Trained> {
     for restarts in 0..=MAX_RESTARTS {
         let seed = start_seed(config.training.seed, restarts);
-        match train_once(config, data, device, seed, run, progress)? {
+        match train_once(config, task, data, device, seed, run, progress)? {
             Start::Finished { network, history, best_epoch } => {
                 return Ok(Trained { network, history, best_epoch, restarts });
             }
@@ -83,6 +85,7 @@ enum Start {
 
 fn train_once(
     config: &Config,
+    task: &Task,
     data: &Dataset,
     device: tch::Device,
     seed: u64,
@@ -90,51 +93,28 @@ fn train_once(
     progress: Progress,
 ) -> Result<Start> {
     let training = &config.training;
-    let positive = data.classes.positive;
-    let mut network = Network::new(&config.model, data.train.length, device, seed)?;
-    let mut parameters = FlatParameters::new(&network.store);
-    let mut optimizer = Optimizer::new(training, &parameters);
-    let mut history = History::create(run)?;
-    let valid_positives = data.valid.positives(positive);
+    let network = Network::new(&config.model, data.train.length, task.outputs(), device, seed)?;
+    let mut learner = Learner::new(network, training, task);
+    let mut history = History::create(run, task.selection_metric())?;
     let bar = progress.bar((training.epochs as u64).saturating_mul(data.train.len() as u64));
     let mut best: Option<(usize, f64)> = None;
+    // Windows drawn anew come from a thread of their own while the network learns from the last ones.
+    let mut drawn: Option<Examples> = None;
 
     for epoch in 1..=training.epochs {
         let started = Instant::now();
-        let mut loss_sum = Tensor::zeros([], (Kind::Float, device));
-        let mut right = Tensor::zeros([], (Kind::Int64, device));
-        std::thread::scope(|scope| {
-            let either_strand = training.strands == Strands::Augment;
-            let order = Order { batch_size: training.batch_size, either_strand, seed, epoch };
-            let batches = batches::shuffled(scope, &data.train, positive, order);
-            let (mut seen, mut shown) = (0, started);
-            for (step, batch) in batches.enumerate() {
-                tch::manual_seed(random::seed_for_libtorch(seed, Purpose::Dropout, epoch as u64, step as u64));
-                let codes = model::codes_tensor(&batch.codes, data.train.length, device);
-                let targets = Tensor::from_slice(&batch.targets).to_device(device);
-                let logits = network.logits(&codes, true);
-                let loss = task::loss(training.loss, &logits, &targets);
-                let gradient = parameters.gradient(&loss);
-                optimizer.step(&mut parameters, &gradient);
-
-                loss_sum += loss.detach() * batch.targets.len() as f64;
-                right += logits.detach().gt(0.0).eq_tensor(&targets.gt(0.5)).sum(Kind::Int64);
-                seen += batch.targets.len();
-                bar.inc(batch.targets.len() as u64);
-                // Reading the loss waits for the device, so it is done for a person watching and no oftener than needed.
-                if progress == Progress::Terminal && shown.elapsed() > SHOW_LOSS_EVERY {
-                    shown = Instant::now();
-                    bar.set_message(format!(
-                        "epoch {epoch}/{} loss {:.4}",
-                        training.epochs,
-                        loss_sum.double_value(&[]) / seen as f64
-                    ));
-                }
-            }
+        let examples = drawn.as_ref().unwrap_or(&data.train);
+        let either_strand = training.strands == Strands::Augment;
+        let order = Order { batch_size: training.batch_size, either_strand, seed, epoch };
+        let resampler = data.resampler.as_ref().filter(|_| epoch < training.epochs);
+        let (passed, next) = std::thread::scope(|scope| {
+            let next = resampler.map(|resampler| scope.spawn(move || resampler.draw(epoch as u64)));
+            let passed = learner.pass(examples, order, progress, &bar);
+            (passed, next.map(|next| next.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
         });
-        let n = data.train.len() as f64;
-        let (train_loss, train_accuracy) = (loss_sum.double_value(&[]) / n, right.double_value(&[]) / n);
-        let train_seconds = started.elapsed().as_secs_f64();
+        let (train_loss, train_accuracy) = passed?;
+        let fragments_per_second = examples.len() as f64 / started.elapsed().as_secs_f64();
+        drawn = next.transpose()?;
         if !train_loss.is_finite() {
             bar.finish_and_clear();
             bail!(
@@ -143,37 +123,95 @@ fn train_once(
             );
         }
 
-        let scores = evaluate::scores_of(&network, &data.valid)?;
-        if evaluate::are_constant(&scores) {
+        let predictions = evaluate::predictions_of(&learner.network, task, &data.valid)?;
+        if evaluate::are_constant(&predictions, task) {
             bar.finish_and_clear();
             let _ = std::fs::remove_file(run.file(WEIGHTS)); // of an earlier epoch, if there are any
             return Ok(Start::Died { epoch });
         }
-        let auroc = Ranking::new(&valid_positives, &scores).auroc().unwrap_or(0.5);
-        if best.is_none_or(|(_, before)| auroc > before) {
-            best = Some((epoch, auroc));
-            weights::save(&network, epoch, &run.file(WEIGHTS))?;
+        let valid_score = task.selection(&data.valid, &predictions);
+        if best.is_none_or(|(_, before)| valid_score > before) {
+            best = Some((epoch, valid_score));
+            weights::save(&learner.network, epoch, &run.file(WEIGHTS))?;
         }
-        let accuracy =
-            scores.iter().zip(&valid_positives).filter(|(score, positive)| (**score >= 0.5) == **positive).count();
         let row = Epoch {
             epoch,
             train_loss,
             train_accuracy,
-            valid_loss: task::loss_of_scores(training.loss, &valid_positives, &scores),
-            valid_accuracy: accuracy as f64 / scores.len() as f64,
-            valid_auroc: auroc,
+            valid_loss: task.loss_of(&data.valid, &predictions),
+            valid_accuracy: task.accuracy_of(&data.valid, &predictions),
+            valid_score,
             learning_rate: training.lr,
             seconds: started.elapsed().as_secs_f64(),
-            fragments_per_second: n / train_seconds,
+            fragments_per_second,
         };
         if progress == Progress::Lines {
-            progress.say(&row.line(training.epochs));
+            progress.say(&row.line(training.epochs, task.selection_metric()));
         }
         history.push(row)?;
     }
     bar.finish_and_clear();
     let (best_epoch, _) = best.expect("a configuration has one epoch or more");
+    let mut network = learner.network;
     weights::load(&mut network, &run.file(WEIGHTS))?;
     Ok(Start::Finished { network, history: history.into_epochs(), best_epoch })
+}
+
+/// A network and what changes it.
+struct Learner<'a> {
+    network: Network,
+    parameters: FlatParameters,
+    optimizer: Optimizer,
+    task: &'a Task,
+}
+
+impl<'a> Learner<'a> {
+    fn new(network: Network, training: &TrainingConfig, task: &'a Task) -> Self {
+        let parameters = FlatParameters::new(&network.store);
+        let optimizer = Optimizer::new(training, &parameters);
+        Self { network, parameters, optimizer, task }
+    }
+
+    /// One pass over the examples; returns their mean loss and the share that were right, dropout and all.
+    fn pass(
+        &mut self,
+        examples: &Examples,
+        order: Order,
+        progress: Progress,
+        bar: &ProgressBar,
+    ) -> Result<(f64, Option<f64>)> {
+        let device = self.network.device();
+        let mut loss_sum = Tensor::zeros([], (Kind::Float, device));
+        let mut hits: Option<Tensor> = None;
+        std::thread::scope(|scope| {
+            let (mut seen, mut shown) = (0, Instant::now());
+            for (step, batch) in batches::shuffled(scope, examples, order).enumerate() {
+                let batch = batch?;
+                let (epoch, step) = (order.epoch as u64, step as u64);
+                tch::manual_seed(random::seed_for_libtorch(order.seed, Purpose::Dropout, epoch, step));
+                let codes = model::codes_tensor(&batch.codes, examples.length, device);
+                let labels = Tensor::from_slice(&batch.labels).view([batch.n as i64, -1]).to_device(device);
+                let logits = self.network.logits(&codes, true);
+                let loss = self.task.loss(&logits, &labels);
+                let gradient = self.parameters.gradient(&loss);
+                self.optimizer.step(&mut self.parameters, &gradient);
+
+                loss_sum += loss.detach() * batch.n as f64;
+                hits = match (hits.take(), self.task.hits(&logits.detach(), &labels)) {
+                    (Some(before), Some(more)) => Some(before + more),
+                    (_, more) => more,
+                };
+                seen += batch.n;
+                bar.inc(batch.n as u64);
+                // Reading the loss waits for the device, so it is done for a person watching and no oftener than needed.
+                if progress == Progress::Terminal && shown.elapsed() > SHOW_LOSS_EVERY {
+                    shown = Instant::now();
+                    bar.set_message(format!("epoch {epoch} loss {:.4}", loss_sum.double_value(&[]) / seen as f64));
+                }
+            }
+            Ok::<_, anyhow::Error>(())
+        })?;
+        let n = examples.len() as f64;
+        Ok((loss_sum.double_value(&[]) / n, hits.map(|hits| hits.double_value(&[]) / n)))
+    }
 }

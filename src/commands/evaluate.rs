@@ -3,64 +3,98 @@
 use anyhow::{Result, bail};
 use serde_json::json;
 
-use super::{open_run, print, threshold};
+use super::{FinishedRun, open_run, print, threshold};
 use crate::cli::Evaluate;
 use crate::config::DataConfig;
-use crate::data;
-use crate::data::split::{ChromosomeChoice, Split};
-use crate::evaluate::{Judgement, predictions};
+use crate::data::examples::Examples;
+use crate::data::split::{self, ChromosomeChoice, Split};
+use crate::data::{self, Question, TestData, listing};
+use crate::evaluate::predictions::Predictions;
+use crate::evaluate::{self, Judgement};
 use crate::progress::Progress;
-use crate::run::{Contents, EVALUATION_JSON, FORMAT_VERSION, METRICS_JSON, NewFolder, PREDICTIONS_CSV, lies_in};
+use crate::run::{
+    Contents, EVALUATION_JSON, EXAMPLES_TSV, FORMAT_VERSION, METRICS_JSON, NewFolder, PREDICTIONS_CSV, RunFolder,
+    lies_in,
+};
 use crate::{device, report};
 
 pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
     let (device, _) = device::choose(command.compute.device)?;
     device::set_threads(command.compute.threads.map(usize::from));
-    let (run, provenance, network) = open_run(&command.run, device)?;
-    let threshold = threshold(&run)?;
+    let FinishedRun { folder, provenance, classes, network } = open_run(&command.run, device)?;
+    let task = provenance.task()?;
+    let threshold = threshold(&folder, task)?;
     let out = match &command.out {
-        Some(path) if lies_in(path, &run.path) => {
+        Some(path) if lies_in(path, &folder.path) => {
             bail!("{}: lies in the run folder, which evaluate never changes; choose another --out", path.display())
         }
         Some(path) => Some(NewFolder::claim(path, Contents::Evaluation, command.force)?),
         None => None,
     };
-    let classes = provenance.classes()?;
     let own = &provenance.config.data;
     let config = command.data.over(own, &classes)?;
-    if !command.data.names_other_files() {
+    let foreign = command.data.names_other_files();
+    if !foreign {
         provenance.check_data_files()?;
     }
     warn_of_known_data(command, own, progress);
     let assignment = command.data.assignment(own);
     let seed = command.data.seed.unwrap_or(provenance.seed);
-    let data = data::load_test(&config, &assignment, &classes, provenance.length, seed, &progress)?;
-    if let (Some(_), Some(train)) = (&command.data.test, &own.train) {
-        data::warn_of_shared_table(train, &data.examples, &progress);
+    let question = Question { kind: task.kind, classes: &classes, length: provenance.length };
+    let TestData { examples, best_possible_scores } =
+        data::load_test(&config, &assignment, foreign, question, seed, &progress)?;
+    if foreign {
+        warn_of_shared_sequences(&folder, &examples, progress)?;
     }
 
-    let judgement = Judgement::of(&network, &data.examples, classes.positive, Some(threshold), provenance.seed)?;
-    let best_possible = data.best_possible_scores.as_deref().map(|best| judgement.beside_best_possible(best));
-    if let Some(folder) = out {
-        let (out, replaced) = folder.keep()?;
+    let predictions = evaluate::predictions_of(&network, task, &examples)?;
+    let judgement = Judgement::of(task, &classes, &examples, predictions, threshold, provenance.seed)
+        .with_breakdown(provenance.seed)?;
+    let best_possible = best_possible_scores.as_deref().map(|best| judgement.beside_best_possible(best));
+    if let Some(claimed) = out {
+        let (out, replaced) = claimed.keep()?;
         let command_line: Vec<_> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-        let origin =
-            json!({"format_version": FORMAT_VERSION, "run": std::path::absolute(&run.path)?, "command": command_line});
+        let run = std::path::absolute(&folder.path)?;
+        let origin = json!({"format_version": FORMAT_VERSION, "run": run, "command": command_line});
         out.write_json(EVALUATION_JSON, &origin)?; // first: by it --force knows the folder
-        let mut rows = predictions::writer()?;
-        predictions::append(&mut rows, Split::Test, &data.examples, &judgement.scores, &classes)?;
-        out.write(PREDICTIONS_CSV, &rows.into_inner()?)?;
-        report::draw(&judgement, &classes, &out)?;
-        let mut metrics = serde_json::Map::new();
-        metrics.insert("test".into(), judgement.report.to_json(best_possible).into());
-        out.write_json(METRICS_JSON, &metrics)?;
+        let mut rows = Predictions::new(task, &classes)?;
+        rows.append(Split::Test, &examples, &judgement.predictions)?;
+        out.write(PREDICTIONS_CSV, &rows.finish()?)?;
+        report::draw(&judgement, &out)?;
+        let mut of_test = judgement.to_json();
+        if let Some(best) = best_possible {
+            of_test.insert("best_possible_auroc".into(), json!(best));
+        }
+        out.write_json(METRICS_JSON, &json!({"test": of_test}))?;
         replaced.discard();
     }
-    let mut text = report::table(&judgement.report, best_possible);
+    let mut text = report::table(&judgement.report, &[], best_possible);
     if let Some(path) = &command.out {
         text.push_str(&format!("{}\n", path.display()));
     }
     print(&text)
+}
+
+/// Says so if sequences to judge on are among those that the run learned from, as far as its listing holds them.
+fn warn_of_shared_sequences(run: &RunFolder, examples: &Examples, progress: Progress) -> Result<()> {
+    let path = run.file(EXAMPLES_TSV);
+    if !path.is_file() {
+        return Ok(());
+    }
+    let learned = listing::training_sequences(&path)?;
+    let mut shared = 0;
+    examples.for_each_batch(1024, |_, codes| {
+        let codes = codes.chunks(examples.length);
+        shared += codes.filter(|codes| learned.contains(&split::hash_of_either_strand(codes))).count();
+        Ok(())
+    })?;
+    if shared > 0 {
+        progress.warn(&format!(
+            "{shared} of {} test sequences also stand in the training examples of the run, on either strand, so scores on them flatter the network; remove them",
+            examples.len()
+        ));
+    }
+    Ok(())
 }
 
 /// Chromosomes asked for by name are judged on, and it is said if the run learned from them.
@@ -68,7 +102,7 @@ fn warn_of_known_data(command: &Evaluate, own: &DataConfig, progress: Progress) 
     let choice = ChromosomeChoice::from(own);
     let known: Vec<&str> =
         command.data.test_chroms.iter().map(String::as_str).filter(|name| choice.learns_from(name)).collect();
-    if own.train.is_none() && !known.is_empty() {
+    if own.train.is_none() && own.examples.is_none() && !known.is_empty() {
         progress.warn(&format!("the run learned from {}, so scores on that flatter it", known.join(", ")));
     }
 }

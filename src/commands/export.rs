@@ -27,15 +27,11 @@ pub fn run(command: &Export, _progress: Progress) -> Result<()> {
     for path in [&command.out, &card_path] {
         run::check_output_file(path, command.force)?;
     }
-    let classes = provenance.classes()?;
-    let (card, difference) = export::export(
-        &provenance.config.model,
-        provenance.length,
-        &run.file(WEIGHTS),
-        &classes,
-        threshold(&run)?,
-        &command.out,
-    )?;
+    let (task, classes) = (provenance.task()?, provenance.classes()?);
+    let (config, weights) = (&provenance.config.model, run.file(WEIGHTS));
+    let threshold = threshold(&run, task)?;
+    let (card, difference) =
+        export::export(config, task, &classes, provenance.length, &weights, threshold, &command.out)?;
     let mut text = serde_json::to_string_pretty(&card)?;
     text.push('\n');
     run::write_atomically(&card_path, text.as_bytes())?;

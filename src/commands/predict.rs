@@ -1,28 +1,36 @@
-//! `predict`: scores of FASTA records, streamed.
+//! `predict`: scores of records or regions, streamed; or reads sorted by class.
 
-use std::io::BufWriter;
+use std::io::{BufWriter, Write};
 
 use anyhow::Result;
 
-use super::{closed_output, open_run};
+use super::{FinishedRun, closed_output, open_run, print};
 use crate::cli::Predict;
-use crate::predict::{self, Windowing};
-use crate::progress::Progress;
-use crate::report::thousands;
+use crate::config::Faults;
+use crate::data::regions::RegionWindows;
+use crate::predict::output::Rows;
+use crate::predict::sorting::{self, Sorting};
+use crate::predict::{self, Counts, Model, Short, Windowing};
+use crate::progress::{Progress, thousands};
 use crate::{device, run};
 
 pub fn run(command: &Predict, progress: Progress) -> Result<()> {
+    let faults = command.faults();
+    if !faults.is_empty() {
+        return Err(Faults(faults).into());
+    }
     let (device, _) = device::choose(command.compute.device)?;
     device::set_threads(command.compute.threads.map(usize::from));
-    let (_, _, network) = open_run(&command.run, device)?;
-    let stride = command.stride.map_or(network.length, |stride| stride as usize);
-    let windowing = Windowing { stride, skip_short: command.skip_short };
+    let run = open_run(&command.run, device)?;
+    if command.sort_reads.is_some() {
+        return sort_reads(command, &run, progress);
+    }
     let counts = match &command.out {
         Some(path) => {
             run::check_output_file(path, command.force)?;
             let mut file = run::temporary_beside(path)?;
             let mut out = BufWriter::new(file.as_file_mut());
-            let counts = predict::predict(&network, &command.sequences, windowing, &mut out)
+            let counts = score(command, &run, &mut out, progress)
                 .map_err(|error| written(error, |error| run::cannot_write(path, &error)))?;
             drop(out);
             run::persist(file, path)?;
@@ -30,22 +38,78 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
         }
         None => {
             let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
-            let result = predict::predict(&network, &command.sequences, windowing, &mut out);
-            result.map_err(|error| written(error, closed_output))?
+            score(command, &run, &mut out, progress).map_err(|error| written(error, closed_output))?
         }
     };
-    let skipped = if counts.skipped > 0 {
-        format!("; {} shorter than {} bp were left out", thousands(counts.skipped), network.length)
-    } else {
-        String::new()
-    };
+    let mut notes = String::new();
+    if counts.skipped > 0 {
+        let what = if command.regions.is_some() { "run off the end of a chromosome" } else { "are too short" };
+        notes.push_str(&format!("; {} {what} and were left out", thousands(counts.skipped)));
+    }
+    if counts.unknown > 0 {
+        notes.push_str(&format!("; {} windows without a known base were left out", thousands(counts.unknown)));
+    }
     progress.say(&format!(
-        "{} windows of {} sequences scored{skipped}",
+        "{} windows of {} {} scored{notes}",
         thousands(counts.windows),
-        thousands(counts.sequences)
+        thousands(counts.sequences),
+        if command.regions.is_some() { "regions" } else { "sequences" }
     ));
     Ok(())
 }
+
+fn score(command: &Predict, run: &FinishedRun, out: &mut dyn Write, progress: Progress) -> Result<Counts> {
+    let FinishedRun { provenance, classes, network, .. } = run;
+    let model = Model { network, task: provenance.task()? };
+    let stride = command.stride(network.length);
+    let regions = command.regions.is_some();
+    let of = command.score_of.as_deref();
+    // Windows of regions stand for themselves; those of sequences for what lies between them.
+    let shown = if regions { network.length } else { stride };
+    match (&command.reference, &command.regions) {
+        (Some(reference), Some(bed)) => {
+            let regions = RegionWindows::open(reference, bed, network.length, &progress)?;
+            let mut rows = Rows::new(out, command.format, model.task, classes, of, shown, true)?;
+            predict::predict_regions(model, &regions, &mut rows)
+        }
+        (reference, _) => {
+            let Some(path) = reference.as_ref().or(command.sequences.as_ref()) else { return Ok(Counts::default()) };
+            let windowing = Windowing {
+                stride,
+                // A genome's smallest contigs are no reason to stop.
+                short: if reference.is_some() { Short::Skip } else { command.short() },
+                chosen: command.chroms.clone(),
+                skip_unknown: reference.is_some(),
+            };
+            let mut rows = Rows::new(out, command.format, model.task, classes, of, shown, false)?;
+            predict::predict(model, path, &windowing, &mut rows)
+        }
+    }
+}
+
+fn sort_reads(command: &Predict, run: &FinishedRun, progress: Progress) -> Result<()> {
+    let FinishedRun { provenance, classes, network, .. } = run;
+    let (Some(prefix), Some(path)) = (&command.sort_reads, &command.sequences) else { return Ok(()) };
+    let sorting = Sorting {
+        prefix,
+        min_confidence: command.min_confidence.unwrap_or(DEFAULT_CONFIDENCE),
+        stride: command.stride(network.length),
+        short: command.short(),
+        force: command.force,
+    };
+    let sorted = sorting::sort(Model { network, task: provenance.task()? }, classes, path, sorting)?;
+    if sorted.too_short > 0 {
+        progress.say(&format!(
+            "{} reads shorter than {} bp went to the ambiguous ones; --pad-short scores them",
+            thousands(sorted.too_short),
+            network.length
+        ));
+    }
+    print(&sorted.table())
+}
+
+/// The default of `--min-confidence`.
+const DEFAULT_CONFIDENCE: f64 = 0.9;
 
 /// Faults of reading come with their file; what is left is a fault of writing, and `say` knows to where.
 fn written(error: anyhow::Error, say: impl FnOnce(std::io::Error) -> anyhow::Error) -> anyhow::Error {

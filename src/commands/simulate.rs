@@ -9,7 +9,7 @@ use super::print;
 use crate::cli::Simulate;
 use crate::config::Faults;
 use crate::data::fasta::{Genome, write_record};
-use crate::data::sampling::{self, Request, Source};
+use crate::data::sampling::{Plan, Request, Source};
 use crate::data::simulate::{self, SimulatedChromosome};
 use crate::data::split::{Interval, Split};
 use crate::metrics::Ranking;
@@ -89,7 +89,7 @@ fn best_auroc(command: &Simulate, genomes: &[Vec<SimulatedChromosome>]) -> Resul
     let length = command.length as usize;
     let request =
         Request { length, max_n: 0, match_gc: false, per_class: command.windows as usize, seed: command.seed };
-    let drawn = sampling::draw(&sources, Split::Test, &request)?;
+    let drawn = Plan::new(&sources, Split::Test, &request)?.draw(&sources, 0)?;
     let positive: Vec<bool> =
         drawn.iter().enumerate().flat_map(|(class, windows)| windows.iter().map(move |_| class == 0)).collect();
     let codes: Vec<u8> = drawn.into_iter().flatten().flat_map(|window| window.codes).collect();

@@ -5,19 +5,25 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::ArgMatches;
+use serde_json::{Map, json};
 
-use super::print;
+use super::{data_of, print};
 use crate::cli::Train;
-use crate::config::Config;
+use crate::config::{Config, TaskKind};
 use crate::data::split::Split;
-use crate::data::{self, Dataset};
-use crate::evaluate::{Judgement, predictions};
-use crate::progress::Progress;
-use crate::report::{self, thousands};
+use crate::data::{Dataset, listing};
+use crate::evaluate::floor::{self, Floor};
+use crate::evaluate::predictions::Predictions;
+use crate::evaluate::{self, Judgement};
+use crate::inspect;
+use crate::progress::{Progress, thousands};
+use crate::report;
 use crate::run::{
-    self, CONFIG_TOML, Contents, ExampleCounts, METRICS_JSON, MODEL_JSON, MODEL_PT, NewFolder, Outcome,
+    self, CONFIG_TOML, Contents, EXAMPLES_TSV, ExampleCounts, METRICS_JSON, MODEL_JSON, MODEL_PT, NewFolder, Outcome,
     PREDICTIONS_CSV, Provenance, RUN_JSON, RunFolder, WEIGHTS,
 };
+use crate::task::Task;
+use crate::train::history::metric_name;
 use crate::train::{self, Trained};
 use crate::{device, export, model};
 
@@ -31,66 +37,115 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
     };
     progress.say(&format!("device: {why}; {threads} threads"));
 
-    let data = data::load(&config.data, config.training.seed, &progress)?;
-    progress.say(&format!(
-        "{} training, {} validation and {} test fragments of {} bp; positive class {}",
-        thousands(data.train.len()),
-        thousands(data.valid.len()),
-        thousands(data.test.len()),
-        data.train.length,
-        data.classes.positive_name()
-    ));
-    let mut provenance = provenance(&config, &data, device, threads)?;
+    let data = data_of(&config, &progress)?;
+    let training = &config.training;
+    let task = Task::new(data.kind, &data.classes, training.loss, &training.class_weights, &data.train)?;
+    progress.say(&describe(&data));
+    for warning in inspect::inspect(&data, false)?.warnings {
+        progress.warn(&warning);
+    }
+    let mut provenance = provenance(&config, &task, &data, device, threads)?;
     let (run, replaced) = folder.keep()?;
     run.write_json(RUN_JSON, &provenance)?;
     run.write(CONFIG_TOML, config.to_toml().as_bytes())?;
+    write_examples(&data, &run)?;
 
     let started = Instant::now();
-    let trained = train::train(&config, &data, device, &run, progress)?;
+    let trained = train::train(&config, &task, &data, device, &run, progress)?;
     let Trained { best_epoch, restarts, .. } = trained;
     provenance.outcome = Some(Outcome { best_epoch, restarts, seconds: started.elapsed().as_secs_f64() });
     run.write_json(RUN_JSON, &provenance)?;
-    let results = judge_and_export(&config, &data, &trained, &run)?;
+    let floors = if training.baselines { floor::floors(&task, &data, training.seed, progress)? } else { Vec::new() };
+    let results = judge_and_export(&config, &task, &data, &trained, floors, &run)?;
     replaced.discard();
     print(&format!("{results}{}\n", run.path.display()))
 }
 
+/// The data in a line.
+fn describe(data: &Dataset) -> String {
+    let question = match data.kind {
+        TaskKind::Binary => format!("positive class {}", data.classes.positive_name()),
+        TaskKind::Multiclass => format!("{} classes", data.classes.names.len()),
+        TaskKind::Multilabel => format!("{} labels", data.classes.names.len()),
+        TaskKind::Regression => format!("{} columns of values", data.classes.names.len()),
+    };
+    let on_disk =
+        if data.train.is_in_memory() { "" } else { "; training sequences are beyond --memory and read from disk" };
+    format!(
+        "{} training, {} validation and {} test fragments of {} bp; {question}{on_disk}",
+        thousands(data.train.len()),
+        thousands(data.valid.len()),
+        thousands(data.test.len()),
+        data.train.length
+    )
+}
+
+/// Lists every example but windows drawn anew each epoch, which the seed gives.
+fn write_examples(data: &Dataset, run: &RunFolder) -> Result<()> {
+    let splits = data.splits();
+    let splits = if data.resampler.is_some() { &splits[1..] } else { &splits[..] };
+    let path = run.file(EXAMPLES_TSV);
+    run::write_through(&path, |file| {
+        let mut file = std::io::BufWriter::new(file);
+        listing::write(&mut file, splits, data.kind, &data.classes)
+            .map_err(|error| run::cannot_write(&path, &error.into()))
+    })
+}
+
 /// Measures on validation (which chooses the threshold) and, once, on test; writes every result and returns a summary.
-fn judge_and_export(config: &Config, data: &Dataset, trained: &Trained, run: &RunFolder) -> Result<String> {
-    let (positive, seed) = (data.classes.positive, config.training.seed);
-    let valid = Judgement::of(&trained.network, &data.valid, positive, None, seed)?;
+fn judge_and_export(
+    config: &Config,
+    task: &Task,
+    data: &Dataset,
+    trained: &Trained,
+    floors: Vec<Floor>,
+    run: &RunFolder,
+) -> Result<String> {
+    let (classes, seed) = (&data.classes, config.training.seed);
+    let judge = |examples, threshold| -> Result<Judgement> {
+        let predictions = evaluate::predictions_of(&trained.network, task, examples)?;
+        Ok(Judgement::of(task, classes, examples, predictions, threshold, seed))
+    };
+    let valid = judge(&data.valid, None)?;
     let threshold = valid.report.threshold;
-    let test = Judgement::of(&trained.network, &data.test, positive, Some(threshold), seed)?;
+    let test = judge(&data.test, threshold)?.with_breakdown(seed)?;
     let best_possible = data.best_possible_scores.as_deref().map(|best| test.beside_best_possible(best));
 
-    let mut metrics = serde_json::Map::new();
-    metrics.insert("valid".into(), valid.report.to_json(None).into());
-    metrics.insert("test".into(), test.report.to_json(best_possible).into());
-    let mut rows = predictions::writer()?;
-    predictions::append(&mut rows, Split::Valid, &data.valid, &valid.scores, &data.classes)?;
-    predictions::append(&mut rows, Split::Test, &data.test, &test.scores, &data.classes)?;
-    run.write(PREDICTIONS_CSV, &rows.into_inner()?)?;
-    run.write("loss.png", &report::loss(&trained.history, trained.best_epoch, config.training.loss)?)?;
-    run.write("accuracy.png", &report::accuracy(&trained.history, trained.best_epoch)?)?;
-    report::draw(&test, &data.classes, run)?;
-    let (card, difference) = export::export(
-        &config.model,
-        data.train.length,
-        &run.file(WEIGHTS),
-        &data.classes,
-        threshold,
-        &run.file(MODEL_PT),
-    )?;
+    let mut metrics = Map::new();
+    metrics.insert("valid".into(), valid.to_json().into());
+    let mut of_test = test.to_json();
+    if let Some(best) = best_possible {
+        of_test.insert("best_possible_auroc".into(), json!(best));
+    }
+    metrics.insert("test".into(), of_test.into());
+    if !floors.is_empty() {
+        let each = floors.iter().map(|floor| {
+            let object = json!({"what": floor.description, "test": floor.report.to_json()});
+            (floor.name.clone(), object)
+        });
+        metrics.insert("baselines".into(), each.collect::<Map<_, _>>().into());
+    }
+    let mut rows = Predictions::new(task, classes)?;
+    rows.append(Split::Valid, &data.valid, &valid.predictions)?;
+    rows.append(Split::Test, &data.test, &test.predictions)?;
+    run.write(PREDICTIONS_CSV, &rows.finish()?)?;
+    report::training::draw(&trained.history, trained.best_epoch, task, run)?;
+    report::draw(&test, run)?;
+    let (weights, model) = (run.file(WEIGHTS), run.file(MODEL_PT));
+    let (card, difference) =
+        export::export(&config.model, task, classes, data.train.length, &weights, threshold, &model)?;
     run.write_json(MODEL_JSON, &card)?;
     run.write_json(METRICS_JSON, &metrics)?; // last: a folder that has it is a finished run
 
     let best = &trained.history[trained.best_epoch - 1];
+    let floors: Vec<_> = floors.into_iter().map(|floor| (floor.name, floor.report)).collect();
     Ok(format!(
-        "best epoch {} of {}, validation AUROC {:.4}\n{}exported model: largest difference from the network {difference:.1e}\n",
+        "best epoch {} of {}, validation {} {:.4}\n{}exported model: largest difference from the network {difference:.1e}\n",
         trained.best_epoch,
         trained.history.len(),
-        best.valid_auroc,
-        report::table(&test.report, best_possible)
+        metric_name(task.selection_metric()),
+        best.valid_score,
+        report::table(&test.report, &floors, best_possible)
     ))
 }
 
@@ -103,8 +158,9 @@ fn experiment_name(file: Option<&Path>, config: &Config) -> String {
     }
 }
 
-fn provenance(config: &Config, data: &Dataset, device: tch::Device, threads: usize) -> Result<Provenance> {
-    let network = model::Network::new(&config.model, data.train.length, tch::Device::Cpu, config.training.seed)?;
+fn provenance(config: &Config, task: &Task, data: &Dataset, device: tch::Device, threads: usize) -> Result<Provenance> {
+    let (length, seed) = (data.train.length, config.training.seed);
+    let network = model::Network::new(&config.model, length, task.outputs(), tch::Device::Cpu, seed)?;
     Ok(Provenance {
         format_version: run::FORMAT_VERSION,
         version: env!("CARGO_PKG_VERSION").into(),
@@ -112,12 +168,13 @@ fn provenance(config: &Config, data: &Dataset, device: tch::Device, threads: usi
         libtorch: env!("STRANDNET_LIBTORCH_VERSION").into(),
         device: format!("{device:?}"),
         threads,
-        seed: config.training.seed,
+        seed,
         command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
         data_files: data.files.iter().map(|path| run::describe_file(path)).collect::<Result<_>>()?,
+        task: task.clone(),
         classes: data.classes.names.clone(),
-        positive: data.classes.positive_name().into(),
-        length: data.train.length,
+        positive: (data.kind == TaskKind::Binary).then(|| data.classes.positive_name().into()),
+        length,
         parameter_count: network.parameter_count(),
         examples: ExampleCounts { train: data.train.len(), valid: data.valid.len(), test: data.test.len() },
         config: config.with_absolute_paths(),

@@ -2,10 +2,36 @@
 
 use std::path::Path;
 
-use super::Config;
+use super::{Config, Negatives};
 
 /// Keys that hold paths, which a file gives relative to itself.
-const PATH_KEYS: [&str; 4] = ["genome", "train", "valid", "test"];
+const PATH_KEYS: [&str; 12] = [
+    "genome",
+    "class",
+    "valid_class",
+    "test_class",
+    "reference",
+    "regions",
+    "negatives",
+    "exclude",
+    "train",
+    "valid",
+    "test",
+    "examples",
+];
+
+/// Those that hold NAME=PATH.
+const NAMED_PATH_KEYS: [&str; 5] = ["genome", "class", "valid_class", "test_class", "regions"];
+
+/// Settings of the data that still mean something where `--examples` lists every example.
+const KEYS_BESIDE_EXAMPLES: [&str; 6] = ["classes", "task", "label_columns", "length", "fit", "memory"];
+
+/// Drops where a file's data come from and how they are split: `--examples` says both.
+pub fn forget_sources(settings: &mut toml::Table) {
+    if let Some(toml::Value::Table(data)) = settings.get_mut("data") {
+        data.retain(|key, _| KEYS_BESIDE_EXAMPLES.contains(&key));
+    }
+}
 
 /// A section of the settings, made where there is none.
 pub fn section_mut<'a>(settings: &'a mut toml::Table, section: &str) -> &'a mut toml::Table {
@@ -69,7 +95,10 @@ fn rebase(key: &str, value: &toml::Value, folder: &Path) -> toml::Value {
             toml::Value::Array(values.iter().map(|value| rebase(key, value, folder)).collect())
         }
         toml::Value::String(text) => toml::Value::String(match text.split_once('=') {
-            Some((name, path)) if key == "genome" => format!("{name}={}", folder.join(path.trim()).display()),
+            _ if key == "negatives" && !matches!(text.parse(), Ok(Negatives::Bed(_))) => text.clone(),
+            Some((name, path)) if NAMED_PATH_KEYS.contains(&key) => {
+                format!("{name}={}", folder.join(path.trim()).display())
+            }
             _ => folder.join(text).display().to_string(),
         }),
         other => other.clone(),

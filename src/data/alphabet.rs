@@ -1,10 +1,14 @@
 //! Bases as codes: A, C, G, T (or U) are 0 to 3; N and the other IUPAC codes are 4, the zero column of a one-hot matrix.
+//! Where case is kept, as it tells repeats from other sequence, a bit of its own is added for lower case.
 
 /// The order of the rows of a one-hot matrix.
 pub const ALPHABET: &str = "ACGT";
 
 /// The code of an unknown base.
 pub const UNKNOWN: u8 = 4;
+
+/// The bit that `encode_with_case` adds to the code of a lower-case letter: soft-masked, a repeat in most genomes.
+pub const SOFT_MASKED: u8 = 8;
 
 /// What `CODES` holds for a byte that is no base at all.
 const INVALID: u8 = 255;
@@ -16,14 +20,14 @@ const CODES: [u8; 256] = {
     let mut i = 0;
     while i < known.len() {
         codes[known[i] as usize] = code[i];
-        codes[known[i].to_ascii_lowercase() as usize] = code[i];
+        codes[known[i].to_ascii_lowercase() as usize] = code[i] | SOFT_MASKED;
         i += 1;
     }
     let ambiguous = *b"NRYSWKMBDHV"; // IUPAC-IUB nomenclature, 1984
     let mut i = 0;
     while i < ambiguous.len() {
         codes[ambiguous[i] as usize] = UNKNOWN;
-        codes[ambiguous[i].to_ascii_lowercase() as usize] = UNKNOWN;
+        codes[ambiguous[i].to_ascii_lowercase() as usize] = UNKNOWN | SOFT_MASKED;
         i += 1;
     }
     codes
@@ -49,8 +53,16 @@ impl std::fmt::Display for InvalidBase {
 
 impl std::error::Error for InvalidBase {}
 
-/// Appends the codes of `bases` to `codes`. On an error nothing is appended.
+/// Appends the codes of `bases` to `codes`, upper and lower case alike. On an error nothing is appended.
 pub fn encode(bases: &[u8], codes: &mut Vec<u8>) -> Result<(), InvalidBase> {
+    let start = codes.len();
+    encode_with_case(bases, codes)?;
+    without_case(&mut codes[start..]);
+    Ok(())
+}
+
+/// Appends the codes of `bases` with `SOFT_MASKED` added for lower case. On an error nothing is appended.
+pub fn encode_with_case(bases: &[u8], codes: &mut Vec<u8>) -> Result<(), InvalidBase> {
     let start = codes.len();
     codes.extend(bases.iter().map(|&base| CODES[base as usize]));
     // One pass that the compiler vectorises, and a second only where there is something to report.
@@ -62,14 +74,37 @@ pub fn encode(bases: &[u8], codes: &mut Vec<u8>) -> Result<(), InvalidBase> {
     Ok(())
 }
 
-/// The bases of `codes`, in upper case.
-pub fn decode(codes: &[u8]) -> String {
-    codes.iter().map(|&code| char::from(b"ACGTN"[usize::from(code.min(UNKNOWN))])).collect()
+/// Takes the case off codes, in place, and returns how many were soft-masked.
+pub fn without_case(codes: &mut [u8]) -> usize {
+    let masked = codes.iter().map(|&code| usize::from(code >> 3)).sum();
+    codes.iter_mut().for_each(|code| *code &= !SOFT_MASKED);
+    masked
 }
 
-/// The other strand of a base: A and T, C and G change places, an unknown base stays unknown.
+/// Whether a code, with or without case, is C or G.
+pub fn is_gc(code: u8) -> bool {
+    matches!(code & !SOFT_MASKED, 1 | 2)
+}
+
+/// Whether a code, with or without case, is an unknown base.
+pub fn is_unknown(code: u8) -> bool {
+    code & UNKNOWN != 0
+}
+
+/// The share of G and C among the known bases; one half where none is known.
+pub fn gc_share(codes: &[u8]) -> f64 {
+    let known = codes.iter().filter(|&&code| !is_unknown(code)).count();
+    if known == 0 { 0.5 } else { codes.iter().filter(|&&code| is_gc(code)).count() as f64 / known as f64 }
+}
+
+/// The bases of `codes`, in upper case.
+pub fn decode(codes: &[u8]) -> String {
+    codes.iter().map(|&code| char::from(b"ACGTN"[usize::from((code & !SOFT_MASKED).min(UNKNOWN))])).collect()
+}
+
+/// The other strand of a base: A and T, C and G change places, an unknown base stays unknown, and case stays.
 pub fn complement(code: u8) -> u8 {
-    if code < UNKNOWN { 3 - code } else { code }
+    if is_unknown(code) { code } else { code ^ 3 }
 }
 
 /// Turns a sequence into its reverse complement, in place.
@@ -109,6 +144,17 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn case_is_kept_on_request_and_on_either_strand() {
+        let mut codes = Vec::new();
+        encode_with_case(b"ACgtnN", &mut codes).unwrap();
+        assert_eq!(codes, [0, 1, 10, 11, 12, 4]);
+        assert_eq!(codes.iter().map(|&code| complement(code)).collect::<Vec<_>>(), [3, 2, 9, 8, 12, 4]);
+        assert_eq!(gc_share(&codes), 0.5);
+        assert_eq!(without_case(&mut codes), 3);
+        assert_eq!(codes, [0, 1, 2, 3, 4, 4]);
     }
 
     proptest! {

@@ -3,22 +3,25 @@
 use std::sync::mpsc;
 use std::thread::Scope;
 
+use anyhow::Result;
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
-use super::{Examples, alphabet};
+use super::alphabet;
+use super::examples::Examples;
 use crate::random::{self, Purpose};
 
 /// Batches gathered ahead. Gathering takes microseconds and a step milliseconds, so two hide every hiccup.
 const AHEAD: usize = 2;
 
-/// Codes and targets of a batch.
+/// Codes and labels of a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// `[n, length]`
     pub codes: Vec<u8>,
-    /// 1 for the positive class and 0 for the other, `[n]`.
-    pub targets: Vec<f32>,
+    /// `[n, width]`
+    pub labels: Vec<f32>,
+    pub n: usize,
 }
 
 /// How an epoch goes through the examples.
@@ -36,9 +39,8 @@ pub struct Order {
 pub fn shuffled<'scope, 'env>(
     scope: &'scope Scope<'scope, 'env>,
     examples: &'env Examples,
-    positive: usize,
     order: Order,
-) -> mpsc::IntoIter<Batch> {
+) -> mpsc::IntoIter<Result<Batch>> {
     let (sender, receiver) = mpsc::sync_channel(AHEAD);
     scope.spawn(move || {
         let Order { batch_size, either_strand, seed, epoch } = order;
@@ -47,16 +49,19 @@ pub fn shuffled<'scope, 'env>(
         let mut strands = random::generator(seed, Purpose::Augment, epoch as u64, 0);
         for indices in indices.chunks(batch_size) {
             let mut codes = Vec::with_capacity(indices.len() * examples.length);
-            for &i in indices {
+            let mut labels = Vec::with_capacity(indices.len() * examples.width);
+            let read = indices.iter().try_for_each(|&i| {
                 let start = codes.len();
-                codes.extend_from_slice(examples.sequence(i));
+                examples.read(i..i + 1, &mut codes)?;
                 if either_strand && strands.random::<bool>() {
                     alphabet::reverse_complement(&mut codes[start..]);
                 }
-            }
-            let targets =
-                indices.iter().map(|&i| f32::from(u8::from(usize::from(examples.labels[i]) == positive))).collect();
-            if sender.send(Batch { codes, targets }).is_err() {
+                labels.extend_from_slice(examples.labels_of(i));
+                Ok(())
+            });
+            let failed = read.is_err();
+            let batch = read.map(|()| Batch { codes, labels, n: indices.len() });
+            if sender.send(batch).is_err() || failed {
                 return; // training stopped early
             }
         }
@@ -67,27 +72,25 @@ pub fn shuffled<'scope, 'env>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Origin;
 
     fn epoch(examples: &Examples, epoch: usize, either_strand: bool) -> Vec<Batch> {
         let order = Order { batch_size: 32, either_strand, seed: 7, epoch };
-        std::thread::scope(|scope| shuffled(scope, examples, 1, order).collect())
+        std::thread::scope(|scope| shuffled(scope, examples, order).map(Result::unwrap).collect())
     }
 
     fn examples(codes: Vec<u8>, length: usize) -> Examples {
-        let n = codes.len() / length;
-        let origin = Origin::Line { table: "t".into(), line: 0 };
-        Examples { codes, labels: (0..n).map(|i| (i % 2) as u8).collect(), origins: vec![origin; n], length }
+        let labels: Vec<f32> = (0..codes.len() / length).map(|i| (i % 2) as f32).collect();
+        Examples::of(&codes, length, &labels)
     }
 
     #[test]
     fn every_example_comes_once_an_epoch_in_an_order_of_its_own() {
         let examples = examples((0..100u8).flat_map(|i| [i, i]).collect(), 2);
         let batches = epoch(&examples, 1, false);
-        assert_eq!(batches.iter().map(|batch| batch.targets.len()).collect::<Vec<_>>(), [32, 32, 32, 4]);
+        assert_eq!(batches.iter().map(|batch| batch.n).collect::<Vec<_>>(), [32, 32, 32, 4]);
         let mut seen: Vec<u8> = Vec::new();
         for batch in &batches {
-            for (codes, target) in batch.codes.chunks(2).zip(&batch.targets) {
+            for (codes, target) in batch.codes.chunks(2).zip(&batch.labels) {
                 assert_eq!((codes[0], f32::from(codes[0] % 2)), (codes[1], *target));
                 seen.push(codes[0]);
             }

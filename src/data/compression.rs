@@ -44,7 +44,7 @@ pub fn detect(path: &Path) -> Result<Compression> {
         )
     };
     match head {
-        [] => bail!("{}: the file is empty, expected FASTA or a table", path.display()),
+        [] => bail!("{}: the file is empty, expected sequences, regions or a table; check the path", path.display()),
         [0x1f, 0x8b, 8, flags, .., b'B', b'C', 2, 0, _, _] if flags & 4 != 0 && filled == 18 => {
             check_bgzf_end(&mut file, path)?;
             Ok(Compression::Bgzf)

@@ -39,7 +39,7 @@ pub struct Chromosome {
 }
 
 enum Storage {
-    /// Codes, one vector a chromosome.
+    /// Codes with case, one vector a chromosome.
     Memory(Vec<Vec<u8>>),
     /// Read on demand through an index.
     Indexed(Mutex<fasta::io::IndexedReader<Box<dyn SeekableBases>>>),
@@ -58,7 +58,7 @@ trait SeekableBases: BufRead + Seek + Send {}
 impl<T: BufRead + Seek + Send> SeekableBases for T {}
 
 impl Genome {
-    /// A genome that is in memory already, as the simulator makes them.
+    /// A genome whose codes, with or without case, are in memory already, as the simulator makes them.
     pub fn from_codes(path: &Path, chromosomes: Vec<(String, Vec<u8>)>) -> Self {
         let (names, codes): (Vec<_>, Vec<_>) = chromosomes.into_iter().unzip();
         let chromosomes =
@@ -211,7 +211,7 @@ impl Genome {
         }
     }
 
-    /// Hands the codes of `interval` (0-based, half-open) of a chromosome to `each`, in order, in one or more pieces;
+    /// Hands the codes, with case, of `interval` (0-based, half-open) of a chromosome to `each`, in order, in one or more pieces;
     /// from the second on, a piece starts with the last `overlap` codes of the one before. `each` gets a piece and
     /// the position of its first code in the chromosome.
     pub fn scan(
@@ -242,6 +242,16 @@ impl Genome {
         Ok(())
     }
 
+    /// Appends the codes, with case, of `interval` (0-based, half-open) of a chromosome to `codes`.
+    pub fn read(&self, chromosome: usize, interval: Range<usize>, codes: &mut Vec<u8>) -> Result<()> {
+        match &self.storage {
+            Storage::Memory(all) => codes.extend_from_slice(&all[chromosome][interval]),
+            Storage::Indexed(_) if interval.is_empty() => {}
+            Storage::Indexed(reader) => self.fetch(reader, &self.chromosomes[chromosome].name, interval, codes)?,
+        }
+        Ok(())
+    }
+
     fn fetch(
         &self,
         reader: &Mutex<fasta::io::IndexedReader<Box<dyn SeekableBases>>>,
@@ -262,7 +272,7 @@ impl Genome {
                 self.path.display()
             );
         }
-        alphabet::encode(record.sequence().as_ref(), codes).map_err(|fault| {
+        alphabet::encode_with_case(record.sequence().as_ref(), codes).map_err(|fault| {
             invalid_base(&self.path, name, alphabet::InvalidBase { position: range.start + fault.position, ..fault })
         })
     }
@@ -282,16 +292,11 @@ pub struct Records {
 impl Records {
     /// Opens plain, gzip or BGZF FASTA whose record names must differ, as those of a genome do.
     pub fn of_genome(path: &Path) -> Result<Self> {
-        Ok(Self { names: Some(HashSet::new()), ..Self::open(path)? })
+        Ok(Self { names: Some(HashSet::new()), ..Self::of_sequences(path, compression::open(path)?)? })
     }
 
-    /// Opens plain, gzip or BGZF FASTA of any number of records; `-` is standard input (not compressed).
-    pub fn open(path: &Path) -> Result<Self> {
-        let mut input: Box<dyn BufRead + Send> = if path == Path::new("-") {
-            Box::new(BufReader::with_capacity(1 << 16, std::io::stdin()))
-        } else {
-            compression::open(path)?
-        };
+    /// Takes the records of an opened file, whose names may repeat; `path` is only what messages call it.
+    pub fn of_sequences(path: &Path, mut input: Box<dyn BufRead + Send>) -> Result<Self> {
         let first = input.fill_buf().map_err(|error| read_error(path, &error))?.first().copied();
         expect_fasta(path, first)?;
         let reader = fasta::io::Reader::new(input);
@@ -330,7 +335,7 @@ impl Records {
         Ok(Some(name))
     }
 
-    /// The codes of the next piece (a line, or part of one) of the current record; nothing at its end.
+    /// The codes, with case, of the next piece (a line, or part of one) of the current record; nothing at its end.
     pub fn next_piece(&mut self) -> Result<Option<&[u8]>> {
         let mut sequence = self.reader.sequence_reader();
         let bases = sequence.fill_buf().map_err(|error| read_error(&self.path, &error))?;
@@ -339,7 +344,7 @@ impl Records {
         }
         let length = bases.len();
         self.codes.clear();
-        alphabet::encode(bases, &mut self.codes).map_err(|fault| {
+        alphabet::encode_with_case(bases, &mut self.codes).map_err(|fault| {
             invalid_base(
                 &self.path,
                 &self.name,

@@ -1,20 +1,27 @@
 //! Which windows are taken from genomes: distinct starts, drawn uniformly from everything a split may use, with few
 //! enough unknown bases and, on request, the same GC content in every class.
 //!
-//! Two passes in file order, so that genomes need not fit in memory. The first counts the eligible windows in each GC
-//! bin; then ranks are drawn among them; the second pass copies the windows that have those ranks.
+//! Two passes in file order, so that genomes need not fit in memory. The first counts the eligible windows in each bin of
+//! GC content (and of repeats, where that is matched too); then ranks are drawn among them; the second pass copies the
+//! windows that have those ranks.
 
 use anyhow::{Result, bail};
 use rand::RngExt;
 use rayon::prelude::*;
 
-use super::alphabet::{self, UNKNOWN};
+use super::alphabet;
 use super::fasta::Genome;
 use super::split::{Interval, Split};
 use crate::random::{self, Purpose};
 
 /// GC bins of two percentage points.
 pub const GC_BINS: usize = 50;
+
+/// Bins of the share of soft-masked bases: ten percentage points each.
+pub const REPEAT_BINS: usize = 10;
+
+/// One over the golden ratio: adding it again and again, modulo 1, fills an interval more evenly than chance does.
+const GOLDEN: f64 = 0.618_033_988_749_894_9;
 
 /// Everything one class may take windows from in one split: intervals of one or more genomes.
 pub struct Source<'a> {
@@ -37,7 +44,7 @@ pub struct Request {
 }
 
 /// One window taken: codes as the network reads them, and where they came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Window {
     pub codes: Vec<u8>,
     /// Which of the source's genomes.
@@ -45,89 +52,139 @@ pub struct Window {
     pub chromosome: usize,
     pub start: usize,
     pub reverse: bool,
+    /// Share of soft-masked bases.
+    pub masked: f32,
 }
 
-/// Takes `per_class` windows for each source, in file order.
-///
-/// # Errors
-/// There are not enough eligible windows; the message names the number available.
-pub fn draw(sources: &[Source], split: Split, request: &Request) -> Result<Vec<Vec<Window>>> {
-    let bins = Bins::new(request);
-    let supply: Vec<Vec<u64>> = sources.par_iter().map(|source| count(source, &bins)).collect::<Result<_>>()?;
-    let quota = if request.match_gc {
-        matched_quota(&supply, request.per_class as u64)
-    } else {
-        vec![request.per_class as u64]
-    };
+/// What the first pass found, so that windows can be drawn any number of times with one pass each.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    bins: Bins,
+    split: Split,
+    seed: u64,
+    /// Eligible windows of each source in each bin.
+    supply: Vec<Vec<u64>>,
+    /// Windows that every source gives from each bin.
+    quota: Vec<u64>,
+}
 
-    for (source, supply) in sources.iter().zip(&supply) {
-        let available: u64 = supply.iter().sum();
-        if available < request.per_class as u64 {
+impl Plan {
+    /// Counts what there is and settles how many windows to take from each bin.
+    ///
+    /// # Errors
+    /// There are not enough eligible windows; the message names the number available.
+    pub fn new(sources: &[Source], split: Split, request: &Request) -> Result<Self> {
+        let gc = if request.match_gc { GC_BINS } else { 1 };
+        let bins = Bins { length: request.length, max_n: request.max_n, gc, repeats: 1 };
+        let supply: Vec<Vec<u64>> = sources.par_iter().map(|source| count(source, &bins)).collect::<Result<_>>()?;
+        let wanted = request.per_class as u64;
+        let quota = if request.match_gc { matched_quota(&supply, wanted) } else { vec![wanted] };
+
+        for (source, supply) in sources.iter().zip(&supply) {
+            let available: u64 = supply.iter().sum();
+            if available < wanted {
+                bail!(
+                    "class '{}' has {available} {} windows of {} bp with at most {} unknown bases, expected {wanted}; ask for fewer fragments, give more chromosomes or raise --max-n",
+                    source.class_name,
+                    split.name(),
+                    request.length,
+                    request.max_n
+                );
+            }
+        }
+        let matched: u64 = quota.iter().sum();
+        if matched < wanted {
             bail!(
-                "class '{}' has {available} {} windows of {} bp with at most {} unknown bases, expected {}; ask for fewer fragments, give more chromosomes or raise --max-n",
-                source.class_name,
-                split.name(),
-                request.length,
-                request.max_n,
-                request.per_class
+                "only {matched} {} windows of each class can be matched in GC content, expected {wanted}; ask for fewer fragments or give more chromosomes",
+                split.name()
             );
         }
+        Ok(Self { bins, split, seed: request.seed, supply, quota })
     }
-    let matched: u64 = quota.iter().sum();
-    if matched < request.per_class as u64 {
-        bail!(
-            "only {matched} {} windows of each class can be matched in GC content, expected {}; ask for fewer fragments or give more chromosomes",
-            split.name(),
-            request.per_class
-        );
+
+    /// Length of the windows, in bp.
+    pub fn length(&self) -> usize {
+        self.bins.length
     }
-    sources
-        .par_iter()
-        .zip(&supply)
-        .map(|(source, supply)| take(source, supply, &quota, &bins, split, request))
-        .collect()
+
+    /// The windows of one draw for each source, in file order. Draws 0, 1, 2 and so on are different windows, and
+    /// together they cover the genome more evenly than draws by chance.
+    pub fn draw(&self, sources: &[Source], draw: u64) -> Result<Vec<Vec<Window>>> {
+        sources
+            .par_iter()
+            .zip(&self.supply)
+            .map(|(source, supply)| {
+                let stream = (source.class as u64) << 2 | self.split as u64;
+                take(source, supply, &self.quota, &self.bins, Key { seed: self.seed, stream, draw })
+            })
+            .collect()
+    }
 }
 
-/// The bin of a window by its count of unknown bases and of G and C.
-struct Bins {
-    length: usize,
-    max_n: usize,
-    count: usize,
+/// The numbers that a draw of windows depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    pub seed: u64,
+    pub stream: u64,
+    pub draw: u64,
+}
+
+/// Which windows are eligible, and the bin of each by its GC content and its repeats. A count of 1 means that it is not
+/// looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bins {
+    pub length: usize,
+    pub max_n: usize,
+    pub gc: usize,
+    pub repeats: usize,
 }
 
 impl Bins {
-    fn new(request: &Request) -> Self {
-        Self { length: request.length, max_n: request.max_n, count: if request.match_gc { GC_BINS } else { 1 } }
+    pub fn count(&self) -> usize {
+        self.gc * self.repeats
     }
 
-    fn bin(&self, unknown: usize, gc: usize) -> usize {
-        if self.count == 1 { 0 } else { (gc * self.count / (self.length - unknown).max(1)).min(self.count - 1) }
+    fn bin(&self, unknown: usize, gc: usize, masked: usize) -> usize {
+        let place = |part: usize, whole: usize, bins: usize| (part * bins / whole.max(1)).min(bins - 1);
+        place(gc, self.length - unknown, self.gc) * self.repeats + place(masked, self.length, self.repeats)
     }
 
-    /// Calls `each` with the bin and the offset of every eligible window of a piece, in order.
+    /// The bin of one window, given with case; `None` where it is not eligible.
+    pub fn of(&self, codes: &[u8]) -> Option<usize> {
+        let mut bin = None;
+        self.scan(codes, |found, _| bin = Some(found));
+        bin
+    }
+
+    /// Calls `each` with the bin and the offset of every eligible window of a piece, given with case, in order.
     fn scan(&self, codes: &[u8], mut each: impl FnMut(usize, usize)) {
         if codes.len() < self.length {
             return;
         }
-        let is_gc = |code: u8| usize::from(code == 1 || code == 2);
-        let is_unknown = |code: u8| usize::from(code == UNKNOWN);
-        let mut gc: usize = codes[..self.length].iter().map(|&code| is_gc(code)).sum();
-        let mut unknown: usize = codes[..self.length].iter().map(|&code| is_unknown(code)).sum();
+        let is_gc = |code: u8| usize::from(alphabet::is_gc(code));
+        let is_unknown = |code: u8| usize::from(alphabet::is_unknown(code));
+        let is_masked = |code: u8| usize::from(code & alphabet::SOFT_MASKED != 0);
+        let first = &codes[..self.length];
+        let mut gc: usize = first.iter().map(|&code| is_gc(code)).sum();
+        let mut unknown: usize = first.iter().map(|&code| is_unknown(code)).sum();
+        let mut masked: usize = first.iter().map(|&code| is_masked(code)).sum();
         for start in 0..=codes.len() - self.length {
             if unknown <= self.max_n {
-                each(self.bin(unknown, gc), start);
+                each(self.bin(unknown, gc, masked), start);
             }
             if let Some(&next) = codes.get(start + self.length) {
-                gc = gc + is_gc(next) - is_gc(codes[start]);
-                unknown = unknown + is_unknown(next) - is_unknown(codes[start]);
+                let last = codes[start];
+                gc = gc + is_gc(next) - is_gc(last);
+                unknown = unknown + is_unknown(next) - is_unknown(last);
+                masked = masked + is_masked(next) - is_masked(last);
             }
         }
     }
 }
 
-/// Eligible windows in each bin.
-fn count(source: &Source, bins: &Bins) -> Result<Vec<u64>> {
-    let mut supply = vec![0; bins.count];
+/// The first pass: eligible windows in each bin.
+pub fn count(source: &Source, bins: &Bins) -> Result<Vec<u64>> {
+    let mut supply = vec![0; bins.count()];
     for (genome, intervals) in &source.parts {
         for interval in intervals {
             genome.scan(interval.chromosome, interval.range.clone(), bins.length - 1, &mut |codes, _| {
@@ -170,24 +227,17 @@ fn matched_quota(supply: &[Vec<u64>], wanted: u64) -> Vec<u64> {
     }
 }
 
-/// The second pass: draws ranks in every bin and copies the windows that have them.
-fn take(
-    source: &Source,
-    supply: &[u64],
-    quota: &[u64],
-    bins: &Bins,
-    split: Split,
-    request: &Request,
-) -> Result<Vec<Window>> {
-    let stream = (source.class as u64) << 2 | split as u64;
+/// The second pass: draws ranks in every bin and copies the windows that have them, on either strand.
+pub fn take(source: &Source, supply: &[u64], quota: &[u64], bins: &Bins, key: Key) -> Result<Vec<Window>> {
+    let Key { seed, stream, draw } = key;
     let mut chosen: Vec<std::iter::Peekable<std::vec::IntoIter<u64>>> = Vec::with_capacity(quota.len());
     for (bin, (&supply, &quota)) in supply.iter().zip(quota).enumerate() {
-        let mut random = random::generator(request.seed, Purpose::Windows, stream, bin as u64);
-        chosen.push(spread_ranks(supply, quota, &mut random).into_iter().peekable());
+        let mut random = random::generator(seed, Purpose::Windows, stream, bin as u64);
+        chosen.push(spread_ranks(supply, quota, draw, &mut random).into_iter().peekable());
     }
-    let mut strands = random::generator(request.seed, Purpose::Strands, stream, 0);
+    let mut strands = random::generator(seed, Purpose::Strands, stream, draw);
     let mut seen = vec![0u64; quota.len()];
-    let mut windows = Vec::with_capacity(request.per_class);
+    let mut windows = Vec::with_capacity(quota.iter().sum::<u64>() as usize);
     for (genome_index, (genome, intervals)) in source.parts.iter().enumerate() {
         for interval in intervals {
             genome.scan(interval.chromosome, interval.range.clone(), bins.length - 1, &mut |codes, position| {
@@ -196,16 +246,17 @@ fn take(
                     seen[bin] += 1;
                     if chosen[bin].next_if_eq(&rank).is_some() {
                         let mut codes = codes[offset..offset + bins.length].to_vec();
+                        let masked = alphabet::without_case(&mut codes);
                         let reverse = strands.random::<bool>();
                         if reverse {
                             alphabet::reverse_complement(&mut codes);
                         }
-                        let start = position + offset;
                         windows.push(Window {
+                            masked: masked as f32 / codes.len() as f32,
                             codes,
                             genome: genome_index,
                             chromosome: interval.chromosome,
-                            start,
+                            start: position + offset,
                             reverse,
                         });
                     }
@@ -217,15 +268,24 @@ fn take(
 }
 
 /// `quota` distinct ranks below `supply`, ascending: one drawn from each of `quota` stretches of equal length, give or
-/// take one. Every window has practically the same chance as in a plain draw, and windows overlap less, so the same number of them shows more of the genome.
-fn spread_ranks(supply: u64, quota: u64, random: &mut random::Generator) -> Vec<u64> {
+/// take one. Every window has practically the same chance as in a plain draw, and windows overlap less, so the same
+/// number of them shows more of the genome. Later draws move on through each stretch by the golden ratio, so that what
+/// one draw leaves out the next ones show.
+fn spread_ranks(supply: u64, quota: u64, draw: u64, random: &mut random::Generator) -> Vec<u64> {
     let edge = |i: u64| (u128::from(i) * u128::from(supply) / u128::from(quota)) as u64;
-    (0..quota).map(|i| random.random_range(edge(i)..edge(i + 1))).collect()
+    (0..quota)
+        .map(|i| {
+            let (low, high) = (edge(i), edge(i + 1));
+            let place = (random.random::<f64>() + draw as f64 * GOLDEN).fract();
+            (low + (place * (high - low) as f64) as u64).min(high - 1)
+        })
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::alphabet::UNKNOWN;
     use proptest::prelude::*;
     use std::collections::{BTreeMap, HashSet};
     use std::path::Path;
@@ -281,7 +341,7 @@ mod tests {
                 .map(|(class, genome)| Source { class, class_name: "x", parts: vec![(genome, whole(genome))] })
                 .collect();
             let request = Request { length: 40, max_n, match_gc, per_class: 300, seed };
-            let drawn = draw(&sources, Split::Train, &request).unwrap();
+            let drawn = Plan::new(&sources, Split::Train, &request).unwrap().draw(&sources, 0).unwrap();
             for (genome, windows) in genomes.iter().zip(&drawn) {
                 prop_assert_eq!(windows.len(), 300);
                 let starts: HashSet<_> = windows.iter().map(|w| (w.chromosome, w.start)).collect();
@@ -316,8 +376,9 @@ mod tests {
         let genome = genome("a", vec![patchy(1, 200)]);
         let source = || vec![Source { class: 0, class_name: "human", parts: vec![(&genome, whole(&genome))] }];
         let request = Request { length: 40, max_n: 0, match_gc: false, per_class: 156, seed: 1 };
-        assert_eq!(draw(&source(), Split::Test, &request).unwrap()[0].len(), 156);
-        let error = draw(&source(), Split::Test, &Request { per_class: 157, ..request }).unwrap_err().to_string();
+        let plan = Plan::new(&source(), Split::Test, &request).unwrap();
+        assert_eq!(plan.draw(&source(), 0).unwrap()[0].len(), 156);
+        let error = Plan::new(&source(), Split::Test, &Request { per_class: 157, ..request }).unwrap_err().to_string();
         assert!(error.contains("'human' has 156 test windows"), "{error}");
     }
 
@@ -326,10 +387,41 @@ mod tests {
         let genome = genome("a", vec![vec![0; 10_000]]);
         let source = [Source { class: 0, class_name: "a", parts: vec![(&genome, whole(&genome))] }];
         let request = Request { length: 100, max_n: 0, match_gc: false, per_class: 2000, seed: 3 };
-        let windows = draw(&source, Split::Train, &request).unwrap().remove(0);
+        let windows = Plan::new(&source, Split::Train, &request).unwrap().draw(&source, 0).unwrap().remove(0);
         let first_half = windows.iter().filter(|w| w.start < 4950).count();
         assert!((900..1100).contains(&first_half), "{first_half}");
         let reverse = windows.iter().filter(|w| w.reverse).count();
         assert!((900..1100).contains(&reverse), "{reverse}");
+    }
+
+    #[test]
+    fn later_draws_show_what_earlier_ones_left_out() {
+        let genome = genome("a", vec![patchy(5, 40_000)]);
+        let source = [Source { class: 0, class_name: "a", parts: vec![(&genome, whole(&genome))] }];
+        let request = Request { length: 100, max_n: 100, match_gc: false, per_class: 50, seed: 3 };
+        let plan = Plan::new(&source, Split::Train, &request).unwrap();
+        let mut shown = vec![0u32; 40_000];
+        for draw in 0..8 {
+            for window in &plan.draw(&source, draw).unwrap()[0] {
+                shown[window.start..window.start + 100].iter_mut().for_each(|count| *count += 1);
+            }
+        }
+        // By chance, a base would be missed by all 400 windows with probability exp(-1) = 0.37.
+        let missed = shown.iter().filter(|&&count| count == 0).count();
+        assert!(missed < 40_000 * 15 / 100, "{missed}");
+    }
+
+    #[test]
+    fn repeats_are_binned_too() {
+        let bins = Bins { length: 10, max_n: 0, gc: GC_BINS, repeats: REPEAT_BINS };
+        let window = |bases: &[u8]| {
+            let mut codes = Vec::new();
+            alphabet::encode_with_case(bases, &mut codes).unwrap();
+            bins.of(&codes)
+        };
+        assert_eq!(window(b"ACGTACGTAC"), Some(25 * REPEAT_BINS));
+        assert_eq!(window(b"acgtaCGTAC"), Some(25 * REPEAT_BINS + 5));
+        assert_eq!(window(b"aaaaaaaaaa"), Some(REPEAT_BINS - 1));
+        assert_eq!(window(b"ACGTACGTAN"), None);
     }
 }

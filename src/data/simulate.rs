@@ -95,6 +95,15 @@ impl SimulatedChromosome {
         }
         bases
     }
+
+    /// The codes with case.
+    pub fn codes_with_case(&self) -> Vec<u8> {
+        let mut codes = self.codes.clone();
+        for site in self.sites.iter().filter(|site| site.repeat) {
+            codes[site.range.clone()].iter_mut().for_each(|code| *code |= alphabet::SOFT_MASKED);
+        }
+        codes
+    }
 }
 
 /// The two species of the demo, positive class first.

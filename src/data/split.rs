@@ -29,6 +29,16 @@ impl Split {
             Split::Test => "test",
         }
     }
+
+    /// The split that a table names: also `dev` and `validation`, which others write for `valid`, and any case.
+    pub fn named(name: &str) -> Option<Self> {
+        match name.to_ascii_lowercase().as_str() {
+            "train" | "training" => Some(Split::Train),
+            "valid" | "validation" | "val" | "dev" => Some(Split::Valid),
+            "test" => Some(Split::Test),
+            _ => None,
+        }
+    }
 }
 
 /// The chromosomes the user named for each split; empty where none were.
@@ -59,6 +69,11 @@ pub fn same_name(name: &str) -> &str {
         Some(prefix) if prefix.eq_ignore_ascii_case("chr") && name.len() > 3 => &name[3..],
         _ => name,
     }
+}
+
+/// Whether two names are of the same chromosome.
+pub fn is_same_name(a: &str, b: &str) -> bool {
+    same_name(a) == same_name(b)
 }
 
 fn names_contain(names: &[String], name: &str) -> bool {
@@ -154,6 +169,14 @@ pub fn list_names<'a>(names: impl Iterator<Item = &'a str>) -> String {
     }
 }
 
+/// The first names of a list, and how many there are if that is more.
+pub fn list_first(names: &[String], most: usize) -> String {
+    match names.len() {
+        n if n > most => format!("{}, ... ({n} in all)", names[..most].join(", ")),
+        _ => names.join(", "),
+    }
+}
+
 /// How the chromosomes of a genome are assigned to splits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Assignment {
@@ -240,6 +263,37 @@ pub fn intervals(chromosomes: &[Chromosome], assignment: &Assignment, length: us
     parts
 }
 
+/// The split whose intervals hold a whole range of a chromosome; `None` where it lies across an edge or outside.
+pub fn split_holding(parts: &[Vec<Interval>; 3], chromosome: usize, range: &Range<usize>) -> Option<Split> {
+    Split::ALL.into_iter().find(|&split| {
+        let part = &parts[split as usize];
+        let after =
+            part.partition_point(|interval| (interval.chromosome, interval.range.start) <= (chromosome, range.start));
+        after.checked_sub(1).is_some_and(|i| part[i].chromosome == chromosome && range.end <= part[i].range.end)
+    })
+}
+
+/// Intervals without what `excluded` covers. Both in order of chromosome and start; those excluded may overlap.
+pub fn without(intervals: &[Interval], excluded: &[Interval]) -> Vec<Interval> {
+    let mut left = Vec::new();
+    for Interval { chromosome, range } in intervals {
+        let mut start = range.start;
+        for other in excluded.iter().filter(|other| other.chromosome == *chromosome) {
+            if other.range.start >= range.end {
+                break;
+            }
+            if other.range.start > start {
+                left.push(Interval { chromosome: *chromosome, range: start..other.range.start });
+            }
+            start = start.max(other.range.end);
+        }
+        if start < range.end {
+            left.push(Interval { chromosome: *chromosome, range: start..range.end });
+        }
+    }
+    left
+}
+
 /// Cuts whole chromosomes into blocks and deals one block in seven to validation, by rank of a fixed hash of
 /// chromosome and block number, so that the share is right even for few blocks.
 fn cut_blocks(chromosomes: &[Chromosome], whole: &[Interval], length: usize) -> (Vec<Interval>, Vec<Interval>) {
@@ -276,11 +330,13 @@ fn cut_blocks(chromosomes: &[Chromosome], whole: &[Interval], length: usize) -> 
 }
 
 /// The split of a sequence that comes without coordinates: a hash of the smaller of the sequence and its reverse
-/// complement, so that a duplicate on either strand lands in the same split. Shares are in percent.
-pub fn split_of_sequence(codes: &[u8], valid_percent: u64, test_percent: u64) -> Split {
-    match hash_of_either_strand(codes) % 100 {
-        share if share < test_percent => Split::Test,
-        share if share < test_percent + valid_percent => Split::Valid,
+/// complement, so that a duplicate on either strand lands in the same split. `valid` and `test` are shares.
+pub fn split_of_sequence(codes: &[u8], valid: f64, test: f64) -> Split {
+    // Ten thousandths, so that a share is not at the mercy of rounding.
+    let [valid, test] = [valid, test].map(|share| (share * 10_000.0).round() as u64);
+    match hash_of_either_strand(codes) % 10_000 {
+        share if share < test => Split::Test,
+        share if share < test + valid => Split::Valid,
         _ => Split::Train,
     }
 }
@@ -368,6 +424,26 @@ mod tests {
 
     proptest! {
         #[test]
+        fn what_is_excluded_is_left_out_and_nothing_else(
+            whole in prop::collection::vec((0usize..200, 1usize..60), 1..4),
+            excluded in prop::collection::vec((0usize..3, 0usize..200, 1usize..30), 0..12),
+        ) {
+            let whole: Vec<Interval> = whole.iter().enumerate()
+                .map(|(chromosome, &(start, length))| Interval { chromosome, range: start..start + length }).collect();
+            let mut excluded: Vec<Interval> = excluded.into_iter()
+                .map(|(chromosome, start, length)| Interval { chromosome, range: start..start + length }).collect();
+            excluded.sort_by_key(|interval| (interval.chromosome, interval.range.start));
+            let left = without(&whole, &excluded);
+            let covers = |intervals: &[Interval], c: usize, base: usize| intervals.iter().any(|i| i.chromosome == c && i.range.contains(&base));
+            for chromosome in 0..4 {
+                for base in 0..270 {
+                    let expected = covers(&whole, chromosome, base) && !covers(&excluded, chromosome, base);
+                    prop_assert_eq!(covers(&left, chromosome, base), expected);
+                }
+            }
+        }
+
+        #[test]
         fn splits_never_overlap_and_validation_is_near_a_seventh(
             lengths in prop::collection::vec(1usize..3_000_000, 1..6),
             window in 1usize..2000,
@@ -380,6 +456,10 @@ mod tests {
                 prop_assert!(pair[0].chromosome != pair[1].chromosome || pair[0].range.end <= pair[1].range.start);
             }
             for interval in &all {
+                let held = split_holding(&parts, interval.chromosome, &interval.range);
+                prop_assert!(held.is_some_and(|split| parts[split as usize].contains(interval)));
+                let beyond = interval.range.start..interval.range.end + 1;
+                prop_assert_eq!(split_holding(&parts, interval.chromosome, &beyond), None);
                 prop_assert!(interval.range.len() >= window);
                 prop_assert!(interval.range.end <= chromosomes[interval.chromosome].length);
             }
@@ -394,7 +474,7 @@ mod tests {
         fn a_sequence_and_its_reverse_complement_land_in_one_split(codes in prop::collection::vec(0u8..5, 1..200)) {
             let mut other = codes.clone();
             alphabet::reverse_complement(&mut other);
-            prop_assert_eq!(split_of_sequence(&codes, 10, 10), split_of_sequence(&other, 10, 10));
+            prop_assert_eq!(split_of_sequence(&codes, 0.1, 0.1), split_of_sequence(&other, 0.1, 0.1));
         }
     }
 
@@ -403,7 +483,7 @@ mod tests {
         let mut shares = [0usize; 3];
         for i in 0u64..20_000 {
             let codes: Vec<u8> = (0..32).map(|k| ((i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> k) % 4) as u8).collect();
-            shares[split_of_sequence(&codes, 10, 20) as usize] += 1;
+            shares[split_of_sequence(&codes, 0.1, 0.2) as usize] += 1;
         }
         assert!((13_600..14_400).contains(&shares[0]) && (1_800..2_200).contains(&shares[1]), "{shares:?}");
     }

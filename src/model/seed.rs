@@ -12,7 +12,7 @@ const WIDTH: i64 = 32;
 const POOL: i64 = 16;
 const DENSE: i64 = 8;
 
-pub fn layers(root: &Path, config: &ModelConfig, length: i64, random: &mut Generator) -> SequentialT {
+pub fn layers(root: &Path, config: &ModelConfig, length: i64, outputs: i64, random: &mut Generator) -> SequentialT {
     let dropout = |here: bool| {
         let rate = if here { config.dropout } else { 0.0 };
         move |xs: &tch::Tensor, train: bool| {
@@ -31,7 +31,7 @@ pub fn layers(root: &Path, config: &ModelConfig, length: i64, random: &mut Gener
         .add(blocks::dense(root / 5, FILTERS * pooled, DENSE, random))
         .add_fn(|xs| xs.relu())
         .add_fn_t(dropout(after_dense))
-        .add(blocks::dense(root / 8, DENSE, 1, random))
+        .add(blocks::dense(root / 8, DENSE, outputs, random))
 }
 
 #[cfg(test)]
@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn it_has_the_published_shapes_for_any_length_from_47() {
         for length in [47usize, 63, 128, 500] {
-            let network = Network::new(&ModelConfig::default(), length, Device::Cpu, 1).unwrap();
+            let network = Network::new(&ModelConfig::default(), length, 3, Device::Cpu, 1).unwrap();
             let pooled = (length - 31) / 16;
             let mut shapes: Vec<(String, Vec<i64>)> =
                 network.store.variables().into_iter().map(|(name, v)| (name, v.size())).collect();
@@ -53,13 +53,13 @@ mod tests {
                 ("0.weight", vec![16, 4, 32]),
                 ("5.bias", vec![8]),
                 ("5.weight", vec![8, 16 * pooled as i64]),
-                ("8.bias", vec![1]),
-                ("8.weight", vec![1, 8]),
+                ("8.bias", vec![3]),
+                ("8.weight", vec![3, 8]),
             ];
             assert_eq!(shapes, expected.map(|(name, shape)| (name.to_owned(), shape)));
             let input = Tensor::zeros([3, length as i64], (Kind::Uint8, Device::Cpu));
-            assert_eq!(network.logits(&input, false).size(), [3]);
+            assert_eq!(network.logits(&input, false).size(), [3, 3]);
         }
-        assert!(Network::new(&ModelConfig::default(), 46, Device::Cpu, 1).is_err());
+        assert!(Network::new(&ModelConfig::default(), 46, 1, Device::Cpu, 1).is_err());
     }
 }

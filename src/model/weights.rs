@@ -102,7 +102,7 @@ mod tests {
     fn weights_come_back_as_they_were_and_misfits_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("best.safetensors");
-        let network = |length, seed| Network::new(&ModelConfig::default(), length, tch::Device::Cpu, seed).unwrap();
+        let network = |length, seed| Network::new(&ModelConfig::default(), length, 1, tch::Device::Cpu, seed).unwrap();
         let (saved, mut loaded, mut longer) = (network(128, 1), network(128, 2), network(200, 1));
         save(&saved, 7, &path).unwrap();
         assert_eq!(load(&mut loaded, &path).unwrap(), 7);

@@ -4,19 +4,20 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use anyhow::{Result, anyhow};
-use serde::Serialize;
 
 use crate::run::{HISTORY_CSV, RunFolder};
 
 /// One epoch. Losses are means over fragments; training accuracy is at 0.5 and with dropout on.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Epoch {
     pub epoch: usize,
     pub train_loss: f64,
-    pub train_accuracy: f64,
+    /// Nothing for real values.
+    pub train_accuracy: Option<f64>,
     pub valid_loss: f64,
-    pub valid_accuracy: f64,
-    pub valid_auroc: f64,
+    pub valid_accuracy: Option<f64>,
+    /// The metric that chooses the best epoch.
+    pub valid_score: f64,
     pub learning_rate: f64,
     pub seconds: f64,
     pub fragments_per_second: f64,
@@ -24,39 +25,65 @@ pub struct Epoch {
 
 impl Epoch {
     /// The epoch as a line for people.
-    pub fn line(&self, epochs: usize) -> String {
+    pub fn line(&self, epochs: usize, metric: &str) -> String {
+        let accuracy = |value: Option<f64>| value.map_or_else(String::new, |value| format!(" accuracy {value:.3}"));
         format!(
-            "epoch {:>2}/{epochs}  train loss {:.4} accuracy {:.3}  valid loss {:.4} accuracy {:.3} AUROC {:.4}  {:.0} fragments/s",
+            "epoch {:>2}/{epochs}  train loss {:.4}{}  valid loss {:.4}{} {} {:.4}  {:.0} fragments/s",
             self.epoch,
             self.train_loss,
-            self.train_accuracy,
+            accuracy(self.train_accuracy),
             self.valid_loss,
-            self.valid_accuracy,
-            self.valid_auroc,
+            accuracy(self.valid_accuracy),
+            metric_name(metric),
+            self.valid_score,
             self.fragments_per_second
         )
     }
+
+    /// The columns of `history.csv` and their values; those of accuracy are left out where there is none.
+    fn columns(&self, metric: &str) -> Vec<(String, String)> {
+        let columns = [
+            ("epoch".to_owned(), Some(self.epoch.to_string())),
+            ("train_loss".to_owned(), Some(self.train_loss.to_string())),
+            ("train_accuracy".to_owned(), self.train_accuracy.map(|value| value.to_string())),
+            ("valid_loss".to_owned(), Some(self.valid_loss.to_string())),
+            ("valid_accuracy".to_owned(), self.valid_accuracy.map(|value| value.to_string())),
+            (format!("valid_{metric}"), Some(self.valid_score.to_string())),
+            ("learning_rate".to_owned(), Some(self.learning_rate.to_string())),
+            ("seconds".to_owned(), Some(self.seconds.to_string())),
+            ("fragments_per_second".to_owned(), Some(self.fragments_per_second.to_string())),
+        ];
+        columns.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+}
+
+/// A metric as people write it.
+pub fn metric_name(metric: &str) -> String {
+    metric.replace('_', " ").replace("auroc", "AUROC")
 }
 
 /// The epochs so far, in memory and on disk.
 pub struct History {
     path: PathBuf,
     writer: csv::Writer<File>,
+    metric: &'static str,
     epochs: Vec<Epoch>,
 }
 
 impl History {
     /// Starts an empty `history.csv`; rows of a start that was given up go.
-    pub fn create(run: &RunFolder) -> Result<Self> {
+    pub fn create(run: &RunFolder, metric: &'static str) -> Result<Self> {
         let path = run.file(HISTORY_CSV);
         let writer = csv::Writer::from_path(&path)
             .map_err(|error| anyhow!("{}: cannot be written ({error})", path.display()))?;
-        Ok(Self { path, writer, epochs: Vec::new() })
+        Ok(Self { path, writer, metric, epochs: Vec::new() })
     }
 
     pub fn push(&mut self, epoch: Epoch) -> Result<()> {
-        self.writer
-            .serialize(epoch)
+        let (names, values): (Vec<_>, Vec<_>) = epoch.columns(self.metric).into_iter().unzip();
+        let header = if self.epochs.is_empty() { self.writer.write_record(&names) } else { Ok(()) };
+        header
+            .and_then(|()| self.writer.write_record(&values))
             .map_err(std::io::Error::from)
             .and_then(|()| self.writer.flush())
             .map_err(|error| anyhow!("{}: cannot be written ({error}); free some disk space", self.path.display()))?;

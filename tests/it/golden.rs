@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use strandnet::metrics::Ranking;
+use serde_json::Value;
+use strandnet::metrics::{Estimate, Ranking, Report, classes, labels, regression};
 
 use crate::support::{column, json};
 
@@ -26,4 +27,50 @@ fn metrics_agree_with_scikit_learn() {
         }
     }
     assert_eq!(compared, 4 * 13);
+}
+
+#[test]
+fn metrics_of_classes_labels_and_values_agree_with_scikit_learn() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let table = folder.join("many.csv");
+    let (sets, truth, scores) =
+        (column(&table, b',', "set"), column(&table, b',', "truth"), column(&table, b',', "scores"));
+    let golden = json(&folder.join("many.json"));
+    let mut compared = 0;
+    let mut compare = |place: String, found: Option<Estimate>, expected: &Value| {
+        match (found, expected.as_f64()) {
+            (Some(found), Some(expected)) => {
+                assert!((found.value - expected).abs() < 1e-9, "{place}: {found:?} and {expected}");
+                assert!(found.low <= found.value && found.value <= found.high, "{place}: {found:?}");
+            }
+            (found, expected) => assert!(found.is_none() && expected.is_none(), "{place}: {found:?} and {expected:?}"),
+        }
+        compared += 1;
+    };
+    for (set, expected) in golden["sets"].as_object().unwrap() {
+        let parts = expected["parts"].as_object().unwrap();
+        let names: Vec<String> = parts.keys().cloned().collect();
+        let numbers = |column: &[String]| -> Vec<f64> {
+            let rows = sets.iter().zip(column).filter(|(name, _)| *name == set);
+            rows.flat_map(|(_, row)| row.split(' ').map(|number| number.parse().unwrap())).collect()
+        };
+        let (truth, scores) = (numbers(&truth), numbers(&scores));
+        let report: Report = match set.as_str() {
+            "classes" => {
+                classes::report(&truth.iter().map(|&class| class as usize).collect::<Vec<_>>(), &scores, &names, 1)
+            }
+            "labels" => labels::report(&truth.iter().map(|&label| label > 0.5).collect::<Vec<_>>(), &scores, &names, 1),
+            _ => regression::report(&truth, &scores, &names, 1),
+        };
+        for (name, expected) in expected["metrics"].as_object().unwrap() {
+            compare(format!("{set} {name}"), report.get(name), expected);
+        }
+        for (part, metrics) in report.parts.iter().zip(parts.values()) {
+            for (name, expected) in metrics.as_object().unwrap() {
+                compare(format!("{set} {} {name}", part.name), part.get(name), expected);
+            }
+        }
+        assert_eq!(serde_json::json!(report.confusion), expected["confusion"], "{set}");
+    }
+    assert_eq!(compared, (7 + 3 * 5) + (5 + 4 * 5) + (5 + 2 * 5));
 }

@@ -1,0 +1,43 @@
+//! `inspect`: a look at the data that `train` would learn from, without training.
+
+use anyhow::Result;
+use clap::ArgMatches;
+use serde_json::{Map, Value, json};
+
+use super::{data_of, print};
+use crate::cli::Inspect;
+use crate::config::Config;
+use crate::inspect;
+use crate::progress::Progress;
+use crate::report::composition;
+use crate::run::{Contents, FORMAT_VERSION, INSPECTION_JSON, NewFolder};
+
+pub fn run(command: &Inspect, flags: &ArgMatches, progress: Progress) -> Result<()> {
+    let settings = Config { data: command.data.clone(), ..Config::default() };
+    let mut config = Config::resolve(command.config.as_deref(), &settings, flags)?;
+    if let Some(seed) = command.seed {
+        config.training.seed = seed;
+    }
+    let out =
+        command.out.as_ref().map(|path| NewFolder::claim(path, Contents::Inspection, command.force)).transpose()?;
+    let data = data_of(&config, &progress)?;
+    let found = inspect::inspect(&data, true)?;
+    let mut text = composition::table(&found, &data);
+    if let Some(folder) = out {
+        let (out, replaced) = folder.keep()?;
+        let mut object: Map<String, Value> = Map::new();
+        object.insert("format_version".into(), json!(FORMAT_VERSION));
+        if let Value::Object(values) = serde_json::to_value(&found)? {
+            object.extend(values);
+        }
+        out.write_json(INSPECTION_JSON, &object)?; // first: by it --force knows the folder
+        composition::draw(&found, &out)?;
+        replaced.discard();
+        text.push_str(&format!("{}\n", out.path.display()));
+    }
+    if found.warnings.is_empty() {
+        progress.say("nothing to warn of");
+    }
+    found.warnings.iter().for_each(|warning| progress.warn(warning));
+    print(&text)
+}

@@ -1,0 +1,102 @@
+//! Pictures of a training run: loss, and what chooses the best epoch, by epoch.
+
+use anyhow::Result;
+use plotters::prelude::*;
+
+use super::canvas::{BLUE, FONT, ORANGE, dashed, legend, line, picture, plane};
+use crate::config::{Loss, TaskKind};
+use crate::run::RunFolder;
+use crate::task::Task;
+use crate::train::history::{Epoch, metric_name};
+
+/// Draws the pictures of a training run.
+pub fn draw(history: &[Epoch], best_epoch: usize, task: &Task, run: &RunFolder) -> Result<()> {
+    run.write("loss.png", &loss(history, best_epoch, task)?)?;
+    if task.kind == TaskKind::Regression {
+        return run.write("pearson.png", &pearson(history, best_epoch, task)?);
+    }
+    run.write("accuracy.png", &accuracy(history, best_epoch, task)?)
+}
+
+/// Loss of training and validation by epoch, the best epoch marked.
+fn loss(history: &[Epoch], best_epoch: usize, task: &Task) -> Result<Vec<u8>> {
+    let name = match (task.loss, task.kind) {
+        (Loss::CrossEntropy, TaskKind::Binary | TaskKind::Multilabel) => "loss (binary cross-entropy, nats)",
+        (Loss::CrossEntropy, _) => "loss (cross-entropy, nats)",
+        (Loss::Mse, TaskKind::Regression) => "loss (squared error, in variances)",
+        (Loss::Mse, _) => "loss (squared error)",
+        (Loss::Poisson, _) => "loss (Poisson)",
+    };
+    let curves = |epoch: &Epoch| vec![epoch.train_loss, epoch.valid_loss];
+    by_epoch("Loss", name, history, best_epoch, task, curves, SeriesLabelPosition::UpperRight)
+}
+
+/// Accuracy of training and validation by epoch, the best epoch marked.
+fn accuracy(history: &[Epoch], best_epoch: usize, task: &Task) -> Result<Vec<u8>> {
+    let (title, name) = match task.kind {
+        TaskKind::Multiclass => ("Accuracy", "accuracy (share of fragments)"),
+        TaskKind::Multilabel => ("Accuracy at 0.5", "accuracy (share of labels)"),
+        _ => ("Accuracy at 0.5", "accuracy (share of fragments)"),
+    };
+    let curves = |epoch: &Epoch| [epoch.train_accuracy, epoch.valid_accuracy].into_iter().flatten().collect();
+    by_epoch(title, name, history, best_epoch, task, curves, SeriesLabelPosition::LowerRight)
+}
+
+/// Correlation on validation by epoch, the best epoch marked.
+fn pearson(history: &[Epoch], best_epoch: usize, task: &Task) -> Result<Vec<u8>> {
+    let curves = |epoch: &Epoch| vec![f64::NAN, epoch.valid_score];
+    let name = "Pearson correlation";
+    by_epoch("Correlation", name, history, best_epoch, task, curves, SeriesLabelPosition::LowerRight)
+}
+
+fn by_epoch(
+    title: &str,
+    axis: &str,
+    history: &[Epoch],
+    best_epoch: usize,
+    task: &Task,
+    values: impl Fn(&Epoch) -> Vec<f64>,
+    position: SeriesLabelPosition,
+) -> Result<Vec<u8>> {
+    let all = || history.iter().flat_map(&values).filter(|value| value.is_finite());
+    let (low, high) =
+        all().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+    let margin = ((high - low) * 0.08).max(1e-4);
+    let last = history.len().max(2) as f64;
+    picture(|canvas| {
+        let (low, high) = (low - margin, high + margin);
+        let mut chart = plane(canvas, title, 0.7..last + 0.3, low..high)?;
+        chart
+            .configure_mesh()
+            .x_desc("epoch")
+            .y_desc(axis)
+            .x_labels(history.len().clamp(2, 12))
+            .x_label_formatter(&|x| if (x - x.round()).abs() < 1e-6 { format!("{x:.0}") } else { String::new() })
+            .y_label_formatter(&|y| if high - low < 0.1 { format!("{y:.3}") } else { format!("{y:.2}") })
+            .label_style((FONT, 22))
+            .axis_desc_style((FONT, 24))
+            .light_line_style(WHITE.mix(0.0))
+            .bold_line_style(BLACK.mix(0.1))
+            .draw()?;
+        for (which, colour, name) in [(0, BLUE, "training"), (1, ORANGE, "validation")] {
+            let points: Vec<(f64, f64)> = history
+                .iter()
+                .filter_map(|epoch| Some((epoch.epoch as f64, *values(epoch).get(which)?)))
+                .filter(|(_, value)| value.is_finite())
+                .collect();
+            if points.is_empty() {
+                continue;
+            }
+            line(&mut chart, points.iter().copied(), colour, name)?;
+            chart.draw_series(points.into_iter().map(|point| Circle::new(point, 4, colour.filled())))?;
+        }
+        let best = best_epoch as f64;
+        dashed(
+            &mut chart,
+            (best, low),
+            (best, high),
+            &format!("best epoch ({best_epoch}), by validation {}", metric_name(task.selection_metric())),
+        )?;
+        legend(&mut chart, position)
+    })
+}
