@@ -70,7 +70,8 @@ fn open_run(path: &Path, device: tch::Device) -> Result<FinishedRun> {
     }
     let outputs = provenance.task()?.outputs();
     let classes = provenance.classes()?;
-    let mut network = Network::new(&provenance.config.model, provenance.length, outputs, device, 0)?;
+    let Config { model, training, .. } = &provenance.config;
+    let mut network = Network::new(model, provenance.length, outputs, device, 0)?.with_strands(training.strands);
     weights::load(&mut network, &folder.file(WEIGHTS))?;
     Ok(FinishedRun { folder, provenance, classes, network })
 }

@@ -59,7 +59,7 @@ pub struct ModelConfig {
     /// Dropout rate, a share from 0 to below 1
     #[arg(long, value_name = "RATE", default_value_t = 0.2)]
     pub dropout: f64,
-    /// Where dropout stands
+    /// Where dropout stands in the seed network
     #[arg(long, value_enum, value_name = "PLACE", default_value_t = DropoutPlace::Both)]
     pub dropout_after: DropoutPlace,
 }
@@ -81,6 +81,9 @@ pub struct TrainingConfig {
     /// Learning rate, per step
     #[arg(long, value_name = "RATE", default_value_t = 1e-3)]
     pub lr: f64,
+    /// How the learning rate changes while training goes on
+    #[arg(long, value_enum, default_value_t = Schedule::Constant)]
+    pub schedule: Schedule,
     /// Momentum of sgd, a share from 0 to below 1
     #[arg(long, value_name = "SHARE", default_value_t = 0.9)]
     pub momentum: f64,
@@ -93,7 +96,7 @@ pub struct TrainingConfig {
     /// Fit GC content and 6-mers with (logistic) regression on the same split, and show them beside the network
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
     pub baselines: bool,
-    /// Strands that training shows of each fragment
+    /// Which strands of each fragment training shows and scoring reads
     #[arg(long, value_enum, default_value_t = Strands::Augment)]
     pub strands: Strands,
     /// Seed of everything random, a whole number
@@ -112,6 +115,8 @@ pub struct TrainingConfig {
 pub enum Architecture {
     /// One convolution of 16 filters, width 32, and a small dense layer: the published experiment
     Seed,
+    /// A stem of 64 filters, four dilated residual blocks, and pooling over all and by place
+    Residual,
 }
 
 impl Architecture {
@@ -119,13 +124,15 @@ impl Architecture {
     pub fn name(self) -> &'static str {
         match self {
             Self::Seed => "seed",
+            Self::Residual => "residual",
         }
     }
 
     /// The shortest fragment, in bp, that leaves something after pooling.
     pub fn shortest_bp(self) -> usize {
         match self {
-            Self::Seed => 47, // a convolution of width 32 without padding, then a pool of 16
+            Self::Seed => 47,     // a convolution of width 32 without padding, then a pool of 16
+            Self::Residual => 16, // about one motif
         }
     }
 }
@@ -214,10 +221,21 @@ impl std::fmt::Display for ClassWeights {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Strands {
-    /// The strand as given
+    /// The strand as given, always
     Single,
-    /// Either strand, drawn anew each epoch
+    /// Training shows either strand, drawn anew each epoch; scoring reads the strand as given
     Augment,
+    /// Training shows either strand; scoring reads both and takes the mean of their logits
+    Average,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// The same rate throughout
+    Constant,
+    /// From the full rate down to nothing over all epochs, along half a cosine
+    Cosine,
 }
 
 /// The device asked for. What it turns out to be is decided in `device`.
@@ -377,6 +395,10 @@ impl Config {
         check(
             (0.0..1.0).contains(&model.dropout),
             format!("--dropout is {}, expected 0 or more and less than 1", model.dropout),
+        );
+        check(
+            model.arch == Architecture::Seed || model.dropout_after == DropoutPlace::Both,
+            "--dropout-after goes with --arch seed; remove it".into(),
         );
         check(training.epochs >= 1, "--epochs is 0, expected 1 or more".into());
         check(training.batch_size >= 1, "--batch-size is 0, expected 1 or more".into());

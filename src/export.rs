@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use tch::{CModule, Device, Kind, Tensor};
 
-use crate::config::{ModelConfig, TaskKind};
+use crate::config::{Config, Strands, TaskKind};
 use crate::data::Classes;
 use crate::data::alphabet::ALPHABET;
 use crate::model::{self, Network, weights};
@@ -30,7 +30,7 @@ pub struct ModelCard {
     /// Scores from here up are called positive: chosen on validation, for two classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
-    /// How the two strands enter: `single` scores the strand as given.
+    /// How the two strands enter: `single` scores the strand as given, `average` both, in the model itself.
     pub strands: String,
     /// What comes out: `[N]` for two classes, else `[N, classes]`.
     pub output: String,
@@ -49,7 +49,7 @@ const LARGEST_DIFFERENCE: f64 = 1e-5;
 /// Exports the weights in `weights_path` to `path` and returns the card and the largest difference between the predictions
 /// of the network and of the file loaded again.
 pub fn export(
-    config: &ModelConfig,
+    config: &Config,
     task: &Task,
     classes: &Classes,
     length: usize,
@@ -57,7 +57,8 @@ pub fn export(
     threshold: Option<f64>,
     path: &Path,
 ) -> Result<(ModelCard, f64)> {
-    let mut network = Network::new(config, length, task.outputs(), Device::Cpu, 0)?;
+    let strands = config.training.strands;
+    let mut network = Network::new(&config.model, length, task.outputs(), Device::Cpu, 0)?.with_strands(strands);
     weights::load(&mut network, weights_path)?;
     network.store.freeze();
 
@@ -87,7 +88,7 @@ pub fn export(
         classes: classes.names.clone(),
         positive: is_binary.then(|| classes.positive_name().into()),
         threshold,
-        strands: "single".into(),
+        strands: if strands == Strands::Average { "average" } else { "single" }.into(),
         output: match task.kind {
             TaskKind::Binary => format!("[N], the probability of {}", classes.positive_name()),
             TaskKind::Multiclass => "[N, classes], the probability of each class; they add up to 1".into(),
@@ -131,13 +132,12 @@ fn random_one_hot(batch: usize, length: usize) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{ClassWeights, Loss};
+    use crate::config::{Architecture, ClassWeights, Loss, ModelConfig, TrainingConfig};
     use crate::data::examples::Examples;
 
     #[test]
     fn the_exported_model_gives_the_networks_predictions_for_any_question_length_and_batch_size() {
         let folder = tempfile::tempdir().unwrap();
-        let config = ModelConfig::default();
         let classes = |n: usize| Classes { names: (0..n).map(|i| format!("c{i}")).collect(), positive: 0 };
         let values = Examples::of(&[0; 6], 2, &[300.0, 0.0, 7.0, 10.0, 1.0, 1.0]);
         let labels = Examples::of(&[0; 6], 2, &[0.0, 1.0, 1.0]);
@@ -150,8 +150,18 @@ mod tests {
         ] {
             let (classes, path) = (classes(n), folder.path().join("model.pt"));
             let task = Task::new(kind, &classes, Some(loss), &ClassWeights::None, examples).unwrap();
-            for length in [47, 128, 301] {
-                let network = Network::new(&config, length, task.outputs(), Device::Cpu, 3).unwrap();
+            for (length, arch, strands) in [
+                (47, Architecture::Seed, Strands::Single),
+                (128, Architecture::Seed, Strands::Average),
+                (301, Architecture::Residual, Strands::Average),
+                (20, Architecture::Residual, Strands::Augment),
+            ] {
+                let config = Config {
+                    model: ModelConfig { arch, ..ModelConfig::default() },
+                    training: TrainingConfig { strands, ..TrainingConfig::default() },
+                    ..Config::default()
+                };
+                let network = Network::new(&config.model, length, task.outputs(), Device::Cpu, 3).unwrap();
                 let weights = folder.path().join("w.safetensors");
                 weights::save(&network, 1, &weights).unwrap();
                 let (card, difference) = export(&config, &task, &classes, length, &weights, Some(0.4), &path).unwrap();

@@ -1,6 +1,7 @@
 //! Networks: a plain `SequentialT` from one-hot `[batch, 4, length]` to logits `[batch, outputs]`, one file per architecture.
 
 pub mod blocks;
+mod residual;
 mod seed;
 pub mod weights;
 
@@ -8,7 +9,7 @@ use anyhow::{Result, bail};
 use tch::nn::{ModuleT, SequentialT, VarStore};
 use tch::{Device, Kind, Tensor};
 
-use crate::config::{Architecture, LONGEST_BP, ModelConfig};
+use crate::config::{Architecture, LONGEST_BP, ModelConfig, Strands};
 use crate::random::{self, Purpose};
 
 /// A network, its weights and the fragment length it is made for.
@@ -17,6 +18,8 @@ pub struct Network {
     pub store: VarStore,
     layers: SequentialT,
     pub length: usize,
+    /// Whether scoring takes the mean of both strands.
+    both_strands: bool,
 }
 
 impl Network {
@@ -39,9 +42,15 @@ impl Network {
         let mut store = VarStore::new(Device::Cpu);
         let layers = match config.arch {
             Architecture::Seed => seed::layers(&store.root(), config, length as i64, outputs as i64, &mut random),
+            Architecture::Residual => residual::layers(&store.root(), config, outputs as i64, &mut random),
         };
         store.set_device(device);
-        Ok(Self { store, layers, length })
+        Ok(Self { store, layers, length, both_strands: false })
+    }
+
+    /// The same network, scoring the strands that `strands` says.
+    pub fn with_strands(self, strands: Strands) -> Self {
+        Self { both_strands: strands == Strands::Average, ..self }
     }
 
     /// Logits `[batch, outputs]` of a batch of codes, u8 `[batch, length]` on the network's device.
@@ -51,7 +60,12 @@ impl Network {
 
     /// Logits `[batch, outputs]` of one-hot sequences, f32 `[batch, 4, length]`.
     pub fn logits_of_one_hot(&self, one_hot: &Tensor, train: bool) -> Tensor {
-        self.layers.forward_t(one_hot, train)
+        let logits = self.layers.forward_t(one_hot, train);
+        if train || !self.both_strands {
+            return logits;
+        }
+        // Turning both the rows A, C, G, T and the sequence round is the reverse complement.
+        (logits + self.layers.forward_t(&one_hot.flip([1, 2]), train)) * 0.5
     }
 
     pub fn device(&self) -> Device {
@@ -91,6 +105,22 @@ mod tests {
             0., 0., 1., 0., 0.,
             0., 0., 0., 1., 0.,
         ]);
+    }
+
+    #[test]
+    fn the_mean_of_both_strands_is_the_same_for_a_sequence_and_its_reverse_complement() {
+        let codes: Vec<u8> = (0..128u32 * 4).map(|i| (i * i % 7 % 5) as u8).collect();
+        let mut other = codes.clone();
+        other.chunks_mut(128).for_each(crate::data::alphabet::reverse_complement);
+        let [codes, other] = [codes, other].map(|codes| codes_tensor(&codes, 128, Device::Cpu));
+        for arch in [Architecture::Seed, Architecture::Residual] {
+            let config = ModelConfig { arch, ..ModelConfig::default() };
+            let network = |strands| Network::new(&config, 128, 2, Device::Cpu, 1).unwrap().with_strands(strands);
+            let difference =
+                |network: Network| (network.logits(&codes, false) - network.logits(&other, false)).abs().max();
+            assert_eq!(difference(network(Strands::Average)).double_value(&[]), 0.0, "{arch:?}");
+            assert!(difference(network(Strands::Augment)).double_value(&[]) > 1e-4, "{arch:?}");
+        }
     }
 
     #[test]

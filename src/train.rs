@@ -2,6 +2,7 @@
 
 pub mod history;
 pub mod optimizer;
+mod schedule;
 
 use std::time::{Duration, Instant};
 
@@ -93,7 +94,8 @@ fn train_once(
     progress: Progress,
 ) -> Result<Start> {
     let training = &config.training;
-    let network = Network::new(&config.model, data.train.length, task.outputs(), device, seed)?;
+    let network =
+        Network::new(&config.model, data.train.length, task.outputs(), device, seed)?.with_strands(training.strands);
     let mut learner = Learner::new(network, training, task);
     let mut history = History::create(run, task.selection_metric())?;
     let bar = progress.bar((training.epochs as u64).saturating_mul(data.train.len() as u64));
@@ -104,12 +106,12 @@ fn train_once(
     for epoch in 1..=training.epochs {
         let started = Instant::now();
         let examples = drawn.as_ref().unwrap_or(&data.train);
-        let either_strand = training.strands == Strands::Augment;
+        let either_strand = training.strands != Strands::Single;
         let order = Order { batch_size: training.batch_size, either_strand, seed, epoch };
         let resampler = data.resampler.as_ref().filter(|_| epoch < training.epochs);
         let (passed, next) = std::thread::scope(|scope| {
             let next = resampler.map(|resampler| scope.spawn(move || resampler.draw(epoch as u64)));
-            let passed = learner.pass(examples, order, progress, &bar);
+            let passed = learner.pass(examples, order, training, progress, &bar);
             (passed, next.map(|next| next.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
         });
         let (train_loss, train_accuracy) = passed?;
@@ -141,7 +143,7 @@ fn train_once(
             valid_loss: task.loss_of(&data.valid, &predictions),
             valid_accuracy: task.accuracy_of(&data.valid, &predictions),
             valid_score,
-            learning_rate: training.lr,
+            learning_rate: learner.optimizer.learning_rate(),
             seconds: started.elapsed().as_secs_f64(),
             fragments_per_second,
         };
@@ -177,10 +179,12 @@ impl<'a> Learner<'a> {
         &mut self,
         examples: &Examples,
         order: Order,
+        training: &TrainingConfig,
         progress: Progress,
         bar: &ProgressBar,
     ) -> Result<(f64, Option<f64>)> {
         let device = self.network.device();
+        let steps = examples.len().div_ceil(order.batch_size);
         let mut loss_sum = Tensor::zeros([], (Kind::Float, device));
         let mut hits: Option<Tensor> = None;
         std::thread::scope(|scope| {
@@ -194,6 +198,9 @@ impl<'a> Learner<'a> {
                 let logits = self.network.logits(&codes, true);
                 let loss = self.task.loss(&logits, &labels);
                 let gradient = self.parameters.gradient(&loss);
+                let done = (order.epoch - 1) * steps + step as usize;
+                let rate = schedule::learning_rate(training.schedule, training.lr, done, training.epochs * steps);
+                self.optimizer.set_learning_rate(rate);
                 self.optimizer.step(&mut self.parameters, &gradient);
 
                 loss_sum += loss.detach() * batch.n as f64;

@@ -28,7 +28,7 @@ pub fn run(command: &Export, _progress: Progress) -> Result<()> {
         run::check_output_file(path, command.force)?;
     }
     let (task, classes) = (provenance.task()?, provenance.classes()?);
-    let (config, weights) = (&provenance.config.model, run.file(WEIGHTS));
+    let (config, weights) = (&provenance.config, run.file(WEIGHTS));
     let threshold = threshold(&run, task)?;
     let (card, difference) =
         export::export(config, task, &classes, provenance.length, &weights, threshold, &command.out)?;

@@ -132,8 +132,7 @@ fn judge_and_export(
     report::training::draw(&trained.history, trained.best_epoch, task, run)?;
     report::draw(&test, run)?;
     let (weights, model) = (run.file(WEIGHTS), run.file(MODEL_PT));
-    let (card, difference) =
-        export::export(&config.model, task, classes, data.train.length, &weights, threshold, &model)?;
+    let (card, difference) = export::export(config, task, classes, data.train.length, &weights, threshold, &model)?;
     run.write_json(MODEL_JSON, &card)?;
     run.write_json(METRICS_JSON, &metrics)?; // last: a folder that has it is a finished run
 

@@ -16,6 +16,30 @@ pub fn convolution(path: Path, inputs: i64, outputs: i64, width: i64, random: &m
     layer
 }
 
+/// A dilated convolution padded to keep the length: `[batch, inputs, length]` to `[batch, outputs, length]`. `width` is
+/// odd.
+pub fn same_convolution(
+    path: Path,
+    inputs: i64,
+    outputs: i64,
+    width: i64,
+    dilation: i64,
+    random: &mut Generator,
+) -> nn::Conv1D {
+    let zero = Init::Const(0.0);
+    let padding = width / 2 * dilation;
+    let config = nn::ConvConfig { ws_init: zero, bs_init: zero, padding, dilation, ..nn::ConvConfig::default() };
+    let mut layer = nn::conv1d(path, inputs, outputs, width, config);
+    start([Some(&mut layer.ws), layer.bs.as_mut()], inputs * width, random);
+    layer
+}
+
+/// Batch normalisation over `[batch, channels, length]`; the scale starts at 1 and the shift at 0.
+pub fn batch_norm(path: Path, channels: i64) -> nn::BatchNorm {
+    let (ws_init, bs_init) = (Init::Const(1.0), Init::Const(0.0));
+    nn::batch_norm1d(path, channels, nn::BatchNormConfig { ws_init, bs_init, ..nn::BatchNormConfig::default() })
+}
+
 /// A dense layer: `[batch, inputs]` to `[batch, outputs]`.
 pub fn dense(path: Path, inputs: i64, outputs: i64, random: &mut Generator) -> nn::Linear {
     let zero = Init::Const(0.0);

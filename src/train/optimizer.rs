@@ -69,6 +69,20 @@ impl Optimizer {
         }
     }
 
+    /// The learning rate of the last step.
+    pub fn learning_rate(&self) -> f64 {
+        match self {
+            Self::Adam { lr, .. } | Self::Sgd { lr, .. } => *lr,
+        }
+    }
+
+    /// Changes the learning rate of the steps to come.
+    pub fn set_learning_rate(&mut self, rate: f64) {
+        match self {
+            Self::Adam { lr, .. } | Self::Sgd { lr, .. } => *lr = rate,
+        }
+    }
+
     /// Moves the parameters one step down a gradient `[parameters]`.
     pub fn step(&mut self, parameters: &mut FlatParameters, gradient: &Tensor) {
         tch::no_grad(|| match self {
