@@ -1,11 +1,13 @@
 //! A look at data before training on it: counts, lengths, GC content and unknown bases of each class, copies between
 //! splits and labels, and what to do about what is wrong.
 
+use std::collections::HashMap;
+
 use anyhow::Result;
 use serde::Serialize;
 
 use crate::config::TaskKind;
-use crate::data::duplicates::{self, Duplicates, Entry, Kind, Match};
+use crate::data::duplicates::{self, Duplicates, Entry, ExactCopies, Kind, Match};
 use crate::data::examples::Examples;
 use crate::data::split::Split;
 use crate::data::{Dataset, alphabet};
@@ -221,33 +223,44 @@ fn gc_auroc(data: &Dataset) -> Result<Option<f64>> {
     Ok(metrics::mean_of_defined((0..data.classes.names.len()).map(of_class)))
 }
 
+/// Near copies need all sequences in memory; without them, the exact ones are found as the sequences go by.
 fn copies(data: &Dataset, near: bool) -> Result<Copies> {
-    let mut codes = Vec::new();
-    let mut labels = Vec::new();
-    let mut distinct: std::collections::HashMap<Vec<u32>, u32> = std::collections::HashMap::new();
-    for (_, examples) in data.splits() {
-        examples.read(0..examples.len(), &mut codes)?;
-        for i in 0..examples.len() {
-            // Values differ from one measurement to the next, which is no contradiction.
-            let label = if data.kind == TaskKind::Regression {
-                0
-            } else {
-                let bits = examples.labels_of(i).iter().map(|label| label.to_bits()).collect();
-                let next = distinct.len() as u32;
-                *distinct.entry(bits).or_insert(next)
-            };
-            labels.push(label);
+    let near = near && data.splits().iter().all(|(_, examples)| examples.is_in_memory());
+    let mut distinct: HashMap<Vec<u32>, u32> = HashMap::new();
+    let mut label_of = |examples: &Examples, i: usize| -> u32 {
+        // Values differ from one measurement to the next, which is no contradiction.
+        if data.kind == TaskKind::Regression {
+            return 0;
         }
-    }
+        let bits = examples.labels_of(i).iter().map(|label| label.to_bits()).collect();
+        let next = distinct.len() as u32;
+        *distinct.entry(bits).or_insert(next)
+    };
     let places: Vec<(Split, usize)> =
         data.splits().into_iter().flat_map(|(split, examples)| (0..examples.len()).map(move |i| (split, i))).collect();
-    let entries: Vec<Entry> = codes
-        .chunks(data.train.length)
-        .zip(&labels)
-        .zip(&places)
-        .map(|((codes, &label), (split, _))| Entry { codes, split: *split as u8, label })
-        .collect();
-    let found = if near { duplicates::find(&entries) } else { duplicates::find_exact(&entries) };
+    let length = data.train.length;
+    let found = if near {
+        let (mut codes, mut labels) = (Vec::new(), Vec::new());
+        for (_, examples) in data.splits() {
+            examples.read(0..examples.len(), &mut codes)?;
+            labels.extend((0..examples.len()).map(|i| label_of(examples, i)));
+        }
+        let each = codes.chunks(length).zip(labels).zip(&places);
+        let entries: Vec<Entry> =
+            each.map(|((codes, label), (split, _))| Entry { codes, split: *split as u8, label }).collect();
+        duplicates::find(&entries)
+    } else {
+        let mut copies = ExactCopies::default();
+        for (split, examples) in data.splits() {
+            examples.for_each_batch(1024, |first, codes| {
+                for (i, codes) in codes.chunks(length).enumerate() {
+                    copies.push(Entry { codes, split: split as u8, label: label_of(examples, first + i) });
+                }
+                Ok(())
+            })?;
+        }
+        copies.finish()
+    };
     let Duplicates { leaks, test_in_valid, conflicts, repeats } = &found;
     let leaks_of = |split: Split| KindCounts::of(leaks.iter().filter(|found| places[found.index].0 == split));
     let splits = data.splits();

@@ -72,22 +72,22 @@ pub fn table(report: &Report, baselines: &[(String, Report)], best_possible_auro
     }
     text.push('\n');
     if !baselines.is_empty() {
-        text.push_str(&format!("  {:<27}{:<33}", "", "network"));
+        text.push_str(&format!("  {:<27}{:<36}", "", "network"));
         baselines.iter().for_each(|(name, _)| text.push_str(&format!("{name:<12}")));
         text = text.trim_end().to_owned() + "\n";
     }
     let beside = |name: &str| -> String {
-        let value = |report: &Report| report.get(name).map_or("-".into(), |estimate| format!("{:.4}", estimate.value));
+        let value = |report: &Report| report.get(name).map_or("-".into(), |estimate| number(estimate.value));
         baselines.iter().map(|(_, report)| format!("{:<12}", value(report))).collect()
     };
     for (name, estimate) in &report.metrics {
         let words = name.replace('_', " ");
         let line = match estimate {
             Some(Estimate { value, low, high }) => {
-                let interval = format!("{value:.4}   95 % {low:.4} to {high:.4}");
+                let interval = format!("{}   95 % {} to {}", number(*value), number(*low), number(*high));
                 format!("  {words:<27}{interval:<33}{}", beside(name))
             }
-            None => format!("  {words:<27}{:<33}{}", "undefined here", beside(name)),
+            None => format!("  {words:<27}{:<36}{}", "undefined here", beside(name)),
         };
         text.push_str(line.trim_end());
         text.push('\n');
@@ -110,6 +110,16 @@ pub fn table(report: &Report, baselines: &[(String, Report)], best_possible_auro
     text
 }
 
+/// A number with the digits that mean something, however large: errors of values have their unit.
+fn number(value: f64) -> String {
+    match value.abs() {
+        size if size < 10.0 => format!("{value:.4}"),
+        size if size < 1000.0 => format!("{value:.2}"),
+        size if size < 1e7 => format!("{value:.0}"),
+        _ => format!("{value:.3e}"),
+    }
+}
+
 /// The metrics of each class, label or column, one line each.
 fn parts(report: &Report) -> String {
     let Some(first) = report.parts.first() else { return String::new() };
@@ -122,7 +132,7 @@ fn parts(report: &Report) -> String {
         let name = curves::short(&part.name);
         text.push_str(&format!("  {name:width$}{:>10}", part.n.map_or_else(String::new, thousands)));
         for (_, estimate) in &part.metrics {
-            let value = estimate.map_or("undefined".into(), |estimate| format!("{:.4}", estimate.value));
+            let value = estimate.map_or("undefined".into(), |estimate| number(estimate.value));
             text.push_str(&format!("{value:>19}"));
         }
         text.push('\n');

@@ -20,7 +20,7 @@ pub const PREDICTIONS_CSV: &str = "predictions.csv";
 pub const MODEL_PT: &str = "model.pt";
 pub const MODEL_JSON: &str = "model.json";
 pub const EXAMPLES_TSV: &str = "examples.tsv";
-pub const TRAINING_PICTURES: [&str; 3] = ["loss.png", "accuracy.png", "pearson.png"];
+pub const TRAINING_PICTURES: [&str; 3] = ["loss.png", "accuracy.png", "score.png"];
 pub const TEST_PICTURES: [&str; 7] =
     ["roc.png", "pr.png", "calibration.png", "scores.png", "confusion.png", "scatter.png", "breakdown.png"];
 pub const CONFUSION_CSV: &str = "confusion.csv";

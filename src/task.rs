@@ -259,7 +259,9 @@ impl Task {
         match self.kind {
             TaskKind::Binary => "auroc",
             TaskKind::Multiclass | TaskKind::Multilabel => "macro_auroc",
-            TaskKind::Regression => "pearson",
+            // Of counts, whose spread grows with them, the few largest would decide R2.
+            TaskKind::Regression if self.loss == Loss::Poisson => "pearson",
+            TaskKind::Regression => "r2",
         }
     }
 
@@ -270,7 +272,10 @@ impl Task {
             TaskKind::Binary => Ranking::new(&self.positives(examples), predictions).auroc(),
             TaskKind::Multiclass => metrics::classes::macro_auroc(&examples.classes(), predictions, self.count),
             TaskKind::Multilabel => metrics::labels::macro_auroc(&yes_no(examples), predictions, self.count),
-            TaskKind::Regression => metrics::regression::mean_pearson(&values(examples), predictions, self.count),
+            TaskKind::Regression if self.loss == Loss::Poisson => {
+                metrics::regression::mean_pearson(&values(examples), predictions, self.count)
+            }
+            TaskKind::Regression => metrics::regression::mean_r2(&values(examples), predictions, self.count),
         };
         value.unwrap_or(chance)
     }

@@ -1,7 +1,7 @@
 //! Finding sequences that stand in the data more than once, exactly or nearly and on either strand: those that leak
 //! from training into validation or test, and those that carry two labels. What to do about them is left to others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rayon::prelude::*;
 
@@ -95,11 +95,51 @@ pub fn find(entries: &[Entry]) -> Duplicates {
     collect(&classes, &neighbours)
 }
 
-/// Finds exact copies only, which takes a fraction of the time.
-pub fn find_exact(entries: &[Entry]) -> Duplicates {
-    let classes = classes(entries);
-    let neighbours = vec![Vec::new(); classes.len()];
-    collect(&classes, &neighbours)
+/// Finds exact copies only, in a fraction of the time, of sequences that come one by one and are not kept: sequences are
+/// held to be the same where their 64-bit hashes are, which among ten million goes wrong once in four hundred thousand
+/// data sets. Training comes before validation, and validation before test.
+#[derive(Default)]
+pub struct ExactCopies {
+    /// The first of every split, label and strand, by the hash of either strand.
+    firsts: HashMap<u64, Vec<Member>>,
+    count: usize,
+    found: Duplicates,
+}
+
+impl ExactCopies {
+    pub fn push(&mut self, entry: Entry) {
+        let Canonical { hash, index, reverse } = Canonical::new(self.count, entry.codes);
+        let this = Member { index, split: entry.split, label: entry.label, reverse };
+        self.count += 1;
+        let firsts = self.firsts.entry(hash).or_default();
+        // The same strand before the other, then the earliest.
+        let best = |wanted: &dyn Fn(&Member) -> bool| {
+            let fitting = firsts.iter().filter(|member| wanted(member));
+            fitting.min_by_key(|member| (member.reverse != reverse, member.index)).map(|other| {
+                let kind = if other.reverse == reverse { Kind::Identical } else { Kind::ReverseComplement };
+                Match { index, other: other.index, kind, similarity: 1.0 }
+            })
+        };
+        let Duplicates { leaks, test_in_valid, conflicts, repeats } = &mut self.found;
+        if this.split > 0 {
+            leaks.extend(best(&|other| other.split == 0));
+        }
+        if this.split == 2 {
+            test_in_valid.extend(best(&|other| other.split == 1));
+        }
+        conflicts.extend(best(&|other| other.label != this.label));
+        if let Some(repeat) = best(&|other| (other.split, other.label) == (this.split, this.label)) {
+            repeats[repeat.kind as usize] += 1;
+        }
+        let is_known = |other: &Member| (other.split, other.label, other.reverse) == (this.split, this.label, reverse);
+        if !firsts.iter().any(is_known) {
+            firsts.push(this);
+        }
+    }
+
+    pub fn finish(self) -> Duplicates {
+        self.found
+    }
 }
 
 /// A sequence as it reads on its canonical strand: the one that is smaller, code by code.
@@ -350,6 +390,12 @@ fn near_members(classes: &[Class], neighbours: &[(f64, usize)]) -> Vec<(f64, Mem
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn find_exact(entries: &[Entry]) -> Duplicates {
+        let mut copies = ExactCopies::default();
+        entries.iter().for_each(|entry| copies.push(*entry));
+        copies.finish()
+    }
     use crate::random::{Generator, Purpose, generator};
     use proptest::prelude::*;
     use rand::RngExt;
@@ -471,8 +517,9 @@ mod tests {
         /// Sequences so short that most have copies, against what the definitions say of every pair.
         #[test]
         fn exact_copies_are_what_comparing_all_pairs_finds(
-            sequences in prop::collection::vec((prop::collection::vec(0u8..5, 1..3), 0u8..3, 0u32..3), 0..60),
+            mut sequences in prop::collection::vec((prop::collection::vec(0u8..5, 1..3), 0u8..3, 0u32..3), 0..60),
         ) {
+            sequences.sort_by_key(|(_, split, _)| *split);
             let entries = entries(&sequences);
             let best = |index: usize, fits: &dyn Fn(&Entry, usize) -> bool| {
                 let kind = |other: &Entry| match entries[index].codes {

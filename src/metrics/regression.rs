@@ -58,6 +58,21 @@ pub fn mean_pearson(targets: &[f64], predictions: &[f64], k: usize) -> Option<f6
     mean_of_defined((0..k).map(of))
 }
 
+/// Mean R² of `k` columns, over the columns for which it is defined.
+///
+/// # Panics
+/// If there is not one prediction for each value.
+pub fn mean_r2(targets: &[f64], predictions: &[f64], k: usize) -> Option<f64> {
+    check_shapes(targets, predictions, k);
+    let once = vec![1; targets.len().checked_div(k)?];
+    let of = |place| {
+        let (targets, predictions) = (column(targets, k, place), column(predictions, k, place));
+        let squares: f64 = targets.iter().zip(&predictions).map(|(target, found)| (target - found).powi(2)).sum();
+        Spread::of(&targets, &predictions, &once).x.map(|spread| 1.0 - squares / spread)
+    };
+    mean_of_defined((0..k).map(of))
+}
+
 fn check_shapes(targets: &[f64], predictions: &[f64], k: usize) {
     assert_eq!(targets.len(), predictions.len(), "one prediction for each value");
     assert!(targets.is_empty() || targets.len().is_multiple_of(k), "as many values for each example");
@@ -216,6 +231,17 @@ mod tests {
         let far: Vec<(f64, f64)> = near.iter().map(|(target, prediction)| (target + 1e9, prediction - 1e9)).collect();
         assert!(close(&values_of(&near)[..2], &values_of(&far)[..2]));
         assert_eq!(values_of(&[(0.1 + 1e9, 0.3), (0.1 + 1e9, 0.2), (0.1 + 1e9, 0.7)])[..3], [None; 3]);
+    }
+
+    #[test]
+    fn the_quick_means_are_those_of_the_report() {
+        let (targets, predictions) = ([1.0, 10.0, 2.0, 30.0, 4.0, 20.0], [1.5, 9.0, 2.5, 25.0, 3.0, 28.0]);
+        let found = report(&targets, &predictions, &["a".into(), "b".into()], 1);
+        for (name, value) in
+            [("pearson", mean_pearson(&targets, &predictions, 2)), ("r2", mean_r2(&targets, &predictions, 2))]
+        {
+            assert!((found.get(name).unwrap().value - value.unwrap()).abs() < 1e-12, "{name}");
+        }
     }
 
     #[test]

@@ -78,12 +78,15 @@ pub fn plane<'a, 'b>(
 
 pub fn axes(chart: &mut Plane, x: &str, y: &str) -> Drawing {
     let (across, up) = (chart.x_range(), chart.y_range());
+    let (width, height) = chart.plotting_area().dim_in_pixel();
+    // As many as fit side by side and one above the other.
+    let labels = |pixels: u32, each: u32| (pixels / each).clamp(2, 11) as usize;
     chart
         .configure_mesh()
         .x_desc(x)
         .y_desc(y)
-        .x_labels(11)
-        .y_labels(11)
+        .x_labels(labels(width, 75))
+        .y_labels(labels(height, 50))
         .x_label_formatter(&|x| tick(*x, across.end - across.start))
         .y_label_formatter(&|y| tick(*y, up.end - up.start))
         .label_style((FONT, 22))

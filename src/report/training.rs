@@ -13,7 +13,7 @@ use crate::train::history::{Epoch, metric_name};
 pub fn draw(history: &[Epoch], best_epoch: usize, task: &Task, run: &RunFolder) -> Result<()> {
     run.write("loss.png", &loss(history, best_epoch, task)?)?;
     if task.kind == TaskKind::Regression {
-        return run.write("pearson.png", &pearson(history, best_epoch, task)?);
+        return run.write("score.png", &score(history, best_epoch, task)?);
     }
     run.write("accuracy.png", &accuracy(history, best_epoch, task)?)
 }
@@ -42,11 +42,11 @@ fn accuracy(history: &[Epoch], best_epoch: usize, task: &Task) -> Result<Vec<u8>
     by_epoch(title, name, history, best_epoch, task, curves, SeriesLabelPosition::LowerRight)
 }
 
-/// Correlation on validation by epoch, the best epoch marked.
-fn pearson(history: &[Epoch], best_epoch: usize, task: &Task) -> Result<Vec<u8>> {
+/// The metric that chooses the best epoch, on validation by epoch.
+fn score(history: &[Epoch], best_epoch: usize, task: &Task) -> Result<Vec<u8>> {
     let curves = |epoch: &Epoch| vec![f64::NAN, epoch.valid_score];
-    let name = "Pearson correlation";
-    by_epoch("Correlation", name, history, best_epoch, task, curves, SeriesLabelPosition::LowerRight)
+    let name = metric_name(task.selection_metric());
+    by_epoch(&name, &name, history, best_epoch, task, curves, SeriesLabelPosition::LowerRight)
 }
 
 fn by_epoch(

@@ -59,7 +59,7 @@ impl Epoch {
 
 /// A metric as people write it.
 pub fn metric_name(metric: &str) -> String {
-    metric.replace('_', " ").replace("auroc", "AUROC")
+    metric.replace('_', " ").replace("auroc", "AUROC").replace("r2", "R2").replace("pearson", "Pearson correlation")
 }
 
 /// The epochs so far, in memory and on disk.
