@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Config, DataConfig, DeviceChoice, Faults, SourceKind};
 use crate::data::Classes;
+use crate::data::listing::Learned;
 use crate::data::split::Assignment;
 use crate::predict::Short;
 use crate::predict::output::Format;
@@ -66,6 +67,9 @@ pub struct Inspect {
     /// Seed of the windows drawn, and of the demo's genomes, a whole number [default: the TOML file's, or 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=config::MAX_SEED))]
     pub seed: Option<u64>,
+    /// CPU threads [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
     #[command(flatten)]
     pub data: DataConfig,
 }
@@ -102,7 +106,7 @@ pub struct EvaluationData {
     /// Genome that --regions lie in [default: the run's]
     #[arg(long, value_name = "FASTA", requires = "regions")]
     pub reference: Option<PathBuf>,
-    /// What a single --regions is told from: shuffle, gc-matched, random or a BED file [default: gc-matched]
+    /// What a single --regions is told from: shuffle, gc-matched, random or a BED file [default: the run's]
     #[arg(long, value_name = "KIND|BED", requires = "regions")]
     pub negatives: Option<config::Negatives>,
     /// Table with the columns sequence and label [default: the run's]
@@ -151,7 +155,9 @@ impl EvaluationData {
                 class: self.class.clone(),
                 regions: self.regions.clone(),
                 reference: self.reference.clone(),
-                negatives: self.negatives.clone(),
+                negatives: self.negatives.clone().or_else(|| own.negatives.clone()),
+                negatives_per_positive: own.negatives_per_positive,
+                exclude: own.exclude.clone(),
                 test: self.test.clone(),
                 examples: self.examples.clone(),
                 task: own.task,
@@ -201,16 +207,16 @@ impl EvaluationData {
         if faults.is_empty() { Ok(data) } else { Err(Faults(faults)) }
     }
 
-    /// Which chromosomes to judge on, given what the run itself was made from.
-    pub fn assignment(&self, own: &DataConfig) -> Assignment {
-        let by_chromosome = own.names_chromosomes()
-            || matches!(own.source(), SourceKind::Genomes | SourceKind::Demo | SourceKind::Regions);
+    /// Which chromosomes to judge on, given what the run itself was made from and what its listing says it learned from.
+    pub fn assignment(&self, own: &DataConfig, learned: &Learned) -> Assignment {
         if !self.test_chroms.is_empty() {
             Assignment::TestOn(self.test_chroms.clone())
         } else if !self.names_other_files() {
             Assignment::Choice(own.into())
-        } else if by_chromosome {
+        } else if matches!(own.source(), SourceKind::Genomes | SourceKind::Demo | SourceKind::Regions) {
             Assignment::TestOnUnseenBy(own.into())
+        } else if learned.by_chromosome {
+            Assignment::TestOnOthers(learned.chromosomes.clone())
         } else {
             Assignment::TestOnAll
         }

@@ -84,9 +84,18 @@ pub struct Classes {
 }
 
 impl Classes {
-    /// Classes named by the user's flags: the first is the positive one. Of 0 and 1, 1 is.
+    /// Classes in the order that `--classes` gives, the positive one first.
+    fn first_positive(names: Vec<String>) -> Self {
+        Self { names, positive: 0 }
+    }
+
+    /// Classes in their order. Of 0 and 1 (or -1 and 1), 1 is positive, otherwise the first.
     pub fn named(names: Vec<String>) -> Self {
-        let positive = usize::from(names == ["0", "1"]);
+        let numbers: Vec<Option<f64>> = names.iter().map(|name| name.parse().ok()).collect();
+        let positive = match numbers[..] {
+            [Some(low), Some(high)] if high == 1.0 && (low == 0.0 || low == -1.0) => 1,
+            _ => 0,
+        };
         Self { names, positive }
     }
 
@@ -99,9 +108,11 @@ impl Classes {
                 names.push(label.to_owned());
             }
         }
-        let numbers: Option<Vec<i64>> = names.iter().map(|name| name.parse().ok()).collect();
-        if numbers.is_some() {
-            names.sort_by_key(|name| name.parse::<i64>().unwrap_or(0));
+        // Also 1.0, as data frames write whole numbers in a column that once had a gap.
+        let whole =
+            |name: &String| name.parse::<f64>().ok().filter(|number| number.fract() == 0.0 && number.is_finite());
+        if names.iter().all(|name| whole(name).is_some()) {
+            names.sort_by(|a, b| whole(a).partial_cmp(&whole(b)).unwrap_or(std::cmp::Ordering::Equal));
         }
         Self::named(names)
     }
@@ -131,7 +142,10 @@ pub fn load(config: &DataConfig, settled: Option<Settled>, seed: u64, progress: 
     if let Some(Settled { kind, classes }) = &settled {
         config.task = Some(config.task.unwrap_or(*kind));
         match kind {
-            TaskKind::Multilabel | TaskKind::Regression => config.label_columns.clone_from(&classes.names),
+            TaskKind::Multilabel | TaskKind::Regression if config.label_columns.is_empty() => {
+                config.label_columns.clone_from(&classes.names);
+            }
+            TaskKind::Multilabel | TaskKind::Regression => {}
             TaskKind::Binary | TaskKind::Multiclass if config.classes.is_empty() => {
                 config.classes.clone_from(&classes.names);
             }
@@ -141,14 +155,14 @@ pub fn load(config: &DataConfig, settled: Option<Settled>, seed: u64, progress: 
     let scope = Scope { assignment: &assignment, splits: &Split::ALL, seed, memory, question: None };
     let (sequences, files) = read_sequences(&config, &scope, progress)?;
     let order = config.flag_classes().into_iter().map(str::to_owned).collect();
-    let rules = Rules { config: &config, order, run: None, division: Division::Settings, memory };
+    let rules = Rules { config: &config, order, run: None, division: Division::Settings, memory: memory / 2 };
     let Assembled { splits: [train, valid, test], kind, mut classes } =
         sequences::assemble(sequences, &rules, progress)?;
     if let Some(settled) = settled.filter(|settled| settled.classes.names == classes.names) {
         classes = settled.classes;
     }
     let data = Dataset { train, valid, test, kind, classes, files, best_possible_scores: None, resampler: None };
-    check_labels(&data)?;
+    check_labels(&data, config.source())?;
     Ok(data)
 }
 
@@ -211,6 +225,8 @@ pub fn load_test(
     }
     let division = match assignment {
         Assignment::Choice(_) if !foreign => Division::Settings,
+        // Regions are read for the test alone, and a listing says what the test is.
+        _ if matches!(config.source(), SourceKind::Regions | SourceKind::Examples) => Division::Settings,
         Assignment::TestOnAll | Assignment::Choice(_) => Division::AllTest,
         other => Division::Chromosomes(other.clone()),
     };
@@ -218,7 +234,7 @@ pub fn load_test(
     let scope = Scope { assignment, splits: &[Split::Test], seed, memory, question: Some(question) };
     let (sequences, _) = read_sequences(config, &scope, progress)?;
     let run = Some((kind, classes, length));
-    let rules = Rules { config, order: Vec::new(), run, division, memory };
+    let rules = Rules { config, order: Vec::new(), run, division, memory: memory / 2 };
     let Assembled { splits: [.., examples], .. } = sequences::assemble(sequences, &rules, progress)?;
     if examples.is_empty() {
         bail!("no example is left for the test; name other data or chromosomes");
@@ -247,7 +263,8 @@ pub struct Scope<'a> {
 /// Reads sequences of any source but genomes, and names the files they came from.
 fn read_sequences(config: &DataConfig, scope: &Scope, progress: &Progress) -> Result<(Sequences, Vec<PathBuf>)> {
     let Scope { memory, question, .. } = *scope;
-    let mut sequences = Sequences::new(memory);
+    // The other half is for the examples that will be made of them.
+    let mut sequences = Sequences::new(memory / 2);
     let mut files = Vec::new();
     let kind = question.map(|question| question.kind).or(config.task);
     match config.source() {
@@ -295,14 +312,8 @@ fn read_sequences(config: &DataConfig, scope: &Scope, progress: &Progress) -> Re
         SourceKind::Examples => {
             let Some(path) = &config.examples else { bail!("no listing of examples is named") };
             let values = matches!(kind, Some(TaskKind::Multilabel | TaskKind::Regression));
-            let names = match question {
-                Some(question) => question.classes.names.clone(),
-                None => config.label_columns.clone(),
-            };
-            if values && names.is_empty() {
-                bail!("{}: the labels have no names; give them with --label-columns", path.display());
-            }
-            let genomes = listing::read(path, values.then_some(names), memory, &mut sequences, progress)?;
+            let columns = question.map_or(&config.label_columns, |question| &question.classes.names);
+            let genomes = listing::read(path, values, columns, memory, &mut sequences, progress)?;
             files.push(path.clone());
             files.extend(genomes);
         }
@@ -329,8 +340,13 @@ fn read_class(class: &str, path: &Path, split: Option<Split>, sequences: &mut Se
 }
 
 /// Checks that every split has examples, and that classes and labels can be learned and judged.
-fn check_labels(data: &Dataset) -> Result<()> {
+fn check_labels(data: &Dataset, source: SourceKind) -> Result<()> {
     let Dataset { kind, classes, .. } = data;
+    if source == SourceKind::Examples && data.train.is_empty() {
+        bail!(
+            "the listing holds no training examples, as those of a run with --resample are drawn anew every epoch; repeat such a run from its config.toml"
+        );
+    }
     for (split, examples) in data.splits() {
         if examples.is_empty() {
             bail!(
@@ -423,7 +439,7 @@ fn quoted(bytes: &[u8]) -> String {
 }
 
 /// The default of `--memory`, in bytes; 4 GB where the system does not say what is free.
-fn half_of_free_memory() -> u64 {
+pub fn half_of_free_memory() -> u64 {
     device::memory().map_or(4_000_000_000, |(_, free)| free / 2)
 }
 
@@ -436,6 +452,8 @@ mod tests {
         let of = |labels: &[&'static str]| Classes::from_labels(labels.iter().copied());
         assert_eq!(of(&["1", "0"]), Classes { names: vec!["0".into(), "1".into()], positive: 1 });
         assert_eq!(of(&["10", "2"]), Classes { names: vec!["2".into(), "10".into()], positive: 0 });
+        assert_eq!(of(&["0.0", "1.0"]).positive, 1);
+        assert_eq!(of(&["1", "-1"]), Classes { names: vec!["-1".into(), "1".into()], positive: 1 });
         assert_eq!(of(&["yes", "no", "yes"]), Classes { names: vec!["yes".into(), "no".into()], positive: 0 });
     }
 

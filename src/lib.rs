@@ -7,13 +7,15 @@
 //! commands    one file for each command: its table of contents
 //! cli         flags, one struct for each command
 //!
-//! report      the table and the pictures            predict    FASTA -> scores, streamed
-//! train       the loop; optimizer, history          export     TorchScript: trace, save, load again, compare
-//! evaluate    network x data -> scores -> metrics
+//! report      tables and pictures                   predict    sequences -> scores, streamed; reads sorted
+//! inspect     data before training                  export     TorchScript: trace, save, load again, compare
+//! train       the loop; optimizer, history
+//! evaluate    network x data -> predictions -> metrics; baselines (regression on k-mers) beside them
 //!
-//! model       architectures, one-hot, weights       data       FASTA, tables, simulation, splits, sampling, batches
-//! task        loss and activation                   metrics    plain slices, with intervals
-//! device      which device, and why                 run        the run folder and atomic writes
+//! run         the run folder and atomic writes
+//! model       architectures, one-hot, weights       task       loss, predictions, what chooses the best epoch
+//! data        genomes, regions, records, tables; splits, sampling, negatives, copies, batches
+//! metrics     plain slices, with intervals          device     which device, and why
 //!
 //! config      the resolved experiment               random     numbers keyed by seed, purpose and place
 //! progress    what a person sees meanwhile

@@ -12,7 +12,7 @@ use anyhow::{Result, bail};
 use crate::data::alphabet;
 use crate::data::records::Records;
 use crate::data::regions::RegionWindows;
-use crate::data::sequences;
+use crate::data::{sequences, split};
 use crate::evaluate;
 use crate::model::Network;
 use crate::task::Task;
@@ -124,14 +124,18 @@ pub fn predict(model: Model, path: &Path, windowing: &Windowing, rows: &mut Rows
     let length = model.length();
     let mut records = Records::open(path)?;
     let mut counts = Counts::default();
-    let mut missing: Vec<&String> = windowing.chosen.iter().collect();
+    let mut found = vec![false; windowing.chosen.len()];
     let mut scorer = Scorer::new(model, rows);
     let mut padded = Vec::new();
     while let Some(name) = records.next_record()? {
         if !windowing.chosen.is_empty() {
-            let before = missing.len();
-            missing.retain(|chosen| !crate::data::split::is_same_name(chosen, &name));
-            if missing.len() == before {
+            let mut is_chosen = false;
+            for (chosen, found) in windowing.chosen.iter().zip(&mut found) {
+                if split::is_same_name(chosen, &name) {
+                    (is_chosen, *found) = (true, true);
+                }
+            }
+            if !is_chosen {
                 continue;
             }
         }
@@ -169,7 +173,7 @@ pub fn predict(model: Model, path: &Path, windowing: &Windowing, rows: &mut Rows
             }
         }
     }
-    if let Some(name) = missing.first() {
+    if let Some((name, _)) = windowing.chosen.iter().zip(found).find(|(_, found)| !found) {
         bail!("{}: has no record '{name}', expected it as --chroms names it; correct the name", path.display());
     }
     counts.windows = scorer.finish()?;

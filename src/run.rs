@@ -447,7 +447,7 @@ pub fn persist(file: tempfile::NamedTempFile, path: &Path) -> Result<()> {
 }
 
 pub fn cannot_write(path: &Path, error: &std::io::Error) -> anyhow::Error {
-    anyhow!("{}: cannot be written ({error}); choose another place with --out", path.display())
+    anyhow!("{}: cannot be written ({error}); choose another place", path.display())
 }
 
 /// Size and checksum of a data file, with its absolute path.

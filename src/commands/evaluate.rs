@@ -5,10 +5,10 @@ use serde_json::json;
 
 use super::{FinishedRun, open_run, print, threshold};
 use crate::cli::Evaluate;
-use crate::config::DataConfig;
-use crate::data::examples::Examples;
+use crate::config::{DataConfig, SourceKind};
+use crate::data::listing::Learned;
 use crate::data::split::{self, ChromosomeChoice, Split};
-use crate::data::{self, Question, TestData, listing};
+use crate::data::{self, Question, TestData};
 use crate::evaluate::predictions::Predictions;
 use crate::evaluate::{self, Judgement};
 use crate::progress::Progress;
@@ -37,14 +37,21 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
     if !foreign {
         provenance.check_data_files()?;
     }
-    warn_of_known_data(command, own, progress);
-    let assignment = command.data.assignment(own);
+    let learned = learned_by(&folder, foreign || !command.data.test_chroms.is_empty())?;
+    warn_of_known_data(command, own, &learned, progress);
+    let assignment = command.data.assignment(own, &learned);
     let seed = command.data.seed.unwrap_or(provenance.seed);
     let question = Question { kind: task.kind, classes: &classes, length: provenance.length };
     let TestData { examples, best_possible_scores } =
         data::load_test(&config, &assignment, foreign, question, seed, &progress)?;
     if foreign {
-        warn_of_shared_sequences(&folder, &examples, progress)?;
+        let shared = learned.shared(&examples)?;
+        if shared > 0 {
+            progress.warn(&format!(
+                "{shared} of {} test sequences also stand in the training examples of the run, on either strand, so scores on them flatter the network; remove them",
+                examples.len()
+            ));
+        }
     }
 
     let predictions = evaluate::predictions_of(&network, task, &examples)?;
@@ -75,34 +82,22 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
     print(&text)
 }
 
-/// Says so if sequences to judge on are among those that the run learned from, as far as its listing holds them.
-fn warn_of_shared_sequences(run: &RunFolder, examples: &Examples, progress: Progress) -> Result<()> {
+/// What the run's listing says it learned from, where that matters.
+fn learned_by(run: &RunFolder, matters: bool) -> Result<Learned> {
     let path = run.file(EXAMPLES_TSV);
-    if !path.is_file() {
-        return Ok(());
-    }
-    let learned = listing::training_sequences(&path)?;
-    let mut shared = 0;
-    examples.for_each_batch(1024, |_, codes| {
-        let codes = codes.chunks(examples.length);
-        shared += codes.filter(|codes| learned.contains(&split::hash_of_either_strand(codes))).count();
-        Ok(())
-    })?;
-    if shared > 0 {
-        progress.warn(&format!(
-            "{shared} of {} test sequences also stand in the training examples of the run, on either strand, so scores on them flatter the network; remove them",
-            examples.len()
-        ));
-    }
-    Ok(())
+    if matters && path.is_file() { Learned::read(&path, data::half_of_free_memory()) } else { Ok(Learned::default()) }
 }
 
 /// Chromosomes asked for by name are judged on, and it is said if the run learned from them.
-fn warn_of_known_data(command: &Evaluate, own: &DataConfig, progress: Progress) {
+fn warn_of_known_data(command: &Evaluate, own: &DataConfig, learned: &Learned, progress: Progress) {
     let choice = ChromosomeChoice::from(own);
-    let known: Vec<&str> =
-        command.data.test_chroms.iter().map(String::as_str).filter(|name| choice.learns_from(name)).collect();
-    if own.train.is_none() && own.examples.is_none() && !known.is_empty() {
+    let by_choice = matches!(own.source(), SourceKind::Genomes | SourceKind::Demo | SourceKind::Regions);
+    let is_known = |name: &&str| {
+        let listed = learned.chromosomes.iter().any(|other| split::is_same_name(other, name));
+        if by_choice { choice.learns_from(name) } else { listed }
+    };
+    let known: Vec<&str> = command.data.test_chroms.iter().map(String::as_str).filter(is_known).collect();
+    if !known.is_empty() {
         progress.warn(&format!("the run learned from {}, so scores on that flatter it", known.join(", ")));
     }
 }

@@ -30,7 +30,7 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
             run::check_output_file(path, command.force)?;
             let mut file = run::temporary_beside(path)?;
             let mut out = BufWriter::new(file.as_file_mut());
-            let counts = score(command, &run, &mut out, progress)
+            let counts = score(command, &run, &mut out)
                 .map_err(|error| written(error, |error| run::cannot_write(path, &error)))?;
             drop(out);
             run::persist(file, path)?;
@@ -38,7 +38,7 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
         }
         None => {
             let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
-            score(command, &run, &mut out, progress).map_err(|error| written(error, closed_output))?
+            score(command, &run, &mut out).map_err(|error| written(error, closed_output))?
         }
     };
     let mut notes = String::new();
@@ -58,7 +58,7 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
     Ok(())
 }
 
-fn score(command: &Predict, run: &FinishedRun, out: &mut dyn Write, progress: Progress) -> Result<Counts> {
+fn score(command: &Predict, run: &FinishedRun, out: &mut dyn Write) -> Result<Counts> {
     let FinishedRun { provenance, classes, network, .. } = run;
     let model = Model { network, task: provenance.task()? };
     let stride = command.stride(network.length);
@@ -68,7 +68,7 @@ fn score(command: &Predict, run: &FinishedRun, out: &mut dyn Write, progress: Pr
     let shown = if regions { network.length } else { stride };
     match (&command.reference, &command.regions) {
         (Some(reference), Some(bed)) => {
-            let regions = RegionWindows::open(reference, bed, network.length, &progress)?;
+            let regions = RegionWindows::open(reference, bed, network.length)?;
             let mut rows = Rows::new(out, command.format, model.task, classes, of, shown, true)?;
             predict::predict_regions(model, &regions, &mut rows)
         }

@@ -74,11 +74,9 @@ pub fn encode_with_case(bases: &[u8], codes: &mut Vec<u8>) -> Result<(), Invalid
     Ok(())
 }
 
-/// Takes the case off codes, in place, and returns how many were soft-masked.
-pub fn without_case(codes: &mut [u8]) -> usize {
-    let masked = codes.iter().map(|&code| usize::from(code >> 3)).sum();
+/// Takes the case off codes, in place.
+pub fn without_case(codes: &mut [u8]) {
     codes.iter_mut().for_each(|code| *code &= !SOFT_MASKED);
-    masked
 }
 
 /// Whether a code, with or without case, is C or G.
@@ -97,9 +95,14 @@ pub fn gc_share(codes: &[u8]) -> f64 {
     if known == 0 { 0.5 } else { codes.iter().filter(|&&code| is_gc(code)).count() as f64 / known as f64 }
 }
 
-/// The bases of `codes`, in upper case.
+/// The bases of `codes`; those with case in theirs, others in upper case.
 pub fn decode(codes: &[u8]) -> String {
-    codes.iter().map(|&code| char::from(b"ACGTN"[usize::from((code & !SOFT_MASKED).min(UNKNOWN))])).collect()
+    codes.iter().map(|&code| char::from(b"ACGTN...acgtn..."[usize::from(code & 15)])).collect()
+}
+
+/// The share of soft-masked bases in codes with case.
+pub fn masked_share(codes: &[u8]) -> f32 {
+    codes.iter().filter(|&&code| code & SOFT_MASKED != 0).count() as f32 / codes.len().max(1) as f32
 }
 
 /// The other strand of a base: A and T, C and G change places, an unknown base stays unknown, and case stays.
@@ -153,7 +156,8 @@ mod tests {
         assert_eq!(codes, [0, 1, 10, 11, 12, 4]);
         assert_eq!(codes.iter().map(|&code| complement(code)).collect::<Vec<_>>(), [3, 2, 9, 8, 12, 4]);
         assert_eq!(gc_share(&codes), 0.5);
-        assert_eq!(without_case(&mut codes), 3);
+        assert_eq!((masked_share(&codes), decode(&codes).as_str()), (0.5, "ACgtnN"));
+        without_case(&mut codes);
         assert_eq!(codes, [0, 1, 2, 3, 4, 4]);
     }
 

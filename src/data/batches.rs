@@ -85,14 +85,17 @@ mod tests {
 
     #[test]
     fn every_example_comes_once_an_epoch_in_an_order_of_its_own() {
-        let examples = examples((0..100u8).flat_map(|i| [i, i]).collect(), 2);
+        // Every example spells its number in four codes.
+        let spelled = |i: u8| [i / 64, i / 16 % 4, i / 4 % 4, i % 4];
+        let examples = examples((0..100).flat_map(spelled).collect(), 4);
         let batches = epoch(&examples, 1, false);
         assert_eq!(batches.iter().map(|batch| batch.n).collect::<Vec<_>>(), [32, 32, 32, 4]);
         let mut seen: Vec<u8> = Vec::new();
         for batch in &batches {
-            for (codes, target) in batch.codes.chunks(2).zip(&batch.labels) {
-                assert_eq!((codes[0], f32::from(codes[0] % 2)), (codes[1], *target));
-                seen.push(codes[0]);
+            for (codes, label) in batch.codes.chunks(4).zip(&batch.labels) {
+                let number = codes.iter().fold(0, |number, code| number * 4 + code);
+                assert_eq!(*label, f32::from(number % 2));
+                seen.push(number);
             }
         }
         seen.sort_unstable();

@@ -19,7 +19,7 @@ pub struct Examples {
     pub labels: Vec<f32>,
     /// Where each came from, `[n]`.
     pub origins: Vec<Origin>,
-    /// Codes, `[n, length]`.
+    /// Codes with case, `[n, length]`.
     codes: Store,
 }
 
@@ -105,6 +105,14 @@ impl Examples {
 
     /// Appends the codes of the examples in `range` to `out`.
     pub fn read(&self, range: Range<usize>, out: &mut Vec<u8>) -> Result<()> {
+        let start = out.len();
+        self.read_with_case(range, out)?;
+        alphabet::without_case(&mut out[start..]);
+        Ok(())
+    }
+
+    /// Appends the codes, with case, of the examples in `range` to `out`.
+    pub fn read_with_case(&self, range: Range<usize>, out: &mut Vec<u8>) -> Result<()> {
         let length = self.length as u64;
         self.codes.read(range.start as u64 * length..range.end as u64 * length, out)
     }
@@ -186,7 +194,7 @@ impl ExamplesWriter {
         Self { examples: Examples { length, width, ..Examples::default() }, codes: StoreWriter::new(memory) }
     }
 
-    /// Adds an example: codes `[length]` without case, labels `[width]`.
+    /// Adds an example: codes `[length]` with case, labels `[width]`.
     pub fn push(&mut self, codes: &[u8], labels: &[f32], origin: Origin) -> Result<()> {
         debug_assert_eq!((codes.len(), labels.len()), (self.examples.length, self.examples.width));
         self.codes.push(codes)?;

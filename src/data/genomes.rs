@@ -7,9 +7,9 @@ use anyhow::{Result, bail};
 
 use super::examples::{Examples, ExamplesWriter, Name, Origin, Place};
 use super::fasta::{Chromosome, Genome};
-use super::sampling::{Plan, Request, Source};
+use super::sampling::{Plan, Request, Source, Window};
 use super::split::{self, Assignment, Interval, Split};
-use super::{Classes, simulate};
+use super::{Classes, alphabet, simulate};
 use crate::config::DataConfig;
 use crate::progress::Progress;
 
@@ -56,7 +56,7 @@ impl Genomes {
             for (class, species) in simulate::species().into_iter().enumerate() {
                 let chromosomes =
                     species.genome(seed).into_iter().map(|c| (c.name.clone(), c.codes_with_case())).collect();
-                let path = format!("simulated {}", species.name);
+                let path = format!("{SIMULATED}{}", species.name);
                 genomes.push((class, Genome::from_codes(Path::new(&path), chromosomes)));
                 names.push(species.name);
             }
@@ -141,30 +141,20 @@ impl Genomes {
     }
 
     fn draw(&self, plan: &Plan, sources: &[Source], draw: u64) -> Result<Examples> {
-        let drawn = plan.draw(sources, draw)?;
         let length = plan.length();
-        let bytes: usize = drawn.iter().map(|windows| windows.len() * length).sum();
-        let mut examples = ExamplesWriter::new(length, 1, if bytes as u64 > self.memory { 0 } else { u64::MAX });
-        for (source, windows) in sources.iter().zip(drawn) {
-            let names: Vec<(Arc<str>, Vec<Arc<str>>)> =
-                source.parts.iter().map(|(genome, _)| (source_name(genome), chromosome_names(genome))).collect();
-            for window in windows {
-                let (source_name, chromosomes) = &names[window.genome];
-                let place = Place {
-                    chromosome: chromosomes[window.chromosome].clone(),
-                    range: window.start..window.start + length,
-                    reverse: window.reverse,
-                };
-                let origin = Origin {
-                    source: source_name.clone(),
-                    name: Name::Place,
-                    place: Some(place),
-                    in_genome: true,
-                    bases: length,
-                    masked: window.masked,
-                };
-                examples.push(&window.codes, &[source.class as f32], origin)?;
+        if plan.windows() * (sources.len() * length) as u64 > self.memory {
+            // One by one into the temporary file.
+            let mut examples = ExamplesWriter::new(length, 1, 0);
+            for (i, source) in sources.iter().enumerate() {
+                let names = Names::of(source);
+                plan.draw_each(sources, i, draw, &mut |window| names.push(window, &mut examples))?;
             }
+            return examples.finish();
+        }
+        let mut examples = ExamplesWriter::new(length, 1, u64::MAX);
+        for (source, windows) in sources.iter().zip(plan.draw(sources, draw)?) {
+            let names = Names::of(source);
+            windows.into_iter().try_for_each(|window| names.push(window, &mut examples))?;
         }
         examples.finish()
     }
@@ -207,6 +197,38 @@ impl Genomes {
     }
 }
 
+/// What the windows of a source are called.
+struct Names {
+    class: usize,
+    /// The file of each genome and its chromosomes.
+    genomes: Vec<(Arc<str>, Vec<Arc<str>>)>,
+}
+
+impl Names {
+    fn of(source: &Source) -> Self {
+        let genomes = source.parts.iter().map(|(genome, _)| (source_name(genome), chromosome_names(genome))).collect();
+        Self { class: source.class, genomes }
+    }
+
+    fn push(&self, window: Window, examples: &mut ExamplesWriter) -> Result<()> {
+        let (source, chromosomes) = &self.genomes[window.genome];
+        let range = window.start..window.start + window.codes.len();
+        let place = Place { chromosome: chromosomes[window.chromosome].clone(), range, reverse: window.reverse };
+        let origin = Origin {
+            source: source.clone(),
+            name: Name::Place,
+            place: Some(place),
+            in_genome: !source.starts_with(SIMULATED),
+            bases: window.codes.len(),
+            masked: alphabet::masked_share(&window.codes),
+        };
+        examples.push(&window.codes, &[self.class as f32], origin)
+    }
+}
+
+/// What the demo's genomes are called in place of a file.
+const SIMULATED: &str = "simulated ";
+
 /// Opens a genome and says so if it has to be read from disk.
 pub fn open_genome(path: &Path, memory: u64, wanted: &dyn Fn(&str) -> bool, progress: &Progress) -> Result<Genome> {
     let genome = Genome::open(path, memory, wanted)?;
@@ -218,7 +240,8 @@ pub fn open_genome(path: &Path, memory: u64, wanted: &dyn Fn(&str) -> bool, prog
 
 /// The file a genome came from, by the path that another run finds it under.
 pub fn source_name(genome: &Genome) -> Arc<str> {
-    super::source_name(&genome.path)
+    let path = genome.path.to_string_lossy();
+    if path.starts_with(SIMULATED) { path.into() } else { super::source_name(&genome.path) }
 }
 
 /// The names of a genome's chromosomes, to be shared by all that comes from them.

@@ -15,7 +15,7 @@ use super::fasta::Genome;
 use super::genomes::open_genome;
 use super::sequences::{Label, Read, Sequences};
 use super::split::{self, Split};
-use super::tables::Table;
+use super::tables::{PlaceColumns, Table};
 use super::{Classes, alphabet};
 use crate::config::TaskKind;
 use crate::progress::Progress;
@@ -44,7 +44,9 @@ pub fn write(
             };
             codes.clear();
             if !origin.in_genome {
-                examples.read(i..i + 1, &mut codes).map_err(|error| std::io::Error::other(error.to_string()))?;
+                examples
+                    .read_with_case(i..i + 1, &mut codes)
+                    .map_err(|error| std::io::Error::other(error.to_string()))?;
             }
             let sequence = alphabet::decode(&codes);
             let name = origin.name(&label);
@@ -55,79 +57,65 @@ pub fn write(
     Ok(())
 }
 
-/// A class's name, or labels and values separated by commas.
+/// A class's name, or labels and values as `NAME=VALUE,NAME=VALUE`.
 pub fn label(examples: &Examples, i: usize, kind: TaskKind, classes: &Classes) -> String {
     match kind {
         TaskKind::Binary | TaskKind::Multiclass => classes.names[examples.class_of(i)].clone(),
         TaskKind::Multilabel | TaskKind::Regression => {
-            examples.labels_of(i).iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+            let each = classes.names.iter().zip(examples.labels_of(i)).map(|(name, value)| format!("{name}={value}"));
+            each.collect::<Vec<_>>().join(",")
         }
     }
 }
 
-/// Reads a listing; genomes are opened where a row holds no sequence. `columns` names labels or values, if the labels are
-/// such.
+/// Reads a listing; genomes are opened where a row holds no sequence, and returned. With `values`, labels are
+/// `NAME=VALUE` pairs, of which those named by `columns` are taken, or all if none is named.
 ///
 /// # Errors
 /// As for tables, and where a genome or a place in it cannot be found.
 pub fn read(
     path: &Path,
-    columns: Option<Vec<String>>,
+    values: bool,
+    columns: &[String],
     memory: u64,
     sequences: &mut Sequences,
     progress: &Progress,
 ) -> Result<Vec<PathBuf>> {
     let genomes = Genomes::open(path, memory, progress)?;
-    let mut table = Table::open(path)?;
-    let wanted = "the columns of examples.tsv";
-    let column = |name: &str| table.column(name, wanted);
-    let (name, label, split, source, sequence) =
-        (column("name")?, column("label")?, column("split")?, column("source")?, column("sequence")?);
-    let Some(places) = table.place_columns() else {
-        return Err(table
-            .column("chrom", wanted)
-            .and(table.column("start", wanted))
-            .and(table.column("end", wanted))
-            .unwrap_err());
-    };
+    let mut rows = Rows::open(path)?;
     let mut known: HashMap<String, Arc<str>> = HashMap::new();
     let mut codes = Vec::new();
-    if let Some(names) = &columns {
-        sequences.columns.clone_from(names);
-    }
-    while table.next_row()? {
-        let place = table.place(&places)?;
-        codes.clear();
-        let in_genome = table.bytes(sequence).is_empty();
-        if in_genome {
-            let Some(place) = &place else {
-                return Err(table.fault("there is neither a sequence nor a place in a genome; mend or remove the line"));
-            };
-            genomes.read(table.text(source)?, place, &mut codes).map_err(|fault| table.fault(&fault))??;
-        } else {
-            alphabet::encode_with_case(table.bytes(sequence), &mut codes)
-                .map_err(|fault| table.fault(&format!("{fault}; mend or remove the line")))?;
-        }
-        let text = table.text(label)?;
-        let label = match &columns {
-            None if text.is_empty() => return Err(table.fault("the label is empty; mend or remove the line")),
-            None => sequences.class(text),
-            Some(_) => Label::Values(
-                text.split(',')
-                    .map(|value| {
-                        value.trim().parse().ok().filter(|value: &f32| value.is_finite()).ok_or_else(|| {
-                            table.fault(&format!("found the label '{value}', expected a number; correct the line"))
-                        })
+    while rows.table.next_row()? {
+        let (place, in_genome) = rows.sequence(&genomes, &mut codes)?;
+        let (table, text) = (&rows.table, rows.table.text(rows.label)?);
+        let label = match values {
+            false if text.is_empty() => return Err(table.fault("the label is empty; mend or remove the line")),
+            false => sequences.class(text),
+            true => {
+                let pairs = pairs(text).ok_or_else(|| {
+                    table
+                        .fault(&format!("found the label '{text}', expected NAME=NUMBER,NAME=NUMBER; correct the line"))
+                })?;
+                if sequences.columns.is_empty() {
+                    let all = pairs.iter().map(|(name, _)| (*name).to_owned());
+                    sequences.columns = if columns.is_empty() { all.collect() } else { columns.to_vec() };
+                }
+                let value = |wanted: &String| {
+                    let found = pairs.iter().find(|(name, _)| name == wanted).map(|(_, value)| *value);
+                    found.ok_or_else(|| {
+                        table.fault(&format!("there is no label '{wanted}'; correct the line or --label-columns"))
                     })
-                    .collect::<Result<_>>()?,
-            ),
+                };
+                Label::Values(sequences.columns.iter().map(value).collect::<Result<_>>()?)
+            }
         };
-        let source = table.text(source)?;
+        let source = table.text(rows.source)?;
         if !known.contains_key(source) {
             known.insert(source.to_owned(), source.into());
         }
-        let read = Read { source: &known[source], name: Name::Text(table.text(name)?.into()), place, in_genome };
-        sequences.push(&codes, label, Some(table.split(split)?), read)?;
+        let name = Name::Text(table.text(rows.name)?.into());
+        let read = Read { source: &known[source], name, place, in_genome };
+        sequences.push(&codes, label, Some(table.split(rows.split)?), read)?;
     }
     if sequences.is_empty() {
         bail!("{}: lists no examples, expected rows; check the file", path.display());
@@ -135,22 +123,106 @@ pub fn read(
     Ok(genomes.genomes.into_values().map(|(genome, _)| genome.path).collect())
 }
 
-/// Hashes, the same for either strand, of the training sequences that a listing holds. Windows of genomes are not among
-/// them: their chromosomes tell what was learned from.
-pub fn training_sequences(path: &Path) -> Result<HashSet<u64>> {
-    let mut table = Table::open(path)?;
-    let wanted = "the columns of examples.tsv";
-    let (split, sequence) = (table.column("split", wanted)?, table.column("sequence", wanted)?);
-    let (mut hashes, mut codes) = (HashSet::new(), Vec::new());
-    while table.next_row()? {
-        if table.split(split)? == Split::Train && !table.bytes(sequence).is_empty() {
-            codes.clear();
-            alphabet::encode(table.bytes(sequence), &mut codes)
-                .map_err(|fault| table.fault(&format!("{fault}; restore the file")))?;
-            hashes.insert(split::hash_of_either_strand(&codes));
-        }
+/// Labels and values by name.
+fn pairs(text: &str) -> Option<Vec<(&str, f32)>> {
+    let pair = |pair: &'_ str| -> Option<(usize, f32)> {
+        let (name, value) = pair.rsplit_once('=')?;
+        let value = value.trim().parse().ok().filter(|value: &f32| value.is_finite())?;
+        Some((name.len(), value))
+    };
+    text.split(',').map(|part| pair(part).map(|(length, value)| (&part[..length], value))).collect()
+}
+
+/// A listing with its columns found.
+struct Rows {
+    table: Table,
+    name: usize,
+    label: usize,
+    split: usize,
+    source: usize,
+    sequence: usize,
+    places: PlaceColumns,
+}
+
+impl Rows {
+    fn open(path: &Path) -> Result<Self> {
+        let table = Table::open(path)?;
+        let column = |name: &str| table.column(name, "the columns of examples.tsv");
+        let (name, label, split) = (column("name")?, column("label")?, column("split")?);
+        let (source, sequence) = (column("source")?, column("sequence")?);
+        let [chrom, start, end] = [column("chrom")?, column("start")?, column("end")?];
+        let places = PlaceColumns { chrom, start, end, strand: table.find("strand") };
+        Ok(Self { table, name, label, split, source, sequence, places })
     }
-    Ok(hashes)
+
+    /// Puts the codes, with case, of this row into `codes`; returns its place, and whether a genome held them.
+    fn sequence(&self, genomes: &Genomes, codes: &mut Vec<u8>) -> Result<(Option<Place>, bool)> {
+        let table = &self.table;
+        let place = table.place(&self.places)?;
+        codes.clear();
+        let in_genome = table.bytes(self.sequence).is_empty();
+        if in_genome {
+            let Some(place) = &place else {
+                return Err(table.fault("there is neither a sequence nor a place in a genome; mend or remove the line"));
+            };
+            genomes.read(table.text(self.source)?, place, codes).map_err(|fault| table.fault(&fault))??;
+        } else {
+            alphabet::encode_with_case(table.bytes(self.sequence), codes)
+                .map_err(|fault| table.fault(&format!("{fault}; mend or remove the line")))?;
+        }
+        Ok((place, in_genome))
+    }
+}
+
+/// What a run learned from, as its listing tells.
+#[derive(Debug, Default)]
+pub struct Learned {
+    /// Hashes, the same for either strand, of the training sequences.
+    sequences: HashSet<u64>,
+    /// Chromosomes of training and validation.
+    pub chromosomes: Vec<String>,
+    /// Whether no chromosome of the test is among them, so that a chromosome says what was learned from.
+    pub by_chromosome: bool,
+}
+
+impl Learned {
+    /// Reads the listing of a finished run. Where a genome is gone, the sequences in it are passed over.
+    pub fn read(path: &Path, memory: u64) -> Result<Self> {
+        let genomes = Genomes::open(path, memory, &Progress::quiet());
+        let mut rows = Rows::open(path)?;
+        let (mut codes, mut learned, mut judged) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        let mut sequences = HashSet::new();
+        while rows.table.next_row()? {
+            let split = rows.table.split(rows.split)?;
+            let place = rows.table.place(&rows.places)?;
+            if let Some(Place { chromosome, .. }) = &place {
+                let chromosomes = if split == Split::Test { &mut judged } else { &mut learned };
+                if !chromosomes.contains(&**chromosome) {
+                    chromosomes.insert(chromosome.to_string());
+                }
+            }
+            let is_here = !rows.table.bytes(rows.sequence).is_empty();
+            if split == Split::Train && (is_here || genomes.is_ok()) {
+                let no_genomes = Genomes { genomes: HashMap::new() };
+                rows.sequence(genomes.as_ref().unwrap_or(&no_genomes), &mut codes)?;
+                alphabet::without_case(&mut codes);
+                sequences.insert(split::hash_of_either_strand(&codes));
+            }
+        }
+        let by_chromosome = !learned.is_empty() && !judged.is_empty() && learned.is_disjoint(&judged);
+        Ok(Self { sequences, chromosomes: learned.into_iter().collect(), by_chromosome })
+    }
+
+    /// How many of the examples the run learned from, on either strand.
+    pub fn shared(&self, examples: &Examples) -> Result<usize> {
+        let mut shared = 0;
+        examples.for_each_batch(1024, |_, codes| {
+            let hashes = codes.chunks(examples.length).map(split::hash_of_either_strand);
+            shared += hashes.filter(|hash| self.sequences.contains(hash)).count();
+            Ok(())
+        })?;
+        Ok(shared)
+    }
 }
 
 /// The genomes that rows without a sequence lie in, by path.

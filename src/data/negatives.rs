@@ -11,8 +11,7 @@ use super::sequences::{Read, Sequences};
 use super::shuffle::dinucleotide_shuffle;
 use super::split::{self, Interval, Split};
 use crate::config::NEGATIVE;
-use crate::progress::Progress;
-use crate::progress::thousands;
+use crate::progress::{Progress, thousands};
 use crate::random::{self, Purpose};
 
 /// Streams of random numbers for negatives, apart from those of classes of genomes.
@@ -41,7 +40,7 @@ pub fn shuffled(
     let (mut codes, mut alike) = (Vec::new(), 0);
     for window in positives {
         reference.codes(window, &mut codes)?;
-        alphabet::without_case(&mut codes); // a shuffle has no repeats to speak of
+        alphabet::without_case(&mut codes);
         let mut other = codes.clone();
         alphabet::reverse_complement(&mut other);
         let place = reference.place(&window.interval, window.reverse);
@@ -131,14 +130,12 @@ pub fn drawn(
             ));
         }
         let key = Key { seed: wanted.seed, stream: STREAM | split as u64, draw: 0 };
-        for window in sampling::take(&source, &supply, &quota, &bins, key)? {
+        sampling::take(&source, &supply, &quota, &bins, key, &mut |window| {
             let interval = Interval { chromosome: window.chromosome, range: window.start..window.start + length };
-            let window = RegionWindow { split, interval, reverse: window.reverse, name: None };
-            reference.codes(&window, &mut codes)?;
-            let place = reference.place(&window.interval, window.reverse);
-            let read = Read { source: &reference.source, name: Name::Place, place: Some(place), in_genome: true };
-            sequences.push(&codes, label.clone(), Some(split), read)?;
-        }
+            let place = Some(reference.place(&interval, window.reverse));
+            let read = Read { source: &reference.source, name: Name::Place, place, in_genome: true };
+            sequences.push(&window.codes, label.clone(), Some(split), read)
+        })?;
     }
     Ok(())
 }

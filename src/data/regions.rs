@@ -14,10 +14,9 @@ use super::genomes::{chromosome_names, open_genome, report_deal, source_name};
 use super::negatives;
 use super::sequences::{Read, Sequences};
 use super::split::{self, Assignment, Interval, Split};
-use super::{Scope, half_of_free_memory};
+use super::{Scope, alphabet};
 use crate::config::{DataConfig, NEGATIVE, NamedPath, Negatives};
-use crate::progress::Progress;
-use crate::progress::thousands;
+use crate::progress::{Progress, thousands};
 
 /// Length of a window where the user does not say, in bp: the width of most peaks' core.
 const DEFAULT_LENGTH: usize = 200;
@@ -41,6 +40,20 @@ pub struct RegionWindow {
     pub name: Option<String>,
 }
 
+/// What a BED file comes to in one genome.
+struct Found {
+    /// In order of place.
+    windows: Vec<RegionWindow>,
+    /// What the regions and their windows cover.
+    covered: Vec<Interval>,
+    /// Regions in the file.
+    all: usize,
+    /// Regions whose window runs off the end of a chromosome.
+    off_the_end: usize,
+    /// Regions whose window lies in no split, or across the edge of two.
+    in_no_split: usize,
+}
+
 /// Reads regions, and makes negatives where they are a single set, into `sequences`. Only examples of the splits in
 /// `scope` are made.
 ///
@@ -54,38 +67,21 @@ pub fn read(config: &DataConfig, scope: &Scope, sequences: &mut Sequences, progr
     let genome = open_genome(path, memory, &wanted, progress)?;
     let reference = Reference::new(genome, assignment, splits, length, progress)?;
 
-    let mut covered = Vec::new();
-    let mut windows_of = |name: &str, path: &Path| -> Result<Vec<RegionWindow>> {
-        let (windows, regions) = reference.windows(name, path, progress)?;
-        covered.extend(regions);
-        Ok(windows)
-    };
-    let mut classes: Vec<(String, Vec<RegionWindow>)> = Vec::new();
+    let mut covered: Vec<Interval> = Vec::new();
+    let mut classes: Vec<(&str, Vec<RegionWindow>)> = Vec::new();
     for NamedPath { name, path } in &config.regions {
-        let windows = windows_of(name, path)?;
+        let found = reference.find(path)?;
+        found.report(path, progress);
+        covered.extend(found.covered);
         match classes.iter_mut().find(|(other, _)| other == name) {
-            Some((_, all)) => all.extend(windows),
-            None => classes.push((name.clone(), windows)),
+            Some((_, all)) => all.extend(found.windows),
+            None => classes.push((name, found.windows)),
         }
     }
     let single = classes.len() == 1;
-    if single && let Some(Negatives::Bed(path)) = &config.negatives {
-        let windows = windows_of(NEGATIVE, path)?;
-        classes.push((NEGATIVE.into(), windows));
-    }
+    let mut choice = Choice { splits, max_n: config.max_n, progress };
     for (name, windows) in &mut classes {
-        let before = windows.len();
-        let mut seen = HashSet::new();
-        windows.retain(|window| {
-            splits.contains(&window.split) && seen.insert((window.interval.chromosome, window.interval.range.start))
-        });
-        if windows.is_empty() {
-            bail!(
-                "class '{name}' has no region left for {}, of {before} that fit; name other chromosomes or check the files",
-                splits.iter().map(|split| split.name()).collect::<Vec<_>>().join(", ")
-            );
-        }
-        reference.add(name, windows, sequences, progress)?;
+        choice.add(&reference, name, windows, sequences, config.negatives == Some(Negatives::Shuffle))?;
     }
     if !single {
         return Ok(());
@@ -97,10 +93,103 @@ pub fn read(config: &DataConfig, scope: &Scope, sequences: &mut Sequences, progr
     let positives = &classes[0].1;
     let wanted = negatives::Wanted { per_positive: config.negatives_per_positive, max_n: config.max_n, seed };
     match config.negatives.as_ref().unwrap_or(&Negatives::GcMatched) {
-        Negatives::Bed(_) => Ok(()),
         Negatives::Shuffle => negatives::shuffled(&reference, positives, wanted, sequences, progress),
         Negatives::GcMatched => negatives::drawn(&reference, positives, &covered, wanted, true, sequences, progress),
         Negatives::Random => negatives::drawn(&reference, positives, &covered, wanted, false, sequences, progress),
+        Negatives::Bed(path) => {
+            let mut found = reference.find(path)?;
+            found.report(path, progress);
+            let before = found.windows.len();
+            found.windows.retain(|window| {
+                split::without(std::slice::from_ref(&window.interval), &covered) == [window.interval.clone()]
+            });
+            if found.windows.len() < before {
+                progress.say(&format!(
+                    "{}: {} regions touch a region of class '{}' and are left out",
+                    path.display(),
+                    thousands(before - found.windows.len()),
+                    classes[0].0
+                ));
+            }
+            choice.add(&reference, NEGATIVE, &mut found.windows, sequences, false)
+        }
+    }
+}
+
+/// Which windows become examples.
+struct Choice<'a> {
+    splits: &'a [Split],
+    max_n: usize,
+    progress: &'a Progress,
+}
+
+impl Choice<'_> {
+    /// Adds the sequences of windows, each place once. Those with more unknown bases than `--max-n` are skipped and
+    /// counted, as they are among negatives. `windows` keeps what was added. Without case, where it would tell regions
+    /// from their shuffles.
+    fn add(
+        &mut self,
+        reference: &Reference,
+        class: &str,
+        windows: &mut Vec<RegionWindow>,
+        sequences: &mut Sequences,
+        without_case: bool,
+    ) -> Result<()> {
+        let label = sequences.class(class);
+        let (mut seen, mut codes, mut added, mut unknown) = (HashSet::new(), Vec::new(), Vec::new(), 0);
+        for window in windows.drain(..) {
+            let Interval { chromosome, range } = &window.interval;
+            if !self.splits.contains(&window.split) || !seen.insert((*chromosome, range.start)) {
+                continue;
+            }
+            reference.codes(&window, &mut codes)?;
+            if codes.iter().filter(|&&code| alphabet::is_unknown(code)).count() > self.max_n.min(codes.len() - 1) {
+                unknown += 1;
+                continue;
+            }
+            if without_case {
+                alphabet::without_case(&mut codes);
+            }
+            let place = Some(reference.place(&window.interval, window.reverse));
+            let name = match &window.name {
+                Some(name) => Name::Text(name.as_str().into()),
+                None => Name::Place,
+            };
+            let read = Read { source: &reference.source, name, place, in_genome: true };
+            sequences.push(&codes, label.clone(), Some(window.split), read)?;
+            added.push(window);
+        }
+        if unknown > 0 {
+            self.progress.say(&format!(
+                "{} regions of class '{class}' hold more than {} unknown bases (--max-n) and are skipped",
+                thousands(unknown),
+                self.max_n
+            ));
+        }
+        *windows = added;
+        if windows.is_empty() {
+            bail!(
+                "class '{class}' has no region left for {}; name other chromosomes, raise --max-n or check the file",
+                self.splits.iter().map(|split| split.name()).collect::<Vec<_>>().join(", ")
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Found {
+    /// Says what was left out.
+    fn report(&self, path: &Path, progress: &Progress) {
+        let mut text = format!("{}: {} regions", path.display(), thousands(self.all));
+        if self.off_the_end > 0 {
+            let n = thousands(self.off_the_end);
+            text.push_str(&format!("; {n} run off the end of a chromosome and are skipped"));
+        }
+        if self.in_no_split > 0 {
+            let n = thousands(self.in_no_split);
+            text.push_str(&format!("; {n} lie in no split or across the edge of two and are skipped"));
+        }
+        progress.say(&text);
     }
 }
 
@@ -115,14 +204,20 @@ pub struct RegionWindows {
 }
 
 impl RegionWindows {
-    /// Opens a genome and reads regions in it; nothing but the windows is held in memory of the genome.
-    pub fn open(reference: &Path, regions: &Path, length: usize, progress: &Progress) -> Result<Self> {
-        let chromosomes: HashSet<String> = bed::read(regions)?.into_iter().map(|region| region.chromosome).collect();
-        let genome = open_genome(reference, half_of_free_memory(), &|name| chromosomes.contains(name), progress)?;
+    /// Reads regions; the genome is read from disk window by window, so that its size does not matter.
+    ///
+    /// # Errors
+    /// A file is missing or malformed, or no region gives a window.
+    pub fn open(reference: &Path, regions: &Path, length: usize) -> Result<Self> {
+        let genome = Genome::open(reference, 0, &|_| true)?;
         let reference = Reference::new(genome, &Assignment::TestOnAll, &[Split::Test], length, &Progress::quiet())?;
-        let all = bed::read(regions)?.len();
-        let (windows, _) = reference.windows("regions", regions, &Progress::quiet())?;
-        let off_the_end = all - windows.len();
+        let Found { windows, all, off_the_end, .. } = reference.find(regions)?;
+        if windows.is_empty() {
+            bail!(
+                "{}: none of {all} regions has room for a window of {length} bp, the network's length; give others",
+                regions.display()
+            );
+        }
         Ok(Self { reference, windows, all, off_the_end })
     }
 
@@ -190,95 +285,35 @@ impl Reference {
         Ok(Interval { chromosome, range: region.start..region.end })
     }
 
-    /// The windows around the regions of a file that lie in a split, in order of place, and all that the regions and
-    /// their windows cover.
-    fn windows(&self, name: &str, path: &Path, progress: &Progress) -> Result<(Vec<RegionWindow>, Vec<Interval>)> {
+    /// The windows around the regions of a file.
+    fn find(&self, path: &Path) -> Result<Found> {
         let regions = bed::read(path)?;
-        let (mut windows, mut covered) = (Vec::with_capacity(regions.len()), Vec::with_capacity(regions.len()));
-        let (mut off_the_end, mut in_no_split) = (0, 0);
-        for region in &regions {
-            let interval = self.interval(path, region)?;
+        let mut found =
+            Found { windows: Vec::new(), covered: Vec::new(), all: regions.len(), off_the_end: 0, in_no_split: 0 };
+        for region in regions {
+            let interval = self.interval(path, &region)?;
             let length = self.genome.chromosomes[interval.chromosome].length;
             let start = region.centre().checked_sub(self.length / 2);
             let Some(start) = start.filter(|start| start + self.length <= length) else {
-                off_the_end += 1;
-                covered.push(interval);
+                found.off_the_end += 1;
+                found.covered.push(interval);
                 continue;
             };
             let range = start..start + self.length;
             let all = interval.range.start.min(range.start)..interval.range.end.max(range.end);
-            covered.push(Interval { range: all, ..interval });
+            found.covered.push(Interval { range: all, ..interval });
             match split::split_holding(&self.parts, interval.chromosome, &range) {
-                Some(split) => windows.push(RegionWindow {
+                Some(split) => found.windows.push(RegionWindow {
                     split,
                     interval: Interval { chromosome: interval.chromosome, range },
                     reverse: region.reverse,
-                    name: region.name.clone().filter(|name| name != "."),
+                    name: region.name.filter(|name| name != "."),
                 }),
-                None => in_no_split += 1,
+                None => found.in_no_split += 1,
             }
         }
-        if windows.is_empty() {
-            bail!(
-                "{}: none of {} regions gives a window of {} bp inside the chromosomes of a split ({off_the_end} run off the end of a chromosome), expected some for class '{name}'; name other chromosomes or a smaller --length",
-                path.display(),
-                regions.len(),
-                self.length
-            );
-        }
-        windows.sort_by(|a, b| {
-            let key = |window: &RegionWindow| (window.interval.chromosome, window.interval.range.start);
-            key(a).cmp(&key(b))
-        });
-        let mut notes = Vec::new();
-        if off_the_end > 0 {
-            notes.push(format!("{} run off the end of a chromosome and are skipped", thousands(off_the_end)));
-        }
-        if in_no_split > 0 {
-            notes.push(format!("{} lie in no split or across the edge of two and are skipped", thousands(in_no_split)));
-        }
-        let notes = if notes.is_empty() { String::new() } else { format!("; {}", notes.join(", ")) };
-        progress.say(&format!("{}: {} regions{notes}", path.display(), thousands(regions.len())));
-        Ok((windows, covered))
-    }
-
-    /// Adds the sequences of windows; those without a known base are skipped and counted.
-    fn add(
-        &self,
-        class: &str,
-        windows: &mut Vec<RegionWindow>,
-        sequences: &mut Sequences,
-        progress: &Progress,
-    ) -> Result<()> {
-        let label = sequences.class(class);
-        let (mut codes, mut unknown) = (Vec::new(), Vec::new());
-        for (i, window) in windows.iter().enumerate() {
-            self.codes(window, &mut codes)?;
-            if codes.iter().all(|&code| super::alphabet::is_unknown(code)) {
-                unknown.push(i);
-                continue;
-            }
-            let place = self.place(&window.interval, window.reverse);
-            let name = match &window.name {
-                Some(name) => Name::Text(name.as_str().into()),
-                None => Name::Place,
-            };
-            let read = Read { source: &self.source, name, place: Some(place), in_genome: true };
-            sequences.push(&codes, label.clone(), Some(window.split), read)?;
-        }
-        if !unknown.is_empty() {
-            let n = unknown.len();
-            progress.say(&format!("{} regions of class '{class}' hold no known base and are skipped", thousands(n)));
-            if n == windows.len() {
-                bail!("class '{class}' has no region with a known base; is --reference masked with N?");
-            }
-            let mut i = 0;
-            windows.retain(|_| {
-                i += 1;
-                unknown.binary_search(&(i - 1)).is_err()
-            });
-        }
-        Ok(())
+        found.windows.sort_by_key(|window| (window.interval.chromosome, window.interval.range.start));
+        Ok(found)
     }
 
     /// Puts the codes of a window, with case and as its strand reads, into `codes`.
@@ -286,7 +321,7 @@ impl Reference {
         codes.clear();
         self.genome.read(window.interval.chromosome, window.interval.range.clone(), codes)?;
         if window.reverse {
-            super::alphabet::reverse_complement(codes);
+            alphabet::reverse_complement(codes);
         }
         Ok(())
     }

@@ -43,8 +43,8 @@ pub struct Request {
     pub seed: u64,
 }
 
-/// One window taken: codes as the network reads them, and where they came from.
-#[derive(Clone, Debug, PartialEq)]
+/// One window taken: codes with case as its strand reads, and where they came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
     pub codes: Vec<u8>,
     /// Which of the source's genomes.
@@ -52,8 +52,6 @@ pub struct Window {
     pub chromosome: usize,
     pub start: usize,
     pub reverse: bool,
-    /// Share of soft-masked bases.
-    pub masked: f32,
 }
 
 /// What the first pass found, so that windows can be drawn any number of times with one pass each.
@@ -107,17 +105,38 @@ impl Plan {
         self.bins.length
     }
 
+    /// Windows that each source gives.
+    pub fn windows(&self) -> u64 {
+        self.quota.iter().sum()
+    }
+
     /// The windows of one draw for each source, in file order. Draws 0, 1, 2 and so on are different windows, and
     /// together they cover the genome more evenly than draws by chance.
     pub fn draw(&self, sources: &[Source], draw: u64) -> Result<Vec<Vec<Window>>> {
-        sources
-            .par_iter()
-            .zip(&self.supply)
-            .map(|(source, supply)| {
-                let stream = (source.class as u64) << 2 | self.split as u64;
-                take(source, supply, &self.quota, &self.bins, Key { seed: self.seed, stream, draw })
+        (0..sources.len())
+            .into_par_iter()
+            .map(|source| {
+                let mut windows = Vec::with_capacity(self.quota.iter().sum::<u64>() as usize);
+                self.draw_each(sources, source, draw, &mut |window| {
+                    windows.push(window);
+                    Ok(())
+                })?;
+                Ok(windows)
             })
             .collect()
+    }
+
+    /// Hands the windows of one draw of one source to `each`, one by one.
+    pub fn draw_each(
+        &self,
+        sources: &[Source],
+        source: usize,
+        draw: u64,
+        each: &mut dyn FnMut(Window) -> Result<()>,
+    ) -> Result<()> {
+        let stream = (sources[source].class as u64) << 2 | self.split as u64;
+        let key = Key { seed: self.seed, stream, draw };
+        take(&sources[source], &self.supply[source], &self.quota, &self.bins, key, each)
     }
 }
 
@@ -228,7 +247,14 @@ fn matched_quota(supply: &[Vec<u64>], wanted: u64) -> Vec<u64> {
 }
 
 /// The second pass: draws ranks in every bin and copies the windows that have them, on either strand.
-pub fn take(source: &Source, supply: &[u64], quota: &[u64], bins: &Bins, key: Key) -> Result<Vec<Window>> {
+pub fn take(
+    source: &Source,
+    supply: &[u64],
+    quota: &[u64],
+    bins: &Bins,
+    key: Key,
+    each: &mut dyn FnMut(Window) -> Result<()>,
+) -> Result<()> {
     let Key { seed, stream, draw } = key;
     let mut chosen: Vec<std::iter::Peekable<std::vec::IntoIter<u64>>> = Vec::with_capacity(quota.len());
     for (bin, (&supply, &quota)) in supply.iter().zip(quota).enumerate() {
@@ -237,34 +263,27 @@ pub fn take(source: &Source, supply: &[u64], quota: &[u64], bins: &Bins, key: Ke
     }
     let mut strands = random::generator(seed, Purpose::Strands, stream, draw);
     let mut seen = vec![0u64; quota.len()];
-    let mut windows = Vec::with_capacity(quota.iter().sum::<u64>() as usize);
+    let mut taken = Ok(());
     for (genome_index, (genome, intervals)) in source.parts.iter().enumerate() {
         for interval in intervals {
             genome.scan(interval.chromosome, interval.range.clone(), bins.length - 1, &mut |codes, position| {
                 bins.scan(codes, |bin, offset| {
                     let rank = seen[bin];
                     seen[bin] += 1;
-                    if chosen[bin].next_if_eq(&rank).is_some() {
+                    if chosen[bin].next_if_eq(&rank).is_some() && taken.is_ok() {
                         let mut codes = codes[offset..offset + bins.length].to_vec();
-                        let masked = alphabet::without_case(&mut codes);
                         let reverse = strands.random::<bool>();
                         if reverse {
                             alphabet::reverse_complement(&mut codes);
                         }
-                        windows.push(Window {
-                            masked: masked as f32 / codes.len() as f32,
-                            codes,
-                            genome: genome_index,
-                            chromosome: interval.chromosome,
-                            start: position + offset,
-                            reverse,
-                        });
+                        let (chromosome, start) = (interval.chromosome, position + offset);
+                        taken = each(Window { codes, genome: genome_index, chromosome, start, reverse });
                     }
                 });
             })?;
         }
     }
-    Ok(windows)
+    taken
 }
 
 /// `quota` distinct ranks below `supply`, ascending: one drawn from each of `quota` stretches of equal length, give or

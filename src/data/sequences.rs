@@ -42,7 +42,6 @@ pub struct Sequences {
     classes: HashMap<String, Arc<str>>,
     /// Names of the columns that hold labels or values; empty where labels are classes.
     pub columns: Vec<String>,
-    scratch: Vec<u8>,
 }
 
 /// Where a sequence was read.
@@ -62,7 +61,6 @@ impl Sequences {
             entries: Vec::new(),
             classes: HashMap::new(),
             columns: Vec::new(),
-            scratch: Vec::new(),
         }
     }
 
@@ -99,12 +97,10 @@ impl Sequences {
                 codes.len()
             );
         }
-        self.scratch.clear();
-        self.scratch.extend_from_slice(codes);
-        let masked = alphabet::without_case(&mut self.scratch) as f32 / codes.len() as f32;
-        self.codes.push(&self.scratch)?;
+        self.codes.push(codes)?;
         self.ends.push(self.codes.len());
         let Read { source, name, place, in_genome } = read;
+        let masked = alphabet::masked_share(codes);
         let origin = Origin { source: source.clone(), name, place, in_genome, bases: codes.len(), masked };
         self.entries.push(Entry { label, split, origin });
         Ok(())
@@ -150,7 +146,7 @@ pub fn assemble(sequences: Sequences, rules: &Rules, progress: &Progress) -> Res
     let codes = codes.finish()?;
     divide(&mut entries, &codes, &ends, rules, progress)?;
     let (kind, classes) = settle_classes(&entries, columns, rules)?;
-    let length = settle_length(&entries, rules)?;
+    let length = settle_length(entries.iter().filter(|entry| entry.split.is_some()), rules)?;
     let labels = number_labels(&entries, kind, &classes)?;
     let width = labels.len() / entries.len().max(1);
 
@@ -190,43 +186,50 @@ pub fn fit(codes: &[u8], length: usize, out: &mut Vec<u8>) {
 /// Gives every entry its split; those that no split wants keep none.
 fn divide(entries: &mut [Entry], codes: &Store, ends: &[u64], rules: &Rules, progress: &Progress) -> Result<()> {
     let config = rules.config;
-    let given = |split| entries.iter().any(|entry| entry.split == Some(split));
-    let (valid_given, test_given) = (given(Split::Valid), given(Split::Test));
-    let open: Vec<usize> = (0..entries.len()).filter(|&i| entries[i].split.is_none()).collect();
-    if open.is_empty() {
-        return Ok(());
+    if rules.division != Division::Settings {
+        // What the files say was said for training.
+        entries.iter_mut().for_each(|entry| entry.split = None);
     }
+    let given = |split| entries.iter().any(|entry| entry.split == Some(split));
+    let given = Given { valid: given(Split::Valid), test: given(Split::Test) };
+    // What files give to training makes up for a split that they do not give.
+    let is_open = |entry: &Entry| match entry.split {
+        None => true,
+        Some(split) => split == Split::Train && !(given.valid && given.test),
+    };
+    let open: Vec<usize> = (0..entries.len()).filter(|&i| is_open(&entries[i])).collect();
+    let all_placed = open.iter().all(|&i| entries[i].origin.place.is_some());
+    let by_share = config.valid_fraction.is_some() || config.test_fraction.is_some();
     let assignment = match &rules.division {
-        Division::AllTest => {
-            open.into_iter().for_each(|i| entries[i].split = Some(Split::Test));
-            return Ok(());
-        }
-        // What has no coordinates cannot be told from what the run learned from by them.
-        Division::Chromosomes(Assignment::TestOnUnseenBy(_))
-            if entries.iter().any(|entry| entry.origin.place.is_none()) =>
-        {
-            open.into_iter().for_each(|i| entries[i].split = Some(Split::Test));
-            return Ok(());
-        }
-        Division::Chromosomes(assignment) => Some(assignment.clone()),
         Division::Settings if config.names_chromosomes() => Some(Assignment::Choice(config.into())),
-        Division::Settings => {
-            let by_share = config.valid_fraction.is_some() || config.test_fraction.is_some();
-            let all_placed = open.iter().all(|&i| entries[i].origin.place.is_some());
-            (all_placed && !by_share).then(|| Assignment::Choice(config.into()))
+        Division::Settings => (all_placed && !by_share).then(|| Assignment::Choice(config.into())),
+        Division::Chromosomes(assignment @ Assignment::TestOn(_)) => Some(assignment.clone()),
+        Division::Chromosomes(assignment) if all_placed => Some(assignment.clone()),
+        // What has no coordinates cannot be told by them from what the run learned from.
+        Division::Chromosomes(_) | Division::AllTest => {
+            open.into_iter().for_each(|i| entries[i].split = Some(Split::Test));
+            return Ok(());
         }
     };
     match assignment {
-        Some(assignment) => by_place(entries, &open, &assignment, (valid_given, test_given), progress),
-        None => by_sequence(entries, &open, codes, ends, (valid_given, test_given), config, progress),
+        _ if open.is_empty() => Ok(()),
+        Some(assignment) => by_place(entries, &open, &assignment, given, progress),
+        None => by_sequence(entries, &open, codes, ends, given, rules, progress),
     }
+}
+
+/// Splits that the files give themselves.
+#[derive(Clone, Copy, Debug)]
+struct Given {
+    valid: bool,
+    test: bool,
 }
 
 fn by_place(
     entries: &mut [Entry],
     open: &[usize],
     assignment: &Assignment,
-    (valid_given, test_given): (bool, bool),
+    given: Given,
     progress: &Progress,
 ) -> Result<()> {
     // Chromosomes as far as sequences show them.
@@ -248,16 +251,25 @@ fn by_place(
     }
     let known: Vec<&str> = chromosomes.iter().map(|c| c.name.as_str()).collect();
     assignment.check(&known)?;
-    report_deal("the sequences'", &chromosomes, assignment, &Split::ALL, progress);
+    let wanted: Vec<Split> = Split::ALL
+        .into_iter()
+        .filter(|split| match split {
+            Split::Train => true,
+            Split::Valid => !given.valid,
+            Split::Test => !given.test,
+        })
+        .collect();
+    report_deal("the sequences'", &chromosomes, assignment, &wanted, progress);
+    if wanted.len() == 2 && assignment.is_open() {
+        progress.say("the other chromosomes are for training too, as files are given for the rest");
+    }
     let parts = split::intervals(&chromosomes, assignment, 1);
     let mut left_out = 0;
     for &i in open {
         let entry = &mut entries[i];
         let Some(place) = &entry.origin.place else { continue };
-        // What files give already is not taken from these once more.
         entry.split = match split::split_holding(&parts, index[&place.chromosome], &place.range) {
-            Some(Split::Valid) if valid_given => Some(Split::Train),
-            Some(Split::Test) if test_given => Some(Split::Train),
+            Some(split) if !wanted.contains(&split) => Some(Split::Train),
             found => found,
         };
         left_out += usize::from(entry.split.is_none());
@@ -275,25 +287,27 @@ fn by_sequence(
     open: &[usize],
     codes: &Store,
     ends: &[u64],
-    (valid_given, test_given): (bool, bool),
-    config: &DataConfig,
+    given: Given,
+    rules: &Rules,
     progress: &Progress,
 ) -> Result<()> {
+    let config = rules.config;
     let share = |given: bool, setting: Option<f64>| if given { 0.0 } else { setting.unwrap_or(DEFAULT_SHARE) };
-    let (valid, test) = (share(valid_given, config.valid_fraction), share(test_given, config.test_fraction));
+    let (valid, test) = (share(given.valid, config.valid_fraction), share(given.test, config.test_fraction));
     for (name, share) in [("validation", valid), ("test", test)] {
         if share > 0.0 {
-            progress.say(
-                &format!("{name}: {:.4} % of the sequences, by a hash of the sequence", share * 100.0)
-                    .replace(".0000", ""),
-            );
+            progress.say(&format!("{name}: {} % of the sequences, by a hash of the sequence", share * 100.0));
         }
     }
-    let mut sequence = Vec::new();
+    // Of what the network will see: two that are the same once they are cropped must not be parted.
+    let length = settle_length(entries.iter(), rules)?;
+    let (mut whole, mut fitted) = (Vec::new(), Vec::new());
     for &i in open {
-        sequence.clear();
-        codes.read(if i == 0 { 0 } else { ends[i - 1] }..ends[i], &mut sequence)?;
-        entries[i].split = Some(split::split_of_sequence(&sequence, valid, test));
+        whole.clear();
+        codes.read(if i == 0 { 0 } else { ends[i - 1] }..ends[i], &mut whole)?;
+        alphabet::without_case(&mut whole);
+        fit(&whole, length, &mut fitted);
+        entries[i].split = Some(split::split_of_sequence(&fitted, valid, test));
     }
     Ok(())
 }
@@ -318,7 +332,7 @@ fn settle_classes(entries: &[Entry], columns: Vec<String>, rules: &Rules) -> Res
         return Ok((kind, Classes::named(columns)));
     }
     let classes = if !rules.config.classes.is_empty() {
-        Classes::named(rules.config.classes.clone())
+        Classes::first_positive(rules.config.classes.clone())
     } else if !rules.order.is_empty() {
         Classes::named(rules.order.clone())
     } else {
@@ -388,9 +402,9 @@ fn number_labels(entries: &[Entry], kind: TaskKind, classes: &Classes) -> Result
 }
 
 /// The one length that all sequences get.
-fn settle_length(entries: &[Entry], rules: &Rules) -> Result<usize> {
+fn settle_length<'a>(entries: impl Iterator<Item = &'a Entry> + Clone, rules: &Rules) -> Result<usize> {
     let config = rules.config;
-    let used = || entries.iter().filter(|entry| entry.split.is_some()).map(|entry| &entry.origin);
+    let used = || entries.clone().map(|entry| &entry.origin);
     let Some(first) = used().next() else { bail!("no sequence is left for any split; name other chromosomes") };
     let named = rules.run.map(|(.., length)| (length, "the network's length".to_owned()));
     let wanted = named.or(config.length.map(|length| (length, "--length".to_owned())));

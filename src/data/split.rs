@@ -186,6 +186,8 @@ pub enum Assignment {
     TestOn(Vec<String>),
     /// For judging: all chromosomes that a run with this choice did not learn from are the test.
     TestOnUnseenBy(ChromosomeChoice),
+    /// For judging: all chromosomes but these, and pieces of them, are the test.
+    TestOnOthers(Vec<String>),
     /// For judging: everything is the test.
     TestOnAll,
 }
@@ -196,6 +198,7 @@ impl Assignment {
             Self::Choice(choice) => return choice.split_of(name),
             Self::TestOn(names) => names_contain(names, name),
             Self::TestOnUnseenBy(choice) => !choice.learns_from(name),
+            Self::TestOnOthers(names) => !names_contain(names, name) && !names_contain(names, parent(name)),
             Self::TestOnAll => true,
         };
         is_test.then_some(Split::Test)
@@ -211,7 +214,7 @@ impl Assignment {
         match self {
             Self::Choice(choice) => choice.train.is_empty() || choice.test.is_empty(),
             Self::TestOn(_) => false,
-            Self::TestOnUnseenBy(_) | Self::TestOnAll => true,
+            Self::TestOnUnseenBy(_) | Self::TestOnOthers(_) | Self::TestOnAll => true,
         }
     }
 
@@ -220,7 +223,7 @@ impl Assignment {
         match self {
             Self::Choice(choice) => choice.check(known),
             Self::TestOn(names) => ChromosomeChoice { test: names.clone(), ..Default::default() }.check(known),
-            Self::TestOnUnseenBy(_) | Self::TestOnAll => Ok(()),
+            Self::TestOnUnseenBy(_) | Self::TestOnOthers(_) | Self::TestOnAll => Ok(()),
         }
     }
 }

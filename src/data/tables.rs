@@ -43,9 +43,10 @@ impl Table {
         Ok(Self { file, reader, header, record: csv::ByteRecord::new(), line: 1 })
     }
 
-    /// The place of a column, upper and lower case alike.
+    /// The place of a column, upper and lower case alike where none is written so exactly.
     pub fn find(&self, name: &str) -> Option<usize> {
-        self.header.iter().position(|found| found.eq_ignore_ascii_case(name))
+        let exactly = self.header.iter().position(|found| found == name);
+        exactly.or_else(|| self.header.iter().position(|found| found.eq_ignore_ascii_case(name)))
     }
 
     /// The place of a column that there must be.
@@ -137,10 +138,10 @@ impl Table {
 
 /// Where a table holds coordinates, 0-based and half-open.
 pub struct PlaceColumns {
-    chrom: usize,
-    start: usize,
-    end: usize,
-    strand: Option<usize>,
+    pub chrom: usize,
+    pub start: usize,
+    pub end: usize,
+    pub strand: Option<usize>,
 }
 
 /// Which columns hold labels.
@@ -176,6 +177,9 @@ pub fn read(path: &Path, labels: &LabelColumns, part: Option<Split>, sequences: 
         let names: Vec<String> = columns.iter().map(|&column| table.header[column].clone()).collect();
         if names.is_empty() {
             bail!("{}: line 1: there is no column of labels or values beside the sequence; add one", table.file);
+        }
+        if let Some(name) = names.iter().find(|name| name.contains([',', '='])) {
+            bail!("{}: line 1: the column '{name}' has a comma or an equals sign in its name; rename it", table.file);
         }
         if !sequences.columns.is_empty() && sequences.columns != names {
             bail!(
@@ -246,11 +250,11 @@ mod tests {
     fn rows(bytes: &[u8], labels: &LabelColumns) -> Result<Vec<Row>> {
         let mut sequences = Sequences::new(u64::MAX);
         read(table(bytes).path(), labels, None, &mut sequences)?;
-        Ok(sequences
-            .into_parts()
-            .into_iter()
-            .map(|(codes, label, split, origin)| (codes, label, origin.name, split))
-            .collect())
+        let rows = sequences.into_parts().into_iter().map(|(mut codes, label, split, origin)| {
+            alphabet::without_case(&mut codes);
+            (codes, label, origin.name, split)
+        });
+        Ok(rows.collect())
     }
 
     fn error(text: &str, labels: &LabelColumns) -> String {

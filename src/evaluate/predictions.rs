@@ -6,7 +6,6 @@ use anyhow::Result;
 use crate::config::TaskKind;
 use crate::data::Classes;
 use crate::data::examples::Examples;
-use crate::data::listing;
 use crate::data::split::Split;
 use crate::task::Task;
 
@@ -35,8 +34,11 @@ impl<'a> Predictions<'a> {
     pub fn append(&mut self, split: Split, examples: &Examples, predictions: &[f64]) -> Result<()> {
         let outputs = self.task.outputs();
         for (i, (origin, scores)) in examples.origins.iter().zip(predictions.chunks(outputs)).enumerate() {
-            let label = listing::label(examples, i, self.task.kind, self.classes);
-            let mut row = vec![origin.name(&label)];
+            let (label, has_class) = match self.task.kind {
+                TaskKind::Binary | TaskKind::Multiclass => (self.classes.names[examples.class_of(i)].as_str(), true),
+                TaskKind::Multilabel | TaskKind::Regression => ("example", false),
+            };
+            let mut row = vec![origin.name(label)];
             row.extend(match &origin.place {
                 Some(place) => [
                     place.chromosome.to_string(),
@@ -47,9 +49,10 @@ impl<'a> Predictions<'a> {
                 None => Default::default(),
             });
             row.push(split.name().into());
-            match self.task.kind {
-                TaskKind::Binary | TaskKind::Multiclass => row.push(label),
-                _ => row.extend(examples.labels_of(i).iter().map(ToString::to_string)),
+            if has_class {
+                row.push(label.to_owned());
+            } else {
+                row.extend(examples.labels_of(i).iter().map(ToString::to_string));
             }
             row.extend(scores.iter().map(ToString::to_string));
             self.out.write_record(&row)?;

@@ -17,7 +17,7 @@ pub enum Format {
     Tsv,
     /// BED6 with one probability as a score from 0 to 1000
     Bed,
-    /// bedGraph with one score; of windows that overlap, each stands for its middle
+    /// bedGraph with one score: windows stand for their middle where they overlap, regions for what none before them covers
     Bedgraph,
 }
 
