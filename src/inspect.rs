@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::config::TaskKind;
+use crate::config::{DataConfig, Fit, SourceKind, TaskKind};
 use crate::data::duplicates::{self, Duplicates, Entry, ExactCopies, Kind, Match};
 use crate::data::examples::Examples;
 use crate::data::split::Split;
@@ -136,7 +136,7 @@ impl KindCounts {
 }
 
 /// Looks at a data set; nearly identical sequences, which take seconds, are looked for on request.
-pub fn inspect(data: &Dataset, near: bool) -> Result<Inspection> {
+pub fn inspect(data: &Dataset, config: &DataConfig, near: bool) -> Result<Inspection> {
     let has_classes = matches!(data.kind, TaskKind::Binary | TaskKind::Multiclass);
     let splits: Vec<SplitCounts> =
         data.splits().into_iter().map(|(split, examples)| counts(data, split, examples)).collect();
@@ -144,7 +144,7 @@ pub fn inspect(data: &Dataset, near: bool) -> Result<Inspection> {
     let gc_auroc = if has_classes { gc_auroc(data)? } else { None };
     let copies = copies(data, near)?;
     let mut inspection = Inspection { splits, classes, gc_auroc, copies, warnings: Vec::new() };
-    inspection.warnings = inspection.what_is_wrong(data);
+    inspection.warnings = inspection.what_is_wrong(data, config);
     Ok(inspection)
 }
 
@@ -304,7 +304,7 @@ fn copies(data: &Dataset, near: bool) -> Result<Copies> {
 
 impl Inspection {
     /// What is wrong with the data, each a sentence with what to do.
-    fn what_is_wrong(&self, data: &Dataset) -> Vec<String> {
+    fn what_is_wrong(&self, data: &Dataset, config: &DataConfig) -> Vec<String> {
         let mut warnings = Vec::new();
         let n = |split: Split| self.splits[split as usize].n;
         for (split, counts) in [(Split::Valid, self.copies.valid_in_train), (Split::Test, self.copies.test_in_train)] {
@@ -347,11 +347,11 @@ impl Inspection {
         // Chance alone strays this far from one half in small sets (Hanley and McNeil, 1982, of equal classes).
         let chance = 3.0 / (3.0 * n(Split::Train).max(1) as f64).sqrt();
         if let Some(auroc) = self.gc_auroc.filter(|auroc| *auroc > GC_AUROC.max(0.5 + chance)) {
-            let advice =
-                match data.resampler.is_some() || data.train.origins.first().is_some_and(|origin| origin.in_genome) {
-                    true => "use --match-gc, or --negatives gc-matched",
-                    false => "choose sequences of like GC content, or compare with --baselines",
-                };
+            let advice = match config.source() {
+                SourceKind::Genomes => "use --match-gc",
+                SourceKind::Regions if config.region_classes().len() == 1 => "use --negatives gc-matched",
+                _ => "choose sequences of like GC content, or compare with --baselines",
+            };
             warnings.push(format!(
                 "GC content alone tells the classes apart with an AUROC of {auroc:.2}, so a network may learn no more than that; {advice}"
             ));
@@ -385,9 +385,10 @@ impl Inspection {
         }
         let lengths: Vec<f64> = self.classes.iter().map(|class| class.length.mean).collect();
         let (short, long) = lengths.iter().fold((f64::INFINITY, 0.0f64), |(a, b), &v| (a.min(v), b.max(v)));
-        if short < 0.9 * long {
+        let shows = matches!(config.fit, Some(Fit::Pad | Fit::CropOrPad));
+        if shows && short < 0.9 * long {
             warnings.push(format!(
-                "classes differ in length ({short:.0} to {long:.0} bp on average), so padding or cropping may tell them apart; use --fit center-crop"
+                "classes differ in length ({short:.0} to {long:.0} bp on average), so padding may tell them apart; use --fit center-crop"
             ));
         }
         warnings

@@ -7,12 +7,14 @@ use serde_json::{Map, Value, json};
 use super::{data_of, print};
 use crate::cli::Inspect;
 use crate::config::Config;
+use crate::device;
 use crate::inspect;
 use crate::progress::Progress;
 use crate::report::composition;
 use crate::run::{Contents, FORMAT_VERSION, INSPECTION_JSON, NewFolder};
 
 pub fn run(command: &Inspect, flags: &ArgMatches, progress: Progress) -> Result<()> {
+    device::set_threads(command.threads.map(usize::from));
     let settings = Config { data: command.data.clone(), ..Config::default() };
     let mut config = Config::resolve(command.config.as_deref(), &settings, flags)?;
     if let Some(seed) = command.seed {
@@ -21,7 +23,7 @@ pub fn run(command: &Inspect, flags: &ArgMatches, progress: Progress) -> Result<
     let out =
         command.out.as_ref().map(|path| NewFolder::claim(path, Contents::Inspection, command.force)).transpose()?;
     let data = data_of(&config, &progress)?;
-    let found = inspect::inspect(&data, true)?;
+    let found = inspect::inspect(&data, &config.data, true)?;
     let mut text = composition::table(&found, &data);
     if let Some(folder) = out {
         let (out, replaced) = folder.keep()?;

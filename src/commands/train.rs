@@ -41,7 +41,7 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
     let training = &config.training;
     let task = Task::new(data.kind, &data.classes, training.loss, &training.class_weights, &data.train)?;
     progress.say(&describe(&data));
-    for warning in inspect::inspect(&data, false)?.warnings {
+    for warning in inspect::inspect(&data, &config.data, false)?.warnings {
         progress.warn(&warning);
     }
     let mut provenance = provenance(&config, &task, &data, device, threads)?;

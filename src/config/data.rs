@@ -386,6 +386,17 @@ impl DataConfig {
                 format!("{flag} goes with {}, and the data here are {}; remove it", with.join(" or "), source.flag())
             })
             .collect();
+        for (name, is_given, chromosomes, share) in [
+            ("valid", !self.valid_class.is_empty() || self.valid.is_some(), &self.valid_chroms, self.valid_fraction),
+            ("test", !self.test_class.is_empty() || self.test.is_some(), &self.test_chroms, self.test_fraction),
+        ] {
+            if is_given && (!chromosomes.is_empty() || share.is_some()) {
+                let file = if source == Tables { format!("--{name}") } else { format!("--{name}-class") };
+                let other = if share.is_some() { "fraction" } else { "chroms" };
+                faults
+                    .push(format!("both {file} and --{name}-{other} are given, expected one way to split; remove one"));
+            }
+        }
         let chosen = self.names_chromosomes() && (self.valid_fraction.is_some() || self.test_fraction.is_some());
         if chosen {
             faults.push("both chromosomes and --valid-fraction or --test-fraction are given, expected one way to split; remove one".into());

@@ -56,13 +56,6 @@ pub struct Place {
     pub reverse: bool,
 }
 
-impl Place {
-    /// The strand as BED writes it.
-    pub fn strand(&self) -> &'static str {
-        if self.reverse { "-" } else { "+" }
-    }
-}
-
 /// A record or line as a message names it.
 pub fn describe(source: &str, name: &Name) -> String {
     match name {
@@ -76,6 +69,17 @@ impl Origin {
     /// The example as a message names it.
     pub fn describe(&self) -> String {
         describe(&self.source, &self.name)
+    }
+
+    /// Chromosome, start, end and strand as tables write them; empty where there is no place.
+    pub fn columns(&self) -> [String; 4] {
+        match &self.place {
+            Some(Place { chromosome, range, reverse }) => {
+                let strand = if *reverse { "-" } else { "+" };
+                [chromosome.to_string(), range.start.to_string(), range.end.to_string(), strand.into()]
+            }
+            None => Default::default(),
+        }
     }
 
     /// The example's name; windows of genomes are told apart by their class.

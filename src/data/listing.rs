@@ -33,15 +33,7 @@ pub fn write(
     for (split, examples) in splits {
         for (i, origin) in examples.origins.iter().enumerate() {
             let label = label(examples, i, kind, classes);
-            let [chrom, start, end, strand] = match &origin.place {
-                Some(place) => [
-                    place.chromosome.to_string(),
-                    place.range.start.to_string(),
-                    place.range.end.to_string(),
-                    place.strand().into(),
-                ],
-                None => Default::default(),
-            };
+            let [chrom, start, end, strand] = origin.columns();
             codes.clear();
             if !origin.in_genome {
                 examples
@@ -89,6 +81,12 @@ pub fn read(
         let (place, in_genome) = rows.sequence(&genomes, &mut codes)?;
         let (table, text) = (&rows.table, rows.table.text(rows.label)?);
         let label = match values {
+            // Classes that are read from files have no equals sign in their names.
+            false if pairs(text).is_some() => {
+                return Err(table.fault(&format!(
+                    "found the label '{text}', which holds values, expected a class; add --task multilabel or regression, or keep the listing beside its run.json"
+                )));
+            }
             false if text.is_empty() => return Err(table.fault("the label is empty; mend or remove the line")),
             false => sequences.class(text),
             true => {

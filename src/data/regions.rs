@@ -71,7 +71,7 @@ pub fn read(config: &DataConfig, scope: &Scope, sequences: &mut Sequences, progr
     let mut classes: Vec<(&str, Vec<RegionWindow>)> = Vec::new();
     for NamedPath { name, path } in &config.regions {
         let found = reference.find(path)?;
-        found.report(path, progress);
+        found.report(path, length, progress)?;
         covered.extend(found.covered);
         match classes.iter_mut().find(|(other, _)| other == name) {
             Some((_, all)) => all.extend(found.windows),
@@ -98,7 +98,7 @@ pub fn read(config: &DataConfig, scope: &Scope, sequences: &mut Sequences, progr
         Negatives::Random => negatives::drawn(&reference, positives, &covered, wanted, false, sequences, progress),
         Negatives::Bed(path) => {
             let mut found = reference.find(path)?;
-            found.report(path, progress);
+            found.report(path, length, progress)?;
             let before = found.windows.len();
             found.windows.retain(|window| {
                 split::without(std::slice::from_ref(&window.interval), &covered) == [window.interval.clone()]
@@ -136,10 +136,15 @@ impl Choice<'_> {
         without_case: bool,
     ) -> Result<()> {
         let label = sequences.class(class);
-        let (mut seen, mut codes, mut added, mut unknown) = (HashSet::new(), Vec::new(), Vec::new(), 0);
+        let (mut seen, mut codes, mut added) = (HashSet::new(), Vec::new(), Vec::new());
+        let (mut again, mut unknown) = (0, 0);
         for window in windows.drain(..) {
             let Interval { chromosome, range } = &window.interval;
-            if !self.splits.contains(&window.split) || !seen.insert((*chromosome, range.start)) {
+            if !self.splits.contains(&window.split) {
+                continue;
+            }
+            if !seen.insert((*chromosome, range.start)) {
+                again += 1;
                 continue;
             }
             reference.codes(&window, &mut codes)?;
@@ -159,6 +164,12 @@ impl Choice<'_> {
             sequences.push(&codes, label.clone(), Some(window.split), read)?;
             added.push(window);
         }
+        if again > 0 {
+            self.progress.say(&format!(
+                "{} regions of class '{class}' have the same centre as another and are skipped",
+                thousands(again)
+            ));
+        }
         if unknown > 0 {
             self.progress.say(&format!(
                 "{} regions of class '{class}' hold more than {} unknown bases (--max-n) and are skipped",
@@ -169,8 +180,9 @@ impl Choice<'_> {
         *windows = added;
         if windows.is_empty() {
             bail!(
-                "class '{class}' has no region left for {}; name other chromosomes, raise --max-n or check the file",
-                self.splits.iter().map(|split| split.name()).collect::<Vec<_>>().join(", ")
+                "class '{class}' has no region left for {} with at most {} unknown bases; name other chromosomes, raise --max-n or check the file",
+                self.splits.iter().map(|split| split.name()).collect::<Vec<_>>().join(", "),
+                self.max_n
             );
         }
         Ok(())
@@ -179,7 +191,18 @@ impl Choice<'_> {
 
 impl Found {
     /// Says what was left out.
-    fn report(&self, path: &Path, progress: &Progress) {
+    ///
+    /// # Errors
+    /// Everything was.
+    fn report(&self, path: &Path, length: usize, progress: &Progress) -> Result<()> {
+        if self.windows.is_empty() {
+            bail!(
+                "{}: none of {} regions gives a window of {length} bp inside the chromosomes of a split ({} run off the end of a chromosome), expected some; name other chromosomes or a smaller --length",
+                path.display(),
+                self.all,
+                self.off_the_end
+            );
+        }
         let mut text = format!("{}: {} regions", path.display(), thousands(self.all));
         if self.off_the_end > 0 {
             let n = thousands(self.off_the_end);
@@ -190,6 +213,7 @@ impl Found {
             text.push_str(&format!("; {n} lie in no split or across the edge of two and are skipped"));
         }
         progress.say(&text);
+        Ok(())
     }
 }
 

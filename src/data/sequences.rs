@@ -170,14 +170,20 @@ pub fn assemble(sequences: Sequences, rules: &Rules, progress: &Progress) -> Res
     Ok(Assembled { splits: [train.finish()?, valid.finish()?, test.finish()?], kind, classes })
 }
 
-/// The middle of a longer sequence, or a shorter one between unknown bases.
+/// The middle of a longer sequence, or a shorter one between unknown bases. Where the middle falls between two bases, the
+/// smaller strand decides, so that a sequence and its reverse complement stay each other's.
 pub fn fit(codes: &[u8], length: usize, out: &mut Vec<u8>) {
     out.clear();
+    let difference = codes.len().abs_diff(length);
+    let mut before = difference / 2;
+    if difference % 2 == 1 {
+        let other = codes.iter().rev().map(|&code| alphabet::complement(code));
+        before += usize::from(other.lt(codes.iter().copied()));
+    }
     if codes.len() >= length {
-        let start = (codes.len() - length) / 2;
-        out.extend_from_slice(&codes[start..start + length]);
+        out.extend_from_slice(&codes[before..before + length]);
     } else {
-        out.resize((length - codes.len()) / 2, alphabet::UNKNOWN);
+        out.resize(before, alphabet::UNKNOWN);
         out.extend_from_slice(codes);
         out.resize(length, alphabet::UNKNOWN);
     }
@@ -451,5 +457,28 @@ impl Sequences {
             (sequence, entry.label, entry.split, entry.origin)
         });
         parts.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn cropping_and_padding_treat_both_strands_alike(codes in prop::collection::vec(0u8..5, 1..60), length in 1usize..60) {
+            let (mut fitted, mut other) = (Vec::new(), codes.clone());
+            fit(&codes, length, &mut fitted);
+            alphabet::reverse_complement(&mut other);
+            let mut of_other = Vec::new();
+            fit(&other, length, &mut of_other);
+            alphabet::reverse_complement(&mut of_other);
+            prop_assert_eq!(&fitted, &of_other);
+            prop_assert_eq!(fitted.len(), length);
+            let (short, long) = if length < codes.len() { (&fitted, &codes) } else { (&codes, &fitted) };
+            let middle = (long.len() - short.len()) / 2;
+            prop_assert!((middle..=middle + 1).any(|start| long.get(start..start + short.len()) == Some(&short[..])));
+        }
     }
 }

@@ -39,15 +39,7 @@ impl<'a> Predictions<'a> {
                 TaskKind::Multilabel | TaskKind::Regression => ("example", false),
             };
             let mut row = vec![origin.name(label)];
-            row.extend(match &origin.place {
-                Some(place) => [
-                    place.chromosome.to_string(),
-                    place.range.start.to_string(),
-                    place.range.end.to_string(),
-                    place.strand().into(),
-                ],
-                None => Default::default(),
-            });
+            row.extend(origin.columns());
             row.push(split.name().into());
             if has_class {
                 row.push(label.to_owned());

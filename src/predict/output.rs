@@ -42,6 +42,8 @@ impl Row {
 pub struct Rows<'a> {
     out: &'a mut dyn Write,
     format: Format,
+    /// Of a table, until the first row: what cannot be read at all gets no header.
+    header: Option<String>,
     /// The output that BED and bedGraph hold, and whether it is turned round (two classes have one output).
     output: usize,
     inverse: bool,
@@ -51,7 +53,7 @@ pub struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// Begins the output; a table has its header at once. `of` names the class or column that BED and bedGraph hold.
+    /// Begins the output. `of` names the class or column that BED and bedGraph hold.
     ///
     /// # Errors
     /// The format cannot hold these scores, or the name is not one of the run's.
@@ -84,20 +86,20 @@ impl<'a> Rows<'a> {
             }
             _ => {}
         }
-        if format == Format::Tsv {
-            write!(out, "name\tstart\tend\tstrand")?;
-            match task.outputs() {
-                1 => write!(out, "\tscore")?,
-                _ => classes.names.iter().try_for_each(|name| write!(out, "\tscore_{name}"))?,
-            }
-            writeln!(out, "{}", if regions { "\tregion" } else { "" })?;
-        }
+        let header = (format == Format::Tsv).then(|| {
+            let scores = match task.outputs() {
+                1 => "\tscore".into(),
+                _ => classes.names.iter().map(|name| format!("\tscore_{name}")).collect::<String>(),
+            };
+            format!("name\tstart\tend\tstrand{scores}{}\n", if regions { "\tregion" } else { "" })
+        });
         let binary = task.kind == TaskKind::Binary;
         let (output, inverse) = if binary { (0, index != classes.positive) } else { (index, false) };
-        Ok(Self { out, format, output, inverse, stride, before: None })
+        Ok(Self { out, format, header, output, inverse, stride, before: None })
     }
 
     pub fn write(&mut self, row: &Row, scores: &[f64]) -> Result<()> {
+        self.begin()?;
         let Row { name, range, reverse, region } = row;
         let strand = if *reverse { '-' } else { '+' };
         let one = scores[self.output];
@@ -135,7 +137,15 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
+    fn begin(&mut self) -> Result<()> {
+        if let Some(header) = self.header.take() {
+            self.out.write_all(header.as_bytes())?;
+        }
+        Ok(())
+    }
+
     pub fn finish(&mut self) -> Result<()> {
+        self.begin()?;
         Ok(self.out.flush()?)
     }
 }

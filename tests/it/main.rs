@@ -2,9 +2,15 @@
 
 mod bad_input;
 mod baselines;
+mod classes;
 mod data;
 mod golden;
+mod inputs;
+mod inspect;
 mod pytorch;
+mod questions;
+mod reads;
+mod regions;
 mod results;
 mod support;
 mod usage;
