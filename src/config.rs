@@ -33,11 +33,19 @@ pub const LONGEST_BP: usize = 1_000_000;
 
 /// A number of things: whole, and small enough that sums and products of two stay exact.
 pub fn count(text: &str) -> Result<usize, String> {
-    const MOST: usize = 1_000_000_000;
     match text.parse() {
-        Ok(count) if count <= MOST => Ok(count),
-        _ => Err(format!("found '{text}', expected a whole number up to {MOST}")),
+        Ok(count) if count <= MOST_COUNT => Ok(count),
+        _ => Err(format!("found '{text}', expected a whole number up to {MOST_COUNT}")),
     }
+}
+
+/// The largest count.
+const MOST_COUNT: usize = 1_000_000_000;
+
+/// Counts that a TOML file makes larger than a flag could.
+fn too_many<const N: usize>(counts: [(&'static str, usize); N]) -> impl Iterator<Item = String> {
+    let large = counts.into_iter().filter(|(_, count)| *count > MOST_COUNT);
+    large.map(|(flag, count)| format!("{flag} is {count}, expected a whole number up to {MOST_COUNT}"))
 }
 
 /// A name without the spaces around it, as in `1, 10, 11`.
@@ -380,6 +388,7 @@ impl Config {
     fn faults(&self) -> Vec<String> {
         let Self { data, model, training } = self;
         let mut faults = data.faults();
+        faults.extend(too_many([("--epochs", training.epochs), ("--batch-size", training.batch_size)]));
         let mut check = |ok: bool, fault: String| {
             if !ok {
                 faults.push(fault);

@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use super::{count, trimmed};
+use super::{count, too_many, trimmed};
 
 /// The question put to a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -83,7 +83,7 @@ impl FromStr for NamedPath {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once('=') {
-            Some((name, path)) if !name.trim().is_empty() && !path.is_empty() => {
+            Some((name, path)) if !name.trim().is_empty() && !path.trim().is_empty() => {
                 Ok(Self { name: name.trim().to_owned(), path: path.trim().into() })
             }
             _ => Err(format!("found '{text}', expected NAME=PATH, such as human=hg38.fa.gz")),
@@ -332,6 +332,11 @@ impl DataConfig {
             faults.extend(count_fault("--fragments", self.fragments, classes));
             faults.extend(count_fault("--valid-fragments", self.valid_fragments(), classes));
         }
+        faults.extend(too_many([
+            ("--fragments", self.fragments),
+            ("--valid-fragments", self.valid_fragments.unwrap_or(0)),
+            ("--max-n", self.max_n),
+        ]));
         if self.negatives_per_positive == 0 || self.negatives_per_positive > 1000 {
             faults.push(format!("--negatives-per-positive is {}, expected 1 to 1000", self.negatives_per_positive));
         }
@@ -488,7 +493,7 @@ impl DataConfig {
     }
 
     fn test_faults(&self) -> Vec<String> {
-        let mut faults = Vec::new();
+        let mut faults: Vec<String> = too_many([("--test-fragments", self.test_fragments)]).collect();
         if matches!(self.source(), SourceKind::Genomes | SourceKind::Demo) {
             faults.extend(count_fault("--test-fragments", self.test_fragments, self.flag_classes().len().max(2)));
         }

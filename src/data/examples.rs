@@ -48,6 +48,9 @@ pub enum Name {
     Text(Box<str>),
 }
 
+/// Positions beyond this, in bp, are no positions: the longest chromosomes known have a few thousand million bases.
+pub const LONGEST_CHROMOSOME: usize = 1 << 34;
+
 /// A place in a genome: 0-based and half-open, on the strand named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {

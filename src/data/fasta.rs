@@ -410,7 +410,24 @@ fn extent(record: &fai::Record, bases: &mut Box<dyn SeekableBases>) -> std::io::
     let last_base = record.length().checked_sub(1).and_then(|last| {
         (last / per_line).checked_mul(width)?.checked_add(last % per_line)?.checked_add(record.position())
     });
-    let Some(last_base) = last_base else { return Ok(None) };
+    // A line of sequence is followed by one or two bytes of line end.
+    let Some(last_base) = last_base.filter(|_| (1..=2).contains(&width.saturating_sub(per_line))) else {
+        return Ok(None);
+    };
+    // The first, a middle and the last full line: a file that was wrapped anew since has its ends elsewhere.
+    let full_lines = (record.length() - 1) / per_line;
+    let mut bases_of_line = vec![0; per_line.min(LONGEST_HEADER) as usize];
+    for line in [0, full_lines / 2, full_lines.saturating_sub(1)] {
+        if full_lines > 0 && per_line <= LONGEST_HEADER {
+            bases.seek(SeekFrom::Start(record.position() + line * width))?;
+            bases.read_exact(&mut bases_of_line)?;
+            let mut end = [0];
+            bases.read_exact(&mut end)?;
+            if bases_of_line.iter().any(u8::is_ascii_whitespace) || !end[0].is_ascii_whitespace() {
+                return Ok(None);
+            }
+        }
+    }
 
     let from = record.position().saturating_sub(LONGEST_HEADER);
     bases.seek(SeekFrom::Start(from))?;
@@ -437,7 +454,8 @@ fn extent(record: &fai::Record, bases: &mut Box<dyn SeekableBases>) -> std::io::
 /// Whether the wanted chromosomes fit, as the saved index says; false where there is none.
 fn fits(path: &Path, memory: u64, wanted: &dyn Fn(&str) -> bool) -> bool {
     saved_index(path).is_some_and(|index| {
-        let bases: u64 = index.as_ref().iter().filter(|r| wanted(&r.name().to_string())).map(fai::Record::length).sum();
+        let wanted = index.as_ref().iter().filter(|record| wanted(&record.name().to_string()));
+        let bases = wanted.fold(0u64, |bases, record| bases.saturating_add(record.length()));
         bases <= memory
     })
 }

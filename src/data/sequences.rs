@@ -471,6 +471,7 @@ mod tests {
             let (mut fitted, mut other) = (Vec::new(), codes.clone());
             fit(&codes, length, &mut fitted);
             alphabet::reverse_complement(&mut other);
+            prop_assume!(other != codes); // a palindrome is one sequence, wherever it is cut
             let mut of_other = Vec::new();
             fit(&other, length, &mut of_other);
             alphabet::reverse_complement(&mut of_other);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
 
-use super::examples::{Name, Place};
+use super::examples::{LONGEST_CHROMOSOME, Name, Place};
 use super::sequences::{Label, Read, Sequences};
 use super::split::{self, Split};
 use super::{alphabet, compression, source_name};
@@ -103,7 +103,7 @@ impl Table {
         }
         let number = |column: usize| -> Result<usize> {
             let text = self.text(column)?;
-            text.parse().ok().filter(|&number: &usize| number < 1 << 40).ok_or_else(|| {
+            text.parse().ok().filter(|&number: &usize| number <= LONGEST_CHROMOSOME).ok_or_else(|| {
                 self.fault(&format!("found '{text}' as {}, expected a position; correct the line", self.header[column]))
             })
         };

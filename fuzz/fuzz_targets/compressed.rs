@@ -1,0 +1,41 @@
+//! Compressed files, told apart by content: gzip, BGZF and what is neither.
+#![no_main]
+
+use std::io::Read;
+
+use libfuzzer_sys::fuzz_target;
+use strandnet::data::compression::{Compression, detect, first_byte, index_bgzf, open};
+use strandnet::data::fasta::Genome;
+use strandnet_fuzz::{explained, put};
+
+/// The empty block that ends BGZF; with it, changed files get past the first check.
+const END: [u8; 28] =
+    [0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 6, 0, b'B', b'C', 2, 0, 0x1b, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// As much as is read of a file that unpacks to more.
+const MOST: u64 = 1 << 24;
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut bytes = bytes.to_vec();
+    if bytes.starts_with(&END[..4]) && !bytes.ends_with(&END) {
+        bytes.extend_from_slice(&END);
+    }
+    let path = put("file", Some(&bytes));
+    let Some(kind) = explained(detect(&path)) else { return };
+    let first = explained(first_byte(&path, kind)).flatten();
+    let mut text = Vec::new();
+    let whole = explained(open(&path)).is_some_and(|input| input.take(MOST).read_to_end(&mut text).is_ok());
+    if whole {
+        assert_eq!(first, text.first().copied());
+    }
+    if kind == Compression::Bgzf
+        && let Some(index) = explained(index_bgzf(&path))
+        && whole
+        && (text.len() as u64) < MOST
+    {
+        assert_eq!(index.as_ref().last().map_or(0, |&(_, decoded)| decoded), text.len() as u64);
+    }
+    for memory in [0, u64::MAX] {
+        explained(Genome::open(&path, memory, &|_| true));
+    }
+});

@@ -1,0 +1,49 @@
+//! Listings of examples. The input is the listing, then the FASTA that rows without a sequence lie in, called
+//! `genome.fa`. A listing that is read and written must be read and written as the same again.
+#![no_main]
+
+use std::path::Path;
+
+use libfuzzer_sys::fuzz_target;
+use strandnet::config::{DataConfig, Fit, TaskKind};
+use strandnet::data::listing::{self, Learned};
+use strandnet::data::sequences::{Assembled, Division, Rules, Sequences, assemble};
+use strandnet::data::split::Split;
+use strandnet::progress::Progress;
+use strandnet_fuzz::{check, explained, put, sections};
+
+/// Codes of every split and the listing of them; nothing where something is at fault.
+fn rewritten(path: &Path, values: bool, columns: &[String], memory: u64) -> Option<(Vec<Vec<u8>>, String)> {
+    let progress = Progress::quiet();
+    let mut sequences = Sequences::new(memory);
+    let task = values.then_some(TaskKind::Regression);
+    explained(listing::read(path, values, columns, memory, &mut sequences, &progress))?;
+    let config = DataConfig { fit: Some(Fit::Pad), task, ..DataConfig::default() };
+    let rules = Rules { config: &config, order: Vec::new(), run: None, division: Division::Settings, memory };
+    let Assembled { splits, kind, classes } = explained(assemble(sequences, &rules, &progress))?;
+    splits.iter().for_each(check);
+    let [train, valid, test] = &splits;
+    let mut text = Vec::new();
+    let parts = [(Split::Train, train), (Split::Valid, valid), (Split::Test, test)];
+    listing::write(&mut text, &parts, kind, &classes).unwrap();
+    let codes = splits.iter().map(|examples| examples.all_codes().unwrap()).collect();
+    Some((codes, String::from_utf8(text).unwrap()))
+}
+
+fuzz_target!(|input: &[u8]| {
+    let sections = sections(input);
+    put("genome.fa", sections.get(1).copied());
+    let path = put("examples.tsv", Some(sections[0]));
+    explained(Learned::read(&path, 1 << 20));
+    let some = ["b".to_owned()];
+    for (values, columns, memory) in
+        [(false, &[][..], 0), (false, &[], 1 << 20), (true, &[], 1 << 20), (true, &some, 1 << 20)]
+    {
+        if let Some((codes, text)) = rewritten(&path, values, columns, memory) {
+            let path = put("again.tsv", Some(text.as_bytes()));
+            let (same, again) = rewritten(&path, values, columns, memory).expect("a written listing is a listing");
+            assert_eq!(again, text);
+            assert!(same == codes, "other sequences: {text}");
+        }
+    }
+});
