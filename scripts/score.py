@@ -3,7 +3,8 @@
     python scripts/score.py model.pt sequences.fa[.gz] [--stride BP] > scores.tsv
 
 Needs torch only. Reads model.json beside the model. Sequences longer than the model's length are scored in windows;
-shorter ones are left out and counted. Writes what `strandnet predict` writes: name, start, end, strand, score.
+shorter ones are left out and counted. Writes what `strandnet predict` writes: name, start, end, strand, and a score
+for each output.
 """
 import argparse
 import gzip
@@ -69,7 +70,10 @@ def main():
     stride = arguments.stride or length
     model = torch.jit.load(str(arguments.model)).eval()
 
-    print("name", "start", "end", "strand", "score", sep="\t")
+    binary = card.get("task", "binary") == "binary"
+    single = binary or len(card["classes"]) == 1
+    header = ["score"] if single else [f"score_{name}" for name in card["classes"]]
+    print("name", "start", "end", "strand", *header, sep="\t")
     short = 0
     with torch.no_grad():
         for name, codes in records(arguments.sequences):
@@ -78,8 +82,8 @@ def main():
             for first in range(0, len(starts), 1024):
                 batch = starts[first:first + 1024]
                 scores = model(one_hot([codes[start:start + length] for start in batch], length))
-                for start, score in zip(batch, scores.tolist()):
-                    print(name, start, start + length, "+", f"{score:.8g}", sep="\t")
+                for start, row in zip(batch, scores.view(len(batch), -1).tolist()):
+                    print(name, start, start + length, "+", *(f"{score:.8g}" for score in row), sep="\t")
     if short:
         print(f"{short} sequences shorter than {length} bp were left out", file=sys.stderr)
 

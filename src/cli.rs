@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{self, Config, DataConfig, DeviceChoice, Faults, SourceKind};
+use crate::config::{self, Config, DataConfig, DeviceChoice, Faults, Negatives, SourceKind};
 use crate::data::Classes;
 use crate::data::listing::Learned;
 use crate::data::split::Assignment;
@@ -101,7 +101,7 @@ pub struct EvaluationData {
     #[arg(long, value_name = "NAME=PATH", group = "source")]
     pub class: Vec<config::NamedPath>,
     /// Regions of one class, BED or narrowPeak, in --reference [default: the run's]
-    #[arg(long, value_name = "NAME=PATH", group = "source", requires = "reference")]
+    #[arg(long, value_name = "NAME=PATH", group = "source")]
     pub regions: Vec<config::NamedPath>,
     /// Genome that --regions lie in [default: the run's]
     #[arg(long, value_name = "FASTA", requires = "regions")]
@@ -109,6 +109,9 @@ pub struct EvaluationData {
     /// What a single --regions is told from: shuffle, gc-matched, random or a BED file [default: the run's]
     #[arg(long, value_name = "KIND|BED", requires = "regions")]
     pub negatives: Option<config::Negatives>,
+    /// Regions that negatives stay away from, BED [default: the run's, in its own reference]
+    #[arg(long, value_name = "BED", requires = "regions")]
+    pub exclude: Vec<PathBuf>,
     /// Table with the columns sequence and label [default: the run's]
     #[arg(long, value_name = "TABLE", group = "source")]
     pub test: Option<PathBuf>,
@@ -150,14 +153,21 @@ impl EvaluationData {
     pub fn over(&self, own: &DataConfig, classes: &Classes) -> Result<DataConfig, Faults> {
         let mut data = own.clone();
         if self.names_other_files() {
+            // Places in the run's own reference mean nothing in another.
+            let reference = self.reference.clone().or_else(|| own.reference.clone());
+            let same = self.reference.is_none() || self.reference == own.reference;
+            let negatives = own.negatives.clone().filter(|negatives| same || !matches!(negatives, Negatives::Bed(_)));
             data = DataConfig {
                 genome: self.genome.clone(),
                 class: self.class.clone(),
                 regions: self.regions.clone(),
-                reference: self.reference.clone(),
-                negatives: self.negatives.clone().or_else(|| own.negatives.clone()),
+                reference: reference.filter(|_| !self.regions.is_empty()),
+                negatives: self.negatives.clone().or(negatives),
                 negatives_per_positive: own.negatives_per_positive,
-                exclude: own.exclude.clone(),
+                exclude: match self.exclude.as_slice() {
+                    [] if same => own.exclude.clone(),
+                    given => given.to_vec(),
+                },
                 test: self.test.clone(),
                 examples: self.examples.clone(),
                 task: own.task,
@@ -178,13 +188,6 @@ impl EvaluationData {
             faults.push(
                 "--test-fragments and --match-gc go with --genome, and the data here are taken whole; remove them"
                     .to_owned(),
-            );
-        }
-        let placed = drawn || matches!(data.source(), SourceKind::Classes | SourceKind::Regions);
-        if !placed && (!self.test_chroms.is_empty() || self.max_n.is_some()) {
-            faults.push(
-                "--test-chroms and --max-n go with data that have coordinates, and tables are taken whole; remove them"
-                    .into(),
             );
         }
         let counts_classes = matches!(data.source(), SourceKind::Classes | SourceKind::Regions);

@@ -521,7 +521,7 @@ mod tests {
             (&["--genome", "a=x"][..], "1 class (a)"),
             (&["--genome", "a=x", "--genome", "b=y", "--train", "t"], "one kind of data"),
             (&["--test", "t"], "without --train"),
-            (&["--train", "t", "--train-chroms", "1"], "--train-chroms goes with --genome"),
+            (&["--train", "t", "--resample"], "--resample goes with --genome"),
             (&["--train", "t", "--max-n", "3"], "--max-n goes with"),
             (&["--classes", "a,b"], "without data"),
             (&["--genome", "a=x", "--genome", "b=y", "--classes", "a,c"], "expected a, c"),

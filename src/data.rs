@@ -14,6 +14,7 @@ pub mod listing;
 pub mod negatives;
 pub mod record_names;
 pub mod records;
+pub mod reference;
 pub mod regions;
 pub mod sampling;
 pub mod sequences;
@@ -311,9 +312,8 @@ fn read_sequences(config: &DataConfig, scope: &Scope, progress: &Progress) -> Re
         }
         SourceKind::Examples => {
             let Some(path) = &config.examples else { bail!("no listing of examples is named") };
-            let values = matches!(kind, Some(TaskKind::Multilabel | TaskKind::Regression));
             let columns = question.map_or(&config.label_columns, |question| &question.classes.names);
-            let genomes = listing::read(path, values, columns, memory, &mut sequences, progress)?;
+            let genomes = listing::read(path, kind, columns, memory, &mut sequences, progress)?;
             files.push(path.clone());
             files.extend(genomes);
         }

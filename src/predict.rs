@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 
 use crate::data::alphabet;
 use crate::data::records::Records;
-use crate::data::regions::RegionWindows;
+use crate::data::reference::RegionWindows;
 use crate::data::{sequences, split};
 use crate::evaluate;
 use crate::model::Network;
@@ -185,15 +185,19 @@ pub fn predict_regions(model: Model, regions: &RegionWindows, rows: &mut Rows) -
     let mut counts = Counts { sequences: regions.all, skipped: regions.off_the_end, ..Counts::default() };
     let mut scorer = Scorer::new(model, rows);
     let mut codes = Vec::new();
+    let mut name: Rc<str> = "".into();
     for window in &regions.windows {
         regions.codes(window, &mut codes)?;
         if codes.iter().all(|&code| alphabet::is_unknown(code)) {
             counts.unknown += 1;
             continue;
         }
-        let name: Rc<str> = Rc::from(&*regions.chromosome(window));
+        let chromosome = regions.chromosome(window);
+        if *name != *chromosome {
+            name = Rc::from(&*chromosome);
+        }
         let row = Row {
-            name,
+            name: name.clone(),
             range: window.interval.range.clone(),
             reverse: window.reverse,
             region: Some(window.name.clone().unwrap_or_else(|| ".".into())),

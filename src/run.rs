@@ -434,7 +434,7 @@ pub fn check_output_file(path: &Path, force: bool) -> Result<()> {
         Ok(file) if !file.is_file() => {
             bail!("{shown}: is not a regular file, expected a new file; choose another --out")
         }
-        Ok(_) if !force => bail!("{shown}: exists, expected a new file; choose another --out or add --force"),
+        Ok(_) if !force => bail!("{shown}: exists, expected a new file; choose another name or add --force"),
         _ => Ok(()),
     }
 }

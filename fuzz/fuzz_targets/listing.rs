@@ -13,11 +13,10 @@ use strandnet::progress::Progress;
 use strandnet_fuzz::{check, explained, put, sections};
 
 /// Codes of every split and the listing of them; nothing where something is at fault.
-fn rewritten(path: &Path, values: bool, columns: &[String], memory: u64) -> Option<(Vec<Vec<u8>>, String)> {
+fn rewritten(path: &Path, task: Option<TaskKind>, columns: &[String], memory: u64) -> Option<(Vec<Vec<u8>>, String)> {
     let progress = Progress::quiet();
     let mut sequences = Sequences::new(memory);
-    let task = values.then_some(TaskKind::Regression);
-    explained(listing::read(path, values, columns, memory, &mut sequences, &progress))?;
+    explained(listing::read(path, task, columns, memory, &mut sequences, &progress))?;
     let config = DataConfig { fit: Some(Fit::Pad), task, ..DataConfig::default() };
     let rules = Rules { config: &config, order: Vec::new(), run: None, division: Division::Settings, memory };
     let Assembled { splits, kind, classes } = explained(assemble(sequences, &rules, &progress))?;
@@ -36,12 +35,13 @@ fuzz_target!(|input: &[u8]| {
     let path = put("examples.tsv", Some(sections[0]));
     explained(Learned::read(&path, 1 << 20));
     let some = ["b".to_owned()];
-    for (values, columns, memory) in
-        [(false, &[][..], 0), (false, &[], 1 << 20), (true, &[], 1 << 20), (true, &some, 1 << 20)]
+    let values = Some(TaskKind::Regression);
+    for (task, columns, memory) in
+        [(None, &[][..], 0), (None, &[], 1 << 20), (values, &[], 1 << 20), (values, &some, 1 << 20)]
     {
-        if let Some((codes, text)) = rewritten(&path, values, columns, memory) {
+        if let Some((codes, text)) = rewritten(&path, task, columns, memory) {
             let path = put("again.tsv", Some(text.as_bytes()));
-            let (same, again) = rewritten(&path, values, columns, memory).expect("a written listing is a listing");
+            let (same, again) = rewritten(&path, task, columns, memory).expect("a written listing is a listing");
             assert_eq!(again, text);
             assert!(same == codes, "other sequences: {text}");
         }

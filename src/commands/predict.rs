@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::{FinishedRun, closed_output, open_run, print};
 use crate::cli::Predict;
 use crate::config::Faults;
-use crate::data::regions::RegionWindows;
+use crate::data::reference::RegionWindows;
 use crate::predict::output::Rows;
 use crate::predict::sorting::{self, Sorting};
 use crate::predict::{self, Counts, Model, Short, Windowing};

@@ -60,19 +60,20 @@ pub fn label(examples: &Examples, i: usize, kind: TaskKind, classes: &Classes) -
     }
 }
 
-/// Reads a listing; genomes are opened where a row holds no sequence, and returned. With `values`, labels are
-/// `NAME=VALUE` pairs, of which those named by `columns` are taken, or all if none is named.
+/// Reads a listing; genomes are opened where a row holds no sequence, and returned. If the question, as far as it is known,
+/// is of labels or values, these are `NAME=VALUE` pairs, of which those named by `columns` are taken, or all.
 ///
 /// # Errors
 /// As for tables, and where a genome or a place in it cannot be found.
 pub fn read(
     path: &Path,
-    values: bool,
+    kind: Option<TaskKind>,
     columns: &[String],
     memory: u64,
     sequences: &mut Sequences,
     progress: &Progress,
 ) -> Result<Vec<PathBuf>> {
+    let values = matches!(kind, Some(TaskKind::Multilabel | TaskKind::Regression));
     let genomes = Genomes::open(path, memory, progress)?;
     let mut rows = Rows::open(path)?;
     let mut known: HashMap<String, Arc<str>> = HashMap::new();
@@ -81,8 +82,7 @@ pub fn read(
         let (place, in_genome) = rows.sequence(&genomes, &mut codes)?;
         let (table, text) = (&rows.table, rows.table.text(rows.label)?);
         let label = match values {
-            // Classes that are read from files have no equals sign in their names.
-            false if pairs(text).is_some() => {
+            false if kind.is_none() && pairs(text).is_some() => {
                 return Err(table.fault(&format!(
                     "found the label '{text}', which holds values, expected a class; add --task multilabel or regression, or keep the listing beside its run.json"
                 )));
@@ -207,7 +207,7 @@ impl Learned {
                 sequences.insert(split::hash_of_either_strand(&codes));
             }
         }
-        let by_chromosome = !learned.is_empty() && !judged.is_empty() && learned.is_disjoint(&judged);
+        let by_chromosome = !learned.is_empty() && learned.is_disjoint(&judged);
         Ok(Self { sequences, chromosomes: learned.into_iter().collect(), by_chromosome })
     }
 

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 
 use super::alphabet;
 use super::examples::Name;
-use super::regions::{Reference, RegionWindow};
+use super::reference::{Reference, RegionWindow};
 use super::sampling::{self, Bins, GC_BINS, Key, REPEAT_BINS, Source};
 use super::sequences::{Read, Sequences};
 use super::shuffle::dinucleotide_shuffle;

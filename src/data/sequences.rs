@@ -12,7 +12,7 @@ use super::genomes::report_deal;
 use super::split::{self, Assignment, Split};
 use super::store::{Store, StoreWriter};
 use super::{Classes, alphabet};
-use crate::config::{DataConfig, Fit, MAX_CLASSES, TaskKind};
+use crate::config::{DataConfig, Fit, MAX_CLASSES, SourceKind, TaskKind};
 use crate::progress::Progress;
 
 /// Share of sequences that become validation and test where no setting says otherwise.
@@ -198,10 +198,11 @@ fn divide(entries: &mut [Entry], codes: &Store, ends: &[u64], rules: &Rules, pro
     }
     let given = |split| entries.iter().any(|entry| entry.split == Some(split));
     let given = Given { valid: given(Split::Valid), test: given(Split::Test) };
-    // What files give to training makes up for a split that they do not give.
+    // What a table's own column gives to training makes up for a split that it does not give.
+    let reopens = config.source() == SourceKind::Tables && !(given.valid && given.test);
     let is_open = |entry: &Entry| match entry.split {
         None => true,
-        Some(split) => split == Split::Train && !(given.valid && given.test),
+        Some(split) => reopens && split == Split::Train,
     };
     let open: Vec<usize> = (0..entries.len()).filter(|&i| is_open(&entries[i])).collect();
     let all_placed = open.iter().all(|&i| entries[i].origin.place.is_some());
@@ -210,9 +211,14 @@ fn divide(entries: &mut [Entry], codes: &Store, ends: &[u64], rules: &Rules, pro
         Division::Settings if config.names_chromosomes() => Some(Assignment::Choice(config.into())),
         Division::Settings => (all_placed && !by_share).then(|| Assignment::Choice(config.into())),
         Division::Chromosomes(assignment @ Assignment::TestOn(_)) => Some(assignment.clone()),
-        Division::Chromosomes(assignment) if all_placed => Some(assignment.clone()),
         // What has no coordinates cannot be told by them from what the run learned from.
-        Division::Chromosomes(_) | Division::AllTest => {
+        Division::Chromosomes(assignment) => {
+            let (placed, unplaced): (Vec<usize>, Vec<usize>) =
+                open.into_iter().partition(|&i| entries[i].origin.place.is_some());
+            unplaced.into_iter().for_each(|i| entries[i].split = Some(Split::Test));
+            return by_place(entries, &placed, assignment, given, progress);
+        }
+        Division::AllTest => {
             open.into_iter().for_each(|i| entries[i].split = Some(Split::Test));
             return Ok(());
         }
@@ -245,7 +251,7 @@ fn by_place(
         let origin = &entries[i].origin;
         let Some(place) = &origin.place else {
             bail!(
-                "{}: the name holds no coordinates, expected chr:start-end as a split by chromosome needs; name it so or use --valid-fraction and --test-fraction",
+                "{}: holds no coordinates, expected a name chr:start-end (or columns chrom, start and end) as a split by chromosome needs; add them or use --valid-fraction and --test-fraction",
                 origin.describe()
             );
         };
@@ -265,17 +271,26 @@ fn by_place(
             Split::Test => !given.test,
         })
         .collect();
-    report_deal("the sequences'", &chromosomes, assignment, &wanted, progress);
-    if wanted.len() == 2 && assignment.is_open() {
-        progress.say("the other chromosomes are for training too, as files are given for the rest");
+    // Chromosomes that were dealt to a split that files give already are for training; those left unnamed stay so.
+    let left_open = matches!(assignment, Assignment::Choice(choice) if choice.train.is_empty());
+    if !open.is_empty() {
+        report_deal("the sequences'", &chromosomes, assignment, &wanted, progress);
+        if left_open && wanted.len() < Split::ALL.len() && assignment.is_open() {
+            progress.say("the other chromosomes are for training too, as files are given for the rest");
+        }
     }
     let parts = split::intervals(&chromosomes, assignment, 1);
     let mut left_out = 0;
     for &i in open {
         let entry = &mut entries[i];
         let Some(place) = &entry.origin.place else { continue };
-        entry.split = match split::split_holding(&parts, index[&place.chromosome], &place.range) {
-            Some(split) if !wanted.contains(&split) => Some(Split::Train),
+        let found = if given.valid {
+            assignment.split_of(&place.chromosome) // no blocks are cut for validation
+        } else {
+            split::split_holding(&parts, index[&place.chromosome], &place.range)
+        };
+        entry.split = match found {
+            Some(split) if !wanted.contains(&split) => left_open.then_some(Split::Train),
             found => found,
         };
         left_out += usize::from(entry.split.is_none());

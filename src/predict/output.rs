@@ -24,6 +24,7 @@ pub enum Format {
 /// What a score is of: a window of a record or a chromosome, 0-based and half-open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
+    /// The same one for all windows of a record.
     pub name: Rc<str>,
     pub range: Range<usize>,
     pub reverse: bool,
@@ -48,7 +49,7 @@ pub struct Rows<'a> {
     output: usize,
     inverse: bool,
     stride: usize,
-    /// The row before, so that bedGraph never says two things of one base.
+    /// Record and end of the row before, so that bedGraph never says two things of one base. Records may share a name.
     before: Option<(Rc<str>, usize)>,
 }
 
@@ -124,7 +125,7 @@ impl<'a> Rows<'a> {
                 let mut start = range.start + (length - width) / 2;
                 let end = start + width;
                 if let Some((before, before_end)) = &self.before
-                    && before == name
+                    && Rc::ptr_eq(before, name)
                 {
                     start = start.max(*before_end);
                 }
@@ -198,6 +199,19 @@ mod tests {
             written(Format::Bed, &["a", "b", "c"], None, 4, &three).unwrap_err().to_string().contains("--score-of")
         );
         assert!(written(Format::Bed, &["a", "b"], Some("x"), 4, &rows).unwrap_err().to_string().contains("a, b"));
+    }
+
+    #[test]
+    fn records_that_share_a_name_are_all_written_as_bedgraph() {
+        let classes = Classes::named(vec!["a".into(), "b".into()]);
+        let labels = Examples::of(&[0; 4], 2, &[0.0, 1.0]);
+        let task = Task::new(TaskKind::Binary, &classes, None, &ClassWeights::None, &labels).unwrap();
+        let mut out: Vec<u8> = Vec::new();
+        let mut rows = Rows::new(&mut out, Format::Bedgraph, &task, &classes, None, 10, false).unwrap();
+        for score in [0.25, 0.5] {
+            rows.write(&Row::of_record(&Rc::from("x"), 0..10), &[score]).unwrap();
+        }
+        assert_eq!(String::from_utf8(out).unwrap(), "x\t0\t10\t0.25\nx\t0\t10\t0.5\n");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The exported model in PyTorch itself, where there is one: `python3`, or the interpreter that PYTHON names.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::support::{bases, column, fasta, finished, succeed, text};
@@ -14,6 +15,20 @@ fn pytorch_gives_the_same_scores_as_predict() {
         return;
     }
     let finished = finished();
+    agree(&python, &finished.run, "score");
+    // Three classes have a column each.
+    let table = finished.genomes.path("three.csv");
+    let rows: String = (0..300).map(|i| format!("{},{}\n", bases(i, 128), ["a", "b", "c"][i as usize % 3])).collect();
+    std::fs::write(&table, format!("sequence,label\n{rows}")).unwrap();
+    let three = finished.genomes.path("three");
+    let flags = ["--arch", "residual", "--strands", "average", "--epochs", "1", "--quiet"];
+    succeed(&[&["train", "--train", text(&table), "--out", text(&three)][..], &flags].concat());
+    agree(&python, &three, "score_b");
+}
+
+/// Holds the scores of a run's exported model in PyTorch against those that `predict` gives.
+fn agree(python: &str, run: &Path, score: &str) {
+    let finished = finished();
     let sequences = finished.genomes.path("for pytorch.fa");
     let odd = format!("{}nnnRYKM{}u", bases(3, 200), bases(4, 200).to_lowercase());
     std::fs::write(
@@ -21,10 +36,10 @@ fn pytorch_gives_the_same_scores_as_predict() {
         fasta(&[("one", &bases(1, 128)), ("long", &bases(2, 1000)), ("odd", &odd), ("short", "ACGT")]),
     )
     .unwrap();
-    let ours = finished.genomes.path("ours.tsv");
+    let ours = finished.genomes.path(&format!("ours {score}.tsv"));
     succeed(&[
         "predict",
-        text(&finished.run),
+        text(run),
         text(&sequences),
         "--stride",
         "50",
@@ -33,18 +48,18 @@ fn pytorch_gives_the_same_scores_as_predict() {
         text(&ours),
         "--quiet",
     ]);
-    let output = Command::new(&python)
-        .args(["scripts/score.py", text(&finished.run.join("model.pt")), text(&sequences), "--stride", "50"])
+    let output = Command::new(python)
+        .args(["scripts/score.py", text(&run.join("model.pt")), text(&sequences), "--stride", "50"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let theirs = finished.genomes.path("theirs.tsv");
+    let theirs = finished.genomes.path(&format!("theirs {score}.tsv"));
     std::fs::write(&theirs, output.stdout).unwrap();
     for name in ["name", "start", "end", "strand"] {
         assert_eq!(column(&ours, b'\t', name), column(&theirs, b'\t', name), "{name}");
     }
-    let (ours, theirs) = (column(&ours, b'\t', "score"), column(&theirs, b'\t', "score"));
+    let (ours, theirs) = (column(&ours, b'\t', score), column(&theirs, b'\t', score));
     assert!(ours.len() > 20);
     for (a, b) in ours.iter().zip(&theirs) {
         assert!((a.parse::<f64>().unwrap() - b.parse::<f64>().unwrap()).abs() < 1e-5, "{a} {b}");

@@ -478,6 +478,12 @@ fn wrong_regions_are_one_sentence_and_leave_nothing() {
         ("table.bed", "sequence,label\nACGT,1\n".into(), &["line 1", "1 column"]),
         ("off.bed", "chr1\t0\t20\nchr2\t0\t20\n".into(), &["none of 2 regions", "2 run off the end", "--length"]),
     ];
+    // Regions are never dealt by anything but their chromosomes.
+    let one_split = reference.folder.write("one split.bed", "chr1\t5000\t5100\nchr2\t9000\t9100\n");
+    let flags = ["--reference", &reference.fasta, "--negatives", "shuffle", "--train-chroms", "1,2"];
+    let regions = format!("peak={one_split}");
+    let flags = [&flags[..], &["--valid-chroms", "3", "--test-chroms", "4", "--regions", &regions]].concat();
+    fails(1, &flags, &["no example is left for validation", "other chromosomes"]);
     for (name, bytes, words) in cases {
         let bad = format!("peak={}", reference.folder.write(name, bytes));
         let flags = [&["--reference", &reference.fasta, "--regions", &bad][..], &CHROMOSOMES].concat();
