@@ -1,6 +1,8 @@
 //! The floor that a network must clear: generalised linear models on GC content and on k-mer counts, fitted exactly by
 //! L2-penalised maximum likelihood. The same data gives the same model, however many threads work.
 
+mod features;
+
 use std::cell::{Cell, RefCell};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -9,7 +11,8 @@ use argmin::solver::linesearch::MoreThuenteLineSearch;
 use argmin::solver::quasinewton::LBFGS;
 use rayon::prelude::*;
 
-use crate::data::alphabet::{UNKNOWN, complement, gc_share};
+pub use features::{Features, Sequences};
+use features::{Rows, add_scaled};
 
 /// Penalties tried, strongest first, on weights of features whose rows have a root mean square length of one. The sets
 /// of GUE choose 0.3 to 3 for 6-mers; small and noisy sets need more.
@@ -38,16 +41,6 @@ const SHARDS: usize = 16;
 /// are in units of their mean, so no fit comes near e^30 of it.
 const LARGEST_LOG_RATE: f64 = 30.0;
 
-/// What the model reads of a sequence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Features {
-    /// Share of G and C among the known bases; one half where none is known.
-    Gc,
-    /// Counts of the k-mers, 1 to 8 bases long. A k-mer and its reverse complement count as one; k-mers with an unknown
-    /// base are left out.
-    Kmers(usize),
-}
-
 /// How the linear predictor becomes what is observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Link {
@@ -59,15 +52,6 @@ pub enum Link {
     Identity,
     /// Poisson counts or rates; targets from 0 up.
     Log,
-}
-
-/// Sequences of one length.
-#[derive(Clone, Copy, Debug)]
-pub struct Sequences<'a> {
-    /// Codes of the alphabet, `[n, length]`.
-    pub codes: &'a [u8],
-    /// In bases.
-    pub length: usize,
 }
 
 /// A fitted model.
@@ -83,16 +67,6 @@ pub struct Fitted {
     /// The penalty with the lowest loss on the validation sequences: half of it times the squared weights was added to
     /// the summed loss of the training sequences (1 / C, or alpha of the ridge, in scikit-learn).
     pub penalty: f64,
-}
-
-/// Features of every sequence.
-enum Rows {
-    Shares(Vec<f64>),
-    Kmers {
-        /// Where the k-mers of each sequence end; they start where those of the one before end.
-        ends: Vec<usize>,
-        kmers: Vec<u16>,
-    },
 }
 
 /// Features and targets of one split.
@@ -210,139 +184,6 @@ impl Fitted {
         };
         format!("{model} on {features}, L2 penalty {}", self.penalty)
     }
-}
-
-impl Sequences<'_> {
-    fn count(&self) -> usize {
-        self.codes.len().checked_div(self.length).unwrap_or(0)
-    }
-}
-
-impl Features {
-    /// Features of a sequence.
-    fn count(self) -> usize {
-        match self {
-            Features::Gc => 1,
-            // Pairs of a k-mer and its reverse complement, and palindromes, which only even lengths have.
-            Features::Kmers(k) => (4usize.pow(k as u32) + if k % 2 == 0 { 1 << k } else { 0 }) / 2,
-        }
-    }
-
-    fn read(self, sequences: &Sequences) -> Rows {
-        assert_eq!(sequences.count() * sequences.length, sequences.codes.len(), "codes are whole sequences");
-        let each = sequences.codes.chunks_exact(sequences.length.max(1));
-        match self {
-            Features::Gc => Rows::Shares(each.map(gc_share).collect()),
-            Features::Kmers(k) => {
-                let numbers = canonical_numbers(k);
-                let (mut ends, mut kmers) = (Vec::with_capacity(each.len()), Vec::with_capacity(sequences.codes.len()));
-                for codes in each {
-                    kmers.extend(forward_kmers(codes, k).map(|kmer| numbers[kmer]));
-                    ends.push(kmers.len());
-                }
-                Rows::Kmers { ends, kmers }
-            }
-        }
-    }
-}
-
-/// The k-mers of known bases in `codes`, each read as a number in base four.
-fn forward_kmers(codes: &[u8], k: usize) -> impl Iterator<Item = usize> + '_ {
-    let (mut kmer, mut known) = (0, 0);
-    codes.iter().filter_map(move |&code| {
-        if code < UNKNOWN {
-            kmer = (kmer << 2 | usize::from(code)) & ((1 << (2 * k)) - 1);
-            known += 1;
-        } else {
-            known = 0;
-        }
-        (known >= k).then_some(kmer)
-    })
-}
-
-/// For each k-mer the number of its feature, the same as for its reverse complement.
-fn canonical_numbers(k: usize) -> Vec<u16> {
-    let mut numbers = vec![0; 1 << (2 * k)];
-    let mut next = 0;
-    for kmer in 0..numbers.len() {
-        let other_strand = (0..k).fold(0, |other, i| other << 2 | usize::from(complement((kmer >> (2 * i) & 3) as u8)));
-        if kmer <= other_strand {
-            (numbers[kmer], numbers[other_strand]) = (next, next);
-            next += 1;
-        }
-    }
-    numbers
-}
-
-impl Rows {
-    fn len(&self) -> usize {
-        match self {
-            Rows::Shares(shares) => shares.len(),
-            Rows::Kmers { ends, .. } => ends.len(),
-        }
-    }
-
-    fn kmers<'a>(ends: &[usize], kmers: &'a [u16], row: usize) -> &'a [u16] {
-        let start = if row == 0 { 0 } else { ends[row - 1] };
-        &kmers[start..ends[row]]
-    }
-
-    /// Adds the features of a row times `weights`, `[features, outputs]`, to `sums`, `[outputs]`.
-    fn add_products(&self, row: usize, weights: &[f64], sums: &mut [f64]) {
-        match self {
-            Rows::Shares(shares) => add_scaled(sums, shares[row], weights),
-            Rows::Kmers { ends, kmers } => {
-                let kmers = Self::kmers(ends, kmers, row);
-                if let [sum] = sums {
-                    *sum += kmers.iter().map(|&kmer| weights[usize::from(kmer)]).sum::<f64>();
-                } else {
-                    for &kmer in kmers {
-                        add_scaled(sums, 1.0, &weights[usize::from(kmer) * sums.len()..]);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Adds the features of a row, each times `values`, `[outputs]`, to `sums`, `[features, outputs]`.
-    fn scatter(&self, row: usize, values: &[f64], sums: &mut [f64]) {
-        match self {
-            Rows::Shares(shares) => add_scaled(sums, shares[row], values),
-            Rows::Kmers { ends, kmers } => {
-                let kmers = Self::kmers(ends, kmers, row);
-                if let [value] = values {
-                    kmers.iter().for_each(|&kmer| sums[usize::from(kmer)] += value);
-                } else {
-                    for &kmer in kmers {
-                        add_scaled(&mut sums[usize::from(kmer) * values.len()..], 1.0, values);
-                    }
-                }
-            }
-        }
-    }
-
-    /// The mean of each feature, and the root mean square length of the rows about it: one if they are all the same.
-    fn moments(&self, features: usize) -> (Vec<f64>, f64) {
-        let n = self.len() as f64;
-        let mut means = vec![0.0; features];
-        (0..self.len()).for_each(|row| self.scatter(row, &[1.0 / n], &mut means));
-        let mut counts = vec![0.0; features];
-        let mut squares = [0.0];
-        for row in 0..self.len() {
-            self.scatter(row, &[1.0], &mut counts);
-            self.add_products(row, &counts, &mut squares);
-            self.scatter(row, &[-1.0], &mut counts); // cheaper than clearing all of them
-        }
-        let mean_square = squares[0] / n;
-        let variance = mean_square - means.iter().map(|mean| mean * mean).sum::<f64>();
-        // What is left of rows that are all the same is rounding.
-        (means, if variance > 1e-9 * mean_square { variance.sqrt() } else { 1.0 })
-    }
-}
-
-/// Adds `factor` times `values` to as many `sums`.
-fn add_scaled(sums: &mut [f64], factor: f64, values: &[f64]) {
-    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += factor * value);
 }
 
 impl Link {
@@ -578,6 +419,7 @@ impl Gradient for &Objective<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::features::{canonical_numbers, forward_kmers};
     use super::*;
     use crate::data::alphabet::{encode, reverse_complement};
 
