@@ -3,15 +3,21 @@
 
 mod data;
 mod file;
+mod model;
+mod presets;
+mod training;
 
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, ValueEnum};
+use clap::{ArgMatches, Args};
 use serde::{Deserialize, Serialize};
 
 pub use data::{DataConfig, Fit, MAX_CLASSES, NEGATIVE, NamedPath, Negatives, SourceKind, TaskKind};
+pub use model::{Architecture, DropoutPlace, ModelConfig};
+pub use training::{
+    Calibration, ClassWeights, DeviceChoice, Loss, Metric, OptimizerKind, Precision, Schedule, Strands, TrainingConfig,
+};
 
 /// Everything that decides what a run computes.
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -53,233 +59,6 @@ pub fn trimmed(text: &str) -> Result<String, String> {
     match text.trim() {
         "" => Err("found an empty name, expected names separated by commas".into()),
         name => Ok(name.to_owned()),
-    }
-}
-
-/// The network.
-#[derive(Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[command(next_help_heading = "Network")]
-pub struct ModelConfig {
-    /// Architecture
-    #[arg(long, value_enum, default_value_t = Architecture::Seed)]
-    pub arch: Architecture,
-    /// Dropout rate, a share from 0 to below 1
-    #[arg(long, value_name = "RATE", default_value_t = 0.2)]
-    pub dropout: f64,
-    /// Where dropout stands in the seed network
-    #[arg(long, value_enum, value_name = "PLACE", default_value_t = DropoutPlace::Both)]
-    pub dropout_after: DropoutPlace,
-}
-
-/// How the network is trained, and on what machine.
-#[derive(Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[command(next_help_heading = "Training")]
-pub struct TrainingConfig {
-    /// Passes over the training fragments
-    #[arg(long, value_name = "N", value_parser = count, default_value_t = 25)]
-    pub epochs: usize,
-    /// Fragments a step
-    #[arg(long, value_name = "N", value_parser = count, default_value_t = 64)]
-    pub batch_size: usize,
-    /// Optimizer
-    #[arg(long, value_enum, default_value_t = OptimizerKind::Adam)]
-    pub optimizer: OptimizerKind,
-    /// Learning rate, per step
-    #[arg(long, value_name = "RATE", default_value_t = 1e-3)]
-    pub lr: f64,
-    /// How the learning rate changes while training goes on
-    #[arg(long, value_enum, default_value_t = Schedule::Constant)]
-    pub schedule: Schedule,
-    /// Momentum of sgd, a share from 0 to below 1
-    #[arg(long, value_name = "SHARE", default_value_t = 0.9)]
-    pub momentum: f64,
-    /// Loss [default: cross-entropy for classes and labels, mse for values]
-    #[arg(long, value_enum)]
-    pub loss: Option<Loss>,
-    /// Weight of each class or label in the loss: none, auto (rare classes count as much as common ones), or NAME=WEIGHT,NAME=WEIGHT
-    #[arg(long, value_name = "WEIGHTS", default_value = "none")]
-    pub class_weights: ClassWeights,
-    /// Fit GC content and 6-mers with (logistic) regression on the same split, and show them beside the network
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
-    pub baselines: bool,
-    /// Which strands of each fragment training shows and scoring reads
-    #[arg(long, value_enum, default_value_t = Strands::Augment)]
-    pub strands: Strands,
-    /// Seed of everything random, a whole number
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=MAX_SEED))]
-    pub seed: u64,
-    /// CPU threads [default: one per core]
-    #[arg(long, value_name = "N", value_parser = count)]
-    pub threads: Option<usize>,
-    /// Device: auto, cpu, cuda or cuda:N
-    #[arg(long, value_name = "DEVICE", default_value = "auto")]
-    pub device: DeviceChoice,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Architecture {
-    /// One convolution of 16 filters, width 32, and a small dense layer: the published experiment
-    Seed,
-    /// A stem of 64 filters, four dilated residual blocks, and pooling over all and by place
-    Residual,
-}
-
-impl Architecture {
-    /// The name that `--arch` takes.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Seed => "seed",
-            Self::Residual => "residual",
-        }
-    }
-
-    /// The shortest fragment, in bp, that leaves something after pooling.
-    pub fn shortest_bp(self) -> usize {
-        match self {
-            Self::Seed => 47,     // a convolution of width 32 without padding, then a pool of 16
-            Self::Residual => 16, // about one motif
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DropoutPlace {
-    /// After the convolution and after the dense layer
-    Both,
-    /// After the convolution only
-    Convolution,
-    /// After the dense layer only
-    Dense,
-    /// Nowhere
-    None,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OptimizerKind {
-    /// Adam (Kingma and Ba, 2015)
-    Adam,
-    /// Stochastic gradient descent with momentum
-    Sgd,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Loss {
-    /// Minus the log of the probability of what is true
-    #[value(alias = "bce")]
-    #[serde(alias = "bce")]
-    CrossEntropy,
-    /// Squared error, on probabilities or on values
-    Mse,
-    /// Poisson regression, for counts: values of 0 or more
-    Poisson,
-}
-
-/// How much each class or label counts in the loss.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum ClassWeights {
-    #[default]
-    None,
-    /// In inverse proportion to the class's share of the training examples.
-    Auto,
-    Given(Vec<(String, f64)>),
-}
-
-impl FromStr for ClassWeights {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.trim() {
-            "none" => Ok(Self::None),
-            "auto" => Ok(Self::Auto),
-            list => list
-                .split(',')
-                .map(|item| match item.rsplit_once('=') {
-                    Some((name, weight)) if !name.trim().is_empty() => match weight.trim().parse::<f64>() {
-                        Ok(weight) if weight > 0.0 && weight.is_finite() => Ok((name.trim().to_owned(), weight)),
-                        _ => Err(format!("found the weight '{weight}' of '{name}', expected a positive number")),
-                    },
-                    _ => Err(format!("found '{item}', expected none, auto or NAME=WEIGHT,NAME=WEIGHT")),
-                })
-                .collect::<Result<_, _>>()
-                .map(Self::Given),
-        }
-    }
-}
-
-impl std::fmt::Display for ClassWeights {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::None => f.write_str("none"),
-            Self::Auto => f.write_str("auto"),
-            Self::Given(weights) => {
-                let items: Vec<String> = weights.iter().map(|(name, weight)| format!("{name}={weight}")).collect();
-                f.write_str(&items.join(","))
-            }
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Strands {
-    /// The strand as given, always
-    Single,
-    /// Training shows either strand, drawn anew each epoch; scoring reads the strand as given
-    Augment,
-    /// Training shows either strand; scoring reads both and takes the mean of their logits
-    Average,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Schedule {
-    /// The same rate throughout
-    Constant,
-    /// From the full rate down to nothing over all epochs, along half a cosine
-    Cosine,
-}
-
-/// The device asked for. What it turns out to be is decided in `device`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum DeviceChoice {
-    Auto,
-    Cpu,
-    Cuda(usize),
-}
-
-impl FromStr for DeviceChoice {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "cpu" => Ok(Self::Cpu),
-            "cuda" => Ok(Self::Cuda(0)),
-            _ => text
-                .strip_prefix("cuda:")
-                .and_then(|index| index.parse().ok())
-                .map(Self::Cuda)
-                .ok_or_else(|| format!("found device '{text}', expected auto, cpu, cuda or cuda:N")),
-        }
-    }
-}
-
-impl std::fmt::Display for DeviceChoice {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Auto => f.write_str("auto"),
-            Self::Cpu => f.write_str("cpu"),
-            Self::Cuda(0) => f.write_str("cuda"),
-            Self::Cuda(index) => write!(f, "cuda:{index}"),
-        }
     }
 }
 
@@ -331,18 +110,23 @@ impl Config {
     /// Puts `flags` (those that were typed, as `matches` knows) over the file over the defaults, and checks the whole.
     pub fn resolve(path: Option<&Path>, flags: &Config, matches: &ArgMatches) -> Result<Self, Faults> {
         let mut faults = Vec::new();
-        let mut settings = to_table(&Config::default())?;
-        if let Some(path) = path {
-            let mut table = file::read(path).map_err(|fault| Faults(vec![fault]))?;
-            if matches.value_source("examples") == Some(ValueSource::CommandLine) {
-                file::forget_sources(&mut table);
+        let typed = |key: &str| matches.value_source(key) == Some(ValueSource::CommandLine);
+        let mut table = match path {
+            Some(path) => Some(file::read(path).map_err(|fault| Faults(vec![fault]))?),
+            None => None,
+        };
+        let arch = if typed("arch") { Some(flags.model.arch) } else { table.as_ref().and_then(file::architecture) };
+        let mut settings = to_table(&presets::defaults(arch.unwrap_or(ModelConfig::default().arch)))?;
+        if let (Some(path), Some(table)) = (path, &mut table) {
+            if typed("examples") {
+                file::forget_sources(table);
             }
-            file::overlay(&mut settings, &table, path, &mut faults);
+            file::overlay(&mut settings, table, path, &mut faults);
         }
         for (section, values) in to_table(flags)? {
             let toml::Value::Table(values) = values else { continue };
             for (key, value) in values {
-                if matches.value_source(&key) == Some(ValueSource::CommandLine) {
+                if typed(&key) {
                     file::section_mut(&mut settings, &section).insert(key, value);
                 }
             }
@@ -381,6 +165,7 @@ impl Config {
         if let Some(Negatives::Bed(path)) = &mut data.negatives {
             absolute(path);
         }
+        config.training.init_from.iter_mut().for_each(absolute);
         config
     }
 
@@ -388,42 +173,8 @@ impl Config {
     fn faults(&self) -> Vec<String> {
         let Self { data, model, training } = self;
         let mut faults = data.faults();
-        faults.extend(too_many([("--epochs", training.epochs), ("--batch-size", training.batch_size)]));
-        let mut check = |ok: bool, fault: String| {
-            if !ok {
-                faults.push(fault);
-            }
-        };
-        if let Some(length) = data.length {
-            let least = model.arch.shortest_bp();
-            check(
-                (least..=LONGEST_BP).contains(&length),
-                format!("--length is {length} bp, expected {least} to {LONGEST_BP} for --arch {}", model.arch.name()),
-            );
-        }
-        check(
-            (0.0..1.0).contains(&model.dropout),
-            format!("--dropout is {}, expected 0 or more and less than 1", model.dropout),
-        );
-        check(
-            model.arch == Architecture::Seed || model.dropout_after == DropoutPlace::Both,
-            "--dropout-after goes with --arch seed; remove it".into(),
-        );
-        check(training.epochs >= 1, "--epochs is 0, expected 1 or more".into());
-        check(training.batch_size >= 1, "--batch-size is 0, expected 1 or more".into());
-        check(
-            training.lr > 0.0 && training.lr.is_finite(),
-            format!("--lr is {}, expected a positive number", training.lr),
-        );
-        check(
-            (0.0..1.0).contains(&training.momentum),
-            format!("--momentum is {}, expected 0 or more and less than 1", training.momentum),
-        );
-        check(training.threads != Some(0), "--threads is 0, expected 1 or more".into());
-        check(
-            training.threads.is_none_or(|threads| threads <= 1024),
-            "--threads is above 1024, expected the number of cores".into(),
-        );
+        faults.extend(model.faults(data.length));
+        faults.extend(training.faults());
         faults
     }
 }

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
-use super::{Config, Negatives};
+use clap::ValueEnum;
+
+use super::{Architecture, Config, Negatives};
 
 /// Keys that hold paths, which a file gives relative to itself.
-const PATH_KEYS: [&str; 12] = [
+const PATH_KEYS: [&str; 13] = [
     "genome",
     "class",
     "valid_class",
@@ -18,6 +20,7 @@ const PATH_KEYS: [&str; 12] = [
     "valid",
     "test",
     "examples",
+    "init_from",
 ];
 
 /// Those that hold NAME=PATH.
@@ -56,6 +59,12 @@ pub fn read(path: &Path) -> Result<toml::Table, String> {
     })
 }
 
+/// The architecture that a file names, if it names one that there is.
+pub fn architecture(settings: &toml::Table) -> Option<Architecture> {
+    let name = settings.get("model")?.get("arch")?.as_str()?;
+    Architecture::from_str(name, false).ok()
+}
+
 /// Puts the file's settings over `settings`, one by one, so that every wrong one is reported and not only the first.
 pub fn overlay(settings: &mut toml::Table, file: &toml::Table, path: &Path, faults: &mut Vec<String>) {
     let folder = path.parent().unwrap_or(Path::new(""));
@@ -68,11 +77,7 @@ pub fn overlay(settings: &mut toml::Table, file: &toml::Table, path: &Path, faul
             continue;
         };
         for (key, value) in values {
-            let value = if section == "data" && PATH_KEYS.contains(&key.as_str()) {
-                rebase(key, value, folder)
-            } else {
-                value.clone()
-            };
+            let value = if PATH_KEYS.contains(&key.as_str()) { rebase(key, value, folder) } else { value.clone() };
             let mut alone = toml::Table::new();
             section_mut(&mut alone, section).insert(key.clone(), value.clone());
             match toml::Value::Table(alone).try_into::<Config>() {

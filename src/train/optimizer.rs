@@ -64,7 +64,7 @@ impl Optimizer {
     pub fn new(config: &TrainingConfig, parameters: &FlatParameters) -> Self {
         let zeros = || parameters.buffer.zeros_like();
         match config.optimizer {
-            OptimizerKind::Adam => Self::Adam { lr: config.lr, step: 0, mean: zeros(), square: zeros() },
+            OptimizerKind::Adam | OptimizerKind::Adamw => Self::Adam { lr: config.lr, step: 0, mean: zeros(), square: zeros() },
             OptimizerKind::Sgd => Self::Sgd { lr: config.lr, momentum: config.momentum, velocity: zeros() },
         }
     }

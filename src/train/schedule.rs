@@ -5,7 +5,7 @@ use crate::config::Schedule;
 /// The learning rate of a step, counted from 0, of `steps` in all.
 pub fn learning_rate(schedule: Schedule, lr: f64, step: usize, steps: usize) -> f64 {
     match schedule {
-        Schedule::Constant => lr,
+        Schedule::Constant | Schedule::OneCycle | Schedule::Plateau => lr,
         // Half a cosine from the full rate to nothing (Loshchilov and Hutter, 2017), without restarts.
         Schedule::Cosine => {
             let done = step as f64 / steps.max(1) as f64;
