@@ -55,12 +55,12 @@ fn data_of(config: &Config, progress: &Progress) -> Result<Dataset> {
     data::load(&config.data, settled, config.training.seed, progress)
 }
 
-/// A finished run with its network and the best weights.
+/// A finished run with its networks, one or an ensemble, and their best weights.
 struct FinishedRun {
     folder: RunFolder,
     provenance: Provenance,
     classes: Classes,
-    network: Network,
+    networks: Vec<Network>,
 }
 
 fn open_run(path: &Path, device: tch::Device) -> Result<FinishedRun> {
@@ -71,9 +71,10 @@ fn open_run(path: &Path, device: tch::Device) -> Result<FinishedRun> {
     let outputs = provenance.task()?.outputs();
     let classes = provenance.classes()?;
     let Config { model, training, .. } = &provenance.config;
-    let mut network = Network::new(model, provenance.length, outputs, device, 0)?.with_strands(training.strands);
-    weights::load(&mut network, &folder.file(WEIGHTS))?;
-    Ok(FinishedRun { folder, provenance, classes, network })
+    let network = || Ok(Network::new(model, provenance.length, outputs, device, 0)?.with_strands(training.strands));
+    let mut networks = (0..training.ensemble).map(|_| network()).collect::<Result<Vec<_>>>()?;
+    weights::load(&mut networks, &folder.file(WEIGHTS))?;
+    Ok(FinishedRun { folder, provenance, classes, networks })
 }
 
 /// Of two classes, the threshold that a run chose on validation.

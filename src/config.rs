@@ -207,19 +207,19 @@ mod tests {
     fn flags_win_over_the_file_and_the_file_over_defaults() {
         let file = "[data]\nmatch_gc = true\nfragments = 600\n[training]\nlr = 0.01\nepochs = 3\n";
         let config = resolve(Some(file), &["--epochs", "5", "--match-gc=false"]).unwrap();
-        assert_eq!((config.training.epochs, config.training.lr, config.training.batch_size), (5, 0.01, 64));
+        assert_eq!((config.training.epochs, config.training.lr, config.training.batch_size), (5, 0.01, 256));
         assert!(!config.data.match_gc);
         assert_eq!(
             (config.data.fragments, config.data.valid_fragments(), config.data.test_fragments),
             (600, 100, 10_000)
         );
         // A flag typed with its default value wins too.
-        assert_eq!(resolve(Some(file), &["--epochs", "25"]).unwrap().training.epochs, 25);
+        assert_eq!(resolve(Some(file), &["--epochs", "8"]).unwrap().training.epochs, 8);
     }
 
     #[test]
-    fn the_original_experiment_is_the_default() {
-        let config = resolve(None, &[]).unwrap();
+    fn naming_an_architecture_brings_its_own_defaults_and_the_seed_networks_are_the_original_experiments() {
+        let config = resolve(None, &["--arch", "seed"]).unwrap();
         assert_eq!(
             (config.data.fragments, config.data.valid_fragments(), config.data.test_fragments),
             (30_000, 5_000, 10_000)
@@ -229,12 +229,17 @@ mod tests {
             ModelConfig { arch: Architecture::Seed, dropout: 0.2, dropout_after: DropoutPlace::Both }
         );
         assert_eq!((config.training.lr, config.training.batch_size, config.training.epochs), (1e-3, 64, 25));
+        let file = "[model]\narch = \"seed\"\n[training]\nlr = 0.01\n";
+        let from_file = resolve(Some(file), &["--dropout", "0.3"]).unwrap();
+        assert_eq!((from_file.training.lr, from_file.training.batch_size, from_file.model.dropout), (0.01, 64, 0.3));
+        let flag_wins = resolve(Some(file), &["--arch", "residual"]).unwrap();
+        assert_eq!((flag_wins.training.lr, flag_wins.training.epochs), (0.01, TrainingConfig::default().epochs));
     }
 
     #[test]
     fn every_fault_is_reported_at_once() {
         let file = "[data]\nfragmens = 5\nmax_n = \"many\"\n[training]\nepochs = 0\n[modle]\narch = \"seed\"\n";
-        let faults = resolve(Some(file), &["--lr", "0", "--dropout", "1", "--length", "46"]).unwrap_err();
+        let faults = resolve(Some(file), &["--lr", "0", "--dropout", "1", "--length", "15"]).unwrap_err();
         for part in [
             "data.fragmens",
             "data.max_n",
@@ -242,7 +247,7 @@ mod tests {
             "--epochs is 0",
             "--lr is 0",
             "--dropout is 1",
-            "--length is 46 bp, expected 47",
+            "--length is 15 bp, expected 16",
         ] {
             assert!(faults.contains(part), "'{part}' is missing from: {faults}");
         }

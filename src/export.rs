@@ -9,7 +9,7 @@ use tch::{CModule, Device, Kind, Tensor};
 use crate::config::{Config, Strands, TaskKind};
 use crate::data::Classes;
 use crate::data::alphabet::ALPHABET;
-use crate::model::{self, Network, weights};
+use crate::model::{self, Network, ensemble, weights};
 use crate::run;
 use crate::task::{Head, Task};
 
@@ -30,8 +30,13 @@ pub struct ModelCard {
     /// Scores from here up are called positive: chosen on validation, for two classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
-    /// How the two strands enter: `single` scores the strand as given, `average` both, in the model itself.
-    pub strands: String,
+    /// How the two strands enter: `single` scores the strand as given; `average`, `shared` and `equivariant` score both, in
+    /// the model itself.
+    pub strands: Strands,
+    /// Networks in it, whose logits are averaged.
+    pub members: usize,
+    /// What logits are divided by.
+    pub temperature: f64,
     /// What comes out: `[N]` for two classes, else `[N, classes]`.
     pub output: String,
     /// Checksum of the model file.
@@ -58,19 +63,20 @@ pub fn export(
     path: &Path,
 ) -> Result<(ModelCard, f64)> {
     let strands = config.training.strands;
-    let mut network = Network::new(&config.model, length, task.outputs(), Device::Cpu, 0)?.with_strands(strands);
-    weights::load(&mut network, weights_path)?;
-    network.store.freeze();
+    let network = || Ok(Network::new(&config.model, length, task.outputs(), Device::Cpu, 0)?.with_strands(strands));
+    let mut networks = (0..config.training.ensemble).map(|_| network()).collect::<Result<Vec<_>>>()?;
+    weights::load(&mut networks, weights_path)?;
+    networks.iter_mut().for_each(|network| network.store.freeze());
 
     let head = task.head(Device::Cpu);
-    let trace = |input: &[Tensor]| vec![outputs(&network, &head, task, &input[0])];
+    let trace = |input: &[Tensor]| vec![outputs(&networks, &head, task, &input[0])];
     let example = random_one_hot(TRACE_BATCH, length);
     let module = CModule::create_by_tracing("strandnet", "forward", &[example], &mut { trace })
         .context("tracing the network failed")?;
 
     let temporary = run::temporary_beside(path)?;
     module.save(temporary.path()).with_context(|| format!("{}: cannot be written", path.display()))?;
-    let difference = difference(&network, task, temporary.path(), length)?;
+    let difference = difference(&networks, task, temporary.path(), length)?;
     if difference.is_nan() || difference > LARGEST_DIFFERENCE {
         bail!(
             "{}: the exported model differs from the network by {difference:.1e}, expected less than {LARGEST_DIFFERENCE:.0e}; please report this",
@@ -88,7 +94,9 @@ pub fn export(
         classes: classes.names.clone(),
         positive: is_binary.then(|| classes.positive_name().into()),
         threshold,
-        strands: if strands == Strands::Average { "average" } else { "single" }.into(),
+        strands: if strands == Strands::Augment { Strands::Single } else { strands },
+        members: networks.len(),
+        temperature: task.temperature,
         output: match task.kind {
             TaskKind::Binary => format!("[N], the probability of {}", classes.positive_name()),
             TaskKind::Multiclass => "[N, classes], the probability of each class; they add up to 1".into(),
@@ -101,18 +109,18 @@ pub fn export(
 }
 
 /// What the exported model computes: predictions `[N]` for two classes, else `[N, outputs]`.
-fn outputs(network: &Network, head: &Head, task: &Task, one_hot: &Tensor) -> Tensor {
-    let predictions = head.predictions(&network.logits_of_one_hot(one_hot, false));
+fn outputs(networks: &[Network], head: &Head, task: &Task, one_hot: &Tensor) -> Tensor {
+    let predictions = head.predictions(&ensemble::logits_of_one_hot(networks, one_hot));
     if task.kind == TaskKind::Binary { predictions.squeeze_dim(1) } else { predictions }
 }
 
 /// The largest difference between the predictions of a network and of its saved form, at another batch size; of values,
 /// in standard deviations.
-fn difference(network: &Network, task: &Task, saved: &Path, length: usize) -> Result<f64> {
+fn difference(networks: &[Network], task: &Task, saved: &Path, length: usize) -> Result<f64> {
     let module = CModule::load(saved).context("the exported model cannot be loaded again")?;
     let input = random_one_hot(CHECK_BATCH, length);
     let exported = tch::no_grad(|| module.forward_ts(&[&input])).context("the exported model does not run")?;
-    let own = tch::no_grad(|| outputs(network, &task.head(Device::Cpu), task, &input));
+    let own = tch::no_grad(|| outputs(networks, &task.head(Device::Cpu), task, &input));
     if exported.size() != own.size() {
         bail!(
             "the exported model returns {:?} for {CHECK_BATCH} sequences, expected {:?}; please report this",
@@ -150,23 +158,25 @@ mod tests {
         ] {
             let (classes, path) = (classes(n), folder.path().join("model.pt"));
             let task = Task::new(kind, &classes, Some(loss), &ClassWeights::None, examples).unwrap();
-            for (length, arch, strands) in [
-                (47, Architecture::Seed, Strands::Single),
-                (128, Architecture::Seed, Strands::Average),
-                (301, Architecture::Residual, Strands::Average),
-                (20, Architecture::Residual, Strands::Augment),
+            let task = Task { temperature: 1.7, ..task };
+            for (length, arch, strands, members) in [
+                (47, Architecture::Seed, Strands::Single, 1),
+                (128, Architecture::Seed, Strands::Average, 3),
+                (301, Architecture::Residual, Strands::Average, 1),
+                (20, Architecture::Residual, Strands::Augment, 2),
             ] {
                 let config = Config {
                     model: ModelConfig { arch, ..ModelConfig::default() },
-                    training: TrainingConfig { strands, ..TrainingConfig::default() },
+                    training: TrainingConfig { strands, ensemble: members, ..TrainingConfig::default() },
                     ..Config::default()
                 };
-                let network = Network::new(&config.model, length, task.outputs(), Device::Cpu, 3).unwrap();
+                let network = |seed| Network::new(&config.model, length, task.outputs(), Device::Cpu, seed).unwrap();
+                let networks: Vec<Network> = (0..members as u64).map(network).collect();
                 let weights = folder.path().join("w.safetensors");
-                weights::save(&network, 1, &weights).unwrap();
+                weights::save(&networks.iter().collect::<Vec<_>>(), &vec![1; members], &weights).unwrap();
                 let (card, difference) = export(&config, &task, &classes, length, &weights, Some(0.4), &path).unwrap();
                 assert!(difference < 1e-6, "{difference}");
-                assert_eq!((card.length, card.threshold, card.task), (length, Some(0.4), kind));
+                assert_eq!((card.length, card.threshold, card.task, card.members), (length, Some(0.4), kind, members));
                 let module = CModule::load(&path).unwrap();
                 for batch in [1, 5] {
                     let shape = if kind == TaskKind::Binary { vec![batch] } else { vec![batch, n as i64] };

@@ -1,6 +1,7 @@
 //! Networks: a plain `SequentialT` from one-hot `[batch, 4, length]` to logits `[batch, outputs]`, one file per architecture.
 
 pub mod blocks;
+pub mod ensemble;
 mod residual;
 mod seed;
 pub mod weights;

@@ -54,23 +54,21 @@ pub struct Counts {
 /// A network and the question it answers.
 #[derive(Clone, Copy)]
 pub struct Model<'a> {
-    pub network: &'a Network,
+    pub networks: &'a [Network],
     pub task: &'a Task,
+    /// Of a window, in bp.
+    pub length: usize,
 }
 
 impl Model<'_> {
     /// Predictions for codes `[n, length]`, `[n, outputs]`.
     pub fn predict(&self, codes: &[u8]) -> Result<Vec<f64>> {
-        evaluate::predict(self.network, self.task, codes)
-    }
-
-    pub fn length(&self) -> usize {
-        self.network.length
+        evaluate::predict(self.networks, self.task, codes)
     }
 
     /// Windows scored at a time.
     pub fn batch_size(&self) -> usize {
-        evaluate::batch_size(self.network.length)
+        evaluate::batch_size(self.length)
     }
 }
 
@@ -121,7 +119,7 @@ impl<'a, 'b> Scorer<'a, 'b> {
 /// # Errors
 /// The file is damaged, a sequence is too short, a chosen record is missing, or the output cannot be written.
 pub fn predict(model: Model, path: &Path, windowing: &Windowing, rows: &mut Rows) -> Result<Counts> {
-    let length = model.length();
+    let length = model.length;
     let mut records = Records::open(path)?;
     let mut counts = Counts::default();
     let mut found = vec![false; windowing.chosen.len()];
@@ -236,7 +234,7 @@ mod tests {
         let classes = Classes::named(vec!["a".into(), "b".into()]);
         let labels = Examples::of(&[0; 4], 2, &[0.0, 1.0]);
         let task = Task::new(TaskKind::Binary, &classes, None, &ClassWeights::None, &labels).unwrap();
-        let model = Model { network: &network, task: &task };
+        let model = Model { networks: std::slice::from_ref(&network), task: &task, length: 50 };
         let bases: String = (0..333).map(|i| b"ACGTN"[(i * i + i / 7) % 5] as char).collect();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.fa");

@@ -18,6 +18,8 @@ pub enum Purpose {
     Restart = 8,
     Augment = 9,
     Negatives = 10,
+    Member = 11,
+    Search = 12,
 }
 
 /// The generator for one purpose at one place, for example an epoch and a step.

@@ -31,7 +31,6 @@ pub fn draw(judgement: &Judgement, folder: &RunFolder) -> Result<()> {
             let names = (classes.positive_name(), classes.negative_name());
             folder.write("roc.png", &curves::roc(&ranking, report, split)?)?;
             folder.write("pr.png", &curves::precision_recall(&ranking, report, split)?)?;
-            folder.write("calibration.png", &curves::calibration(&ranking, report, split, names.0)?)?;
             folder.write("scores.png", &curves::scores(&positives, predictions, report, split, names)?)?;
         }
         TaskKind::Multiclass | TaskKind::Multilabel => {
@@ -54,6 +53,9 @@ pub fn draw(judgement: &Judgement, folder: &RunFolder) -> Result<()> {
             folder.write("scatter.png", &scatter::scatter(&targets, predictions, report, &classes.names, split)?)?;
         }
     }
+    if let Some(calibration) = curves::calibration(judgement, split)? {
+        folder.write("calibration.png", &calibration)?;
+    }
     if let Some(confusion) = &report.confusion {
         folder.write("confusion.png", &confusion::picture_of(confusion, &classes.names, split)?)?;
         folder.write(CONFUSION_CSV, &confusion::table_of(confusion, &classes.names)?)?;
@@ -65,20 +67,30 @@ pub fn draw(judgement: &Judgement, folder: &RunFolder) -> Result<()> {
 }
 
 /// The metrics of a test set as a table for people, with those of baselines beside them.
-pub fn table(report: &Report, baselines: &[(String, Report)], best_possible_auroc: Option<f64>) -> String {
+pub fn table(judgement: &Judgement, baselines: &[(String, Report)], best_possible_auroc: Option<f64>) -> String {
+    let report = &judgement.report;
     let mut text = format!("test: {} fragments", thousands(report.n));
     if let (Some(n_positive), Some(threshold)) = (report.n_positive, report.threshold) {
         text.push_str(&format!(", {} positive; threshold {threshold:.4} from validation", thousands(n_positive)));
     }
     text.push('\n');
-    if !baselines.is_empty() {
-        text.push_str(&format!("  {:<27}{:<36}", "", "network"));
+    let members = judgement.members.as_ref();
+    if !baselines.is_empty() || members.is_some() {
+        text.push_str(&format!("  {:<27}{:<36}", "", if members.is_some() { "ensemble" } else { "network" }));
+        if let Some(members) = members {
+            text.push_str(&format!("{:<20}", format!("mean (sd) of {}", members.count)));
+        }
         baselines.iter().for_each(|(name, _)| text.push_str(&format!("{name:<12}")));
         text = text.trim_end().to_owned() + "\n";
     }
     let beside = |name: &str| -> String {
         let value = |report: &Report| report.get(name).map_or("-".into(), |estimate| number(estimate.value));
-        baselines.iter().map(|(_, report)| format!("{:<12}", value(report))).collect()
+        let spread = members.map_or_else(String::new, |members| {
+            let spread = members.get(name);
+            let text = spread.map_or("-".into(), |s| format!("{} ({})", number(s.mean), number(s.deviation)));
+            format!("{text:<20}")
+        });
+        std::iter::once(spread).chain(baselines.iter().map(|(_, report)| format!("{:<12}", value(report)))).collect()
     };
     for (name, estimate) in &report.metrics {
         let words = name.replace('_', " ");
@@ -95,6 +107,15 @@ pub fn table(report: &Report, baselines: &[(String, Report)], best_possible_auro
     if let Some(best) = best_possible_auroc {
         let name = "best possible auroc";
         text.push_str(&format!("  {name:<27}{best:.4}   the exact likelihood ratio of the simulation\n"));
+    }
+    if let Some(before) = judgement.calibration_error_before() {
+        let temperature = judgement.task.temperature;
+        text.push_str(&format!(
+            "calibrated on validation: logits divided by {temperature:.3}, error {before:.4} before\n"
+        ));
+    }
+    if let Some(strands) = &judgement.strands {
+        text.push_str(&strands.line());
     }
     text.push_str(&parts(report));
     if let Some(confusion) = report.confusion.as_ref().filter(|confusion| confusion.len() <= 10) {

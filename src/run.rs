@@ -15,6 +15,7 @@ pub const RUN_JSON: &str = "run.json";
 pub const CONFIG_TOML: &str = "config.toml";
 pub const HISTORY_CSV: &str = "history.csv";
 pub const WEIGHTS: &str = "best.safetensors";
+pub const LAST_WEIGHTS: &str = "last.safetensors";
 pub const METRICS_JSON: &str = "metrics.json";
 pub const PREDICTIONS_CSV: &str = "predictions.csv";
 pub const MODEL_PT: &str = "model.pt";
@@ -31,7 +32,7 @@ pub const EVALUATION_JSON: &str = "evaluation.json";
 pub const SIMULATION_JSON: &str = "simulation.json";
 
 /// The version of the files this program writes.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 
 /// A folder that holds one run.
 #[derive(Clone, Debug)]
@@ -69,10 +70,10 @@ pub struct Provenance {
 }
 
 /// What training came to.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Counted from 1.
-    pub best_epoch: usize,
+    /// Of each member, counted from 1.
+    pub best_epochs: Vec<usize>,
     /// Starts given up because all scores became equal.
     pub restarts: u64,
     /// Wall-clock time of training, in seconds.
@@ -192,6 +193,7 @@ impl Contents {
                 EXAMPLES_TSV,
                 HISTORY_CSV,
                 WEIGHTS,
+                LAST_WEIGHTS,
                 METRICS_JSON,
                 PREDICTIONS_CSV,
                 CONFUSION_CSV,

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Reduction, Tensor};
 
-use crate::config::{ClassWeights, Loss, TaskKind};
+use crate::config::{ClassWeights, Loss, Metric, TaskKind, TrainingConfig};
 use crate::data::Classes;
 use crate::data::examples::Examples;
 use crate::metrics::{self, Ranking};
@@ -28,6 +28,27 @@ pub struct Task {
     /// Of each column of values in the training examples; empty for classes and labels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scales: Vec<Scale>,
+    /// What chooses the best epoch; the question's own choice where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<Metric>,
+    /// Share of each label that training spreads over all classes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub label_smoothing: f64,
+    /// What logits are divided by before they become probabilities, so that these mean what they say.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub temperature: f64,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn is_one(value: &f64) -> bool {
+    *value == 1.0
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 /// What the values of a column are measured against, so that a network need not learn their unit.
@@ -62,9 +83,39 @@ impl Task {
         }
         let count = classes.names.len();
         let scales = if is_regression { scales(train, classes, loss)? } else { Vec::new() };
-        let mut task = Self { kind, loss, positive: classes.positive, count, weights: Vec::new(), scales };
+        let mut task = Self {
+            kind,
+            loss,
+            positive: classes.positive,
+            count,
+            weights: Vec::new(),
+            scales,
+            monitor: None,
+            label_smoothing: 0.0,
+            temperature: 1.0,
+        };
         task.weights = task.class_weights(weights, classes, train)?;
         Ok(task)
+    }
+
+    /// The same, trained as `training` says.
+    ///
+    /// # Errors
+    /// The metric that is to choose the best epoch, or label smoothing, does not go with the question.
+    pub fn trained_by(self, training: &TrainingConfig) -> Result<Self> {
+        let allowed: &[Metric] = match self.kind {
+            TaskKind::Binary => &[Metric::Auroc, Metric::AveragePrecision, Metric::Accuracy, Metric::Mcc, Metric::Loss],
+            TaskKind::Multiclass | TaskKind::Multilabel => &[Metric::Auroc, Metric::Accuracy, Metric::Loss],
+            TaskKind::Regression => &[Metric::R2, Metric::Pearson, Metric::Loss],
+        };
+        if let Some(metric) = training.monitor.filter(|metric| !allowed.contains(metric)) {
+            let names: Vec<&str> = allowed.iter().map(|metric| metric.name()).collect();
+            bail!("--monitor {} does not go with this question, expected {}", metric.name(), names.join(", "));
+        }
+        if self.kind == TaskKind::Regression && training.label_smoothing > 0.0 {
+            bail!("--label-smoothing goes with classes and labels, and --task regression has neither; remove it");
+        }
+        Ok(Self { monitor: training.monitor, label_smoothing: training.label_smoothing, ..self })
     }
 
     /// Numbers a network gives for each sequence.
@@ -113,9 +164,14 @@ impl Task {
             let weights: Vec<f32> = self.weights.iter().map(|&weight| weight as f32).collect();
             (!weights.is_empty()).then(|| Tensor::from_slice(&weights).to_device(device))
         };
+        // Towards the same probability for all, as PyTorch's cross-entropy does it.
+        let smooth = |targets: Tensor| match self.label_smoothing {
+            0.0 => targets,
+            share => targets * (1.0 - share) + share / self.count.max(2) as f64,
+        };
         match self.kind {
             TaskKind::Binary => {
-                let targets = labels.eq(self.positive as f64).to_kind(Kind::Float);
+                let targets = smooth(labels.eq(self.positive as f64).to_kind(Kind::Float));
                 let weight = weights(logits.device())
                     .map(|w| w.index_select(0, &labels.flatten(0, -1).to_kind(Kind::Int64)).view([-1, 1]));
                 match self.loss {
@@ -128,25 +184,32 @@ impl Task {
                 let weight = weights(logits.device()).map(|w| w.index_select(0, &classes.flatten(0, -1)));
                 let each = match self.loss {
                     Loss::Mse => {
-                        let targets = logits.zeros_like().scatter_value(1, &classes, 1.0);
+                        let targets = smooth(logits.zeros_like().scatter_value(1, &classes, 1.0));
                         (logits.softmax(1, Kind::Float) - targets).square().sum_dim_intlist(1, false, Kind::Float)
                     }
-                    _ => -logits.log_softmax(1, Kind::Float).gather(1, &classes, false).squeeze_dim(1),
+                    _ => {
+                        let targets = smooth(logits.zeros_like().scatter_value(1, &classes, 1.0));
+                        -(logits.log_softmax(1, Kind::Float) * targets).sum_dim_intlist(1, false, Kind::Float)
+                    }
                 };
                 weighted_mean(each, weight)
             }
-            TaskKind::Multilabel => match self.loss {
-                Loss::Mse => {
-                    let weight = weights(logits.device()).map(|w| labels * (w - 1.0) + 1.0);
-                    weighted_mean((logits.sigmoid() - labels).square(), weight)
+            TaskKind::Multilabel => {
+                // Each label is a yes or a no of its own.
+                let targets = labels * (1.0 - self.label_smoothing) + self.label_smoothing / 2.0;
+                match self.loss {
+                    Loss::Mse => {
+                        let weight = weights(logits.device()).map(|w| labels * (w - 1.0) + 1.0);
+                        weighted_mean((logits.sigmoid() - targets).square(), weight)
+                    }
+                    _ => logits.binary_cross_entropy_with_logits(
+                        &targets,
+                        None::<Tensor>,
+                        weights(logits.device()),
+                        Reduction::Mean,
+                    ),
                 }
-                _ => logits.binary_cross_entropy_with_logits(
-                    labels,
-                    None::<Tensor>,
-                    weights(logits.device()),
-                    Reduction::Mean,
-                ),
-            },
+            }
             TaskKind::Regression => {
                 let (mean, deviation) = self.scale_tensors(logits.device());
                 match self.loss {
@@ -254,28 +317,47 @@ impl Task {
         is_decision.then(|| (0..examples.len()).map(right).sum::<f64>() / examples.len() as f64)
     }
 
-    /// The metric that chooses the best epoch; higher is better.
+    /// The metric that chooses the best epoch, by the name it has in `metrics.json` and `history.csv`.
     pub fn selection_metric(&self) -> &'static str {
-        match self.kind {
-            TaskKind::Binary => "auroc",
-            TaskKind::Multiclass | TaskKind::Multilabel => "macro_auroc",
-            // Of counts, whose spread grows with them, the few largest would decide R2.
-            TaskKind::Regression if self.loss == Loss::Poisson => "pearson",
-            TaskKind::Regression => "r2",
+        match (self.monitored(), self.kind) {
+            (Metric::Auroc, TaskKind::Multiclass | TaskKind::Multilabel) => "macro_auroc",
+            (Metric::AveragePrecision, _) => "average_precision",
+            (metric, _) => metric.name(),
         }
     }
 
-    /// That metric of predictions `[n, outputs]`; chance where it is undefined.
+    fn monitored(&self) -> Metric {
+        self.monitor.unwrap_or(match self.kind {
+            // Of counts, whose spread grows with them, the few largest would decide R2.
+            TaskKind::Regression if self.loss == Loss::Poisson => Metric::Pearson,
+            TaskKind::Regression => Metric::R2,
+            _ => Metric::Auroc,
+        })
+    }
+
+    /// That metric of predictions `[n, outputs]`, higher being better (a loss comes out negative); chance where it is
+    /// undefined.
     pub fn selection(&self, examples: &Examples, predictions: &[f64]) -> f64 {
-        let chance = if self.kind == TaskKind::Regression { 0.0 } else { 0.5 };
-        let value = match self.kind {
-            TaskKind::Binary => Ranking::new(&self.positives(examples), predictions).auroc(),
-            TaskKind::Multiclass => metrics::classes::macro_auroc(&examples.classes(), predictions, self.count),
-            TaskKind::Multilabel => metrics::labels::macro_auroc(&yes_no(examples), predictions, self.count),
-            TaskKind::Regression if self.loss == Loss::Poisson => {
-                metrics::regression::mean_pearson(&values(examples), predictions, self.count)
+        let ranking = || Ranking::new(&self.positives(examples), predictions);
+        let (value, chance) = match (self.monitored(), self.kind) {
+            (Metric::Loss, _) => (Some(-self.loss_of(examples, predictions)), f64::NEG_INFINITY),
+            (Metric::Accuracy, _) => (self.accuracy_of(examples, predictions), 0.0),
+            (Metric::AveragePrecision, _) => (ranking().average_precision(), 0.0),
+            (Metric::Mcc, _) => {
+                let ranking = ranking();
+                (ranking.mcc(ranking.best_threshold()), 0.0)
             }
-            TaskKind::Regression => metrics::regression::mean_r2(&values(examples), predictions, self.count),
+            (Metric::R2, _) => (metrics::regression::mean_r2(&values(examples), predictions, self.count), 0.0),
+            (Metric::Pearson, _) => {
+                (metrics::regression::mean_pearson(&values(examples), predictions, self.count), 0.0)
+            }
+            (Metric::Auroc, TaskKind::Multiclass) => {
+                (metrics::classes::macro_auroc(&examples.classes(), predictions, self.count), 0.5)
+            }
+            (Metric::Auroc, TaskKind::Multilabel) => {
+                (metrics::labels::macro_auroc(&yes_no(examples), predictions, self.count), 0.5)
+            }
+            (Metric::Auroc, _) => (ranking().auroc(), 0.5),
         };
         value.unwrap_or(chance)
     }
@@ -296,8 +378,8 @@ pub struct Head<'a> {
 impl Head<'_> {
     pub fn predictions(&self, logits: &Tensor) -> Tensor {
         match self.task.kind {
-            TaskKind::Binary | TaskKind::Multilabel => logits.sigmoid(),
-            TaskKind::Multiclass => logits.softmax(1, Kind::Float),
+            TaskKind::Binary | TaskKind::Multilabel => (logits / self.task.temperature).sigmoid(),
+            TaskKind::Multiclass => (logits / self.task.temperature).softmax(1, Kind::Float),
             TaskKind::Regression => {
                 let (mean, deviation) = &self.scales;
                 match self.task.loss {

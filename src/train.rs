@@ -1,9 +1,14 @@
-//! The training loop: epochs of shuffled batches, validation after each, the best epoch kept.
+//! The training loop: members of an ensemble one after another, epochs of shuffled batches, validation after each, the
+//! best epoch kept.
 
+mod average;
+mod checkpoint;
 pub mod history;
 pub mod optimizer;
 mod schedule;
+mod stopping;
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -12,38 +17,60 @@ use tch::{Kind, Tensor};
 
 use crate::config::{Config, Strands, TrainingConfig};
 use crate::data::Dataset;
-use crate::data::batches::{self, Order};
+use crate::data::batches::{self, Augmentation, Batch, Order};
 use crate::data::examples::Examples;
 use crate::evaluate;
 use crate::model::{self, Network, weights};
 use crate::progress::Progress;
 use crate::random::{self, Purpose};
-use crate::run::{RunFolder, WEIGHTS};
+use crate::run::{LAST_WEIGHTS, RunFolder, WEIGHTS};
 use crate::task::Task;
+use average::MovingAverage;
 use history::{Epoch, History};
 use optimizer::{FlatParameters, Optimizer};
+use schedule::Schedule;
+use stopping::{Decision, Stopping};
 
 /// Starts after the first that a run may make when every ReLU dies. One start in a few does that, so five more leave
 /// less than one run in a thousand without a network.
 const MAX_RESTARTS: u64 = 5;
 
-/// A trained network with the weights of its best epoch.
+/// An ensemble, often of one, each member with the weights of its best epoch.
 pub struct Trained {
-    pub network: Network,
+    pub networks: Vec<Network>,
     pub history: Vec<Epoch>,
-    /// Counted from 1.
-    pub best_epoch: usize,
+    /// Of each member, counted from 1.
+    pub best_epochs: Vec<usize>,
     /// Starts that were given up because all scores became equal.
     pub restarts: u64,
+}
+
+impl Trained {
+    /// The best epoch of a member, counted from 0.
+    pub fn best(&self, member: usize) -> Option<&Epoch> {
+        let best = *self.best_epochs.get(member)?;
+        self.history.iter().find(|epoch| epoch.member == member + 1 && epoch.epoch == best)
+    }
 }
 
 /// How often the progress bar's loss is brought up to date.
 const SHOW_LOSS_EVERY: Duration = Duration::from_millis(250);
 
-/// Trains until a start succeeds.
+/// What a start is made with.
+#[derive(Clone, Copy)]
+struct Job<'a> {
+    config: &'a Config,
+    task: &'a Task,
+    data: &'a Dataset,
+    device: tch::Device,
+    run: &'a RunFolder,
+    progress: Progress,
+}
+
+/// Trains every member, each until a start succeeds.
 ///
 /// # Errors
-/// Every start dies, the loss stops being a number, or the run folder cannot be written.
+/// Every start of a member dies, the loss stops being a number, or the run folder cannot be written.
 pub fn train(
     config: &Config,
     task: &Task,
@@ -52,13 +79,31 @@ pub fn train(
     run: &RunFolder,
     progress: Progress,
 ) -> Result<Trained> {
+    let job = Job { config, task, data, device, run, progress };
+    let training = &config.training;
+    let mut trained = Trained { networks: Vec::new(), history: Vec::new(), best_epochs: Vec::new(), restarts: 0 };
+    let mut history = History::create(run, task.selection_metric(), training.ensemble)?;
+    for member in 0..training.ensemble {
+        if training.ensemble > 1 {
+            progress.say(&format!("member {} of {}", member + 1, training.ensemble));
+        }
+        let seed = member_seed(training.seed, member as u64);
+        train_member(job, seed, &mut trained, &mut history)?;
+    }
+    trained.history = history.into_epochs();
+    Ok(trained)
+}
+
+/// Trains the next member until a start succeeds.
+fn train_member(job: Job, seed: u64, trained: &mut Trained, history: &mut History) -> Result<()> {
     for restarts in 0..=MAX_RESTARTS {
-        let seed = start_seed(config.training.seed, restarts);
-        match train_once(config, task, data, device, seed, run, progress)? {
-            Start::Finished { network, history, best_epoch } => {
-                return Ok(Trained { network, history, best_epoch, restarts });
+        history.begin_member(trained.networks.len() + 1)?;
+        match train_once(job, start_seed(seed, restarts), trained, history)? {
+            Start::Finished => {
+                trained.restarts += restarts;
+                return Ok(());
             }
-            Start::Died { epoch } if restarts < MAX_RESTARTS => progress.warn(&format!(
+            Start::Died { epoch } if restarts < MAX_RESTARTS => job.progress.warn(&format!(
                 "all validation scores are equal after epoch {epoch} (every ReLU has died); starting again with other weights ({} of {MAX_RESTARTS})",
                 restarts + 1
             )),
@@ -71,7 +116,15 @@ pub fn train(
     )
 }
 
-/// The seed of a start: the run's own for the first, and for restarts ones that no other run's first start has.
+/// The seed of a member: the run's own for the first, and for others ones that no other run's first member has.
+fn member_seed(seed: u64, member: u64) -> u64 {
+    match member {
+        0 => seed,
+        _ => random::seed_for_libtorch(seed, Purpose::Member, member, 0) as u64,
+    }
+}
+
+/// The seed of a start: the member's own for the first, and for restarts ones that no other start has.
 fn start_seed(seed: u64, restarts: u64) -> u64 {
     match restarts {
         0 => seed,
@@ -80,38 +133,37 @@ fn start_seed(seed: u64, restarts: u64) -> u64 {
 }
 
 enum Start {
-    Finished { network: Network, history: Vec<Epoch>, best_epoch: usize },
-    Died { epoch: usize },
+    /// The network and its best epoch have joined the others.
+    Finished,
+    Died {
+        epoch: usize,
+    },
 }
 
-fn train_once(
-    config: &Config,
-    task: &Task,
-    data: &Dataset,
-    device: tch::Device,
-    seed: u64,
-    run: &RunFolder,
-    progress: Progress,
-) -> Result<Start> {
+fn train_once(job: Job, seed: u64, trained: &mut Trained, history: &mut History) -> Result<Start> {
+    let Job { config, task, data, device, run, progress } = job;
     let training = &config.training;
-    let network =
+    let member = trained.networks.len();
+    let mut network =
         Network::new(&config.model, data.train.length, task.outputs(), device, seed)?.with_strands(training.strands);
-    let mut learner = Learner::new(network, training, task);
-    let mut history = History::create(run, task.selection_metric())?;
+    start_from(&mut network, training, member, progress)?;
+    let mut learner = Learner::new(network, training, task, data.train.len());
+    let mut stopping = Stopping::new(training.patience);
     let bar = progress.bar((training.epochs as u64).saturating_mul(data.train.len() as u64));
-    let mut best: Option<(usize, f64)> = None;
+    let mut best_weights = HashMap::new();
     // Windows drawn anew come from a thread of their own while the network learns from the last ones.
     let mut drawn: Option<Examples> = None;
+    // Members do not see the same windows, nor in the same order.
+    let draw = |epoch: usize| (member * training.epochs + epoch) as u64;
 
     for epoch in 1..=training.epochs {
         let started = Instant::now();
         let examples = drawn.as_ref().unwrap_or(&data.train);
-        let either_strand = training.strands != Strands::Single;
-        let order = Order { batch_size: training.batch_size, either_strand, seed, epoch };
+        let order = Order { batch_size: training.batch_size, augmentation: augmentation(training), seed, epoch };
         let resampler = data.resampler.as_ref().filter(|_| epoch < training.epochs);
         let (passed, next) = std::thread::scope(|scope| {
-            let next = resampler.map(|resampler| scope.spawn(move || resampler.draw(epoch as u64)));
-            let passed = learner.pass(examples, order, training, progress, &bar);
+            let next = resampler.map(|resampler| scope.spawn(move || resampler.draw(draw(epoch))));
+            let passed = learner.pass(examples, order, progress, &bar);
             (passed, next.map(|next| next.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
         });
         let (train_loss, train_accuracy) = passed?;
@@ -125,18 +177,26 @@ fn train_once(
             );
         }
 
-        let predictions = evaluate::predictions_of(&learner.network, task, &data.valid)?;
+        learner.swap_average();
+        let predictions = evaluate::predictions_of(std::slice::from_ref(&learner.network), task, &data.valid)?;
         if evaluate::are_constant(&predictions, task) {
             bar.finish_and_clear();
             let _ = std::fs::remove_file(run.file(WEIGHTS)); // of an earlier epoch, if there are any
             return Ok(Start::Died { epoch });
         }
         let valid_score = task.selection(&data.valid, &predictions);
-        if best.is_none_or(|(_, before)| valid_score > before) {
-            best = Some((epoch, valid_score));
-            weights::save(&learner.network, epoch, &run.file(WEIGHTS))?;
+        let decision = stopping.after(epoch, valid_score);
+        if decision == Decision::Best {
+            best_weights =
+                learner.network.store.variables().into_iter().map(|(name, tensor)| (name, tensor.copy())).collect();
+            let networks: Vec<&Network> = trained.networks.iter().chain([&learner.network]).collect();
+            weights::save(&networks, &[&trained.best_epochs[..], &[epoch]].concat(), &run.file(WEIGHTS))?;
         }
+        learner.swap_average();
+        learner.schedule.after_epoch(decision == Decision::Best);
+        checkpoint::save(&learner, epoch, &run.file(LAST_WEIGHTS))?;
         let row = Epoch {
+            member: member + 1,
             epoch,
             train_loss,
             train_accuracy,
@@ -151,12 +211,46 @@ fn train_once(
             progress.say(&row.line(training.epochs, task.selection_metric()));
         }
         history.push(row)?;
+        if decision == Decision::Stop {
+            break;
+        }
     }
     bar.finish_and_clear();
-    let (best_epoch, _) = best.expect("a configuration has one epoch or more");
-    let mut network = learner.network;
-    weights::load(&mut network, &run.file(WEIGHTS))?;
-    Ok(Start::Finished { network, history: history.into_epochs(), best_epoch })
+    restore(&learner.network, &best_weights);
+    trained.networks.push(learner.network);
+    trained.best_epochs.push(stopping.best_epoch());
+    Ok(Start::Finished)
+}
+
+/// Puts the weights of another run into a fresh network, where `--init-from` asks for it.
+fn start_from(network: &mut Network, training: &TrainingConfig, member: usize, progress: Progress) -> Result<()> {
+    let Some(path) = &training.init_from else { return Ok(()) };
+    let (other, _) = RunFolder::open(path)?;
+    let fresh = weights::start_from(network, member, &other.file(WEIGHTS))?;
+    if !fresh.is_empty() && member == 0 {
+        progress.say(&format!(
+            "{} start afresh: their shapes differ from those of {}",
+            fresh.join(", "),
+            path.display()
+        ));
+    }
+    Ok(())
+}
+
+fn restore(network: &Network, values: &HashMap<String, Tensor>) {
+    tch::no_grad(|| {
+        for (name, mut own) in network.store.variables() {
+            own.copy_(&values[&name]);
+        }
+    });
+}
+
+fn augmentation(training: &TrainingConfig) -> Augmentation {
+    Augmentation {
+        either_strand: matches!(training.strands, Strands::Augment | Strands::Average),
+        shift: training.shift,
+        mutate: training.mutate,
+    }
 }
 
 /// A network and what changes it.
@@ -164,14 +258,32 @@ struct Learner<'a> {
     network: Network,
     parameters: FlatParameters,
     optimizer: Optimizer,
+    schedule: Schedule,
+    average: Option<MovingAverage>,
     task: &'a Task,
+    training: &'a TrainingConfig,
+    /// Batches, and steps, of an epoch.
+    batches: usize,
+    steps: usize,
 }
 
 impl<'a> Learner<'a> {
-    fn new(network: Network, training: &TrainingConfig, task: &'a Task) -> Self {
+    /// For epochs of `n` examples.
+    fn new(network: Network, training: &'a TrainingConfig, task: &'a Task, n: usize) -> Self {
         let parameters = FlatParameters::new(&network.store);
         let optimizer = Optimizer::new(training, &parameters);
-        Self { network, parameters, optimizer, task }
+        let average = training.ema.map(|decay| MovingAverage::new(decay, &parameters, &network.store));
+        let batches = n.div_ceil(training.batch_size);
+        let steps = batches.div_ceil(training.accumulate);
+        let schedule = Schedule::new(training, steps);
+        Self { network, parameters, optimizer, schedule, average, task, training, batches, steps }
+    }
+
+    /// Puts the average of the weights in their place, or the weights back; nothing where none is kept.
+    fn swap_average(&mut self) {
+        if let Some(average) = &mut self.average {
+            average.swap();
+        }
     }
 
     /// One pass over the examples; returns their mean loss and the share that were right, dropout and all.
@@ -179,46 +291,97 @@ impl<'a> Learner<'a> {
         &mut self,
         examples: &Examples,
         order: Order,
-        training: &TrainingConfig,
         progress: Progress,
         bar: &ProgressBar,
     ) -> Result<(f64, Option<f64>)> {
-        let device = self.network.device();
-        let steps = examples.len().div_ceil(order.batch_size);
-        let mut loss_sum = Tensor::zeros([], (Kind::Float, device));
-        let mut hits: Option<Tensor> = None;
+        let mut sums = Sums::new(self.network.device());
+        let mut gathered: Option<(Tensor, usize)> = None;
+        let accumulate = self.training.accumulate;
         std::thread::scope(|scope| {
-            let (mut seen, mut shown) = (0, Instant::now());
-            for (step, batch) in batches::shuffled(scope, examples, order).enumerate() {
+            let mut shown = Instant::now();
+            for (number, batch) in batches::shuffled(scope, examples, order).enumerate() {
                 let batch = batch?;
-                let (epoch, step) = (order.epoch as u64, step as u64);
-                tch::manual_seed(random::seed_for_libtorch(order.seed, Purpose::Dropout, epoch, step));
-                let codes = model::codes_tensor(&batch.codes, examples.length, device);
-                let labels = Tensor::from_slice(&batch.labels).view([batch.n as i64, -1]).to_device(device);
-                let logits = self.network.logits(&codes, true);
-                let loss = self.task.loss(&logits, &labels);
-                let gradient = self.parameters.gradient(&loss);
-                let done = (order.epoch - 1) * steps + step as usize;
-                let rate = schedule::learning_rate(training.schedule, training.lr, done, training.epochs * steps);
-                self.optimizer.set_learning_rate(rate);
-                self.optimizer.step(&mut self.parameters, &gradient);
-
-                loss_sum += loss.detach() * batch.n as f64;
-                hits = match (hits.take(), self.task.hits(&logits.detach(), &labels)) {
-                    (Some(before), Some(more)) => Some(before + more),
-                    (_, more) => more,
+                tch::manual_seed(random::seed_for_libtorch(
+                    order.seed,
+                    Purpose::Dropout,
+                    order.epoch as u64,
+                    number as u64,
+                ));
+                let gradient = self.gradient(&batch, examples.length, &mut sums);
+                let (gradient, n) = match gathered.take() {
+                    Some((sum, n)) => (sum + gradient * batch.n as f64, n + batch.n),
+                    None if accumulate > 1 => (gradient * batch.n as f64, batch.n),
+                    None => (gradient, 1),
                 };
-                seen += batch.n;
+                if (number + 1) % accumulate == 0 || number + 1 == self.batches {
+                    let mean = if accumulate > 1 { gradient / n as f64 } else { gradient };
+                    self.step(mean, (order.epoch - 1) * self.steps + number / accumulate);
+                } else {
+                    gathered = Some((gradient, n));
+                }
                 bar.inc(batch.n as u64);
                 // Reading the loss waits for the device, so it is done for a person watching and no oftener than needed.
                 if progress == Progress::Terminal && shown.elapsed() > SHOW_LOSS_EVERY {
                     shown = Instant::now();
-                    bar.set_message(format!("epoch {epoch} loss {:.4}", loss_sum.double_value(&[]) / seen as f64));
+                    bar.set_message(format!("epoch {} loss {:.4}", order.epoch, sums.mean_loss()));
                 }
             }
             Ok::<_, anyhow::Error>(())
         })?;
-        let n = examples.len() as f64;
-        Ok((loss_sum.double_value(&[]) / n, hits.map(|hits| hits.double_value(&[]) / n)))
+        Ok((sums.mean_loss(), sums.share_right()))
+    }
+
+    /// The gradient of a batch's mean loss, `[parameters]`.
+    fn gradient(&mut self, batch: &Batch, length: usize, sums: &mut Sums) -> Tensor {
+        let device = self.network.device();
+        let codes = model::codes_tensor(&batch.codes, length, device);
+        let labels = Tensor::from_slice(&batch.labels).view([batch.n as i64, -1]).to_device(device);
+        let logits = self.network.logits(&codes, true);
+        let loss = self.task.loss(&logits, &labels);
+        let gradient = self.parameters.gradient(&loss);
+        sums.add(&loss.detach(), self.task.hits(&logits.detach(), &labels), batch.n);
+        gradient
+    }
+
+    /// Step `number` of the run, counted from 0, down a gradient `[parameters]`.
+    fn step(&mut self, mut gradient: Tensor, number: usize) {
+        if let Some(norm) = self.training.clip_norm {
+            optimizer::clip(&mut gradient, norm);
+        }
+        self.optimizer.set_rates(self.schedule.rates(number));
+        self.optimizer.step(&mut self.parameters, &gradient);
+        if let Some(average) = &mut self.average {
+            average.update();
+        }
+    }
+}
+
+/// Sums over the batches of an epoch, kept on the device so that nothing waits for it.
+struct Sums {
+    loss: Tensor,
+    hits: Option<Tensor>,
+    n: usize,
+}
+
+impl Sums {
+    fn new(device: tch::Device) -> Self {
+        Self { loss: Tensor::zeros([], (Kind::Float, device)), hits: None, n: 0 }
+    }
+
+    fn add(&mut self, loss: &Tensor, hits: Option<Tensor>, n: usize) {
+        self.loss += loss * n as f64;
+        self.hits = match (self.hits.take(), hits) {
+            (Some(before), Some(more)) => Some(before + more),
+            (_, more) => more,
+        };
+        self.n += n;
+    }
+
+    fn mean_loss(&self) -> f64 {
+        self.loss.double_value(&[]) / self.n as f64
+    }
+
+    fn share_right(&self) -> Option<f64> {
+        self.hits.as_ref().map(|hits| hits.double_value(&[]) / self.n as f64)
     }
 }

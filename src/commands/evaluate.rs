@@ -10,7 +10,7 @@ use crate::data::listing::Learned;
 use crate::data::split::{self, ChromosomeChoice, Split};
 use crate::data::{self, Question, TestData};
 use crate::evaluate::predictions::Predictions;
-use crate::evaluate::{self, Judgement};
+use crate::evaluate::{self, Judgement, Strand};
 use crate::progress::Progress;
 use crate::run::{
     Contents, EVALUATION_JSON, EXAMPLES_TSV, FORMAT_VERSION, METRICS_JSON, NewFolder, PREDICTIONS_CSV, RunFolder,
@@ -21,7 +21,7 @@ use crate::{device, report};
 pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
     let (device, _) = device::choose(command.compute.device)?;
     device::set_threads(command.compute.threads.map(usize::from));
-    let FinishedRun { folder, provenance, classes, network } = open_run(&command.run, device)?;
+    let FinishedRun { folder, provenance, classes, networks } = open_run(&command.run, device)?;
     let task = provenance.task()?;
     let threshold = threshold(&folder, task)?;
     let out = match &command.out {
@@ -54,9 +54,10 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         }
     }
 
-    let predictions = evaluate::predictions_of(&network, task, &examples)?;
-    let judgement = Judgement::of(task, &classes, &examples, predictions, threshold, provenance.seed)
-        .with_breakdown(provenance.seed)?;
+    let logits = evaluate::logits_of(&networks, task, &examples, Strand::AsGiven)?;
+    let judgement = Judgement::of(task, &classes, &examples, &logits, threshold, provenance.seed)?
+        .with_breakdown(provenance.seed)?
+        .with_strands(&networks)?;
     let best_possible = best_possible_scores.as_deref().map(|best| judgement.beside_best_possible(best));
     if let Some(claimed) = out {
         let (out, replaced) = claimed.keep()?;
@@ -75,7 +76,7 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         out.write_json(METRICS_JSON, &json!({"test": of_test}))?;
         replaced.discard();
     }
-    let mut text = report::table(&judgement.report, &[], best_possible);
+    let mut text = report::table(&judgement, &[], best_possible);
     if let Some(path) = &command.out {
         text.push_str(&format!("{}\n", path.display()));
     }

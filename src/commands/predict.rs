@@ -59,16 +59,17 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
 }
 
 fn score(command: &Predict, run: &FinishedRun, out: &mut dyn Write) -> Result<Counts> {
-    let FinishedRun { provenance, classes, network, .. } = run;
-    let model = Model { network, task: provenance.task()? };
-    let stride = command.stride(network.length);
+    let FinishedRun { provenance, classes, networks, .. } = run;
+    let length = provenance.length;
+    let model = Model { networks, task: provenance.task()?, length };
+    let stride = command.stride(length);
     let regions = command.regions.is_some();
     let of = command.score_of.as_deref();
     // Windows of regions stand for themselves; those of sequences for what lies between them.
-    let shown = if regions { network.length } else { stride };
+    let shown = if regions { length } else { stride };
     match (&command.reference, &command.regions) {
         (Some(reference), Some(bed)) => {
-            let regions = RegionWindows::open(reference, bed, network.length)?;
+            let regions = RegionWindows::open(reference, bed, length)?;
             let mut rows = Rows::new(out, command.format, model.task, classes, of, shown, true)?;
             predict::predict_regions(model, &regions, &mut rows)
         }
@@ -88,21 +89,22 @@ fn score(command: &Predict, run: &FinishedRun, out: &mut dyn Write) -> Result<Co
 }
 
 fn sort_reads(command: &Predict, run: &FinishedRun, progress: Progress) -> Result<()> {
-    let FinishedRun { provenance, classes, network, .. } = run;
+    let FinishedRun { provenance, classes, networks, .. } = run;
+    let length = provenance.length;
     let (Some(prefix), Some(path)) = (&command.sort_reads, &command.sequences) else { return Ok(()) };
     let sorting = Sorting {
         prefix,
         min_confidence: command.min_confidence.unwrap_or(DEFAULT_CONFIDENCE),
-        stride: command.stride(network.length),
+        stride: command.stride(length),
         short: command.short(),
         force: command.force,
     };
-    let sorted = sorting::sort(Model { network, task: provenance.task()? }, classes, path, sorting)?;
+    let sorted = sorting::sort(Model { networks, task: provenance.task()?, length }, classes, path, sorting)?;
     if sorted.too_short > 0 {
         progress.say(&format!(
             "{} reads shorter than {} bp went to the ambiguous ones; --pad-short scores them",
             thousands(sorted.too_short),
-            network.length
+            length
         ));
     }
     print(&sorted.table())

@@ -6,16 +6,20 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::ArgMatches;
 use serde_json::{Map, json};
+use tch::Tensor;
 
 use super::{data_of, print};
 use crate::cli::Train;
-use crate::config::{Config, TaskKind};
+use crate::config::{Calibration, Config, TaskKind};
+use crate::data::examples::Examples;
 use crate::data::split::Split;
 use crate::data::{Dataset, listing};
 use crate::evaluate::floor::{self, Floor};
+use crate::evaluate::members::Members;
 use crate::evaluate::predictions::Predictions;
-use crate::evaluate::{self, Judgement};
+use crate::evaluate::{self, Judgement, Strand};
 use crate::inspect;
+use crate::model::{self, ensemble};
 use crate::progress::{Progress, thousands};
 use crate::report;
 use crate::run::{
@@ -25,7 +29,7 @@ use crate::run::{
 use crate::task::Task;
 use crate::train::history::metric_name;
 use crate::train::{self, Trained};
-use crate::{device, export, model};
+use crate::{device, export};
 
 pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()> {
     let config = Config::resolve(command.config.as_deref(), &command.settings, flags)?;
@@ -39,7 +43,8 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
 
     let data = data_of(&config, &progress)?;
     let training = &config.training;
-    let task = Task::new(data.kind, &data.classes, training.loss, &training.class_weights, &data.train)?;
+    let task = Task::new(data.kind, &data.classes, training.loss, &training.class_weights, &data.train)?
+        .trained_by(training)?;
     progress.say(&describe(&data));
     for warning in inspect::inspect(&data, &config.data, false)?.warnings {
         progress.warn(&warning);
@@ -52,11 +57,21 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
 
     let started = Instant::now();
     let trained = train::train(&config, &task, &data, device, &run, progress)?;
-    let Trained { best_epoch, restarts, .. } = trained;
-    provenance.outcome = Some(Outcome { best_epoch, restarts, seconds: started.elapsed().as_secs_f64() });
+    let seconds = started.elapsed().as_secs_f64();
+    let valid_logits = logits_of_members(&trained, &task, &data.valid)?;
+    let task = match training.calibration {
+        Calibration::Temperature => {
+            let logits = ensemble::mean(valid_logits.iter().map(Tensor::shallow_clone));
+            Task { temperature: evaluate::fitted_temperature(&task, &data.valid, &logits)?, ..task }
+        }
+        Calibration::None => task,
+    };
+    let best_epochs = trained.best_epochs.clone();
+    provenance.outcome = Some(Outcome { best_epochs, restarts: trained.restarts, seconds });
+    provenance.task = task.clone();
     run.write_json(RUN_JSON, &provenance)?;
     let floors = if training.baselines { floor::floors(&task, &data, training.seed, progress)? } else { Vec::new() };
-    let results = judge_and_export(&config, &task, &data, &trained, floors, &run)?;
+    let results = judge_and_export(&config, &task, &data, &trained, &valid_logits, floors, &run)?;
     replaced.discard();
     print(&format!("{results}{}\n", run.path.display()))
 }
@@ -92,23 +107,35 @@ fn write_examples(data: &Dataset, run: &RunFolder) -> Result<()> {
     })
 }
 
+/// Logits `[n, outputs]` of each member alone.
+fn logits_of_members(trained: &Trained, task: &Task, examples: &Examples) -> Result<Vec<Tensor>> {
+    let of = |network| evaluate::logits_of(std::slice::from_ref(network), task, examples, Strand::AsGiven);
+    trained.networks.iter().map(of).collect()
+}
+
 /// Measures on validation (which chooses the threshold) and, once, on test; writes every result and returns a summary.
 fn judge_and_export(
     config: &Config,
     task: &Task,
     data: &Dataset,
     trained: &Trained,
+    valid_logits: &[Tensor],
     floors: Vec<Floor>,
     run: &RunFolder,
 ) -> Result<String> {
     let (classes, seed) = (&data.classes, config.training.seed);
-    let judge = |examples, threshold| -> Result<Judgement> {
-        let predictions = evaluate::predictions_of(&trained.network, task, examples)?;
-        Ok(Judgement::of(task, classes, examples, predictions, threshold, seed))
+    let judge = |examples, logits: &[Tensor], threshold| -> Result<Judgement> {
+        let logits = ensemble::mean(logits.iter().map(Tensor::shallow_clone));
+        Judgement::of(task, classes, examples, &logits, threshold, seed)
     };
-    let valid = judge(&data.valid, None)?;
+    let valid = judge(&data.valid, valid_logits, None)?;
     let threshold = valid.report.threshold;
-    let test = judge(&data.test, threshold)?.with_breakdown(seed)?;
+    let test_logits = logits_of_members(trained, task, &data.test)?;
+    let mut test = judge(&data.test, &test_logits, threshold)?.with_breakdown(seed)?.with_strands(&trained.networks)?;
+    if trained.networks.len() > 1 {
+        let (valid, of_test) = ((&data.valid, valid_logits), (&data.test, &test_logits[..]));
+        test.members = Some(Members::of(task, classes, valid, of_test, seed)?);
+    }
     let best_possible = data.best_possible_scores.as_deref().map(|best| test.beside_best_possible(best));
 
     let mut metrics = Map::new();
@@ -129,23 +156,32 @@ fn judge_and_export(
     rows.append(Split::Valid, &data.valid, &valid.predictions)?;
     rows.append(Split::Test, &data.test, &test.predictions)?;
     run.write(PREDICTIONS_CSV, &rows.finish()?)?;
-    report::training::draw(&trained.history, trained.best_epoch, task, run)?;
+    report::training::draw(trained, task, run)?;
     report::draw(&test, run)?;
     let (weights, model) = (run.file(WEIGHTS), run.file(MODEL_PT));
     let (card, difference) = export::export(config, task, classes, data.train.length, &weights, threshold, &model)?;
     run.write_json(MODEL_JSON, &card)?;
     run.write_json(METRICS_JSON, &metrics)?; // last: a folder that has it is a finished run
 
-    let best = &trained.history[trained.best_epoch - 1];
     let floors: Vec<_> = floors.into_iter().map(|floor| (floor.name, floor.report)).collect();
     Ok(format!(
-        "best epoch {} of {}, validation {} {:.4}\n{}exported model: largest difference from the network {difference:.1e}\n",
-        trained.best_epoch,
-        trained.history.len(),
-        metric_name(task.selection_metric()),
-        best.valid_score,
-        report::table(&test.report, &floors, best_possible)
+        "{}{}exported model: largest difference from the network {difference:.1e}\n",
+        best_epochs(trained, task),
+        report::table(&test, &floors, best_possible)
     ))
+}
+
+/// Which epoch was the best, a line for each member.
+fn best_epochs(trained: &Trained, task: &Task) -> String {
+    let metric = task.selection_metric();
+    let line = |member: usize| {
+        let best = trained.best(member)?;
+        let epochs = trained.history.iter().filter(|epoch| epoch.member == member + 1).count();
+        let which = if trained.networks.len() > 1 { format!("member {}: ", member + 1) } else { String::new() };
+        let score = if metric == "loss" { best.valid_loss } else { best.valid_score };
+        Some(format!("{which}best epoch {} of {epochs}, validation {} {score:.4}\n", best.epoch, metric_name(metric)))
+    };
+    (0..trained.networks.len()).filter_map(line).collect()
 }
 
 /// The experiment's name: that of its file, or of its data and architecture.

@@ -224,6 +224,21 @@ pub enum Metric {
     Pearson,
 }
 
+impl Metric {
+    /// The name that `--monitor` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auroc => "auroc",
+            Self::AveragePrecision => "average-precision",
+            Self::Accuracy => "accuracy",
+            Self::Mcc => "mcc",
+            Self::Loss => "loss",
+            Self::R2 => "r2",
+            Self::Pearson => "pearson",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {

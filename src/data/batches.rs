@@ -7,9 +7,9 @@ use anyhow::Result;
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
-use super::alphabet;
+use super::alphabet::{self, UNKNOWN};
 use super::examples::Examples;
-use crate::random::{self, Purpose};
+use crate::random::{self, Generator, Purpose};
 
 /// Batches gathered ahead. Gathering takes microseconds and a step milliseconds, so two hide every hiccup.
 const AHEAD: usize = 2;
@@ -28,11 +28,48 @@ pub struct Batch {
 #[derive(Clone, Copy, Debug)]
 pub struct Order {
     pub batch_size: usize,
-    /// Turn each example into its reverse complement with probability one half, anew each epoch.
-    pub either_strand: bool,
+    pub augmentation: Augmentation,
     pub seed: u64,
     /// Counted from 1.
     pub epoch: usize,
+}
+
+/// What is changed of an example at random, anew each epoch, so that the network sees it in more than one form.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Augmentation {
+    /// Turn it into its reverse complement with probability one half.
+    pub either_strand: bool,
+    /// Move it by up to so many bases either way; what is uncovered is unknown.
+    pub shift: usize,
+    /// Replace each known base by one of the other three with this probability.
+    pub mutate: f64,
+}
+
+impl Augmentation {
+    fn change(&self, codes: &mut [u8], random: &mut Generator) {
+        if self.either_strand && random.random::<bool>() {
+            alphabet::reverse_complement(codes);
+        }
+        if self.shift > 0 {
+            let shift = random.random_range(-(self.shift as i64)..=self.shift as i64);
+            let by = (shift.unsigned_abs() as usize).min(codes.len());
+            if shift > 0 {
+                codes.rotate_right(by);
+                codes[..by].fill(UNKNOWN);
+            } else {
+                codes.rotate_left(by);
+                let end = codes.len() - by;
+                codes[end..].fill(UNKNOWN);
+            }
+        }
+        if self.mutate > 0.0 {
+            for code in codes.iter_mut().filter(|code| **code != UNKNOWN) {
+                if random.random_bool(self.mutate) {
+                    *code = (*code + random.random_range(1..4u8)) % 4;
+                }
+            }
+        }
+    }
 }
 
 /// All examples once, in an order keyed by (seed, epoch). The last batch may be smaller.
@@ -43,19 +80,17 @@ pub fn shuffled<'scope, 'env>(
 ) -> mpsc::IntoIter<Result<Batch>> {
     let (sender, receiver) = mpsc::sync_channel(AHEAD);
     scope.spawn(move || {
-        let Order { batch_size, either_strand, seed, epoch } = order;
+        let Order { batch_size, augmentation, seed, epoch } = order;
         let mut indices: Vec<usize> = (0..examples.len()).collect();
         indices.shuffle(&mut random::generator(seed, Purpose::Shuffle, epoch as u64, 0));
-        let mut strands = random::generator(seed, Purpose::Augment, epoch as u64, 0);
+        let mut random = random::generator(seed, Purpose::Augment, epoch as u64, 0);
         for indices in indices.chunks(batch_size) {
             let mut codes = Vec::with_capacity(indices.len() * examples.length);
             let mut labels = Vec::with_capacity(indices.len() * examples.width);
             let read = indices.iter().try_for_each(|&i| {
                 let start = codes.len();
                 examples.read(i..i + 1, &mut codes)?;
-                if either_strand && strands.random::<bool>() {
-                    alphabet::reverse_complement(&mut codes[start..]);
-                }
+                augmentation.change(&mut codes[start..], &mut random);
                 labels.extend_from_slice(examples.labels_of(i));
                 Ok(())
             });
@@ -73,8 +108,8 @@ pub fn shuffled<'scope, 'env>(
 mod tests {
     use super::*;
 
-    fn epoch(examples: &Examples, epoch: usize, either_strand: bool) -> Vec<Batch> {
-        let order = Order { batch_size: 32, either_strand, seed: 7, epoch };
+    fn epoch(examples: &Examples, epoch: usize, augmentation: Augmentation) -> Vec<Batch> {
+        let order = Order { batch_size: 32, augmentation, seed: 7, epoch };
         std::thread::scope(|scope| shuffled(scope, examples, order).map(Result::unwrap).collect())
     }
 
@@ -88,7 +123,7 @@ mod tests {
         // Every example spells its number in four codes.
         let spelled = |i: u8| [i / 64, i / 16 % 4, i / 4 % 4, i % 4];
         let examples = examples((0..100).flat_map(spelled).collect(), 4);
-        let batches = epoch(&examples, 1, false);
+        let batches = epoch(&examples, 1, Augmentation::default());
         assert_eq!(batches.iter().map(|batch| batch.n).collect::<Vec<_>>(), [32, 32, 32, 4]);
         let mut seen: Vec<u8> = Vec::new();
         for batch in &batches {
@@ -100,15 +135,15 @@ mod tests {
         }
         seen.sort_unstable();
         assert_eq!(seen, (0..100).collect::<Vec<u8>>());
-        assert_eq!(epoch(&examples, 1, false), batches);
-        assert_ne!(epoch(&examples, 2, false), batches);
+        assert_eq!(epoch(&examples, 1, Augmentation::default()), batches);
+        assert_ne!(epoch(&examples, 2, Augmentation::default()), batches);
     }
 
     #[test]
     fn about_half_of_the_examples_are_turned_and_others_each_epoch() {
         let examples = examples([0, 1, 2, 4].repeat(400), 4);
         let turned = |number| -> Vec<bool> {
-            let batches = epoch(&examples, number, true);
+            let batches = epoch(&examples, number, Augmentation { either_strand: true, ..Augmentation::default() });
             let codes = batches.iter().flat_map(|batch| batch.codes.chunks(4));
             codes
                 .map(|codes| match codes {
@@ -122,5 +157,35 @@ mod tests {
         assert!((150..250).contains(&first.iter().filter(|&&turned| turned).count()));
         assert_eq!(first, turned(1));
         assert_ne!(first, turned(2));
+    }
+
+    #[test]
+    fn shifts_move_the_sequence_and_uncover_unknown_bases() {
+        let examples = examples([0, 1, 2, 3, 0].repeat(400), 5);
+        let shifted = epoch(&examples, 1, Augmentation { shift: 2, ..Augmentation::default() });
+        let forms: [[u8; 5]; 5] = [[0, 1, 2, 3, 0], [4, 0, 1, 2, 3], [4, 4, 0, 1, 2], [1, 2, 3, 0, 4], [2, 3, 0, 4, 4]];
+        let mut counts = [0; 5];
+        for codes in shifted.iter().flat_map(|batch| batch.codes.chunks(5)) {
+            counts[forms.iter().position(|form| form == codes).unwrap()] += 1;
+        }
+        assert!(counts.iter().all(|count| (50..110).contains(count)), "{counts:?}");
+        // A shift longer than the sequence leaves nothing, and no panic.
+        epoch(&examples, 1, Augmentation { shift: 50, ..Augmentation::default() });
+    }
+
+    #[test]
+    fn mutations_replace_the_share_asked_for_and_never_unknown_bases() {
+        let examples = examples([0, 1, 2, 4].repeat(2500), 4);
+        let mutated = epoch(&examples, 1, Augmentation { mutate: 0.1, ..Augmentation::default() });
+        let (mut changed, mut seen) = (0, [[0; 5]; 5]);
+        for codes in mutated.iter().flat_map(|batch| batch.codes.chunks(4)) {
+            for (&code, original) in codes.iter().zip([0u8, 1, 2, 4]) {
+                seen[original as usize][code as usize] += 1;
+                changed += u32::from(code != original);
+            }
+        }
+        assert!((650..850).contains(&changed), "{changed} of 7500");
+        assert!(seen[4][..4] == [0; 4] && (0..3).all(|from| seen[from][4] == 0));
+        assert!((0..3).all(|from| (0..4).all(|to| seen[from][to] > 40)), "{seen:?}");
     }
 }

@@ -173,6 +173,16 @@ impl Ranking {
         })
     }
 
+    /// Mean distance of predicted probability from the share of positives in equal-width bins, weighted by their examples.
+    pub fn calibration_error(&self) -> Option<f64> {
+        self.values(&vec![1; self.scores.len()], 0.5).expected_calibration_error
+    }
+
+    /// Matthews correlation of the decisions at a threshold.
+    pub fn mcc(&self, threshold: f64) -> Option<f64> {
+        self.values(&vec![1; self.scores.len()], threshold).at_threshold.mcc
+    }
+
     /// Predicted probability against the share of positives, in equal-width bins; empty bins are left out.
     pub fn calibration(&self, bins: usize) -> Vec<CalibrationBin> {
         let mut sums = vec![(0usize, 0.0, 0usize); bins];

@@ -143,16 +143,16 @@ pub fn sort(model: Model, classes: &Classes, path: &Path, sorting: Sorting) -> R
         records.read_whole(&mut codes)?;
         alphabet::without_case(&mut codes);
         let Some(read) = records.read() else { continue };
-        let windows = if codes.len() >= model.length() {
-            let starts = window_starts(codes.len(), model.length(), sorting.stride);
+        let windows = if codes.len() >= model.length {
+            let starts = window_starts(codes.len(), model.length, sorting.stride);
             let mut count = 0;
             for start in starts {
-                waiting.codes.extend_from_slice(&codes[start..start + model.length()]);
+                waiting.codes.extend_from_slice(&codes[start..start + model.length]);
                 count += 1;
             }
             count
         } else if sorting.short == Short::Pad && !codes.is_empty() {
-            sequences::fit(&codes, model.length(), &mut padded);
+            sequences::fit(&codes, model.length, &mut padded);
             waiting.codes.extend_from_slice(&padded);
             1
         } else {
@@ -161,7 +161,7 @@ pub fn sort(model: Model, classes: &Classes, path: &Path, sorting: Sorting) -> R
         };
         // Kept in line with the others, so that every file has its reads in the order they came.
         waiting.reads.push((read.clone(), windows));
-        if waiting.codes.len() / model.length() >= model.batch_size() || waiting.reads.len() >= MOST_WAITING {
+        if waiting.codes.len() / model.length >= model.batch_size() || waiting.reads.len() >= MOST_WAITING {
             waiting.decide(model, classes, sorting.min_confidence, &mut put)?;
         }
     }

@@ -4,6 +4,8 @@ use anyhow::Result;
 use plotters::prelude::*;
 
 use super::canvas::{BLUE, GREY, ORANGE, SIZE, axes, colour, dashed, legend, line, mark, picture, plane};
+use crate::config::TaskKind;
+use crate::evaluate::Judgement;
 use crate::metrics::{CALIBRATION_BINS, CurvePoint, Ranking, Report};
 use crate::progress::thousands;
 
@@ -57,22 +59,44 @@ pub fn precision_recall(ranking: &Ranking, report: &Report, split: &str) -> Resu
     })
 }
 
-/// Predicted probability against the share of positives; the area of a dot is the share of fragments in its bin.
-pub fn calibration(ranking: &Ranking, report: &Report, split: &str, positive: &str) -> Result<Vec<u8>> {
-    let bins = ranking.calibration(CALIBRATION_BINS);
+/// Predicted probability against the share that is so, before calibration and after; the area of a dot is the share of
+/// fragments in its bin. Nothing for values.
+pub fn calibration(judgement: &Judgement, split: &str) -> Result<Option<Vec<u8>>> {
+    let Judgement { task, classes, report, .. } = judgement;
+    let Some(after) = judgement.probabilities(&judgement.predictions) else { return Ok(None) };
+    let before = judgement.uncalibrated.as_ref().and_then(|predictions| judgement.probabilities(predictions));
+    let (x, y) = match task.kind {
+        TaskKind::Multiclass => ("predicted probability of the class called".into(), "share of right calls".into()),
+        TaskKind::Multilabel => ("predicted probability of a label".into(), "share of such labels that are so".into()),
+        _ => {
+            let name = classes.positive_name();
+            (format!("predicted probability of {name}"), format!("share of {name}"))
+        }
+    };
     picture(|canvas| {
-        let mut chart =
-            plane(canvas, &format!("Calibration, {split} ({} fragments)", thousands(report.n)), 0.0..1.0, 0.0..1.0)?;
-        axes(&mut chart, &format!("predicted probability of {positive}"), &format!("share of {positive}"))?;
+        let title = format!("Calibration, {split} ({} fragments)", thousands(report.n));
+        let mut chart = plane(canvas, &title, 0.0..1.0, 0.0..1.0)?;
+        axes(&mut chart, &x, &y)?;
         line(&mut chart, [(0.0, 0.0), (1.0, 1.0)].into_iter(), GREY, "perfect calibration")?;
-        let label = with_interval(report, "expected_calibration_error", "calibration error");
-        line(&mut chart, bins.iter().map(|bin| (bin.predicted, bin.observed)), BLUE, &label)?;
-        chart.draw_series(bins.iter().map(|bin| {
-            let radius = 3.0 + 30.0 * (bin.count as f64 / report.n as f64).sqrt();
-            Circle::new((bin.predicted, bin.observed), radius as i32, BLUE.mix(0.45).filled())
-        }))?;
+        let with = format!("error with temperature {:.2}", task.temperature);
+        let curves = [
+            (before.as_ref(), ORANGE, "error as trained".to_owned()),
+            (Some(&after), BLUE, if before.is_some() { with } else { "calibration error".into() }),
+        ];
+        for (ranking, colour, name) in curves {
+            let Some(ranking) = ranking else { continue };
+            let bins = ranking.calibration(CALIBRATION_BINS);
+            let n: usize = bins.iter().map(|bin| bin.count).sum();
+            let error = ranking.calibration_error().map_or(String::new(), |error| format!(" {error:.3}"));
+            line(&mut chart, bins.iter().map(|bin| (bin.predicted, bin.observed)), colour, &format!("{name}{error}"))?;
+            chart.draw_series(bins.iter().map(|bin| {
+                let radius = 3.0 + 30.0 * (bin.count as f64 / n as f64).sqrt();
+                Circle::new((bin.predicted, bin.observed), radius as i32, colour.mix(0.45).filled())
+            }))?;
+        }
         legend(&mut chart, SeriesLabelPosition::UpperLeft)
     })
+    .map(Some)
 }
 
 /// How the scores of both classes are spread, and the chosen threshold.

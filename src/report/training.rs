@@ -7,19 +7,20 @@ use super::canvas::{BLUE, FONT, ORANGE, dashed, legend, line, picture, plane};
 use crate::config::{Loss, TaskKind};
 use crate::run::RunFolder;
 use crate::task::Task;
+use crate::train::Trained;
 use crate::train::history::{Epoch, metric_name};
 
 /// Draws the pictures of a training run.
-pub fn draw(history: &[Epoch], best_epoch: usize, task: &Task, run: &RunFolder) -> Result<()> {
-    run.write("loss.png", &loss(history, best_epoch, task)?)?;
+pub fn draw(trained: &Trained, task: &Task, run: &RunFolder) -> Result<()> {
+    run.write("loss.png", &loss(trained, task)?)?;
     if task.kind == TaskKind::Regression {
-        return run.write("score.png", &score(history, best_epoch, task)?);
+        return run.write("score.png", &score(trained, task)?);
     }
-    run.write("accuracy.png", &accuracy(history, best_epoch, task)?)
+    run.write("accuracy.png", &accuracy(trained, task)?)
 }
 
 /// Loss of training and validation by epoch, the best epoch marked.
-fn loss(history: &[Epoch], best_epoch: usize, task: &Task) -> Result<Vec<u8>> {
+fn loss(trained: &Trained, task: &Task) -> Result<Vec<u8>> {
     let name = match (task.loss, task.kind) {
         (Loss::CrossEntropy, TaskKind::Binary | TaskKind::Multilabel) => "loss (binary cross-entropy, nats)",
         (Loss::CrossEntropy, _) => "loss (cross-entropy, nats)",
@@ -28,41 +29,42 @@ fn loss(history: &[Epoch], best_epoch: usize, task: &Task) -> Result<Vec<u8>> {
         (Loss::Poisson, _) => "loss (Poisson)",
     };
     let curves = |epoch: &Epoch| vec![epoch.train_loss, epoch.valid_loss];
-    by_epoch("Loss", name, history, best_epoch, task, curves, SeriesLabelPosition::UpperRight)
+    by_epoch("Loss", name, trained, task, curves, SeriesLabelPosition::UpperRight)
 }
 
 /// Accuracy of training and validation by epoch, the best epoch marked.
-fn accuracy(history: &[Epoch], best_epoch: usize, task: &Task) -> Result<Vec<u8>> {
+fn accuracy(trained: &Trained, task: &Task) -> Result<Vec<u8>> {
     let (title, name) = match task.kind {
         TaskKind::Multiclass => ("Accuracy", "accuracy (share of fragments)"),
         TaskKind::Multilabel => ("Accuracy at 0.5", "accuracy (share of labels)"),
         _ => ("Accuracy at 0.5", "accuracy (share of fragments)"),
     };
     let curves = |epoch: &Epoch| [epoch.train_accuracy, epoch.valid_accuracy].into_iter().flatten().collect();
-    by_epoch(title, name, history, best_epoch, task, curves, SeriesLabelPosition::LowerRight)
+    by_epoch(title, name, trained, task, curves, SeriesLabelPosition::LowerRight)
 }
 
 /// The metric that chooses the best epoch, on validation by epoch.
-fn score(history: &[Epoch], best_epoch: usize, task: &Task) -> Result<Vec<u8>> {
+fn score(trained: &Trained, task: &Task) -> Result<Vec<u8>> {
     let curves = |epoch: &Epoch| vec![f64::NAN, epoch.valid_score];
     let name = metric_name(task.selection_metric());
-    by_epoch(&name, &name, history, best_epoch, task, curves, SeriesLabelPosition::LowerRight)
+    by_epoch(&name, &name, trained, task, curves, SeriesLabelPosition::LowerRight)
 }
 
 fn by_epoch(
     title: &str,
     axis: &str,
-    history: &[Epoch],
-    best_epoch: usize,
+    trained: &Trained,
     task: &Task,
     values: impl Fn(&Epoch) -> Vec<f64>,
     position: SeriesLabelPosition,
 ) -> Result<Vec<u8>> {
+    let history = &trained.history;
     let all = || history.iter().flat_map(&values).filter(|value| value.is_finite());
     let (low, high) =
         all().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
     let margin = ((high - low) * 0.08).max(1e-4);
-    let last = history.len().max(2) as f64;
+    let epochs = history.iter().map(|epoch| epoch.epoch).max().unwrap_or(0);
+    let last = epochs.max(2) as f64;
     picture(|canvas| {
         let (low, high) = (low - margin, high + margin);
         let mut chart = plane(canvas, title, 0.7..last + 0.3, low..high)?;
@@ -70,7 +72,7 @@ fn by_epoch(
             .configure_mesh()
             .x_desc("epoch")
             .y_desc(axis)
-            .x_labels(history.len().clamp(2, 12))
+            .x_labels(epochs.clamp(2, 12))
             .x_label_formatter(&|x| if (x - x.round()).abs() < 1e-6 { format!("{x:.0}") } else { String::new() })
             .y_label_formatter(&|y| if high - low < 0.1 { format!("{y:.3}") } else { format!("{y:.2}") })
             .label_style((FONT, 22))
@@ -79,24 +81,29 @@ fn by_epoch(
             .bold_line_style(BLACK.mix(0.1))
             .draw()?;
         for (which, colour, name) in [(0, BLUE, "training"), (1, ORANGE, "validation")] {
-            let points: Vec<(f64, f64)> = history
-                .iter()
-                .filter_map(|epoch| Some((epoch.epoch as f64, *values(epoch).get(which)?)))
-                .filter(|(_, value)| value.is_finite())
-                .collect();
-            if points.is_empty() {
-                continue;
+            for member in 1..=trained.networks.len() {
+                let points: Vec<(f64, f64)> = history
+                    .iter()
+                    .filter(|epoch| epoch.member == member)
+                    .filter_map(|epoch| Some((epoch.epoch as f64, *values(epoch).get(which)?)))
+                    .filter(|(_, value)| value.is_finite())
+                    .collect();
+                if points.is_empty() {
+                    continue;
+                }
+                chart.draw_series(points.iter().map(|&point| Circle::new(point, 4, colour.filled())))?;
+                if member == 1 {
+                    line(&mut chart, points.into_iter(), colour, name)?;
+                } else {
+                    chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?;
+                }
             }
-            line(&mut chart, points.iter().copied(), colour, name)?;
-            chart.draw_series(points.into_iter().map(|point| Circle::new(point, 4, colour.filled())))?;
         }
-        let best = best_epoch as f64;
-        dashed(
-            &mut chart,
-            (best, low),
-            (best, high),
-            &format!("best epoch ({best_epoch}), by validation {}", metric_name(task.selection_metric())),
-        )?;
+        // Members of an ensemble have a best epoch each, too many lines to tell apart.
+        if let &[best] = trained.best_epochs.as_slice() {
+            let label = format!("best epoch ({best}), by validation {}", metric_name(task.selection_metric()));
+            dashed(&mut chart, (best as f64, low), (best as f64, high), &label)?;
+        }
         legend(&mut chart, position)
     })
 }

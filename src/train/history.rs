@@ -1,7 +1,7 @@
 //! What each epoch came to: one row of `history.csv`, on disk as soon as the epoch ends.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 
@@ -10,6 +10,8 @@ use crate::run::{HISTORY_CSV, RunFolder};
 /// One epoch. Losses are means over fragments; training accuracy is at 0.5 and with dropout on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Epoch {
+    /// Of an ensemble, counted from 1.
+    pub member: usize,
     pub epoch: usize,
     pub train_loss: f64,
     /// Nothing for real values.
@@ -41,14 +43,16 @@ impl Epoch {
     }
 
     /// The columns of `history.csv` and their values; those of accuracy are left out where there is none.
-    fn columns(&self, metric: &str) -> Vec<(String, String)> {
+    fn columns(&self, metric: &str, members: usize) -> Vec<(String, String)> {
         let columns = [
+            ("member".to_owned(), (members > 1).then(|| self.member.to_string())),
             ("epoch".to_owned(), Some(self.epoch.to_string())),
             ("train_loss".to_owned(), Some(self.train_loss.to_string())),
             ("train_accuracy".to_owned(), self.train_accuracy.map(|value| value.to_string())),
             ("valid_loss".to_owned(), Some(self.valid_loss.to_string())),
             ("valid_accuracy".to_owned(), self.valid_accuracy.map(|value| value.to_string())),
-            (format!("valid_{metric}"), Some(self.valid_score.to_string())),
+            // Loss and accuracy have their columns already.
+            (format!("valid_{metric}"), (!matches!(metric, "loss" | "accuracy")).then(|| self.valid_score.to_string())),
             ("learning_rate".to_owned(), Some(self.learning_rate.to_string())),
             ("seconds".to_owned(), Some(self.seconds.to_string())),
             ("fragments_per_second".to_owned(), Some(self.fragments_per_second.to_string())),
@@ -59,7 +63,12 @@ impl Epoch {
 
 /// A metric as people write it.
 pub fn metric_name(metric: &str) -> String {
-    metric.replace('_', " ").replace("auroc", "AUROC").replace("r2", "R2").replace("pearson", "Pearson correlation")
+    metric
+        .replace(['_', '-'], " ")
+        .replace("auroc", "AUROC")
+        .replace("mcc", "MCC")
+        .replace("r2", "R2")
+        .replace("pearson", "Pearson correlation")
 }
 
 /// The epochs so far, in memory and on disk.
@@ -67,20 +76,34 @@ pub struct History {
     path: PathBuf,
     writer: csv::Writer<File>,
     metric: &'static str,
+    members: usize,
     epochs: Vec<Epoch>,
 }
 
 impl History {
-    /// Starts an empty `history.csv`; rows of a start that was given up go.
-    pub fn create(run: &RunFolder, metric: &'static str) -> Result<Self> {
+    /// Starts an empty `history.csv`.
+    pub fn create(run: &RunFolder, metric: &'static str, members: usize) -> Result<Self> {
         let path = run.file(HISTORY_CSV);
-        let writer = csv::Writer::from_path(&path)
-            .map_err(|error| anyhow!("{}: cannot be written ({error})", path.display()))?;
-        Ok(Self { path, writer, metric, epochs: Vec::new() })
+        let writer = Self::writer(&path)?;
+        Ok(Self { path, writer, metric, members, epochs: Vec::new() })
+    }
+
+    fn writer(path: &Path) -> Result<csv::Writer<File>> {
+        csv::Writer::from_path(path).map_err(|error| anyhow!("{}: cannot be written ({error})", path.display()))
+    }
+
+    /// Prepares for a start of a member, counted from 1; rows of a start of it that was given up go.
+    pub fn begin_member(&mut self, member: usize) -> Result<()> {
+        if self.epochs.last().is_some_and(|epoch| epoch.member == member) {
+            self.writer = Self::writer(&self.path)?;
+            let epochs = std::mem::take(&mut self.epochs);
+            epochs.into_iter().filter(|epoch| epoch.member != member).try_for_each(|epoch| self.push(epoch))?;
+        }
+        Ok(())
     }
 
     pub fn push(&mut self, epoch: Epoch) -> Result<()> {
-        let (names, values): (Vec<_>, Vec<_>) = epoch.columns(self.metric).into_iter().unzip();
+        let (names, values): (Vec<_>, Vec<_>) = epoch.columns(self.metric, self.members).into_iter().unzip();
         let header = if self.epochs.is_empty() { self.writer.write_record(&names) } else { Ok(()) };
         header
             .and_then(|()| self.writer.write_record(&values))
