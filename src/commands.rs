@@ -71,7 +71,7 @@ fn open_run(path: &Path, device: tch::Device) -> Result<FinishedRun> {
     let outputs = provenance.task()?.outputs();
     let classes = provenance.classes()?;
     let Config { model, training, .. } = &provenance.config;
-    let mut network = Network::new(model, provenance.length, outputs, device, 0)?.with_strands(training.strands);
+    let mut network = Network::new(model, provenance.length, outputs, training.strands, device, 0)?;
     weights::load(&mut network, &folder.file(WEIGHTS))?;
     Ok(FinishedRun { folder, provenance, classes, network })
 }

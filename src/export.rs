@@ -58,7 +58,7 @@ pub fn export(
     path: &Path,
 ) -> Result<(ModelCard, f64)> {
     let strands = config.training.strands;
-    let mut network = Network::new(&config.model, length, task.outputs(), Device::Cpu, 0)?.with_strands(strands);
+    let mut network = Network::new(&config.model, length, task.outputs(), strands, Device::Cpu, 0)?;
     weights::load(&mut network, weights_path)?;
     network.store.freeze();
 
@@ -88,7 +88,7 @@ pub fn export(
         classes: classes.names.clone(),
         positive: is_binary.then(|| classes.positive_name().into()),
         threshold,
-        strands: if strands == Strands::Average { "average" } else { "single" }.into(),
+        strands: if matches!(strands, Strands::Single | Strands::Augment) { "single" } else { "average" }.into(),
         output: match task.kind {
             TaskKind::Binary => format!("[N], the probability of {}", classes.positive_name()),
             TaskKind::Multiclass => "[N, classes], the probability of each class; they add up to 1".into(),
@@ -161,7 +161,7 @@ mod tests {
                     training: TrainingConfig { strands, ..TrainingConfig::default() },
                     ..Config::default()
                 };
-                let network = Network::new(&config.model, length, task.outputs(), Device::Cpu, 3).unwrap();
+                let network = Network::new(&config.model, length, task.outputs(), strands, Device::Cpu, 3).unwrap();
                 let weights = folder.path().join("w.safetensors");
                 weights::save(&network, 1, &weights).unwrap();
                 let (card, difference) = export(&config, &task, &classes, length, &weights, Some(0.4), &path).unwrap();

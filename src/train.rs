@@ -94,8 +94,7 @@ fn train_once(
     progress: Progress,
 ) -> Result<Start> {
     let training = &config.training;
-    let network =
-        Network::new(&config.model, data.train.length, task.outputs(), device, seed)?.with_strands(training.strands);
+    let network = Network::new(&config.model, data.train.length, task.outputs(), training.strands, device, seed)?;
     let mut learner = Learner::new(network, training, task);
     let mut history = History::create(run, task.selection_metric())?;
     let bar = progress.bar((training.epochs as u64).saturating_mul(data.train.len() as u64));
