@@ -71,7 +71,7 @@ fn open_run(path: &Path, device: tch::Device) -> Result<FinishedRun> {
     let outputs = provenance.task()?.outputs();
     let classes = provenance.classes()?;
     let Config { model, training, .. } = &provenance.config;
-    let network = || Ok(Network::new(model, provenance.length, outputs, device, 0)?.with_strands(training.strands));
+    let network = || Network::new(model, provenance.length, outputs, training.strands, device, 0);
     let mut networks = (0..training.ensemble).map(|_| network()).collect::<Result<Vec<_>>>()?;
     weights::load(&mut networks, &folder.file(WEIGHTS))?;
     Ok(FinishedRun { folder, provenance, classes, networks })

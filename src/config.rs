@@ -3,6 +3,7 @@
 
 mod data;
 mod file;
+pub mod layers;
 mod model;
 mod presets;
 mod training;
@@ -14,6 +15,7 @@ use clap::{ArgMatches, Args};
 use serde::{Deserialize, Serialize};
 
 pub use data::{DataConfig, Fit, MAX_CLASSES, NEGATIVE, NamedPath, Negatives, SourceKind, TaskKind};
+pub use layers::Layer;
 pub use model::{Architecture, DropoutPlace, ModelConfig};
 pub use training::{
     Calibration, ClassWeights, DeviceChoice, Loss, Metric, OptimizerKind, Precision, Schedule, Strands, TrainingConfig,
@@ -173,7 +175,7 @@ impl Config {
     fn faults(&self) -> Vec<String> {
         let Self { data, model, training } = self;
         let mut faults = data.faults();
-        faults.extend(model.faults(data.length));
+        faults.extend(model.faults(data.length, training.strands));
         faults.extend(training.faults());
         faults
     }
@@ -206,8 +208,8 @@ mod tests {
     #[test]
     fn flags_win_over_the_file_and_the_file_over_defaults() {
         let file = "[data]\nmatch_gc = true\nfragments = 600\n[training]\nlr = 0.01\nepochs = 3\n";
-        let config = resolve(Some(file), &["--epochs", "5", "--match-gc=false"]).unwrap();
-        assert_eq!((config.training.epochs, config.training.lr, config.training.batch_size), (5, 0.01, 256));
+        let config = resolve(Some(file), &["--arch", "seed", "--epochs", "5", "--match-gc=false"]).unwrap();
+        assert_eq!((config.training.epochs, config.training.lr, config.training.batch_size), (5, 0.01, 64));
         assert!(!config.data.match_gc);
         assert_eq!(
             (config.data.fragments, config.data.valid_fragments(), config.data.test_fragments),
@@ -224,10 +226,7 @@ mod tests {
             (config.data.fragments, config.data.valid_fragments(), config.data.test_fragments),
             (30_000, 5_000, 10_000)
         );
-        assert_eq!(
-            config.model,
-            ModelConfig { arch: Architecture::Seed, dropout: 0.2, dropout_after: DropoutPlace::Both }
-        );
+        assert_eq!(config.model, ModelConfig { arch: Architecture::Seed, dropout: 0.2, ..ModelConfig::default() });
         assert_eq!((config.training.lr, config.training.batch_size, config.training.epochs), (1e-3, 64, 25));
         let file = "[model]\narch = \"seed\"\n[training]\nlr = 0.01\n";
         let from_file = resolve(Some(file), &["--dropout", "0.3"]).unwrap();
@@ -239,7 +238,9 @@ mod tests {
     #[test]
     fn every_fault_is_reported_at_once() {
         let file = "[data]\nfragmens = 5\nmax_n = \"many\"\n[training]\nepochs = 0\n[modle]\narch = \"seed\"\n";
-        let faults = resolve(Some(file), &["--lr", "0", "--dropout", "1", "--length", "15"]).unwrap_err();
+        let faults =
+            resolve(Some(file), &["--arch", "seed", "--depth", "2", "--lr", "0", "--dropout", "1", "--length", "46"])
+                .unwrap_err();
         for part in [
             "data.fragmens",
             "data.max_n",
@@ -247,8 +248,28 @@ mod tests {
             "--epochs is 0",
             "--lr is 0",
             "--dropout is 1",
-            "--length is 15 bp, expected 16",
+            "--length is 46 bp, expected 47",
+            "--depth does not go with --arch seed",
         ] {
+            assert!(faults.contains(part), "'{part}' is missing from: {faults}");
+        }
+    }
+
+    #[test]
+    fn a_free_list_of_layers_is_read_saved_and_read_again() {
+        let file = "[model]\narch = \"custom\"\n[[layer]]\nkind = \"convolution\"\nfilters = 6\nwidth = 5\n[[layer]]\nkind = \"global-pool\"\nof = \"max\"\n";
+        let config = resolve(Some(file), &["--dropout", "0.3"]).unwrap();
+        assert_eq!(config.model.layer.len(), 2);
+        assert_eq!(resolve(Some(&config.to_toml()), &[]).unwrap().model, config.model);
+        for (text, flags, part) in [
+            (file.to_owned(), &["--arch", "residual"][..], "layers are listed, and --arch is residual"),
+            (file.replace("global-pool", "globe-pool"), &[], "layer 2: unknown variant `globe-pool`"),
+            (file.to_owned() + "[[model.layer]]\nkind = \"relu\"\n", &[], "expected one of them"),
+            ("[model]\narch = \"custom\"\n".to_owned(), &[], "expected a TOML file with a [[layer]] list"),
+            (file.to_owned(), &["--filters", "5"], "--filters does not go with --arch custom"),
+            (file.to_owned() + "[[layer]]\nkind = \"flatten\"\n", &[], "layer 3 (flatten) stands after"),
+        ] {
+            let faults = resolve(Some(&text), flags).unwrap_err();
             assert!(faults.contains(part), "'{part}' is missing from: {faults}");
         }
     }

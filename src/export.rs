@@ -63,7 +63,7 @@ pub fn export(
     path: &Path,
 ) -> Result<(ModelCard, f64)> {
     let strands = config.training.strands;
-    let network = || Ok(Network::new(&config.model, length, task.outputs(), Device::Cpu, 0)?.with_strands(strands));
+    let network = || Network::new(&config.model, length, task.outputs(), strands, Device::Cpu, 0);
     let mut networks = (0..config.training.ensemble).map(|_| network()).collect::<Result<Vec<_>>>()?;
     weights::load(&mut networks, weights_path)?;
     networks.iter_mut().for_each(|network| network.store.freeze());
@@ -170,7 +170,8 @@ mod tests {
                     training: TrainingConfig { strands, ensemble: members, ..TrainingConfig::default() },
                     ..Config::default()
                 };
-                let network = |seed| Network::new(&config.model, length, task.outputs(), Device::Cpu, seed).unwrap();
+                let network =
+                    |seed| Network::new(&config.model, length, task.outputs(), strands, Device::Cpu, seed).unwrap();
                 let networks: Vec<Network> = (0..members as u64).map(network).collect();
                 let weights = folder.path().join("w.safetensors");
                 weights::save(&networks.iter().collect::<Vec<_>>(), &vec![1; members], &weights).unwrap();

@@ -1,57 +1,100 @@
-//! Networks: a plain `SequentialT` from one-hot `[batch, 4, length]` to logits `[batch, outputs]`, one file per architecture.
+//! Networks: a `SequentialT` from one-hot `[batch, 4, length]` to logits `[batch, outputs]`. An architecture is a plan, one file
+//! each; what is made of it here knows its strands, the precision it trains in, and which blocks stay as they are.
 
-pub mod blocks;
+mod basset;
+mod custom;
+mod danq;
 pub mod ensemble;
+mod gated;
+mod layers;
+mod lstm;
+pub mod plan;
+mod pooling;
 mod residual;
 mod seed;
+mod strands;
 pub mod weights;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use anyhow::{Result, bail};
 use tch::nn::{ModuleT, SequentialT, VarStore};
 use tch::{Device, Kind, Tensor};
 
-use crate::config::{Architecture, LONGEST_BP, ModelConfig, Strands};
+use self::layers::Demands;
+use self::plan::Plan;
+use crate::config::{ModelConfig, Precision, Strands};
 use crate::random::{self, Purpose};
 
 /// A network, its weights and the fragment length it is made for.
 #[derive(Debug)]
 pub struct Network {
     pub store: VarStore,
+    /// Boxed, because it is large and a network is moved about.
+    pub plan: Box<Plan>,
+    /// As many as the plan has steps.
     layers: SequentialT,
+    demands: Arc<Demands>,
     pub length: usize,
-    /// Whether scoring takes the mean of both strands.
-    both_strands: bool,
+    strands: Strands,
 }
 
 impl Network {
-    /// Builds a network with `outputs` logits and fresh weights drawn from `seed`, the same on every device.
+    /// Builds a network with `outputs` logits and fresh weights drawn from `seed`, the same on every device. `strands`
+    /// says which strands it reads, and whether its filters are tied between them.
     ///
     /// # Errors
-    /// The architecture does not fit fragments as short as `length`.
-    pub fn new(config: &ModelConfig, length: usize, outputs: usize, device: Device, seed: u64) -> Result<Self> {
-        let shortest = config.arch.shortest_bp();
-        if length < shortest {
-            bail!(
-                "fragments have {length} bp, and --arch {} needs {shortest} or more; use longer ones",
-                config.arch.name()
-            );
-        }
-        if length > LONGEST_BP {
-            bail!("fragments have {length} bp, expected at most {LONGEST_BP}; use shorter ones");
-        }
+    /// The architecture does not fit fragments of `length` bp, or its filters cannot be tied.
+    pub fn new(
+        config: &ModelConfig,
+        length: usize,
+        outputs: usize,
+        strands: Strands,
+        device: Device,
+        seed: u64,
+    ) -> Result<Self> {
+        let plan = Box::new(Plan::new(config, length, outputs, strands)?);
         let mut random = random::generator(seed, Purpose::Weights, 0, 0);
         let mut store = VarStore::new(Device::Cpu);
-        let layers = match config.arch {
-            Architecture::Seed => seed::layers(&store.root(), config, length as i64, outputs as i64, &mut random),
-            Architecture::Residual => residual::layers(&store.root(), config, outputs as i64, &mut random),
-        };
+        let demands = Arc::new(Demands::default());
+        let layers = layers::sequence(&plan, &demands, &store.root(), &mut random);
         store.set_device(device);
-        Ok(Self { store, layers, length, both_strands: false })
+        Ok(Self { store, plan, layers, demands, length, strands })
     }
 
-    /// The same network, scoring the strands that `strands` says.
-    pub fn with_strands(self, strands: Strands) -> Self {
-        Self { both_strands: strands == Strands::Average, ..self }
+    /// The same network, training in the precision given; scoring is always in f32.
+    pub fn with_precision(self, precision: Precision) -> Self {
+        self.demands.half.store(precision == Precision::Bf16, Relaxed);
+        self
+    }
+
+    /// Leaves the first `count` blocks as they are: their parameters are no longer among the store's trainable variables,
+    /// and they run as in scoring, without dropout and with the statistics that batch norm has gathered before.
+    ///
+    /// # Errors
+    /// There are not that many blocks before the last, which has to learn.
+    pub fn freeze_blocks(&mut self, count: usize) -> Result<()> {
+        let names = &self.plan.blocks;
+        if count >= names.len() {
+            bail!(
+                "--freeze-blocks is {count}, and the network has {} blocks ({}), the last of which has to learn; expected at most {}",
+                names.len(),
+                names.join(", "),
+                names.len() - 1
+            );
+        }
+        self.demands.frozen_blocks.store(count, Relaxed);
+        let frozen: Vec<String> = self.plan.parameter_paths(count).into_iter().map(|path| path + ".").collect();
+        let variables = self.store.variables();
+        let kept: Vec<_> = variables
+            .into_iter()
+            .filter(|(name, _)| frozen.iter().any(|path| name.starts_with(path.as_str())))
+            .map(|(_, variable)| variable.set_requires_grad(false).data_ptr())
+            .collect();
+        let mut variables = self.store.variables_.lock().expect("no thread panics while it holds the variables");
+        variables.trainable_variables.retain(|variable| !kept.contains(&variable.tensor.data_ptr()));
+        Ok(())
     }
 
     /// Logits `[batch, outputs]` of a batch of codes, u8 `[batch, length]` on the network's device.
@@ -59,14 +102,18 @@ impl Network {
         self.logits_of_one_hot(&one_hot(codes), train)
     }
 
-    /// Logits `[batch, outputs]` of one-hot sequences, f32 `[batch, 4, length]`.
+    /// Logits f32 `[batch, outputs]` of one-hot sequences, f32 `[batch, 4, length]`.
     pub fn logits_of_one_hot(&self, one_hot: &Tensor, train: bool) -> Tensor {
-        let logits = self.layers.forward_t(one_hot, train);
-        if train || !self.both_strands {
-            return logits;
-        }
-        // Turning both the rows A, C, G, T and the sequence round is the reverse complement.
-        (logits + self.layers.forward_t(&one_hot.flip([1, 2]), train)) * 0.5
+        let forward = |one_hot: &Tensor| self.layers.forward_t(one_hot, train);
+        let logits = match (self.strands, train) {
+            // One batch, so that batch norm treats the strands alike.
+            (Strands::Equivariant, _) | (Strands::Shared, true) => strands::mean(&forward(&strands::both(one_hot))),
+            (Strands::Average | Strands::Shared, false) => {
+                (forward(one_hot) + forward(&strands::reverse_complement(one_hot))) * 0.5
+            }
+            (Strands::Single | Strands::Augment, _) | (Strands::Average, true) => forward(one_hot),
+        };
+        logits.to_kind(Kind::Float)
     }
 
     pub fn device(&self) -> Device {
@@ -91,51 +138,4 @@ pub fn codes_tensor(codes: &[u8], length: usize, device: Device) -> Tensor {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_hot_is_acgt_and_unknown_is_zero() {
-        let one_hot = one_hot(&codes_tensor(&[0, 1, 2, 3, 4], 5, Device::Cpu));
-        assert_eq!(one_hot.size(), [1, 4, 5]);
-        let values: Vec<f32> = Vec::try_from(one_hot.view(-1)).unwrap();
-        #[rustfmt::skip]
-        assert_eq!(values, [
-            1., 0., 0., 0., 0.,
-            0., 1., 0., 0., 0.,
-            0., 0., 1., 0., 0.,
-            0., 0., 0., 1., 0.,
-        ]);
-    }
-
-    #[test]
-    fn the_mean_of_both_strands_is_the_same_for_a_sequence_and_its_reverse_complement() {
-        let codes: Vec<u8> = (0..128u32 * 4).map(|i| (i * i % 7 % 5) as u8).collect();
-        let mut other = codes.clone();
-        other.chunks_mut(128).for_each(crate::data::alphabet::reverse_complement);
-        let [codes, other] = [codes, other].map(|codes| codes_tensor(&codes, 128, Device::Cpu));
-        for arch in [Architecture::Seed, Architecture::Residual] {
-            let config = ModelConfig { arch, ..ModelConfig::default() };
-            let network = |strands| Network::new(&config, 128, 2, Device::Cpu, 1).unwrap().with_strands(strands);
-            let difference =
-                |network: Network| (network.logits(&codes, false) - network.logits(&other, false)).abs().max();
-            assert_eq!(difference(network(Strands::Average)).double_value(&[]), 0.0, "{arch:?}");
-            assert!(difference(network(Strands::Augment)).double_value(&[]) > 1e-4, "{arch:?}");
-        }
-    }
-
-    #[test]
-    fn the_same_seed_gives_the_same_weights_and_another_seed_others() {
-        let config = ModelConfig::default();
-        let weights = |seed| {
-            let network = Network::new(&config, 128, 1, Device::Cpu, seed).unwrap();
-            Vec::<f32>::try_from(Tensor::cat(
-                &network.store.trainable_variables().iter().map(|v| v.flatten(0, -1)).collect::<Vec<_>>(),
-                0,
-            ))
-            .unwrap()
-        };
-        assert_eq!(weights(1), weights(1));
-        assert_ne!(weights(1), weights(2));
-    }
-}
+mod tests;

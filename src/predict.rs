@@ -210,7 +210,7 @@ pub fn predict_regions(model: Model, regions: &RegionWindows, rows: &mut Rows) -
 mod tests {
     use super::output::Format;
     use super::*;
-    use crate::config::{ClassWeights, ModelConfig, TaskKind};
+    use crate::config::{ClassWeights, ModelConfig, Strands, TaskKind};
     use crate::data::Classes;
     use crate::data::examples::Examples;
     use tch::Device;
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn windows_stand_where_the_stride_puts_them_and_score_as_they_do_alone() {
-        let network = Network::new(&ModelConfig::default(), 50, 1, Device::Cpu, 1).unwrap();
+        let network = Network::new(&ModelConfig::default(), 50, 1, Strands::Single, Device::Cpu, 1).unwrap();
         let classes = Classes::named(vec!["a".into(), "b".into()]);
         let labels = Examples::of(&[0; 4], 2, &[0.0, 1.0]);
         let task = Task::new(TaskKind::Binary, &classes, None, &ClassWeights::None, &labels).unwrap();

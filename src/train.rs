@@ -144,8 +144,8 @@ fn train_once(job: Job, seed: u64, trained: &mut Trained, history: &mut History)
     let Job { config, task, data, device, run, progress } = job;
     let training = &config.training;
     let member = trained.networks.len();
-    let mut network =
-        Network::new(&config.model, data.train.length, task.outputs(), device, seed)?.with_strands(training.strands);
+    let network = Network::new(&config.model, data.train.length, task.outputs(), training.strands, device, seed)?;
+    let mut network = network.with_precision(training.precision);
     start_from(&mut network, training, member, progress)?;
     let mut learner = Learner::new(network, training, task, data.train.len());
     let mut stopping = Stopping::new(training.patience);

@@ -195,7 +195,8 @@ fn experiment_name(file: Option<&Path>, config: &Config) -> String {
 
 fn provenance(config: &Config, task: &Task, data: &Dataset, device: tch::Device, threads: usize) -> Result<Provenance> {
     let (length, seed) = (data.train.length, config.training.seed);
-    let network = model::Network::new(&config.model, length, task.outputs(), tch::Device::Cpu, seed)?;
+    let strands = config.training.strands;
+    let network = model::Network::new(&config.model, length, task.outputs(), strands, tch::Device::Cpu, seed)?;
     Ok(Provenance {
         format_version: run::FORMAT_VERSION,
         version: env!("CARGO_PKG_VERSION").into(),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use super::{Architecture, Config, Negatives};
+use super::{Architecture, Config, Negatives, layers};
 
 /// Keys that hold paths, which a file gives relative to itself.
 const PATH_KEYS: [&str; 13] = [
@@ -69,6 +69,10 @@ pub fn architecture(settings: &toml::Table) -> Option<Architecture> {
 pub fn overlay(settings: &mut toml::Table, file: &toml::Table, path: &Path, faults: &mut Vec<String>) {
     let folder = path.parent().unwrap_or(Path::new(""));
     for (section, values) in file {
+        if section == "layer" {
+            put_layers(settings, values, path, faults);
+            continue;
+        }
         let Some(values) = values.as_table() else {
             faults.push(format!(
                 "{}: '{section}' is not a section, expected [data], [model] and [training]",
@@ -77,6 +81,10 @@ pub fn overlay(settings: &mut toml::Table, file: &toml::Table, path: &Path, faul
             continue;
         };
         for (key, value) in values {
+            if section == "model" && key == "layer" {
+                put_layers(settings, value, path, faults);
+                continue;
+            }
             let value = if PATH_KEYS.contains(&key.as_str()) { rebase(key, value, folder) } else { value.clone() };
             let mut alone = toml::Table::new();
             section_mut(&mut alone, section).insert(key.clone(), value.clone());
@@ -90,6 +98,18 @@ pub fn overlay(settings: &mut toml::Table, file: &toml::Table, path: &Path, faul
                 }
             }
         }
+    }
+}
+
+/// The layers of a custom network: `[[layer]]` as people write them, `[[model.layer]]` as runs save them.
+fn put_layers(settings: &mut toml::Table, list: &toml::Value, path: &Path, faults: &mut Vec<String>) {
+    match layers::read_list(list) {
+        Ok(_) if section_mut(settings, "model").contains_key("layer") => faults
+            .push(format!("{}: holds [[layer]] and [[model.layer]], expected one of them; remove one", path.display())),
+        Ok(_) => {
+            section_mut(settings, "model").insert("layer".into(), list.clone());
+        }
+        Err(wrong) => faults.extend(wrong.into_iter().map(|fault| format!("{}: {fault}", path.display()))),
     }
 }
 

@@ -2,91 +2,75 @@
 //! and able to see motifs, their combinations and where they stand. Layers are named as in the `state_dict` of the same
 //! network in PyTorch.
 
-use tch::Tensor;
-use tch::nn::{self, ModuleT, Path, SequentialT};
+use anyhow::Result;
 
-use super::blocks;
+use super::plan::Plan;
 use crate::config::ModelConfig;
-use crate::random::Generator;
+use crate::config::layers::Layer;
 
-const CHANNELS: i64 = 64;
-/// A transcription factor's motif and a little around it.
-const STEM_WIDTH: i64 = 15;
-const STEM_POOL: i64 = 2;
-const BLOCK_WIDTH: i64 = 7;
-const DILATIONS: [i64; 4] = [1, 2, 4, 8];
+const STEM_POOL: usize = 2;
+const BLOCK_WIDTH: usize = 7;
+/// Dilations double from block to block up to 2 to this power, then begin again.
+const DOUBLINGS: usize = 7;
 /// Channels, and places along the sequence, of the pooling that keeps where things are. Global pooling alone cannot learn
 /// what only a position says, as in splice sites.
-const PLACE_CHANNELS: i64 = 16;
-const PLACES: i64 = 20;
-const HIDDEN: i64 = 64;
+const PLACE_CHANNELS: usize = 16;
+const PLACES: usize = 20;
+const HIDDEN: usize = 64;
 
-/// `x + conv(relu(norm(x)))`, `[batch, channels, length]` in and out.
-#[derive(Debug)]
-struct Block {
-    norm: nn::BatchNorm,
-    conv: nn::Conv1D,
-}
-
-impl ModuleT for Block {
-    fn forward_t(&self, xs: &Tensor, train: bool) -> Tensor {
-        xs + xs.apply_t(&self.norm, train).relu().apply(&self.conv)
+pub(super) fn plan(plan: &mut Plan, config: &ModelConfig, outputs: usize) -> Result<()> {
+    stem(plan, config)?;
+    for i in 0..config.depth() {
+        plan.block(format!("blocks.{i}"));
+        plan.add_residual("", |inner| {
+            inner.add(&format!("blocks.{i}.norm"), Layer::BatchNorm {})?;
+            inner.then([Layer::Relu {}])?;
+            let convolution = Layer::same_convolution(config.filters(), BLOCK_WIDTH, dilation(i));
+            inner.add(&format!("blocks.{i}.conv"), convolution)
+        })?;
     }
+    head(plan, config, outputs)
 }
 
-/// Maxima and means over the sequence, and maxima in each of `PLACES` parts of it: `[batch, channels, length]` to
-/// `[batch, 2 * channels + PLACE_CHANNELS * PLACES]`.
-#[derive(Debug)]
-struct Pooling {
-    place: nn::Conv1D,
+/// The dilation of a block.
+pub(super) fn dilation(block: usize) -> usize {
+    1 << (block % (DOUBLINGS + 1))
 }
 
-impl ModuleT for Pooling {
-    fn forward_t(&self, xs: &Tensor, _train: bool) -> Tensor {
-        let (places, _) = xs.apply(&self.place).adaptive_max_pool1d(PLACES);
-        let mean = xs.mean_dim(2, false, None::<tch::Kind>);
-        Tensor::cat(&[xs.amax(2, false), mean, places.flatten(1, -1)], 1)
-    }
+/// A wide convolution, normalised and pooled.
+pub(super) fn stem(plan: &mut Plan, config: &ModelConfig) -> Result<()> {
+    plan.block("stem");
+    plan.add("stem_conv", Layer::same_convolution(config.filters(), config.width(), 1))?;
+    plan.add("stem_norm", Layer::BatchNorm {})?;
+    plan.then([Layer::Relu {}, Layer::MaxPool { width: STEM_POOL, stride: None }])
 }
 
-pub fn layers(root: &Path, config: &ModelConfig, outputs: i64, random: &mut Generator) -> SequentialT {
-    let rate = config.dropout;
-    let dropout = move |xs: &Tensor, train: bool| {
-        if train && rate > 0.0 { xs.dropout(rate, true) } else { xs.shallow_clone() }
-    };
-    let mut layers = nn::seq_t()
-        .add(blocks::same_convolution(root / "stem_conv", 4, CHANNELS, STEM_WIDTH, 1, random))
-        .add(blocks::batch_norm(root / "stem_norm", CHANNELS))
-        .add_fn(|xs| xs.relu().max_pool1d(STEM_POOL, STEM_POOL, 0, 1, false));
-    for (i, dilation) in DILATIONS.into_iter().enumerate() {
-        let path = root / "blocks" / i;
-        let norm = blocks::batch_norm(&path / "norm", CHANNELS);
-        let conv = blocks::same_convolution(&path / "conv", CHANNELS, CHANNELS, BLOCK_WIDTH, dilation, random);
-        layers = layers.add(Block { norm, conv });
-    }
-    let pooled = 2 * CHANNELS + PLACE_CHANNELS * PLACES;
-    layers
-        .add(blocks::batch_norm(root / "final_norm", CHANNELS))
-        .add_fn(|xs| xs.relu())
-        .add(Pooling { place: blocks::convolution(root / "place", CHANNELS, PLACE_CHANNELS, 1, random) })
-        .add_fn_t(dropout)
-        .add(blocks::dense(root / "hidden", pooled, HIDDEN, random))
-        .add_fn(|xs| xs.relu())
-        .add_fn_t(dropout)
-        .add(blocks::dense(root / "output", HIDDEN, outputs, random))
+/// Pooling over all and by place, a dense layer, and the output.
+pub(super) fn head(plan: &mut Plan, config: &ModelConfig, outputs: usize) -> Result<()> {
+    let dropout = || Layer::Dropout { rate: Some(config.dropout) };
+    plan.block("head");
+    plan.add("final_norm", Layer::BatchNorm {})?;
+    plan.then([Layer::Relu {}])?;
+    plan.add("place", Layer::PlacesPool { filters: PLACE_CHANNELS, places: PLACES })?;
+    plan.then([dropout()])?;
+    plan.add("hidden", Layer::Dense { units: HIDDEN })?;
+    plan.then([Layer::Relu {}, dropout()])?;
+    plan.block("output");
+    plan.add("output", Layer::Dense { units: outputs })
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Architecture, ModelConfig};
+    use crate::config::{ModelConfig, Strands};
     use crate::model::Network;
     use tch::{Device, Kind, Tensor};
 
     #[test]
     fn it_takes_any_length_and_has_the_parameters_it_should() {
-        let config = ModelConfig { arch: Architecture::Residual, ..ModelConfig::default() };
+        let config = ModelConfig::default();
+        let network = |length, outputs| Network::new(&config, length, outputs, Strands::Single, Device::Cpu, 1);
         for (length, outputs) in [(16usize, 1usize), (70, 3), (401, 1)] {
-            let network = Network::new(&config, length, outputs, Device::Cpu, 1).unwrap();
+            let network = network(length, outputs).unwrap();
             let stem = 64 * 4 * 15 + 64 + 128;
             let blocks = 4 * (128 + 64 * 64 * 7 + 64);
             let head = 128 + (16 * 64 + 16) + (448 * 64 + 64) + (64 * outputs + outputs);
@@ -96,6 +80,6 @@ mod tests {
                 assert_eq!(network.logits(&input, train).size(), [3, outputs as i64]);
             }
         }
-        assert!(Network::new(&config, 15, 1, Device::Cpu, 1).is_err());
+        assert!(network(15, 1).is_err());
     }
 }

@@ -1,49 +1,45 @@
 //! The published experiment's network: one short convolution and a small dense layer. Layers are named by their place,
 //! as those of PyTorch's `nn.Sequential` are, so weights carry over.
 
-use tch::nn::{self, Path, SequentialT};
+use anyhow::Result;
 
-use super::blocks;
+use super::plan::Plan;
+use crate::config::layers::{Layer, Padding};
 use crate::config::{DropoutPlace, ModelConfig};
-use crate::random::Generator;
 
-const FILTERS: i64 = 16;
-const WIDTH: i64 = 32;
-const POOL: i64 = 16;
-const DENSE: i64 = 8;
+const POOL: usize = 16;
+const DENSE: usize = 8;
 
-pub fn layers(root: &Path, config: &ModelConfig, length: i64, outputs: i64, random: &mut Generator) -> SequentialT {
-    let dropout = |here: bool| {
-        let rate = if here { config.dropout } else { 0.0 };
-        move |xs: &tch::Tensor, train: bool| {
-            if train && rate > 0.0 { xs.dropout(rate, true) } else { xs.shallow_clone() }
-        }
+pub(super) fn plan(plan: &mut Plan, config: &ModelConfig, outputs: usize) -> Result<()> {
+    let dropout = |here: &[DropoutPlace]| {
+        let here = here.contains(&config.dropout_after);
+        Layer::Dropout { rate: Some(if here { config.dropout } else { 0.0 }) }
     };
-    let after_convolution = matches!(config.dropout_after, DropoutPlace::Both | DropoutPlace::Convolution);
-    let after_dense = matches!(config.dropout_after, DropoutPlace::Both | DropoutPlace::Dense);
-    let pooled = (length - WIDTH + 1) / POOL;
-    nn::seq_t()
-        .add(blocks::convolution(root / 0, 4, FILTERS, WIDTH, random))
-        .add_fn(|xs| xs.relu())
-        .add_fn_t(dropout(after_convolution))
-        .add_fn(|xs| xs.max_pool1d(POOL, POOL, 0, 1, false))
-        .add_fn(|xs| xs.flatten(1, -1))
-        .add(blocks::dense(root / 5, FILTERS * pooled, DENSE, random))
-        .add_fn(|xs| xs.relu())
-        .add_fn_t(dropout(after_dense))
-        .add(blocks::dense(root / 8, DENSE, outputs, random))
+    let (filters, width) = (config.filters(), config.width());
+    plan.block("convolution");
+    let padding = Padding::None;
+    plan.add("0", Layer::Convolution { filters, width, stride: 1, dilation: 1, groups: 1, padding })?;
+    let after_convolution = dropout(&[DropoutPlace::Both, DropoutPlace::Convolution]);
+    plan.then([Layer::Relu {}, after_convolution, Layer::MaxPool { width: POOL, stride: None }, Layer::Flatten {}])?;
+    plan.block("dense");
+    plan.add("5", Layer::Dense { units: DENSE })?;
+    plan.then([Layer::Relu {}, dropout(&[DropoutPlace::Both, DropoutPlace::Dense])])?;
+    plan.block("output");
+    plan.add("8", Layer::Dense { units: outputs })
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::config::ModelConfig;
+    use crate::config::{Architecture, ModelConfig, Strands};
     use crate::model::Network;
     use tch::{Device, Kind, Tensor};
 
     #[test]
     fn it_has_the_published_shapes_for_any_length_from_47() {
+        let config = ModelConfig { arch: Architecture::Seed, ..ModelConfig::default() };
+        let network = |length| Network::new(&config, length, 3, Strands::Single, Device::Cpu, 1);
         for length in [47usize, 63, 128, 500] {
-            let network = Network::new(&ModelConfig::default(), length, 3, Device::Cpu, 1).unwrap();
+            let network = network(length).unwrap();
             let pooled = (length - 31) / 16;
             let mut shapes: Vec<(String, Vec<i64>)> =
                 network.store.variables().into_iter().map(|(name, v)| (name, v.size())).collect();
@@ -60,6 +56,7 @@ mod tests {
             let input = Tensor::zeros([3, length as i64], (Kind::Uint8, Device::Cpu));
             assert_eq!(network.logits(&input, false).size(), [3, 3]);
         }
-        assert!(Network::new(&ModelConfig::default(), 46, 1, Device::Cpu, 1).is_err());
+        let error = network(46).unwrap_err().to_string();
+        assert!(error.contains("--arch seed needs 47"), "{error}");
     }
 }

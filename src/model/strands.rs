@@ -1,0 +1,63 @@
+//! Filters tied between the strands. A batch of sequences becomes a batch twice as large: first what is seen along the
+//! strand as given, then what is seen along the other one, each in its own direction. Layers that look at one strand at a
+//! time need not know. Those that mix channels read both and treat them alike, in two computations of the same shape: so
+//! a sequence and its reverse complement change places in everything that follows, to the last bit.
+
+use tch::Tensor;
+
+/// Which strands a layer that mixes channels reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Strands are not tied.
+    Plain,
+    /// Each strand reads its own features.
+    Own,
+    /// Each strand reads its own features and, behind them, the other's, turned to its own direction.
+    Both,
+}
+
+impl Reading {
+    pub fn of(tied: bool, both: bool) -> Self {
+        match (tied, both) {
+            (false, _) => Self::Plain,
+            (true, false) => Self::Own,
+            (true, true) => Self::Both,
+        }
+    }
+
+    /// Applies `layer` to what is read.
+    pub fn apply(self, xs: &Tensor, layer: impl Fn(&Tensor) -> Tensor) -> Tensor {
+        if self == Self::Plain {
+            return layer(xs);
+        }
+        let (one, other) = halves(xs);
+        let outputs = match self {
+            // Copies, because matrix products may round differently where memory is aligned differently.
+            Self::Plain | Self::Own => [&one, &other].map(|strand| layer(&Tensor::cat(&[strand], 0))),
+            Self::Both => [(&one, &other), (&other, &one)].map(|(a, b)| layer(&Tensor::cat(&[a, &b.flip([2])], 1))),
+        };
+        Tensor::cat(&outputs, 0)
+    }
+}
+
+/// The reverse complement of one-hot `[batch, 4, length]`: both the rows A, C, G, T and the sequence turned round.
+pub fn reverse_complement(one_hot: &Tensor) -> Tensor {
+    one_hot.flip([1, 2])
+}
+
+/// Both strands of one-hot sequences: `[batch, 4, length]` to `[2 * batch, 4, length]`.
+pub fn both(one_hot: &Tensor) -> Tensor {
+    Tensor::cat(&[one_hot, &reverse_complement(one_hot)], 0)
+}
+
+/// The mean over the strands: `[2 * batch, outputs]` to `[batch, outputs]`.
+pub fn mean(logits: &Tensor) -> Tensor {
+    let (one, other) = halves(logits);
+    (one + other) * 0.5
+}
+
+/// What was seen along each strand. `chunk` is traced as it is, so it holds at any batch size.
+fn halves(xs: &Tensor) -> (Tensor, Tensor) {
+    let mut halves = xs.chunk(2, 0).into_iter();
+    halves.next().zip(halves.next()).expect("two strands")
+}

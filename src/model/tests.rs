@@ -1,0 +1,372 @@
+//! What every architecture must do, in every way of reading the strands.
+
+use tch::nn::{self, OptimizerConfig};
+use tch::{CModule, Cuda, Device, Kind, Tensor};
+
+use super::*;
+use crate::config::layers;
+use crate::config::{Architecture, Layer};
+
+const STRANDS: [Strands; 5] =
+    [Strands::Single, Strands::Augment, Strands::Average, Strands::Shared, Strands::Equivariant];
+
+/// A list with a layer of every kind.
+fn custom() -> Vec<Layer> {
+    let text = r#"
+        [[layer]]
+        kind = "convolution"
+        filters = 12
+        width = 8
+        [[layer]]
+        kind = "exp"
+        [[layer]]
+        kind = "batch-norm"
+        [[layer]]
+        kind = "convolution"
+        filters = 8
+        width = 4
+        stride = 2
+        groups = 4
+        padding = "none"
+        [[layer]]
+        kind = "mean-pool"
+        width = 2
+        stride = 1
+        [[layer]]
+        kind = "residual"
+        layers = [{ kind = "convolution", filters = 8, width = 3, dilation = 2 }, { kind = "gelu" }, { kind = "residual", layers = [{ kind = "silu" }, { kind = "lstm", units = 4 }] }]
+        [[layer]]
+        kind = "gated"
+        width = 4
+        [[layer]]
+        kind = "max-pool"
+        width = 2
+        [[layer]]
+        kind = "dropout"
+        [[layer]]
+        kind = "places-pool"
+        filters = 2
+        places = 3
+        [[layer]]
+        kind = "dense"
+        units = 5
+        [[layer]]
+        kind = "tanh"
+        [[layer]]
+        kind = "residual"
+        layers = [{ kind = "dense", units = 5 }, { kind = "relu" }, { kind = "dropout", rate = 0.1 }]
+    "#;
+    layers::read_list(&text.parse::<toml::Table>().unwrap()["layer"]).unwrap()
+}
+
+/// A small network of each architecture.
+fn config(arch: Architecture) -> ModelConfig {
+    let small = |count| (arch != Architecture::Custom).then_some(count);
+    let layer = if arch == Architecture::Custom { custom() } else { Vec::new() };
+    ModelConfig { arch, filters: small(8), width: small(11), dropout: 0.2, layer, ..ModelConfig::default() }
+}
+
+fn network(arch: Architecture, length: usize, strands: Strands) -> Network {
+    Network::new(&config(arch), length, 2, strands, Device::Cpu, 1).unwrap()
+}
+
+/// Each architecture, at an odd length and a round one, with each way of reading the strands.
+fn each(mut check: impl FnMut(&str, Architecture, usize, Strands)) {
+    for arch in Architecture::ALL {
+        for strands in STRANDS {
+            for length in [71, 128] {
+                check(&format!("{arch:?} {strands:?} {length}"), arch, length, strands);
+            }
+        }
+    }
+}
+
+/// Codes `[n, length]`, some of them unknown, and their reverse complements.
+fn sequences(n: usize, length: usize) -> [Tensor; 2] {
+    let mut codes: Vec<u8> = (0..n * length).map(|i| (random::hash(&i.to_le_bytes()) % 41 / 10) as u8).collect();
+    let given = codes_tensor(&codes, length, Device::Cpu);
+    codes.chunks_mut(length).for_each(crate::data::alphabet::reverse_complement);
+    [given, codes_tensor(&codes, length, Device::Cpu)]
+}
+
+fn difference(a: &Tensor, b: &Tensor) -> f64 {
+    assert_eq!(a.size(), b.size());
+    (a.to_device(Device::Cpu) - b.to_device(Device::Cpu)).abs().max().double_value(&[])
+}
+
+/// Gives batch norms statistics that are not those they start with.
+fn warm(network: &Network, codes: &Tensor) {
+    tch::manual_seed(1);
+    tch::no_grad(|| (0..3).for_each(|_| drop(network.logits(codes, true))));
+}
+
+#[test]
+fn one_hot_is_acgt_and_unknown_is_zero() {
+    let one_hot = one_hot(&codes_tensor(&[0, 1, 2, 3, 4], 5, Device::Cpu));
+    assert_eq!(one_hot.size(), [1, 4, 5]);
+    let values: Vec<f32> = Vec::try_from(one_hot.view(-1)).unwrap();
+    #[rustfmt::skip]
+    assert_eq!(values, [
+        1., 0., 0., 0., 0.,
+        0., 1., 0., 0., 0.,
+        0., 0., 1., 0., 0.,
+        0., 0., 0., 1., 0.,
+    ]);
+}
+
+/// The hashes were taken at revision ebdad9a, before layers were planned.
+#[test]
+fn the_weights_of_a_seed_are_those_of_earlier_versions() {
+    for (arch, expected) in [(Architecture::Seed, 0xd07af572abfe44e0), (Architecture::Residual, 0x5d86681b3984db3f)] {
+        let config = ModelConfig { arch, ..ModelConfig::default() };
+        let network = Network::new(&config, 128, 2, Strands::Single, Device::Cpu, 5).unwrap();
+        let mut variables: Vec<(String, Tensor)> = network.store.variables().into_iter().collect();
+        variables.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let mut bytes = Vec::new();
+        for (name, tensor) in variables {
+            bytes.extend(name.bytes());
+            let values: Vec<f32> = Vec::try_from(tensor.flatten(0, -1)).unwrap();
+            bytes.extend(values.into_iter().flat_map(f32::to_le_bytes));
+        }
+        assert_eq!(random::hash(&bytes), expected, "{arch:?}");
+    }
+}
+
+#[test]
+fn another_seed_gives_other_weights() {
+    let config = ModelConfig::default();
+    let weight = |seed| {
+        let network = Network::new(&config, 128, 1, Strands::Single, Device::Cpu, seed).unwrap();
+        network.store.variables()["hidden.weight"].shallow_clone()
+    };
+    assert_eq!(weight(1), weight(1));
+    assert_ne!(weight(1), weight(2));
+}
+
+#[test]
+fn shapes_and_parameters_are_those_of_the_plan_and_gradients_reach_every_parameter() {
+    each(|name, arch, length, strands| {
+        let network = network(arch, length, strands);
+        assert_eq!(network.parameter_count(), network.plan.parameters(), "{name}");
+        for batch in [1, 5] {
+            let [codes, _] = sequences(batch, length);
+            assert_eq!(network.logits(&codes, false).size(), [batch as i64, 2], "{name}");
+        }
+        let [codes, _] = sequences(32, length);
+        let logits = network.logits(&codes, true);
+        assert_eq!(logits.size(), [32, 2], "{name}");
+        (logits * Tensor::from_slice(&[1.0f32, -2.0])).square().sum(Kind::Float).backward();
+        for (path, variable) in network.store.variables() {
+            if variable.requires_grad() {
+                let gradient = variable.grad();
+                assert!(gradient.defined() && gradient.abs().max().double_value(&[]) > 0.0, "{name}: {path}");
+            }
+        }
+    });
+}
+
+#[test]
+fn scoring_is_repeatable_and_a_sequence_scores_alike_among_others() {
+    each(|name, arch, length, strands| {
+        let network = network(arch, length, strands);
+        let [codes, _] = sequences(9, length);
+        warm(&network, &codes);
+        let together = network.logits(&codes, false);
+        assert_eq!(together, network.logits(&codes, false), "{name}");
+        let apart = Tensor::cat(&(0..9).map(|i| network.logits(&codes.narrow(0, i, 1), false)).collect::<Vec<_>>(), 0);
+        assert!(difference(&together, &apart) < 1e-4, "{name}");
+    });
+}
+
+#[test]
+fn a_sequence_and_its_reverse_complement_score_the_same_where_both_strands_are_read() {
+    each(|name, arch, length, strands| {
+        let network = network(arch, length, strands);
+        for n in [1, 9, 64] {
+            let [given, turned] = sequences(n, length);
+            warm(&network, &given);
+            let difference = difference(&network.logits(&given, false), &network.logits(&turned, false));
+            if matches!(strands, Strands::Single | Strands::Augment) {
+                assert!(difference > 1e-4, "{name}: {difference}");
+            } else {
+                assert_eq!(difference, 0.0, "{name}, {n} sequences");
+            }
+        }
+    });
+}
+
+#[test]
+fn the_trace_computes_the_same_at_other_batch_sizes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("traced.pt");
+    each(|name, arch, length, strands| {
+        let mut network = network(arch, length, strands);
+        let [codes, _] = sequences(67, length);
+        warm(&network, &codes);
+        network.store.freeze();
+        let example = one_hot(&codes.narrow(0, 0, 2));
+        let mut forward = |input: &[Tensor]| vec![network.logits_of_one_hot(&input[0], false)];
+        CModule::create_by_tracing("network", "forward", &[example], &mut forward).unwrap().save(&path).unwrap();
+        let module = CModule::load(&path).unwrap();
+        for batch in [1, 67] {
+            let input = one_hot(&codes.narrow(0, 0, batch));
+            let (traced, own) = (module.forward_ts(&[&input]).unwrap(), network.logits_of_one_hot(&input, false));
+            assert!(difference(&traced, &own) < 1e-5, "{name}, {batch} sequences");
+        }
+    });
+}
+
+#[test]
+fn saved_weights_score_the_same_when_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("best.safetensors");
+    each(|name, arch, length, strands| {
+        let network = network(arch, length, strands);
+        let [codes, _] = sequences(5, length);
+        warm(&network, &codes);
+        weights::save(&[&network], &[1], &path).unwrap();
+        let mut loaded = Network::new(&config(arch), length, 2, strands, Device::Cpu, 2).unwrap();
+        weights::load(std::slice::from_mut(&mut loaded), &path).unwrap();
+        assert_eq!(network.logits(&codes, false), loaded.logits(&codes, false), "{name}");
+    });
+}
+
+#[test]
+fn sixteen_examples_can_be_learned_by_heart() {
+    for arch in Architecture::ALL {
+        for strands in [Strands::Single, Strands::Shared, Strands::Equivariant] {
+            let config = ModelConfig { dropout: 0.0, ..config(arch) };
+            let network = Network::new(&config, 71, 1, strands, Device::Cpu, 3).unwrap();
+            let [codes, _] = sequences(16, 71);
+            let labels = Tensor::from_slice(&[1.0f32, 0.0, 0.0, 1.0]).repeat([4]).unsqueeze(1);
+            tch::manual_seed(1);
+            let mut adam = nn::Adam::default().build(&network.store, 3e-3).unwrap();
+            let mut loss = f64::MAX;
+            for _ in 0..300 {
+                let found = network.logits(&codes, true).binary_cross_entropy_with_logits::<Tensor>(
+                    &labels,
+                    None,
+                    None,
+                    tch::Reduction::Mean,
+                );
+                adam.backward_step(&found);
+                loss = found.double_value(&[]);
+                if loss < 0.1 {
+                    break;
+                }
+            }
+            assert!(loss < 0.1, "{arch:?} {strands:?}: {loss}");
+        }
+    }
+}
+
+#[test]
+fn frozen_blocks_stay_as_they_are_and_run_as_in_scoring() {
+    for arch in Architecture::ALL {
+        let mut network = network(arch, 71, Strands::Average);
+        let [codes, _] = sequences(16, 71);
+        let blocks = network.plan.blocks.len();
+        let error = network.freeze_blocks(blocks).unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("has {blocks} blocks")) && error.contains(&format!("at most {}", blocks - 1)),
+            "{error}"
+        );
+        network.freeze_blocks(blocks - 1).unwrap();
+        // Only the output layer is left to learn, and nothing before it depends on chance or on the batch.
+        let left = network.store.trainable_variables();
+        assert_eq!(left.iter().map(|variable| variable.size()[0]).collect::<Vec<_>>(), [2, 2], "{arch:?}");
+        let before: Vec<(String, Tensor)> =
+            network.store.variables().into_iter().map(|(name, variable)| (name, variable.copy())).collect();
+        let logits = network.logits(&codes, true);
+        assert!(difference(&logits, &network.layers.forward_t(&one_hot(&codes), false)) < 1e-6, "{arch:?}");
+        logits.sum(Kind::Float).backward();
+        for (name, before) in before {
+            assert_eq!(before, network.store.variables()[&name], "{arch:?} {name}");
+        }
+        assert!(left.iter().all(|variable| variable.grad().defined()));
+    }
+}
+
+#[test]
+fn bf16_trains_near_f32_with_gradients_in_f32() {
+    for arch in Architecture::ALL {
+        for strands in [Strands::Single, Strands::Equivariant] {
+            let logits_and_gradient = |precision| {
+                let config = ModelConfig { dropout: 0.0, layer: without_dropout(config(arch).layer), ..config(arch) };
+                let network = Network::new(&config, 71, 2, strands, Device::Cpu, 1).unwrap().with_precision(precision);
+                let [codes, _] = sequences(16, 71);
+                let logits = network.logits(&codes, true);
+                logits.square().sum(Kind::Float).backward();
+                let gradients: Vec<Tensor> =
+                    network.store.trainable_variables().iter().map(|variable| variable.grad().flatten(0, -1)).collect();
+                assert_eq!(logits.kind(), Kind::Float);
+                assert_eq!(network.logits(&codes, false).kind(), Kind::Float);
+                (logits.detach(), Tensor::cat(&gradients, 0))
+            };
+            let (exact, gradient) = logits_and_gradient(Precision::F32);
+            let (rounded, other) = logits_and_gradient(Precision::Bf16);
+            assert_eq!(other.kind(), Kind::Float);
+            let far = difference(&exact, &rounded);
+            assert!(far > 0.0 && far < 0.1, "{arch:?} {strands:?}: {far}");
+            let cosine = Tensor::cosine_similarity(&gradient, &other, 0, 1e-9).double_value(&[]);
+            assert!(cosine > 0.95, "{arch:?} {strands:?}: {cosine}");
+        }
+    }
+}
+
+/// The list with rates of 0: other numbers are drawn for other kinds.
+fn without_dropout(layers: Vec<Layer>) -> Vec<Layer> {
+    layers
+        .into_iter()
+        .map(|layer| match layer {
+            Layer::Dropout { .. } => Layer::Dropout { rate: None },
+            Layer::Residual { layers } => Layer::Residual { layers: without_dropout(layers) },
+            layer => layer,
+        })
+        .collect()
+}
+
+#[test]
+fn cpu_and_cuda_agree() {
+    if !Cuda::is_available() {
+        eprintln!("skipped: no CUDA device");
+        return;
+    }
+    each(|name, arch, length, strands| {
+        let config = config(arch);
+        let [codes, _] = sequences(16, length);
+        let logits = |device| {
+            let network = Network::new(&config, length, 2, strands, device, 1).unwrap();
+            network.logits(&codes.to_device(device), false)
+        };
+        let far = difference(&logits(Device::Cpu), &logits(Device::Cuda(0)));
+        assert!(far < 1e-3, "{name}: {far}");
+    });
+}
+
+#[test]
+fn fragments_and_filters_that_do_not_fit_are_refused() {
+    for arch in Architecture::ALL {
+        let config = config(arch);
+        let build = |length, strands| Network::new(&config, length, 1, strands, Device::Cpu, 1);
+        let shortest = config.shortest_bp();
+        assert_eq!(build(shortest, Strands::Single).unwrap().logits(&sequences(2, shortest)[0], false).size(), [2, 1]);
+        let error = build(shortest - 1, Strands::Single).unwrap_err().to_string();
+        assert!(error.contains(&format!("{} bp", shortest - 1)), "{error}");
+    }
+    let config = ModelConfig { filters: Some(7), ..ModelConfig::default() };
+    let error = Network::new(&config, 71, 1, Strands::Equivariant, Device::Cpu, 1).unwrap_err().to_string();
+    assert!(error.contains("--filters is 7, expected an even number"), "{error}");
+}
+
+#[test]
+fn tied_filters_cost_about_as_much_and_take_about_half_the_parameters_of_convolutions() {
+    for arch in [Architecture::Residual, Architecture::Basset, Architecture::Gated] {
+        let config = ModelConfig { arch, ..ModelConfig::default() };
+        let plan = |strands| Plan::new(&config, 128, 1, strands).unwrap();
+        let (plain, tied) = (plan(Strands::Single), plan(Strands::Equivariant));
+        let ratio = |of: fn(&Plan) -> usize| of(&tied) as f64 / of(&plain) as f64;
+        assert!((0.9..1.2).contains(&ratio(Plan::multiply_adds)), "{arch:?}: {}", ratio(Plan::multiply_adds));
+        assert!((0.45..0.8).contains(&ratio(Plan::parameters)), "{arch:?}: {}", ratio(Plan::parameters));
+    }
+}
