@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{self, Config, DataConfig, DeviceChoice, Faults, Negatives, SourceKind};
+use crate::config::{self, Config, DataConfig, DeviceChoice, Faults, ModelConfig, Negatives, SourceKind, Strands};
 use crate::data::Classes;
 use crate::data::listing::Learned;
 use crate::data::split::Assignment;
@@ -34,6 +34,8 @@ pub enum Command {
     Predict(Predict),
     /// Write a run's network as TorchScript
     Export(Export),
+    /// Show a network's layers, without data or training: shapes, parameters, reach
+    Model(Model),
     /// Write demo genomes whose best possible score is known
     Simulate(Simulate),
     /// Show versions and devices, and what to do about what is wrong
@@ -338,6 +340,23 @@ pub struct Export {
     /// Replace the file that --out names [default: no]
     #[arg(long)]
     pub force: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Model {
+    /// TOML file of settings, with a [[layer]] list for --arch custom; flags win over it [default: none]
+    pub config: Option<PathBuf>,
+    /// Length of a sequence, in bp [default: the TOML file's, or 128]
+    #[arg(long, value_name = "BP", value_parser = config::count)]
+    pub length: Option<usize>,
+    /// Outputs of the network: 1 for two classes or one value, else one for each class, label or column
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=config::MAX_CLASSES as u64))]
+    pub outputs: u64,
+    /// Which strands of each fragment the network sees [default: the TOML file's, or average]
+    #[arg(long, value_enum)]
+    pub strands: Option<Strands>,
+    #[command(flatten)]
+    pub network: ModelConfig,
 }
 
 #[derive(Args, Debug)]

@@ -4,6 +4,7 @@ mod doctor;
 mod evaluate;
 mod export;
 mod inspect;
+mod model;
 mod predict;
 mod simulate;
 mod train;
@@ -37,6 +38,10 @@ pub fn run(cli: Cli, matches: &ArgMatches) -> Result<()> {
         Command::Evaluate(command) => evaluate::run(&command, progress),
         Command::Predict(command) => predict::run(&command, progress),
         Command::Export(command) => export::run(&command, progress),
+        Command::Model(command) => {
+            let flags = matches.subcommand_matches("model").context("the command is model")?;
+            model::run(&command, flags)
+        }
         Command::Simulate(command) => simulate::run(&command, progress),
         Command::Doctor => doctor::run(),
     }

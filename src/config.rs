@@ -112,7 +112,11 @@ impl Config {
     /// Puts `flags` (those that were typed, as `matches` knows) over the file over the defaults, and checks the whole.
     pub fn resolve(path: Option<&Path>, flags: &Config, matches: &ArgMatches) -> Result<Self, Faults> {
         let mut faults = Vec::new();
-        let typed = |key: &str| matches.value_source(key) == Some(ValueSource::CommandLine);
+        // Commands have some of the flags; clap panics when asked for one that it does not know.
+        let typed = |key: &str| {
+            matches.try_contains_id(key).unwrap_or(false)
+                && matches.value_source(key) == Some(ValueSource::CommandLine)
+        };
         let mut table = match path {
             Some(path) => Some(file::read(path).map_err(|fault| Faults(vec![fault]))?),
             None => None,

@@ -5,6 +5,7 @@ mod canvas;
 pub mod composition;
 pub mod confusion;
 pub mod curves;
+pub mod layers;
 pub mod scatter;
 pub mod training;
 

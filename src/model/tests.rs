@@ -370,3 +370,42 @@ fn tied_filters_cost_about_as_much_and_take_about_half_the_parameters_of_convolu
         assert!((0.45..0.8).contains(&ratio(Plan::parameters)), "{arch:?}: {}", ratio(Plan::parameters));
     }
 }
+
+/// Not a test but a measurement: `cargo test --release --lib -- --ignored --nocapture speed_of_training`. Steps of 256
+/// sequences of 128 bp, forward and backward, in both precisions by turns; the best of each is shown.
+#[test]
+#[ignore = "takes a minute"]
+fn speed_of_training() {
+    let device = Device::cuda_if_available();
+    let codes = Tensor::randint(4, [256, 128], (Kind::Uint8, device));
+    let strands = match std::env::var("STRANDS").as_deref() {
+        Ok("equivariant") => Strands::Equivariant,
+        _ => Strands::Average,
+    };
+    for arch in
+        [Architecture::Seed, Architecture::Residual, Architecture::Gated, Architecture::Basset, Architecture::Danq]
+    {
+        let config = ModelConfig { arch, ..ModelConfig::default() };
+        let [exact, half] = [Precision::F32, Precision::Bf16]
+            .map(|precision| Network::new(&config, 128, 1, strands, device, 1).unwrap().with_precision(precision));
+        let step = |network: &Network| {
+            let started = std::time::Instant::now();
+            let parameters = network.store.trainable_variables();
+            let gradients = Tensor::run_backward(
+                &[network.logits(&codes, true).square().mean(Kind::Float)],
+                &parameters,
+                false,
+                false,
+            );
+            std::hint::black_box(gradients[0].flatten(0, -1).double_value(&[0]));
+            started.elapsed().as_secs_f64() * 1e3
+        };
+        let mut best = [f64::MAX; 2];
+        for _ in 0..12 {
+            for (best, network) in best.iter_mut().zip([&exact, &half]) {
+                *best = best.min(step(network));
+            }
+        }
+        println!("{arch:?}: f32 {:.1} ms, bf16 {:.1} ms, {:.2} times", best[0], best[1], best[0] / best[1]);
+    }
+}

@@ -7,6 +7,7 @@ mod data;
 mod golden;
 mod inputs;
 mod inspect;
+mod model;
 mod pytorch;
 mod questions;
 mod reads;

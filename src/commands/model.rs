@@ -1,0 +1,27 @@
+//! `model`: the layers of a network, without data or training.
+
+use anyhow::Result;
+use clap::ArgMatches;
+
+use super::print;
+use crate::cli::Model;
+use crate::config::{Config, DataConfig, TrainingConfig};
+use crate::model::plan::Plan;
+use crate::report::layers;
+
+/// Of a fragment, in bp, where nobody says otherwise: that of the published experiment.
+const LENGTH: usize = 128;
+
+pub fn run(command: &Model, flags: &ArgMatches) -> Result<()> {
+    let shown = TrainingConfig::default();
+    let typed = Config {
+        model: command.network.clone(),
+        data: DataConfig { length: command.length, ..DataConfig::default() },
+        training: TrainingConfig { strands: command.strands.unwrap_or(shown.strands), ..shown },
+    };
+    let config = Config::resolve(command.config.as_deref(), &typed, flags)?;
+    let length = config.data.length.unwrap_or(LENGTH);
+    let strands = config.training.strands;
+    let plan = Plan::new(&config.model, length, command.outputs as usize, strands)?;
+    print(&layers::table(&plan, strands))
+}
