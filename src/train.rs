@@ -144,8 +144,8 @@ fn train_once(job: Job, seed: u64, trained: &mut Trained, history: &mut History)
     let Job { config, task, data, device, run, progress } = job;
     let training = &config.training;
     let member = trained.networks.len();
-    let network = Network::new(&config.model, data.train.length, task.outputs(), training.strands, device, seed)?;
-    let mut network = network.with_precision(training.precision);
+    let fresh = || Network::new(&config.model, data.train.length, task.outputs(), training.strands, device, seed);
+    let mut network = fresh()?.with_precision(training.precision);
     start_from(&mut network, training, member, progress)?;
     let mut learner = Learner::new(network, training, task, data.train.len());
     let mut stopping = Stopping::new(training.patience);
@@ -216,8 +216,10 @@ fn train_once(job: Job, seed: u64, trained: &mut Trained, history: &mut History)
         }
     }
     bar.finish_and_clear();
-    restore(&learner.network, &best_weights);
-    trained.networks.push(learner.network);
+    // As a network read from the file would be, to the last bit of what it computes.
+    let network = fresh()?;
+    restore(&network, &best_weights);
+    trained.networks.push(network);
     trained.best_epochs.push(stopping.best_epoch());
     Ok(Start::Finished)
 }

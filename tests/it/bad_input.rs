@@ -149,7 +149,7 @@ fn wrong_tables() {
                 (0..200).map(|i| format!("{},{}\n", bases(i, 10), i % 2)).collect::<String>()
             )
             .into_bytes(),
-            &["10 bp", "47"],
+            &["10 bp", "needs 16"],
         ),
     ];
     for (bytes, words) in cases {

@@ -318,7 +318,7 @@ fn summits_centre_the_window_and_the_minus_strand_is_the_reverse_complement() {
         expected.push((format!("peak{i}"), chrom.clone(), centre - LENGTH / 2, strand.to_string()));
     }
     let bed = reference.folder.write("peaks.narrowPeak", peaks);
-    let (run, _) = reference.train("run", &bed, &["--negatives", "shuffle", "--lr", "0.01"]);
+    let (run, _) = reference.train("run", &bed, &["--negatives", "shuffle", "--lr", "0.01", "--strands", "augment"]);
     let rows = examples(&run);
     let mut found: Vec<_> = rows
         .iter()

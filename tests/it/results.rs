@@ -23,6 +23,7 @@ fn a_run_folder_holds_everything_the_design_promises() {
         "config.toml",
         "examples.tsv",
         "history.csv",
+        "last.safetensors",
         "loss.png",
         "metrics.json",
         "model.json",
