@@ -114,8 +114,7 @@ impl Config {
         let mut faults = Vec::new();
         // Commands have some of the flags; clap panics when asked for one that it does not know.
         let typed = |key: &str| {
-            matches.try_contains_id(key).unwrap_or(false)
-                && matches.value_source(key) == Some(ValueSource::CommandLine)
+            matches.try_contains_id(key).unwrap_or(false) && matches.value_source(key) == Some(ValueSource::CommandLine)
         };
         let mut table = match path {
             Some(path) => Some(file::read(path).map_err(|fault| Faults(vec![fault]))?),

@@ -17,6 +17,7 @@ pub fn defaults(arch: Architecture) -> Config {
                 optimizer: OptimizerKind::Adam,
                 lr: 1e-3,
                 schedule: Schedule::Constant,
+                warmup: 0.0,
                 weight_decay: 0.0,
                 ..shown.training
             },

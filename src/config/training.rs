@@ -29,16 +29,16 @@ pub struct TrainingConfig {
     #[arg(long, value_enum, default_value_t = OptimizerKind::Adamw)]
     pub optimizer: OptimizerKind,
     /// Learning rate, per step
-    #[arg(long, value_name = "RATE", default_value_t = 3e-3)]
+    #[arg(long, value_name = "RATE", default_value_t = 5e-3)]
     pub lr: f64,
     /// How the learning rate changes while training goes on
     #[arg(long, value_enum, default_value_t = Schedule::Cosine)]
     pub schedule: Schedule,
-    /// Epochs over which the learning rate rises from nothing first
-    #[arg(long, value_name = "EPOCHS", default_value_t = 0.0)]
+    /// Epochs over which the learning rate rises from nothing first; one-cycle has its own
+    #[arg(long, value_name = "EPOCHS", default_value_t = 0.5)]
     pub warmup: f64,
     /// Weight decay, per step and unit of learning rate; biases and norms are left alone
-    #[arg(long, value_name = "RATE", default_value_t = 0.01)]
+    #[arg(long, value_name = "RATE", default_value_t = 0.05)]
     pub weight_decay: f64,
     /// Momentum of sgd, a share from 0 to below 1
     #[arg(long, value_name = "SHARE", default_value_t = 0.9)]
@@ -342,10 +342,6 @@ impl TrainingConfig {
         check(
             !self.nesterov || (self.optimizer == OptimizerKind::Sgd && self.momentum > 0.0),
             "--nesterov goes with --optimizer sgd and a --momentum above 0; remove it".into(),
-        );
-        check(
-            self.schedule != Schedule::OneCycle || self.warmup == 0.0,
-            "--warmup is given with --schedule one-cycle, which warms up by itself; remove it".into(),
         );
         check(
             (1..=LARGEST_ENSEMBLE).contains(&self.ensemble),

@@ -66,6 +66,10 @@ impl Mode {
     }
 }
 
+/// An exponential's input is cut here, so that one strange sequence cannot make the next layers overflow: batch norm leaves
+/// hardly anything above it.
+const LARGEST_EXPONENT: f64 = 6.0;
+
 /// `[batch, channels, positions]` or `[batch, features]` to the like.
 pub trait Module: std::fmt::Debug + Send {
     fn forward(&self, xs: &Tensor, mode: Mode) -> Tensor;
@@ -89,7 +93,7 @@ fn build(step: &Step, tied: bool, root: &Path, random: &mut Generator) -> Box<dy
         Layer::Gelu {} => Box::new(Activation(|xs| xs.gelu("none"))),
         Layer::Silu {} => Box::new(Activation(Tensor::silu)),
         Layer::Tanh {} => Box::new(Activation(Tensor::tanh)),
-        Layer::Exp {} => Box::new(Activation(Tensor::exp)),
+        Layer::Exp {} => Box::new(Activation(|xs| xs.clamp_max(LARGEST_EXPONENT).exp())),
         Layer::MaxPool { width, stride } => Box::new(Pool::max(width, stride.unwrap_or(width))),
         Layer::MeanPool { width, stride } => Box::new(Pool::mean(width, stride.unwrap_or(width))),
         Layer::Dropout { rate } => Box::new(Dropout(rate.unwrap_or(0.0))),

