@@ -18,6 +18,7 @@ pub enum Purpose {
     Restart = 8,
     Augment = 9,
     Negatives = 10,
+    Search = 11,
 }
 
 /// The generator for one purpose at one place, for example an epoch and a step.

@@ -9,6 +9,7 @@ use serde_json::{Map, json};
 
 use super::{data_of, print};
 use crate::cli::Train;
+use crate::config::search::Search;
 use crate::config::{Config, TaskKind};
 use crate::data::split::Split;
 use crate::data::{Dataset, listing};
@@ -29,6 +30,11 @@ use crate::{device, export, model};
 
 pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()> {
     let config = Config::resolve(command.config.as_deref(), &command.settings, flags)?;
+    if let Some(path) = command.config.as_deref()
+        && Search::read(path).ok().flatten().is_some()
+    {
+        progress.say(&format!("{}: [search] is for tune and has no part in this run", path.display()));
+    }
     let (device, why) = device::choose(config.training.device)?;
     let threads = device::set_threads(config.training.threads);
     let folder = match &command.out {
@@ -149,7 +155,7 @@ fn judge_and_export(
 }
 
 /// The experiment's name: that of its file, or of its data and architecture.
-fn experiment_name(file: Option<&Path>, config: &Config) -> String {
+pub(super) fn experiment_name(file: Option<&Path>, config: &Config) -> String {
     match file.and_then(Path::file_stem) {
         Some(stem) => stem.to_string_lossy().into_owned(),
         None if config.data.is_demo() => "demo".into(),
