@@ -7,6 +7,7 @@ pub mod confusion;
 pub mod curves;
 pub mod scatter;
 pub mod training;
+pub mod tuning;
 
 use anyhow::Result;
 

@@ -2,6 +2,7 @@
 
 pub mod history;
 pub mod optimizer;
+pub mod range;
 mod schedule;
 
 use std::time::{Duration, Instant};
