@@ -1,5 +1,6 @@
 //! What can be typed. Settings of an experiment are declared in `config`; here are the commands and what is theirs alone.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -26,6 +27,8 @@ pub struct Cli {
 pub enum Command {
     /// Train a network, judge it and export it, into a new run folder
     Train(Box<Train>),
+    /// Search for settings that train well, or for a learning rate
+    Tune(Box<Tune>),
     /// Look at data before training on it: counts, lengths, GC content, copies
     Inspect(Box<Inspect>),
     /// Judge a run on its own test data or on other data
@@ -54,6 +57,55 @@ pub struct Train {
     pub force: bool,
     #[command(flatten)]
     pub settings: Config,
+}
+
+#[derive(Args, Debug)]
+pub struct Tune {
+    /// TOML file of settings, with a table [search] of those to vary; flags win over it [default: none]
+    pub config: Option<PathBuf>,
+    /// Folder for the search, which goes on where it stopped when it is there already [default: runs/tune-NAME-TIME; with --find-lr print only]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Start anew, replacing what --out holds [default: no]
+    #[arg(long)]
+    pub force: bool,
+    /// Combinations of settings to try
+    #[arg(long, value_name = "N", default_value_t = 27, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub trials: u32,
+    /// Rounds of successive halving: the last trains all epochs, each before it fewer
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub rungs: u32,
+    /// Of how many trials one goes on to the next round, with as many times the epochs
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(2..=100))]
+    pub eta: u32,
+    /// Find a learning rate instead: raise it from step to step until training falls apart [default: no]
+    #[arg(long, conflicts_with_all = ["trials", "rungs", "eta"])]
+    pub find_lr: bool,
+    /// First rate of --find-lr [default: 1e-7]
+    #[arg(long, value_name = "RATE", requires = "find_lr")]
+    pub from: Option<f64>,
+    /// Last rate of --find-lr [default: 10]
+    #[arg(long, value_name = "RATE", requires = "find_lr")]
+    pub to: Option<f64>,
+    /// Steps of --find-lr [default: 200]
+    #[arg(long, value_name = "N", requires = "find_lr", value_parser = clap::value_parser!(u32).range(50..=1_000_000))]
+    pub steps: Option<u32>,
+    #[command(flatten)]
+    pub settings: Config,
+}
+
+impl Tune {
+    /// The first and the last rate of `--find-lr`.
+    ///
+    /// # Errors
+    /// They are no range.
+    pub fn rates(&self) -> Result<(f64, f64), Faults> {
+        let (from, to) = (self.from.unwrap_or(1e-7), self.to.unwrap_or(10.0));
+        if from > 0.0 && from < to && to.is_finite() {
+            return Ok((from, to));
+        }
+        Err(Faults(vec![format!("--from is {from} and --to is {to}, expected two rates above 0, the lower first")]))
+    }
 }
 
 #[derive(Args, Debug)]
@@ -377,6 +429,20 @@ pub struct Simulate {
     pub windows: u64,
 }
 
+/// Reads `tune --lr` without a rate as `tune --find-lr`; clap takes a flag with a value or without, not both.
+pub fn with_lr_alone(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut words: Vec<OsString> = words.collect();
+    if words.iter().skip(1).any(|word| word == "tune") {
+        for i in 0..words.len() {
+            let is_rate = |word: &OsString| word.to_str().is_some_and(|word| word.parse::<f64>().is_ok());
+            if words[i] == "--lr" && !words.get(i + 1).is_some_and(is_rate) {
+                words[i] = "--find-lr".into();
+            }
+        }
+    }
+    words
+}
+
 /// Version, revision and libtorch.
 fn long_version() -> String {
     let revision = match env!("STRANDNET_GIT_REVISION") {
@@ -384,4 +450,21 @@ fn long_version() -> String {
         revision => format!(" ({revision})"),
     };
     format!("{}{revision}, libtorch {}", env!("CARGO_PKG_VERSION"), env!("STRANDNET_LIBTORCH_VERSION"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lr_without_a_rate_looks_for_one_and_with_one_sets_it() {
+        let read = |line: &str| {
+            let words = with_lr_alone(line.split(' ').map(OsString::from));
+            words.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(read("s tune --lr"), "s tune --find-lr");
+        assert_eq!(read("s tune --lr x.toml --out o"), "s tune --find-lr x.toml --out o");
+        assert_eq!(read("s tune x.toml --lr 1e-3"), "s tune x.toml --lr 1e-3");
+        assert_eq!(read("s train --lr"), "s train --lr");
+    }
 }

@@ -8,11 +8,12 @@ mod model;
 mod predict;
 mod simulate;
 mod train;
+mod tune;
 
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::ArgMatches;
 
 use crate::cli::{Cli, Command};
@@ -31,6 +32,10 @@ pub fn run(cli: Cli, matches: &ArgMatches) -> Result<()> {
             let flags = matches.subcommand_matches("train").context("the command is train")?;
             train::run(&command, flags, progress)
         }
+        Command::Tune(command) => {
+            let flags = matches.subcommand_matches("tune").context("the command is tune")?;
+            tune::run(&command, flags, progress)
+        }
         Command::Inspect(command) => {
             let flags = matches.subcommand_matches("inspect").context("the command is inspect")?;
             inspect::run(&command, flags, progress)
@@ -44,6 +49,18 @@ pub fn run(cli: Cli, matches: &ArgMatches) -> Result<()> {
         }
         Command::Simulate(command) => simulate::run(&command, progress),
         Command::Doctor => doctor::run(),
+    }
+}
+
+/// An error from what a panic left behind. libtorch's exceptions arrive as panics of the binding. What input can cause is
+/// checked before; what is left is the machine running out of memory, or a fault of ours.
+pub fn error_of_panic(panic: &(dyn std::any::Any + Send)) -> anyhow::Error {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    let first = text.unwrap_or("no message").lines().next().unwrap_or("no message").to_owned();
+    if first.contains("out of memory") {
+        anyhow!("the device ran out of memory ({first}); use a smaller --batch-size or shorter fragments")
+    } else {
+        anyhow!("internal fault: {first}; run again with RUST_BACKTRACE=1 and report this")
     }
 }
 
@@ -106,8 +123,8 @@ fn print(text: &str) -> Result<()> {
 
 fn closed_output(error: std::io::Error) -> anyhow::Error {
     if error.kind() == std::io::ErrorKind::BrokenPipe {
-        anyhow::anyhow!("standard output was closed before all results were written; read to the end or use --out")
+        anyhow!("standard output was closed before all results were written; read to the end or use --out")
     } else {
-        anyhow::anyhow!("standard output cannot be written ({error})")
+        anyhow!("standard output cannot be written ({error})")
     }
 }

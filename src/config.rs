@@ -6,6 +6,7 @@ mod file;
 pub mod layers;
 mod model;
 mod presets;
+pub mod search;
 mod training;
 
 use std::path::{Path, PathBuf};
@@ -111,6 +112,16 @@ impl std::error::Error for Faults {}
 impl Config {
     /// Puts `flags` (those that were typed, as `matches` knows) over the file over the defaults, and checks the whole.
     pub fn resolve(path: Option<&Path>, flags: &Config, matches: &ArgMatches) -> Result<Self, Faults> {
+        Self::resolve_with(path, flags, matches, &toml::Table::new())
+    }
+
+    /// The same with `sampled` settings, by section, over the file and under the flags.
+    pub fn resolve_with(
+        path: Option<&Path>,
+        flags: &Config,
+        matches: &ArgMatches,
+        sampled: &toml::Table,
+    ) -> Result<Self, Faults> {
         let mut faults = Vec::new();
         // Commands have some of the flags; clap panics when asked for one that it does not know.
         let typed = |key: &str| {
@@ -120,7 +131,8 @@ impl Config {
             Some(path) => Some(file::read(path).map_err(|fault| Faults(vec![fault]))?),
             None => None,
         };
-        let arch = if typed("arch") { Some(flags.model.arch) } else { table.as_ref().and_then(file::architecture) };
+        let named = || file::architecture(sampled).or_else(|| table.as_ref().and_then(file::architecture));
+        let arch = if typed("arch") { Some(flags.model.arch) } else { named() };
         let mut settings = to_table(&presets::defaults(arch.unwrap_or(ModelConfig::default().arch)))?;
         if let (Some(path), Some(table)) = (path, &mut table) {
             if typed("examples") {
@@ -128,6 +140,7 @@ impl Config {
             }
             file::overlay(&mut settings, table, path, &mut faults);
         }
+        file::overlay(&mut settings, sampled, Path::new("sampled"), &mut faults);
         for (section, values) in to_table(flags)? {
             let toml::Value::Table(values) = values else { continue };
             for (key, value) in values {

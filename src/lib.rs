@@ -7,6 +7,7 @@
 //! commands    one file for each command: its table of contents
 //! cli         flags, one struct for each command
 //!
+//! tune        settings searched; learning-rate range
 //! report      tables and pictures                   predict    sequences -> scores, streamed; reads sorted
 //! inspect     data before training                  export     TorchScript: trace, save, load again, compare
 //! train       the loop; optimizer, history
@@ -39,3 +40,4 @@ pub mod report;
 pub mod run;
 pub mod task;
 pub mod train;
+pub mod tune;

@@ -4,28 +4,19 @@ use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches};
-use strandnet::cli::Cli;
+use strandnet::cli::{self, Cli};
 use strandnet::{commands, config};
 
 fn main() -> ExitCode {
-    let matches = Cli::command().get_matches(); // prints help, version and usage errors itself, the last with exit code 2
+    let matches = Cli::command().get_matches_from(cli::with_lr_alone(std::env::args_os())); // prints help, version and usage errors itself, the last with exit code 2
     if std::env::var_os("RUST_BACKTRACE").is_none() {
         std::panic::set_hook(Box::new(|_| {}));
     }
     let run = || commands::run(Cli::from_arg_matches(&matches)?, &matches);
-    let result: Result<()> = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-        // libtorch's exceptions arrive as panics of the binding. What input can cause is checked before; what is left is
-        // the machine running out of memory, or a fault of ours.
-        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        let first = text.unwrap_or("no message").lines().next().unwrap_or("no message").to_owned();
-        Err(if first.contains("out of memory") {
-            anyhow!("the device ran out of memory ({first}); use a smaller --batch-size or shorter fragments")
-        } else {
-            anyhow!("internal fault: {first}; run again with RUST_BACKTRACE=1 and report this")
-        })
-    });
+    let result: Result<()> =
+        catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| Err(commands::error_of_panic(panic.as_ref())));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

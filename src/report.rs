@@ -8,6 +8,7 @@ pub mod curves;
 pub mod layers;
 pub mod scatter;
 pub mod training;
+pub mod tuning;
 
 use anyhow::Result;
 

@@ -30,6 +30,12 @@ pub const INSPECTION_JSON: &str = "inspection.json";
 pub const INSPECTION_PICTURES: [&str; 3] = ["gc.png", "lengths.png", "unknown.png"];
 pub const EVALUATION_JSON: &str = "evaluation.json";
 pub const SIMULATION_JSON: &str = "simulation.json";
+pub const TUNE_JSON: &str = "tune.json";
+pub const TRIALS_CSV: &str = "trials.csv";
+pub const BEST_TOML: &str = "best.toml";
+pub const KNOBS_PNG: &str = "knobs.png";
+pub const RATES_CSV: &str = "lr.csv";
+pub const RATES_PNG: &str = "lr.png";
 
 /// The version of the files this program writes.
 pub const FORMAT_VERSION: u32 = 3;
@@ -168,6 +174,8 @@ pub enum Contents {
     Evaluation,
     Simulation,
     Inspection,
+    Tuning,
+    RateRange,
 }
 
 impl Contents {
@@ -178,6 +186,8 @@ impl Contents {
             (SIMULATION_JSON, Self::Simulation),
             (EVALUATION_JSON, Self::Evaluation),
             (INSPECTION_JSON, Self::Inspection),
+            (TUNE_JSON, Self::Tuning),
+            (RATES_CSV, Self::RateRange),
         ]
         .into_iter()
         .find(|(name, _)| folder.join(name).is_file())
@@ -208,6 +218,8 @@ impl Contents {
                 .chain(TEST_PICTURES)
                 .collect(),
             Self::Inspection => [INSPECTION_JSON].into_iter().chain(INSPECTION_PICTURES).collect(),
+            Self::Tuning => vec![TUNE_JSON, TRIALS_CSV, BEST_TOML, KNOBS_PNG],
+            Self::RateRange => vec![RATES_CSV, RATES_PNG],
             Self::Simulation => {
                 let genomes = [
                     "human.fa",
@@ -228,6 +240,8 @@ impl Contents {
             Self::Evaluation => "an evaluation",
             Self::Simulation => "simulated genomes",
             Self::Inspection => "an inspection",
+            Self::Tuning => "a search",
+            Self::RateRange => "a learning-rate range test",
         }
     }
 }
@@ -283,12 +297,17 @@ impl NewFolder {
 
     /// Claims a new folder `runs/NAME-TIME`.
     pub fn claim_named(name: &str) -> Result<Self> {
+        Self::claim_named_for(name, Contents::Run)
+    }
+
+    /// The same for other contents.
+    pub fn claim_named_for(name: &str, contents: Contents) -> Result<Self> {
         let time = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S");
         for number in 1..100 {
             let suffix = if number == 1 { String::new() } else { format!("-{number}") };
             let path = Path::new("runs").join(format!("{name}-{time}{suffix}"));
             if !path.exists() {
-                return Self::claim(&path, Contents::Run, false);
+                return Self::claim(&path, contents, false);
             }
         }
         bail!("runs/{name}-{time}: a hundred runs have this name; choose one with --out")

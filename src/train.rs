@@ -5,6 +5,7 @@ mod average;
 mod checkpoint;
 pub mod history;
 pub mod optimizer;
+pub mod range;
 mod schedule;
 mod stopping;
 
@@ -28,7 +29,7 @@ use crate::task::Task;
 use average::MovingAverage;
 use history::{Epoch, History};
 use optimizer::{FlatParameters, Optimizer};
-use schedule::Schedule;
+use schedule::{Rates, Schedule};
 use stopping::{Decision, Stopping};
 
 /// Starts after the first that a run may make when every ReLU dies. One start in a few does that, so five more leave
@@ -247,6 +248,11 @@ fn restore(network: &Network, values: &HashMap<String, Tensor>) {
     });
 }
 
+/// Keys what dropout drops in a batch of an epoch, counted from 0.
+fn seed_dropout(order: Order, batch: usize) {
+    tch::manual_seed(random::seed_for_libtorch(order.seed, Purpose::Dropout, order.epoch as u64, batch as u64));
+}
+
 fn augmentation(training: &TrainingConfig) -> Augmentation {
     Augmentation {
         either_strand: matches!(training.strands, Strands::Augment | Strands::Average),
@@ -303,12 +309,7 @@ impl<'a> Learner<'a> {
             let mut shown = Instant::now();
             for (number, batch) in batches::shuffled(scope, examples, order).enumerate() {
                 let batch = batch?;
-                tch::manual_seed(random::seed_for_libtorch(
-                    order.seed,
-                    Purpose::Dropout,
-                    order.epoch as u64,
-                    number as u64,
-                ));
+                seed_dropout(order, number);
                 let gradient = self.gradient(&batch, examples.length, &mut sums);
                 let (gradient, n) = match gathered.take() {
                     Some((sum, n)) => (sum + gradient * batch.n as f64, n + batch.n),
@@ -346,11 +347,15 @@ impl<'a> Learner<'a> {
     }
 
     /// Step `number` of the run, counted from 0, down a gradient `[parameters]`.
-    fn step(&mut self, mut gradient: Tensor, number: usize) {
+    fn step(&mut self, gradient: Tensor, number: usize) {
+        self.step_at(gradient, self.schedule.rates(number));
+    }
+
+    fn step_at(&mut self, mut gradient: Tensor, rates: Rates) {
         if let Some(norm) = self.training.clip_norm {
             optimizer::clip(&mut gradient, norm);
         }
-        self.optimizer.set_rates(self.schedule.rates(number));
+        self.optimizer.set_rates(rates);
         self.optimizer.step(&mut self.parameters, &gradient);
         if let Some(average) = &mut self.average {
             average.update();

@@ -10,6 +10,7 @@ use tch::Tensor;
 
 use super::{data_of, print};
 use crate::cli::Train;
+use crate::config::search::Search;
 use crate::config::{Calibration, Config, TaskKind};
 use crate::data::examples::Examples;
 use crate::data::split::Split;
@@ -33,6 +34,11 @@ use crate::{device, export};
 
 pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()> {
     let config = Config::resolve(command.config.as_deref(), &command.settings, flags)?;
+    if let Some(path) = command.config.as_deref()
+        && Search::read(path).ok().flatten().is_some()
+    {
+        progress.say(&format!("{}: [search] is for tune and has no part in this run", path.display()));
+    }
     let (device, why) = device::choose(config.training.device)?;
     let threads = device::set_threads(config.training.threads);
     let folder = match &command.out {
@@ -185,7 +191,7 @@ fn best_epochs(trained: &Trained, task: &Task) -> String {
 }
 
 /// The experiment's name: that of its file, or of its data and architecture.
-fn experiment_name(file: Option<&Path>, config: &Config) -> String {
+pub(super) fn experiment_name(file: Option<&Path>, config: &Config) -> String {
     match file.and_then(Path::file_stem) {
         Some(stem) => stem.to_string_lossy().into_owned(),
         None if config.data.is_demo() => "demo".into(),

@@ -231,6 +231,19 @@ impl DataConfig {
         self.source() == SourceKind::Demo
     }
 
+    /// Every file that is named.
+    pub fn paths(&self) -> Vec<&Path> {
+        let named = [&self.genome, &self.class, &self.valid_class, &self.test_class, &self.regions];
+        let single = [&self.reference, &self.train, &self.valid, &self.test, &self.examples];
+        let negatives = match &self.negatives {
+            Some(Negatives::Bed(path)) => Some(path),
+            _ => None,
+        };
+        let named = named.into_iter().flatten().map(|named| &named.path);
+        let others = single.into_iter().flatten().chain(negatives).chain(&self.exclude);
+        named.chain(others).map(PathBuf::as_path).collect()
+    }
+
     /// The kinds of source that are named.
     fn sources(&self) -> Vec<SourceKind> {
         let tables = self.train.is_some() || self.valid.is_some() || self.test.is_some();

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
+use super::search::SEARCH;
 use super::{Architecture, Config, Negatives, layers};
 
 /// Keys that hold paths, which a file gives relative to itself.
-const PATH_KEYS: [&str; 13] = [
+pub const PATH_KEYS: [&str; 13] = [
     "genome",
     "class",
     "valid_class",
@@ -68,7 +69,7 @@ pub fn architecture(settings: &toml::Table) -> Option<Architecture> {
 /// Puts the file's settings over `settings`, one by one, so that every wrong one is reported and not only the first.
 pub fn overlay(settings: &mut toml::Table, file: &toml::Table, path: &Path, faults: &mut Vec<String>) {
     let folder = path.parent().unwrap_or(Path::new(""));
-    for (section, values) in file {
+    for (section, values) in file.iter().filter(|(section, _)| *section != SEARCH) {
         if section == "layer" {
             put_layers(settings, values, path, faults);
             continue;

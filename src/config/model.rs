@@ -17,7 +17,7 @@ pub struct ModelConfig {
     /// Architecture
     #[arg(long, value_enum, default_value_t = Architecture::Residual)]
     pub arch: Architecture,
-    /// Filters of the first convolution, and of the blocks behind it [default: seed 16, residual and gated 128, basset 300, danq 320]
+    /// Filters of the first convolution, and of the blocks behind it [default: seed 16, residual and gated 256, basset 300, danq 320]
     #[arg(long, value_name = "N", value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filters: Option<usize>,
@@ -46,13 +46,13 @@ pub struct ModelConfig {
 pub enum Architecture {
     /// One convolution of 16 filters, width 32, and a small dense layer: the published experiment
     Seed,
-    /// A stem of 128 filters, three dilated residual blocks, and pooling over all and by place
+    /// A stem of 256 filters, three dilated residual blocks, and pooling over all and by place
     Residual,
     /// Three wide convolutions and two dense layers of 1000 (Kelley and others, 2016)
     Basset,
     /// One convolution of 320 filters, a long short-term memory in both directions, and a dense layer (Quang and Xie, 2016)
     Danq,
-    /// A stem of 128 filters and dilated blocks whose convolution is gated by another (after ConvNova, 2025)
+    /// A stem of 256 filters and dilated blocks whose convolution is gated by another (after ConvNova, 2025)
     Gated,
     /// The [[layer]] list of the TOML file
     Custom,
@@ -79,10 +79,10 @@ impl Architecture {
     fn sizes(self) -> (Option<usize>, Option<usize>, Option<usize>) {
         match self {
             Self::Seed => (Some(16), Some(32), None),
-            Self::Residual => (Some(128), Some(15), Some(3)),
+            Self::Residual => (Some(256), Some(15), Some(3)),
             Self::Basset => (Some(300), Some(19), Some(3)),
             Self::Danq => (Some(320), Some(26), None),
-            Self::Gated => (Some(128), Some(15), Some(4)),
+            Self::Gated => (Some(256), Some(15), Some(4)),
             Self::Custom => (None, None, None),
         }
     }

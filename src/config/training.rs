@@ -29,7 +29,7 @@ pub struct TrainingConfig {
     #[arg(long, value_enum, default_value_t = OptimizerKind::Adamw)]
     pub optimizer: OptimizerKind,
     /// Learning rate, per step
-    #[arg(long, value_name = "RATE", default_value_t = 5e-3)]
+    #[arg(long, value_name = "RATE", default_value_t = 1e-2)]
     pub lr: f64,
     /// How the learning rate changes while training goes on
     #[arg(long, value_enum, default_value_t = Schedule::Cosine)]

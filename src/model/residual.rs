@@ -40,9 +40,9 @@ pub(super) fn dilation(block: usize) -> usize {
     1 << (block % (DOUBLINGS + 1))
 }
 
-/// Channels of the blocks: three quarters of the stem's filters, and an even number, so that strands can share them.
+/// Channels of the blocks: three eighths of the stem's filters, and an even number, so that strands can share them.
 fn channels(config: &ModelConfig) -> usize {
-    (config.filters() * 3 / 8 * 2).max(2)
+    (config.filters() * 3 / 16 * 2).max(2)
 }
 
 /// A wide convolution, normalised, raised to a power and pooled: with an exponential, filters become motifs and weak
@@ -82,7 +82,7 @@ mod tests {
         let network = |length, outputs| Network::new(&config, length, outputs, Strands::Single, Device::Cpu, 1);
         for (length, outputs) in [(16usize, 1usize), (70, 3), (401, 1)] {
             let network = network(length, outputs).unwrap();
-            let stem = (128 * 4 * 15 + 128) + 256 + (96 * 128 + 96);
+            let stem = (256 * 4 * 15 + 256) + 512 + (96 * 256 + 96);
             let blocks = 3 * (192 + (96 * 96 * 5 + 96) + 192 + (96 * 96 + 96));
             let head = 192 + (16 * 96 + 16) + (512 * 64 + 64) + (64 * outputs + outputs);
             assert_eq!(network.parameter_count(), stem + blocks + head);

@@ -40,21 +40,26 @@ pub type Plane<'a, 'b> = ChartContext<'a, BitMapBackend<'b>, Cartesian2d<RangedC
 
 /// Draws into memory and encodes as PNG.
 pub fn picture(draw: impl FnOnce(&Canvas) -> Drawing) -> Result<Vec<u8>> {
+    picture_of(SIZE, draw)
+}
+
+/// The same in as many pixels, for pictures of several rows.
+pub fn picture_of(size: (u32, u32), draw: impl FnOnce(&Canvas) -> Drawing) -> Result<Vec<u8>> {
     static FONTS: Once = Once::new();
     FONTS.call_once(|| {
         // The only fault is bytes that are no font, and these were compiled in; the tests draw with them.
         let _ = register_font(FONT, FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT);
     });
-    let mut pixels = vec![0u8; (SIZE.0 * SIZE.1 * 3) as usize];
+    let mut pixels = vec![0u8; (size.0 * size.1 * 3) as usize];
     {
-        let canvas = BitMapBackend::with_buffer(&mut pixels, SIZE).into_drawing_area();
+        let canvas = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
         let failed = |error: &dyn std::fmt::Display| anyhow!("drawing failed ({error}); please report this");
         canvas.fill(&WHITE).map_err(|error| failed(&error))?;
         draw(&canvas).map_err(|error| failed(&error))?;
         canvas.present().map_err(|error| failed(&error))?;
     }
     let mut file = Vec::new();
-    let mut encoder = png::Encoder::new(&mut file, SIZE.0, SIZE.1);
+    let mut encoder = png::Encoder::new(&mut file, size.0, size.1);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.write_header()?.write_image_data(&pixels)?;

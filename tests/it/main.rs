@@ -14,4 +14,5 @@ mod reads;
 mod regions;
 mod results;
 mod support;
+mod tune;
 mod usage;

@@ -1,0 +1,283 @@
+//! `tune`: settings drawn, trained in rounds, the best of them as a file that `train` accepts.
+
+mod find_lr;
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+
+use super::{data_of, error_of_panic, print};
+use crate::cli::Tune;
+use crate::config::search::Search;
+use crate::config::{Config, DataConfig, Faults, TrainingConfig};
+use crate::data::Dataset;
+use crate::device;
+use crate::progress::{Progress, thousands};
+use crate::report;
+use crate::run::{self, BEST_TOML, Contents, KNOBS_PNG, NewFolder, RunFolder, TRIALS_CSV, TUNE_JSON};
+use crate::task::Task;
+use crate::train;
+use crate::train::history::metric_name;
+use crate::tune::plan::Plan;
+use crate::tune::trials::{self, Outcome, Row};
+use crate::tune::{Job, Tuning, halving, sampling};
+
+/// Where a trial trains, within the folder of the search.
+const WORKSHOP: &str = ".trial";
+
+/// Data sets kept in memory at a time, where settings of the data are searched. Lists of lengths are seldom longer.
+const MOST_DATA_SETS: usize = 4;
+
+pub fn run(command: &Tune, flags: &ArgMatches, progress: Progress) -> Result<()> {
+    let file = command.config.as_deref();
+    let config = Config::resolve(file, &command.settings, flags)?;
+    if command.find_lr {
+        return find_lr::run(command, &config, progress);
+    }
+    let search = search(file, flags, progress)?;
+    let (trials, rungs, eta) = (command.trials as usize, command.rungs as usize, command.eta as usize);
+    let resolve = |sampled: &toml::Table| Config::resolve_with(file, &command.settings, flags, sampled);
+    let trials = sampling::trials(&search, trials, config.training.seed, resolve)?;
+    let rungs = halving::rungs(trials.len(), config.training.epochs, rungs, eta);
+    let mut tuning = Tuning { search, trials, rungs, rows: Vec::new() };
+    let (device, why) = device::choose(config.training.device)?;
+    let threads = device::set_threads(config.training.threads);
+
+    let plan = Plan::new(&config, &tuning.search, tuning.trials.len(), command.rungs as usize, eta)?;
+    let mut trainer = Trainer { data: VecDeque::new(), device, progress };
+    let folder = open(command, &config, &plan, &mut tuning)?;
+    progress.say(&format!("device: {why}; {threads} threads"));
+    // Data that cannot be read are no trial's failure, unless trials differ in them.
+    if tuning.next()?.is_some() && tuning.search.knobs.iter().all(|knob| knob.section != "data") {
+        trainer.data_for(&config)?;
+    }
+    let (folder, _lock) = match folder {
+        Folder::New(new) => {
+            let (folder, replaced) = new.keep()?;
+            folder.write_json(TUNE_JSON, &plan)?;
+            replaced.discard();
+            let lock = lock(&folder)?;
+            (folder, lock)
+        }
+        Folder::Old(folder, lock) => {
+            progress.say(&format!("{}: {} trainings are done, going on", folder.path.display(), tuning.rows.len()));
+            (folder, lock)
+        }
+    };
+    carry_out(&mut tuning, &mut trainer, &folder)?;
+    summary(&tuning, &folder)
+}
+
+/// What is searched: the file's table or the usual, without what a flag settles.
+fn search(file: Option<&Path>, flags: &ArgMatches, progress: Progress) -> Result<Search> {
+    let named = match file {
+        Some(path) => Search::read(path)?,
+        None => None,
+    };
+    let mut search = named.unwrap_or_else(|| {
+        progress.say("no [search] table, so lr, dropout and weight_decay are searched");
+        Search::usual()
+    });
+    search.knobs.retain(|knob| {
+        let typed = flags.value_source(&knob.key) == Some(ValueSource::CommandLine);
+        if typed {
+            progress.say(&format!("--{} is given, so it is not searched", knob.key.replace('_', "-")));
+        }
+        !typed
+    });
+    if search.knobs.is_empty() {
+        return Err(Faults(vec![
+            "every setting to search is given by a flag, expected one or more that are not; remove flags".into(),
+        ])
+        .into());
+    }
+    Ok(search)
+}
+
+/// The folder of a search.
+enum Folder {
+    New(NewFolder),
+    Old(RunFolder, File),
+}
+
+/// Claims a new folder, or takes up the search that the folder holds.
+fn open(command: &Tune, config: &Config, plan: &Plan, tuning: &mut Tuning) -> Result<Folder> {
+    let Some(path) = &command.out else {
+        let name = format!("tune-{}", super::train::experiment_name(command.config.as_deref(), config));
+        return Ok(Folder::New(NewFolder::claim_named_for(&name, Contents::Tuning)?));
+    };
+    let marker = path.join(TUNE_JSON);
+    if command.force || !marker.is_file() {
+        if command.force && marker.is_file() {
+            drop(lock(&RunFolder { path: path.clone() })?); // another may be at it
+        }
+        return Ok(Folder::New(NewFolder::claim(path, Contents::Tuning, command.force)?));
+    }
+    let folder = RunFolder { path: path.clone() };
+    let lock = lock(&folder)?;
+    plan.check_same(&marker)?;
+    let file = folder.file(TRIALS_CSV);
+    tuning.rows = trials::read(&file, &tuning.search)?;
+    tuning.next().with_context(|| file.display().to_string())?;
+    Ok(Folder::Old(folder, lock))
+}
+
+/// Keeps others away from a search for as long as it is held. The system gives it back when a program ends, however.
+fn lock(folder: &RunFolder) -> Result<File> {
+    let path = folder.file(TUNE_JSON);
+    let file = File::open(&path).map_err(|error| anyhow!("{}: cannot be read ({error})", path.display()))?;
+    if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
+        bail!(
+            "{}: another strandnet is at work on this search, expected none; wait for it or choose another --out",
+            folder.path.display()
+        );
+    }
+    Ok(file) // file systems without locks go without
+}
+
+/// Trains what there is to train, writing every row as it comes.
+fn carry_out(tuning: &mut Tuning, trainer: &mut Trainer, folder: &RunFolder) -> Result<()> {
+    let progress = trainer.progress;
+    let plan: Vec<String> = tuning.rungs.iter().map(|rung| format!("{} of {}", rung.trials, rung.epochs)).collect();
+    progress.say(&format!("trials of epochs: {}", plan.join(", ")));
+    let workshop = RunFolder { path: folder.file(WORKSHOP) };
+    while let Some(job) = tuning.next()? {
+        let started = Instant::now();
+        let (metric, outcome) = trainer.train(&tuning.config_of(job), &workshop)?;
+        let row = Row {
+            job,
+            knobs: tuning.trial(job.trial).texts(),
+            metric: metric.to_owned(),
+            outcome,
+            seconds: started.elapsed().as_secs_f64(),
+        };
+        progress.say(&line(tuning, &row));
+        tuning.rows.push(row);
+        folder.write(TRIALS_CSV, &trials::write(&tuning.search, &tuning.rows)?)?;
+        if tuning.next()?.is_none_or(|next| next.rung != job.rung) {
+            write_results(tuning, folder)?;
+        }
+    }
+    Ok(())
+}
+
+/// A trained trial in a line.
+fn line(tuning: &Tuning, row: &Row) -> String {
+    let Job { trial, rung, epochs } = row.job;
+    let pairs = tuning.search.knobs.iter().zip(&row.knobs);
+    let knobs: Vec<String> = pairs.map(|(knob, value)| format!("{} {value}", knob.key)).collect();
+    let outcome = match &row.outcome {
+        Outcome::Done { score, best_epoch } => {
+            format!("valid {} {score:.4} at epoch {best_epoch} of {epochs}", metric_name(&row.metric))
+        }
+        Outcome::Failed(reason) => format!("failed: {reason}"),
+    };
+    format!(
+        "rung {rung}/{} trial {trial:>3}  {}  {outcome}  {:.1} s",
+        tuning.rungs.len(),
+        knobs.join(", "),
+        row.seconds
+    )
+}
+
+/// The best settings so far as a file, and the picture.
+fn write_results(tuning: &Tuning, folder: &RunFolder) -> Result<()> {
+    if let Some(best) = tuning.best().first() {
+        let score = best.score().unwrap_or(f64::NAN);
+        let head = format!(
+            "# The best of {} trials of strandnet tune: trial {}, validation {} {score:.4}. Train it with\n#   strandnet train {BEST_TOML}\n",
+            thousands(tuning.trials.len()),
+            best.job.trial,
+            metric_name(&best.metric),
+        );
+        folder.write(BEST_TOML, (head + &tuning.config_of_row(best).to_toml()).as_bytes())?;
+    }
+    folder.write(KNOBS_PNG, &report::tuning::knobs(tuning)?)
+}
+
+fn summary(tuning: &Tuning, folder: &RunFolder) -> Result<()> {
+    let failures = tuning.failures().count();
+    if tuning.best().is_empty() {
+        let reason = tuning.failures().next().map_or("no reason", |(_, reason)| reason);
+        bail!(
+            "{}: all {} trials failed, the first because {reason}",
+            folder.file(TRIALS_CSV).display(),
+            tuning.trials.len()
+        );
+    }
+    let mut text = report::tuning::table(tuning);
+    if failures > 0 {
+        text.push_str(&format!("{failures} of {} trainings failed; {TRIALS_CSV} says why\n", tuning.rows.len()));
+    }
+    text.push_str(&format!("next: strandnet train {}\n{}\n", folder.file(BEST_TOML).display(), folder.path.display()));
+    print(&text)
+}
+
+/// Trains one trial after the other on the same data.
+struct Trainer {
+    /// The last used first.
+    data: VecDeque<(DataConfig, u64, Dataset)>,
+    device: tch::Device,
+    progress: Progress,
+}
+
+impl Trainer {
+    /// The data of an experiment, read once for all experiments that share them.
+    fn data_for(&mut self, config: &Config) -> Result<&Dataset> {
+        let seed = config.training.seed;
+        let known = self.data.iter().position(|(data, of, _)| (data, *of) == (&config.data, seed));
+        match known.and_then(|place| self.data.remove(place)) {
+            Some(data) => self.data.push_front(data),
+            None => {
+                self.data.truncate(MOST_DATA_SETS - 1);
+                self.data.push_front((config.data.clone(), seed, data_of(config, &self.progress)?));
+            }
+        }
+        Ok(&self.data[0].2)
+    }
+
+    /// Trains an experiment; returns the metric of its score, and the score. What goes wrong in training is an outcome like
+    /// any other.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    fn train(&mut self, config: &Config, workshop: &RunFolder) -> Result<(&'static str, Outcome)> {
+        clear(workshop)?;
+        std::fs::create_dir(&workshop.path).map_err(|error| run::cannot_write(&workshop.path, &error))?;
+        // Lines of every epoch of every trial would hide what came of them.
+        // One member shows as well as all of them what a setting is worth.
+        let config = &Config { training: TrainingConfig { ensemble: 1, ..config.training.clone() }, ..config.clone() };
+        let (device, progress) =
+            (self.device, if self.progress == Progress::Lines { Progress::Quiet } else { self.progress });
+        let trained = catch_unwind(AssertUnwindSafe(|| {
+            let data = self.data_for(config)?;
+            let training = &config.training;
+            let task = Task::new(data.kind, &data.classes, training.loss, &training.class_weights, &data.train)?
+                .trained_by(training)?;
+            let trained = train::train(config, &task, data, device, workshop, progress)?;
+            let Some(best) = trained.best(0) else { bail!("no epoch was the best") };
+            let (score, best_epoch) = (best.valid_score, best.epoch);
+            if !score.is_finite() {
+                bail!("the validation score is {score}, expected a number");
+            }
+            Ok((task.selection_metric(), Outcome::Done { score, best_epoch }))
+        }))
+        .unwrap_or_else(|panic| Err(error_of_panic(panic.as_ref())));
+        clear(workshop)?;
+        Ok(trained.unwrap_or_else(|error| ("", Outcome::Failed(format!("{error:#}").replace(['\n', '\r'], " ")))))
+    }
+}
+
+/// Removes what a trial left, also one that was killed.
+fn clear(workshop: &RunFolder) -> Result<()> {
+    match std::fs::remove_dir_all(&workshop.path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(run::cannot_write(&workshop.path, &error)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,73 @@
+//! `tune --find-lr`: the learning-rate range test on the training data.
+
+use anyhow::Result;
+
+use crate::cli::Tune;
+use crate::commands::{data_of, print};
+use crate::config::Config;
+use crate::device;
+use crate::progress::Progress;
+use crate::report;
+use crate::run::{Contents, NewFolder, RATES_CSV, RATES_PNG};
+use crate::task::Task;
+use crate::train;
+use crate::tune::range::{self, Curve, Suggestion};
+
+/// Steps where the user does not say: enough for 25 in each factor of ten.
+const STEPS: u32 = 200;
+
+pub fn run(command: &Tune, config: &Config, progress: Progress) -> Result<()> {
+    let (from, to) = command.rates()?;
+    let steps = command.steps.unwrap_or(STEPS) as usize;
+    let (device, why) = device::choose(config.training.device)?;
+    let threads = device::set_threads(config.training.threads);
+    let out =
+        command.out.as_ref().map(|path| NewFolder::claim(path, Contents::RateRange, command.force)).transpose()?;
+    progress.say(&format!("device: {why}; {threads} threads"));
+    let data = data_of(config, &progress)?;
+    let training = &config.training;
+    let task = Task::new(data.kind, &data.classes, training.loss, &training.class_weights, &data.train)?;
+
+    let mut curve = Curve::default();
+    let bar = progress.bar((steps * training.batch_size) as u64);
+    train::range::loss_by_rate(config, &task, &data, device, &range::rates(from, to, steps), |rate, loss| {
+        bar.inc(training.batch_size as u64);
+        curve.push(rate, loss)
+    })?;
+    bar.finish_and_clear();
+
+    let suggestion = curve.suggestion(steps);
+    let mut text = describe(&curve, suggestion, steps, (from, to));
+    if let Some(folder) = out {
+        let (out, replaced) = folder.keep()?;
+        out.write(RATES_CSV, &curve.to_csv(steps))?; // first: by it --force knows the folder
+        out.write(RATES_PNG, &report::tuning::rates(&curve, steps, suggestion)?)?;
+        replaced.discard();
+        text.push_str(&format!("{}\n", out.path.display()));
+    }
+    print(&text)
+}
+
+/// What the curve says, for people.
+fn describe(curve: &Curve, suggestion: Option<Suggestion>, steps: usize, (from, to): (f64, f64)) -> String {
+    let taken = curve.steps.len();
+    let end = curve.steps.last().map_or(from, |(rate, _)| *rate);
+    let mut text = format!("learning rates {from:e} to {end:.1e}, {taken} steps");
+    text.push_str(if taken < steps { ", until training fell apart\n" } else { "\n" });
+    match suggestion {
+        None => text.push_str(&format!(
+            "no rate to suggest: the loss fell no more than by chance; try more --steps, larger batches, or other rates than {from:e} to {to:e}\n"
+        )),
+        Some(Suggestion { least, rate, steepest, still_falling }) => {
+            text.push_str(&format!("  loss is least at       {least:.1e}\n"));
+            text.push_str(&format!("  loss falls fastest at  {steepest:.1e}\n"));
+            text.push_str(&format!("suggested: --lr {rate:.1e}, a tenth of where the loss is least"));
+            text.push_str(if still_falling {
+                "; it was still falling at the last rate, so raise --to\n"
+            } else {
+                ": there it is on the brink of rising\n"
+            });
+        }
+    }
+    text
+}

@@ -1,0 +1,52 @@
+//! Training at a rate that changes at every step, for the range test: loss by rate. What the losses mean is `tune::range`'s.
+
+use anyhow::Result;
+
+use super::schedule::Rates;
+use super::{Learner, Sums, augmentation, seed_dropout};
+use crate::config::Config;
+use crate::data::Dataset;
+use crate::data::batches::{self, Order};
+use crate::model::Network;
+use crate::task::Task;
+
+/// Trains a fresh network, one batch at each rate, for as long as `go_on(rate, loss of the step's batch)` says.
+///
+/// # Errors
+/// The network does not fit the data, or training sequences cannot be read.
+pub fn loss_by_rate(
+    config: &Config,
+    task: &Task,
+    data: &Dataset,
+    device: tch::Device,
+    rates: &[f64],
+    mut go_on: impl FnMut(f64, f64) -> bool,
+) -> Result<()> {
+    let (training, examples) = (&config.training, &data.train);
+    let network =
+        Network::new(&config.model, examples.length, task.outputs(), training.strands, device, training.seed)?;
+    let mut learner = Learner::new(network.with_precision(training.precision), training, task, examples.len());
+    let mut rates = rates.iter().copied();
+    for epoch in 1.. {
+        let (augmentation, seed) = (augmentation(training), training.seed);
+        let order = Order { batch_size: training.batch_size, augmentation, seed, epoch };
+        let ended = std::thread::scope(|scope| {
+            for (number, batch) in batches::shuffled(scope, examples, order).enumerate() {
+                let Some(lr) = rates.next() else { return Ok(true) };
+                let batch = batch?;
+                seed_dropout(order, number);
+                let mut sums = Sums::new(device);
+                let gradient = learner.gradient(&batch, examples.length, &mut sums);
+                learner.step_at(gradient, Rates { lr, momentum: None });
+                if !go_on(lr, sums.mean_loss()) {
+                    return Ok(true);
+                }
+            }
+            Ok::<_, anyhow::Error>(examples.is_empty())
+        })?;
+        if ended {
+            break;
+        }
+    }
+    Ok(())
+}
