@@ -171,8 +171,15 @@ impl Convolution {
 
 impl Module for Convolution {
     fn forward(&self, xs: &Tensor, mode: Mode) -> Tensor {
-        let (weight, bias) = (mode.cast(&self.weight), mode.cast(&self.bias));
-        self.reading.apply(&mode.cast(xs), |xs| {
+        self.convolve(xs, &self.weight, &self.bias, mode)
+    }
+}
+
+impl Convolution {
+    /// The same with other filters of the same shape, however many.
+    fn convolve(&self, xs: &Tensor, weight: &Tensor, bias: &Tensor, mode: Mode) -> Tensor {
+        let (weight, bias) = (mode.cast(weight), mode.cast(bias));
+        self.reading.apply(&mode.cast(xs), mode.training, |xs| {
             let padded = self.is_lopsided.then(|| xs.constant_pad_nd([0, 1]));
             let xs = padded.as_ref().unwrap_or(xs);
             xs.conv1d(&weight, Some(&bias), self.stride, self.padding, self.dilation, self.groups)
@@ -198,7 +205,7 @@ impl Dense {
 impl Module for Dense {
     fn forward(&self, xs: &Tensor, mode: Mode) -> Tensor {
         let (weight, bias) = (mode.cast(&self.weight), mode.cast(&self.bias));
-        self.reading.apply(&mode.cast(xs), |xs| xs.linear(&weight, Some(&bias)))
+        self.reading.apply(&mode.cast(xs), mode.training, |xs| xs.linear(&weight, Some(&bias)))
     }
 }
 
@@ -266,7 +273,12 @@ struct Gated {
 impl Module for Gated {
     fn forward(&self, xs: &Tensor, mode: Mode) -> Tensor {
         let normed = self.norm.forward(xs, mode);
-        xs + self.convolution.forward(&normed, mode) * self.gate.forward(&normed, mode).sigmoid()
+        // One convolution for both branches, which read the same.
+        let (branch, gate) = (&self.convolution, &self.gate);
+        let weight = Tensor::cat(&[&branch.weight, &gate.weight], 0);
+        let bias = Tensor::cat(&[&branch.bias, &gate.bias], 0);
+        let both = branch.convolve(&normed, &weight, &bias, mode).chunk(2, 1);
+        xs + &both[0] * both[1].sigmoid()
     }
 }
 

@@ -38,7 +38,7 @@ impl Lstm {
 impl Module for Lstm {
     fn forward(&self, xs: &Tensor, mode: Mode) -> Tensor {
         let weights: Vec<Tensor> = self.weights.iter().map(|weight| mode.cast(weight)).collect();
-        self.reading.apply(&mode.cast(xs), |xs| {
+        self.reading.apply(&mode.cast(xs), mode.training, |xs| {
             // Zeros made from the input, so that a trace holds at any batch size.
             let state = xs.select(1, 0).select(1, 0).zeros_like().unsqueeze(0).unsqueeze(2);
             let state = state.expand([2, -1, self.units], false).contiguous();

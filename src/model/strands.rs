@@ -25,10 +25,17 @@ impl Reading {
         }
     }
 
-    /// Applies `layer` to what is read.
-    pub fn apply(self, xs: &Tensor, layer: impl Fn(&Tensor) -> Tensor) -> Tensor {
-        if self == Self::Plain {
-            return layer(xs);
+    /// Applies `layer` to what is read; in training, where the last bits do not matter, to both strands at once.
+    pub fn apply(self, xs: &Tensor, training: bool, layer: impl Fn(&Tensor) -> Tensor) -> Tensor {
+        match self {
+            Self::Plain => return layer(xs),
+            Self::Own if training => return layer(xs),
+            Self::Both if training => {
+                let (one, other) = halves(xs);
+                let turned = Tensor::cat(&[other, one], 0).flip([2]);
+                return layer(&Tensor::cat(&[xs, &turned], 1));
+            }
+            Self::Own | Self::Both => {}
         }
         let (one, other) = halves(xs);
         let outputs = match self {
