@@ -145,9 +145,7 @@ fn train_once(job: Job, seed: u64, trained: &mut Trained, history: &mut History)
     let Job { config, task, data, device, run, progress } = job;
     let training = &config.training;
     let member = trained.networks.len();
-    let fresh = || Network::new(&config.model, data.train.length, task.outputs(), training.strands, device, seed);
-    let mut network = fresh()?.with_precision(training.precision);
-    start_from(&mut network, training, member, progress)?;
+    let (network, _) = starting_network(config, data.train.length, task.outputs(), device, seed, member)?;
     let mut learner = Learner::new(network, training, task, data.train.len());
     let mut stopping = Stopping::new(training.patience);
     let bar = progress.bar((training.epochs as u64).saturating_mul(data.train.len() as u64));
@@ -218,26 +216,36 @@ fn train_once(job: Job, seed: u64, trained: &mut Trained, history: &mut History)
     }
     bar.finish_and_clear();
     // As a network read from the file would be, to the last bit of what it computes.
-    let network = fresh()?;
+    let network = Network::new(&config.model, data.train.length, task.outputs(), training.strands, device, seed)?;
     restore(&network, &best_weights);
     trained.networks.push(network);
     trained.best_epochs.push(stopping.best_epoch());
     Ok(Start::Finished)
 }
 
-/// Puts the weights of another run into a fresh network, where `--init-from` asks for it.
-fn start_from(network: &mut Network, training: &TrainingConfig, member: usize, progress: Progress) -> Result<()> {
-    let Some(path) = &training.init_from else { return Ok(()) };
-    let (other, _) = RunFolder::open(path)?;
-    let fresh = weights::start_from(network, member, &other.file(WEIGHTS))?;
-    if !fresh.is_empty() && member == 0 {
-        progress.say(&format!(
-            "{} start afresh: their shapes differ from those of {}",
-            fresh.join(", "),
-            path.display()
-        ));
+/// The network of a member, counted from 0, before its first step: with fresh weights or those of `--init-from`, and with
+/// the blocks frozen that are to stay as they are. Beside it the names of tensors that other run has in another shape.
+///
+/// # Errors
+/// The other run cannot be read or has another network, or there are not that many blocks.
+pub fn starting_network(
+    config: &Config,
+    length: usize,
+    outputs: usize,
+    device: tch::Device,
+    seed: u64,
+    member: usize,
+) -> Result<(Network, Vec<String>)> {
+    let training = &config.training;
+    let network = Network::new(&config.model, length, outputs, training.strands, device, seed)?;
+    let mut network = network.with_precision(training.precision);
+    let mut afresh = Vec::new();
+    if let Some(path) = &training.init_from {
+        let (other, _) = RunFolder::open(path)?;
+        afresh = weights::start_from(&mut network, member, &other.file(WEIGHTS))?;
     }
-    Ok(())
+    network.freeze_blocks(training.freeze_blocks)?;
+    Ok((network, afresh))
 }
 
 fn restore(network: &Network, values: &HashMap<String, Tensor>) {

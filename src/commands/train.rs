@@ -20,7 +20,7 @@ use crate::evaluate::members::Members;
 use crate::evaluate::predictions::Predictions;
 use crate::evaluate::{self, Judgement, Strand};
 use crate::inspect;
-use crate::model::{self, ensemble};
+use crate::model::{Network, ensemble};
 use crate::progress::{Progress, thousands};
 use crate::report;
 use crate::run::{
@@ -55,7 +55,14 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
     for warning in inspect::inspect(&data, &config.data, false)?.warnings {
         progress.warn(&warning);
     }
-    let mut provenance = provenance(&config, &task, &data, device, threads)?;
+    // Made before the folder is, so that a start that does not fit leaves nothing behind.
+    let (network, afresh) =
+        train::starting_network(&config, data.train.length, task.outputs(), tch::Device::Cpu, training.seed, 0)?;
+    if let (Some(other), false) = (&training.init_from, afresh.is_empty()) {
+        let names = afresh.join(", ");
+        progress.say(&format!("{names} start afresh: their shapes differ from those of {}", other.display()));
+    }
+    let mut provenance = provenance(&config, &task, &data, &network, device, threads)?;
     let (run, replaced) = folder.keep()?;
     run.write_json(RUN_JSON, &provenance)?;
     run.write(CONFIG_TOML, config.to_toml().as_bytes())?;
@@ -199,10 +206,14 @@ pub(super) fn experiment_name(file: Option<&Path>, config: &Config) -> String {
     }
 }
 
-fn provenance(config: &Config, task: &Task, data: &Dataset, device: tch::Device, threads: usize) -> Result<Provenance> {
-    let (length, seed) = (data.train.length, config.training.seed);
-    let strands = config.training.strands;
-    let network = model::Network::new(&config.model, length, task.outputs(), strands, tch::Device::Cpu, seed)?;
+fn provenance(
+    config: &Config,
+    task: &Task,
+    data: &Dataset,
+    network: &Network,
+    device: tch::Device,
+    threads: usize,
+) -> Result<Provenance> {
     Ok(Provenance {
         format_version: run::FORMAT_VERSION,
         version: env!("CARGO_PKG_VERSION").into(),
@@ -210,14 +221,14 @@ fn provenance(config: &Config, task: &Task, data: &Dataset, device: tch::Device,
         libtorch: env!("STRANDNET_LIBTORCH_VERSION").into(),
         device: format!("{device:?}"),
         threads,
-        seed,
+        seed: config.training.seed,
         command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
         data_files: data.files.iter().map(|path| run::describe_file(path)).collect::<Result<_>>()?,
         task: task.clone(),
         classes: data.classes.names.clone(),
         positive: (data.kind == TaskKind::Binary).then(|| data.classes.positive_name().into()),
-        length,
-        parameter_count: network.parameter_count(),
+        length: data.train.length,
+        parameter_count: network.plan.parameters(),
         examples: ExampleCounts { train: data.train.len(), valid: data.valid.len(), test: data.test.len() },
         config: config.with_absolute_paths(),
         outcome: None,

@@ -3,14 +3,13 @@
 use anyhow::Result;
 
 use super::schedule::Rates;
-use super::{Learner, Sums, augmentation, seed_dropout};
+use super::{Learner, Sums, augmentation, seed_dropout, starting_network};
 use crate::config::Config;
 use crate::data::Dataset;
 use crate::data::batches::{self, Order};
-use crate::model::Network;
 use crate::task::Task;
 
-/// Trains a fresh network, one batch at each rate, for as long as `go_on(rate, loss of the step's batch)` says.
+/// Trains a network from its start, one batch at each rate, for as long as `go_on(rate, loss of the step's batch)` says.
 ///
 /// # Errors
 /// The network does not fit the data, or training sequences cannot be read.
@@ -23,9 +22,8 @@ pub fn loss_by_rate(
     mut go_on: impl FnMut(f64, f64) -> bool,
 ) -> Result<()> {
     let (training, examples) = (&config.training, &data.train);
-    let network =
-        Network::new(&config.model, examples.length, task.outputs(), training.strands, device, training.seed)?;
-    let mut learner = Learner::new(network.with_precision(training.precision), training, task, examples.len());
+    let (network, _) = starting_network(config, examples.length, task.outputs(), device, training.seed, 0)?;
+    let mut learner = Learner::new(network, training, task, examples.len());
     let mut rates = rates.iter().copied();
     for epoch in 1.. {
         let (augmentation, seed) = (augmentation(training), training.seed);
