@@ -220,8 +220,9 @@ impl<'a> Judgement<'a> {
             }
             object.insert("strand_mean_difference".into(), json!(strands.mean_difference));
         }
-        if let Some(error) = self.calibration_error_before() {
-            object.insert("uncalibrated_expected_calibration_error".into(), json!(error));
+        if let Some((before, after)) = self.calibration_errors() {
+            object.insert("uncalibrated_expected_calibration_error".into(), json!(before));
+            object.insert("calibrated_expected_calibration_error".into(), json!(after));
         }
         if let Some(members) = &self.members {
             object.insert("members".into(), members.to_json());
@@ -248,9 +249,10 @@ impl<'a> Judgement<'a> {
         }
     }
 
-    /// The calibration error at a temperature of 1, where the temperature is another.
-    pub fn calibration_error_before(&self) -> Option<f64> {
-        self.probabilities(self.uncalibrated.as_ref()?)?.calibration_error()
+    /// The calibration error at a temperature of 1 and at the one fitted, where that is another.
+    pub fn calibration_errors(&self) -> Option<(f64, f64)> {
+        let error = |predictions: &[f64]| self.probabilities(predictions)?.calibration_error();
+        Some((error(self.uncalibrated.as_ref()?)?, error(&self.predictions)?))
     }
 
     /// The AUROC of the best possible scores on the same examples.

@@ -110,10 +110,10 @@ pub fn table(judgement: &Judgement, baselines: &[(String, Report)], best_possibl
         let name = "best possible auroc";
         text.push_str(&format!("  {name:<27}{best:.4}   the exact likelihood ratio of the simulation\n"));
     }
-    if let Some(before) = judgement.calibration_error_before() {
+    if let Some((before, after)) = judgement.calibration_errors() {
         let temperature = judgement.task.temperature;
         text.push_str(&format!(
-            "calibrated on validation: logits divided by {temperature:.3}, error {before:.4} before\n"
+            "calibrated on validation: logits divided by {temperature:.3}, error {before:.4} before and {after:.4} after\n"
         ));
     }
     if let Some(strands) = &judgement.strands {

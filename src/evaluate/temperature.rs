@@ -1,5 +1,6 @@
 //! Temperature scaling (Guo and others, 2017): the one number that logits are divided by so that probabilities mean what
-//! they say. It moves no example past another, so ranks and areas stay what they were.
+//! they say. It changes no call, and for two classes and for labels it moves no example past another, so areas stay what
+//! they were. Of several classes examples may change places, because a class's probability hangs on all logits.
 
 use anyhow::{Result, anyhow};
 use argmin::core::{CostFunction, Executor};

@@ -26,6 +26,7 @@ fn predicted(run: &Path, sequences: &[&str], column: &str) -> Vec<f64> {
 
 /// Outputs of an exported model, row by row.
 fn exported(model: &Path, sequences: &[&str]) -> Vec<f64> {
+    tch::set_num_threads(1);
     let mut codes = Vec::new();
     sequences.iter().for_each(|bases| strandnet::data::alphabet::encode(bases.as_bytes(), &mut codes).unwrap());
     let codes = Tensor::from_slice(&codes).view([sequences.len() as i64, -1]);
