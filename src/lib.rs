@@ -7,14 +7,14 @@
 //! commands    one file for each command: its table of contents
 //! cli         flags, one struct for each command
 //!
-//! tune        settings searched; learning-rate range
+//! tune        settings searched, and learning rates
 //! report      tables and pictures                   predict    sequences -> scores, streamed; reads sorted
 //! inspect     data before training                  export     TorchScript: trace, save, load again, compare
-//! train       the loop; optimizer, history
-//! evaluate    network x data -> predictions -> metrics; baselines (regression on k-mers) beside them
+//! train       the loop; learner, optimizer, schedule, stopping, history
+//! evaluate    networks x data -> predictions -> metrics; calibration; baselines (regression on k-mers) beside them
 //!
 //! run         the run folder and atomic writes
-//! model       architectures, one-hot, weights       task       loss, predictions, what chooses the best epoch
+//! model       architectures, strands, weights       task       loss, predictions, what chooses the best epoch
 //! data        genomes, regions, records, tables; splits, sampling, negatives, copies, batches
 //! metrics     plain slices, with intervals          device     which device, and why
 //!

@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::json;
 use tch::Tensor;
 
-use super::Learner;
+use super::learner::Learner;
 use crate::model::weights;
 use crate::run::FORMAT_VERSION;
 

@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 
+use super::learner::{Learner, Sums, augmentation, seed_dropout};
 use super::schedule::Rates;
-use super::{Learner, Sums, augmentation, seed_dropout, starting_network};
+use super::starting_network;
 use crate::config::Config;
 use crate::data::Dataset;
 use crate::data::batches::{self, Order};
