@@ -1,9 +1,11 @@
 //! The question put to a network: one of two classes, one of several, several yes/no labels, or real values. Its loss,
 //! how logits become predictions, and the one number that chooses the best epoch.
 
+mod loss;
+
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
-use tch::{Device, Kind, Reduction, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::config::{ClassWeights, Loss, Metric, TaskKind, TrainingConfig};
 use crate::data::Classes;
@@ -158,110 +160,6 @@ impl Task {
         })
     }
 
-    /// The mean loss of a batch, a scalar, from logits `[batch, outputs]` and labels `[batch, width]`.
-    pub fn loss(&self, logits: &Tensor, labels: &Tensor) -> Tensor {
-        let weights = |device| {
-            let weights: Vec<f32> = self.weights.iter().map(|&weight| weight as f32).collect();
-            (!weights.is_empty()).then(|| Tensor::from_slice(&weights).to_device(device))
-        };
-        // Towards the same probability for all, as PyTorch's cross-entropy does it.
-        let smooth = |targets: Tensor| match self.label_smoothing {
-            0.0 => targets,
-            share => targets * (1.0 - share) + share / self.count.max(2) as f64,
-        };
-        match self.kind {
-            TaskKind::Binary => {
-                let targets = smooth(labels.eq(self.positive as f64).to_kind(Kind::Float));
-                let weight = weights(logits.device())
-                    .map(|w| w.index_select(0, &labels.flatten(0, -1).to_kind(Kind::Int64)).view([-1, 1]));
-                match self.loss {
-                    Loss::Mse => weighted_mean((logits.sigmoid() - targets).square(), weight),
-                    _ => logits.binary_cross_entropy_with_logits(&targets, weight, None::<Tensor>, Reduction::Mean),
-                }
-            }
-            TaskKind::Multiclass => {
-                let classes = labels.to_kind(Kind::Int64);
-                let weight = weights(logits.device()).map(|w| w.index_select(0, &classes.flatten(0, -1)));
-                let each = match self.loss {
-                    Loss::Mse => {
-                        let targets = smooth(logits.zeros_like().scatter_value(1, &classes, 1.0));
-                        (logits.softmax(1, Kind::Float) - targets).square().sum_dim_intlist(1, false, Kind::Float)
-                    }
-                    _ => {
-                        let targets = smooth(logits.zeros_like().scatter_value(1, &classes, 1.0));
-                        -(logits.log_softmax(1, Kind::Float) * targets).sum_dim_intlist(1, false, Kind::Float)
-                    }
-                };
-                weighted_mean(each, weight)
-            }
-            TaskKind::Multilabel => {
-                // Each label is a yes or a no of its own.
-                let targets = labels * (1.0 - self.label_smoothing) + self.label_smoothing / 2.0;
-                match self.loss {
-                    Loss::Mse => {
-                        let weight = weights(logits.device()).map(|w| labels * (w - 1.0) + 1.0);
-                        weighted_mean((logits.sigmoid() - targets).square(), weight)
-                    }
-                    _ => logits.binary_cross_entropy_with_logits(
-                        &targets,
-                        None::<Tensor>,
-                        weights(logits.device()),
-                        Reduction::Mean,
-                    ),
-                }
-            }
-            TaskKind::Regression => {
-                let (mean, deviation) = self.scale_tensors(logits.device());
-                match self.loss {
-                    Loss::Poisson => (logits.exp() - logits * (labels / mean)).mean(Kind::Float),
-                    _ => (logits - (labels - mean) / deviation).square().mean(Kind::Float),
-                }
-            }
-        }
-    }
-
-    /// The same loss of finished predictions `[n, outputs]`, for validation.
-    pub fn loss_of(&self, examples: &Examples, predictions: &[f64]) -> f64 {
-        let outputs = self.outputs();
-        let weight = |class: usize| self.weights.get(class).copied().unwrap_or(1.0);
-        let log = |p: f64| -p.max(f64::MIN_POSITIVE).ln();
-        let one = |i: usize| -> f64 {
-            let found = &predictions[i * outputs..(i + 1) * outputs];
-            let labels = examples.labels_of(i);
-            match (self.kind, self.loss) {
-                (TaskKind::Binary, loss) => {
-                    let (class, p) = (labels[0] as usize, found[0]);
-                    let right = if class == self.positive { p } else { 1.0 - p };
-                    weight(class) * if loss == Loss::Mse { (1.0 - right).powi(2) } else { log(right) }
-                }
-                (TaskKind::Multiclass, loss) => {
-                    let class = labels[0] as usize;
-                    let squares = |(k, p): (usize, &f64)| (p - f64::from(u8::from(k == class))).powi(2);
-                    let sum = || found.iter().enumerate().map(squares).sum();
-                    weight(class) * if loss == Loss::Mse { sum() } else { log(found[class]) }
-                }
-                (TaskKind::Multilabel, loss) => {
-                    let each = labels.iter().zip(found).enumerate().map(|(k, (&label, &p))| {
-                        let right = if label == 1.0 { p } else { 1.0 - p };
-                        let weight = if label == 1.0 { weight(k) } else { 1.0 };
-                        weight * if loss == Loss::Mse { (1.0 - right).powi(2) } else { log(right) }
-                    });
-                    each.sum::<f64>() / outputs as f64
-                }
-                (TaskKind::Regression, loss) => {
-                    let each = labels.iter().zip(found).zip(&self.scales).map(|((&value, &p), scale)| match loss {
-                        Loss::Poisson => {
-                            (p - f64::from(value) * (p / scale.mean).max(f64::MIN_POSITIVE).ln()) / scale.mean
-                        }
-                        _ => ((p - f64::from(value)) / scale.deviation).powi(2),
-                    });
-                    each.sum::<f64>() / outputs as f64
-                }
-            }
-        };
-        (0..examples.len()).map(one).sum::<f64>() / examples.len().max(1) as f64
-    }
-
     /// Predictions of the same shape as logits `[batch, outputs]`: the probability of the positive class, of each class,
     /// of each label, or values.
     pub fn predictions(&self, logits: &Tensor) -> Tensor {
@@ -399,13 +297,6 @@ pub fn yes_no(examples: &Examples) -> Vec<bool> {
 /// Values, `[n, columns]`.
 pub fn values(examples: &Examples) -> Vec<f64> {
     examples.labels.iter().map(|&value| f64::from(value)).collect()
-}
-
-fn weighted_mean(each: Tensor, weight: Option<Tensor>) -> Tensor {
-    match weight {
-        Some(weight) => (each * weight).mean(Kind::Float),
-        None => each.mean(Kind::Float),
-    }
 }
 
 fn scales(train: &Examples, classes: &Classes, loss: Loss) -> Result<Vec<Scale>> {
