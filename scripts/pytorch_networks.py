@@ -3,8 +3,9 @@
     network = NETWORKS["residual"](length_bp, dropout)
     network.load_state_dict(read_weights("RUN/best.safetensors"))
 
-They take one-hot sequences f32 `[batch, 4, length_bp]` and give one logit each, with every size at its default. What they
-compute is that of runs with `--strands single`.
+    logits = network.eval()(one_hot(codes))
+
+Every size is at its default and there is one logit. They compute what runs with `--strands single` do.
 """
 import json
 import math
@@ -12,6 +13,11 @@ from pathlib import Path
 
 import torch
 from torch import nn
+
+
+def one_hot(codes):
+    """f32 `[batch, 4, length_bp]` of codes u8 `[batch, length_bp]`: 0 to 3 for A, C, G, T, and 4 for unknown bases."""
+    return (codes.unsqueeze(1) == torch.arange(4, dtype=torch.uint8).view(1, 4, 1)).float()
 
 
 def convolution(inputs, filters, width, dilation=1):
