@@ -57,7 +57,7 @@ pub fn run(cli: Cli, matches: &ArgMatches) -> Result<()> {
 pub fn error_of_panic(panic: &(dyn std::any::Any + Send)) -> anyhow::Error {
     let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
     let first = text.unwrap_or("no message").lines().next().unwrap_or("no message").to_owned();
-    if first.contains("out of memory") {
+    if first.contains("out of memory") || first.contains("allocate memory") {
         anyhow!("the device ran out of memory ({first}); use a smaller --batch-size or shorter fragments")
     } else {
         anyhow!("internal fault: {first}; run again with RUST_BACKTRACE=1 and report this")
@@ -86,10 +86,7 @@ struct FinishedRun {
 }
 
 fn open_run(path: &Path, device: tch::Device) -> Result<FinishedRun> {
-    let (folder, provenance) = RunFolder::open(path)?;
-    if provenance.outcome.is_none() {
-        bail!("{}: the run did not finish, so its weights are not to be trusted; train again", path.display());
-    }
+    let (folder, provenance) = RunFolder::open_finished(path)?;
     let outputs = provenance.task()?.outputs();
     let classes = provenance.classes()?;
     let Config { model, training, .. } = &provenance.config;

@@ -159,7 +159,9 @@ impl Provenance {
             && (!binary || (*count == 2 && *positive < 2 && self.positive.is_some()))
             && (weights.is_empty() || weights.len() == *count)
             && scales.len() == if regression { *count } else { 0 }
-            && scales.iter().all(|scale| scale.mean.is_finite() && scale.deviation > 0.0);
+            && scales.iter().all(|scale| scale.mean.is_finite() && scale.deviation > 0.0)
+            && self.task.temperature.is_finite()
+            && self.task.temperature > 0.0;
         if !fits {
             bail!("{RUN_JSON}: the task does not fit together; restore the file or train again");
         }
@@ -375,7 +377,7 @@ impl Drop for NewFolder {
 }
 
 impl RunFolder {
-    /// Opens a finished run.
+    /// Opens a run.
     ///
     /// # Errors
     /// The folder is missing, is no run folder, or was written by a newer version.
@@ -400,6 +402,18 @@ impl RunFolder {
             ),
         }
         Ok((Self { path: path.into() }, serde_json::from_value(value).map_err(damaged)?))
+    }
+
+    /// Opens a run whose training has ended.
+    ///
+    /// # Errors
+    /// As `open`, and where it has not.
+    pub fn open_finished(path: &Path) -> Result<(Self, Provenance)> {
+        let (folder, provenance) = Self::open(path)?;
+        if provenance.outcome.is_none() {
+            bail!("{}: the run did not finish, so its weights are not to be trusted; train again", path.display());
+        }
+        Ok((folder, provenance))
     }
 
     pub fn file(&self, name: &str) -> PathBuf {

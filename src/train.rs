@@ -140,7 +140,7 @@ fn train_once(job: Job, seed: u64, trained: &mut Trained, history: &mut History)
     let Job { config, task, data, device, run, progress } = job;
     let training = &config.training;
     let member = trained.networks.len();
-    let (network, _) = starting_network(config, data.train.length, task.outputs(), device, seed, member)?;
+    let (network, _) = starting_network(config, task, data, device, seed, member)?;
     let mut learner = Learner::new(network, training, task, data.train.len());
     let mut stopping = Stopping::new(training.patience);
     let bar = progress.bar((training.epochs as u64).saturating_mul(data.train.len() as u64));
@@ -175,7 +175,13 @@ fn train_once(job: Job, seed: u64, trained: &mut Trained, history: &mut History)
         let predictions = evaluate::predictions_of(std::slice::from_ref(&learner.network), task, &data.valid)?;
         if evaluate::are_constant(&predictions, task) {
             bar.finish_and_clear();
-            let _ = std::fs::remove_file(run.file(WEIGHTS)); // of an earlier epoch, if there are any
+            // Weights of an earlier epoch go; those of finished members stay.
+            let finished: Vec<&Network> = trained.networks.iter().collect();
+            if finished.is_empty() {
+                let _ = std::fs::remove_file(run.file(WEIGHTS));
+            } else {
+                weights::save(&finished, &trained.best_epochs, &run.file(WEIGHTS))?;
+            }
             return Ok(Start::Died { epoch });
         }
         let valid_score = task.selection(&data.valid, &predictions);
@@ -219,25 +225,29 @@ fn train_once(job: Job, seed: u64, trained: &mut Trained, history: &mut History)
 }
 
 /// The network of a member, counted from 0, before its first step: with fresh weights or those of `--init-from`, and with
-/// the blocks frozen that are to stay as they are. Beside it the names of tensors that other run has in another shape.
+/// the blocks frozen that are to stay as they are. Beside it the names of tensors that start afresh, because the other run
+/// answers another question.
 ///
 /// # Errors
-/// The other run cannot be read or has another network, or there are not that many blocks.
+/// The other run cannot be read, did not finish or has another network, or there are not that many blocks.
 pub fn starting_network(
     config: &Config,
-    length: usize,
-    outputs: usize,
+    task: &Task,
+    data: &Dataset,
     device: tch::Device,
     seed: u64,
     member: usize,
 ) -> Result<(Network, Vec<String>)> {
     let training = &config.training;
-    let network = Network::new(&config.model, length, outputs, training.strands, device, seed)?;
+    let network = Network::new(&config.model, data.train.length, task.outputs(), training.strands, device, seed)?;
     let mut network = network.with_precision(training.precision);
     let mut afresh = Vec::new();
     if let Some(path) = &training.init_from {
-        let (other, _) = RunFolder::open(path)?;
-        afresh = weights::start_from(&mut network, member, &other.file(WEIGHTS))?;
+        let (other, source) = RunFolder::open_finished(path)?;
+        let same_question = source.task.kind == task.kind
+            && source.task.positive == task.positive
+            && source.classes == data.classes.names;
+        afresh = weights::start_from(&mut network, member, &other.file(WEIGHTS), same_question)?;
     }
     network.freeze_blocks(training.freeze_blocks)?;
     Ok((network, afresh))

@@ -9,7 +9,7 @@ use crate::progress::Progress;
 use crate::run::{self, MODEL_PT, RunFolder, WEIGHTS, lies_in};
 
 pub fn run(command: &Export, _progress: Progress) -> Result<()> {
-    let (run, provenance) = RunFolder::open(&command.run)?;
+    let (run, provenance) = RunFolder::open_finished(&command.run)?;
     let card_path = command.out.with_extension("json");
     if card_path == command.out {
         bail!(

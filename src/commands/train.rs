@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::ArgMatches;
 use serde_json::{Map, json};
 use tch::Tensor;
@@ -41,6 +41,11 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
     }
     let (device, why) = device::choose(config.training.device)?;
     let threads = device::set_threads(config.training.threads);
+    if let (Some(source), Some(out)) = (&config.training.init_from, &command.out)
+        && run::lies_in(out, source)
+    {
+        bail!("{}: is the run of --init-from, which training still reads; choose another --out", out.display());
+    }
     let folder = match &command.out {
         Some(path) => NewFolder::claim(path, Contents::Run, command.force)?,
         None => NewFolder::claim_named(&experiment_name(command.config.as_deref(), &config))?,
@@ -56,11 +61,10 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
         progress.warn(&warning);
     }
     // Made before the folder is, so that a start that does not fit leaves nothing behind.
-    let (network, afresh) =
-        train::starting_network(&config, data.train.length, task.outputs(), tch::Device::Cpu, training.seed, 0)?;
+    let (network, afresh) = train::starting_network(&config, &task, &data, tch::Device::Cpu, training.seed, 0)?;
     if let (Some(other), false) = (&training.init_from, afresh.is_empty()) {
         let names = afresh.join(", ");
-        progress.say(&format!("{names} start afresh: their shapes differ from those of {}", other.display()));
+        progress.say(&format!("{names} start afresh: {} answers another question", other.display()));
     }
     let mut provenance = provenance(&config, &task, &data, &network, device, threads)?;
     let (run, replaced) = folder.keep()?;
@@ -147,7 +151,14 @@ fn judge_and_export(
     let mut test = judge(&data.test, &test_logits, threshold)?.with_breakdown(seed)?.with_strands(&trained.networks)?;
     if trained.networks.len() > 1 {
         let (valid, of_test) = ((&data.valid, valid_logits), (&data.test, &test_logits[..]));
-        test.members = Some(Members::of(task, classes, valid, of_test, seed)?);
+        test.members = Some(Members::of(
+            task,
+            classes,
+            valid,
+            of_test,
+            config.training.calibration == Calibration::Temperature,
+            seed,
+        )?);
     }
     let best_possible = data.best_possible_scores.as_deref().map(|best| test.beside_best_possible(best));
 

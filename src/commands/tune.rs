@@ -23,7 +23,7 @@ use crate::report;
 use crate::run::{self, BEST_TOML, Contents, KNOBS_PNG, NewFolder, RunFolder, TRIALS_CSV, TUNE_JSON};
 use crate::task::Task;
 use crate::train;
-use crate::train::history::metric_name;
+use crate::train::history::{metric_name, shown};
 use crate::tune::plan::Plan;
 use crate::tune::trials::{self, Outcome, Row};
 use crate::tune::{Job, Tuning, halving, sampling};
@@ -174,7 +174,11 @@ fn line(tuning: &Tuning, row: &Row) -> String {
     let knobs: Vec<String> = pairs.map(|(knob, value)| format!("{} {value}", knob.key)).collect();
     let outcome = match &row.outcome {
         Outcome::Done { score, best_epoch } => {
-            format!("valid {} {score:.4} at epoch {best_epoch} of {epochs}", metric_name(&row.metric))
+            format!(
+                "valid {} {:.4} at epoch {best_epoch} of {epochs}",
+                metric_name(&row.metric),
+                shown(&row.metric, *score)
+            )
         }
         Outcome::Failed(reason) => format!("failed: {reason}"),
     };
@@ -189,7 +193,7 @@ fn line(tuning: &Tuning, row: &Row) -> String {
 /// The best settings so far as a file, and the picture.
 fn write_results(tuning: &Tuning, folder: &RunFolder) -> Result<()> {
     if let Some(best) = tuning.best().first() {
-        let score = best.score().unwrap_or(f64::NAN);
+        let score = shown(&best.metric, best.score().unwrap_or(f64::NAN));
         let head = format!(
             "# The best of {} trials of strandnet tune: trial {}, validation {} {score:.4}. Train it with\n#   strandnet train {BEST_TOML}\n",
             thousands(tuning.trials.len()),

@@ -84,7 +84,7 @@ impl Search {
         };
         Self {
             knobs: vec![
-                knob("training", "lr", 3e-4, 1e-2, Scale::Log),
+                knob("training", "lr", 1e-3, 3e-2, Scale::Log),
                 knob("model", "dropout", 0.0, 0.6, Scale::Linear),
                 knob("training", "weight_decay", 1e-4, 0.1, Scale::Log),
             ],

@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde_json::{Map, Value, json};
 use tch::Tensor;
 
-use super::{best_threshold, predictions_from, report};
+use super::{best_threshold, fitted_temperature, predictions_from, report};
 use crate::data::Classes;
 use crate::data::examples::Examples;
 use crate::task::Task;
@@ -33,19 +33,22 @@ impl Spread {
 }
 
 impl Members {
-    /// Measures each member on `test` as if it were alone: of two classes, with the threshold that is best for it on
-    /// `valid`. Logits are `[n, outputs]` of each member.
+    /// Measures each member on `test` as if it were alone: with its own temperature if they are `calibrated`, and of two
+    /// classes with the threshold that is best for it on `valid`. Logits are `[n, outputs]` of each member.
     pub fn of(
         task: &Task,
         classes: &Classes,
         (valid, valid_logits): (&Examples, &[Tensor]),
         (test, test_logits): (&Examples, &[Tensor]),
+        calibrated: bool,
         seed: u64,
     ) -> Result<Self> {
         let mut reports = Vec::with_capacity(test_logits.len());
         for (valid_logits, test_logits) in valid_logits.iter().zip(test_logits) {
-            let threshold = best_threshold(task, valid, &predictions_from(task, valid_logits)?);
-            reports.push(report(task, classes, test, &predictions_from(task, test_logits)?, threshold, seed));
+            let temperature = if calibrated { fitted_temperature(task, valid, valid_logits)? } else { 1.0 };
+            let own = Task { temperature, ..task.clone() };
+            let threshold = best_threshold(&own, valid, &predictions_from(&own, valid_logits)?);
+            reports.push(report(&own, classes, test, &predictions_from(&own, test_logits)?, threshold, seed));
         }
         let names = reports.first().map_or(&[][..], |report| &report.metrics);
         let metrics = names.iter().filter_map(|(name, _)| {
@@ -83,7 +86,7 @@ mod tests {
         let logits = |values: [f32; 4]| Tensor::from_slice(&values).view([4, 1]);
         // One member is right about all, the other about three pairs of four.
         let members = [logits([2.0, 1.0, -1.0, -2.0]), logits([2.0, -1.0, 1.0, -2.0])];
-        let found = Members::of(&task, &classes, (&examples, &members), (&examples, &members), 1).unwrap();
+        let found = Members::of(&task, &classes, (&examples, &members), (&examples, &members), false, 1).unwrap();
         let auroc = found.get("auroc").unwrap();
         assert_eq!(found.count, 2);
         assert!(

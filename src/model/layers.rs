@@ -223,7 +223,9 @@ impl BatchNorm {
 
 impl Module for BatchNorm {
     fn forward(&self, xs: &Tensor, mode: Mode) -> Tensor {
-        self.0.forward_t(xs, mode.training)
+        // A single value for each channel has no variance; the statistics so far stand in.
+        let has_spread = xs.numel() as i64 > xs.size()[1];
+        self.0.forward_t(xs, mode.training && has_spread)
     }
 }
 

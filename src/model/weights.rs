@@ -87,12 +87,12 @@ pub fn load(networks: &mut [Network], path: &Path) -> Result<Vec<usize>> {
 }
 
 /// Starts a network from the weights of another one of the same architecture: all are taken, but for the output layer
-/// where it has another shape, which keeps its fresh weights. Returns the names of the tensors that were not taken. Of an
-/// ensemble it takes member `member`, counted from 0 and beginning again after the last.
+/// where that has another shape or answers another question, which keeps its fresh weights. Returns the names of the tensors
+/// that were not taken. Of an ensemble it takes member `member`, counted from 0 and beginning again after the last.
 ///
 /// # Errors
 /// As `load`, where any other layer does not fit.
-pub fn start_from(network: &mut Network, member: usize, path: &Path) -> Result<Vec<String>> {
+pub fn start_from(network: &mut Network, member: usize, path: &Path, same_question: bool) -> Result<Vec<String>> {
     let file = path.display();
     let bytes = read(path)?;
     let (tensors, epochs) = parse(&bytes, path)?;
@@ -124,7 +124,7 @@ pub fn start_from(network: &mut Network, member: usize, path: &Path) -> Result<V
             of_output.push((variable, values));
         }
     }
-    if of_output.len() == left.len() {
+    if same_question && of_output.len() == left.len() {
         fitting.extend(of_output);
         left.clear();
     }
@@ -233,8 +233,8 @@ mod tests {
         let saved = network(128, 1, 1);
         save(&[&saved], &[7], &path).unwrap();
         let (mut same, mut wider, mut longer) = (network(128, 1, 2), network(128, 3, 2), network(200, 1, 2));
-        assert_eq!(start_from(&mut same, 0, &path).unwrap(), [""; 0]);
-        assert_eq!(start_from(&mut wider, 0, &path).unwrap(), ["8.bias", "8.weight"]);
+        assert_eq!(start_from(&mut same, 0, &path, true).unwrap(), [""; 0]);
+        assert_eq!(start_from(&mut wider, 0, &path, true).unwrap(), ["8.bias", "8.weight"]);
         let of = |network: &Network, name: &str| network.store.variables()[name].shallow_clone();
         for name in ["0.weight", "0.bias", "5.weight", "5.bias"] {
             assert_eq!(of(&saved, name), of(&same, name));
@@ -243,21 +243,25 @@ mod tests {
         assert_eq!(of(&saved, "8.weight"), of(&same, "8.weight"));
         assert_eq!(of(&network(128, 3, 2), "8.weight"), of(&wider, "8.weight"));
 
+        let mut asked_otherwise = network(128, 1, 2);
+        assert_eq!(start_from(&mut asked_otherwise, 0, &path, false).unwrap(), ["8.bias", "8.weight"]);
+        assert_eq!(of(&network(128, 1, 2), "8.weight"), of(&asked_otherwise, "8.weight"));
+
         // Of an ensemble, the members one after the other, and then from the first again.
         let ensemble = [network(128, 1, 3), network(128, 1, 4)];
         let several = folder.path().join("several.safetensors");
         save(&ensemble.iter().collect::<Vec<_>>(), &[1, 1], &several).unwrap();
         for (member, source) in [(0, 0), (1, 1), (2, 0)] {
-            start_from(&mut same, member, &several).unwrap();
+            start_from(&mut same, member, &several, true).unwrap();
             assert_eq!(of(&ensemble[source], "5.weight"), of(&same, "5.weight"));
         }
 
-        let error = start_from(&mut longer, 0, &path).unwrap_err().to_string();
+        let error = start_from(&mut longer, 0, &path, true).unwrap_err().to_string();
         assert!(error.contains("tensor '5.weight' is F32 [8, 96], expected F32 [8, 160]"), "{error}");
         assert_eq!(of(&network(200, 1, 2), "0.weight"), of(&longer, "0.weight"), "a refused start changes nothing");
         let config = ModelConfig::default();
         let mut other = Network::new(&config, 128, 1, Strands::Single, tch::Device::Cpu, 1).unwrap();
-        let error = start_from(&mut other, 0, &path).unwrap_err().to_string();
+        let error = start_from(&mut other, 0, &path, true).unwrap_err().to_string();
         assert!(error.contains("which this network lacks"), "{error}");
     }
 }

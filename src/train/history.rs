@@ -30,14 +30,18 @@ impl Epoch {
     pub fn line(&self, epochs: usize, metric: &str) -> String {
         let accuracy = |value: Option<f64>| value.map_or_else(String::new, |value| format!(" accuracy {value:.3}"));
         format!(
-            "epoch {:>2}/{epochs}  train loss {:.4}{}  valid loss {:.4}{} {} {:.4}  {:.0} fragments/s",
+            "epoch {:>2}/{epochs}  train loss {:.4}{}  valid loss {:.4}{}{}  {:.0} fragments/s",
             self.epoch,
             self.train_loss,
             accuracy(self.train_accuracy),
             self.valid_loss,
             accuracy(self.valid_accuracy),
-            metric_name(metric),
-            self.valid_score,
+            // Loss and accuracy stand there already.
+            if matches!(metric, "loss" | "accuracy") {
+                String::new()
+            } else {
+                format!(" {} {:.4}", metric_name(metric), self.valid_score)
+            },
             self.fragments_per_second
         )
     }
@@ -59,6 +63,11 @@ impl Epoch {
         ];
         columns.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
+}
+
+/// A score as people read it: of the loss, higher is better only with the sign turned.
+pub fn shown(metric: &str, score: f64) -> f64 {
+    if metric == "loss" { -score } else { score }
 }
 
 /// A metric as people write it.

@@ -23,7 +23,7 @@ pub fn loss_by_rate(
     mut go_on: impl FnMut(f64, f64) -> bool,
 ) -> Result<()> {
     let (training, examples) = (&config.training, &data.train);
-    let (network, _) = starting_network(config, examples.length, task.outputs(), device, training.seed, 0)?;
+    let (network, _) = starting_network(config, task, data, device, training.seed, 0)?;
     let mut learner = Learner::new(network, training, task, examples.len());
     let mut rates = rates.iter().copied();
     for epoch in 1.. {

@@ -155,8 +155,8 @@ fn ensembles_answer_every_question() {
         let outputs = exported(&run.file("model.pt"), &sequences);
         let names: Vec<String> = serde_json::from_value(run.json("model.json")["classes"].clone()).unwrap();
         let columns = outputs.len() / sequences.len();
-        for column in 0..columns {
-            let name = if columns == 1 { "score".to_owned() } else { format!("score_{}", names[column]) };
+        for (column, class) in names.iter().take(columns).enumerate() {
+            let name = if columns == 1 { "score".to_owned() } else { format!("score_{class}") };
             let own: Vec<f64> = outputs.iter().skip(column).step_by(columns).copied().collect();
             let found = predicted(&run.path, &sequences, &name);
             assert!(apart(&own, &found) < 1e-5, "{question} {name}");

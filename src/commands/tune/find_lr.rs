@@ -26,7 +26,8 @@ pub fn run(command: &Tune, config: &Config, progress: Progress) -> Result<()> {
     progress.say(&format!("device: {why}; {threads} threads"));
     let data = data_of(config, &progress)?;
     let training = &config.training;
-    let task = Task::new(data.kind, &data.classes, training.loss, &training.class_weights, &data.train)?;
+    let task = Task::new(data.kind, &data.classes, training.loss, &training.class_weights, &data.train)?
+        .trained_by(training)?;
 
     let mut curve = Curve::default();
     let bar = progress.bar((steps * training.batch_size) as u64);
