@@ -46,7 +46,9 @@ fn a_temperature_makes_probabilities_mean_more_and_moves_none_past_another() {
             "multilabel" => &["macro_auroc", "macro_average_precision", "accuracy_at_half"],
             _ => &["accuracy", "mcc", "macro_f1"],
         };
-        for (split, name) in ["valid", "test"].into_iter().flat_map(|split| unchanged.iter().map(move |name| (split, name))) {
+        for (split, name) in
+            ["valid", "test"].into_iter().flat_map(|split| unchanged.iter().map(move |name| (split, name)))
+        {
             let apart = with.metric(split, name) - without.metric(split, name);
             // Rounding can make two scores equal.
             assert!(apart.abs() < 1e-3, "{question} {split} {name}: {apart}");
