@@ -159,7 +159,10 @@ fn shapes_and_parameters_are_those_of_the_plan_and_gradients_reach_every_paramet
         for (path, variable) in network.store.variables() {
             if variable.requires_grad() {
                 let gradient = variable.grad();
-                assert!(gradient.defined() && gradient.abs().max().double_value(&[]) > 0.0, "{name}: {path}");
+                assert!(gradient.defined(), "{name}: {path}");
+                // A batch norm behind a convolution takes its bias out again, so that nothing but rounding reaches it.
+                let is_taken_out = ["conv.bias", "conv1.bias"].iter().any(|end| path.ends_with(end));
+                assert!(is_taken_out || gradient.abs().max().double_value(&[]) > 0.0, "{name}: {path}");
             }
         }
     });

@@ -132,7 +132,7 @@ mod tests {
         let mut search = Search::usual();
         search.knobs.pop();
         let error = Plan::new(&other, &search, 10, 3, 3).unwrap().check_same(&path).unwrap_err().to_string();
-        for part in ["trials was 9, is 10", "search.knobs was", "config.training.lr was 0.003, is 0.5", "--force"] {
+        for part in ["trials was 9, is 10", "search.knobs was", "config.training.lr was 0.01, is 0.5", "--force"] {
             assert!(error.contains(part), "{error}");
         }
         for (text, part) in [("{\"form", "is damaged"), ("{}", "format version null"), ("3", "format version null")] {

@@ -487,8 +487,12 @@ fn a_chromosome_named_for_the_test_is_never_trained_on() {
     let flags: Vec<&str> = flags.iter().flatten().map(String::as_str).collect();
     let out = folder.path("run");
     let chromosomes = ["--train-chroms", "1,2", "--valid-chroms", "3", "--test-chroms", "4"];
-    let all = [&["train", "--out", text(&out), "--epochs", "1", "--threads", "1", "--quiet"][..], &flags, &chromosomes]
-        .concat();
+    let all = [
+        &["train", "--arch", "seed", "--out", text(&out), "--epochs", "1", "--threads", "1", "--quiet"][..],
+        &flags,
+        &chromosomes,
+    ]
+    .concat();
     let error = fail(2, &all);
     assert!(error.contains("both --test-class and --test-chroms are given"), "{error}");
     // What --train-chroms does not name is not trained on either, whatever files there are for the test.
@@ -516,7 +520,7 @@ fn a_share_for_a_part_that_has_a_file_of_its_own_is_a_contradiction() {
     };
     let (learned, test) = (table("train.csv", 0), table("test.csv", 500));
     let out = folder.path("never");
-    let tables = ["train", "--out", text(&out), "--epochs", "1", "--train", &learned];
+    let tables = ["train", "--arch", "seed", "--out", text(&out), "--epochs", "1", "--train", &learned];
     for (flag, share) in [("--test", "--test-fraction"), ("--valid", "--valid-fraction")] {
         let error = fail(2, &[&tables[..], &[flag, &test, share, "0.3"]].concat());
         assert!(error.contains(flag) && error.contains(share), "{error}");

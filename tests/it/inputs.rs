@@ -36,9 +36,10 @@ impl Folder {
     }
 }
 
-/// `train` for one epoch; expects success and returns standard output and standard error.
+/// `train` of the seed network for one epoch; expects success and returns standard output and standard error.
 pub fn train(out: &Path, flags: &[&str]) -> (String, String) {
-    let output = run(&[&["train", "--out", text(out), "--epochs", "1", "--threads", "1"], flags].concat());
+    let output =
+        run(&[&["train", "--out", text(out), "--arch", "seed", "--epochs", "1", "--threads", "1"], flags].concat());
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{flags:?}: {stderr}");
     (String::from_utf8(output.stdout).unwrap(), stderr)

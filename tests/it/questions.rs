@@ -279,7 +279,11 @@ fn class_weights_change_what_is_learned() {
     let path = folder.write("rare.csv", table(400, "label", |i, _| if i % 8 == 0 { "rare" } else { "common" }.into()));
     let run = |name: &str, flags: &[&str]| {
         let out = folder.path(name);
-        train(&out, &[&["--train", &path][..], flags].concat());
+        // A temperature fitted on validation, where all classes weigh the same, would pull the scores back.
+        train(
+            &out,
+            &[&["--train", &path, "--epochs", "4", "--lr", "0.01", "--calibration", "none"][..], flags].concat(),
+        );
         out
     };
     let none = run("none", &[]);
@@ -305,7 +309,7 @@ fn class_weights_change_what_is_learned() {
         let scores = numbers(&run.join("predictions.csv"), "score");
         scores.iter().sum::<f64>() / scores.len() as f64
     };
-    assert!(mean(&auto) > mean(&none) + 0.01, "{} {}", mean(&auto), mean(&none));
+    assert!(mean(&auto) > mean(&none) + 0.1, "{} {}", mean(&auto), mean(&none));
     repeats_its_own_test(&auto);
 }
 
@@ -577,6 +581,8 @@ fn a_genome_larger_than_memory_is_never_held_in_it() {
         "3",
         "--test-chroms",
         "4",
+        "--arch",
+        "seed",
         "--epochs",
         "1",
         "--threads",
@@ -594,7 +600,7 @@ fn a_genome_larger_than_memory_is_never_held_in_it() {
     assert!(found == expected, "the same run");
     // What the program takes by itself, with libtorch.
     let small = genomes();
-    let flags = [vec!["train".to_owned()], small.flags()].concat();
+    let flags = [vec!["train".to_owned(), "--arch".to_owned(), "seed".to_owned()], small.flags()].concat();
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
     let chromosomes =
         ["--train-chroms", "1,2", "--valid-chroms", "3", "--test-chroms", "X", "--epochs", "1", "--threads", "2"];

@@ -160,8 +160,21 @@ fn scores_that_stay_equal_are_an_error_after_a_bounded_number_of_starts() {
     let rows: String = (0..40).map(|i| format!("{},{}\n", bases(1, 60), i % 2)).collect();
     std::fs::write(&table, format!("sequence,label\n{rows}")).unwrap();
     let (table, out) = (text(&table), folder.path().join("out"));
-    let arguments =
-        ["train", "--train", table, "--valid", table, "--test", table, "--out", text(&out), "--epochs", "1"];
+    let arguments = [
+        "train",
+        "--arch",
+        "seed",
+        "--train",
+        table,
+        "--valid",
+        table,
+        "--test",
+        table,
+        "--out",
+        text(&out),
+        "--epochs",
+        "1",
+    ];
     let output = run(&arguments);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -200,7 +213,7 @@ fn evaluate_refuses_data_that_changed_since_the_run() {
     let rows: String = (0..300).map(|i| format!("{},{}\n", bases(i, 60), i % 2)).collect();
     std::fs::write(&table, format!("sequence,label\n{rows}")).unwrap();
     let out = folder.path().join("out");
-    succeed(&["train", "--train", text(&table), "--out", text(&out), "--epochs", "1", "--quiet"]);
+    succeed(&["train", "--arch", "seed", "--train", text(&table), "--out", text(&out), "--epochs", "1", "--quiet"]);
     succeed(&["evaluate", text(&out)]);
     let output = run(&["evaluate", text(&out), "--test", text(&table)]);
     assert!(
