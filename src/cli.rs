@@ -61,7 +61,7 @@ pub struct Train {
 
 #[derive(Args, Debug)]
 pub struct Tune {
-    /// TOML file of settings, with a table [search] of those to vary; flags win over it [default: none]
+    /// TOML file of settings, with a table `search` of those to vary; flags win over it [default: none]
     pub config: Option<PathBuf>,
     /// Folder for the search, which goes on where it stopped when it is there already [default: runs/tune-NAME-TIME; with --find-lr print only]
     #[arg(long, value_name = "DIR")]
@@ -396,7 +396,7 @@ pub struct Export {
 
 #[derive(Args, Debug)]
 pub struct Model {
-    /// TOML file of settings, with a [[layer]] list for --arch custom; flags win over it [default: none]
+    /// TOML file of settings, with a list of layers for --arch custom; flags win over it [default: none]
     pub config: Option<PathBuf>,
     /// Length of a sequence, in bp [default: the TOML file's, or 128]
     #[arg(long, value_name = "BP", value_parser = config::count)]

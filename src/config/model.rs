@@ -54,7 +54,7 @@ pub enum Architecture {
     Danq,
     /// A stem of 256 filters and dilated blocks whose convolution is gated by another (after ConvNova, 2025)
     Gated,
-    /// The [[layer]] list of the TOML file
+    /// The list of layers in the TOML file
     Custom,
 }
 
