@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use tch::Device;
 
-use crate::config::DeviceChoice;
+use crate::config::{DeviceChoice, Precision, TrainingConfig};
 
 /// The device to compute on, and a phrase that says what it is and why.
 ///
@@ -26,6 +26,44 @@ pub fn choose(choice: DeviceChoice) -> Result<(Device, String)> {
         }
         DeviceChoice::Cuda(_) => bail!("--device cuda: {}; {}, or use --device cpu", why_no_cuda(), how_to_get_cuda()),
     }
+}
+
+/// What training computes on, with which numbers.
+pub struct Machine {
+    pub device: Device,
+    pub threads: usize,
+    pub precision: Precision,
+    /// All of it and why, for people.
+    pub description: String,
+}
+
+/// Chooses what training computes on and sets its threads.
+///
+/// # Errors
+/// As `choose`.
+pub fn for_training(training: &TrainingConfig) -> Result<Machine> {
+    let (device, why) = choose(training.device)?;
+    let threads = set_threads(training.threads);
+    let precision = settled(training.precision, device);
+    let numbers = if precision == Precision::Bf16 { "; bf16" } else { "" };
+    Ok(Machine { device, threads, precision, description: format!("device: {why}; {threads} threads{numbers}") })
+}
+
+/// What `auto` comes to on a device. GPUs take f32: which is faster there has not been measured yet.
+pub fn settled(precision: Precision, device: Device) -> Precision {
+    match precision {
+        Precision::Auto if device == Device::Cpu && cpu_has_bf16() => Precision::Bf16,
+        Precision::Auto => Precision::F32,
+        given => given,
+    }
+}
+
+/// Whether the processor multiplies bfloat16 itself; where it does not, libtorch converts, and is slower than in f32.
+pub fn cpu_has_bf16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("avx512bf16");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
 }
 
 /// Whether this program was built with the CUDA half of libtorch.
@@ -87,6 +125,19 @@ mod tests {
             let error = choose(DeviceChoice::Cuda(0)).unwrap_err().to_string();
             assert!(choose(DeviceChoice::Cuda(usize::MAX)).is_err());
             assert!(error.contains(how_to_get_cuda()) && error.contains("--device cpu"), "{error}");
+        }
+    }
+
+    #[test]
+    fn auto_takes_bf16_only_where_the_processor_has_it_and_what_is_asked_for_stays() {
+        let expected = if cpu_has_bf16() { Precision::Bf16 } else { Precision::F32 };
+        assert_eq!(settled(Precision::Auto, Device::Cpu), expected);
+        assert_eq!(settled(Precision::Auto, Device::Cuda(0)), Precision::F32);
+        for given in [Precision::F32, Precision::Bf16] {
+            assert_eq!(settled(given, Device::Cpu), given);
+        }
+        if let Ok(text) = std::fs::read_to_string("/proc/cpuinfo") {
+            assert_eq!(cpu_has_bf16(), text.contains(" avx512_bf16"), "as the kernel says");
         }
     }
 

@@ -25,6 +25,7 @@ use tch::{Device, Kind, Tensor};
 use self::layers::Demands;
 use self::plan::Plan;
 use crate::config::{ModelConfig, Precision, Strands};
+use crate::device;
 use crate::random::{self, Purpose};
 
 /// A network, its weights and the fragment length it is made for.
@@ -65,7 +66,8 @@ impl Network {
 
     /// The same network, training in the precision given; scoring is always in f32.
     pub fn with_precision(self, precision: Precision) -> Self {
-        self.demands.half.store(precision == Precision::Bf16, Relaxed);
+        let half = device::settled(precision, self.device()) == Precision::Bf16;
+        self.demands.half.store(half, Relaxed);
         self
     }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::config::{Config, MAX_CLASSES, TaskKind};
+use crate::config::{Config, MAX_CLASSES, Precision, TaskKind};
 use crate::data::Classes;
 use crate::task::Task;
 
@@ -56,6 +56,8 @@ pub struct Provenance {
     pub libtorch: String,
     pub device: String,
     pub threads: usize,
+    /// What it trained in.
+    pub precision: Precision,
     pub seed: u64,
     /// The command line, word by word.
     pub command: Vec<String>,

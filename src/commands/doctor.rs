@@ -57,6 +57,12 @@ pub fn run() -> Result<()> {
     if let Some((total, free)) = device::memory() {
         row("memory", format!("{:.1} GiB, {:.1} GiB free", gib(total), gib(free)));
     }
+    let bf16 = if device::cpu_has_bf16() {
+        "has bf16, so --precision auto takes it"
+    } else {
+        "has no bf16, so --precision auto takes f32"
+    };
+    row("processor", bf16.into());
     row("default device", device::choose(crate::config::DeviceChoice::Auto)?.1);
     if wrong.is_empty() {
         text.push_str("all is well\n");

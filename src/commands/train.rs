@@ -15,10 +15,12 @@ use crate::config::{Calibration, Config, TaskKind};
 use crate::data::examples::Examples;
 use crate::data::split::Split;
 use crate::data::{Dataset, listing};
+use crate::device::{self, Machine};
 use crate::evaluate::floor::{self, Floor};
 use crate::evaluate::members::Members;
 use crate::evaluate::predictions::Predictions;
 use crate::evaluate::{self, Judgement, Strand};
+use crate::export;
 use crate::inspect;
 use crate::model::{Network, ensemble};
 use crate::progress::{Progress, thousands};
@@ -30,7 +32,6 @@ use crate::run::{
 use crate::task::Task;
 use crate::train::history::metric_name;
 use crate::train::{self, Trained};
-use crate::{device, export};
 
 pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()> {
     let config = Config::resolve(command.config.as_deref(), &command.settings, flags)?;
@@ -39,8 +40,8 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
     {
         progress.say(&format!("{}: [search] is for tune and has no part in this run", path.display()));
     }
-    let (device, why) = device::choose(config.training.device)?;
-    let threads = device::set_threads(config.training.threads);
+    let machine = device::for_training(&config.training)?;
+    let device = machine.device;
     if let (Some(source), Some(out)) = (&config.training.init_from, &command.out)
         && run::lies_in(out, source)
     {
@@ -50,7 +51,7 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
         Some(path) => NewFolder::claim(path, Contents::Run, command.force)?,
         None => NewFolder::claim_named(&experiment_name(command.config.as_deref(), &config))?,
     };
-    progress.say(&format!("device: {why}; {threads} threads"));
+    progress.say(&machine.description);
 
     let data = data_of(&config, &progress)?;
     let training = &config.training;
@@ -66,7 +67,7 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
         let names = afresh.join(", ");
         progress.say(&format!("{names} start afresh: {} answers another question", other.display()));
     }
-    let mut provenance = provenance(&config, &task, &data, &network, device, threads)?;
+    let mut provenance = provenance(&config, &task, &data, &network, &machine)?;
     let (run, replaced) = folder.keep()?;
     run.write_json(RUN_JSON, &provenance)?;
     run.write(CONFIG_TOML, config.to_toml().as_bytes())?;
@@ -222,16 +223,16 @@ fn provenance(
     task: &Task,
     data: &Dataset,
     network: &Network,
-    device: tch::Device,
-    threads: usize,
+    machine: &Machine,
 ) -> Result<Provenance> {
     Ok(Provenance {
         format_version: run::FORMAT_VERSION,
         version: env!("CARGO_PKG_VERSION").into(),
         git_revision: env!("STRANDNET_GIT_REVISION").into(),
         libtorch: env!("STRANDNET_LIBTORCH_VERSION").into(),
-        device: format!("{device:?}"),
-        threads,
+        device: format!("{:?}", machine.device),
+        threads: machine.threads,
+        precision: machine.precision,
         seed: config.training.seed,
         command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
         data_files: data.files.iter().map(|path| run::describe_file(path)).collect::<Result<_>>()?,

@@ -46,13 +46,12 @@ pub fn run(command: &Tune, flags: &ArgMatches, progress: Progress) -> Result<()>
     let trials = sampling::trials(&search, trials, config.training.seed, resolve)?;
     let rungs = halving::rungs(trials.len(), config.training.epochs, rungs, eta);
     let mut tuning = Tuning { search, trials, rungs, rows: Vec::new() };
-    let (device, why) = device::choose(config.training.device)?;
-    let threads = device::set_threads(config.training.threads);
+    let machine = device::for_training(&config.training)?;
 
     let plan = Plan::new(&config, &tuning.search, tuning.trials.len(), command.rungs as usize, eta)?;
-    let mut trainer = Trainer { data: VecDeque::new(), device, progress };
+    let mut trainer = Trainer { data: VecDeque::new(), device: machine.device, progress };
     let folder = open(command, &config, &plan, &mut tuning)?;
-    progress.say(&format!("device: {why}; {threads} threads"));
+    progress.say(&machine.description);
     // Data that cannot be read are no trial's failure, unless trials differ in them.
     if tuning.next()?.is_some() && tuning.search.knobs.iter().all(|knob| knob.section != "data") {
         trainer.data_for(&config)?;

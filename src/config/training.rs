@@ -246,6 +246,8 @@ pub enum Precision {
     F32,
     /// 16 bits (bfloat16) in convolutions and dense layers, with weights kept in 32
     Bf16,
+    /// bf16 on a CPU that computes with it (avx512_bf16), f32 elsewhere
+    Auto,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]

@@ -19,11 +19,10 @@ const STEPS: u32 = 200;
 pub fn run(command: &Tune, config: &Config, progress: Progress) -> Result<()> {
     let (from, to) = command.rates()?;
     let steps = command.steps.unwrap_or(STEPS) as usize;
-    let (device, why) = device::choose(config.training.device)?;
-    let threads = device::set_threads(config.training.threads);
+    let machine = device::for_training(&config.training)?;
     let out =
         command.out.as_ref().map(|path| NewFolder::claim(path, Contents::RateRange, command.force)).transpose()?;
-    progress.say(&format!("device: {why}; {threads} threads"));
+    progress.say(&machine.description);
     let data = data_of(config, &progress)?;
     let training = &config.training;
     let task = Task::new(data.kind, &data.classes, training.loss, &training.class_weights, &data.train)?
@@ -31,7 +30,7 @@ pub fn run(command: &Tune, config: &Config, progress: Progress) -> Result<()> {
 
     let mut curve = Curve::default();
     let bar = progress.bar((steps * training.batch_size) as u64);
-    train::range::loss_by_rate(config, &task, &data, device, &range::rates(from, to, steps), |rate, loss| {
+    train::range::loss_by_rate(config, &task, &data, machine.device, &range::rates(from, to, steps), |rate, loss| {
         bar.inc(training.batch_size as u64);
         curve.push(rate, loss)
     })?;
