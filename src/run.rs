@@ -317,6 +317,10 @@ impl NewFolder {
         bail!("runs/{name}-{time}: a hundred runs have this name; choose one with --out")
     }
 
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Keeps the folder. What `--force` replaces is set aside until the new contents are complete; other files stay.
     pub fn keep(mut self) -> Result<(RunFolder, SetAside)> {
         let mut old = SetAside { path: self.path.clone(), aside: None, names: Vec::new() };

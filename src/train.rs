@@ -16,7 +16,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use tch::Tensor;
 
-use crate::config::Config;
+use crate::config::{Config, TaskKind};
 use crate::data::Dataset;
 use crate::data::batches::Order;
 use crate::data::examples::Examples;
@@ -99,8 +99,12 @@ fn train_member(job: Job, seed: u64, trained: &mut Trained, history: &mut Histor
                 trained.restarts += restarts;
                 return Ok(());
             }
+            Start::Died { epoch } if job.config.training.init_from.is_some() => bail!(
+                "all validation scores are equal after epoch {epoch}, so what --init-from gave is lost; use a smaller --lr than {}",
+                job.config.training.lr
+            ),
             Start::Died { epoch } if restarts < MAX_RESTARTS => job.progress.warn(&format!(
-                "all validation scores are equal after epoch {epoch} (every ReLU has died); starting again with other weights ({} of {MAX_RESTARTS})",
+                "all validation scores are equal after epoch {epoch} (nothing gets through the network, as when every ReLU has died); starting again with other weights ({} of {MAX_RESTARTS})",
                 restarts + 1
             )),
             Start::Died { .. } => {}
@@ -246,7 +250,9 @@ pub fn starting_network(
         let (other, source) = RunFolder::open_finished(path)?;
         let same_question = source.task.kind == task.kind
             && source.task.positive == task.positive
-            && source.classes == data.classes.names;
+            && source.classes == data.classes.names
+            // What a value's logit stands for depends on the loss.
+            && (task.kind != TaskKind::Regression || source.task.loss == task.loss);
         afresh = weights::start_from(&mut network, member, &other.file(WEIGHTS), same_question)?;
     }
     network.freeze_blocks(training.freeze_blocks)?;

@@ -72,11 +72,16 @@ impl Tuning {
         &self.trials[number - 1]
     }
 
-    /// The configuration that a job trains.
+    /// The configuration that a job trains. One member shows as well as all of an ensemble what a setting is worth.
     pub fn config_of(&self, job: Job) -> Config {
         let mut config = for_epochs(&self.trial(job.trial).config, job.epochs);
         config.training.ensemble = 1;
         config
+    }
+
+    /// The metric that trials are compared by, once one has come to a score.
+    pub fn metric(&self) -> Option<&str> {
+        self.rows.iter().find(|row| row.score().is_some()).map(|row| row.metric.as_str())
     }
 
     /// The last good row of each trial, the best first: those that got furthest, by their score.

@@ -15,7 +15,7 @@ use clap::parser::ValueSource;
 use super::{data_of, error_of_panic, print};
 use crate::cli::Tune;
 use crate::config::search::Search;
-use crate::config::{Config, DataConfig, Faults, TrainingConfig};
+use crate::config::{Config, DataConfig, Faults, Metric};
 use crate::data::Dataset;
 use crate::device;
 use crate::progress::{Progress, thousands};
@@ -40,9 +40,17 @@ pub fn run(command: &Tune, flags: &ArgMatches, progress: Progress) -> Result<()>
     if command.find_lr {
         return find_lr::run(command, &config, progress);
     }
-    let search = search(file, flags, progress)?;
+    let search = search(file, flags, &config, progress)?;
     let (trials, rungs, eta) = (command.trials as usize, command.rungs as usize, command.eta as usize);
-    let resolve = |sampled: &toml::Table| Config::resolve_with(file, &command.settings, flags, sampled);
+    let searches_fragments = search.knobs.iter().any(|knob| knob.key == "fragments");
+    let resolve = |sampled: &toml::Table| {
+        let mut trial = Config::resolve_with(file, &command.settings, flags, sampled)?;
+        if searches_fragments {
+            // All trials are compared on the same ones, and as many.
+            trial.data.valid_fragments = Some(config.data.valid_fragments());
+        }
+        Ok(trial)
+    };
     let trials = sampling::trials(&search, trials, config.training.seed, resolve)?;
     let rungs = halving::rungs(trials.len(), config.training.epochs, rungs, eta);
     let mut tuning = Tuning { search, trials, rungs, rows: Vec::new() };
@@ -50,23 +58,22 @@ pub fn run(command: &Tune, flags: &ArgMatches, progress: Progress) -> Result<()>
 
     let plan = Plan::new(&config, &tuning.search, tuning.trials.len(), command.rungs as usize, eta)?;
     let mut trainer = Trainer { data: VecDeque::new(), device: machine.device, progress };
-    let folder = open(command, &config, &plan, &mut tuning)?;
+    let (folder, _lock) = open(command, &config, &plan, &mut tuning)?;
     progress.say(&machine.description);
     // Data that cannot be read are no trial's failure, unless trials differ in them.
     if tuning.next()?.is_some() && tuning.search.knobs.iter().all(|knob| knob.section != "data") {
         trainer.data_for(&config)?;
     }
-    let (folder, _lock) = match folder {
+    let folder = match folder {
         Folder::New(new) => {
             let (folder, replaced) = new.keep()?;
             folder.write_json(TUNE_JSON, &plan)?;
             replaced.discard();
-            let lock = lock(&folder)?;
-            (folder, lock)
+            folder
         }
-        Folder::Old(folder, lock) => {
+        Folder::Old(folder) => {
             progress.say(&format!("{}: {} trainings are done, going on", folder.path.display(), tuning.rows.len()));
-            (folder, lock)
+            folder
         }
     };
     carry_out(&mut tuning, &mut trainer, &folder)?;
@@ -74,7 +81,7 @@ pub fn run(command: &Tune, flags: &ArgMatches, progress: Progress) -> Result<()>
 }
 
 /// What is searched: the file's table or the usual, without what a flag settles.
-fn search(file: Option<&Path>, flags: &ArgMatches, progress: Progress) -> Result<Search> {
+fn search(file: Option<&Path>, flags: &ArgMatches, config: &Config, progress: Progress) -> Result<Search> {
     let named = match file {
         Some(path) => Search::read(path)?,
         None => None,
@@ -90,6 +97,13 @@ fn search(file: Option<&Path>, flags: &ArgMatches, progress: Progress) -> Result
         }
         !typed
     });
+    let weights = search.knobs.iter().any(|knob| knob.key == "class_weights");
+    if weights && config.training.monitor == Some(Metric::Loss) {
+        return Err(Faults(vec![
+            "search.class_weights: changes the loss that --monitor compares trials by, expected another metric; choose one or remove it".into(),
+        ])
+        .into());
+    }
     if search.knobs.is_empty() {
         return Err(Faults(vec![
             "every setting to search is given by a flag, expected one or more that are not; remove flags".into(),
@@ -102,45 +116,46 @@ fn search(file: Option<&Path>, flags: &ArgMatches, progress: Progress) -> Result
 /// The folder of a search.
 enum Folder {
     New(NewFolder),
-    Old(RunFolder, File),
+    Old(RunFolder),
 }
 
-/// Claims a new folder, or takes up the search that the folder holds.
-fn open(command: &Tune, config: &Config, plan: &Plan, tuning: &mut Tuning) -> Result<Folder> {
+/// Claims a new folder, or takes up the search that the folder holds; either way with its lock.
+fn open(command: &Tune, config: &Config, plan: &Plan, tuning: &mut Tuning) -> Result<(Folder, File)> {
+    let claimed = |new: NewFolder| {
+        let lock = lock(new.path())?;
+        Ok((Folder::New(new), lock))
+    };
     let Some(path) = &command.out else {
         let name = format!("tune-{}", super::train::experiment_name(command.config.as_deref(), config));
-        return Ok(Folder::New(NewFolder::claim_named_for(&name, Contents::Tuning)?));
+        return claimed(NewFolder::claim_named_for(&name, Contents::Tuning)?);
     };
     let marker = path.join(TUNE_JSON);
     if command.force || !marker.is_file() {
-        if command.force && marker.is_file() {
-            drop(lock(&RunFolder { path: path.clone() })?); // another may be at it
-        }
-        return Ok(Folder::New(NewFolder::claim(path, Contents::Tuning, command.force)?));
+        return claimed(NewFolder::claim(path, Contents::Tuning, command.force)?);
     }
     let folder = RunFolder { path: path.clone() };
-    let lock = lock(&folder)?;
+    let lock = lock(path)?;
     plan.check_same(&marker)?;
     let file = folder.file(TRIALS_CSV);
     tuning.rows = trials::read(&file, &tuning.search)?;
     tuning.next().with_context(|| file.display().to_string())?;
-    Ok(Folder::Old(folder, lock))
+    Ok((Folder::Old(folder), lock))
 }
 
-/// Keeps others away from a search for as long as it is held. The system gives it back when a program ends, however.
-fn lock(folder: &RunFolder) -> Result<File> {
-    let path = folder.file(TUNE_JSON);
-    let file = File::open(&path).map_err(|error| anyhow!("{}: cannot be read ({error})", path.display()))?;
+/// Keeps others away from a search for as long as it is held. It is of the folder itself, as its files are replaced by new
+/// ones. The system gives it back when a program ends, however.
+fn lock(folder: &Path) -> Result<File> {
+    let shown = folder.display();
+    let file = File::open(folder).map_err(|error| anyhow!("{shown}: cannot be read ({error})"))?;
     if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
         bail!(
-            "{}: another strandnet is at work on this search, expected none; wait for it or choose another --out",
-            folder.path.display()
+            "{shown}: another strandnet is at work on this search, expected none; wait for it or choose another --out"
         );
     }
     Ok(file) // file systems without locks go without
 }
 
-/// Trains what there is to train, writing every row as it comes.
+/// Trains what there is to train, writing every row as it comes, and what it came to.
 fn carry_out(tuning: &mut Tuning, trainer: &mut Trainer, folder: &RunFolder) -> Result<()> {
     let progress = trainer.progress;
     let plan: Vec<String> = tuning.rungs.iter().map(|rung| format!("{} of {}", rung.trials, rung.epochs)).collect();
@@ -159,11 +174,12 @@ fn carry_out(tuning: &mut Tuning, trainer: &mut Trainer, folder: &RunFolder) -> 
         progress.say(&line(tuning, &row));
         tuning.rows.push(row);
         folder.write(TRIALS_CSV, &trials::write(&tuning.search, &tuning.rows)?)?;
-        if tuning.next()?.is_none_or(|next| next.rung != job.rung) {
+        if tuning.next()?.is_some_and(|next| next.rung != job.rung) {
             write_results(tuning, folder)?;
         }
     }
-    Ok(())
+    // Here, where a search that was stopped after its last row comes too.
+    write_results(tuning, folder)
 }
 
 /// A trained trial in a line.
@@ -254,8 +270,6 @@ impl Trainer {
         clear(workshop)?;
         std::fs::create_dir(&workshop.path).map_err(|error| run::cannot_write(&workshop.path, &error))?;
         // Lines of every epoch of every trial would hide what came of them.
-        // One member shows as well as all of them what a setting is worth.
-        let config = &Config { training: TrainingConfig { ensemble: 1, ..config.training.clone() }, ..config.clone() };
         let (device, progress) =
             (self.device, if self.progress == Progress::Lines { Progress::Quiet } else { self.progress });
         let trained = catch_unwind(AssertUnwindSafe(|| {

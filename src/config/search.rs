@@ -54,10 +54,11 @@ struct RangeTable {
 }
 
 /// Settings that are not searched, and why.
-const NOT_SEARCHED: [(&str, &str); 17] = [
+const NOT_SEARCHED: [(&str, &str); 19] = [
     ("epochs", "is set for each rung by successive halving"),
     ("seed", "is the same for all trials, so that they differ by their settings"),
     ("monitor", "is what trials are compared by"),
+    ("loss", "decides what trials are compared by where that is not given"),
     ("patience", "is how long a trial lasts, which successive halving sets"),
     ("ensemble", "is one network for each trial"),
     ("calibration", "leaves the score of a trial as it is"),
@@ -72,6 +73,7 @@ const NOT_SEARCHED: [(&str, &str); 17] = [
     ("test_fraction", "is of the test, which tune leaves alone"),
     ("negatives_per_positive", "changes validation, which must be the same for all trials"),
     ("match_gc", "changes validation, which must be the same for all trials"),
+    ("max_n", "changes validation, which must be the same for all trials"),
 ];
 
 impl Search {
@@ -278,6 +280,13 @@ mod tests {
         }
         assert!(parse("").unwrap_err()[0].contains("empty"));
         assert!(Search::parse(&toml::Value::Integer(3)).unwrap_err()[0].contains("not a section"));
+    }
+
+    #[test]
+    fn what_trials_are_compared_by_and_on_is_not_searched() {
+        let faults = parse("loss = [\"mse\", \"poisson\"]\nmax_n = [0.0, 1.0]\nmonitor = [\"loss\"]").unwrap_err();
+        assert_eq!(faults.len(), 3, "{faults:#?}");
+        assert!(faults.iter().all(|fault| fault.contains("compared by") || fault.contains("the same for all trials")));
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub struct TrainingConfig {
     /// Weight decay, per step and unit of learning rate; biases and norms are left alone
     #[arg(long, value_name = "RATE", default_value_t = 0.05)]
     pub weight_decay: f64,
-    /// Momentum of sgd, a share from 0 to below 1
+    /// Momentum of sgd, a share from 0 to below 1; one-cycle has its own
     #[arg(long, value_name = "SHARE", default_value_t = 0.9)]
     pub momentum: f64,
     /// Nesterov's form of sgd's momentum
@@ -82,7 +82,7 @@ pub struct TrainingConfig {
     /// Networks trained from different seeds, whose scores are averaged
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 1)]
     pub ensemble: usize,
-    /// Run whose weights training starts from; an output layer of another shape starts afresh [default: none]
+    /// Run whose weights training starts from; an output layer for another question starts afresh [default: none]
     #[arg(long, value_name = "RUN")]
     pub init_from: Option<PathBuf>,
     /// Blocks of --init-from, counted from the input, that training leaves as they are

@@ -157,8 +157,9 @@ impl Plan {
         })?;
         match layer.reach() {
             Some((reach, step)) => {
-                self.receptive_bp += (reach - 1) * self.step_bp;
-                self.step_bp *= step;
+                // Strides beyond the sequence add up to more than any number holds.
+                self.receptive_bp = self.receptive_bp.saturating_add((reach - 1).saturating_mul(self.step_bp));
+                self.step_bp = self.step_bp.saturating_mul(step);
             }
             None => self.receptive_bp = self.length,
         }

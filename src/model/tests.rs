@@ -376,6 +376,17 @@ fn fragments_and_filters_that_do_not_fit_are_refused() {
 }
 
 #[test]
+fn strides_far_beyond_the_sequence_do_not_overflow() {
+    let pool = "[[layer]]\nkind = \"max-pool\"\nwidth = 1\nstride = 1000000\n";
+    let text = pool.repeat(5) + "[[layer]]\nkind = \"global-pool\"\nof = \"max\"\n";
+    let layer = layers::read_list(&text.parse::<toml::Table>().unwrap()["layer"]).unwrap();
+    let config = ModelConfig { arch: Architecture::Custom, layer, ..ModelConfig::default() };
+    let network = Network::new(&config, 71, 1, Strands::Single, Device::Cpu, 1).unwrap();
+    assert_eq!(network.plan.steps[4].receptive_bp, 1);
+    assert_eq!(network.logits(&sequences(2, 71)[0], false).size(), [2, 1]);
+}
+
+#[test]
 fn tied_filters_cost_about_as_much_and_take_about_half_the_parameters_of_convolutions() {
     for arch in [Architecture::Residual, Architecture::Basset, Architecture::Gated] {
         let config = ModelConfig { arch, ..ModelConfig::default() };

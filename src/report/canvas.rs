@@ -83,6 +83,17 @@ pub fn plane<'a, 'b>(
 
 pub fn axes(chart: &mut Plane, x: &str, y: &str) -> Drawing {
     let (across, up) = (chart.x_range(), chart.y_range());
+    axes_written(chart, x, y, &|x| tick(*x, across.end - across.start), &|y| tick(*y, up.end - up.start))
+}
+
+/// Axes whose numbers are written as given.
+pub fn axes_written(
+    chart: &mut Plane,
+    x: &str,
+    y: &str,
+    write_x: &dyn Fn(&f64) -> String,
+    write_y: &dyn Fn(&f64) -> String,
+) -> Drawing {
     let (width, height) = chart.plotting_area().dim_in_pixel();
     // As many as fit side by side and one above the other.
     let labels = |pixels: u32, each: u32| (pixels / each).clamp(2, 11) as usize;
@@ -92,8 +103,8 @@ pub fn axes(chart: &mut Plane, x: &str, y: &str) -> Drawing {
         .y_desc(y)
         .x_labels(labels(width, 75))
         .y_labels(labels(height, 50))
-        .x_label_formatter(&|x| tick(*x, across.end - across.start))
-        .y_label_formatter(&|y| tick(*y, up.end - up.start))
+        .x_label_formatter(&write_x)
+        .y_label_formatter(&write_y)
         .label_style((FONT, 22))
         .axis_desc_style((FONT, 24))
         .light_line_style(WHITE.mix(0.0))

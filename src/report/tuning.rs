@@ -6,11 +6,12 @@ use anyhow::Result;
 use plotters::prelude::*;
 
 use super::canvas::{
-    BLUE, Canvas, Drawing, FONT, GREY, ORANGE, Plane, SIZE, dashed, legend, line, mark, picture, picture_of, plane,
+    BLUE, Canvas, Drawing, FONT, GREY, ORANGE, SIZE, axes_written, dashed, legend, line, mark, picture, picture_of,
+    plane,
 };
 use super::curves::short;
 use crate::config::search::{Knob, Scale, Values};
-use crate::train::history::metric_name;
+use crate::train::history::{metric_name, shown};
 use crate::tune::range::{Curve, Suggestion};
 use crate::tune::trials::Row;
 use crate::tune::{Tuning, sampling};
@@ -48,33 +49,36 @@ pub fn table(tuning: &Tuning) -> String {
     lines.iter().map(padded).collect()
 }
 
+/// As people read them, with the best epoch; nothing of a trial that failed.
 fn score_of(row: &Row) -> (f64, String) {
     match &row.outcome {
-        crate::tune::trials::Outcome::Done { score, best_epoch } => (*score, best_epoch.to_string()),
+        crate::tune::trials::Outcome::Done { score, best_epoch } => {
+            (shown(&row.metric, *score), best_epoch.to_string())
+        }
         crate::tune::trials::Outcome::Failed(_) => (f64::NAN, String::new()),
     }
 }
 
 /// Value against score, a panel for each knob. A dot is a trial at a rung, darker with more epochs.
 pub fn knobs(tuning: &Tuning) -> Result<Vec<u8>> {
-    let shown = tuning.search.knobs.len().min(MOST_PANELS);
-    let columns = if shown == 1 { 1 } else { 2 };
-    let rows = shown.div_ceil(columns);
+    let panels = tuning.search.knobs.len().min(MOST_PANELS);
+    let columns = if panels == 1 { 1 } else { 2 };
+    let rows = panels.div_ceil(columns);
     let height = if rows == 1 { SIZE.1 } else { HEADER_HEIGHT + PANEL_HEIGHT * rows as u32 };
-    let metric = tuning.rows.first().map_or_else(|| "score".into(), |row| metric_name(&row.metric));
-    let scores = padded_range(tuning.rows.iter().filter_map(Row::score));
+    let metric = tuning.metric().map_or_else(|| "score".into(), metric_name);
+    let scores = padded_range(tuning.rows.iter().map(|row| score_of(row).0));
     picture_of((SIZE.0, height), |canvas| {
         let (header, body) = canvas.split_vertically(HEADER_HEIGHT);
         let first = tuning.rungs.first().map_or(0, |rung| rung.epochs);
         let last = tuning.rungs.last().map_or(0, |rung| rung.epochs);
         let epochs = if first == last { String::new() } else { format!(", {first} (faint) to {last} (strong) epochs") };
-        let left_out = match tuning.search.knobs.len() - shown {
+        let left_out = match tuning.search.knobs.len() - panels {
             0 => String::new(),
-            _ => format!("; the first {shown} of {} settings", tuning.search.knobs.len()),
+            _ => format!("; the first {panels} of {} settings", tuning.search.knobs.len()),
         };
         let words = format!("Dots are trials{epochs}; the best is orange{left_out}");
         header.draw(&Text::new(words, (24, 20), (FONT, 24)))?;
-        for (place, panel) in body.split_evenly((rows, columns)).iter().enumerate().take(shown) {
+        for (place, panel) in body.split_evenly((rows, columns)).iter().enumerate().take(panels) {
             knob_panel(panel, tuning, place, &metric, scores.clone())?;
         }
         Ok(())
@@ -86,8 +90,7 @@ fn knob_panel(panel: &Canvas, tuning: &Tuning, place: usize, metric: &str, score
     let axis = Axis::of(knob);
     let mut chart = plane(panel, &knob.key, axis.range.clone(), scores.clone())?;
     let (width, height) = chart.plotting_area().dim_in_pixel();
-    let span = scores.end - scores.start;
-    let write_score = |y: &f64| if span < 0.1 { format!("{y:.3}") } else { format!("{y:.2}") };
+    let write_score = |y: &f64| decimals(*y, &scores);
     let write_value = |x: &f64| axis.label(*x);
     let mut mesh = chart.configure_mesh();
     mesh.y_desc(format!("validation {metric}"))
@@ -104,15 +107,16 @@ fn knob_panel(panel: &Canvas, tuning: &Tuning, place: usize, metric: &str, score
         None => mesh.x_labels((width / 60).clamp(2, 9) as usize),
     };
     mesh.draw()?;
+    let height_of = |row: &Row| row.score().map(|score| shown(&row.metric, score));
     let rungs = tuning.rungs.len().max(1) as f64;
     let best = tuning.best().first().map(|row| row.job);
     for row in tuning.rows.iter().filter(|row| Some(row.job) != best) {
-        let Some(dot) = axis.place(&row.knobs[place]).zip(row.score()) else { continue };
+        let Some(dot) = axis.place(&row.knobs[place]).zip(height_of(row)) else { continue };
         let strength = 0.1 + 0.8 * (row.job.rung as f64 / rungs).powi(2);
         chart.draw_series([Circle::new(dot, 6, BLUE.mix(strength).filled())])?;
     }
     let row = tuning.rows.iter().find(|row| Some(row.job) == best);
-    let dot = row.and_then(|row| axis.place(&row.knobs[place]).zip(row.score()));
+    let dot = row.and_then(|row| axis.place(&row.knobs[place]).zip(height_of(row)));
     chart.draw_series(dot.map(|dot| Circle::new(dot, 9, ORANGE.filled())))?;
     Ok(())
 }
@@ -174,6 +178,11 @@ fn significant(number: f64, digits: usize) -> String {
     }
 }
 
+/// A score or a loss on an axis.
+fn decimals(value: f64, axis: &Range<f64>) -> String {
+    if axis.end - axis.start < 0.1 { format!("{value:.3}") } else { format!("{value:.2}") }
+}
+
 /// A range that holds all values with a margin.
 fn padded_range(values: impl Iterator<Item = f64>) -> Range<f64> {
     let finite = values.filter(|value| value.is_finite()); // an axis to infinity is never done drawing
@@ -197,7 +206,8 @@ pub fn rates(curve: &Curve, steps: usize, suggestion: Option<Suggestion>) -> Res
     let range = padded_range([least, start.max(least) + 0.5 * (start - least).abs().max(0.02)].into_iter());
     picture(|canvas| {
         let mut chart = plane(canvas, "Learning-rate range test", first..last, range.clone())?;
-        rate_axes(&mut chart)?;
+        let write_rate = |x: &f64| significant(10f64.powf(*x), 2);
+        axes_written(&mut chart, "learning rate", "training loss", &write_rate, &|y| decimals(*y, &range))?;
         let inside = |(_, loss): &(f64, f64)| range.contains(loss);
         let raw = at.iter().copied().zip(curve.steps.iter().map(|(_, loss)| *loss));
         chart
@@ -217,23 +227,6 @@ pub fn rates(curve: &Curve, steps: usize, suggestion: Option<Suggestion>) -> Res
         }
         legend(&mut chart, SeriesLabelPosition::LowerLeft)
     })
-}
-
-fn rate_axes(chart: &mut Plane) -> Drawing {
-    let up = chart.y_range();
-    chart
-        .configure_mesh()
-        .x_desc("learning rate")
-        .y_desc("training loss")
-        .x_labels(11)
-        .x_label_formatter(&|x| significant(10f64.powf(*x), 2))
-        .y_label_formatter(&|y| if up.end - up.start < 0.1 { format!("{y:.3}") } else { format!("{y:.2}") })
-        .label_style((FONT, 22))
-        .axis_desc_style((FONT, 24))
-        .light_line_style(WHITE.mix(0.0))
-        .bold_line_style(BLACK.mix(0.1))
-        .draw()?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use crate::runs::{
     SMALL_RESIDUAL, Tensors, Trained, apart, numbers, tables, trained, trained_on, weights_apart, with_defaults,
 };
-use crate::support::{column, fail, text};
+use crate::support::{column, fail, run, text};
 
 /// One epoch at so small a rate that weights stay as they are.
 const STILL: [&str; 4] = ["--lr", "1e-12", "--epochs", "1"];
@@ -82,6 +82,32 @@ fn another_number_of_classes_starts_the_output_layer_afresh() {
     assert_eq!(found["8.weight"].len(), 3 * before["8.weight"].len());
     let fresh = trained_on(&data, &STILL);
     assert!(apart(&found["8.weight"], &fresh.tensors()["8.weight"]) < 1e-6, "as the seed gives them");
+}
+
+#[test]
+fn another_loss_of_values_starts_the_output_layer_afresh() {
+    let counts = tables().counts();
+    let data = ["--train", counts.as_str(), "--task", "regression"];
+    let source = trained_on(&data, &[]);
+    let again = trained_on(&data, &[&from(&source)[..], &STILL].concat());
+    assert!(!again.stderr.contains("afresh"), "{}", again.stderr);
+    let poisson = trained_on(&data, &[&from(&source)[..], &STILL, &["--loss", "poisson"]].concat());
+    assert!(poisson.stderr.contains("8.bias, 8.weight start afresh"), "{}", poisson.stderr);
+}
+
+/// Other weights cannot be tried: they are the other run's.
+#[test]
+fn a_rate_that_kills_what_another_run_gave_is_an_error_at_once() {
+    let died = ["30", "100", "300"].into_iter().find_map(|lr| {
+        let data = ["--train", tables().binary.as_str(), "--out", text(&tables().new_path())].map(str::to_owned);
+        let flags = with_defaults(&[&from(source())[..], &["--lr", lr]].concat()).into_iter().map(str::to_owned);
+        let words: Vec<String> = std::iter::once("train".to_owned()).chain(data).chain(flags).collect();
+        let output = run(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(!stderr.contains("starting again"), "{stderr}");
+        (output.status.code() == Some(1)).then_some(stderr)
+    });
+    assert!(died.as_ref().is_some_and(|error| error.contains("what --init-from gave is lost")), "{died:?}");
 }
 
 #[test]

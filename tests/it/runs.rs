@@ -71,6 +71,11 @@ impl Tables {
         self.folder.write("longer.csv", table(100, "label", yes_or_no))
     }
 
+    /// Counts for sequences.
+    pub fn counts(&self) -> String {
+        self.folder.write("counts.csv", table(LENGTH, "count", |gc| format!("{:.0}", (20.0 * gc).max(0.0))))
+    }
+
     /// A path that nothing has yet.
     pub fn new_path(&self) -> PathBuf {
         static COUNT: AtomicUsize = AtomicUsize::new(0);

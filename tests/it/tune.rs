@@ -112,6 +112,11 @@ fn a_search_killed_and_taken_up_again_comes_to_what_it_would_have() {
     let before = std::fs::read(whole.join("trials.csv")).unwrap();
     assert_eq!(succeed(&search.arguments(&whole, &["--trials", "6"])), printed);
     assert_eq!(std::fs::read(whole.join("trials.csv")).unwrap(), before);
+    // One that was stopped between its last row and what it came to makes good for it.
+    std::fs::remove_file(whole.join("best.toml")).unwrap();
+    std::fs::remove_file(whole.join("knobs.png")).unwrap();
+    succeed(&search.arguments(&whole, &["--trials", "6"]));
+    assert_eq!(files(&whole), files(&cut));
     let error = fail(1, &search.arguments(&whole, &["--trials", "3", "--seed", "2"]));
     assert!(error.contains("trials was 6, is 3") && error.contains("--force"), "{error}");
     for (damaged, part) in [("trial,rung\n", "line 1"), ("", "line 1"), (&best(&whole), "line 1")] {
@@ -158,6 +163,27 @@ fn trials_that_fail_are_recorded_and_do_not_stop_the_others() {
     let out = hopeless.out("out");
     let error = fail(1, &hopeless.arguments(&out, &["--trials", "2", "--arch", "seed"]));
     assert!(error.contains("all 2 trials failed, the first because"), "{error}");
+}
+
+#[test]
+fn trials_are_compared_on_the_same_validation_and_losses_are_shown_as_they_are() {
+    let search = search("[model]\narch = \"seed\"\n[search]\nfragments = [120, 240]\n");
+    let out = search.out("out");
+    let mut arguments =
+        search.arguments(&out, &["--trials", "4", "--rungs", "1", "--epochs", "1", "--monitor", "loss"]);
+    for flag in ["--fragments", "--valid-fragments"] {
+        let place = arguments.iter().position(|word| *word == flag).unwrap();
+        arguments.drain(place..place + 2);
+    }
+    let printed = succeed(&arguments);
+    let score: f64 = printed.lines().nth(1).unwrap().split_whitespace().nth(2).unwrap().parse().unwrap();
+    assert!(printed.contains("valid loss") && score > 0.0, "{printed}");
+    // A sixth of the 30,000 fragments that the search itself is for, whatever a trial trains on.
+    assert!(std::fs::read_to_string(out.join("best.toml")).unwrap().contains("valid_fragments = 5000"));
+
+    search.rewrite("[search]\nclass_weights = [\"none\", \"auto\"]\n");
+    let error = fail(2, &search.arguments(&search.out("none"), &["--monitor", "loss"]));
+    assert!(error.contains("search.class_weights"), "{error}");
 }
 
 #[test]
@@ -234,6 +260,10 @@ fn a_learning_rate_is_found_where_training_falls_apart() {
     assert!(again(&["--to", "1e-9"]).contains("--from is 0.00001 and --to is"));
     assert!(fail(1, &search.arguments(&out, &flags)).contains("--force"));
     assert_eq!(succeed(&search.arguments(&out, &[&flags[..], &["--force"]].concat())), printed);
+    assert!(
+        fail(2, &search.arguments(&search.out("none"), &[&flags[..], &["--accumulate", "2"]].concat()))
+            .contains("--accumulate is 2")
+    );
     assert_eq!(run(&["tune", "--find-lr", "--trials", "3"]).status.code(), Some(2));
     assert_eq!(run(&["tune", "--steps", "30"]).status.code(), Some(2));
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::cli::Tune;
 use crate::commands::{data_of, print};
-use crate::config::Config;
+use crate::config::{Config, Faults};
 use crate::device;
 use crate::progress::Progress;
 use crate::report;
@@ -18,6 +18,13 @@ const STEPS: u32 = 200;
 
 pub fn run(command: &Tune, config: &Config, progress: Progress) -> Result<()> {
     let (from, to) = command.rates()?;
+    if config.training.accumulate > 1 {
+        return Err(Faults(vec![format!(
+            "--accumulate is {}, expected 1 for a range test, which takes a step at every batch; leave it out and give the larger --batch-size",
+            config.training.accumulate
+        )])
+        .into());
+    }
     let steps = command.steps.unwrap_or(STEPS) as usize;
     let machine = device::for_training(&config.training)?;
     let out =
