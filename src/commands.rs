@@ -19,7 +19,7 @@ use clap::ArgMatches;
 use crate::cli::{Cli, Command};
 use crate::config::{Config, TaskKind};
 use crate::data::{self, Classes, Dataset, Settled};
-use crate::model::{Network, weights};
+use crate::model::{Network, ensemble};
 use crate::progress::Progress;
 use crate::run::{METRICS_JSON, Provenance, RUN_JSON, RunFolder, WEIGHTS};
 use crate::task::Task;
@@ -78,26 +78,27 @@ fn data_of(config: &Config, progress: &Progress) -> Result<Dataset> {
 }
 
 /// A finished run with its networks, one or an ensemble, and their best weights.
-struct FinishedRun {
-    folder: RunFolder,
-    provenance: Provenance,
-    classes: Classes,
-    networks: Vec<Network>,
+pub struct FinishedRun {
+    pub folder: RunFolder,
+    pub provenance: Provenance,
+    pub classes: Classes,
+    pub networks: Vec<Network>,
 }
 
-fn open_run(path: &Path, device: tch::Device) -> Result<FinishedRun> {
+/// Opens a finished run with its networks on a device.
+///
+/// # Errors
+/// Its files are missing or damaged, or do not fit together.
+pub fn open_run(path: &Path, device: tch::Device) -> Result<FinishedRun> {
     let (folder, provenance) = RunFolder::open_finished(path)?;
     let outputs = provenance.task()?.outputs();
     let classes = provenance.classes()?;
-    let Config { model, training, .. } = &provenance.config;
-    let network = || Network::new(model, provenance.length, outputs, training.strands, device, 0);
-    let mut networks = (0..training.ensemble).map(|_| network()).collect::<Result<Vec<_>>>()?;
-    weights::load(&mut networks, &folder.file(WEIGHTS))?;
+    let networks = ensemble::load(&provenance.config, provenance.length, outputs, device, &folder.file(WEIGHTS))?;
     Ok(FinishedRun { folder, provenance, classes, networks })
 }
 
 /// Of two classes, the threshold that a run chose on validation.
-fn threshold(run: &RunFolder, task: &Task) -> Result<Option<f64>> {
+pub fn threshold(run: &RunFolder, task: &Task) -> Result<Option<f64>> {
     if task.kind != TaskKind::Binary {
         return Ok(None);
     }

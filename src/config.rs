@@ -188,7 +188,7 @@ impl Config {
     }
 
     /// Everything that is wrong with the values themselves; files are looked at when they are read.
-    fn faults(&self) -> Vec<String> {
+    pub(crate) fn faults(&self) -> Vec<String> {
         let Self { data, model, training } = self;
         let mut faults = data.faults();
         faults.extend(model.faults(data.length, training.strands));

@@ -9,7 +9,7 @@ use tch::{CModule, Device, Kind, Tensor};
 use crate::config::{Config, Strands, TaskKind};
 use crate::data::Classes;
 use crate::data::alphabet::ALPHABET;
-use crate::model::{self, Network, ensemble, weights};
+use crate::model::{self, Network, ensemble};
 use crate::run;
 use crate::task::{Head, Task};
 
@@ -63,9 +63,7 @@ pub fn export(
     path: &Path,
 ) -> Result<(ModelCard, f64)> {
     let strands = config.training.strands;
-    let network = || Network::new(&config.model, length, task.outputs(), strands, Device::Cpu, 0);
-    let mut networks = (0..config.training.ensemble).map(|_| network()).collect::<Result<Vec<_>>>()?;
-    weights::load(&mut networks, weights_path)?;
+    let mut networks = ensemble::load(config, length, task.outputs(), Device::Cpu, weights_path)?;
     networks.iter_mut().for_each(|network| network.store.freeze());
 
     let head = task.head(Device::Cpu);
@@ -142,6 +140,7 @@ mod tests {
     use super::*;
     use crate::config::{Architecture, ClassWeights, Loss, ModelConfig, TrainingConfig};
     use crate::data::examples::Examples;
+    use crate::model::weights;
 
     #[test]
     fn the_exported_model_gives_the_networks_predictions_for_any_question_length_and_batch_size() {

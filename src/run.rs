@@ -1,6 +1,7 @@
 //! The run folder: what its files are called, writing them whole or not at all, and reading them back.
 
 use std::io::{Read, Write};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -39,6 +40,9 @@ pub const RATES_PNG: &str = "lr.png";
 
 /// The version of the files this program writes.
 pub const FORMAT_VERSION: u32 = 3;
+
+/// Far more than calibration looks at, and few enough that logits divided by them stay numbers.
+const TEMPERATURES: RangeInclusive<f64> = 1e-3..=1e3;
 
 /// A folder that holds one run.
 #[derive(Clone, Debug)]
@@ -161,9 +165,12 @@ impl Provenance {
             && (!binary || (*count == 2 && *positive < 2 && self.positive.is_some()))
             && (weights.is_empty() || weights.len() == *count)
             && scales.len() == if regression { *count } else { 0 }
-            && scales.iter().all(|scale| scale.mean.is_finite() && scale.deviation > 0.0)
-            && self.task.temperature.is_finite()
-            && self.task.temperature > 0.0;
+            // As f32, which predictions are, all of these are numbers still.
+            && scales.iter().all(|scale| {
+                let largest = f64::from(f32::MAX);
+                scale.mean.abs() <= largest && scale.deviation > 0.0 && scale.deviation <= largest
+            })
+            && TEMPERATURES.contains(&self.task.temperature);
         if !fits {
             bail!("{RUN_JSON}: the task does not fit together; restore the file or train again");
         }
@@ -386,7 +393,7 @@ impl RunFolder {
     /// Opens a run.
     ///
     /// # Errors
-    /// The folder is missing, is no run folder, or was written by a newer version.
+    /// The folder is missing, is no run folder, was written by a newer version, or holds settings that no run has.
     pub fn open(path: &Path) -> Result<(Self, Provenance)> {
         let shown = path.display();
         if !path.is_dir() {
@@ -407,17 +414,28 @@ impl RunFolder {
                 found.map_or("none".into(), |version| version.to_string())
             ),
         }
-        Ok((Self { path: path.into() }, serde_json::from_value(value).map_err(damaged)?))
+        let provenance: Provenance = serde_json::from_value(value).map_err(damaged)?;
+        if let Some(fault) = provenance.config.faults().into_iter().next() {
+            bail!("{shown}/{RUN_JSON}: holds settings that no run has ({fault}); restore the file or train again");
+        }
+        Ok((Self { path: path.into() }, provenance))
     }
 
     /// Opens a run whose training has ended.
     ///
     /// # Errors
-    /// As `open`, and where it has not.
+    /// As `open`, and where it has not, or not for each member.
     pub fn open_finished(path: &Path) -> Result<(Self, Provenance)> {
         let (folder, provenance) = Self::open(path)?;
-        if provenance.outcome.is_none() {
+        let Some(outcome) = &provenance.outcome else {
             bail!("{}: the run did not finish, so its weights are not to be trusted; train again", path.display());
+        };
+        let (found, members) = (outcome.best_epochs.len(), provenance.config.training.ensemble);
+        if found != members {
+            bail!(
+                "{}/{RUN_JSON}: holds best epochs of {found} members, expected {members}; restore the file or train again",
+                path.display()
+            );
         }
         Ok((folder, provenance))
     }
@@ -559,6 +577,42 @@ mod tests {
         .unwrap_err();
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_run_with_settings_that_no_run_has_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |change: fn(&mut serde_json::Value)| {
+            let mut run = serde_json::json!({
+                "format_version": FORMAT_VERSION, "version": "", "git_revision": "", "libtorch": "", "device": "Cpu",
+                "threads": 1, "precision": "f32", "seed": 1, "command": [], "data_files": [],
+                "task": {"kind": "binary", "loss": "cross-entropy", "positive": 0, "count": 2},
+                "classes": ["human", "mouse"], "positive": "human", "length": 128, "parameter_count": 1,
+                "examples": {"train": 1, "valid": 1, "test": 1},
+                "config": Config::default(),
+                "outcome": {"best_epochs": [1], "restarts": 0, "seconds": 1.0},
+            });
+            change(&mut run);
+            std::fs::write(folder.path().join(RUN_JSON), run.to_string()).unwrap();
+            let opened = RunFolder::open_finished(folder.path());
+            opened.and_then(|(_, run)| run.task().map(drop)).map_err(|error| error.to_string())
+        };
+        open(|_| {}).unwrap();
+        for (change, part) in [
+            (
+                (|run| run["config"]["training"]["ensemble"] = 0.into()) as fn(&mut serde_json::Value),
+                "--ensemble is 0, expected 1 to 100",
+            ),
+            (|run| run["config"]["training"]["ensemble"] = 1_000_000_000.into(), "expected 1 to 100"),
+            (|run| run["config"]["training"]["ensemble"] = 3.into(), "best epochs of 1 members, expected 3"),
+            (|run| run["config"]["model"]["filters"] = u64::MAX.into(), "--filters is"),
+            (|run| run["config"]["data"]["negatives_per_positive"] = 7.into(), "--negatives-per-positive goes with"),
+            (|run| run["task"]["temperature"] = 1e-300.into(), "the task does not fit together"),
+            (|run| run["outcome"] = serde_json::Value::Null, "did not finish"),
+        ] {
+            let error = open(change).unwrap_err();
+            assert!(error.contains(part), "'{part}' is missing from: {error}");
+        }
     }
 
     #[test]

@@ -1,8 +1,37 @@
 //! Several networks with one voice: the mean of their logits. One network alone is an ensemble of one.
 
-use tch::Tensor;
+use std::path::Path;
 
-use super::{Network, one_hot};
+use anyhow::{Context, Result, bail};
+use tch::{Device, Tensor};
+
+use super::plan::Plan;
+use super::{Network, one_hot, weights};
+use crate::config::Config;
+
+/// The networks that a configuration describes, with the weights in a file. It must be large enough for them before any is
+/// made, so that sizes which nothing was trained with take no memory.
+///
+/// # Errors
+/// The network does not fit fragments of `length` bp, or the weights do not fit the network.
+pub fn load(config: &Config, length: usize, outputs: usize, device: Device, path: &Path) -> Result<Vec<Network>> {
+    let Config { model, training, .. } = config;
+    let parameters = Plan::new(model, length, outputs, training.strands)?.parameters();
+    let bytes = std::fs::metadata(path)
+        .with_context(|| format!("{}: cannot be read; is this a finished run folder?", path.display()))?
+        .len();
+    let least = parameters as u64 * training.ensemble as u64 * size_of::<f32>() as u64;
+    if bytes < least {
+        bail!(
+            "{}: has {bytes} bytes, expected {least} or more for this network; is it from another run?",
+            path.display()
+        );
+    }
+    let network = || Network::new(model, length, outputs, training.strands, device, 0);
+    let mut networks = (0..training.ensemble).map(|_| network()).collect::<Result<Vec<_>>>()?;
+    weights::load(&mut networks, path)?;
+    Ok(networks)
+}
 
 /// Scoring logits `[batch, outputs]` of a batch of codes, u8 `[batch, length]` on the networks' device.
 ///
@@ -28,4 +57,27 @@ pub fn mean(members: impl ExactSizeIterator<Item = Tensor>) -> Tensor {
     let count = members.len();
     let sum = members.reduce(|sum, logits| sum + logits).expect("an ensemble has a member or more");
     if count == 1 { sum } else { sum / count as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Architecture, ModelConfig};
+
+    #[test]
+    fn a_network_that_its_weights_are_too_small_for_is_not_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("best.safetensors");
+        let mut config =
+            Config { model: ModelConfig { arch: Architecture::Seed, ..ModelConfig::default() }, ..Config::default() };
+        let saved = Network::new(&config.model, 128, 1, config.training.strands, Device::Cpu, 1).unwrap();
+        weights::save(&[&saved], &[1], &path).unwrap();
+        assert_eq!(load(&config, 128, 1, Device::Cpu, &path).unwrap().len(), 1);
+        let refused = |config: &Config, length| load(config, length, 1, Device::Cpu, &path).unwrap_err().to_string();
+        let error = refused(&config, 1_000_000);
+        assert!(error.contains("or more for this network; is it from another run?"), "{error}");
+        config.training.ensemble = 100;
+        let error = refused(&config, 128);
+        assert!(error.contains("or more for this network"), "{error}");
+    }
 }
