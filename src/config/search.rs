@@ -53,6 +53,9 @@ struct RangeTable {
     scale: Scale,
 }
 
+/// How far a range goes at most: far enough for any setting, and near enough that its width is a number, which can be drawn.
+const FURTHEST: f64 = 1e100;
+
 /// Settings that are not searched, and why.
 const NOT_SEARCHED: [(&str, &str); 19] = [
     ("epochs", "is set for each rung by successive halving"),
@@ -158,8 +161,10 @@ impl Knob {
                 })?;
                 let (section, whole) = Self::number(key).map_err(|reason| format!("{name}: {reason}"))?;
                 let RangeTable { low, high, scale } = range;
-                if !(low < high && low.is_finite() && high.is_finite()) {
-                    return Err(format!("{name}: goes from {low} to {high}, expected low below high"));
+                if !(low < high && low >= -FURTHEST && high <= FURTHEST) {
+                    return Err(format!(
+                        "{name}: goes from {low:?} to {high:?}, expected low below high and neither beyond {FURTHEST:e}"
+                    ));
                 }
                 if scale == Scale::Log && low <= 0.0 {
                     return Err(format!("{name}: low is {low}, expected more than 0 on a log scale"));
@@ -278,6 +283,8 @@ mod tests {
         ]) {
             assert!(fault.contains(part), "'{part}' is missing from: {fault}");
         }
+        let wide = parse("weight_decay = { low = 0, high = 1e308 }\nlr = { low = 0.1, high = inf }").unwrap_err();
+        assert!(wide.len() == 2 && wide.iter().all(|fault| fault.contains("neither beyond 1e100")), "{wide:#?}");
         assert!(parse("").unwrap_err()[0].contains("empty"));
         assert!(Search::parse(&toml::Value::Integer(3)).unwrap_err()[0].contains("not a section"));
     }

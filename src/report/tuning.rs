@@ -26,6 +26,9 @@ const MOST_PANELS: usize = 12;
 const PANEL_HEIGHT: u32 = 420;
 const HEADER_HEIGHT: u32 = 56;
 
+/// Scores and losses beyond this are not drawn: an axis to infinity, or as far as numbers go, is never done drawing.
+const LARGEST_DRAWN: f64 = 1e100;
+
 /// The best trials as a table for people.
 pub fn table(tuning: &Tuning) -> String {
     let best = tuning.best();
@@ -185,7 +188,7 @@ fn decimals(value: f64, axis: &Range<f64>) -> String {
 
 /// A range that holds all values with a margin.
 fn padded_range(values: impl Iterator<Item = f64>) -> Range<f64> {
-    let finite = values.filter(|value| value.is_finite()); // an axis to infinity is never done drawing
+    let finite = values.filter(|value| value.abs() <= LARGEST_DRAWN);
     let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
     if low > high {
         return 0.0..1.0;
@@ -283,6 +286,15 @@ mod tests {
             curve.push(rate, 0.7 - 0.05 * (rate.log10() + 6.0));
         }
         assert!(ink(&rates(&curve, 100, curve.suggestion(100)).unwrap()).2 > 0.001);
+    }
+
+    #[test]
+    fn a_score_as_large_as_numbers_go_does_not_keep_from_drawing() {
+        let mut tuning = tuned();
+        for (row, score) in tuning.rows.iter_mut().zip([-1e308, 1e308, f64::MAX, f64::MIN]) {
+            row.outcome = Outcome::Done { score, best_epoch: 1 };
+        }
+        assert!(ink(&knobs(&tuning).unwrap()).2 > 0.0);
     }
 
     #[test]
