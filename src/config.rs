@@ -89,8 +89,13 @@ macro_rules! default_from_flags {
         impl Default for $kind {
             fn default() -> Self {
                 use clap::FromArgMatches;
-                let matches = <$kind>::augment_args(clap::Command::new("defaults")).get_matches_from(["defaults"]);
-                <$kind>::from_arg_matches(&matches).expect("every setting has a default")
+                // Asked for with every setting of a file that is read alone, and a command takes long to put together.
+                static DEFAULTS: std::sync::OnceLock<$kind> = std::sync::OnceLock::new();
+                let made = DEFAULTS.get_or_init(|| {
+                    let matches = <$kind>::augment_args(clap::Command::new("defaults")).get_matches_from(["defaults"]);
+                    <$kind>::from_arg_matches(&matches).expect("every setting has a default")
+                });
+                made.clone()
             }
         }
     )*};
