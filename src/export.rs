@@ -9,6 +9,7 @@ use tch::{CModule, Device, Kind, Tensor};
 use crate::config::{Config, Strands, TaskKind};
 use crate::data::Classes;
 use crate::data::alphabet::ALPHABET;
+use crate::evaluate;
 use crate::model::{self, Network, ensemble};
 use crate::run;
 use crate::task::{Head, Task};
@@ -43,10 +44,17 @@ pub struct ModelCard {
     pub sha256: String,
 }
 
-/// Sequences the model is traced with, and the other number it is checked with: an operator that froze the first
-/// would fail on the second.
+/// Sequences the model is traced with.
 const TRACE_BATCH: usize = 2;
-const CHECK_BATCH: usize = 67;
+
+/// The other number of sequences that the model is checked with: an operator that froze the first would fail on it. Of long
+/// sequences no more than scoring takes at a time, lest memory that sufficed for training runs out here.
+pub fn check_batch(length: usize) -> usize {
+    match evaluate::batch_size(length) {
+        TRACE_BATCH => TRACE_BATCH + 1,
+        scored => scored.min(67),
+    }
+}
 
 /// More than this between the network and its export is an error. Rounding alone stays below a tenth of it.
 const LARGEST_DIFFERENCE: f64 = 1e-5;
@@ -116,12 +124,13 @@ fn outputs(networks: &[Network], head: &Head, task: &Task, one_hot: &Tensor) -> 
 /// in standard deviations.
 fn difference(networks: &[Network], task: &Task, saved: &Path, length: usize) -> Result<f64> {
     let module = CModule::load(saved).context("the exported model cannot be loaded again")?;
-    let input = random_one_hot(CHECK_BATCH, length);
+    let sequences = check_batch(length);
+    let input = random_one_hot(sequences, length);
     let exported = tch::no_grad(|| module.forward_ts(&[&input])).context("the exported model does not run")?;
     let own = tch::no_grad(|| outputs(networks, &task.head(Device::Cpu), task, &input));
     if exported.size() != own.size() {
         bail!(
-            "the exported model returns {:?} for {CHECK_BATCH} sequences, expected {:?}; please report this",
+            "the exported model returns {:?} for {sequences} sequences, expected {:?}; please report this",
             exported.size(),
             own.size()
         );
@@ -141,6 +150,15 @@ mod tests {
     use crate::config::{Architecture, ClassWeights, Loss, ModelConfig, TrainingConfig};
     use crate::data::examples::Examples;
     use crate::model::weights;
+
+    #[test]
+    fn the_check_differs_from_the_trace_and_takes_no_more_than_scoring() {
+        for (length, expected) in
+            [(1, 67), (128, 67), (2000, 65), (50_000, 3), (65_536, 3), (131_072, 1), (1_000_000, 1)]
+        {
+            assert_eq!(check_batch(length), expected, "{length}");
+        }
+    }
 
     #[test]
     fn the_exported_model_gives_the_networks_predictions_for_any_question_length_and_batch_size() {
