@@ -5,6 +5,7 @@ mod average;
 mod checkpoint;
 pub mod history;
 mod learner;
+pub mod memory;
 pub mod optimizer;
 pub mod range;
 mod schedule;

@@ -31,7 +31,7 @@ use crate::run::{
 };
 use crate::task::Task;
 use crate::train::history::metric_name;
-use crate::train::{self, Trained};
+use crate::train::{self, Trained, memory};
 
 pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()> {
     let config = Config::resolve(command.config.as_deref(), &command.settings, flags)?;
@@ -58,6 +58,7 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
     let task = Task::new(data.kind, &data.classes, training.loss, &training.class_weights, &data.train)?
         .trained_by(training)?;
     progress.say(&describe(&data));
+    memory::check(&config, task.outputs(), &data, device)?;
     for warning in inspect::inspect(&data, &config.data, false)?.warnings {
         progress.warn(&warning);
     }

@@ -24,6 +24,7 @@ use crate::run::{self, BEST_TOML, Contents, KNOBS_PNG, NewFolder, RunFolder, TRI
 use crate::task::Task;
 use crate::train;
 use crate::train::history::{metric_name, shown};
+use crate::train::memory;
 use crate::tune::plan::Plan;
 use crate::tune::trials::{self, Outcome, Row};
 use crate::tune::{Job, Tuning, halving, sampling};
@@ -277,6 +278,7 @@ impl Trainer {
             let training = &config.training;
             let task = Task::new(data.kind, &data.classes, training.loss, &training.class_weights, &data.train)?
                 .trained_by(training)?;
+            memory::check(config, task.outputs(), data, device)?;
             let trained = train::train(config, &task, data, device, workshop, progress)?;
             let Some(best) = trained.best(0) else { bail!("no epoch was the best") };
             let (score, best_epoch) = (best.valid_score, best.epoch);

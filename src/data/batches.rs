@@ -12,7 +12,7 @@ use super::examples::Examples;
 use crate::random::{self, Generator, Purpose};
 
 /// Batches gathered ahead. Gathering takes microseconds and a step milliseconds, so two hide every hiccup.
-const AHEAD: usize = 2;
+pub const AHEAD: usize = 2;
 
 /// Codes and labels of a batch.
 #[derive(Clone, Debug, PartialEq)]

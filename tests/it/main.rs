@@ -9,6 +9,7 @@ mod fine_tuning;
 mod golden;
 mod inputs;
 mod inspect;
+mod memory;
 mod model;
 mod pytorch;
 mod questions;

@@ -10,7 +10,7 @@ use crate::progress::Progress;
 use crate::report;
 use crate::run::{Contents, NewFolder, RATES_CSV, RATES_PNG};
 use crate::task::Task;
-use crate::train;
+use crate::train::{self, memory};
 use crate::tune::range::{self, Curve, Suggestion};
 
 /// Steps where the user does not say: enough for 25 in each factor of ten.
@@ -34,6 +34,7 @@ pub fn run(command: &Tune, config: &Config, progress: Progress) -> Result<()> {
     let training = &config.training;
     let task = Task::new(data.kind, &data.classes, training.loss, &training.class_weights, &data.train)?
         .trained_by(training)?;
+    memory::check(config, task.outputs(), &data, machine.device)?;
 
     let mut curve = Curve::default();
     let bar = progress.bar((steps * training.batch_size) as u64);
