@@ -278,8 +278,8 @@ impl Trainer {
             let training = &config.training;
             let task = Task::new(data.kind, &data.classes, training.loss, &training.class_weights, &data.train)?
                 .trained_by(training)?;
-            memory::check(config, task.outputs(), data, device)?;
-            let trained = train::train(config, &task, data, device, workshop, progress)?;
+            let memory = memory::check(config, task.outputs(), data, device)?;
+            let trained = memory.explaining(|| train::train(config, &task, data, device, workshop, progress))?;
             let Some(best) = trained.best(0) else { bail!("no epoch was the best") };
             let (score, best_epoch) = (best.valid_score, best.epoch);
             if !score.is_finite() {

@@ -4,6 +4,7 @@
 //! The estimate is of what comes on top of the program and its data. Tests hold it against measurements.
 
 mod activations;
+mod exhausted;
 
 use anyhow::{Result, bail};
 use tch::Device;
