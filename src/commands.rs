@@ -56,8 +56,10 @@ pub fn run(cli: Cli, matches: &ArgMatches) -> Result<()> {
 /// checked before; what is left is the machine running out of memory, or a fault of ours.
 pub fn error_of_panic(panic: &(dyn std::any::Any + Send)) -> anyhow::Error {
     let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-    let first = text.unwrap_or("no message").lines().next().unwrap_or("no message").to_owned();
-    if first.contains("out of memory") || first.contains("allocate memory") {
+    let first = text.unwrap_or("no message").lines().next().unwrap_or("no message");
+    // libtorch's list of calls, whose line ends the binding spells out.
+    let first = first.split("\\nframe #").next().unwrap_or(first).to_owned();
+    if first.contains("out of memory") || first.contains("allocate memory") || first.contains("bad_alloc") {
         anyhow!("the device ran out of memory ({first}); use a smaller --batch-size or shorter fragments")
     } else {
         anyhow!("internal fault: {first}; run again with RUST_BACKTRACE=1 and report this")
