@@ -36,15 +36,17 @@ impl Memory {
         let shortage = Shortage::read(text)?;
         let batch = self.batch();
         let (place, had) = if shortage.on_gpu { ("the GPU", shortage.had) } else { ("this machine", free) };
+        let needed = self.needed(batch);
         let fitting = match had {
             Some(had) => {
                 // It took more than there was, whatever the estimate says, so that is scaled.
-                let needed = self.needed(batch);
                 let took = needed.max(had).max(shortage.took.unwrap_or(0));
                 self.largest_batch((had as f64 * FILLED * needed as f64 / took as f64) as u128)
             }
             None => self.largest_batch(u128::MAX),
         };
+        // Where the estimate would fit, that number would only puzzle.
+        let had = had.filter(|&had| had < needed);
         let found = had.map_or(String::new(), |had| format!(", having {} for it", size(had)));
         let batch = thousands(batch);
         Some(format!("{place} ran out of memory in batches of {batch} fragments{found}; {}", self.advice(fitting)))
@@ -68,7 +70,7 @@ impl Shortage {
         if text.contains("DefaultCPUAllocator: ") {
             return Some(Self { on_gpu: false, had: None, took: after("you tried to allocate ") });
         }
-        if !text.contains("out of memory") && !text.contains("allocate memory") {
+        if !["out of memory", "allocate memory", "bad_alloc"].iter().any(|words| text.contains(words)) {
             return None;
         }
         let on_gpu = text.contains("CUDA") || text.contains("GPU");
@@ -159,6 +161,8 @@ mod tests {
             assert_eq!(gpu(bare)[0], None, "{bare}");
         }
         assert_eq!(Shortage::read(CPU), Some(Shortage { on_gpu: false, had: None, took: Some(132_426_121_216) }));
+        let bare = Shortage::read("std::bad_alloc").unwrap();
+        assert_eq!(bare, Shortage { on_gpu: false, had: None, took: None });
         for other in ["", "index out of bounds", "The size of tensor a (3) must match the size of tensor b (4)"] {
             assert_eq!(Shortage::read(other), None, "{other}");
         }
