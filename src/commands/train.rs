@@ -58,7 +58,7 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
     let task = Task::new(data.kind, &data.classes, training.loss, &training.class_weights, &data.train)?
         .trained_by(training)?;
     progress.say(&describe(&data));
-    memory::check(&config, task.outputs(), &data, device)?;
+    let memory = memory::check(&config, task.outputs(), &data, device)?;
     for warning in inspect::inspect(&data, &config.data, false)?.warnings {
         progress.warn(&warning);
     }
@@ -75,7 +75,7 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
     write_examples(&data, &run)?;
 
     let started = Instant::now();
-    let trained = train::train(&config, &task, &data, device, &run, progress)?;
+    let trained = memory.explaining(|| train::train(&config, &task, &data, device, &run, progress))?;
     let seconds = started.elapsed().as_secs_f64();
     let valid_logits = logits_of_members(&trained, &task, &data.valid)?;
     let task = match training.calibration {
