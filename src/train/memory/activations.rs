@@ -53,7 +53,9 @@ impl Walk {
     /// backward pass meets at each layer what it met on the way there, so both are counted at once.
     fn through(&mut self, steps: &[Step], is_outermost: bool, held: u128) {
         let steps: Vec<&Step> = steps.iter().filter(|step| !passes_on(&step.layer)).collect();
-        if is_outermost && steps.first().is_some_and(|step| self.learns(step) && keeps_input(&step.layer)) {
+        // Whether what goes into a layer waits for the backward pass, and so is among what is kept.
+        let mut given_is_kept = steps.first().is_some_and(|step| self.learns(step) && keeps_input(&step.layer));
+        if is_outermost && given_is_kept {
             self.kept += numbers(steps[0].input) * self.unit;
         }
         for (i, step) in steps.iter().enumerate() {
@@ -65,20 +67,26 @@ impl Walk {
             } else if self.pass.half && learns && step.parameters > 0 && !matches!(step.layer, Layer::BatchNorm {}) {
                 self.unit = HALF;
             }
-            let (kept, at_work) = if learns { self.leaves(step) } else { (0, self.at_work(step)) };
             let made = numbers(step.output) * self.unit;
-            self.kept += kept;
-            let gradient_of_input = if learns && !(is_outermost && i == 0) { given } else { 0 };
-            let there = given + made + at_work;
-            let back = if learns { made + gradient_of_input + at_work } else { 0 };
-            let next_keeps = steps.get(i + 1).is_some_and(|next| self.learns(next) && keeps_input(&next.layer));
-            if next_keeps || (learns && keeps_output(&step.layer)) {
-                self.kept += made;
-                self.meets(self.kept - made + held + there);
-            } else {
-                self.meets(self.kept + held + there);
+            let at_work = self.at_work(step);
+            if learns {
+                self.kept += self.leaves(step);
             }
-            self.meets(self.kept + held + back);
+            let there = if given_is_kept { made } else { given + made };
+            self.meets(self.kept + held + there + at_work);
+
+            let made_is_kept = learns && keeps_output(&step.layer);
+            if learns {
+                // What the layers behind needed is gone by now.
+                let gradient_of_input = if is_outermost && i == 0 { 0 } else { given };
+                let own = if made_is_kept { made } else { 0 };
+                self.meets(self.kept + own + held + made + gradient_of_input + at_work);
+            }
+            given_is_kept =
+                made_is_kept || steps.get(i + 1).is_some_and(|next| self.learns(next) && keeps_input(&next.layer));
+            if given_is_kept {
+                self.kept += made;
+            }
             if convolves(&step.layer) {
                 self.peak.convolution = self.peak.convolution.max(given + self.as_read(step) * self.unit + made);
             }
@@ -93,10 +101,10 @@ impl Walk {
         self.pass.trains && step.block >= self.pass.frozen_blocks
     }
 
-    /// Bytes that a layer leaves for the backward pass besides its input and output, and those it takes while at work.
-    fn leaves(&self, step: &Step) -> (u128, u128) {
+    /// Bytes that a layer leaves for the backward pass besides its input and output.
+    fn leaves(&self, step: &Step) -> u128 {
         let (given, made) = (numbers(step.input), numbers(step.output));
-        let kept = match &step.layer {
+        match &step.layer {
             Layer::Convolution { width, dilation, padding, .. } => {
                 let is_lopsided = *padding == Padding::Same && (width - 1) * dilation % 2 == 1;
                 (self.as_read(step) + if is_lopsided { given } else { 0 }) * self.unit
@@ -112,8 +120,7 @@ impl Walk {
                 (self.as_read(step) + (filters * positions) as u128) * self.unit + (filters * places) as u128 * PLACE
             }
             _ => 0,
-        };
-        (kept, self.at_work(step))
+        }
     }
 
     /// Bytes that a layer takes while at work besides its input and output.
