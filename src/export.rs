@@ -1,8 +1,10 @@
 //! TorchScript for scoring anywhere: trace, save, load again, compare.
 
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use tch::{CModule, Device, Kind, Tensor};
 
@@ -80,8 +82,8 @@ pub fn export(
     let module = CModule::create_by_tracing("strandnet", "forward", &[example], &mut { trace })
         .context("tracing the network failed")?;
 
-    let temporary = run::temporary_beside(path)?;
-    module.save(temporary.path()).with_context(|| format!("{}: cannot be written", path.display()))?;
+    let mut temporary = run::temporary_beside(path)?;
+    temporary.write_all(&script(&module)?).map_err(|error| run::cannot_write(path, &error))?;
     let difference = difference(&networks, task, temporary.path(), length)?;
     if difference.is_nan() || difference > LARGEST_DIFFERENCE {
         bail!(
@@ -112,6 +114,24 @@ pub fn export(
         sha256,
     };
     Ok((card, difference))
+}
+
+/// A module as TorchScript. It goes through a pipe, which is never full: where libtorch cannot write a file to its end, it
+/// ends the program (in the destructor of its `PyTorchStreamWriter`).
+fn script(module: &CModule) -> Result<Vec<u8>> {
+    let (mut reader, writer) = std::io::pipe().context("a pipe cannot be made")?;
+    let name = format!("/dev/fd/{}", writer.as_raw_fd());
+    std::thread::scope(|scope| {
+        let read = scope.spawn(move || {
+            let mut bytes = Vec::new();
+            reader.read_to_end(&mut bytes).map(|_| bytes)
+        });
+        let saved = module.save(&name);
+        drop(writer); // the reader is at its end when nobody holds the other one
+        let bytes = read.join().map_err(|_| anyhow!("the exported model cannot be read back"))?;
+        saved.with_context(|| format!("the exported model cannot be written to {name}"))?;
+        bytes.context("the exported model cannot be read back")
+    })
 }
 
 /// What the exported model computes: predictions `[N]` for two classes, else `[N, outputs]`.
