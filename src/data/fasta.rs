@@ -173,14 +173,7 @@ impl Genome {
                 }
             }
             Compression::Gzip => {
-                let mut file = tempfile::tempfile().map_err(|error| {
-                    anyhow!(
-                        "{}: needs a temporary file to unpack into ({error}); set TMPDIR or raise --memory",
-                        path.display()
-                    )
-                })?;
-                std::io::copy(&mut compression::open(path)?, &mut file).map_err(|error| read_error(path, &error))?;
-                file.flush().and_then(|()| file.rewind()).map_err(|error| read_error(path, &error))?;
+                let file = unpack(path)?;
                 let again = file.try_clone().map_err(|error| read_error(path, &error))?;
                 let index = make_index(path, Box::new(BufReader::with_capacity(1 << 20, again)))?;
                 (Box::new(BufReader::with_capacity(1 << 16, file)), index)
@@ -387,6 +380,26 @@ fn expect_fasta(path: &Path, first: Option<u8>) -> Result<()> {
 
 fn duplicate_name(path: &Path, name: &str) -> anyhow::Error {
     anyhow!("{}: record name '{name}' stands twice, expected unique names; rename or remove one", path.display())
+}
+
+/// Decodes a file to a temporary one without a name.
+fn unpack(path: &Path) -> Result<File> {
+    let no_room = |error: std::io::Error| {
+        anyhow!("{}: cannot be unpacked to a temporary file ({error}); set TMPDIR or raise --memory", path.display())
+    };
+    let mut packed = compression::open(path)?;
+    let mut file = tempfile::tempfile().map_err(no_room)?;
+    loop {
+        let piece = packed.fill_buf().map_err(|error| read_error(path, &error))?;
+        if piece.is_empty() {
+            break;
+        }
+        file.write_all(piece).map_err(no_room)?;
+        let length = piece.len();
+        packed.consume(length);
+    }
+    file.rewind().map_err(no_room)?;
+    Ok(file)
 }
 
 /// Whether an index describes a file: its records, headers included, follow each other from the first byte to the last.
