@@ -2,8 +2,10 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Parser, Subcommand};
 
 use crate::config::{self, Config, DataConfig, DeviceChoice, Faults, ModelConfig, Negatives, SourceKind, Strands};
 use crate::data::Classes;
@@ -33,6 +35,8 @@ pub enum Command {
     Inspect(Box<Inspect>),
     /// Judge a run on its own test data or on other data
     Evaluate(Box<Evaluate>),
+    /// Check that a run's files are unaltered and come to the same results again
+    Verify(Verify),
     /// Score sequences, regions or genomes with a run, or sort reads by class
     Predict(Predict),
     /// Write a run's network as TorchScript
@@ -55,8 +59,39 @@ pub struct Train {
     /// Replace the run that --out holds [default: no]
     #[arg(long)]
     pub force: bool,
+    /// Go on with a run that was stopped, as if it never had been; all settings are the run's [default: no]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "out", "force"])]
+    pub resume: Option<PathBuf>,
+    /// Minutes between checkpoints within an epoch, of which 0 are one after each step; there is one after each epoch too
+    #[arg(long, value_name = "MINUTES", default_value_t = 10.0)]
+    pub checkpoint_minutes: f64,
     #[command(flatten)]
     pub settings: Config,
+}
+
+impl Train {
+    /// Time between checkpoints.
+    ///
+    /// # Errors
+    /// It is none, or settings are given beside --resume, which has its own.
+    pub fn checkpoint_every(&self, flags: &ArgMatches) -> Result<Duration, Faults> {
+        let mut faults = Vec::new();
+        let minutes = self.checkpoint_minutes;
+        let every = Duration::try_from_secs_f64(minutes * 60.0).unwrap_or_else(|_| {
+            faults.push(format!("--checkpoint-minutes is {minutes}, expected 0 or more"));
+            Duration::MAX
+        });
+        if self.resume.is_some() {
+            let settings = Config::augment_args(clap::Command::new("settings"));
+            let typed = settings
+                .get_arguments()
+                .filter(|setting| flags.value_source(setting.get_id().as_str()) == Some(ValueSource::CommandLine));
+            faults.extend(typed.filter_map(|setting| setting.get_long()).map(|flag| {
+                format!("--{flag} is given with --resume, which goes on with the run's own settings; remove it")
+            }));
+        }
+        if faults.is_empty() { Ok(every) } else { Err(Faults(faults)) }
+    }
 }
 
 #[derive(Args, Debug)]
@@ -392,6 +427,12 @@ pub struct Export {
     /// Replace the file that --out names [default: no]
     #[arg(long)]
     pub force: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// Run folder that train made
+    pub run: PathBuf,
 }
 
 #[derive(Args, Debug)]

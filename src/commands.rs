@@ -9,6 +9,7 @@ mod predict;
 mod simulate;
 mod train;
 mod tune;
+mod verify;
 
 use std::io::Write;
 use std::path::Path;
@@ -21,7 +22,7 @@ use crate::config::{Config, TaskKind};
 use crate::data::{self, Classes, Dataset, Settled};
 use crate::model::{Network, ensemble};
 use crate::progress::Progress;
-use crate::run::{METRICS_JSON, Provenance, RUN_JSON, RunFolder, WEIGHTS};
+use crate::run::{METRICS_JSON, Manifest, Provenance, RUN_JSON, RunFolder, WEIGHTS};
 use crate::task::Task;
 
 /// Runs what was typed.
@@ -41,6 +42,7 @@ pub fn run(cli: Cli, matches: &ArgMatches) -> Result<()> {
             inspect::run(&command, flags, progress)
         }
         Command::Evaluate(command) => evaluate::run(&command, progress),
+        Command::Verify(command) => verify::run(&command, progress),
         Command::Predict(command) => predict::run(&command, progress),
         Command::Export(command) => export::run(&command, progress),
         Command::Model(command) => {
@@ -93,6 +95,10 @@ pub struct FinishedRun {
 /// Its files are missing or damaged, or do not fit together.
 pub fn open_run(path: &Path, device: tch::Device) -> Result<FinishedRun> {
     let (folder, provenance) = RunFolder::open_finished(path)?;
+    // Weights have a checksum of their own; of these two files a changed digit would go unnoticed.
+    if let Some(manifest) = Manifest::read(&folder)? {
+        [RUN_JSON, METRICS_JSON].into_iter().try_for_each(|name| manifest.check(&folder, name))?;
+    }
     let outputs = provenance.task()?.outputs();
     let classes = provenance.classes()?;
     let networks = ensemble::load(&provenance.config, provenance.length, outputs, device, &folder.file(WEIGHTS))?;

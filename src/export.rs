@@ -82,17 +82,12 @@ pub fn export(
     let module = CModule::create_by_tracing("strandnet", "forward", &[example], &mut { trace })
         .context("tracing the network failed")?;
 
+    let script = script(&module, path)?;
     let mut temporary = run::temporary_beside(path)?;
-    temporary.write_all(&script(&module)?).map_err(|error| run::cannot_write(path, &error))?;
-    let difference = difference(&networks, task, temporary.path(), length)?;
-    if difference.is_nan() || difference > LARGEST_DIFFERENCE {
-        bail!(
-            "{}: the exported model differs from the network by {difference:.1e}, expected less than {LARGEST_DIFFERENCE:.0e}; please report this",
-            path.display()
-        );
-    }
-    let sha256 = run::sha256(temporary.path())?;
+    temporary.write_all(&script).map_err(|error| run::cannot_write(path, &error))?;
+    let difference = difference_from(&networks, task, temporary.path(), length)?;
     run::persist(temporary, path)?;
+    let sha256 = run::sha256_of(&script);
     let is_binary = task.kind == TaskKind::Binary;
     let card = ModelCard {
         format_version: run::FORMAT_VERSION,
@@ -117,10 +112,14 @@ pub fn export(
 }
 
 /// A module as TorchScript. It goes through a pipe, which is never full: where libtorch cannot write a file to its end, it
-/// ends the program (in the destructor of its `PyTorchStreamWriter`).
-fn script(module: &CModule) -> Result<Vec<u8>> {
+/// ends the program (in the destructor of its `PyTorchStreamWriter`). The file's name gets into the file, so the pipe has the
+/// same one each time, in a folder of its own beside `path`.
+fn script(module: &CModule, path: &Path) -> Result<Vec<u8>> {
     let (mut reader, writer) = std::io::pipe().context("a pipe cannot be made")?;
-    let name = format!("/dev/fd/{}", writer.as_raw_fd());
+    let folder = run::files::temporary_folder_beside(path)?;
+    let name = folder.path().join(run::MODEL_PT);
+    std::os::unix::fs::symlink(format!("/dev/fd/{}", writer.as_raw_fd()), &name)
+        .map_err(|error| run::cannot_write(path, &error))?;
     std::thread::scope(|scope| {
         let read = scope.spawn(move || {
             let mut bytes = Vec::new();
@@ -129,7 +128,7 @@ fn script(module: &CModule) -> Result<Vec<u8>> {
         let saved = module.save(&name);
         drop(writer); // the reader is at its end when nobody holds the other one
         let bytes = read.join().map_err(|_| anyhow!("the exported model cannot be read back"))?;
-        saved.with_context(|| format!("the exported model cannot be written to {name}"))?;
+        saved.with_context(|| format!("{}: cannot be written", path.display()))?;
         bytes.context("the exported model cannot be read back")
     })
 }
@@ -140,8 +139,22 @@ fn outputs(networks: &[Network], head: &Head, task: &Task, one_hot: &Tensor) -> 
     if task.kind == TaskKind::Binary { predictions.squeeze_dim(1) } else { predictions }
 }
 
-/// The largest difference between the predictions of a network and of its saved form, at another batch size; of values,
-/// in standard deviations.
+/// The largest difference between the predictions of networks and of their saved form, which is opened; of values, in
+/// standard deviations.
+///
+/// # Errors
+/// It is larger than rounding makes it, or the file is no such model.
+pub fn difference_from(networks: &[Network], task: &Task, saved: &Path, length: usize) -> Result<f64> {
+    let difference = difference(networks, task, saved, length)?;
+    if difference.is_nan() || difference > LARGEST_DIFFERENCE {
+        bail!(
+            "the exported model differs from the network by {difference:.1e}, expected less than {LARGEST_DIFFERENCE:.0e}; please report this"
+        );
+    }
+    Ok(difference)
+}
+
+/// That difference, at another batch size than the model was traced with.
 fn difference(networks: &[Network], task: &Task, saved: &Path, length: usize) -> Result<f64> {
     let module = CModule::load(saved).context("the exported model cannot be loaded again")?;
     let sequences = check_batch(length);

@@ -19,7 +19,7 @@
 //! metrics     plain slices, with intervals          device     which device, and why
 //!
 //! config      the resolved experiment               random     numbers keyed by seed, purpose and place
-//! progress    what a person sees meanwhile
+//! progress    what a person sees meanwhile          interrupt  Ctrl-C and SIGTERM
 //! ```
 
 pub mod baselines;
@@ -31,6 +31,7 @@ pub mod device;
 pub mod evaluate;
 pub mod export;
 pub mod inspect;
+pub mod interrupt;
 pub mod metrics;
 pub mod model;
 pub mod predict;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches};
 use strandnet::cli::{self, Cli};
+use strandnet::interrupt::Interrupted;
 use strandnet::{commands, config};
 
 fn main() -> ExitCode {
@@ -20,6 +21,10 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
+                let _ = writeln!(std::io::stderr(), "{interrupted}");
+                return ExitCode::from(interrupted.exit_code());
+            }
             let line = format!("{error:#}").replace(['\n', '\r'], " ");
             let _ = writeln!(std::io::stderr(), "error: {line}");
             let usage = error.is::<config::Faults>();

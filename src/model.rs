@@ -13,6 +13,7 @@ mod pooling;
 mod residual;
 mod seed;
 mod strands;
+pub mod tensor_file;
 pub mod weights;
 
 use std::sync::Arc;

@@ -1,26 +1,38 @@
 //! The run folder: what its files are called, writing them whole or not at all, and reading them back.
 
-use std::io::{Read, Write};
+pub mod claim;
+pub mod files;
+pub mod manifest;
+
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::config::{Config, MAX_CLASSES, Precision, TaskKind};
+use crate::config::{Config, DeviceChoice, MAX_CLASSES, Precision, TaskKind};
 use crate::data::Classes;
 use crate::task::Task;
+pub use claim::{Contents, Lock, NewFolder, SetAside, lock};
+pub use files::{
+    CannotWrite, cannot_write, check_output_file, describe_file, lies_in, persist, sha256, sha256_of, temporary_beside,
+    write_atomically, write_keeping_previous, write_through,
+};
+pub use manifest::Manifest;
 
 pub const RUN_JSON: &str = "run.json";
 pub const CONFIG_TOML: &str = "config.toml";
 pub const HISTORY_CSV: &str = "history.csv";
 pub const WEIGHTS: &str = "best.safetensors";
 pub const LAST_WEIGHTS: &str = "last.safetensors";
+/// The checkpoint before the last.
+pub const PREVIOUS_WEIGHTS: &str = "previous.safetensors";
 pub const METRICS_JSON: &str = "metrics.json";
 pub const PREDICTIONS_CSV: &str = "predictions.csv";
 pub const MODEL_PT: &str = "model.pt";
 pub const MODEL_JSON: &str = "model.json";
+/// Checksums of all other files, as `sha256sum --check` reads them.
+pub const CHECKSUMS: &str = "checksums.sha256";
 pub const EXAMPLES_TSV: &str = "examples.tsv";
 pub const TRAINING_PICTURES: [&str; 3] = ["loss.png", "accuracy.png", "score.png"];
 pub const TEST_PICTURES: [&str; 7] =
@@ -38,8 +50,30 @@ pub const KNOBS_PNG: &str = "knobs.png";
 pub const RATES_CSV: &str = "lr.csv";
 pub const RATES_PNG: &str = "lr.png";
 
-/// The version of the files this program writes.
-pub const FORMAT_VERSION: u32 = 3;
+/// The version of the files this program writes, the oldest it reads, and the first that has checksums.
+pub const FORMAT_VERSION: u32 = 4;
+const OLDEST_FORMAT_VERSION: u32 = 3;
+pub const FIRST_WITH_CHECKSUMS: u32 = 4;
+
+/// The format version that a file of ours says it has.
+///
+/// # Errors
+/// This program does not read that version; a part of a sentence, with the way forward.
+pub fn check_format_version(file: &serde_json::Value) -> Result<u32, String> {
+    let reads = format!("this strandnet reads {OLDEST_FORMAT_VERSION} to {FORMAT_VERSION}");
+    match file["format_version"].as_u64() {
+        Some(version) if (OLDEST_FORMAT_VERSION..=FORMAT_VERSION).contains(&(version as u32)) && version < 1 << 32 => {
+            Ok(version as u32)
+        }
+        Some(version) if version > u64::from(FORMAT_VERSION) => {
+            Err(format!("has format version {version}, and {reads}; use the newer strandnet that wrote it"))
+        }
+        Some(version) => {
+            Err(format!("has format version {version}, and {reads}; train again, or use the strandnet that wrote it"))
+        }
+        None => Err(format!("has no format version, and {reads}; is it a file of strandnet?")),
+    }
+}
 
 /// Far more than calibration looks at, and few enough that logits divided by them stay numbers.
 const TEMPERATURES: RangeInclusive<f64> = 1e-3..=1e3;
@@ -90,29 +124,64 @@ pub struct Outcome {
     pub restarts: u64,
     /// Wall-clock time of training, in seconds.
     pub seconds: f64,
+    /// What was said of how it went.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
 }
 
 impl Provenance {
-    /// Checks that the files a run was made from are still what they were.
+    /// Checks that the files a run was made from are still what they were; the error ends with `advice`.
     ///
     /// # Errors
-    /// A file is gone or has changed, so what would be drawn from it is not the run's own test.
-    pub fn check_data_files(&self) -> Result<()> {
+    /// A file is gone or has changed, so what would be drawn from it is not what the run saw.
+    pub fn check_data_files(&self, advice: &str) -> Result<()> {
         for file in &self.data_files {
             let path = file.path.display();
             match describe_file(&file.path) {
                 Ok(found) if found == *file => {}
                 Ok(found) => bail!(
-                    "{path}: has changed since the run was made ({} bytes, expected {} and the checksum in {RUN_JSON}); restore it, or name data with --genome or --test",
+                    "{path}: has changed since the run was made ({} bytes, expected {} and the checksum in {RUN_JSON}); {advice}",
                     found.bytes,
                     file.bytes
                 ),
-                Err(_) => {
-                    bail!("{path}: the run's own data cannot be read; restore it, or name data with --genome or --test")
-                }
+                Err(_) => bail!("{path}: the run's own data cannot be read; {advice}"),
             }
         }
         Ok(())
+    }
+
+    /// The configuration with what `auto` and the like came to when the run began, so that it computes the same again.
+    ///
+    /// # Errors
+    /// The device is none that this version knows.
+    pub fn config_as_run(&self) -> Result<Config> {
+        let mut config = self.config.clone();
+        let device = match self.device.as_str() {
+            "Cpu" => Some(DeviceChoice::Cpu),
+            other => other
+                .strip_prefix("Cuda(")
+                .and_then(|rest| rest.strip_suffix(')')?.parse().ok())
+                .map(DeviceChoice::Cuda),
+        };
+        config.training.device = device.ok_or_else(|| {
+            anyhow!("{RUN_JSON}: device is '{}', expected Cpu or Cuda(N); restore the file or train again", self.device)
+        })?;
+        config.training.threads = Some(self.threads);
+        config.training.precision = self.precision;
+        Ok(config)
+    }
+
+    /// What else than the run's own is at work now, each as the beginning of a sentence.
+    pub fn differences(&self) -> Vec<String> {
+        [
+            ("strandnet", &self.version, env!("CARGO_PKG_VERSION")),
+            ("revision", &self.git_revision, env!("STRANDNET_GIT_REVISION")),
+            ("libtorch", &self.libtorch, env!("STRANDNET_LIBTORCH_VERSION")),
+        ]
+        .into_iter()
+        .filter(|(_, then, now)| then.as_str() != *now)
+        .map(|(what, then, now)| format!("the run was begun with {what} {then} and this is {now}"))
+        .collect()
     }
 }
 
@@ -178,215 +247,10 @@ impl Provenance {
     }
 }
 
-/// What a command fills a folder with. `--force` replaces a folder of the same kind and no other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Contents {
-    Run,
-    Evaluation,
-    Simulation,
-    Inspection,
-    Tuning,
-    RateRange,
-}
-
-impl Contents {
-    /// The kind of what a folder holds, by the file that only this kind has.
-    fn of(folder: &Path) -> Option<Self> {
-        [
-            (RUN_JSON, Self::Run),
-            (SIMULATION_JSON, Self::Simulation),
-            (EVALUATION_JSON, Self::Evaluation),
-            (INSPECTION_JSON, Self::Inspection),
-            (TUNE_JSON, Self::Tuning),
-            (RATES_CSV, Self::RateRange),
-        ]
-        .into_iter()
-        .find(|(name, _)| folder.join(name).is_file())
-        .map(|(_, kind)| kind)
-    }
-
-    /// The files that go when it is replaced.
-    fn files(self) -> Vec<&'static str> {
-        match self {
-            Self::Run => [
-                RUN_JSON,
-                CONFIG_TOML,
-                EXAMPLES_TSV,
-                HISTORY_CSV,
-                WEIGHTS,
-                LAST_WEIGHTS,
-                METRICS_JSON,
-                PREDICTIONS_CSV,
-                CONFUSION_CSV,
-            ]
-            .into_iter()
-            .chain([MODEL_PT, MODEL_JSON])
-            .chain(TRAINING_PICTURES)
-            .chain(TEST_PICTURES)
-            .collect(),
-            Self::Evaluation => [EVALUATION_JSON, METRICS_JSON, PREDICTIONS_CSV, CONFUSION_CSV]
-                .into_iter()
-                .chain(TEST_PICTURES)
-                .collect(),
-            Self::Inspection => [INSPECTION_JSON].into_iter().chain(INSPECTION_PICTURES).collect(),
-            Self::Tuning => vec![TUNE_JSON, TRIALS_CSV, BEST_TOML, KNOBS_PNG],
-            Self::RateRange => vec![RATES_CSV, RATES_PNG],
-            Self::Simulation => {
-                let genomes = [
-                    "human.fa",
-                    "human.words.bed",
-                    "human.repeats.bed",
-                    "mouse.fa",
-                    "mouse.words.bed",
-                    "mouse.repeats.bed",
-                ];
-                [SIMULATION_JSON].into_iter().chain(genomes).collect()
-            }
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Run => "a run",
-            Self::Evaluation => "an evaluation",
-            Self::Simulation => "simulated genomes",
-            Self::Inspection => "an inspection",
-            Self::Tuning => "a search",
-            Self::RateRange => "a learning-rate range test",
-        }
-    }
-}
-
-/// A folder under construction. Dropped without `keep`, it is removed again if this program made it and put nothing in.
-#[derive(Debug)]
-pub struct NewFolder {
-    path: PathBuf,
-    made: Vec<PathBuf>,
-    replaces: Option<Contents>,
-}
-
-impl NewFolder {
-    /// Claims `path` for output, so that a folder that cannot be written is known before any work is done.
-    ///
-    /// # Errors
-    /// The folder holds something and `force` is not set, holds something of another kind, or cannot be made or written.
-    pub fn claim(path: &Path, contents: Contents, force: bool) -> Result<Self> {
-        let shown = path.display();
-        let (mut made, mut replaces) = (Vec::new(), None);
-        match std::fs::read_dir(path) {
-            Ok(mut entries) => {
-                if entries.next().is_some() {
-                    if !force {
-                        bail!(
-                            "{shown}: the output folder exists and is not empty, expected a new one; choose another --out or add --force"
-                        );
-                    }
-                    if Contents::of(path) != Some(contents) {
-                        bail!(
-                            "{shown}: does not hold {}, which is all that --force replaces here; choose another folder",
-                            contents.name()
-                        );
-                    }
-                    replaces = Some(contents);
-                }
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                made = path
-                    .ancestors()
-                    .filter(|p| !p.as_os_str().is_empty())
-                    .take_while(|p| !p.exists())
-                    .map(Path::to_path_buf)
-                    .collect();
-                std::fs::create_dir_all(path).map_err(|error| cannot_write(path, &error))?;
-            }
-            Err(error) => return Err(cannot_write(path, &error)),
-        }
-        let folder = Self { path: path.into(), made, replaces };
-        tempfile::tempfile_in(path).map_err(|error| cannot_write(path, &error))?;
-        Ok(folder)
-    }
-
-    /// Claims a new folder `runs/NAME-TIME`.
-    pub fn claim_named(name: &str) -> Result<Self> {
-        Self::claim_named_for(name, Contents::Run)
-    }
-
-    /// The same for other contents.
-    pub fn claim_named_for(name: &str, contents: Contents) -> Result<Self> {
-        let time = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S");
-        for number in 1..100 {
-            let suffix = if number == 1 { String::new() } else { format!("-{number}") };
-            let path = Path::new("runs").join(format!("{name}-{time}{suffix}"));
-            if !path.exists() {
-                return Self::claim(&path, contents, false);
-            }
-        }
-        bail!("runs/{name}-{time}: a hundred runs have this name; choose one with --out")
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Keeps the folder. What `--force` replaces is set aside until the new contents are complete; other files stay.
-    pub fn keep(mut self) -> Result<(RunFolder, SetAside)> {
-        let mut old = SetAside { path: self.path.clone(), aside: None, names: Vec::new() };
-        if let Some(contents) = self.replaces {
-            let aside = tempfile::Builder::new()
-                .prefix(".replaced-")
-                .tempdir_in(&self.path)
-                .map_err(|error| cannot_write(&self.path, &error))?;
-            old.names = contents.files();
-            for name in &old.names {
-                let path = self.path.join(name);
-                match std::fs::rename(&path, aside.path().join(name)) {
-                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                        return Err(cannot_write(&path, &error));
-                    }
-                    _ => {}
-                }
-            }
-            old.aside = Some(aside);
-        }
-        self.made.clear();
-        Ok((RunFolder { path: self.path.clone() }, old))
-    }
-}
-
-/// What `--force` replaces, in a folder of its own within the output folder. It comes back if this is dropped before
-/// the new contents are complete, as when training fails.
-#[must_use = "dropped at once, it undoes what comes after"]
-#[derive(Debug)]
-pub struct SetAside {
-    path: PathBuf,
-    aside: Option<tempfile::TempDir>,
-    names: Vec<&'static str>,
-}
-
-impl SetAside {
-    /// The new contents are complete: what was set aside goes.
-    pub fn discard(mut self) {
-        self.aside = None;
-    }
-}
-
-impl Drop for SetAside {
-    fn drop(&mut self) {
-        let Some(aside) = &self.aside else { return };
-        for name in &self.names {
-            let _ = std::fs::remove_file(self.path.join(name));
-            let _ = std::fs::rename(aside.path().join(name), self.path.join(name));
-        }
-    }
-}
-
-impl Drop for NewFolder {
-    fn drop(&mut self) {
-        for path in &self.made {
-            // The innermost first.
-            let _ = std::fs::remove_dir(path); // fails, as it should, where something is in it
-        }
-    }
+fn json_bytes(value: &impl Serialize) -> Result<Vec<u8>> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    Ok(text.into_bytes())
 }
 
 impl RunFolder {
@@ -407,13 +271,7 @@ impl RunFolder {
         })?;
         let damaged = |error| anyhow!("{shown}/{RUN_JSON}: is damaged ({error}); restore the file or train again");
         let value: serde_json::Value = serde_json::from_str(&text).map_err(damaged)?;
-        match value["format_version"].as_u64() {
-            Some(version) if version == u64::from(FORMAT_VERSION) => {}
-            found => bail!(
-                "{shown}/{RUN_JSON}: has format version {}, expected {FORMAT_VERSION}; use the version of strandnet that wrote it",
-                found.map_or("none".into(), |version| version.to_string())
-            ),
-        }
+        check_format_version(&value).map_err(|what| anyhow!("{shown}/{RUN_JSON}: {what}"))?;
         let provenance: Provenance = serde_json::from_value(value).map_err(damaged)?;
         if let Some(fault) = provenance.config.faults().into_iter().next() {
             bail!("{shown}/{RUN_JSON}: holds settings that no run has ({fault}); restore the file or train again");
@@ -428,7 +286,8 @@ impl RunFolder {
     pub fn open_finished(path: &Path) -> Result<(Self, Provenance)> {
         let (folder, provenance) = Self::open(path)?;
         let Some(outcome) = &provenance.outcome else {
-            bail!("{}: the run did not finish, so its weights are not to be trusted; train again", path.display());
+            let shown = path.display();
+            bail!("{shown}: the run did not finish; go on with it: strandnet train --resume {shown}");
         };
         let (found, members) = (outcome.best_epochs.len(), provenance.config.training.ensemble);
         if found != members {
@@ -449,135 +308,23 @@ impl RunFolder {
     }
 
     pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
-        let mut text = serde_json::to_string_pretty(value)?;
-        text.push('\n');
-        self.write(name, text.as_bytes())
+        self.write(name, &json_bytes(value)?)
     }
-}
 
-/// Writes a file beside its final name and renames it, so that it is there whole or not at all.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_through(path, |file| file.write_all(bytes).map_err(|error| cannot_write(path, &error)))
-}
-
-/// Like `write_atomically`, for what is written piece by piece. On an error nothing is left.
-pub fn write_through(path: &Path, write: impl FnOnce(&mut std::fs::File) -> Result<()>) -> Result<()> {
-    let mut file = temporary_beside(path)?;
-    write(file.as_file_mut())?;
-    persist(file, path)
-}
-
-/// A temporary file in the folder of `path`, removed again unless it is persisted.
-pub fn temporary_beside(path: &Path) -> Result<tempfile::NamedTempFile> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666)); // less the user's umask, as any new file
+    /// Writes the last file of a run, by which it is known to be finished, and before it the checksums of all.
+    pub fn finish(&self, metrics: &impl Serialize) -> Result<()> {
+        let _ = std::fs::remove_file(self.file(PREVIOUS_WEIGHTS));
+        let metrics = json_bytes(metrics)?;
+        let mut manifest = Manifest::of(self)?;
+        manifest.add(METRICS_JSON, &metrics);
+        manifest.write(self)?;
+        self.write(METRICS_JSON, &metrics)
     }
-    builder.prefix(".").suffix(".partial").tempfile_in(folder).map_err(|error| cannot_write(path, &error))
-}
-
-/// Whether `path`, which need not exist yet, is `folder` or lies in it, by whatever name.
-pub fn lies_in(path: &Path, folder: &Path) -> bool {
-    let Ok(absolute) = std::path::absolute(path) else { return false };
-    let existing = absolute.ancestors().find_map(|ancestor| ancestor.canonicalize().ok());
-    existing.zip(folder.canonicalize().ok()).is_some_and(|(path, folder)| path.starts_with(folder))
-}
-
-/// Checks, before any work, that an output file may be written: it is new, or a regular file and `force` is set.
-pub fn check_output_file(path: &Path, force: bool) -> Result<()> {
-    let shown = path.display();
-    match std::fs::metadata(path) {
-        Ok(file) if !file.is_file() => {
-            bail!("{shown}: is not a regular file, expected a new file; choose another --out")
-        }
-        Ok(_) if !force => bail!("{shown}: exists, expected a new file; choose another name or add --force"),
-        _ => Ok(()),
-    }
-}
-
-/// Gives a temporary file its final name.
-pub fn persist(file: tempfile::NamedTempFile, path: &Path) -> Result<()> {
-    file.as_file().sync_all().map_err(|error| cannot_write(path, &error))?;
-    file.persist(path).map_err(|error| cannot_write(path, &error.error))?;
-    Ok(())
-}
-
-pub fn cannot_write(path: &Path, error: &std::io::Error) -> anyhow::Error {
-    anyhow!("{}: cannot be written ({error}); choose another place", path.display())
-}
-
-/// Size and checksum of a data file, with its absolute path.
-pub fn describe_file(path: &Path) -> Result<DataFile> {
-    let bytes = std::fs::metadata(path).with_context(|| format!("{}: cannot be read", path.display()))?.len();
-    Ok(DataFile { path: std::path::absolute(path)?, bytes, sha256: sha256(path)? })
-}
-
-/// The SHA-256 checksum of a file, in hexadecimal.
-pub fn sha256(path: &Path) -> Result<String> {
-    let cannot_read = |error| anyhow!("{}: cannot be read ({error})", path.display());
-    let mut file = std::fs::File::open(path).map_err(cannot_read)?;
-    let mut digest = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer).map_err(cannot_read)? {
-            0 => break,
-            n => digest.update(&buffer[..n]),
-        }
-    }
-    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_folder_in_use_is_refused_and_an_unused_claim_leaves_nothing() {
-        let top = tempfile::tempdir().unwrap();
-        let path = top.path().join("a/b");
-        drop(NewFolder::claim(&path, Contents::Run, false).unwrap());
-        assert!(!top.path().join("a").exists());
-
-        let (run, nothing) = NewFolder::claim(&path, Contents::Run, false).unwrap().keep().unwrap();
-        nothing.discard();
-        run.write("notes.txt", b"mine").unwrap();
-        run.write(METRICS_JSON, b"{}").unwrap();
-        let error = |contents, force| NewFolder::claim(&path, contents, force).unwrap_err().to_string();
-        assert!(error(Contents::Run, false).contains("--force"));
-        assert!(error(Contents::Run, true).contains("does not hold a run"));
-        run.write(RUN_JSON, b"{}").unwrap();
-        assert!(error(Contents::Evaluation, true).contains("does not hold an evaluation"));
-        // A replacement that fails gives back what was there.
-        let (run, old) = NewFolder::claim(&path, Contents::Run, true).unwrap().keep().unwrap();
-        assert!(!path.join(METRICS_JSON).exists() && path.join("notes.txt").exists());
-        run.write(RUN_JSON, b"new").unwrap();
-        run.write(MODEL_PT, b"new").unwrap();
-        drop(old);
-        assert_eq!(std::fs::read(path.join(RUN_JSON)).unwrap(), b"{}");
-        assert!(path.join(METRICS_JSON).exists() && !path.join(MODEL_PT).exists());
-        let (run, old) = NewFolder::claim(&path, Contents::Run, true).unwrap().keep().unwrap();
-        run.write(RUN_JSON, b"new").unwrap();
-        old.discard();
-        assert_eq!(std::fs::read(path.join(RUN_JSON)).unwrap(), b"new");
-        assert_eq!(std::fs::read_dir(&path).unwrap().count(), 2, "run.json and the notes");
-    }
-
-    #[test]
-    fn a_write_that_fails_leaves_what_was_there() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x");
-        write_atomically(&path, b"old").unwrap();
-        write_through(&path, |file| {
-            file.write_all(b"half").unwrap();
-            bail!("full disk")
-        })
-        .unwrap_err();
-        assert_eq!(std::fs::read(&path).unwrap(), b"old");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
 
     #[test]
     fn a_run_with_settings_that_no_run_has_is_refused() {
@@ -613,16 +360,5 @@ mod tests {
             let error = open(change).unwrap_err();
             assert!(error.contains(part), "'{part}' is missing from: {error}");
         }
-    }
-
-    #[test]
-    fn checksums_are_sha256() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("x"), b"abc").unwrap();
-        // NIST FIPS 180-2, appendix B.1
-        assert_eq!(
-            sha256(&folder.path().join("x")).unwrap(),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
     }
 }

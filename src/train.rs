@@ -2,17 +2,19 @@
 //! best epoch kept.
 
 mod average;
-mod checkpoint;
+pub mod checkpoint;
 pub mod history;
 mod learner;
 pub mod memory;
 pub mod optimizer;
 pub mod range;
+pub mod remarks;
 mod schedule;
 mod stopping;
+mod watch;
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use tch::Tensor;
@@ -22,13 +24,16 @@ use crate::data::Dataset;
 use crate::data::batches::Order;
 use crate::data::examples::Examples;
 use crate::evaluate;
+use crate::interrupt::{Interrupt, Interrupted};
 use crate::model::{Network, weights};
 use crate::progress::Progress;
 use crate::random::{self, Purpose};
-use crate::run::{LAST_WEIGHTS, RunFolder, WEIGHTS};
+use crate::run::{RunFolder, WEIGHTS};
 use crate::task::Task;
+use average::MovingAverage;
+use checkpoint::{Checkpoint, Place, State};
 use history::{Epoch, History};
-use learner::{Learner, augmentation};
+use learner::{Learner, Sums, augmentation};
 use stopping::{Decision, Stopping};
 
 /// Starts after the first that a run may make when every ReLU dies. One start in a few does that, so five more leave
@@ -43,6 +48,8 @@ pub struct Trained {
     pub best_epochs: Vec<usize>,
     /// Starts that were given up because all scores became equal.
     pub restarts: u64,
+    /// Wall-clock time, of all programs that had a part in it.
+    pub seconds: f64,
 }
 
 impl Trained {
@@ -62,12 +69,62 @@ struct Job<'a> {
     device: tch::Device,
     run: &'a RunFolder,
     progress: Progress,
+    checkpoint_every: Duration,
+    interrupt: &'a Interrupt,
 }
 
-/// Trains every member, each until a start succeeds.
+/// How training stops and goes on.
+#[derive(Debug)]
+pub struct Continuity {
+    /// Time between checkpoints within an epoch; there is one after each epoch too.
+    pub checkpoint_every: Duration,
+    /// Asks training to stop.
+    pub interrupt: Interrupt,
+    /// Where to go on.
+    pub from: Option<Checkpoint>,
+}
+
+impl Default for Continuity {
+    /// From the beginning, never stopped, with checkpoints often enough to lose little.
+    fn default() -> Self {
+        Self { checkpoint_every: Duration::from_secs(600), interrupt: Interrupt::default(), from: None }
+    }
+}
+
+/// What training has come to so far.
+struct SoFar {
+    trained: Trained,
+    history: History,
+    /// Spent before this program began, in seconds.
+    before: f64,
+    began: Instant,
+}
+
+impl SoFar {
+    /// Writes the weights of finished members and of the best epoch of the one in training, if it has one, where other commands
+    /// look for them; with none of either, such a file goes.
+    fn save_weights(&self, best: Option<(&Network, usize)>, folder: &RunFolder) -> Result<()> {
+        let Trained { networks, best_epochs, .. } = &self.trained;
+        let networks: Vec<&Network> = networks.iter().chain(best.map(|(network, _)| network)).collect();
+        let epochs: Vec<usize> = best_epochs.iter().copied().chain(best.map(|(_, epoch)| epoch)).collect();
+        if networks.is_empty() {
+            let _ = std::fs::remove_file(folder.file(WEIGHTS));
+            return Ok(());
+        }
+        weights::save(&networks, &epochs, &folder.file(WEIGHTS))
+    }
+
+    /// Spent on training, in seconds.
+    fn seconds(&self) -> f64 {
+        self.before + self.began.elapsed().as_secs_f64()
+    }
+}
+
+/// Trains every member, each until a start succeeds; from a checkpoint on where there is one.
 ///
 /// # Errors
-/// Every start of a member dies, the loss stops being a number, or the run folder cannot be written.
+/// Every start of a member dies, the loss stops being a number, the run folder cannot be written, the checkpoint is of another
+/// experiment, or a signal stops it (`Interrupted`).
 pub fn train(
     config: &Config,
     task: &Task,
@@ -75,29 +132,45 @@ pub fn train(
     device: tch::Device,
     run: &RunFolder,
     progress: Progress,
+    continuity: Continuity,
 ) -> Result<Trained> {
-    let job = Job { config, task, data, device, run, progress };
+    let Continuity { checkpoint_every, interrupt, mut from } = continuity;
+    let job = Job { config, task, data, device, run, progress, checkpoint_every, interrupt: &interrupt };
     let training = &config.training;
-    let mut trained = Trained { networks: Vec::new(), history: Vec::new(), best_epochs: Vec::new(), restarts: 0 };
-    let mut history = History::create(run, task.selection_metric(), training.ensemble)?;
-    for member in 0..training.ensemble {
+    let mut networks = Vec::new();
+    let state = from.as_ref().map(|checkpoint| checkpoint.state.clone());
+    if let Some(checkpoint) = &from {
+        let new = || Network::new(&config.model, data.train.length, task.outputs(), training.strands, device, 0);
+        networks = checkpoint::finished_members(checkpoint, new)?;
+    }
+    let (epochs, best_epochs, restarts, before) = match state {
+        Some(state) => (state.history, state.best_epochs, state.restarts, state.seconds),
+        None => Default::default(),
+    };
+    let history = History::create(run, task.selection_metric(), training.ensemble, epochs)?;
+    let trained = Trained { networks, history: Vec::new(), best_epochs, restarts, seconds: 0.0 };
+    let mut so_far = SoFar { trained, history, before, began: Instant::now() };
+    for member in so_far.trained.networks.len()..training.ensemble {
         if training.ensemble > 1 {
             progress.say(&format!("member {} of {}", member + 1, training.ensemble));
         }
         let seed = member_seed(training.seed, member as u64);
-        train_member(job, seed, &mut trained, &mut history)?;
+        train_member(job, seed, &mut so_far, from.take())?;
     }
-    trained.history = history.into_epochs();
-    Ok(trained)
+    let seconds = so_far.seconds();
+    Ok(Trained { history: so_far.history.into_epochs(), seconds, ..so_far.trained })
 }
 
 /// Trains the next member until a start succeeds.
-fn train_member(job: Job, seed: u64, trained: &mut Trained, history: &mut History) -> Result<()> {
-    for restarts in 0..=MAX_RESTARTS {
-        history.begin_member(trained.networks.len() + 1)?;
-        match train_once(job, start_seed(seed, restarts), trained, history)? {
+fn train_member(job: Job, seed: u64, so_far: &mut SoFar, mut from: Option<Checkpoint>) -> Result<()> {
+    let first = from.as_ref().map_or(0, |checkpoint| checkpoint.state.place.restarts);
+    for restarts in first..=MAX_RESTARTS {
+        if from.is_none() {
+            so_far.history.begin_member(so_far.trained.networks.len() + 1)?;
+        }
+        match train_once(job, start_seed(seed, restarts), restarts, so_far, from.take())? {
             Start::Finished => {
-                trained.restarts += restarts;
+                so_far.trained.restarts += restarts;
                 return Ok(());
             }
             Start::Died { epoch } if job.config.training.init_from.is_some() => bail!(
@@ -141,92 +214,171 @@ enum Start {
     },
 }
 
-fn train_once(job: Job, seed: u64, trained: &mut Trained, history: &mut History) -> Result<Start> {
-    let Job { config, task, data, device, run, progress } = job;
+/// Where a start stands and what is the best of it so far.
+struct Standing {
+    place: Place,
+    stopping: Stopping,
+    best: HashMap<String, Tensor>,
+    /// Spent on the epoch by programs that were stopped, in seconds.
+    before: f64,
+    began: Instant,
+    saved: Instant,
+}
+
+impl Standing {
+    fn new(place: Place, stopping: Stopping) -> Self {
+        let now = Instant::now();
+        Self { place, stopping, best: HashMap::new(), before: 0.0, began: now, saved: now }
+    }
+
+    /// Spent on the epoch, in seconds.
+    fn epoch_seconds(&self) -> f64 {
+        self.before + self.began.elapsed().as_secs_f64()
+    }
+
+    fn begin_epoch(&mut self, epoch: usize) {
+        self.place = Place { epoch, batch: 0, ..self.place };
+        (self.before, self.began) = (0.0, Instant::now());
+    }
+
+    /// Writes a checkpoint.
+    fn save(&mut self, learner: &Learner, sums: &Sums, so_far: &SoFar, folder: &RunFolder) -> Result<()> {
+        let trained = &so_far.trained;
+        let state = State {
+            place: self.place,
+            step: learner.optimizer.state().0,
+            average_updates: learner.average.as_ref().map_or(0.0, MovingAverage::updates),
+            plateau: learner.schedule.plateau,
+            best: self.stopping.best,
+            summed: sums.examples(),
+            history: so_far.history.epochs().to_vec(),
+            best_epochs: trained.best_epochs.clone(),
+            restarts: trained.restarts,
+            epoch_seconds: self.epoch_seconds(),
+            seconds: so_far.seconds(),
+        };
+        checkpoint::save(&state, learner, sums, &self.best, &trained.networks, folder)?;
+        self.saved = Instant::now();
+        Ok(())
+    }
+}
+
+fn train_once(job: Job, seed: u64, restarts: u64, so_far: &mut SoFar, from: Option<Checkpoint>) -> Result<Start> {
+    let Job { config, task, data, device, run: folder, progress, checkpoint_every, interrupt } = job;
     let training = &config.training;
-    let member = trained.networks.len();
+    let member = so_far.trained.networks.len();
     let (network, _) = starting_network(config, task, data, device, seed, member)?;
     let mut learner = Learner::new(network, training, task, data.train.len());
-    let mut stopping = Stopping::new(training.patience);
-    let bar = progress.bar((training.epochs as u64).saturating_mul(data.train.len() as u64));
-    let mut best_weights = HashMap::new();
-    // Windows drawn anew come from a thread of their own while the network learns from the last ones.
-    let mut drawn: Option<Examples> = None;
+    let mut sums = Sums::new(device);
+    let mut standing = Standing::new(Place { member, restarts, epoch: 1, batch: 0 }, Stopping::new(training.patience));
+    // A network read from the file computes the same as this one, to the last bit.
+    let with_weights = |weights: &HashMap<String, Tensor>| {
+        let network = Network::new(&config.model, data.train.length, task.outputs(), training.strands, device, seed)?;
+        restore(&network, weights);
+        anyhow::Ok(network)
+    };
+    if let Some(checkpoint) = from {
+        sums = checkpoint.restore(&mut learner)?;
+        standing.place = checkpoint.state.place;
+        standing.stopping.best = checkpoint.state.best;
+        standing.before = checkpoint.state.epoch_seconds;
+        learner.set_rates_after(standing.place.epoch, standing.place.batch);
+        if checkpoint.state.best.is_some() {
+            standing.best = checkpoint.best_weights(&learner.network.store)?;
+            // The file may be of a later epoch than the checkpoint, or damaged.
+            so_far.save_weights(Some((&with_weights(&standing.best)?, standing.stopping.best_epoch())), folder)?;
+        }
+    }
+    let epochs_left = (training.epochs + 1).saturating_sub(standing.place.epoch) as u64;
+    let bar = progress.bar(epochs_left.saturating_mul(data.train.len() as u64));
     // Members do not see the same windows, nor in the same order.
     let draw = |epoch: usize| (member * training.epochs + epoch) as u64;
+    // Windows drawn anew come from a thread of their own while the network learns from the last ones.
+    let mut drawn: Option<Examples> = match &data.resampler {
+        Some(resampler) if (2..=training.epochs).contains(&standing.place.epoch) => {
+            Some(resampler.draw(draw(standing.place.epoch - 1))?)
+        }
+        _ => None,
+    };
 
-    for epoch in 1..=training.epochs {
-        let started = Instant::now();
+    while standing.place.epoch <= training.epochs {
+        let epoch = standing.place.epoch;
         let examples = drawn.as_ref().unwrap_or(&data.train);
         let order = Order { batch_size: training.batch_size, augmentation: augmentation(training), seed, epoch };
         let resampler = data.resampler.as_ref().filter(|_| epoch < training.epochs);
         let (passed, next) = std::thread::scope(|scope| {
             let next = resampler.map(|resampler| scope.spawn(move || resampler.draw(draw(epoch))));
-            let passed = learner.pass(examples, order, progress, &bar);
+            let done = standing.place.batch;
+            let passed = learner.pass(examples, order, done, &mut sums, &bar, &mut |learner, batch, sums| {
+                let signal = interrupt.signal();
+                if signal.is_none() && standing.saved.elapsed() < checkpoint_every {
+                    return Ok(());
+                }
+                learner.check()?;
+                standing.place.batch = batch;
+                standing.save(learner, sums, so_far, folder)?;
+                let place = || format!("in epoch {epoch} after {batch} of {} batches", learner.batches);
+                signal.map_or(Ok(()), |signal| Err(interrupted(signal, &place(), folder)))
+            });
             (passed, next.map(|next| next.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
         });
-        let (train_loss, train_accuracy) = passed?;
-        let fragments_per_second = examples.len() as f64 / started.elapsed().as_secs_f64();
-        drawn = next.transpose()?;
-        if !train_loss.is_finite() {
+        if passed.is_err() {
             bar.finish_and_clear();
-            bail!(
-                "the training loss is {train_loss} in epoch {epoch}, expected a number; use a smaller --lr than {}",
-                training.lr
-            );
         }
+        passed?;
+        let fragments_per_second = examples.len() as f64 / standing.epoch_seconds();
+        drawn = next.transpose()?;
 
         learner.swap_average();
         let predictions = evaluate::predictions_of(std::slice::from_ref(&learner.network), task, &data.valid)?;
         if evaluate::are_constant(&predictions, task) {
             bar.finish_and_clear();
-            // Weights of an earlier epoch go; those of finished members stay.
-            let finished: Vec<&Network> = trained.networks.iter().collect();
-            if finished.is_empty() {
-                let _ = std::fs::remove_file(run.file(WEIGHTS));
-            } else {
-                weights::save(&finished, &trained.best_epochs, &run.file(WEIGHTS))?;
-            }
+            so_far.save_weights(None, folder)?;
             return Ok(Start::Died { epoch });
         }
         let valid_score = task.selection(&data.valid, &predictions);
-        let decision = stopping.after(epoch, valid_score);
+        let decision = standing.stopping.after(epoch, valid_score);
         if decision == Decision::Best {
-            best_weights =
-                learner.network.store.variables().into_iter().map(|(name, tensor)| (name, tensor.copy())).collect();
-            let networks: Vec<&Network> = trained.networks.iter().chain([&learner.network]).collect();
-            weights::save(&networks, &[&trained.best_epochs[..], &[epoch]].concat(), &run.file(WEIGHTS))?;
+            let variables = learner.network.store.variables();
+            standing.best = variables.into_iter().map(|(name, tensor)| (name, tensor.copy())).collect();
+            so_far.save_weights(Some((&learner.network, epoch)), folder)?;
         }
         learner.swap_average();
         learner.schedule.after_epoch(decision == Decision::Best);
-        checkpoint::save(&learner, epoch, &run.file(LAST_WEIGHTS))?;
         let row = Epoch {
             member: member + 1,
             epoch,
-            train_loss,
-            train_accuracy,
+            train_loss: sums.mean_loss(),
+            train_accuracy: sums.share_right(),
             valid_loss: task.loss_of(&data.valid, &predictions),
             valid_accuracy: task.accuracy_of(&data.valid, &predictions),
             valid_score,
             learning_rate: learner.optimizer.learning_rate(),
-            seconds: started.elapsed().as_secs_f64(),
+            seconds: standing.epoch_seconds(),
             fragments_per_second,
         };
         if progress == Progress::Lines {
             progress.say(&row.line(training.epochs, task.selection_metric()));
         }
-        history.push(row)?;
-        if decision == Decision::Stop {
-            break;
+        so_far.history.push(row)?;
+        standing.begin_epoch(if decision == Decision::Stop { training.epochs + 1 } else { epoch + 1 });
+        sums = Sums::new(device);
+        standing.save(&learner, &sums, so_far, folder)?;
+        if let Some(signal) = interrupt.signal() {
+            bar.finish_and_clear();
+            return Err(interrupted(signal, &format!("after epoch {epoch}"), folder));
         }
     }
     bar.finish_and_clear();
-    // As a network read from the file would be, to the last bit of what it computes.
-    let network = Network::new(&config.model, data.train.length, task.outputs(), training.strands, device, seed)?;
-    restore(&network, &best_weights);
-    trained.networks.push(network);
-    trained.best_epochs.push(stopping.best_epoch());
+    so_far.trained.networks.push(with_weights(&standing.best)?);
+    so_far.trained.best_epochs.push(standing.stopping.best_epoch());
     Ok(Start::Finished)
+}
+
+/// The error of a run that a signal stops, once it can be gone on with.
+pub fn interrupted(signal: i32, place: &str, folder: &RunFolder) -> anyhow::Error {
+    let message = format!("stopped {place}; go on with: strandnet train --resume {}", folder.path.display());
+    Interrupted { signal, message }.into()
 }
 
 /// The network of a member, counted from 0, before its first step: with fresh weights or those of `--init-from`, and with

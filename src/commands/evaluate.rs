@@ -35,7 +35,7 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
     let config = command.data.over(own, &classes)?;
     let foreign = command.data.names_other_files();
     if !foreign {
-        provenance.check_data_files()?;
+        provenance.check_data_files("restore it, or name data with --genome or --test")?;
     }
     let learned = learned_by(&folder, foreign || !command.data.test_chroms.is_empty())?;
     warn_of_known_data(command, own, &learned, progress);

@@ -1,7 +1,7 @@
 //! `train`: data, network, loop, judgement, export.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::ArgMatches;
@@ -22,18 +22,25 @@ use crate::evaluate::predictions::Predictions;
 use crate::evaluate::{self, Judgement, Strand};
 use crate::export;
 use crate::inspect;
+use crate::interrupt::{Interrupt, Interrupted};
 use crate::model::{Network, ensemble};
 use crate::progress::{Progress, thousands};
 use crate::report;
 use crate::run::{
     self, CONFIG_TOML, Contents, EXAMPLES_TSV, ExampleCounts, METRICS_JSON, MODEL_JSON, MODEL_PT, NewFolder, Outcome,
-    PREDICTIONS_CSV, Provenance, RUN_JSON, RunFolder, WEIGHTS,
+    PREDICTIONS_CSV, Provenance, RUN_JSON, RunFolder, SetAside, WEIGHTS,
 };
 use crate::task::Task;
+use crate::train::checkpoint::Checkpoint;
 use crate::train::history::metric_name;
-use crate::train::{self, Trained, memory};
+use crate::train::memory::{self, Memory};
+use crate::train::{self, Continuity, Trained, remarks};
 
 pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()> {
+    let checkpoint_every = command.checkpoint_every(flags)?;
+    if let Some(path) = &command.resume {
+        return resume(path, checkpoint_every, progress);
+    }
     let config = Config::resolve(command.config.as_deref(), &command.settings, flags)?;
     if let Some(path) = command.config.as_deref()
         && Search::read(path).ok().flatten().is_some()
@@ -41,7 +48,6 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
         progress.say(&format!("{}: [search] is for tune and has no part in this run", path.display()));
     }
     let machine = device::for_training(&config.training)?;
-    let device = machine.device;
     if let (Some(source), Some(out)) = (&config.training.init_from, &command.out)
         && run::lies_in(out, source)
     {
@@ -53,46 +59,145 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
     };
     progress.say(&machine.description);
 
-    let data = data_of(&config, &progress)?;
-    let training = &config.training;
-    let task = Task::new(data.kind, &data.classes, training.loss, &training.class_weights, &data.train)?
-        .trained_by(training)?;
-    progress.say(&describe(&data));
-    let memory = memory::check(&config, task.outputs(), &data, device)?;
+    let (data, task) = questions_and_answers(&config, progress)?;
+    let memory = memory::check(&config, task.outputs(), &data, machine.device)?;
     for warning in inspect::inspect(&data, &config.data, false)?.warnings {
         progress.warn(&warning);
     }
     // Made before the folder is, so that a start that does not fit leaves nothing behind.
-    let (network, afresh) = train::starting_network(&config, &task, &data, tch::Device::Cpu, training.seed, 0)?;
-    if let (Some(other), false) = (&training.init_from, afresh.is_empty()) {
+    let (network, afresh) = train::starting_network(&config, &task, &data, tch::Device::Cpu, config.training.seed, 0)?;
+    if let (Some(other), false) = (&config.training.init_from, afresh.is_empty()) {
         let names = afresh.join(", ");
         progress.say(&format!("{names} start afresh: {} answers another question", other.display()));
     }
-    let mut provenance = provenance(&config, &task, &data, &network, &machine)?;
+    let provenance = provenance(&config, &task, &data, &network, &machine)?;
     let (run, replaced) = folder.keep()?;
     run.write_json(RUN_JSON, &provenance)?;
     run.write(CONFIG_TOML, config.to_toml().as_bytes())?;
-    write_examples(&data, &run)?;
+    let experiment = Experiment { config, data, task, device: machine.device, memory, run, provenance, progress };
+    experiment.carry_out(checkpoint_every, None, replaced)
+}
 
-    let started = Instant::now();
-    let trained = memory.explaining(|| train::train(&config, &task, &data, device, &run, progress))?;
-    let seconds = started.elapsed().as_secs_f64();
-    let valid_logits = logits_of_members(&trained, &task, &data.valid)?;
-    let task = match training.calibration {
-        Calibration::Temperature => {
-            let logits = ensemble::mean(valid_logits.iter().map(Tensor::shallow_clone));
-            Task { temperature: evaluate::fitted_temperature(&task, &data.valid, &logits)?, ..task }
+/// Goes on with a run that was stopped, wherever it was.
+fn resume(path: &Path, checkpoint_every: Duration, progress: Progress) -> Result<()> {
+    let (run, provenance) = RunFolder::open(path)?;
+    let lock = run::lock(path)?;
+    if run.file(METRICS_JSON).is_file() {
+        progress.say(&format!("{}: is finished, nothing is left to do", path.display()));
+        return print(&format!("{}\n", path.display()));
+    }
+    run::files::remove_partial_files(path);
+    let checkpoint = Checkpoint::last_of(&run, progress)?;
+    provenance.check_data_files("restore it, or start again with --force")?;
+    let config = provenance.config_as_run()?;
+    let machine = device::for_training(&config.training)?;
+    progress.say(&machine.description);
+    for difference in provenance.differences() {
+        progress
+            .warn(&format!("{difference}, so weights may differ in their last bits from those of a run never stopped"));
+    }
+    let (data, task) = questions_and_answers(&config, progress)?;
+    let memory = memory::check(&config, task.outputs(), &data, machine.device)?;
+    let found = ExampleCounts { train: data.train.len(), valid: data.valid.len(), test: data.test.len() };
+    if found != provenance.examples {
+        bail!(
+            "{}: the data come to {} training, {} validation and {} test examples, expected {}, {} and {} as when the run began; use the strandnet that began it, or start again with --force",
+            path.display(),
+            found.train,
+            found.valid,
+            found.test,
+            provenance.examples.train,
+            provenance.examples.valid,
+            provenance.examples.test
+        );
+    }
+    progress.say(&match &checkpoint {
+        Some(checkpoint) => format!("going on {}", checkpoint.state.place.describe(config.training.ensemble)),
+        None => "no checkpoint was written yet, so training begins anew".into(),
+    });
+    let replaced = SetAside::left_in(path, Contents::Run, Some(lock));
+    let experiment = Experiment { config, data, task, device: machine.device, memory, run, provenance, progress };
+    experiment.carry_out(checkpoint_every, checkpoint, replaced)
+}
+
+/// What is learned from, and the question it is to answer.
+fn questions_and_answers(config: &Config, progress: Progress) -> Result<(Dataset, Task)> {
+    let data = data_of(config, &progress)?;
+    let training = &config.training;
+    let task = Task::new(data.kind, &data.classes, training.loss, &training.class_weights, &data.train)?
+        .trained_by(training)?;
+    progress.say(&describe(&data));
+    Ok((data, task))
+}
+
+/// Everything of a run, new or resumed, whose folder holds `run.json` and `config.toml`.
+struct Experiment {
+    config: Config,
+    data: Dataset,
+    task: Task,
+    device: tch::Device,
+    memory: Memory,
+    run: RunFolder,
+    provenance: Provenance,
+    progress: Progress,
+}
+
+impl Experiment {
+    /// Trains, judges and exports. What the run replaces goes when it is complete, stays where it is set aside when a signal
+    /// stops training, and comes back when it fails.
+    fn carry_out(mut self, checkpoint_every: Duration, from: Option<Checkpoint>, replaced: SetAside) -> Result<()> {
+        let interrupt = Interrupt::watch()?;
+        match self.train_and_judge(Continuity { checkpoint_every, interrupt, from }) {
+            Ok(results) => {
+                replaced.discard();
+                print(&format!("{results}{}\n", self.run.path.display()))
+            }
+            Err(error) => {
+                if error.is::<Interrupted>() {
+                    replaced.leave();
+                }
+                Err(error)
+            }
         }
-        Calibration::None => task,
-    };
-    let best_epochs = trained.best_epochs.clone();
-    provenance.outcome = Some(Outcome { best_epochs, restarts: trained.restarts, seconds });
-    provenance.task = task.clone();
-    run.write_json(RUN_JSON, &provenance)?;
-    let floors = if training.baselines { floor::floors(&task, &data, training.seed, progress)? } else { Vec::new() };
-    let results = judge_and_export(&config, &task, &data, &trained, &valid_logits, floors, &run)?;
-    replaced.discard();
-    print(&format!("{results}{}\n", run.path.display()))
+    }
+
+    fn train_and_judge(&mut self, continuity: Continuity) -> Result<String> {
+        let Self { config, data, task, device, memory, run, provenance, progress } = self;
+        let progress = *progress;
+        if !run.file(EXAMPLES_TSV).is_file() {
+            write_examples(data, run)?;
+        }
+        let interrupt = continuity.interrupt.clone();
+        let train = || train::train(config, task, data, *device, run, progress, continuity);
+        let trained = memory.explaining(train)?;
+        if let Some(signal) = interrupt.stop_watching() {
+            return Err(train::interrupted(signal, "after training", run));
+        }
+        let valid_logits = logits_of_members(&trained, task, &data.valid)?;
+        if config.training.calibration == Calibration::Temperature {
+            let logits = ensemble::mean(valid_logits.iter().map(Tensor::shallow_clone));
+            task.temperature = evaluate::fitted_temperature(task, &data.valid, &logits)?;
+        }
+        let mut remarks = remarks::of_history(&trained.history, &trained.best_epochs, config.training.epochs);
+        remarks.extend(remarks::of_validation(&data.valid, task.kind, &data.classes, task.selection_metric()));
+        let best_epochs = trained.best_epochs.clone();
+        provenance.outcome = Some(Outcome {
+            best_epochs,
+            restarts: trained.restarts,
+            seconds: trained.seconds,
+            remarks: remarks.clone(),
+        });
+        provenance.task = task.clone();
+        run.write_json(RUN_JSON, provenance)?;
+        let floors = if config.training.baselines {
+            floor::floors(task, data, config.training.seed, progress)?
+        } else {
+            Vec::new()
+        };
+        let results = judge_and_export(config, task, data, &trained, &valid_logits, floors, run)?;
+        remarks.iter().for_each(|remark| progress.warn(remark));
+        Ok(results)
+    }
 }
 
 /// The data in a line.
@@ -187,7 +292,7 @@ fn judge_and_export(
     let (weights, model) = (run.file(WEIGHTS), run.file(MODEL_PT));
     let (card, difference) = export::export(config, task, classes, data.train.length, &weights, threshold, &model)?;
     run.write_json(MODEL_JSON, &card)?;
-    run.write_json(METRICS_JSON, &metrics)?; // last: a folder that has it is a finished run
+    run.finish(&metrics)?; // last: a folder that has the metrics is a finished run
 
     let floors: Vec<_> = floors.into_iter().map(|floor| (floor.name, floor.report)).collect();
     Ok(format!(

@@ -3,12 +3,11 @@
 mod find_lr;
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
@@ -20,9 +19,12 @@ use crate::data::Dataset;
 use crate::device;
 use crate::progress::{Progress, thousands};
 use crate::report;
-use crate::run::{self, BEST_TOML, Contents, KNOBS_PNG, NewFolder, RunFolder, TRIALS_CSV, TUNE_JSON};
+use crate::run::{
+    self, BEST_TOML, CannotWrite, Contents, KNOBS_PNG, Lock, NewFolder, RunFolder, TRIALS_CSV, TUNE_JSON,
+};
 use crate::task::Task;
 use crate::train;
+use crate::train::Continuity;
 use crate::train::history::{metric_name, shown};
 use crate::train::memory;
 use crate::tune::plan::Plan;
@@ -59,22 +61,21 @@ pub fn run(command: &Tune, flags: &ArgMatches, progress: Progress) -> Result<()>
 
     let plan = Plan::new(&config, &tuning.search, tuning.trials.len(), command.rungs as usize, eta)?;
     let mut trainer = Trainer { data: VecDeque::new(), device: machine.device, progress };
-    let (folder, _lock) = open(command, &config, &plan, &mut tuning)?;
+    let folder = open(command, &config, &plan, &mut tuning)?;
     progress.say(&machine.description);
     // Data that cannot be read are no trial's failure, unless trials differ in them.
     if tuning.next()?.is_some() && tuning.search.knobs.iter().all(|knob| knob.section != "data") {
         trainer.data_for(&config)?;
     }
-    let folder = match folder {
+    let (folder, _lock) = match folder {
         Folder::New(new) => {
             let (folder, replaced) = new.keep()?;
             folder.write_json(TUNE_JSON, &plan)?;
-            replaced.discard();
-            folder
+            (folder, replaced.discard())
         }
-        Folder::Old(folder) => {
+        Folder::Old(folder, lock) => {
             progress.say(&format!("{}: {} trainings are done, going on", folder.path.display(), tuning.rows.len()));
-            folder
+            (folder, Some(lock))
         }
     };
     carry_out(&mut tuning, &mut trainer, &folder)?;
@@ -114,46 +115,29 @@ fn search(file: Option<&Path>, flags: &ArgMatches, config: &Config, progress: Pr
     Ok(search)
 }
 
-/// The folder of a search.
+/// The folder of a search, locked.
 enum Folder {
     New(NewFolder),
-    Old(RunFolder),
+    Old(RunFolder, Lock),
 }
 
-/// Claims a new folder, or takes up the search that the folder holds; either way with its lock.
-fn open(command: &Tune, config: &Config, plan: &Plan, tuning: &mut Tuning) -> Result<(Folder, File)> {
-    let claimed = |new: NewFolder| {
-        let lock = lock(new.path())?;
-        Ok((Folder::New(new), lock))
-    };
+/// Claims a new folder, or takes up the search that the folder holds.
+fn open(command: &Tune, config: &Config, plan: &Plan, tuning: &mut Tuning) -> Result<Folder> {
     let Some(path) = &command.out else {
         let name = format!("tune-{}", super::train::experiment_name(command.config.as_deref(), config));
-        return claimed(NewFolder::claim_named_for(&name, Contents::Tuning)?);
+        return Ok(Folder::New(NewFolder::claim_named_for(&name, Contents::Tuning)?));
     };
     let marker = path.join(TUNE_JSON);
     if command.force || !marker.is_file() {
-        return claimed(NewFolder::claim(path, Contents::Tuning, command.force)?);
+        return Ok(Folder::New(NewFolder::claim(path, Contents::Tuning, command.force)?));
     }
     let folder = RunFolder { path: path.clone() };
-    let lock = lock(path)?;
+    let lock = run::lock(path)?;
     plan.check_same(&marker)?;
     let file = folder.file(TRIALS_CSV);
     tuning.rows = trials::read(&file, &tuning.search)?;
     tuning.next().with_context(|| file.display().to_string())?;
-    Ok((Folder::Old(folder), lock))
-}
-
-/// Keeps others away from a search for as long as it is held. It is of the folder itself, as its files are replaced by new
-/// ones. The system gives it back when a program ends, however.
-fn lock(folder: &Path) -> Result<File> {
-    let shown = folder.display();
-    let file = File::open(folder).map_err(|error| anyhow!("{shown}: cannot be read ({error})"))?;
-    if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
-        bail!(
-            "{shown}: another strandnet is at work on this search, expected none; wait for it or choose another --out"
-        );
-    }
-    Ok(file) // file systems without locks go without
+    Ok(Folder::Old(folder, lock))
 }
 
 /// Trains what there is to train, writing every row as it comes, and what it came to.
@@ -279,7 +263,8 @@ impl Trainer {
             let task = Task::new(data.kind, &data.classes, training.loss, &training.class_weights, &data.train)?
                 .trained_by(training)?;
             let memory = memory::check(config, task.outputs(), data, device)?;
-            let trained = memory.explaining(|| train::train(config, &task, data, device, workshop, progress))?;
+            let train = || train::train(config, &task, data, device, workshop, progress, Continuity::default());
+            let trained = memory.explaining(train)?;
             let Some(best) = trained.best(0) else { bail!("no epoch was the best") };
             let (score, best_epoch) = (best.valid_score, best.epoch);
             if !score.is_finite() {
@@ -289,6 +274,10 @@ impl Trainer {
         }))
         .unwrap_or_else(|panic| Err(error_of_panic(panic.as_ref())));
         clear(workshop)?;
+        // A full disk says nothing of a trial, which is trained when the search goes on.
+        if trained.as_ref().is_err_and(|error| error.is::<CannotWrite>()) {
+            return trained;
+        }
         Ok(trained.unwrap_or_else(|error| ("", Outcome::Failed(format!("{error:#}").replace(['\n', '\r'], " ")))))
     }
 }

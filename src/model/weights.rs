@@ -1,27 +1,24 @@
 //! Weights as safetensors, under the names that the equivalent PyTorch module's `state_dict` gives them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail};
-use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
+use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use super::Network;
-use crate::run::{self, FORMAT_VERSION};
+use super::tensor_file::{self, TensorFile};
 
-/// What is said of the weights besides themselves: JSON under one key of the file's metadata. One key, because the
-/// safetensors crate writes several in an order that differs from run to run.
+/// What is said of the weights besides themselves.
 #[derive(Serialize, Deserialize)]
-struct Metadata {
-    format_version: u32,
+struct About {
     /// Of each member, counted from 1.
     epochs: Vec<usize>,
 }
 
-const METADATA_KEY: &str = "strandnet";
+/// What to do where weights are damaged.
+const ADVICE: &str = "train again or restore the file";
 
 /// The tensors of an ensemble: those of a single network under their own names, those of more under `members.0.` and so on,
 /// as a `ModuleList` in PyTorch names them.
@@ -38,27 +35,7 @@ fn variables(networks: &[&Network]) -> Vec<(String, Tensor)> {
 
 /// Writes the weights of an ensemble whole or not at all; `epochs` are those the members are from, counted from 1.
 pub fn save(networks: &[&Network], epochs: &[usize], path: &Path) -> Result<()> {
-    let metadata = serde_json::to_string(&Metadata { format_version: FORMAT_VERSION, epochs: epochs.to_vec() })?;
-    write(variables(networks), metadata, path)
-}
-
-/// Writes tensors as f32, with a line of JSON about them.
-pub fn write(tensors: Vec<(String, Tensor)>, metadata: String, path: &Path) -> Result<()> {
-    let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
-        .into_iter()
-        .map(|(name, tensor)| {
-            let shape = tensor.size().iter().map(|&size| size as usize).collect();
-            let values: Vec<f32> =
-                Vec::try_from(tensor.to_device(tch::Device::Cpu).to_kind(Kind::Float).flatten(0, -1))?;
-            Ok((name, shape, values.iter().flat_map(|value| value.to_le_bytes()).collect()))
-        })
-        .collect::<Result<_>>()?;
-    let views: Vec<(&str, TensorView)> = bytes
-        .iter()
-        .map(|(name, shape, data)| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), data)?)))
-        .collect::<Result<_>>()?;
-    let metadata = HashMap::from([(METADATA_KEY.to_owned(), metadata)]);
-    run::write_atomically(path, &safetensors::serialize(views, Some(metadata))?)
+    tensor_file::write(variables(networks), &About { epochs: epochs.to_vec() }, path, None)
 }
 
 /// Reads weights into an ensemble of the same shape and returns the epochs that the members are from.
@@ -67,8 +44,7 @@ pub fn write(tensors: Vec<(String, Tensor)>, metadata: String, path: &Path) -> R
 /// The file is missing, damaged, of a newer format, or does not fit the network.
 pub fn load(networks: &mut [Network], path: &Path) -> Result<Vec<usize>> {
     let file = path.display();
-    let bytes = read(path)?;
-    let (tensors, epochs) = parse(&bytes, path)?;
+    let TensorFile { tensors, about: About { epochs } } = tensor_file::read(path, ADVICE)?;
     let variables = variables(&networks.iter().collect::<Vec<_>>());
     if tensors.len() != variables.len() {
         bail!(
@@ -94,8 +70,7 @@ pub fn load(networks: &mut [Network], path: &Path) -> Result<Vec<usize>> {
 /// As `load`, where any other layer does not fit.
 pub fn start_from(network: &mut Network, member: usize, path: &Path, same_question: bool) -> Result<Vec<String>> {
     let file = path.display();
-    let bytes = read(path)?;
-    let (tensors, epochs) = parse(&bytes, path)?;
+    let TensorFile { tensors, about: About { epochs } } = tensor_file::read(path, ADVICE)?;
     // As `variables` names them.
     let prefix = if epochs.len() > 1 { format!("members.{}.", member % epochs.len()) } else { String::new() };
     let in_file = |name: &str| format!("{prefix}{name}");
@@ -103,7 +78,7 @@ pub fn start_from(network: &mut Network, member: usize, path: &Path, same_questi
     // In the order of their names, so that of several that do not fit the same one is named each time.
     let (output, others): (Vec<_>, Vec<_>) =
         variables(&[&*network]).into_iter().partition(|(name, _)| name.starts_with(&output));
-    let surplus = tensors.names().into_iter().filter(|name| name.starts_with(&prefix)).find(|&name| {
+    let surplus = tensors.keys().filter(|name| name.starts_with(&prefix)).find(|&name| {
         let own = others.iter().chain(&output).any(|(own, _)| in_file(own) == *name);
         !own
     });
@@ -135,58 +110,31 @@ pub fn start_from(network: &mut Network, member: usize, path: &Path, same_questi
     Ok(left)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| format!("{}: cannot be read; is this a finished run folder?", path.display()))
-}
-
-fn damaged(path: &Path, error: safetensors::SafeTensorError) -> anyhow::Error {
-    anyhow!("{}: the weights are damaged ({error}); train again or restore the file", path.display())
-}
-
-/// The tensors of a file, and the epochs that the members are from.
-fn parse<'a>(bytes: &'a [u8], path: &Path) -> Result<(SafeTensors<'a>, Vec<usize>)> {
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| damaged(path, error))?;
-    let tensors = SafeTensors::deserialize(bytes).map_err(|error| damaged(path, error))?;
-    let metadata = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA_KEY));
-    let metadata: Option<Metadata> = metadata.and_then(|text| serde_json::from_str(text).ok());
-    match metadata {
-        Some(Metadata { format_version: FORMAT_VERSION, epochs }) => Ok((tensors, epochs)),
-        other => bail!(
-            "{}: has format version {}, expected {FORMAT_VERSION}; use the version of strandnet that wrote it",
-            path.display(),
-            other.map_or("none".into(), |metadata| metadata.format_version.to_string())
-        ),
-    }
-}
-
 /// What a file holds for a variable.
 enum Found {
-    Fits(Vec<f32>),
+    Fits(Tensor),
     /// A part of a sentence.
     Misfit(String),
 }
 
-fn find(tensors: &SafeTensors, name: &str, variable: &Tensor, path: &Path) -> Result<Found> {
-    let shape: Vec<usize> = variable.size().iter().map(|&size| size as usize).collect();
-    let Ok(view) = tensors.tensor(name) else {
+fn find(tensors: &BTreeMap<String, Tensor>, name: &str, variable: &Tensor, path: &Path) -> Result<Found> {
+    let Some(tensor) = tensors.get(name) else {
         return Ok(Found::Misfit(format!("lacks tensor '{name}', which this network has")));
     };
-    if view.shape() != shape || view.dtype() != Dtype::F32 {
+    if tensor.size() != variable.size() || tensor.kind() != Kind::Float {
         return Ok(Found::Misfit(format!(
-            "tensor '{name}' is {:?} {:?}, expected F32 {shape:?}",
-            view.dtype(),
-            view.shape()
+            "tensor '{name}' is {} {:?}, expected F32 {:?}",
+            if tensor.kind() == Kind::Float { "F32" } else { "F64" },
+            tensor.size(),
+            variable.size()
         )));
     }
-    let values: Vec<f32> = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-    if values.iter().any(|value| !value.is_finite()) {
-        bail!("{}: tensor '{name}' holds values that are not finite; train again or restore the file", path.display());
-    }
-    Ok(Found::Fits(values))
+    tensor_file::check_finite(tensors.get_key_value(name), path)?;
+    Ok(Found::Fits(tensor.shallow_clone()))
 }
 
-fn put(mut variable: Tensor, values: &[f32]) {
-    tch::no_grad(|| variable.copy_(&Tensor::from_slice(values).view(variable.size().as_slice())));
+fn put(mut variable: Tensor, values: &Tensor) {
+    tch::no_grad(|| variable.copy_(values));
 }
 
 #[cfg(test)]

@@ -33,6 +33,21 @@ impl MovingAverage {
         &self.averages
     }
 
+    /// Updates so far.
+    pub fn updates(&self) -> f64 {
+        self.updates
+    }
+
+    /// Goes on from a state that `updates` and `tensors` gave.
+    pub fn restore(&mut self, updates: f64, tensors: &[Tensor]) {
+        self.updates = updates;
+        tch::no_grad(|| {
+            for (own, saved) in self.averages.iter_mut().zip(tensors) {
+                own.copy_(saved);
+            }
+        });
+    }
+
     /// Takes in the weights after a step. The first steps count more, so that the random start is soon forgotten.
     pub fn update(&mut self) {
         self.updates += 1.0;

@@ -1,24 +1,251 @@
-//! The state of training after an epoch: weights, their moving average and all that the optimizer remembers.
+//! Checkpoints: all that training needs to go on as if it had never stopped. Random numbers are keyed by place, so that the
+//! place stands for every generator.
 
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap};
 
-use anyhow::Result;
-use serde_json::json;
-use tch::Tensor;
+use anyhow::{Result, anyhow, bail};
+use serde::{Deserialize, Serialize};
+use tch::nn::VarStore;
+use tch::{Kind, Tensor};
 
-use super::learner::Learner;
-use crate::model::weights;
-use crate::run::FORMAT_VERSION;
+use super::history::Epoch;
+use super::learner::{Learner, Sums};
+use super::schedule::Plateau;
+use super::stopping::Best;
+use crate::model::Network;
+use crate::model::tensor_file::{self, Fault, TensorFile};
+use crate::progress::Progress;
+use crate::run::{LAST_WEIGHTS, PREVIOUS_WEIGHTS, RunFolder};
 
-/// Writes the state after an epoch, counted from 1, whole or not at all. Weights have their own names, `[parameters]` of the
-/// optimizer those of PyTorch under `optimizer.`, and averages are numbered under `average.`.
-pub fn save(learner: &Learner, epoch: usize, path: &Path) -> Result<()> {
-    let mut tensors: Vec<(String, Tensor)> = learner.network.store.variables().into_iter().collect();
-    tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let (step, state) = learner.optimizer.state();
-    tensors.extend(state.into_iter().map(|(name, tensor)| (format!("optimizer.{name}"), tensor.shallow_clone())));
+/// Where training stands: what it does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Of the ensemble, counted from 0.
+    pub member: usize,
+    /// Starts of the member that were given up.
+    pub restarts: u64,
+    /// Counted from 1; beyond the last where the member is done.
+    pub epoch: usize,
+    /// Batches of the epoch that the network has learned from.
+    pub batch: usize,
+}
+
+impl State {
+    /// Whether training can have stood there, in a run of as many members and epochs as there may be.
+    fn is_possible(&self) -> bool {
+        let Self { place, step, average_updates, best, history, best_epochs, seconds, epoch_seconds, .. } = self;
+        let counts = [*average_updates, *seconds, *epoch_seconds];
+        place.epoch >= 1
+            && place.epoch.max(place.batch) <= MOST
+            && place.member == best_epochs.len()
+            && *step >= 0
+            && counts.iter().all(|count| count.is_finite() && *count >= 0.0)
+            && best.is_none_or(|best| (1..=MOST).contains(&best.epoch))
+            && history.iter().all(|row| row.member >= 1 && row.member <= place.member + 1)
+    }
+}
+
+impl Place {
+    /// Where that is, for people, in a run of `members`.
+    pub fn describe(&self, members: usize) -> String {
+        let member = if members > 1 { format!(" of member {}", self.member + 1) } else { String::new() };
+        match self.batch {
+            0 => format!("after epoch {}{member}", self.epoch - 1),
+            batch => format!("in epoch {}{member} after {batch} batches", self.epoch),
+        }
+    }
+}
+
+/// What a checkpoint says besides its tensors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    pub place: Place,
+    /// Steps that the optimizer has taken.
+    pub step: i32,
+    /// Updates of the moving average.
+    pub average_updates: f64,
+    pub plateau: Plateau,
+    pub best: Option<Best>,
+    /// Examples that the sums of the epoch are over.
+    pub summed: usize,
+    pub history: Vec<Epoch>,
+    /// Of each finished member, counted from 1.
+    pub best_epochs: Vec<usize>,
+    /// Of finished members.
+    pub restarts: u64,
+    /// Spent on the epoch, and on training as a whole.
+    pub epoch_seconds: f64,
+    pub seconds: f64,
+}
+
+/// More than any run has epochs, or batches in one.
+const MOST: usize = 1_000_000_000;
+
+/// Tensors of the best epoch, of finished members, of the optimizer, of averages and of the epoch's sums stand under these
+/// beginnings of names; those of the network have no beginning.
+const BEST: &str = "best.";
+const OPTIMIZER: &str = "optimizer.";
+const AVERAGE: &str = "average.";
+const SUMS: &str = "sums.";
+
+fn finished(member: usize) -> String {
+    format!("finished.{member}.")
+}
+
+fn variables(store: &VarStore, beginning: &str) -> Vec<(String, Tensor)> {
+    store.variables().into_iter().map(|(name, tensor)| (format!("{beginning}{name}"), tensor)).collect()
+}
+
+/// Writes a checkpoint whole or not at all; the one before it stays until then, and after it under another name.
+pub fn save(
+    state: &State,
+    learner: &Learner,
+    sums: &Sums,
+    best: &HashMap<String, Tensor>,
+    members: &[Network],
+    run: &RunFolder,
+) -> Result<()> {
+    let mut tensors: Vec<(String, Tensor)> = variables(&learner.network.store, "");
+    tensors.extend(best.iter().map(|(name, tensor)| (format!("{BEST}{name}"), tensor.shallow_clone())));
+    tensors.extend(members.iter().enumerate().flat_map(|(i, network)| variables(&network.store, &finished(i))));
+    let (_, optimizer) = learner.optimizer.state();
+    tensors.extend(optimizer.into_iter().map(|(name, tensor)| (format!("{OPTIMIZER}{name}"), tensor.shallow_clone())));
     let averages = learner.average.iter().flat_map(|average| average.tensors()).enumerate();
-    tensors.extend(averages.map(|(i, tensor)| (format!("average.{i}"), tensor.shallow_clone())));
-    let metadata = json!({"format_version": FORMAT_VERSION, "epoch": epoch, "step": step});
-    weights::write(tensors, metadata.to_string(), path)
+    tensors.extend(averages.map(|(i, tensor)| (format!("{AVERAGE}{i}"), tensor.shallow_clone())));
+    tensors.extend(sums.tensors().map(|(name, tensor)| (format!("{SUMS}{name}"), tensor)));
+    tensor_file::write(tensors, state, &run.file(LAST_WEIGHTS), Some(&run.file(PREVIOUS_WEIGHTS)))
+}
+
+/// A checkpoint that was read.
+#[derive(Debug)]
+pub struct Checkpoint {
+    pub state: State,
+    tensors: BTreeMap<String, Tensor>,
+}
+
+impl Checkpoint {
+    /// The last checkpoint of a run that is whole; nothing where none was written yet.
+    ///
+    /// # Errors
+    /// All that there are are damaged, or of another version.
+    pub fn last_of(run: &RunFolder, progress: Progress) -> Result<Option<Self>> {
+        let mut damaged = Vec::new();
+        for name in [LAST_WEIGHTS, PREVIOUS_WEIGHTS] {
+            let path = run.file(name);
+            let bytes = match std::fs::read(&path) {
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => bail!("{}: cannot be read ({error}); check the disk", path.display()),
+            };
+            let read = tensor_file::parse(&bytes).and_then(|file: TensorFile<State>| {
+                let possible = file.about.is_possible();
+                if possible { Ok(file) } else { Err(Fault::Damaged("it stands where no training can".into())) }
+            });
+            match read {
+                Ok(TensorFile { tensors, about }) => {
+                    for what in damaged {
+                        progress.warn(&format!("{what}; going on from the checkpoint before it"));
+                    }
+                    return Ok(Some(Self { state: about, tensors }));
+                }
+                Err(Fault::Damaged(what)) => {
+                    damaged.push(format!("{}: the checkpoint is damaged ({what})", path.display()));
+                }
+                Err(Fault::OtherVersion(what)) => bail!("{}: {what}", path.display()),
+            }
+        }
+        match damaged.first() {
+            Some(what) => bail!("{what}, and no other is whole; start again with --force"),
+            None => Ok(None),
+        }
+    }
+
+    /// The weights of the best epoch of the member that was in training.
+    pub fn best_weights(&self, store: &VarStore) -> Result<HashMap<String, Tensor>> {
+        store.variables().into_iter().map(|(name, own)| Ok((name.clone(), self.fitting(BEST, &name, &own)?))).collect()
+    }
+
+    /// Puts the weights of a finished member into a network.
+    pub fn restore_member(&self, member: usize, network: &Network) -> Result<()> {
+        self.restore_variables(&network.store, &finished(member))
+    }
+
+    /// Puts a learner that has just been made where training stood; returns the sums of the epoch so far.
+    ///
+    /// # Errors
+    /// A tensor is missing or has another shape, so the checkpoint is of another experiment.
+    pub fn restore(&self, learner: &mut Learner) -> Result<Sums> {
+        let State { step, average_updates, plateau, summed, .. } = self.state;
+        self.restore_variables(&learner.network.store, "")?;
+        let (_, own) = learner.optimizer.state();
+        let saved = own.iter().map(|(name, own)| self.fitting(OPTIMIZER, name, own)).collect::<Result<Vec<_>>>()?;
+        learner.optimizer.restore(step, &saved);
+        learner.schedule.plateau = plateau;
+        if let Some(average) = &mut learner.average {
+            let own = average.tensors().iter().enumerate();
+            let saved = own.map(|(i, own)| self.fitting(AVERAGE, &i.to_string(), own)).collect::<Result<Vec<_>>>()?;
+            average.restore(average_updates, &saved);
+        }
+        let device = learner.network.device();
+        let sum = |name: &str| self.tensors.get(&format!("{SUMS}{name}")).map(|tensor| tensor.to_device(device));
+        let loss = sum(Sums::LOSS).ok_or_else(|| self.misfit(&format!("{SUMS}{}", Sums::LOSS)))?;
+        Ok(Sums::of(loss, sum(Sums::HITS), summed))
+    }
+
+    fn restore_variables(&self, store: &VarStore, beginning: &str) -> Result<()> {
+        for (name, mut own) in store.variables() {
+            let saved = self.fitting(beginning, &name, &own)?;
+            tch::no_grad(|| own.copy_(&saved));
+        }
+        Ok(())
+    }
+
+    /// A tensor of the file on the device of one that it is to replace.
+    fn fitting(&self, beginning: &str, name: &str, own: &Tensor) -> Result<Tensor> {
+        let name = format!("{beginning}{name}");
+        match self.tensors.get(&name) {
+            Some(tensor) if tensor.size() == own.size() && tensor.kind() == Kind::Float => {
+                Ok(tensor.to_device(own.device()).copy())
+            }
+            _ => Err(self.misfit(&name)),
+        }
+    }
+
+    fn misfit(&self, name: &str) -> anyhow::Error {
+        anyhow!(
+            "{LAST_WEIGHTS}: holds no tensor '{name}' that fits this network, so it is from another experiment; restore the file or start again with --force"
+        )
+    }
+}
+
+/// Networks of finished members with their weights.
+pub fn finished_members(checkpoint: &Checkpoint, new: impl Fn() -> Result<Network>) -> Result<Vec<Network>> {
+    let members = 0..checkpoint.state.best_epochs.len();
+    members
+        .map(|member| new().and_then(|network| checkpoint.restore_member(member, &network).map(|()| network)))
+        .collect()
+}
+
+/// Numbers that need not be finite, which JSON cannot write: those as text.
+pub mod number {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Number(f64),
+        Text(String),
+    }
+
+    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        if value.is_finite() { value.serialize(serializer) } else { value.to_string().serialize(serializer) }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        match Written::deserialize(deserializer)? {
+            Written::Number(value) => Ok(value),
+            Written::Text(text) => text.parse().map_err(D::Error::custom),
+        }
+    }
 }

@@ -3,22 +3,27 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
 
-use crate::run::{HISTORY_CSV, RunFolder};
+use super::checkpoint::number;
+use crate::run::{self, HISTORY_CSV, RunFolder};
 
 /// One epoch. Losses are means over fragments; training accuracy is at 0.5 and with dropout on.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
     /// Of an ensemble, counted from 1.
     pub member: usize,
     pub epoch: usize,
+    #[serde(with = "number")]
     pub train_loss: f64,
     /// Nothing for real values.
     pub train_accuracy: Option<f64>,
+    #[serde(with = "number")]
     pub valid_loss: f64,
     pub valid_accuracy: Option<f64>,
     /// The metric that chooses the best epoch.
+    #[serde(with = "number")]
     pub valid_score: f64,
     pub learning_rate: f64,
     pub seconds: f64,
@@ -90,15 +95,21 @@ pub struct History {
 }
 
 impl History {
-    /// Starts an empty `history.csv`.
-    pub fn create(run: &RunFolder, metric: &'static str, members: usize) -> Result<Self> {
+    /// Starts a `history.csv` with the epochs that there were, if any.
+    pub fn create(run: &RunFolder, metric: &'static str, members: usize, epochs: Vec<Epoch>) -> Result<Self> {
         let path = run.file(HISTORY_CSV);
         let writer = Self::writer(&path)?;
-        Ok(Self { path, writer, metric, members, epochs: Vec::new() })
+        let mut history = Self { path, writer, metric, members, epochs: Vec::new() };
+        epochs.into_iter().try_for_each(|epoch| history.push(epoch))?;
+        Ok(history)
+    }
+
+    pub fn epochs(&self) -> &[Epoch] {
+        &self.epochs
     }
 
     fn writer(path: &Path) -> Result<csv::Writer<File>> {
-        csv::Writer::from_path(path).map_err(|error| anyhow!("{}: cannot be written ({error})", path.display()))
+        csv::Writer::from_path(path).map_err(|error| run::cannot_write(path, &error.into()))
     }
 
     /// Prepares for a start of a member, counted from 1; rows of a start of it that was given up go.
@@ -118,7 +129,7 @@ impl History {
             .and_then(|()| self.writer.write_record(&values))
             .map_err(std::io::Error::from)
             .and_then(|()| self.writer.flush())
-            .map_err(|error| anyhow!("{}: cannot be written ({error}); free some disk space", self.path.display()))?;
+            .map_err(|error| run::cannot_write(&self.path, &error))?;
         self.epochs.push(epoch);
         Ok(())
     }

@@ -9,11 +9,11 @@ use tch::{Kind, Tensor};
 use super::average::MovingAverage;
 use super::optimizer::{self, FlatParameters, Optimizer};
 use super::schedule::{Rates, Schedule};
+use super::watch::Watch;
 use crate::config::{Strands, TrainingConfig};
 use crate::data::batches::{self, Augmentation, Batch, Order};
 use crate::data::examples::Examples;
 use crate::model::{self, Network};
-use crate::progress::Progress;
 use crate::random::{self, Purpose};
 use crate::task::Task;
 
@@ -41,10 +41,11 @@ pub struct Learner<'a> {
     pub optimizer: Optimizer,
     pub schedule: Schedule,
     pub average: Option<MovingAverage>,
+    watch: Watch,
     task: &'a Task,
     training: &'a TrainingConfig,
     /// Batches, and steps, of an epoch.
-    batches: usize,
+    pub batches: usize,
     steps: usize,
 }
 
@@ -57,7 +58,8 @@ impl<'a> Learner<'a> {
         let batches = n.div_ceil(training.batch_size);
         let steps = batches.div_ceil(training.accumulate);
         let schedule = Schedule::new(training, steps);
-        Self { network, parameters, optimizer, schedule, average, task, training, batches, steps }
+        let watch = Watch::new(network.device());
+        Self { network, parameters, optimizer, schedule, average, watch, task, training, batches, steps }
     }
 
     /// Puts the average of the weights in their place, or the weights back; nothing where none is kept.
@@ -67,23 +69,28 @@ impl<'a> Learner<'a> {
         }
     }
 
-    /// One pass over the examples; returns their mean loss and the share that were right, dropout and all.
+    /// One pass over the examples, or what is left of it after `done` batches, which `sums` are over. `after_step` is told
+    /// how many batches are done after every step.
+    ///
+    /// # Errors
+    /// The loss or the gradient is no longer a number, or what the examples are read from fails, or `after_step`.
     pub fn pass(
         &mut self,
         examples: &Examples,
         order: Order,
-        progress: Progress,
+        done: usize,
+        sums: &mut Sums,
         bar: &ProgressBar,
-    ) -> Result<(f64, Option<f64>)> {
-        let mut sums = Sums::new(self.network.device());
+        after_step: &mut dyn FnMut(&mut Self, usize, &Sums) -> Result<()>,
+    ) -> Result<()> {
         let mut gathered: Option<(Tensor, usize)> = None;
         let accumulate = self.training.accumulate;
         std::thread::scope(|scope| {
             let mut shown = Instant::now();
-            for (number, batch) in batches::shuffled(scope, examples, order).enumerate() {
+            for (number, batch) in batches::shuffled(scope, examples, order).enumerate().skip(done) {
                 let batch = batch?;
                 seed_dropout(order, number);
-                let gradient = self.gradient(&batch, examples.length, &mut sums);
+                let gradient = self.gradient(&batch, examples.length, sums);
                 let (gradient, n) = match gathered.take() {
                     Some((sum, n)) => (sum + gradient * batch.n as f64, n + batch.n),
                     None if accumulate > 1 => (gradient * batch.n as f64, batch.n),
@@ -91,20 +98,20 @@ impl<'a> Learner<'a> {
                 };
                 if (number + 1) % accumulate == 0 || number + 1 == self.batches {
                     let mean = if accumulate > 1 { gradient / n as f64 } else { gradient };
-                    self.step(mean, (order.epoch - 1) * self.steps + number / accumulate);
+                    self.step(mean, sums, (order.epoch - 1) * self.steps + number / accumulate)?;
+                    after_step(self, number + 1, sums)?;
                 } else {
                     gathered = Some((gradient, n));
                 }
                 bar.inc(batch.n as u64);
                 // Reading the loss waits for the device, so it is done for a person watching and no oftener than needed.
-                if progress == Progress::Terminal && shown.elapsed() > SHOW_LOSS_EVERY {
+                if !bar.is_hidden() && shown.elapsed() > SHOW_LOSS_EVERY {
                     shown = Instant::now();
                     bar.set_message(format!("epoch {} loss {:.4}", order.epoch, sums.mean_loss()));
                 }
             }
-            Ok::<_, anyhow::Error>(())
-        })?;
-        Ok((sums.mean_loss(), sums.share_right()))
+            self.watch.check()
+        })
     }
 
     /// The gradient of a batch's mean loss, `[parameters]`.
@@ -120,8 +127,24 @@ impl<'a> Learner<'a> {
     }
 
     /// Step `number` of the run, counted from 0, down a gradient `[parameters]`.
-    fn step(&mut self, gradient: Tensor, number: usize) {
-        self.step_at(gradient, self.schedule.rates(number));
+    fn step(&mut self, gradient: Tensor, sums: &Sums, number: usize) -> Result<()> {
+        let rates = self.schedule.rates(number);
+        self.watch.see(number + 1, rates.lr, &sums.loss, &gradient)?;
+        self.step_at(gradient, rates);
+        Ok(())
+    }
+
+    /// That all steps so far went down numbers.
+    pub fn check(&mut self) -> Result<()> {
+        self.watch.check()
+    }
+
+    /// Sets the optimizer's rates as they were after so many batches of an epoch, counted from 1.
+    pub fn set_rates_after(&mut self, epoch: usize, batches: usize) {
+        let steps = (epoch - 1) * self.steps + batches.div_ceil(self.training.accumulate);
+        if steps > 0 {
+            self.optimizer.set_rates(self.schedule.rates(steps - 1));
+        }
     }
 
     pub fn step_at(&mut self, mut gradient: Tensor, rates: Rates) {
@@ -144,8 +167,27 @@ pub struct Sums {
 }
 
 impl Sums {
+    /// Their names in a checkpoint.
+    pub const LOSS: &str = "loss";
+    pub const HITS: &str = "hits";
+
     pub fn new(device: tch::Device) -> Self {
-        Self { loss: Tensor::zeros([], (Kind::Float, device)), hits: None, n: 0 }
+        Self::of(Tensor::zeros([], (Kind::Float, device)), None, 0)
+    }
+
+    /// Sums that `tensors` gave, over `n` examples.
+    pub fn of(loss: Tensor, hits: Option<Tensor>, n: usize) -> Self {
+        Self { loss, hits, n }
+    }
+
+    pub fn tensors(&self) -> impl Iterator<Item = (&'static str, Tensor)> {
+        let hits = self.hits.iter().map(|hits| (Self::HITS, hits.shallow_clone()));
+        std::iter::once((Self::LOSS, self.loss.shallow_clone())).chain(hits)
+    }
+
+    /// Examples that they are over.
+    pub fn examples(&self) -> usize {
+        self.n
     }
 
     fn add(&mut self, loss: &Tensor, hits: Option<Tensor>, n: usize) {
@@ -161,7 +203,7 @@ impl Sums {
         self.loss.double_value(&[]) / self.n as f64
     }
 
-    fn share_right(&self) -> Option<f64> {
+    pub fn share_right(&self) -> Option<f64> {
         self.hits.as_ref().map(|hits| hits.double_value(&[]) / self.n as f64)
     }
 }

@@ -2,6 +2,8 @@
 
 use std::f64::consts::PI;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::{self, TrainingConfig};
 
 /// PyTorch's constants of the one-cycle policy: the share of steps that rise, the first rate as a part of the full one, the
@@ -31,8 +33,15 @@ pub struct Schedule {
     /// Steps of warm-up, which need not be whole, and steps in all.
     warmup: f64,
     steps: f64,
-    /// What `plateau` has come to, and epochs since the last better score.
+    pub plateau: Plateau,
+}
+
+/// What the schedule of that name has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plateau {
+    /// Of the full rate.
     factor: f64,
+    /// Epochs since the last better score.
     waited: usize,
 }
 
@@ -48,8 +57,7 @@ impl Schedule {
                 training.warmup * steps_per_epoch
             },
             steps: training.epochs as f64 * steps_per_epoch,
-            factor: 1.0,
-            waited: 0,
+            plateau: Plateau { factor: 1.0, waited: 0 },
         }
     }
 
@@ -62,7 +70,7 @@ impl Schedule {
         let done = (step - self.warmup).max(0.0) / (self.steps - self.warmup).max(1.0);
         match self.kind {
             config::Schedule::Constant => Rates { lr: self.lr, momentum: None },
-            config::Schedule::Plateau => Rates { lr: self.lr * self.factor, momentum: None },
+            config::Schedule::Plateau => Rates { lr: self.lr * self.plateau.factor, momentum: None },
             // Half a cosine from the full rate to nothing (Loshchilov and Hutter, 2017), without restarts.
             config::Schedule::Cosine => Rates { lr: between(self.lr, 0.0, done), momentum: None },
             config::Schedule::OneCycle => {
@@ -82,10 +90,11 @@ impl Schedule {
 
     /// Takes note of whether an epoch's validation score was better than all before.
     pub fn after_epoch(&mut self, improved: bool) {
-        self.waited = if improved { 0 } else { self.waited + 1 };
-        if self.waited >= PLATEAU_EPOCHS {
-            self.factor *= PLATEAU_FACTOR;
-            self.waited = 0;
+        let Plateau { factor, waited } = &mut self.plateau;
+        *waited = if improved { 0 } else { *waited + 1 };
+        if *waited >= PLATEAU_EPOCHS {
+            *factor *= PLATEAU_FACTOR;
+            *waited = 0;
         }
     }
 }

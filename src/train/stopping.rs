@@ -1,5 +1,7 @@
 //! Which epoch is the best so far, and when to stop waiting for a better one.
 
+use serde::{Deserialize, Serialize};
+
 /// What an epoch's validation score means for training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -10,11 +12,19 @@ pub enum Decision {
     Stop,
 }
 
+/// The best epoch so far, counted from 1, and its score.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    pub epoch: usize,
+    #[serde(with = "super::checkpoint::number")]
+    pub score: f64,
+}
+
 /// Follows the validation score, of which higher is better.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopping {
     patience: Option<usize>,
-    best: Option<(usize, f64)>,
+    pub best: Option<Best>,
 }
 
 impl Stopping {
@@ -25,12 +35,12 @@ impl Stopping {
     /// Takes note of an epoch, counted from 1. The first of equal scores is the best.
     pub fn after(&mut self, epoch: usize, score: f64) -> Decision {
         match self.best {
-            Some((_, best)) if score <= best || score.is_nan() => {
+            Some(best) if score <= best.score || score.is_nan() => {
                 let waited = epoch - self.best_epoch();
                 if self.patience.is_some_and(|patience| waited >= patience) { Decision::Stop } else { Decision::GoOn }
             }
             _ => {
-                self.best = Some((epoch, score));
+                self.best = Some(Best { epoch, score });
                 Decision::Best
             }
         }
@@ -38,7 +48,7 @@ impl Stopping {
 
     /// Counted from 1; 0 before the first epoch.
     pub fn best_epoch(&self) -> usize {
-        self.best.map_or(0, |(epoch, _)| epoch)
+        self.best.map_or(0, |best| best.epoch)
     }
 }
 

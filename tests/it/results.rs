@@ -20,6 +20,7 @@ fn a_run_folder_holds_everything_the_design_promises() {
         "best.safetensors",
         "breakdown.png",
         "calibration.png",
+        "checksums.sha256",
         "config.toml",
         "examples.tsv",
         "history.csv",

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use safetensors::SafeTensors;
+use safetensors::tensor::Dtype;
 use serde_json::Value;
 
 use crate::inputs::{Folder, Row, bases_of_gc, examples, gc};
@@ -171,12 +172,13 @@ pub fn numbers(path: &Path, delimiter: u8, name: &str) -> Vec<f64> {
 
 pub type Tensors = BTreeMap<String, Vec<f32>>;
 
-/// The tensors of a file by name.
+/// The f32 tensors of a file by name.
 pub fn tensors(path: &Path) -> Tensors {
     let bytes = std::fs::read(path).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let values = |data: &[u8]| data.chunks(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-    tensors.iter().map(|(name, view)| (name.to_owned(), values(view.data()))).collect()
+    let single = tensors.iter().filter(|(_, view)| view.dtype() == Dtype::F32);
+    single.map(|(name, view)| (name.to_owned(), values(view.data()))).collect()
 }
 
 /// What a file of weights says of itself.

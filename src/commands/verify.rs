@@ -1,0 +1,195 @@
+//! `verify`: whether a run is what it was when it ended, and comes to the same results again.
+
+use std::fmt::Write;
+
+use anyhow::{Result, bail};
+use serde_json::{Map, Value};
+
+use super::{FinishedRun, data_of, open_run, print, threshold};
+use crate::cli::Verify;
+use crate::data::Dataset;
+use crate::data::split::Split;
+use crate::device;
+use crate::evaluate::predictions::Predictions;
+use crate::evaluate::{self, Judgement, Strand};
+use crate::export;
+use crate::progress::Progress;
+use crate::run::{METRICS_JSON, MODEL_PT, Manifest, PREDICTIONS_CSV, RunFolder};
+use crate::task::Task;
+
+/// Scores may differ by this much between machines, whose sums are added up in other orders.
+const SCORE_TOLERANCE: f64 = 1e-4;
+
+/// What a check came to: what is fine, or what is wrong.
+type Outcome = Result<String>;
+
+pub fn run(command: &Verify, progress: Progress) -> Result<()> {
+    let (folder, provenance) = RunFolder::open_finished(&command.run)?;
+    let mut checks = Checks::default();
+
+    let manifest = Manifest::read(&folder)?;
+    checks.add("files", files_unaltered(&folder, manifest.as_ref()));
+    let names = provenance.data_files.len();
+    let data_files = provenance.check_data_files("restore it");
+    checks.add(
+        "data files",
+        data_files
+            .map(|()| if names == 0 { "none: the demo's are simulated".into() } else { format!("{names} unaltered") }),
+    );
+    let data_are_fine = checks.failed == 0;
+
+    let config = provenance.config_as_run()?;
+    let (device, why) =
+        device::choose(config.training.device).or_else(|_| device::choose(crate::config::DeviceChoice::Cpu))?;
+    let threads = device::set_threads(config.training.threads);
+    progress.say(&format!("device: {why}; {threads} threads"));
+    let run = open_run(&command.run, device);
+    checks.add("weights", run.as_ref().map(|run| format!("whole, {} of them", count(run))).map_err(again));
+    let Ok(run) = run else { return checks.finish(command) };
+
+    let is_unaltered = manifest.as_ref().is_some_and(|manifest| manifest.check(&folder, MODEL_PT).is_ok());
+    checks.add("model", if is_unaltered { model_agrees(&run) } else { not_opened() });
+    checks.add(
+        "results",
+        if data_are_fine { results_again(&run, &data_of(&config, &progress)?) } else { not_repeated() },
+    );
+    checks.finish(command)
+}
+
+/// Lines about what was checked.
+#[derive(Default)]
+struct Checks {
+    lines: String,
+    made: usize,
+    failed: usize,
+}
+
+impl Checks {
+    fn add(&mut self, name: &str, outcome: Outcome) {
+        let (word, what) = match outcome {
+            Ok(what) => ("ok", what),
+            Err(error) => ("FAILED", format!("{error:#}")),
+        };
+        self.made += 1;
+        self.failed += usize::from(word == "FAILED");
+        let _ = writeln!(self.lines, "{name:<11} {word:<6} {what}");
+    }
+
+    fn finish(self, command: &Verify) -> Result<()> {
+        print(&self.lines)?;
+        if self.failed > 0 {
+            let shown = command.run.display();
+            bail!("{shown}: {} of {} checks failed; restore what changed, or train again", self.failed, self.made);
+        }
+        Ok(())
+    }
+}
+
+fn again(error: &anyhow::Error) -> anyhow::Error {
+    anyhow::anyhow!("{error:#}")
+}
+
+fn count(run: &FinishedRun) -> usize {
+    run.networks.iter().map(|network| network.plan.parameters()).sum()
+}
+
+fn files_unaltered(folder: &RunFolder, manifest: Option<&Manifest>) -> Outcome {
+    let Some(manifest) = manifest else {
+        bail!("the run has no checksums, as an older strandnet made it; train again")
+    };
+    let found: Vec<String> = manifest
+        .names()
+        .filter_map(|name| manifest.check(folder, name).err())
+        .map(|error| format!("{error:#}"))
+        .collect();
+    if found.is_empty() { Ok(format!("{} unaltered", manifest.names().count())) } else { bail!("{}", found.join("; ")) }
+}
+
+/// libtorch's loader is no sandbox, so a file that may be another is left alone.
+fn not_opened() -> Outcome {
+    bail!("{MODEL_PT} is not the file that the run wrote, and so was not opened; write it again with export")
+}
+
+fn not_repeated() -> Outcome {
+    bail!("not repeated, as files have changed")
+}
+
+/// Whether the exported model says what the weights say.
+fn model_agrees(run: &FinishedRun) -> Outcome {
+    let task = run.provenance.task()?;
+    let FinishedRun { folder, networks, .. } = run;
+    let difference = export::difference_from(networks, task, &folder.file(MODEL_PT), run.provenance.length)?;
+    Ok(format!("{MODEL_PT} and the weights differ by {difference:.1e} at most"))
+}
+
+/// Scores validation and test again and holds them against what the run wrote.
+fn results_again(run: &FinishedRun, data: &Dataset) -> Outcome {
+    let FinishedRun { folder, provenance, classes, networks } = run;
+    let task = provenance.task()?;
+    let threshold = threshold(folder, task)?;
+    let metrics: Value = serde_json::from_slice(&std::fs::read(folder.file(METRICS_JSON))?)?;
+    let mut rows = Predictions::new(task, classes)?;
+    let (mut compared, mut apart) = (0, 0.0f64);
+    for (split, name, examples) in [(Split::Valid, "valid", &data.valid), (Split::Test, "test", &data.test)] {
+        let logits = evaluate::logits_of(networks, task, examples, Strand::AsGiven)?;
+        let judgement = Judgement::of(task, classes, examples, &logits, threshold, provenance.seed)?;
+        rows.append(split, examples, &judgement.predictions)?;
+        let (n, far) = compare(&judgement.to_json(), &metrics[name], 2.0 / examples.len().max(1) as f64, name)?;
+        compared += n;
+        apart = apart.max(far);
+    }
+    let scores = scores_apart(task, &rows.finish()?, folder)?;
+    Ok(format!("{compared} metrics again, {apart:.1e} apart at most; scores {scores:.1e} apart at most"))
+}
+
+/// How many metrics there are and how far the farthest is from what it was.
+fn compare(found: &Map<String, Value>, expected: &Value, of_one_call: f64, split: &str) -> Result<(usize, f64)> {
+    let (mut compared, mut apart) = (0, 0.0f64);
+    for (name, metric) in found {
+        let (Some(found), Some(expected)) = (metric["value"].as_f64(), expected[name]["value"].as_f64()) else {
+            continue;
+        };
+        let far = (found - expected).abs() / expected.abs().max(1.0);
+        if far > SCORE_TOLERANCE + of_one_call {
+            bail!("{split} {name} is {found:.4} now and was {expected:.4}");
+        }
+        compared += 1;
+        apart = apart.max(far);
+    }
+    Ok((compared, apart))
+}
+
+/// How far scores are from those in `predictions.csv`, in which every other column must be the same.
+fn scores_apart(task: &Task, found: &[u8], folder: &RunFolder) -> Result<f64> {
+    let path = folder.file(PREDICTIONS_CSV);
+    let written = std::fs::read(&path)?;
+    let (mut found, mut expected) = (csv::Reader::from_reader(found), csv::Reader::from_reader(&written[..]));
+    let headers = found.headers()?.clone();
+    let unit = task.scales.iter().map(|scale| scale.deviation.max(scale.mean.abs())).fold(1.0, f64::max);
+    let (mut rows, mut apart) = (0, 0.0f64);
+    let mut expected_rows = expected.records();
+    for row in found.records() {
+        let (row, expected) = (row?, expected_rows.next());
+        rows += 1;
+        let Some(expected) = expected.transpose()? else {
+            bail!("{PREDICTIONS_CSV} has fewer rows than there are examples")
+        };
+        for ((name, found), expected) in headers.iter().zip(&row).zip(&expected) {
+            match (found.parse::<f64>(), expected.parse::<f64>()) {
+                (Ok(found), Ok(expected)) if name.starts_with("score") => {
+                    let far = (found - expected).abs() / unit;
+                    if far > SCORE_TOLERANCE {
+                        bail!("row {rows} of {PREDICTIONS_CSV} has the score {expected}, which is {found} now");
+                    }
+                    apart = apart.max(far);
+                }
+                _ if found == expected => {}
+                _ => bail!("row {rows} of {PREDICTIONS_CSV} has {name} '{expected}', which is '{found}' now"),
+            }
+        }
+    }
+    if expected_rows.next().is_some() {
+        bail!("{PREDICTIONS_CSV} has more rows than there are examples");
+    }
+    Ok(apart)
+}

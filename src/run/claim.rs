@@ -1,0 +1,367 @@
+//! Claiming a folder for output: locked, never over what is there unless asked, and given back as it was where it fails.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow, bail};
+
+use super::*;
+
+/// What a command fills a folder with. `--force` replaces a folder of the same kind and no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contents {
+    Run,
+    Evaluation,
+    Simulation,
+    Inspection,
+    Tuning,
+    RateRange,
+}
+
+impl Contents {
+    /// The kind of what a folder holds, by the file that only this kind has.
+    fn of(folder: &Path) -> Option<Self> {
+        [
+            (RUN_JSON, Self::Run),
+            (SIMULATION_JSON, Self::Simulation),
+            (EVALUATION_JSON, Self::Evaluation),
+            (INSPECTION_JSON, Self::Inspection),
+            (TUNE_JSON, Self::Tuning),
+            (RATES_CSV, Self::RateRange),
+        ]
+        .into_iter()
+        .find(|(name, _)| folder.join(name).is_file())
+        .map(|(_, kind)| kind)
+    }
+
+    /// The files that go when it is replaced.
+    pub fn files(self) -> Vec<&'static str> {
+        match self {
+            Self::Run => [
+                RUN_JSON,
+                CONFIG_TOML,
+                EXAMPLES_TSV,
+                HISTORY_CSV,
+                WEIGHTS,
+                LAST_WEIGHTS,
+                PREVIOUS_WEIGHTS,
+                METRICS_JSON,
+                PREDICTIONS_CSV,
+                CONFUSION_CSV,
+            ]
+            .into_iter()
+            .chain([MODEL_PT, MODEL_JSON, CHECKSUMS])
+            .chain(TRAINING_PICTURES)
+            .chain(TEST_PICTURES)
+            .collect(),
+            Self::Evaluation => [EVALUATION_JSON, METRICS_JSON, PREDICTIONS_CSV, CONFUSION_CSV]
+                .into_iter()
+                .chain(TEST_PICTURES)
+                .collect(),
+            Self::Inspection => [INSPECTION_JSON].into_iter().chain(INSPECTION_PICTURES).collect(),
+            Self::Tuning => vec![TUNE_JSON, TRIALS_CSV, BEST_TOML, KNOBS_PNG],
+            Self::RateRange => vec![RATES_CSV, RATES_PNG],
+            Self::Simulation => {
+                let genomes = [
+                    "human.fa",
+                    "human.words.bed",
+                    "human.repeats.bed",
+                    "mouse.fa",
+                    "mouse.words.bed",
+                    "mouse.repeats.bed",
+                ];
+                [SIMULATION_JSON].into_iter().chain(genomes).collect()
+            }
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Run => "a run",
+            Self::Evaluation => "an evaluation",
+            Self::Simulation => "simulated genomes",
+            Self::Inspection => "an inspection",
+            Self::Tuning => "a search",
+            Self::RateRange => "a learning-rate range test",
+        }
+    }
+}
+
+/// Keeps other programs out of a folder for as long as it is held.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "held, never read")] File);
+
+/// Takes the lock of a folder. It is of the folder itself, whose files are replaced by new ones. The system gives it back
+/// when a program ends, however it ends.
+///
+/// # Errors
+/// Another program holds it, or the folder cannot be read.
+pub fn lock(folder: &Path) -> Result<Lock> {
+    let shown = folder.display();
+    let file = File::open(folder).map_err(|error| anyhow!("{shown}: cannot be read ({error}); check the path"))?;
+    if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
+        bail!(
+            "{shown}: another strandnet is at work in this folder, expected none; wait for it or choose another --out"
+        );
+    }
+    Ok(Lock(file)) // file systems without locks go without
+}
+
+/// A folder under construction, locked. Dropped without `keep`, it is removed again if this program made it and put nothing
+/// in.
+#[derive(Debug)]
+pub struct NewFolder {
+    path: PathBuf,
+    made: Vec<PathBuf>,
+    replaces: Option<Contents>,
+    lock: Option<Lock>,
+}
+
+impl NewFolder {
+    /// Claims `path` for output, so that a folder that cannot be written is known before any work is done.
+    ///
+    /// # Errors
+    /// The folder holds something and `force` is not set, holds something of another kind, or cannot be made or written.
+    pub fn claim(path: &Path, contents: Contents, force: bool) -> Result<Self> {
+        let shown = path.display();
+        let mut folder = Self { path: path.into(), made: Vec::new(), replaces: None, lock: None };
+        match std::fs::read_dir(path) {
+            Ok(entries) => {
+                folder.lock = Some(lock(path)?);
+                // A program that was killed as it began leaves no more than a file it was writing.
+                if entries.flatten().all(|entry| files::is_partial(&entry.file_name())) {
+                    files::remove_partial_files(path);
+                } else {
+                    if !force {
+                        bail!(
+                            "{shown}: the output folder exists and is not empty, expected a new one; choose another --out or add --force"
+                        );
+                    }
+                    if Contents::of(path).is_none() {
+                        // A replacement was cut off before it began; what it had set aside comes back.
+                        drop(SetAside::left_in(path, contents, None));
+                    }
+                    if Contents::of(path) != Some(contents) {
+                        bail!(
+                            "{shown}: does not hold {}, which is all that --force replaces here; choose another folder",
+                            contents.name()
+                        );
+                    }
+                    folder.replaces = Some(contents);
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                folder.made = path
+                    .ancestors()
+                    .filter(|p| !p.as_os_str().is_empty())
+                    .take_while(|p| !p.exists())
+                    .map(Path::to_path_buf)
+                    .collect();
+                std::fs::create_dir_all(path).map_err(|error| cannot_write(path, &error))?;
+            }
+            Err(error) => return Err(cannot_write(path, &error)),
+        }
+        if folder.lock.is_none() {
+            folder.lock = Some(lock(path)?);
+        }
+        tempfile::tempfile_in(path).map_err(|error| cannot_write(path, &error))?;
+        Ok(folder)
+    }
+
+    /// Claims a new folder `runs/NAME-TIME`.
+    pub fn claim_named(name: &str) -> Result<Self> {
+        Self::claim_named_for(name, Contents::Run)
+    }
+
+    /// The same for other contents.
+    pub fn claim_named_for(name: &str, contents: Contents) -> Result<Self> {
+        let time = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S");
+        for number in 1..100 {
+            let suffix = if number == 1 { String::new() } else { format!("-{number}") };
+            let path = Path::new("runs").join(format!("{name}-{time}{suffix}"));
+            if !path.exists() {
+                return Self::claim(&path, contents, false);
+            }
+        }
+        bail!("runs/{name}-{time}: a hundred runs have this name; choose one with --out")
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Keeps the folder. What `--force` replaces is set aside until the new contents are complete; other files stay.
+    pub fn keep(mut self) -> Result<(RunFolder, SetAside)> {
+        let lock = self.lock.take();
+        let made = std::mem::take(&mut self.made);
+        let mut old = SetAside { path: self.path.clone(), aside: None, names: Vec::new(), made, lock };
+        if let Some(contents) = self.replaces {
+            let aside = tempfile::Builder::new()
+                .prefix(SET_ASIDE)
+                .tempdir_in(&self.path)
+                .map_err(|error| cannot_write(&self.path, &error))?
+                .keep();
+            old.names = contents.files();
+            old.aside = Some(aside.clone());
+            for name in &old.names {
+                let path = self.path.join(name);
+                match std::fs::rename(&path, aside.join(name)) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(cannot_write(&path, &error));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok((RunFolder { path: self.path.clone() }, old))
+    }
+}
+
+/// What the names of folders begin with that hold what `--force` replaces.
+const SET_ASIDE: &str = ".replaced-";
+
+/// What `--force` replaces, in a folder of its own within the output folder, and the lock of the output folder. It comes back
+/// if this is dropped before the new contents are complete, as when training fails.
+#[must_use = "dropped at once, it undoes what comes after"]
+#[derive(Debug)]
+pub struct SetAside {
+    path: PathBuf,
+    aside: Option<PathBuf>,
+    names: Vec<&'static str>,
+    /// Folders that this program made, the innermost first.
+    made: Vec<PathBuf>,
+    lock: Option<Lock>,
+}
+
+impl SetAside {
+    /// What a program that was cut off had set aside in a folder, if anything.
+    pub fn left_in(path: &Path, contents: Contents, lock: Option<Lock>) -> Self {
+        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+        let mut aside = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(SET_ASIDE));
+        Self {
+            path: path.into(),
+            aside: aside.next().map(|entry| entry.path()),
+            names: contents.files(),
+            made: Vec::new(),
+            lock,
+        }
+    }
+
+    /// The new contents are complete: what was set aside goes. The lock is left.
+    pub fn discard(mut self) -> Option<Lock> {
+        if let Some(aside) = self.aside.take() {
+            let _ = std::fs::remove_dir_all(aside);
+        }
+        self.made.clear();
+        self.lock.take()
+    }
+
+    /// The new contents will be completed another time: what was set aside stays there until then.
+    pub fn leave(mut self) {
+        self.aside = None;
+        self.made.clear();
+    }
+}
+
+impl Drop for SetAside {
+    fn drop(&mut self) {
+        remove_if_empty(&self.made);
+        let Some(aside) = &self.aside else { return };
+        for name in &self.names {
+            let old = aside.join(name);
+            let _ = std::fs::remove_file(self.path.join(name));
+            let _ = std::fs::rename(old, self.path.join(name));
+        }
+        let _ = std::fs::remove_dir_all(aside);
+    }
+}
+
+impl Drop for NewFolder {
+    fn drop(&mut self) {
+        remove_if_empty(&self.made);
+    }
+}
+
+/// Removes folders, the innermost first.
+fn remove_if_empty(folders: &[PathBuf]) {
+    for path in folders {
+        let _ = std::fs::remove_dir(path); // fails, as it should, where something is in it
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_folder_is_refused_and_an_unused_claim_leaves_nothing() {
+        let top = tempfile::tempdir().unwrap();
+        let path = top.path().join("a/b");
+        drop(NewFolder::claim(&path, Contents::Run, false).unwrap());
+        assert!(!top.path().join("a").exists());
+
+        let (run, nothing) = NewFolder::claim(&path, Contents::Run, false).unwrap().keep().unwrap();
+        nothing.discard();
+        run.write("notes.txt", b"mine").unwrap();
+        run.write(METRICS_JSON, b"{}").unwrap();
+        let error = |contents, force| NewFolder::claim(&path, contents, force).unwrap_err().to_string();
+        assert!(error(Contents::Run, false).contains("--force"));
+        assert!(error(Contents::Run, true).contains("does not hold a run"));
+        run.write(RUN_JSON, b"{}").unwrap();
+        assert!(error(Contents::Evaluation, true).contains("does not hold an evaluation"));
+        // A replacement that fails gives back what was there.
+        let (run, old) = NewFolder::claim(&path, Contents::Run, true).unwrap().keep().unwrap();
+        assert!(!path.join(METRICS_JSON).exists() && path.join("notes.txt").exists());
+        run.write(RUN_JSON, b"new").unwrap();
+        run.write(MODEL_PT, b"new").unwrap();
+        drop(old);
+        assert_eq!(std::fs::read(path.join(RUN_JSON)).unwrap(), b"{}");
+        assert!(path.join(METRICS_JSON).exists() && !path.join(MODEL_PT).exists());
+        let (run, old) = NewFolder::claim(&path, Contents::Run, true).unwrap().keep().unwrap();
+        run.write(RUN_JSON, b"new").unwrap();
+        old.discard();
+        assert_eq!(std::fs::read(path.join(RUN_JSON)).unwrap(), b"new");
+        assert_eq!(std::fs::read_dir(&path).unwrap().count(), 2, "run.json and the notes");
+    }
+
+    #[test]
+    fn a_folder_is_one_programs_at_a_time() {
+        let top = tempfile::tempdir().unwrap();
+        let path = top.path().join("a");
+        let claimed = NewFolder::claim(&path, Contents::Run, false).unwrap();
+        assert!(NewFolder::claim(&path, Contents::Run, false).unwrap_err().to_string().contains("at work"));
+        let (_, old) = claimed.keep().unwrap();
+        assert!(lock(&path).unwrap_err().to_string().contains("at work"));
+        let held = old.discard();
+        assert!(lock(&path).is_err());
+        drop(held);
+        lock(&path).unwrap();
+    }
+
+    #[test]
+    fn what_a_killed_program_had_set_aside_comes_back() {
+        let top = tempfile::tempdir().unwrap();
+        let path = top.path().join("a");
+        let (run, nothing) = NewFolder::claim(&path, Contents::Run, false).unwrap().keep().unwrap();
+        run.write(RUN_JSON, b"old").unwrap();
+        nothing.discard();
+        let replace = || NewFolder::claim(&path, Contents::Run, true).unwrap().keep().unwrap();
+        // Killed as it wrote the first file of a new folder.
+        let fresh = top.path().join("b");
+        let (run, nothing) = NewFolder::claim(&fresh, Contents::Run, false).unwrap().keep().unwrap();
+        run.write(".x.partial", b"half").unwrap();
+        nothing.discard();
+        drop(NewFolder::claim(&fresh, Contents::Run, false).unwrap());
+        assert_eq!(std::fs::read_dir(&fresh).unwrap().count(), 0);
+        // Killed between setting aside and the first file of the new run.
+        replace().1.leave();
+        assert!(!path.join(RUN_JSON).exists());
+        let (run, old) = replace();
+        run.write(RUN_JSON, b"new").unwrap();
+        // Killed while it trained; resumed, and failed.
+        old.leave();
+        drop(SetAside::left_in(&path, Contents::Run, None));
+        assert_eq!(std::fs::read(path.join(RUN_JSON)).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(&path).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,104 @@
+//! Watches the numbers of every step, so that training stops where they cease to be numbers and not epochs later.
+
+use anyhow::{Result, bail};
+use tch::{Device, Tensor};
+
+/// Steps whose numbers stay on a GPU before they are read, all at once: reading waits for the device.
+const STEPS_ON_GPU: usize = 32;
+
+/// The numbers of the steps that were not looked at yet.
+#[derive(Debug)]
+pub struct Watch {
+    every: usize,
+    steps: Vec<Seen>,
+    /// The largest gradient of the last step that was fine.
+    largest: Option<f64>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    /// Of the run, counted from 1.
+    step: usize,
+    lr: f64,
+    /// Sum over the epoch so far: once it is no number it stays so.
+    loss: Tensor,
+    /// The largest absolute value.
+    largest: Tensor,
+}
+
+impl Watch {
+    pub fn new(device: Device) -> Self {
+        let every = if device == Device::Cpu { 1 } else { STEPS_ON_GPU };
+        Self { every, steps: Vec::with_capacity(every), largest: None }
+    }
+
+    /// Takes note of what a step is about to do: go down a gradient `[parameters]`. On the CPU the step is not taken if that
+    /// is no number.
+    ///
+    /// # Errors
+    /// The loss or the gradient of one of the steps is no number.
+    pub fn see(&mut self, step: usize, lr: f64, loss: &Tensor, gradient: &Tensor) -> Result<()> {
+        let largest = tch::no_grad(|| gradient.abs().max());
+        self.steps.push(Seen { step, lr, loss: loss.copy(), largest });
+        if self.steps.len() >= self.every { self.check() } else { Ok(()) }
+    }
+
+    /// Looks at all steps so far.
+    pub fn check(&mut self) -> Result<()> {
+        for Seen { step, lr, loss, largest } in self.steps.drain(..) {
+            let (loss, largest) = (loss.double_value(&[]), largest.double_value(&[]));
+            if loss.is_finite() && largest.is_finite() {
+                self.largest = Some(largest);
+                continue;
+            }
+            let what = if loss.is_finite() {
+                format!("a gradient is {largest}")
+            } else {
+                format!("the training loss is {loss}")
+            };
+            let before = match self.largest {
+                Some(largest) => format!("the largest gradient of the step before was {largest:.3e}"),
+                None => "it is the first step".into(),
+            };
+            bail!(
+                "{what} at step {step}, expected a number; the learning rate was {lr:.3e} and {before}; use a smaller --lr, a longer --warmup or --clip-norm 1, and look for extreme values where the task is regression"
+            );
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn see(watch: &mut Watch, step: usize, loss: f64, gradient: [f64; 2]) -> Result<()> {
+        watch.see(step, 0.1, &Tensor::from(loss), &Tensor::from_slice(&gradient))
+    }
+
+    #[test]
+    fn it_stops_at_the_step_and_names_the_gradient_before() {
+        for (loss, gradient, what) in [
+            (f64::NAN, [1.0, 2.0], "the training loss is NaN"),
+            (f64::INFINITY, [1.0, 2.0], "the training loss is inf"),
+            (1.0, [f64::NAN, 2.0], "a gradient is NaN"),
+            (1.0, [1.0, f64::NEG_INFINITY], "a gradient is inf"),
+        ] {
+            let mut watch = Watch::new(Device::Cpu);
+            see(&mut watch, 1, 1.0, [0.5, -250.0]).unwrap();
+            let error = see(&mut watch, 2, loss, gradient).unwrap_err().to_string();
+            assert!(error.starts_with(what), "{error}");
+            assert!(error.contains("at step 2") && error.contains("2.500e2") && error.contains("1.000e-1"), "{error}");
+        }
+    }
+
+    #[test]
+    fn on_a_gpu_it_looks_now_and_then_and_still_names_the_step() {
+        let mut watch = Watch { every: 4, ..Watch::new(Device::Cpu) };
+        for (step, loss) in [(1, 1.0), (2, f64::NAN), (3, f64::NAN)] {
+            see(&mut watch, step, loss, [0.5, 0.5]).unwrap();
+        }
+        let error = see(&mut watch, 4, f64::NAN, [f64::NAN, 0.5]).unwrap_err().to_string();
+        assert!(error.contains("at step 2"), "{error}");
+    }
+}
