@@ -19,6 +19,7 @@ mod results;
 mod resume;
 mod runs;
 mod support;
+mod torture;
 mod training;
 mod tune;
 mod usage;
