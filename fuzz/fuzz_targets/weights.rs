@@ -8,7 +8,7 @@ use std::path::Path;
 use libfuzzer_sys::fuzz_target;
 use strandnet::config::{Architecture, ModelConfig, Strands};
 use strandnet::model::{Network, weights};
-use strandnet_fuzz::{explained, put, sections};
+use strandnet_fuzz::{explained, put, tensor_file};
 
 /// A small network, with as many outputs as asked for.
 fn network(outputs: usize, seed: u64) -> Network {
@@ -51,14 +51,7 @@ fn start(networks: &mut [Network; 1], member: usize, path: &Path, same_question:
 }
 
 fuzz_target!(|input: &[u8]| {
-    let file = if input.starts_with(b"{") {
-        let sections = sections(input);
-        let header = sections[0].trim_ascii_end();
-        let length = (header.len() as u64).to_le_bytes();
-        [&length, header, sections.get(1).copied().unwrap_or_default()].concat()
-    } else {
-        input.to_vec()
-    };
+    let file = tensor_file(input);
     let path = put("best.safetensors", Some(&file));
     NETWORKS.with_borrow_mut(|Networks { one, two, other }| {
         if explained(weights::load(one, &path)).is_some() {

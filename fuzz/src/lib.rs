@@ -28,6 +28,18 @@ pub fn sections(data: &[u8]) -> Vec<&[u8]> {
     parts
 }
 
+/// A safetensors file: the input as it is, or where it begins with a header, that and its values, each with what makes it a
+/// file. A header's length is seldom right once it has changed.
+pub fn tensor_file(input: &[u8]) -> Vec<u8> {
+    if !input.starts_with(b"{") {
+        return input.to_vec();
+    }
+    let sections = sections(input);
+    let header = sections[0].trim_ascii_end();
+    let length = (header.len() as u64).to_le_bytes();
+    [&length, header, sections.get(1).copied().unwrap_or_default()].concat()
+}
+
 /// The current folder of a target, so that files may name each other by relative paths. It lies in TMPDIR, which
 /// scripts/fuzz sets to a folder in memory and removes.
 pub fn folder() -> &'static Path {
