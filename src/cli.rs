@@ -69,6 +69,9 @@ pub struct Train {
     pub settings: Config,
 }
 
+/// A year.
+const MOST_MINUTES: f64 = 525_600.0;
+
 impl Train {
     /// Time between checkpoints.
     ///
@@ -77,10 +80,12 @@ impl Train {
     pub fn checkpoint_every(&self, flags: &ArgMatches) -> Result<Duration, Faults> {
         let mut faults = Vec::new();
         let minutes = self.checkpoint_minutes;
-        let every = Duration::try_from_secs_f64(minutes * 60.0).unwrap_or_else(|_| {
-            faults.push(format!("--checkpoint-minutes is {minutes}, expected 0 or more"));
-            Duration::MAX
-        });
+        let every = if (0.0..=MOST_MINUTES).contains(&minutes) {
+            Duration::from_secs_f64(minutes * 60.0)
+        } else {
+            faults.push(format!("--checkpoint-minutes is {minutes:?}, expected 0 to {MOST_MINUTES}"));
+            Duration::ZERO
+        };
         if self.resume.is_some() {
             let settings = Config::augment_args(clap::Command::new("settings"));
             let typed = settings

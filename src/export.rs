@@ -113,10 +113,10 @@ pub fn export(
 
 /// A module as TorchScript. It goes through a pipe, which is never full: where libtorch cannot write a file to its end, it
 /// ends the program (in the destructor of its `PyTorchStreamWriter`). The file's name gets into the file, so the pipe has the
-/// same one each time, in a folder of its own beside `path`.
+/// same one each time, in a temporary folder.
 fn script(module: &CModule, path: &Path) -> Result<Vec<u8>> {
     let (mut reader, writer) = std::io::pipe().context("a pipe cannot be made")?;
-    let folder = run::files::temporary_folder_beside(path)?;
+    let folder = tempfile::tempdir().or_else(|_| run::files::temporary_folder_beside(path))?;
     let name = folder.path().join(run::MODEL_PT);
     std::os::unix::fs::symlink(format!("/dev/fd/{}", writer.as_raw_fd()), &name)
         .map_err(|error| run::cannot_write(path, &error))?;

@@ -110,9 +110,26 @@ pub struct Provenance {
     pub parameter_count: usize,
     pub examples: ExampleCounts,
     pub config: Config,
+    /// Weights that training started from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub started_from: Vec<DataFile>,
+    /// Programs that went on with it, after the one that began it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resumed: Vec<Resumed>,
     /// What training came to; absent until it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
+}
+
+/// A program that went on with a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// Of strandnet, the git revision it was built from, and libtorch.
+    pub version: String,
+    pub git_revision: String,
+    pub libtorch: String,
+    /// Where it went on, in words.
+    pub place: String,
 }
 
 /// What training came to.
@@ -135,7 +152,16 @@ impl Provenance {
     /// # Errors
     /// A file is gone or has changed, so what would be drawn from it is not what the run saw.
     pub fn check_data_files(&self, advice: &str) -> Result<()> {
-        for file in &self.data_files {
+        Self::check_files(&self.data_files, advice)
+    }
+
+    /// The same of the weights that training started from.
+    pub fn check_started_from(&self, advice: &str) -> Result<()> {
+        Self::check_files(&self.started_from, advice)
+    }
+
+    fn check_files(files: &[DataFile], advice: &str) -> Result<()> {
+        for file in files {
             let path = file.path.display();
             match describe_file(&file.path) {
                 Ok(found) if found == *file => {}
@@ -282,10 +308,21 @@ impl RunFolder {
     /// Opens a run whose training has ended.
     ///
     /// # Errors
-    /// As `open`, and where it has not, or not for each member.
+    /// As `open`, and where it has not, or not for each member, or `run.json` or the metrics have changed since.
     pub fn open_finished(path: &Path) -> Result<(Self, Provenance)> {
+        let (folder, provenance) = Self::open_unchecked(path)?;
+        // Weights have a checksum of their own; in these two files a changed digit would go unnoticed.
+        if let Some(manifest) = Manifest::read(&folder, provenance.format_version)? {
+            [RUN_JSON, METRICS_JSON].into_iter().try_for_each(|name| manifest.check(&folder, name))?;
+        }
+        Ok((folder, provenance))
+    }
+
+    /// The same without holding its files against their checksums.
+    pub fn open_unchecked(path: &Path) -> Result<(Self, Provenance)> {
         let (folder, provenance) = Self::open(path)?;
-        let Some(outcome) = &provenance.outcome else {
+        // The outcome is that of training; the metrics come last.
+        let Some(outcome) = provenance.outcome.as_ref().filter(|_| folder.file(METRICS_JSON).is_file()) else {
             let shown = path.display();
             bail!("{shown}: the run did not finish; go on with it: strandnet train --resume {shown}");
         };

@@ -6,6 +6,7 @@ pub mod checkpoint;
 pub mod history;
 mod learner;
 pub mod memory;
+mod number;
 pub mod optimizer;
 pub mod range;
 pub mod remarks;
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use tch::Tensor;
 
-use crate::config::{Config, TaskKind};
+use crate::config::{Config, TaskKind, TrainingConfig};
 use crate::data::Dataset;
 use crate::data::batches::Order;
 use crate::data::examples::Examples;
@@ -69,26 +70,19 @@ struct Job<'a> {
     device: tch::Device,
     run: &'a RunFolder,
     progress: Progress,
-    checkpoint_every: Duration,
+    checkpoint_every: Option<Duration>,
     interrupt: &'a Interrupt,
 }
 
-/// How training stops and goes on.
-#[derive(Debug)]
+/// How training stops and goes on; by default it does neither.
+#[derive(Debug, Default)]
 pub struct Continuity {
-    /// Time between checkpoints within an epoch; there is one after each epoch too.
-    pub checkpoint_every: Duration,
+    /// Time between checkpoints within an epoch; there is one after each epoch too. Without it there are none.
+    pub checkpoint_every: Option<Duration>,
     /// Asks training to stop.
     pub interrupt: Interrupt,
     /// Where to go on.
     pub from: Option<Checkpoint>,
-}
-
-impl Default for Continuity {
-    /// From the beginning, never stopped, with checkpoints often enough to lose little.
-    fn default() -> Self {
-        Self { checkpoint_every: Duration::from_secs(600), interrupt: Interrupt::default(), from: None }
-    }
 }
 
 /// What training has come to so far.
@@ -158,7 +152,7 @@ pub fn train(
         train_member(job, seed, &mut so_far, from.take())?;
     }
     let seconds = so_far.seconds();
-    Ok(Trained { history: so_far.history.into_epochs(), seconds, ..so_far.trained })
+    Ok(Trained { history: so_far.history.finish()?, seconds, ..so_far.trained })
 }
 
 /// Trains the next member until a start succeeds.
@@ -267,7 +261,11 @@ fn train_once(job: Job, seed: u64, restarts: u64, so_far: &mut SoFar, from: Opti
     let Job { config, task, data, device, run: folder, progress, checkpoint_every, interrupt } = job;
     let training = &config.training;
     let member = so_far.trained.networks.len();
-    let (network, _) = starting_network(config, task, data, device, seed, member)?;
+    let network = match &from {
+        // The checkpoint has all weights, so that the run they came from may be gone.
+        Some(_) => frozen(new_network(config, task, data, device, seed)?, training)?,
+        None => starting_network(config, task, data, device, seed, member)?.0,
+    };
     let mut learner = Learner::new(network, training, task, data.train.len());
     let mut sums = Sums::new(device);
     let mut standing = Standing::new(Place { member, restarts, epoch: 1, batch: 0 }, Stopping::new(training.patience));
@@ -311,7 +309,8 @@ fn train_once(job: Job, seed: u64, restarts: u64, so_far: &mut SoFar, from: Opti
             let done = standing.place.batch;
             let passed = learner.pass(examples, order, done, &mut sums, &bar, &mut |learner, batch, sums| {
                 let signal = interrupt.signal();
-                if signal.is_none() && standing.saved.elapsed() < checkpoint_every {
+                let is_due = |every| signal.is_some() || standing.saved.elapsed() >= every;
+                if !checkpoint_every.is_some_and(is_due) {
                     return Ok(());
                 }
                 learner.check()?;
@@ -363,7 +362,9 @@ fn train_once(job: Job, seed: u64, restarts: u64, so_far: &mut SoFar, from: Opti
         so_far.history.push(row)?;
         standing.begin_epoch(if decision == Decision::Stop { training.epochs + 1 } else { epoch + 1 });
         sums = Sums::new(device);
-        standing.save(&learner, &sums, so_far, folder)?;
+        if checkpoint_every.is_some() {
+            standing.save(&learner, &sums, so_far, folder)?;
+        }
         if let Some(signal) = interrupt.signal() {
             bar.finish_and_clear();
             return Err(interrupted(signal, &format!("after epoch {epoch}"), folder));
@@ -396,8 +397,7 @@ pub fn starting_network(
     member: usize,
 ) -> Result<(Network, Vec<String>)> {
     let training = &config.training;
-    let network = Network::new(&config.model, data.train.length, task.outputs(), training.strands, device, seed)?;
-    let mut network = network.with_precision(training.precision);
+    let mut network = new_network(config, task, data, device, seed)?;
     let mut afresh = Vec::new();
     if let Some(path) = &training.init_from {
         let (other, source) = RunFolder::open_finished(path)?;
@@ -408,8 +408,19 @@ pub fn starting_network(
             && (task.kind != TaskKind::Regression || source.task.loss == task.loss);
         afresh = weights::start_from(&mut network, member, &other.file(WEIGHTS), same_question)?;
     }
+    Ok((frozen(network, training)?, afresh))
+}
+
+/// The network with fresh weights.
+fn new_network(config: &Config, task: &Task, data: &Dataset, device: tch::Device, seed: u64) -> Result<Network> {
+    let training = &config.training;
+    let network = Network::new(&config.model, data.train.length, task.outputs(), training.strands, device, seed)?;
+    Ok(network.with_precision(training.precision))
+}
+
+fn frozen(mut network: Network, training: &TrainingConfig) -> Result<Network> {
     network.freeze_blocks(training.freeze_blocks)?;
-    Ok((network, afresh))
+    Ok(network)
 }
 
 fn restore(network: &Network, values: &HashMap<String, Tensor>) {

@@ -22,7 +22,7 @@ use crate::evaluate::predictions::Predictions;
 use crate::evaluate::{self, Judgement, Strand};
 use crate::export;
 use crate::inspect;
-use crate::interrupt::{Interrupt, Interrupted};
+use crate::interrupt::Interrupt;
 use crate::model::{Network, ensemble};
 use crate::progress::{Progress, thousands};
 use crate::report;
@@ -80,15 +80,28 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
 
 /// Goes on with a run that was stopped, wherever it was.
 fn resume(path: &Path, checkpoint_every: Duration, progress: Progress) -> Result<()> {
-    let (run, provenance) = RunFolder::open(path)?;
+    let (run, mut provenance) = RunFolder::open(path)?;
     let lock = run::lock(path)?;
+    run::files::remove_partial_files(path);
+    let replaced = SetAside::left_in(path, Contents::Run, Some(lock));
     if run.file(METRICS_JSON).is_file() {
+        replaced.discard();
         progress.say(&format!("{}: is finished, nothing is left to do", path.display()));
         return print(&format!("{}\n", path.display()));
     }
-    run::files::remove_partial_files(path);
+    if provenance.format_version < run::FIRST_WITH_CHECKSUMS {
+        bail!(
+            "{}: was begun by strandnet {} in a format whose checkpoints this one cannot go on from; use that one, or start again with --force",
+            path.display(),
+            provenance.version
+        );
+    }
+    let advice = "restore it, or start again with --force";
     let checkpoint = Checkpoint::last_of(&run, progress)?;
-    provenance.check_data_files("restore it, or start again with --force")?;
+    provenance.check_data_files(advice)?;
+    if checkpoint.is_none() || provenance.config.training.ensemble > 1 {
+        provenance.check_started_from(advice)?;
+    }
     let config = provenance.config_as_run()?;
     let machine = device::for_training(&config.training)?;
     progress.say(&machine.description);
@@ -111,11 +124,18 @@ fn resume(path: &Path, checkpoint_every: Duration, progress: Progress) -> Result
             provenance.examples.test
         );
     }
-    progress.say(&match &checkpoint {
-        Some(checkpoint) => format!("going on {}", checkpoint.state.place.describe(config.training.ensemble)),
-        None => "no checkpoint was written yet, so training begins anew".into(),
+    let place = match &checkpoint {
+        Some(checkpoint) => checkpoint.state.place.describe(config.training.ensemble),
+        None => "from the beginning, as no checkpoint was written yet".into(),
+    };
+    progress.say(&format!("going on {place}"));
+    provenance.resumed.push(run::Resumed {
+        version: env!("CARGO_PKG_VERSION").into(),
+        git_revision: env!("STRANDNET_GIT_REVISION").into(),
+        libtorch: env!("STRANDNET_LIBTORCH_VERSION").into(),
+        place: place.clone(),
     });
-    let replaced = SetAside::left_in(path, Contents::Run, Some(lock));
+    run.write_json(RUN_JSON, &provenance)?;
     let experiment = Experiment { config, data, task, device: machine.device, memory, run, provenance, progress };
     experiment.carry_out(checkpoint_every, checkpoint, replaced)
 }
@@ -143,18 +163,20 @@ struct Experiment {
 }
 
 impl Experiment {
-    /// Trains, judges and exports. What the run replaces goes when it is complete, stays where it is set aside when a signal
-    /// stops training, and comes back when it fails.
+    /// Trains, judges and exports. What the run replaces goes when it is complete.
     fn carry_out(mut self, checkpoint_every: Duration, from: Option<Checkpoint>, replaced: SetAside) -> Result<()> {
         let interrupt = Interrupt::watch()?;
-        match self.train_and_judge(Continuity { checkpoint_every, interrupt, from }) {
+        match self.train_and_judge(Continuity { checkpoint_every: Some(checkpoint_every), interrupt, from }) {
             Ok(results) => {
                 replaced.discard();
                 print(&format!("{results}{}\n", self.run.path.display()))
             }
             Err(error) => {
-                if error.is::<Interrupted>() {
-                    replaced.leave();
+                if let Some(aside) = replaced.stays_in() {
+                    let (aside, run) = (aside.display(), self.run.path.display());
+                    self.progress.say(&format!(
+                        "what --force replaces stays in {aside} until this run is complete; go on with it: strandnet train --resume {run}"
+                    ));
                 }
                 Err(error)
             }
@@ -349,6 +371,11 @@ fn provenance(
         parameter_count: network.plan.parameters(),
         examples: ExampleCounts { train: data.train.len(), valid: data.valid.len(), test: data.test.len() },
         config: config.with_absolute_paths(),
+        started_from: match &config.training.init_from {
+            Some(other) => vec![run::describe_file(&other.join(WEIGHTS))?],
+            None => Vec::new(),
+        },
+        resumed: Vec::new(),
         outcome: None,
     })
 }

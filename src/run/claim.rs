@@ -162,7 +162,8 @@ impl NewFolder {
             Err(error) => return Err(cannot_write(path, &error)),
         }
         if folder.lock.is_none() {
-            folder.lock = Some(lock(path)?);
+            // Whoever was faster has the folder.
+            folder.lock = Some(lock(path).inspect_err(|_| folder.made.clear())?);
         }
         tempfile::tempfile_in(path).map_err(|error| cannot_write(path, &error))?;
         Ok(folder)
@@ -190,29 +191,32 @@ impl NewFolder {
         &self.path
     }
 
-    /// Keeps the folder. What `--force` replaces is set aside until the new contents are complete; other files stay.
+    /// Keeps the folder. What `--force` replaces is set aside until the new contents are complete; other files stay. Where
+    /// something is set aside already, what is being replaced was never complete, and goes.
     pub fn keep(mut self) -> Result<(RunFolder, SetAside)> {
-        let lock = self.lock.take();
-        let made = std::mem::take(&mut self.made);
-        let mut old = SetAside { path: self.path.clone(), aside: None, names: Vec::new(), made, lock };
+        let (made, lock) = (std::mem::take(&mut self.made), self.lock.take());
+        let mut old = SetAside { path: self.path.clone(), aside: None, names: Vec::new(), made, lock, is_whole: false };
         if let Some(contents) = self.replaces {
-            let aside = tempfile::Builder::new()
-                .prefix(SET_ASIDE)
-                .tempdir_in(&self.path)
-                .map_err(|error| cannot_write(&self.path, &error))?
-                .keep();
             old.names = contents.files();
-            old.aside = Some(aside.clone());
-            for name in &old.names {
-                let path = self.path.join(name);
-                match std::fs::rename(&path, aside.join(name)) {
-                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                        return Err(cannot_write(&path, &error));
+            old.aside = folders_set_aside(&self.path).into_iter().next();
+            if old.aside.is_some() {
+                old.names.iter().for_each(|name| drop(std::fs::remove_file(self.path.join(name))));
+            } else {
+                let aside = tempfile::Builder::new().prefix(SET_ASIDE).tempdir_in(&self.path);
+                let aside = aside.map_err(|error| cannot_write(&self.path, &error))?.keep();
+                old.aside = Some(aside.clone());
+                for name in &old.names {
+                    let path = self.path.join(name);
+                    match std::fs::rename(&path, aside.join(name)) {
+                        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                            return Err(cannot_write(&path, &error));
+                        }
+                        _ => {}
                     }
-                    _ => {}
                 }
             }
         }
+        old.is_whole = true;
         Ok((RunFolder { path: self.path.clone() }, old))
     }
 }
@@ -220,59 +224,79 @@ impl NewFolder {
 /// What the names of folders begin with that hold what `--force` replaces.
 const SET_ASIDE: &str = ".replaced-";
 
+/// Those folders in an output folder: one, unless somebody put others there.
+fn folders_set_aside(path: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let aside = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(SET_ASIDE));
+    let mut folders: Vec<PathBuf> = aside.map(|entry| entry.path()).collect();
+    folders.sort();
+    folders
+}
+
 /// What `--force` replaces, in a folder of its own within the output folder, and the lock of the output folder. It comes back
-/// if this is dropped before the new contents are complete, as when training fails.
+/// if this is dropped before the new contents are complete, as when training fails; but not over a run that can be gone on
+/// with: then both stay.
 #[must_use = "dropped at once, it undoes what comes after"]
 #[derive(Debug)]
 pub struct SetAside {
     path: PathBuf,
     aside: Option<PathBuf>,
+    /// The first is the file by which the kind of contents is known.
     names: Vec<&'static str>,
     /// Folders that this program made, the innermost first.
     made: Vec<PathBuf>,
     lock: Option<Lock>,
+    /// All of it is set aside, so that files in the output folder are of the new contents.
+    is_whole: bool,
 }
 
 impl SetAside {
     /// What a program that was cut off had set aside in a folder, if anything.
     pub fn left_in(path: &Path, contents: Contents, lock: Option<Lock>) -> Self {
-        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-        let mut aside = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(SET_ASIDE));
+        let names = contents.files();
+        // It is moved first and written first.
+        let is_whole = path.join(names[0]).exists();
         Self {
             path: path.into(),
-            aside: aside.next().map(|entry| entry.path()),
-            names: contents.files(),
+            aside: folders_set_aside(path).into_iter().next(),
+            names,
             made: Vec::new(),
             lock,
+            is_whole,
         }
     }
 
     /// The new contents are complete: what was set aside goes. The lock is left.
     pub fn discard(mut self) -> Option<Lock> {
-        if let Some(aside) = self.aside.take() {
-            let _ = std::fs::remove_dir_all(aside);
+        if self.aside.take().is_some() {
+            folders_set_aside(&self.path).iter().for_each(|aside| drop(std::fs::remove_dir_all(aside)));
         }
         self.made.clear();
         self.lock.take()
     }
 
-    /// The new contents will be completed another time: what was set aside stays there until then.
-    pub fn leave(mut self) {
-        self.aside = None;
-        self.made.clear();
+    /// Where what was set aside stays, if the new contents can be completed another time.
+    pub fn stays_in(&self) -> Option<&Path> {
+        let can_go_on = [LAST_WEIGHTS, PREVIOUS_WEIGHTS].iter().any(|name| self.path.join(name).is_file());
+        self.aside.as_deref().filter(|_| self.is_whole && can_go_on)
     }
 }
 
 impl Drop for SetAside {
     fn drop(&mut self) {
         remove_if_empty(&self.made);
-        let Some(aside) = &self.aside else { return };
-        for name in &self.names {
-            let old = aside.join(name);
-            let _ = std::fs::remove_file(self.path.join(name));
-            let _ = std::fs::rename(old, self.path.join(name));
+        if self.stays_in().is_some() {
+            return;
         }
-        let _ = std::fs::remove_dir_all(aside);
+        let Some(aside) = &self.aside else { return };
+        // The file by which the folder is known goes first and comes back last, so that it never stands for a mixture.
+        for name in self.names.iter().filter(|_| self.is_whole) {
+            let _ = std::fs::remove_file(self.path.join(name));
+        }
+        for name in self.names.iter().rev() {
+            let _ = std::fs::rename(aside.join(name), self.path.join(name));
+        }
+        let _ = std::fs::remove_dir(aside); // what cannot be moved back stays
     }
 }
 
@@ -338,6 +362,12 @@ mod tests {
         lock(&path).unwrap();
     }
 
+    /// The system gives back the lock of a program that is killed; nothing else happens.
+    fn killed(mut old: SetAside) {
+        old.lock = None;
+        std::mem::forget(old);
+    }
+
     #[test]
     fn what_a_killed_program_had_set_aside_comes_back() {
         let top = tempfile::tempdir().unwrap();
@@ -353,15 +383,36 @@ mod tests {
         nothing.discard();
         drop(NewFolder::claim(&fresh, Contents::Run, false).unwrap());
         assert_eq!(std::fs::read_dir(&fresh).unwrap().count(), 0);
-        // Killed between setting aside and the first file of the new run.
-        replace().1.leave();
+        // Killed between setting aside and the first file of the new run; then while it trained; then it failed.
+        killed(replace().1);
         assert!(!path.join(RUN_JSON).exists());
         let (run, old) = replace();
         run.write(RUN_JSON, b"new").unwrap();
-        // Killed while it trained; resumed, and failed.
-        old.leave();
+        killed(old);
         drop(SetAside::left_in(&path, Contents::Run, None));
         assert_eq!(std::fs::read(path.join(RUN_JSON)).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(&path).unwrap().count(), 1);
+
+        // Killed while it set aside: what it had not come to is still in its place, and stays.
+        run.write(METRICS_JSON, b"old").unwrap();
+        let aside = path.join(format!("{SET_ASIDE}x"));
+        std::fs::create_dir(&aside).unwrap();
+        std::fs::rename(path.join(RUN_JSON), aside.join(RUN_JSON)).unwrap();
+        let claimed = NewFolder::claim(&path, Contents::Run, true).unwrap();
+        assert_eq!(std::fs::read(path.join(RUN_JSON)).unwrap(), b"old");
+        assert_eq!(std::fs::read(path.join(METRICS_JSON)).unwrap(), b"old");
+
+        // A run that can be gone on with stays beside what it replaces; replaced itself, it goes, and the complete one stays.
+        let (run, old) = claimed.keep().unwrap();
+        run.write(RUN_JSON, b"new").unwrap();
+        run.write(LAST_WEIGHTS, b"new").unwrap();
+        drop(old);
+        assert_eq!(std::fs::read(path.join(RUN_JSON)).unwrap(), b"new");
+        let (run, old) = replace();
+        assert!(!path.join(LAST_WEIGHTS).exists());
+        run.write(RUN_JSON, b"newer").unwrap();
+        drop(old);
+        assert_eq!(std::fs::read(path.join(RUN_JSON)).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(&path).unwrap().count(), 2);
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
 
-use super::{CHECKSUMS, Contents, RunFolder, sha256, sha256_of};
+use super::{CHECKSUMS, Contents, FIRST_WITH_CHECKSUMS, RunFolder, sha256, sha256_of};
 
 /// Checksums by the names of files.
 #[derive(Debug, Default)]
@@ -28,16 +28,16 @@ impl Manifest {
         run.write(CHECKSUMS, lines.as_bytes())
     }
 
-    /// Reads the checksums of a run; nothing where it was made by a version that wrote none.
+    /// Reads the checksums of a run of a format version; nothing of one that has none.
     ///
     /// # Errors
     /// They cannot be read, or a line is none of ours.
-    pub fn read(run: &RunFolder) -> Result<Option<Self>> {
+    pub fn read(run: &RunFolder, version: u32) -> Result<Option<Self>> {
         let path = run.file(CHECKSUMS);
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => bail!("{}: cannot be read ({error})", path.display()),
+            Err(_) if version < FIRST_WITH_CHECKSUMS => return Ok(None),
+            Err(error) => bail!("{}: cannot be read ({error}); restore it or train again", path.display()),
         };
         let text = String::from_utf8_lossy(&bytes);
         let line = |(number, line): (usize, &str)| match line.split_once("  ") {

@@ -2,6 +2,7 @@
 //! place stands for every generator.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 
 use anyhow::{Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ use super::stopping::Best;
 use crate::model::Network;
 use crate::model::tensor_file::{self, Fault, TensorFile};
 use crate::progress::Progress;
-use crate::run::{LAST_WEIGHTS, PREVIOUS_WEIGHTS, RunFolder};
+use crate::run::{self, LAST_WEIGHTS, PREVIOUS_WEIGHTS, RunFolder};
 
 /// Where training stands: what it does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,6 +122,7 @@ pub fn save(
 pub struct Checkpoint {
     pub state: State,
     tensors: BTreeMap<String, Tensor>,
+    path: PathBuf,
 }
 
 impl Checkpoint {
@@ -145,8 +147,11 @@ impl Checkpoint {
                 Ok(TensorFile { tensors, about }) => {
                     for what in damaged {
                         progress.warn(&format!("{what}; going on from the checkpoint before it"));
+                        // Lest the damaged one be what is kept when the next is written.
+                        std::fs::rename(&path, run.file(LAST_WEIGHTS))
+                            .map_err(|error| run::cannot_write(&path, &error))?;
                     }
-                    return Ok(Some(Self { state: about, tensors }));
+                    return Ok(Some(Self { state: about, tensors, path }));
                 }
                 Err(Fault::Damaged(what)) => {
                     damaged.push(format!("{}: the checkpoint is damaged ({what})", path.display()));
@@ -213,7 +218,8 @@ impl Checkpoint {
 
     fn misfit(&self, name: &str) -> anyhow::Error {
         anyhow!(
-            "{LAST_WEIGHTS}: holds no tensor '{name}' that fits this network, so it is from another experiment; restore the file or start again with --force"
+            "{}: holds no tensor '{name}' that fits this network, so it is from another experiment; restore the file or start again with --force",
+            self.path.display()
         )
     }
 }
@@ -224,28 +230,4 @@ pub fn finished_members(checkpoint: &Checkpoint, new: impl Fn() -> Result<Networ
     members
         .map(|member| new().and_then(|network| checkpoint.restore_member(member, &network).map(|()| network)))
         .collect()
-}
-
-/// Numbers that need not be finite, which JSON cannot write: those as text.
-pub mod number {
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Written {
-        Number(f64),
-        Text(String),
-    }
-
-    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-        if value.is_finite() { value.serialize(serializer) } else { value.to_string().serialize(serializer) }
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-        match Written::deserialize(deserializer)? {
-            Written::Number(value) => Ok(value),
-            Written::Text(text) => text.parse().map_err(D::Error::custom),
-        }
-    }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::checkpoint::number;
+use super::number;
 use crate::run::{self, HISTORY_CSV, RunFolder};
 
 /// One epoch. Losses are means over fragments; training accuracy is at 0.5 and with dropout on.
@@ -134,7 +134,9 @@ impl History {
         Ok(())
     }
 
-    pub fn into_epochs(self) -> Vec<Epoch> {
-        self.epochs
+    /// All epochs, once the file is on the disk for good.
+    pub fn finish(self) -> Result<Vec<Epoch>> {
+        self.writer.get_ref().sync_all().map_err(|error| run::cannot_write(&self.path, &error))?;
+        Ok(self.epochs)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use indicatif::ProgressBar;
 use tch::{Kind, Tensor};
 
@@ -134,9 +134,13 @@ impl<'a> Learner<'a> {
         Ok(())
     }
 
-    /// That all steps so far went down numbers.
+    /// That all steps so far went down numbers, and came to numbers.
     pub fn check(&mut self) -> Result<()> {
-        self.watch.check()
+        self.watch.check()?;
+        if self.parameters.buffer.isfinite().all().int64_value(&[]) == 0 {
+            bail!("a weight is no longer a number; train anew with a smaller --lr or --clip-norm 1");
+        }
+        Ok(())
     }
 
     /// Sets the optimizer's rates as they were after so many batches of an epoch, counted from 1.

@@ -16,7 +16,7 @@ pub enum Decision {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Best {
     pub epoch: usize,
-    #[serde(with = "super::checkpoint::number")]
+    #[serde(with = "super::number")]
     pub score: f64,
 }
 

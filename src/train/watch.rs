@@ -61,7 +61,7 @@ impl Watch {
                 None => "it is the first step".into(),
             };
             bail!(
-                "{what} at step {step}, expected a number; the learning rate was {lr:.3e} and {before}; use a smaller --lr, a longer --warmup or --clip-norm 1, and look for extreme values where the task is regression"
+                "{what} at step {step}, expected a number; the learning rate was {lr:.3e} and {before}; train anew with a smaller --lr, a longer --warmup or --clip-norm 1, and look for extreme values where the task is regression"
             );
         }
         Ok(())
