@@ -54,7 +54,7 @@ pub const GONE: [Mutation; 4] = [Empty, Folder, Missing, Unreadable];
 
 /// For text of any kind.
 pub fn of_text() -> Vec<Mutation> {
-    let bytes = [Cut(300), Flip(1), Zero(1), Double(1), Prefix, Crlf, NotUtf8(1)];
+    let bytes = [Cut(300), Flip(1), Zero(1), Crlf, NotUtf8(1)];
     [&bytes[..], &GONE].concat()
 }
 
@@ -65,7 +65,7 @@ pub fn of_numbers(count: u64) -> Vec<Mutation> {
 
 /// For what is compressed, or binary in another way.
 pub fn of_bytes() -> Vec<Mutation> {
-    let bytes = [Cut(30), Cut(800), CutEnd(1), Flip(1), Flip(2), Zero(1), Prefix];
+    let bytes = [Cut(30), Cut(800), Flip(1), Flip(2), Zero(1)];
     [&bytes[..], &GONE].concat()
 }
 

@@ -453,7 +453,15 @@ pub fn stock(folder: &Path) -> Stock {
 
     let run = trained(&["--epochs", "1"]);
     for name in ["run.json", "best.safetensors", "metrics.json", "examples.tsv"] {
-        put(&format!("run/{name}"), std::fs::read(run.file(name)).unwrap());
+        let mut bytes = std::fs::read(run.file(name)).unwrap();
+        if name == "run.json" {
+            // Of a version without checksums of whole files, which would find all damage before anything reads it.
+            let text = String::from_utf8(bytes).unwrap();
+            let old = text.replacen("\"format_version\": 4", "\"format_version\": 3", 1);
+            assert_ne!(old, text);
+            bytes = old.into();
+        }
+        put(&format!("run/{name}"), bytes);
     }
 
     std::fs::create_dir_all(folder.join("in")).unwrap();
