@@ -10,11 +10,11 @@
 //! tune        settings searched, and learning rates
 //! report      tables and pictures                   predict    sequences -> scores, streamed; reads sorted
 //! inspect     data before training                  export     TorchScript: trace, save, load again, compare
-//! train       the loop; learner, optimizer, schedule, stopping, history
+//! train       the loop; learner, optimizer, schedule, stopping, history; checkpoints, watch over numbers, memory
 //! evaluate    networks x data -> predictions -> metrics; calibration; baselines (regression on k-mers) beside them
 //!
-//! run         the run folder and atomic writes
-//! model       architectures, strands, weights       task       loss, predictions, what chooses the best epoch
+//! run         the run folder: claims and locks, atomic writes, checksums
+//! model       architectures, strands, tensor files  task       loss, predictions, what chooses the best epoch
 //! data        genomes, regions, records, tables; splits, sampling, negatives, copies, batches
 //! metrics     plain slices, with intervals          device     which device, and why
 //!

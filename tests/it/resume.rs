@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::runs::{LENGTH, SMALL_RESIDUAL, Trained, tables, tensors, with_defaults};
+use crate::runs::{LENGTH, SMALL_RESIDUAL, Trained, copied, tables, tensors, with_defaults};
 use crate::support::{column, contents, fail, genomes, json, run, strandnet, succeed, text};
 
 /// What a run decides, and what of it depends on the clock: the rest of its files, byte for byte.
@@ -249,15 +249,6 @@ fn a_damaged_checkpoint_is_known_and_the_one_before_it_taken() {
         let error = fail(1, &["train", "--quiet", "--resume", text(&both)]);
         assert!(error.contains("no other is whole"), "{error}");
     }
-}
-
-fn copied(run: &Path) -> PathBuf {
-    let copy = tables().new_path();
-    std::fs::create_dir(&copy).unwrap();
-    for (path, bytes) in contents(run) {
-        std::fs::write(copy.join(path.file_name().unwrap()), bytes).unwrap();
-    }
-    copy
 }
 
 #[test]

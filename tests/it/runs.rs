@@ -10,7 +10,7 @@ use safetensors::tensor::Dtype;
 use serde_json::Value;
 
 use crate::inputs::{Folder, Row, bases_of_gc, examples, gc};
-use crate::support::{column, json, run, text};
+use crate::support::{column, contents, json, run, text};
 
 /// Tables of 300 sequences, a question each, whose GC content says much of the answer but not all.
 pub struct Tables {
@@ -164,6 +164,16 @@ impl Trained {
     pub fn steps(&self) -> usize {
         (self.json("run.json")["examples"]["train"].as_u64().unwrap() as usize).div_ceil(64)
     }
+}
+
+/// A copy of a run folder, to be changed.
+pub fn copied(run: &Path) -> PathBuf {
+    let copy = tables().new_path();
+    std::fs::create_dir(&copy).unwrap();
+    for (path, bytes) in contents(run) {
+        std::fs::write(copy.join(path.file_name().unwrap()), bytes).unwrap();
+    }
+    copy
 }
 
 pub fn numbers(path: &Path, delimiter: u8, name: &str) -> Vec<f64> {

@@ -1,18 +1,7 @@
 //! `verify`: a run as it was, and a run of which something changed.
 
-use std::path::PathBuf;
-
-use crate::runs::{Trained, tables, trained};
+use crate::runs::{copied, tables, trained};
 use crate::support::{contents, fail, succeed, text};
-
-fn copied(run: &Trained) -> PathBuf {
-    let copy = tables().new_path();
-    std::fs::create_dir(&copy).unwrap();
-    for (path, bytes) in contents(&run.path) {
-        std::fs::write(copy.join(path.file_name().unwrap()), bytes).unwrap();
-    }
-    copy
-}
 
 /// Fails to verify; returns what standard output says.
 fn verify_fails(run: &std::path::Path) -> String {
@@ -48,7 +37,7 @@ fn every_file_that_changed_is_named() {
         .collect();
     assert_eq!(names, files, "every file has a checksum");
     for name in names {
-        let copy = copied(&run);
+        let copy = copied(&run.path);
         let mut bytes = std::fs::read(copy.join(&name)).unwrap();
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
@@ -69,7 +58,7 @@ fn a_changed_threshold_or_setting_is_refused_by_the_commands_that_read_it() {
     for (file, from, to) in
         [("metrics.json", "\"threshold\": 0.", "\"threshold\": 0.1"), ("run.json", "\"seed\": 1", "\"seed\": 2")]
     {
-        let copy = copied(&run);
+        let copy = copied(&run.path);
         let before = std::fs::read_to_string(copy.join(file)).unwrap();
         let after = before.replace(from, to);
         assert_ne!(before, after);
@@ -84,7 +73,7 @@ fn a_changed_threshold_or_setting_is_refused_by_the_commands_that_read_it() {
 #[test]
 fn a_model_that_is_another_file_is_not_opened() {
     let run = trained(&[]);
-    let copy = copied(&run);
+    let copy = copied(&run.path);
     std::fs::write(copy.join("model.pt"), b"not a model").unwrap();
     let lines = verify_fails(&copy);
     assert!(lines.contains("model.pt is not the file that the run wrote, and so was not opened"), "{lines}");
