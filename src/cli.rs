@@ -330,6 +330,9 @@ pub struct Compute {
     /// Device: auto, cpu, cuda or cuda:N
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: DeviceChoice,
+    /// Leave to libtorch what this program computes faster itself [default: as in training]
+    #[arg(long)]
+    pub no_native: bool,
 }
 
 #[derive(Args, Debug)]

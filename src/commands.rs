@@ -20,6 +20,7 @@ use clap::ArgMatches;
 use crate::cli::{Cli, Command};
 use crate::config::{Config, TaskKind};
 use crate::data::{self, Classes, Dataset, Settled};
+use crate::device;
 use crate::model::{Network, ensemble};
 use crate::progress::Progress;
 use crate::run::{METRICS_JSON, Provenance, RUN_JSON, RunFolder, WEIGHTS};
@@ -89,15 +90,19 @@ pub struct FinishedRun {
     pub networks: Vec<Network>,
 }
 
-/// Opens a finished run with its networks on a device.
+/// Opens a finished run with its networks on a device, computing all of them with libtorch if `no_native` or the run says so.
 ///
 /// # Errors
 /// Its files are missing or damaged, or do not fit together.
-pub fn open_run(path: &Path, device: tch::Device) -> Result<FinishedRun> {
+pub fn open_run(path: &Path, device: tch::Device, no_native: bool) -> Result<FinishedRun> {
     let (folder, provenance) = RunFolder::open_finished(path)?;
     let outputs = provenance.task()?.outputs();
     let classes = provenance.classes()?;
     let networks = ensemble::load(&provenance.config, provenance.length, outputs, device, &folder.file(WEIGHTS))?;
+    let networks: Vec<Network> = networks.into_iter().map(|network| network.without_native(no_native)).collect();
+    if networks.iter().all(|network| network.all_native().is_some()) {
+        device::leave_to_native();
+    }
     Ok(FinishedRun { folder, provenance, classes, networks })
 }
 

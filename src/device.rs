@@ -93,9 +93,19 @@ pub fn how_to_get_cuda() -> &'static str {
 pub fn set_threads(threads: Option<usize>) -> usize {
     let threads = threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
     tch::set_num_threads(threads as i32);
-    // Fails where a pool was made already, as in tests; then that one serves.
-    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    // This thread is one of them, so that it works instead of waiting for the others; but not the only one, because what
+    // other threads ask of the pool has to be done while this one is busy elsewhere. Fails where a pool was made already, as
+    // in tests; then that one serves.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    let pool = if threads > 1 { pool.use_current_thread() } else { pool };
+    let _ = pool.build_global();
     threads
+}
+
+/// Leaves the CPU to this program's own kernels: libtorch has only small things to compute, which its threads would wait
+/// for each other over.
+pub fn leave_to_native() {
+    tch::set_num_threads(1);
 }
 
 /// The memory of this machine, or of the container it runs in: all of it and what is free, in bytes.

@@ -15,7 +15,7 @@ use crate::config::TaskKind;
 use crate::data::examples::Examples;
 use crate::data::{Classes, alphabet};
 use crate::metrics::{self, Ranking, Report};
-use crate::model::{self, Network, ensemble};
+use crate::model::{Network, ensemble};
 use crate::task::{self, Task};
 use breakdown::Breakdown;
 use members::Members;
@@ -66,11 +66,7 @@ pub fn logits_of(networks: &[Network], task: &Task, examples: &Examples, strand:
 }
 
 fn logits_of_batch(networks: &[Network], codes: &[u8]) -> Tensor {
-    let Some(network) = networks.first() else { return Tensor::new() };
-    tch::no_grad(|| {
-        let codes = model::codes_tensor(codes, network.length, network.device());
-        ensemble::logits(networks, &codes).to_device(Device::Cpu)
-    })
+    tch::no_grad(|| ensemble::logits(networks, codes).to_device(Device::Cpu))
 }
 
 /// Predictions `[n, outputs]`, row by row, from logits of the same shape.

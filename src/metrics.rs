@@ -154,8 +154,10 @@ fn bootstrap(
         .map(|resample| {
             let mut random = random::generator(seed, Purpose::Bootstrap, resample, 0);
             let mut weights = vec![0u32; n];
-            for _ in 0..n {
-                weights[random.random_range(0..n)] += 1;
+            // 32 bits where they do, as drawing takes a good part of the time.
+            match u32::try_from(n) {
+                Ok(n) => (0..n).for_each(|_| weights[random.random_range(0..n) as usize] += 1),
+                Err(_) => (0..n).for_each(|_| weights[random.random_range(0..n)] += 1),
             }
             values(&weights)
         })

@@ -8,6 +8,7 @@ pub mod ensemble;
 mod gated;
 mod layers;
 mod lstm;
+pub mod native;
 pub mod plan;
 mod pooling;
 mod residual;
@@ -24,8 +25,10 @@ use tch::nn::{ModuleT, SequentialT, VarStore};
 use tch::{Device, Kind, Tensor};
 
 use self::layers::Demands;
+use self::native::{Key, Native};
 use self::plan::Plan;
 use crate::config::{ModelConfig, Precision, Strands};
+use crate::data::alphabet;
 use crate::device;
 use crate::random::{self, Purpose};
 
@@ -35,8 +38,11 @@ pub struct Network {
     pub store: VarStore,
     /// Boxed, because it is large and a network is moved about.
     pub plan: Box<Plan>,
-    /// As many as the plan has steps.
-    layers: SequentialT,
+    /// The layers that `native` stands for, and those that follow: together, as many as the plan has steps.
+    first: SequentialT,
+    rest: SequentialT,
+    /// Computes the same as `first` from codes, on the CPU.
+    native: Option<Native>,
     demands: Arc<Demands>,
     pub length: usize,
     strands: Strands,
@@ -60,9 +66,16 @@ impl Network {
         let mut random = random::generator(seed, Purpose::Weights, 0, 0);
         let mut store = VarStore::new(Device::Cpu);
         let demands = Arc::new(Demands::default());
-        let layers = layers::sequence(&plan, &demands, &store.root(), &mut random);
+        let native_steps = Native::steps(&plan).unwrap_or(0);
+        let [first, rest] = layers::sequences(&plan, native_steps, &demands, &store.root(), &mut random);
         store.set_device(device);
-        Ok(Self { store, plan, layers, demands, length, strands })
+        let native = if device == Device::Cpu { Native::new(&plan, &store) } else { None };
+        Ok(Self { store, plan, first, rest, native, demands, length, strands })
+    }
+
+    /// The same network, computing all of it with libtorch if `no_native` says so.
+    pub fn without_native(self, no_native: bool) -> Self {
+        Self { native: self.native.filter(|_| !no_native), ..self }
     }
 
     /// The same network, training in the precision given; scoring is always in f32.
@@ -100,14 +113,14 @@ impl Network {
         Ok(())
     }
 
-    /// Logits `[batch, outputs]` of a batch of codes, u8 `[batch, length]` on the network's device.
+    /// Logits `[batch, outputs]` of a batch of codes, u8 `[batch, length]` on the network's device, all by libtorch.
     pub fn logits(&self, codes: &Tensor, train: bool) -> Tensor {
         self.logits_of_one_hot(&one_hot(codes), train)
     }
 
-    /// Logits f32 `[batch, outputs]` of one-hot sequences, f32 `[batch, 4, length]`.
+    /// Logits f32 `[batch, outputs]` of one-hot sequences, f32 `[batch, 4, length]`, all by libtorch.
     pub fn logits_of_one_hot(&self, one_hot: &Tensor, train: bool) -> Tensor {
-        let forward = |one_hot: &Tensor| self.layers.forward_t(one_hot, train);
+        let forward = |one_hot: &Tensor| self.rest.forward_t(&self.first.forward_t(one_hot, train), train);
         let logits = match (self.strands, train) {
             // One batch, so that batch norm treats the strands alike.
             (Strands::Equivariant, _) | (Strands::Shared, true) => strands::mean(&forward(&strands::both(one_hot))),
@@ -119,6 +132,46 @@ impl Network {
         logits.to_kind(Kind::Float)
     }
 
+    /// Scoring logits f32 `[batch, outputs]` of codes `[batch, length]`, on the network's device.
+    pub fn score(&self, codes: &[u8]) -> Tensor {
+        let Some(native) = &self.native else {
+            return self.logits(&codes_tensor(codes, self.length, self.device()), false);
+        };
+        let forward = |codes: &[u8]| self.rest.forward_t(&native.score(codes), false);
+        match self.strands {
+            Strands::Average | Strands::Shared => {
+                (forward(codes) + forward(&reverse_complements(codes, self.length))) * 0.5
+            }
+            Strands::Single | Strands::Augment | Strands::Equivariant => forward(codes),
+        }
+    }
+
+    /// A batch of codes `[batch, length]` on its way through the network in training. `seed` keys what dropout drops.
+    pub fn train(&self, codes: &[u8], seed: i64) -> Forward<'_> {
+        tch::manual_seed(seed);
+        let Some(native) = self.native_in_training() else {
+            return Forward::by_libtorch(self.logits(&codes_tensor(codes, self.length, self.device()), true));
+        };
+        let both =
+            (self.strands == Strands::Shared).then(|| [codes, &reverse_complements(codes, self.length)].concat());
+        let batch = native.train(both.as_deref().unwrap_or(codes), Key(seed as u64));
+        let from = batch.tensor().set_requires_grad(true);
+        let logits = self.rest.forward_t(&from, true);
+        let logits = if both.is_some() { strands::mean(&logits) } else { logits };
+        Forward { logits: logits.to_kind(Kind::Float), native: Some((from, batch)) }
+    }
+
+    /// What computes the first layers in training: nothing where these stay as they are, or where bf16 is asked for.
+    fn native_in_training(&self) -> Option<&Native> {
+        let is_plain = self.demands.frozen_blocks.load(Relaxed) == 0 && !self.demands.half.load(Relaxed);
+        self.native.as_ref().filter(|_| is_plain)
+    }
+
+    /// What takes codes to logits in training where nothing is left to libtorch, neither layers nor both strands of a sequence.
+    pub fn all_native(&self) -> Option<&Native> {
+        self.native_in_training().filter(|native| native.is_all() && self.strands != Strands::Shared)
+    }
+
     pub fn device(&self) -> Device {
         self.store.device()
     }
@@ -127,6 +180,56 @@ impl Network {
     pub fn parameter_count(&self) -> usize {
         self.store.trainable_variables().iter().map(Tensor::numel).sum()
     }
+}
+
+/// A batch between the pass forward and the one backward.
+pub struct Forward<'a> {
+    /// f32 `[batch, outputs]`
+    pub logits: Tensor,
+    /// What libtorch did not compute, and the tensor it handed over.
+    native: Option<(Tensor, native::Batch<'a>)>,
+}
+
+impl Forward<'_> {
+    /// Logits that libtorch alone computed.
+    pub fn by_libtorch(logits: Tensor) -> Self {
+        Self { logits, native: None }
+    }
+
+    /// The gradients of a scalar loss with respect to parameters, each flattened.
+    pub fn gradients(self, loss: &Tensor, parameters: &[Tensor]) -> Vec<Tensor> {
+        let Some((from, batch)) = self.native else {
+            return flat(Tensor::run_backward(&[loss], parameters, false, false));
+        };
+        let own = batch.parameters();
+        let place = |parameter: &Tensor| own.iter().position(|own| own.data_ptr() == parameter.data_ptr());
+        let places: Vec<Option<usize>> = parameters.iter().map(place).collect();
+        let others =
+            parameters.iter().zip(&places).filter(|(_, place)| place.is_none()).map(|(parameter, _)| parameter);
+        let to: Vec<&Tensor> = std::iter::once(&from).chain(others).collect();
+        let mut others = Tensor::run_backward(&[loss], &to, false, false).into_iter();
+        let Some(gradient) = others.next() else { return Vec::new() };
+        let gradient = gradient.to_kind(Kind::Float).contiguous();
+        let mut numbers = vec![0.0; gradient.numel()];
+        gradient.copy_data(&mut numbers, gradient.numel());
+        let own = batch.gradients(&numbers);
+        let of = |place: &Option<usize>| match place {
+            Some(place) => Some(Tensor::from_slice(&own[*place])),
+            None => others.next().map(|gradient| gradient.flatten(0, -1)),
+        };
+        places.iter().filter_map(of).collect()
+    }
+}
+
+fn flat(gradients: Vec<Tensor>) -> Vec<Tensor> {
+    gradients.iter().map(|gradient| gradient.flatten(0, -1)).collect()
+}
+
+/// The reverse complements of codes `[batch, length]`.
+fn reverse_complements(codes: &[u8], length: usize) -> Vec<u8> {
+    let mut codes = codes.to_vec();
+    codes.chunks_mut(length).for_each(alphabet::reverse_complement);
+    codes
 }
 
 /// One-hot f32 `[batch, 4, length]` from codes u8 `[batch, length]`, on the codes' device. Code 4 is the zero column.

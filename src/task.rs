@@ -3,6 +3,8 @@
 
 mod loss;
 
+pub use loss::YesNoLoss;
+
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};

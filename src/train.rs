@@ -3,6 +3,7 @@
 
 mod average;
 pub mod checkpoint;
+mod flat;
 pub mod history;
 mod learner;
 pub mod memory;
@@ -12,6 +13,7 @@ pub mod range;
 pub mod remarks;
 mod schedule;
 mod stopping;
+mod sums;
 mod watch;
 
 use std::collections::HashMap;
@@ -24,6 +26,7 @@ use crate::config::{Config, TaskKind, TrainingConfig};
 use crate::data::Dataset;
 use crate::data::batches::Order;
 use crate::data::examples::Examples;
+use crate::device;
 use crate::evaluate;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::model::{Network, weights};
@@ -34,8 +37,9 @@ use crate::task::Task;
 use average::MovingAverage;
 use checkpoint::{Checkpoint, Place, State};
 use history::{Epoch, History};
-use learner::{Learner, Sums, augmentation};
+use learner::{Learner, augmentation};
 use stopping::{Decision, Stopping};
+use sums::Sums;
 
 /// Starts after the first that a run may make when every ReLU dies. One start in a few does that, so five more leave
 /// less than one run in a thousand without a network.
@@ -134,7 +138,7 @@ pub fn train(
     let mut networks = Vec::new();
     let state = from.as_ref().map(|checkpoint| checkpoint.state.clone());
     if let Some(checkpoint) = &from {
-        let new = || Network::new(&config.model, data.train.length, task.outputs(), training.strands, device, 0);
+        let new = || new_network(config, task, data, device, 0);
         networks = checkpoint::finished_members(checkpoint, new)?;
     }
     let (epochs, best_epochs, restarts, before) = match state {
@@ -240,7 +244,7 @@ impl Standing {
         let trained = &so_far.trained;
         let state = State {
             place: self.place,
-            step: learner.optimizer.state().0,
+            step: learner.optimizer.steps(),
             average_updates: learner.average.as_ref().map_or(0.0, MovingAverage::updates),
             plateau: learner.schedule.plateau,
             best: self.stopping.best,
@@ -266,6 +270,9 @@ fn train_once(job: Job, seed: u64, restarts: u64, so_far: &mut SoFar, from: Opti
         Some(_) => frozen(new_network(config, task, data, device, seed)?, training)?,
         None => starting_network(config, task, data, device, seed, member)?.0,
     };
+    if network.all_native().is_some() {
+        device::leave_to_native();
+    }
     let mut learner = Learner::new(network, training, task, data.train.len());
     let mut sums = Sums::new(device);
     let mut standing = Standing::new(Place { member, restarts, epoch: 1, batch: 0 }, Stopping::new(training.patience));
@@ -273,7 +280,7 @@ fn train_once(job: Job, seed: u64, restarts: u64, so_far: &mut SoFar, from: Opti
     let with_weights = |weights: &HashMap<String, Tensor>| {
         let network = Network::new(&config.model, data.train.length, task.outputs(), training.strands, device, seed)?;
         restore(&network, weights);
-        anyhow::Ok(network)
+        anyhow::Ok(network.without_native(training.no_native))
     };
     if let Some(checkpoint) = from {
         sums = checkpoint.restore(&mut learner)?;
@@ -415,7 +422,7 @@ pub fn starting_network(
 fn new_network(config: &Config, task: &Task, data: &Dataset, device: tch::Device, seed: u64) -> Result<Network> {
     let training = &config.training;
     let network = Network::new(&config.model, data.train.length, task.outputs(), training.strands, device, seed)?;
-    Ok(network.with_precision(training.precision))
+    Ok(network.with_precision(training.precision).without_native(training.no_native))
 }
 
 fn frozen(mut network: Network, training: &TrainingConfig) -> Result<Network> {

@@ -21,7 +21,8 @@ use crate::{device, report};
 pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
     let (device, _) = device::choose(command.compute.device)?;
     device::set_threads(command.compute.threads.map(usize::from));
-    let FinishedRun { folder, provenance, classes, networks } = open_run(&command.run, device)?;
+    let FinishedRun { folder, provenance, classes, networks } =
+        open_run(&command.run, device, command.compute.no_native)?;
     let task = provenance.task()?;
     let threshold = threshold(&folder, task)?;
     let out = match &command.out {

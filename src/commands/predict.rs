@@ -21,7 +21,7 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
     }
     let (device, _) = device::choose(command.compute.device)?;
     device::set_threads(command.compute.threads.map(usize::from));
-    let run = open_run(&command.run, device)?;
+    let run = open_run(&command.run, device, command.compute.no_native)?;
     if command.sort_reads.is_some() {
         return sort_reads(command, &run, progress);
     }

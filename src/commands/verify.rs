@@ -43,7 +43,7 @@ pub fn run(command: &Verify, progress: Progress) -> Result<()> {
         device::choose(config.training.device).or_else(|_| device::choose(crate::config::DeviceChoice::Cpu))?;
     let threads = device::set_threads(config.training.threads);
     progress.say(&format!("device: {why}; {threads} threads"));
-    let run = open_run(&command.run, device);
+    let run = open_run(&command.run, device, false);
     checks.add("weights", run.as_ref().map(|run| format!("whole, {} of them", count(run))).map_err(again));
     let Ok(run) = run else { return checks.finish(command) };
 

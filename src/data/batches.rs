@@ -11,8 +11,15 @@ use super::alphabet::{self, UNKNOWN};
 use super::examples::Examples;
 use crate::random::{self, Generator, Purpose};
 
-/// Batches gathered ahead. Gathering takes microseconds and a step milliseconds, so two hide every hiccup.
+/// Loads of batches gathered ahead: one is learned from, one waits, one is gathered.
 pub const AHEAD: usize = 2;
+/// Small batches are handed over several at a time, because waking a thread may take as long as learning from one of them.
+const LOAD_BYTES: usize = 1 << 18;
+
+/// Batches of a load.
+pub fn load(batch_size: usize, length: usize) -> usize {
+    (LOAD_BYTES / batch_size.saturating_mul(length).max(1)).max(1)
+}
 
 /// Codes and labels of a batch.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,31 +84,41 @@ pub fn shuffled<'scope, 'env>(
     scope: &'scope Scope<'scope, 'env>,
     examples: &'env Examples,
     order: Order,
-) -> mpsc::IntoIter<Result<Batch>> {
-    let (sender, receiver) = mpsc::sync_channel(AHEAD);
+) -> impl Iterator<Item = Result<Batch>> {
+    let (sender, receiver) = mpsc::sync_channel(AHEAD - 1);
     scope.spawn(move || {
         let Order { batch_size, augmentation, seed, epoch } = order;
         let mut indices: Vec<usize> = (0..examples.len()).collect();
         indices.shuffle(&mut random::generator(seed, Purpose::Shuffle, epoch as u64, 0));
         let mut random = random::generator(seed, Purpose::Augment, epoch as u64, 0);
-        for indices in indices.chunks(batch_size) {
+        let mut gather = |indices: &[usize]| {
             let mut codes = Vec::with_capacity(indices.len() * examples.length);
             let mut labels = Vec::with_capacity(indices.len() * examples.width);
-            let read = indices.iter().try_for_each(|&i| {
+            for &i in indices {
                 let start = codes.len();
                 examples.read(i..i + 1, &mut codes)?;
                 augmentation.change(&mut codes[start..], &mut random);
                 labels.extend_from_slice(examples.labels_of(i));
-                Ok(())
-            });
-            let failed = read.is_err();
-            let batch = read.map(|()| Batch { codes, labels, n: indices.len() });
-            if sender.send(batch).is_err() || failed {
+            }
+            Ok(Batch { codes, labels, n: indices.len() })
+        };
+        for indices in indices.chunks(batch_size * load(batch_size, examples.length)) {
+            let mut batches = Vec::new();
+            for indices in indices.chunks(batch_size) {
+                let batch = gather(indices);
+                let failed = batch.is_err();
+                batches.push(batch);
+                if failed {
+                    break;
+                }
+            }
+            let failed = batches.last().is_some_and(Result::is_err);
+            if sender.send(batches).is_err() || failed {
                 return; // training stopped early
             }
         }
     });
-    receiver.into_iter()
+    receiver.into_iter().flatten()
 }
 
 #[cfg(test)]

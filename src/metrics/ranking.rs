@@ -41,6 +41,15 @@ pub struct Ranking {
     last_of_equals: Vec<bool>,
 }
 
+/// What a score is off by, worked out once for all resamples.
+#[derive(Clone, Copy, Debug)]
+struct Errors {
+    squared: f64,
+    log_loss: f64,
+    /// Of the calibration curve.
+    bin: usize,
+}
+
 /// Examples by falling score.
 #[derive(Clone, Debug)]
 pub(super) struct Order {
@@ -112,12 +121,12 @@ impl Ranking {
 
     /// Area under the ROC curve; a tie counts half. Undefined with one class.
     pub fn auroc(&self) -> Option<f64> {
-        self.values(&vec![1; self.scores.len()], 0.5).auroc
+        self.values_of_all(0.5).auroc
     }
 
     /// Mean precision over the steps of recall, not interpolated. Undefined with one class.
     pub fn average_precision(&self) -> Option<f64> {
-        self.values(&vec![1; self.scores.len()], 0.5).average_precision
+        self.values_of_all(0.5).average_precision
     }
 
     /// The ROC curve: false positive rate and true positive rate at every distinct score, from (0, 0) to (1, 1).
@@ -210,12 +219,12 @@ impl Ranking {
 
     /// Mean distance of predicted probability from the share of positives in equal-width bins, weighted by their examples.
     pub fn calibration_error(&self) -> Option<f64> {
-        self.values(&vec![1; self.scores.len()], 0.5).expected_calibration_error
+        self.values_of_all(0.5).expected_calibration_error
     }
 
     /// Matthews correlation of the decisions at a threshold.
     pub fn mcc(&self, threshold: f64) -> Option<f64> {
-        self.values(&vec![1; self.scores.len()], threshold).at_threshold.mcc
+        self.values_of_all(threshold).at_threshold.mcc
     }
 
     /// Predicted probability against the share of positives, in equal-width bins; empty bins are left out.
@@ -235,32 +244,50 @@ impl Ranking {
             .collect()
     }
 
+    /// What each score is off by.
+    fn errors(&self) -> Vec<Errors> {
+        let of = |(&score, &positive): (&f64, &bool)| Errors {
+            squared: (score - f64::from(u8::from(positive))).powi(2),
+            log_loss: loss(if positive { score } else { 1.0 - score }),
+            bin: calibration_bin(score, CALIBRATION_BINS),
+        };
+        self.scores.iter().zip(&self.positive).map(of).collect()
+    }
+
+    /// All metrics of the examples, each counted once.
+    fn values_of_all(&self, threshold: f64) -> Values {
+        self.values(&self.errors(), &vec![1; self.scores.len()], threshold)
+    }
+
     /// All metrics of the examples, each counted `weights` times, in one pass from the highest score to the lowest.
-    fn values(&self, weights: &[u32], threshold: f64) -> Values {
+    fn values(&self, errors: &[Errors], weights: &[u32], threshold: f64) -> Values {
         let mut areas = Areas::default();
         let (mut brier, mut log_loss) = (0.0, 0.0);
         let mut calibration = [(0.0, 0.0); CALIBRATION_BINS];
+        let (mut bin, mut in_bin) = (0, (0.0, 0.0));
         let mut cuts = [(threshold, (0, 0)), (0.5, (0, 0))];
-        for (i, &weight) in weights.iter().enumerate() {
-            let (score, positive) = (self.scores[i], self.positive[i]);
-            if weight > 0 {
-                let many = f64::from(weight);
-                areas.add(positive, weight);
-                let target = f64::from(u8::from(positive));
-                brier += many * (score - target) * (score - target);
-                log_loss += many * loss(if positive { score } else { 1.0 - score });
-                let bin = &mut calibration[calibration_bin(score, CALIBRATION_BINS)];
-                *bin = (bin.0 + many * score, bin.1 + many * target);
-                for (cut, counts) in &mut cuts {
-                    if score >= *cut {
-                        *counts = (areas.true_positives, areas.false_positives);
-                    }
+        let examples = self.scores.iter().zip(&self.positive).zip(&self.last_of_equals);
+        for (((&score, &positive), &is_last), (&weight, error)) in examples.zip(weights.iter().zip(errors)) {
+            // Without branches on the weight or the label, which no processor could foresee.
+            let many = f64::from(weight);
+            areas.add(positive, weight);
+            brier += many * error.squared;
+            log_loss += many * error.log_loss;
+            if error.bin != bin {
+                (calibration[bin], bin) = (in_bin, error.bin);
+                in_bin = calibration[bin];
+            }
+            in_bin = (in_bin.0 + many * score, in_bin.1 + many * f64::from(u8::from(positive)));
+            for (cut, counts) in &mut cuts {
+                if score >= *cut {
+                    *counts = (areas.true_positives, areas.false_positives);
                 }
             }
-            if self.last_of_equals[i] {
+            if is_last {
                 areas.end_equals();
             }
         }
+        calibration[bin] = in_bin;
         let (positives, negatives) = (areas.true_positives, areas.false_positives);
         let n = positives + negatives;
         let decisions =
@@ -282,7 +309,9 @@ impl Ranking {
     /// Every metric with its interval. The same seed gives the same intervals, however many threads work.
     pub fn report(&self, threshold: f64, seed: u64) -> Report {
         let n = self.scores.len();
-        let estimates = bootstrap(n, 1, seed, |weights| self.values(weights, threshold).named().map(|(_, v)| v).into());
+        let errors = self.errors();
+        let values = |weights: &[u32]| self.values(&errors, weights, threshold).named().map(|(_, value)| value).into();
+        let estimates = bootstrap(n, 1, seed, values);
         Report {
             n,
             n_positive: Some(self.counts().0),
@@ -331,7 +360,10 @@ impl OneOfSeveral {
 
 impl Areas {
     fn add(&mut self, positive: bool, weight: u32) {
-        if positive { self.true_positives += u64::from(weight) } else { self.false_positives += u64::from(weight) }
+        let weight = u64::from(weight);
+        let of_true = weight * u64::from(positive);
+        self.true_positives += of_true;
+        self.false_positives += weight - of_true;
     }
 
     fn end_equals(&mut self) {

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use tch::{Device, Tensor};
 
 use super::plan::Plan;
-use super::{Network, one_hot, weights};
+use super::{Network, weights};
 use crate::config::Config;
 
 /// The networks that a configuration describes, with the weights in a file. It must be large enough for them before any is
@@ -27,21 +27,24 @@ pub fn load(config: &Config, length: usize, outputs: usize, device: Device, path
             path.display()
         );
     }
-    let network = || Network::new(model, length, outputs, training.strands, device, 0);
+    let network = || {
+        Network::new(model, length, outputs, training.strands, device, 0)
+            .map(|network| network.without_native(training.no_native))
+    };
     let mut networks = (0..training.ensemble).map(|_| network()).collect::<Result<Vec<_>>>()?;
     weights::load(&mut networks, path)?;
     Ok(networks)
 }
 
-/// Scoring logits `[batch, outputs]` of a batch of codes, u8 `[batch, length]` on the networks' device.
+/// Scoring logits `[batch, outputs]` of codes `[batch, length]`, on the networks' device.
 ///
 /// # Panics
 /// There is no network.
-pub fn logits(networks: &[Network], codes: &Tensor) -> Tensor {
-    logits_of_one_hot(networks, &one_hot(codes))
+pub fn logits(networks: &[Network], codes: &[u8]) -> Tensor {
+    mean(networks.iter().map(|network| network.score(codes)))
 }
 
-/// Scoring logits `[batch, outputs]` of one-hot sequences, f32 `[batch, 4, length]`.
+/// Scoring logits `[batch, outputs]` of one-hot sequences, f32 `[batch, 4, length]`, all by libtorch.
 ///
 /// # Panics
 /// There is no network.

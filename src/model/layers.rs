@@ -42,11 +42,20 @@ impl ModuleT for Placed {
     }
 }
 
-/// All layers of a plan, one after the other.
-pub fn sequence(plan: &Plan, demands: &Arc<Demands>, root: &Path, random: &mut Generator) -> nn::SequentialT {
-    plan.steps.iter().fold(nn::seq_t(), |layers, step| {
-        let layer = build(step, plan.tied, root, random);
-        layers.add(Placed { layer, block: step.block, demands: demands.clone() })
+/// All layers of a plan, one after the other: the first `count`, and the rest.
+pub fn sequences(
+    plan: &Plan,
+    count: usize,
+    demands: &Arc<Demands>,
+    root: &Path,
+    random: &mut Generator,
+) -> [nn::SequentialT; 2] {
+    let (first, rest) = plan.steps.split_at(count);
+    [first, rest].map(|steps| {
+        steps.iter().fold(nn::seq_t(), |layers, step| {
+            let layer = build(step, plan.tied, root, random);
+            layers.add(Placed { layer, block: step.block, demands: demands.clone() })
+        })
     })
 }
 

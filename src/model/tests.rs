@@ -276,6 +276,85 @@ fn sixteen_examples_can_be_learned_by_heart() {
     }
 }
 
+/// Without dropout, so that both can be compared.
+fn with_and_without_native(arch: Architecture, length: usize, strands: Strands) -> [Network; 2] {
+    let config = ModelConfig { dropout: 0.0, layer: without_dropout(config(arch).layer), ..config(arch) };
+    [false, true]
+        .map(|no_native| Network::new(&config, length, 2, strands, Device::Cpu, 1).unwrap().without_native(no_native))
+}
+
+#[test]
+fn without_libtorch_the_same_is_computed() {
+    let mut natives = 0;
+    each(|name, arch, length, strands| {
+        let [own, by_libtorch] = with_and_without_native(arch, length, strands);
+        natives += usize::from(own.native.is_some());
+        assert!(by_libtorch.native.is_none());
+        let [tensor, _] = sequences(70, length);
+        let mut codes = vec![0; tensor.numel()];
+        tensor.copy_data(&mut codes, tensor.numel());
+        warm(&own, &tensor);
+        warm(&by_libtorch, &tensor);
+        assert!(difference(&own.score(&codes), &by_libtorch.score(&codes)) < 1e-5, "{name}");
+        assert!(difference(&own.score(&codes), &own.logits(&tensor, false)) < 1e-5, "{name}");
+        let gradients = [&own, &by_libtorch].map(|network| {
+            let forward = network.train(&codes, 1);
+            let loss = forward.logits.square().mean(Kind::Float);
+            forward.gradients(&loss, &network.store.trainable_variables())
+        });
+        let largest = gradients[1].iter().map(|gradient| gradient.abs().max().double_value(&[])).fold(0.0, f64::max);
+        for (own, other) in gradients[0].iter().zip(&gradients[1]) {
+            assert!(difference(own, other) < 1e-4 * largest, "{name}");
+        }
+    });
+    // Seed, danq, residual and gated, untied.
+    assert_eq!(natives, 4 * 4 * 2);
+}
+
+/// Steps of the seed network as training takes them, and the same by way of libtorch's loss.
+#[test]
+fn a_lesson_gives_the_gradient_that_libtorch_gives_with_any_number_of_threads() {
+    let classes = crate::data::Classes::named(vec!["a".into(), "b".into()]);
+    let labels: Vec<f32> = (0..100).map(|i| (i % 2) as f32).collect();
+    let examples = crate::data::examples::Examples::of(&[0; 200], 2, &labels);
+    let kind = crate::config::TaskKind::Binary;
+    let task = crate::task::Task::new(kind, &classes, None, &crate::config::ClassWeights::None, &examples).unwrap();
+    let network = Network::new(&config(Architecture::Seed), 71, 1, Strands::Single, Device::Cpu, 1).unwrap();
+    let [tensor, _] = sequences(100, 71);
+    let mut codes = vec![0; tensor.numel()];
+    tensor.copy_data(&mut codes, tensor.numel());
+    let native = network.all_native().unwrap();
+    let mut places = Vec::new();
+    let mut parameters: Vec<f32> = Vec::new();
+    for parameter in native.parameters() {
+        let start = parameters.len();
+        parameters.extend(Vec::<f32>::try_from(parameter.flatten(0, -1)).unwrap());
+        places.push(start..parameters.len());
+    }
+    let lesson = native.lesson(places.clone(), task.yes_no_loss().unwrap()).for_batches_of(100);
+    let learn = |shard| lesson.learn(shard);
+    let of = |threads| {
+        let board = native::Board::new(&learn);
+        std::thread::scope(|scope| {
+            let team = native::Team::new(scope, &board, threads);
+            lesson.gradient(&parameters, codes.clone(), labels.clone(), Key(7), |shards| team.round(shards))
+        })
+    };
+    let (gradient, loss, hits) = of(1);
+    for threads in [2, 5] {
+        assert_eq!(of(threads), (gradient.clone(), loss, hits));
+    }
+    let forward = network.train(&codes, 7);
+    let of_labels = Tensor::from_slice(&labels).view([-1, 1]);
+    let expected = task.loss(&forward.logits, &of_labels);
+    assert!((expected.double_value(&[]) - loss).abs() < 1e-6);
+    assert_eq!(task.hits(&forward.logits, &of_labels).unwrap().double_value(&[]), hits as f64);
+    let expected = forward.gradients(&expected, native.parameters());
+    for (expected, place) in expected.iter().zip(places) {
+        assert!(difference(expected, &Tensor::from_slice(&gradient[place])) < 1e-6);
+    }
+}
+
 #[test]
 fn frozen_blocks_stay_as_they_are_and_run_as_in_scoring() {
     for arch in Architecture::ALL {
@@ -294,7 +373,11 @@ fn frozen_blocks_stay_as_they_are_and_run_as_in_scoring() {
         let before: Vec<(String, Tensor)> =
             network.store.variables().into_iter().map(|(name, variable)| (name, variable.copy())).collect();
         let logits = network.logits(&codes, true);
-        assert!(difference(&logits, &network.layers.forward_t(&one_hot(&codes), false)) < 1e-6, "{arch:?}");
+        assert!(
+            difference(&logits, &network.rest.forward_t(&network.first.forward_t(&one_hot(&codes), false), false))
+                < 1e-6,
+            "{arch:?}"
+        );
         logits.sum(Kind::Float).backward();
         for (name, before) in before {
             assert_eq!(before, network.store.variables()[&name], "{arch:?} {name}");

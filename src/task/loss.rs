@@ -6,6 +6,41 @@ use super::Task;
 use crate::config::{Loss, TaskKind};
 use crate::data::examples::Examples;
 
+/// The loss of a question of two classes without libtorch.
+#[derive(Clone, Copy, Debug)]
+pub struct YesNoLoss {
+    is_squared: bool,
+    positive: usize,
+    label_smoothing: f64,
+    /// Of each class.
+    weights: [f64; 2],
+}
+
+impl YesNoLoss {
+    /// What some logits of a batch of `n` add to its mean loss, and how many are right; in their place come the gradients of
+    /// the mean loss with respect to them.
+    pub fn of(&self, logits: &mut [f32], labels: &[f32], n: usize) -> (f64, usize) {
+        let (mut loss, mut hits) = (0.0, 0);
+        for (logit, &label) in logits.iter_mut().zip(labels) {
+            let (z, is_positive) = (f64::from(*logit), label as usize == self.positive);
+            let target = f64::from(u8::from(is_positive)) * (1.0 - self.label_smoothing) + self.label_smoothing / 2.0;
+            let weight = self.weights[usize::from(label >= 0.5)] / n as f64;
+            // Both from the exponential that cannot overflow.
+            let small = (-z.abs()).exp();
+            let p = if z >= 0.0 { 1.0 / (1.0 + small) } else { small / (1.0 + small) };
+            let (own, slope) = if self.is_squared {
+                ((p - target).powi(2), 2.0 * (p - target) * p * (1.0 - p))
+            } else {
+                (z.max(0.0) - z * target + small.ln_1p(), p - target)
+            };
+            loss += weight * own;
+            *logit = (weight * slope) as f32;
+            hits += usize::from((z > 0.0) == is_positive);
+        }
+        (loss, hits)
+    }
+}
+
 impl Task {
     /// The mean loss of a batch, a scalar, from logits `[batch, outputs]` and labels `[batch, width]`.
     pub fn loss(&self, logits: &Tensor, labels: &Tensor) -> Tensor {
@@ -69,6 +104,16 @@ impl Task {
         }
     }
 
+    /// The same without libtorch, for questions of two classes.
+    pub fn yes_no_loss(&self) -> Option<YesNoLoss> {
+        (self.kind == TaskKind::Binary).then(|| YesNoLoss {
+            is_squared: self.loss == Loss::Mse,
+            positive: self.positive,
+            label_smoothing: self.label_smoothing,
+            weights: [0, 1].map(|class| self.weights.get(class).copied().unwrap_or(1.0)),
+        })
+    }
+
     /// The same loss of finished predictions `[n, outputs]`, for validation.
     pub fn loss_of(&self, examples: &Examples, predictions: &[f64]) -> f64 {
         let outputs = self.outputs();
@@ -116,5 +161,44 @@ fn weighted_mean(each: Tensor, weight: Option<Tensor>) -> Tensor {
     match weight {
         Some(weight) => (each * weight).mean(Kind::Float),
         None => each.mean(Kind::Float),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ClassWeights;
+    use crate::data::Classes;
+
+    #[test]
+    fn without_libtorch_the_loss_of_two_classes_and_its_gradient_are_the_same() {
+        let classes = Classes::named(vec!["a".into(), "b".into()]);
+        let labels = [0.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0];
+        let examples = Examples::of(&[0; 14], 2, &labels);
+        let logits = [0.3f32, -1.5, 40.0, -40.0, 0.0, 120.0, -0.01];
+        for loss in [Loss::CrossEntropy, Loss::Mse] {
+            for weights in [ClassWeights::None, ClassWeights::Given(vec![("a".into(), 3.0), ("b".into(), 0.5)])] {
+                for (label_smoothing, positive) in [(0.0, 1), (0.1, 0)] {
+                    let task = Task::new(TaskKind::Binary, &classes, Some(loss), &weights, &examples).unwrap();
+                    let task = Task { label_smoothing, positive, ..task };
+                    let mut gradient = logits;
+                    let n = logits.len();
+                    let (mut own, mut hits) = (0.0, 0);
+                    // In two parts, as the shards of a batch are.
+                    for (logits, labels) in gradient.chunks_mut(4).zip(labels.chunks(4)) {
+                        let (loss, right) = task.yes_no_loss().unwrap().of(logits, labels, n);
+                        (own, hits) = (own + loss, hits + right);
+                    }
+                    let tensor = Tensor::from_slice(&logits).view([-1, 1]).set_requires_grad(true);
+                    let of_labels = Tensor::from_slice(&labels).view([-1, 1]);
+                    let expected = task.loss(&tensor, &of_labels);
+                    assert!((own - expected.double_value(&[])).abs() < 1e-5 * own.max(1.0), "{loss:?}");
+                    assert_eq!(hits as f64, task.hits(&tensor, &of_labels).unwrap().double_value(&[]));
+                    let expected = &Tensor::run_backward(&[expected], &[&tensor], false, false)[0];
+                    let difference = (Tensor::from_slice(&gradient).view([-1, 1]) - expected).abs().max();
+                    assert!(difference.double_value(&[]) < 1e-6, "{loss:?} {label_smoothing}");
+                }
+            }
+        }
     }
 }

@@ -10,9 +10,10 @@ use tch::nn::VarStore;
 use tch::{Kind, Tensor};
 
 use super::history::Epoch;
-use super::learner::{Learner, Sums};
+use super::learner::Learner;
 use super::schedule::Plateau;
 use super::stopping::Best;
+use super::sums::Sums;
 use crate::model::Network;
 use crate::model::tensor_file::{self, Fault, TensorFile};
 use crate::progress::Progress;
@@ -109,8 +110,8 @@ pub fn save(
     let mut tensors: Vec<(String, Tensor)> = variables(&learner.network.store, "");
     tensors.extend(best.iter().map(|(name, tensor)| (format!("{BEST}{name}"), tensor.shallow_clone())));
     tensors.extend(members.iter().enumerate().flat_map(|(i, network)| variables(&network.store, &finished(i))));
-    let (_, optimizer) = learner.optimizer.state();
-    tensors.extend(optimizer.into_iter().map(|(name, tensor)| (format!("{OPTIMIZER}{name}"), tensor.shallow_clone())));
+    let optimizer = learner.optimizer.state().into_iter();
+    tensors.extend(optimizer.map(|(name, tensor)| (format!("{OPTIMIZER}{name}"), tensor)));
     let averages = learner.average.iter().flat_map(|average| average.tensors()).enumerate();
     tensors.extend(averages.map(|(i, tensor)| (format!("{AVERAGE}{i}"), tensor.shallow_clone())));
     tensors.extend(sums.tensors().map(|(name, tensor)| (format!("{SUMS}{name}"), tensor)));
@@ -182,7 +183,8 @@ impl Checkpoint {
     pub fn restore(&self, learner: &mut Learner) -> Result<Sums> {
         let State { step, average_updates, plateau, summed, .. } = self.state;
         self.restore_variables(&learner.network.store, "")?;
-        let (_, own) = learner.optimizer.state();
+        learner.parameters.reload();
+        let own = learner.optimizer.state();
         let saved = own.iter().map(|(name, own)| self.fitting(OPTIMIZER, name, own)).collect::<Result<Vec<_>>>()?;
         learner.optimizer.restore(step, &saved);
         learner.schedule.plateau = plateau;

@@ -4,16 +4,19 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use indicatif::ProgressBar;
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use super::average::MovingAverage;
-use super::optimizer::{self, FlatParameters, Optimizer};
+use super::flat::{FlatParameters, Gradient};
+use super::optimizer::Optimizer;
 use super::schedule::{Rates, Schedule};
+use super::sums::{Number, Sums};
 use super::watch::Watch;
 use crate::config::{Strands, TrainingConfig};
 use crate::data::batches::{self, Augmentation, Batch, Order};
 use crate::data::examples::Examples;
-use crate::model::{self, Network};
+use crate::model::Network;
+use crate::model::native::{Board, Key, Lesson, Team};
 use crate::random::{self, Purpose};
 use crate::task::Task;
 
@@ -21,8 +24,8 @@ use crate::task::Task;
 const SHOW_LOSS_EVERY: Duration = Duration::from_millis(250);
 
 /// Keys what dropout drops in a batch of an epoch, counted from 0.
-pub fn seed_dropout(order: Order, batch: usize) {
-    tch::manual_seed(random::seed_for_libtorch(order.seed, Purpose::Dropout, order.epoch as u64, batch as u64));
+pub fn dropout_seed(order: Order, batch: usize) -> i64 {
+    random::seed_for_libtorch(order.seed, Purpose::Dropout, order.epoch as u64, batch as u64)
 }
 
 /// What training changes of its examples.
@@ -37,7 +40,7 @@ pub fn augmentation(training: &TrainingConfig) -> Augmentation {
 /// A network and what changes it.
 pub struct Learner<'a> {
     pub network: Network,
-    parameters: FlatParameters,
+    pub parameters: FlatParameters,
     pub optimizer: Optimizer,
     pub schedule: Schedule,
     pub average: Option<MovingAverage>,
@@ -83,60 +86,85 @@ impl<'a> Learner<'a> {
         bar: &ProgressBar,
         after_step: &mut dyn FnMut(&mut Self, usize, &Sums) -> Result<()>,
     ) -> Result<()> {
-        let mut gathered: Option<(Tensor, usize)> = None;
         let accumulate = self.training.accumulate;
+        let lesson = self.lesson();
+        let task = |shard| lesson.iter().for_each(|lesson| lesson.learn(shard));
+        let board = Board::new(&task);
         std::thread::scope(|scope| {
+            let threads = if lesson.is_some() { rayon::current_num_threads() } else { 1 };
+            let team = Team::new(scope, &board, threads);
             let mut shown = Instant::now();
+            let mut gathered: Option<(Gradient, usize)> = None;
             for (number, batch) in batches::shuffled(scope, examples, order).enumerate().skip(done) {
                 let batch = batch?;
-                seed_dropout(order, number);
-                let gradient = self.gradient(&batch, examples.length, sums);
+                let (seed, size) = (dropout_seed(order, number), batch.n);
+                let gradient = match (&lesson, &self.parameters.host) {
+                    (Some(lesson), Some(parameters)) => {
+                        let Batch { codes, labels, n } = batch;
+                        let round = |shards| team.round(shards);
+                        let (gradient, loss, hits) =
+                            lesson.gradient(parameters, codes, labels, Key(seed as u64), round);
+                        sums.add(Number::Known(loss), Some(Number::Known(hits as f64)), n);
+                        Gradient::Host(gradient)
+                    }
+                    _ => self.gradient(&batch, seed, sums),
+                };
                 let (gradient, n) = match gathered.take() {
-                    Some((sum, n)) => (sum + gradient * batch.n as f64, n + batch.n),
-                    None if accumulate > 1 => (gradient * batch.n as f64, batch.n),
+                    Some((sum, n)) => (gradient.scaled(size as f64).plus(&sum), n + size),
+                    None if accumulate > 1 => (gradient.scaled(size as f64), size),
                     None => (gradient, 1),
                 };
                 if (number + 1) % accumulate == 0 || number + 1 == self.batches {
-                    let mean = if accumulate > 1 { gradient / n as f64 } else { gradient };
-                    self.step(mean, sums, (order.epoch - 1) * self.steps + number / accumulate)?;
+                    let mean = if accumulate > 1 { gradient.scaled(1.0 / n as f64) } else { gradient };
+                    // Lessons read the weights themselves.
+                    let settle = lesson.is_none();
+                    self.step(mean, sums, (order.epoch - 1) * self.steps + number / accumulate, settle)?;
                     after_step(self, number + 1, sums)?;
                 } else {
                     gathered = Some((gradient, n));
                 }
-                bar.inc(batch.n as u64);
+                bar.inc(size as u64);
                 // Reading the loss waits for the device, so it is done for a person watching and no oftener than needed.
                 if !bar.is_hidden() && shown.elapsed() > SHOW_LOSS_EVERY {
                     shown = Instant::now();
                     bar.set_message(format!("epoch {} loss {:.4}", order.epoch, sums.mean_loss()));
                 }
             }
-            self.watch.check()
+            self.watch.check()?;
+            self.parameters.settle();
+            Ok(())
         })
     }
 
-    /// The gradient of a batch's mean loss, `[parameters]`.
-    pub fn gradient(&mut self, batch: &Batch, length: usize, sums: &mut Sums) -> Tensor {
-        let device = self.network.device();
-        let codes = model::codes_tensor(&batch.codes, length, device);
-        let labels = Tensor::from_slice(&batch.labels).view([batch.n as i64, -1]).to_device(device);
-        let logits = self.network.logits(&codes, true);
-        let loss = self.task.loss(&logits, &labels);
-        let gradient = self.parameters.gradient(&loss);
-        sums.add(&loss.detach(), self.task.hits(&logits.detach(), &labels), batch.n);
-        gradient
+    /// The gradient of a batch's mean loss; `seed` keys what dropout drops.
+    pub fn gradient(&mut self, batch: &Batch, seed: i64, sums: &mut Sums) -> Gradient {
+        let labels = Tensor::from_slice(&batch.labels).view([batch.n as i64, -1]).to_device(self.network.device());
+        let forward = self.network.train(&batch.codes, seed);
+        let loss = self.task.loss(&forward.logits, &labels);
+        let hits = self.task.hits(&forward.logits.detach(), &labels);
+        sums.add(Number::Computed(loss.detach()), hits.map(Number::Computed), batch.n);
+        self.parameters.gradient(forward, &loss)
     }
 
-    /// Step `number` of the run, counted from 0, down a gradient `[parameters]`.
-    fn step(&mut self, gradient: Tensor, sums: &Sums, number: usize) -> Result<()> {
+    /// Steps without libtorch, where it has nothing to do.
+    fn lesson(&self) -> Option<Lesson> {
+        let (native, loss) = (self.network.all_native()?, self.task.yes_no_loss()?);
+        let places = self.parameters.places(native.parameters()).filter(|_| self.parameters.host.is_some())?;
+        Some(native.lesson(places, loss).for_batches_of(self.training.batch_size))
+    }
+
+    /// Step `number` of the run, counted from 0, down a gradient.
+    fn step(&mut self, gradient: Gradient, sums: &Sums, number: usize, settle: bool) -> Result<()> {
         let rates = self.schedule.rates(number);
-        self.watch.see(number + 1, rates.lr, &sums.loss, &gradient)?;
-        self.step_at(gradient, rates);
+        self.watch.see(number + 1, rates.lr, sums, &gradient)?;
+        self.step_at(gradient, rates, settle);
         Ok(())
     }
 
-    /// That all steps so far went down numbers, and came to numbers.
+    /// That all steps so far went down numbers, and came to numbers. The network has its weights as they stand then.
     pub fn check(&mut self) -> Result<()> {
         self.watch.check()?;
+        self.parameters.settle();
         if self.parameters.buffer.isfinite().all().int64_value(&[]) == 0 {
             bail!("a weight is no longer a number; train anew with a smaller --lr or --clip-norm 1");
         }
@@ -151,63 +179,19 @@ impl<'a> Learner<'a> {
         }
     }
 
-    pub fn step_at(&mut self, mut gradient: Tensor, rates: Rates) {
-        if let Some(norm) = self.training.clip_norm {
-            optimizer::clip(&mut gradient, norm);
-        }
+    /// A step; with `settle`, the network has its new weights at once.
+    pub fn step_at(&mut self, gradient: Gradient, rates: Rates, settle: bool) {
+        let gradient = match self.training.clip_norm {
+            Some(norm) => gradient.clip(norm),
+            None => gradient,
+        };
         self.optimizer.set_rates(rates);
         self.optimizer.step(&mut self.parameters, &gradient);
+        if settle || self.average.is_some() {
+            self.parameters.settle();
+        }
         if let Some(average) = &mut self.average {
             average.update();
         }
-    }
-}
-
-/// Sums over the batches of an epoch, kept on the device so that nothing waits for it.
-pub struct Sums {
-    loss: Tensor,
-    hits: Option<Tensor>,
-    n: usize,
-}
-
-impl Sums {
-    /// Their names in a checkpoint.
-    pub const LOSS: &str = "loss";
-    pub const HITS: &str = "hits";
-
-    pub fn new(device: tch::Device) -> Self {
-        Self::of(Tensor::zeros([], (Kind::Float, device)), None, 0)
-    }
-
-    /// Sums that `tensors` gave, over `n` examples.
-    pub fn of(loss: Tensor, hits: Option<Tensor>, n: usize) -> Self {
-        Self { loss, hits, n }
-    }
-
-    pub fn tensors(&self) -> impl Iterator<Item = (&'static str, Tensor)> {
-        let hits = self.hits.iter().map(|hits| (Self::HITS, hits.shallow_clone()));
-        std::iter::once((Self::LOSS, self.loss.shallow_clone())).chain(hits)
-    }
-
-    /// Examples that they are over.
-    pub fn examples(&self) -> usize {
-        self.n
-    }
-
-    fn add(&mut self, loss: &Tensor, hits: Option<Tensor>, n: usize) {
-        self.loss += loss * n as f64;
-        self.hits = match (self.hits.take(), hits) {
-            (Some(before), Some(more)) => Some(before + more),
-            (_, more) => more,
-        };
-        self.n += n;
-    }
-
-    pub fn mean_loss(&self) -> f64 {
-        self.loss.double_value(&[]) / self.n as f64
-    }
-
-    pub fn share_right(&self) -> Option<f64> {
-        self.hits.as_ref().map(|hits| hits.double_value(&[]) / self.n as f64)
     }
 }

@@ -1,9 +1,11 @@
-//! AdamW, Adam and stochastic gradient descent on one flat buffer. The parameters are views of it, so a step is a handful of
-//! tensor operations however many layers there are, and the state is at most two tensors of the same size.
+//! AdamW, Adam and stochastic gradient descent on all parameters at once. On a GPU a step is a handful of tensor operations
+//! however many layers there are; on the CPU it is one loop, because each of those operations would read and write memory.
 
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
 use tch::Tensor;
-use tch::nn::VarStore;
 
+use super::flat::{CHUNK, FlatParameters, Gradient};
 use super::schedule::Rates;
 use crate::config::{OptimizerKind, TrainingConfig};
 
@@ -11,42 +13,6 @@ use crate::config::{OptimizerKind, TrainingConfig};
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.999;
 const EPSILON: f64 = 1e-8;
-
-/// All trainable parameters of a store, as views of one buffer.
-#[derive(Debug)]
-pub struct FlatParameters {
-    /// `[parameters]`
-    pub buffer: Tensor,
-    views: Vec<Tensor>,
-}
-
-impl FlatParameters {
-    /// Moves the parameters into one buffer; the store's tensors become views of it.
-    pub fn new(store: &VarStore) -> Self {
-        let mut views = store.trainable_variables();
-        let buffer = tch::no_grad(|| Tensor::cat(&views.iter().map(|view| view.flatten(0, -1)).collect::<Vec<_>>(), 0));
-        let mut offset = 0;
-        for view in &mut views {
-            let length = view.numel() as i64;
-            view.set_data(&buffer.narrow(0, offset, length).view(view.size().as_slice()));
-            offset += length;
-        }
-        Self { buffer, views }
-    }
-
-    /// 1 for parameters of two dimensions or more, which are weights, and 0 for the others, which are biases and norms,
-    /// `[parameters]`.
-    fn matrices(&self) -> Tensor {
-        let of = |view: &Tensor| if view.dim() > 1 { view.ones_like() } else { view.zeros_like() };
-        tch::no_grad(|| Tensor::cat(&self.views.iter().map(|view| of(view).flatten(0, -1)).collect::<Vec<_>>(), 0))
-    }
-
-    /// The gradient of a scalar loss with respect to every parameter, `[parameters]`.
-    pub fn gradient(&self, loss: &Tensor) -> Tensor {
-        let gradients = Tensor::run_backward(&[loss], &self.views, false, false);
-        Tensor::cat(&gradients.iter().map(|gradient| gradient.flatten(0, -1)).collect::<Vec<_>>(), 0)
-    }
-}
 
 /// An optimizer and its state.
 #[derive(Debug)]
@@ -57,30 +23,42 @@ pub struct Optimizer {
     momentum: f64,
     nesterov: bool,
     weight_decay: f64,
-    /// 1 where decay applies, 0 for biases and norms, `[parameters]`; nothing without decay.
-    decays: Option<Tensor>,
     /// Steps taken.
     step: i32,
-    /// Adam's running mean of the gradient, or the velocity of sgd, `[parameters]`.
-    first: Tensor,
-    /// Adam's running mean of the gradient's square, `[parameters]`.
-    second: Option<Tensor>,
+    state: State,
+}
+
+/// What an optimizer keeps of every parameter: Adam's running mean of the gradient or the velocity of sgd, Adam's running
+/// mean of the gradient's square, and, where there is decay, 1 where it applies and 0 for biases and norms.
+#[derive(Debug)]
+enum State {
+    Host { first: Vec<f32>, second: Vec<f32>, decays: Vec<f32> },
+    Device { first: Tensor, second: Option<Tensor>, decays: Option<Tensor> },
 }
 
 impl Optimizer {
     pub fn new(config: &TrainingConfig, parameters: &FlatParameters) -> Self {
-        let zeros = || parameters.buffer.zeros_like();
         let is_sgd = config.optimizer == OptimizerKind::Sgd;
+        let decays = (config.weight_decay > 0.0).then(|| parameters.matrices());
+        let state = match &parameters.host {
+            Some(host) => State::Host {
+                first: vec![0.0; host.len()],
+                second: if is_sgd { Vec::new() } else { vec![0.0; host.len()] },
+                decays: decays.map_or_else(Vec::new, |decays| numbers(&decays)),
+            },
+            None => {
+                let zeros = || parameters.buffer.zeros_like();
+                State::Device { first: zeros(), second: (!is_sgd).then(zeros), decays }
+            }
+        };
         Self {
             kind: config.optimizer,
             lr: config.lr,
             momentum: if is_sgd { config.momentum } else { BETA1 },
             nesterov: config.nesterov,
             weight_decay: config.weight_decay,
-            decays: (config.weight_decay > 0.0).then(|| parameters.matrices()),
             step: 0,
-            first: zeros(),
-            second: (!is_sgd).then(zeros),
+            state,
         }
     }
 
@@ -95,89 +73,213 @@ impl Optimizer {
         self.momentum = rates.momentum.unwrap_or(self.momentum);
     }
 
-    /// What the next step depends on besides the parameters: steps taken, and tensors `[parameters]` under PyTorch's names.
-    pub fn state(&self) -> (i32, Vec<(&'static str, &Tensor)>) {
-        let first = if self.second.is_some() { "exp_avg" } else { "momentum_buffer" };
-        let second = self.second.iter().map(|second| ("exp_avg_sq", second));
-        (self.step, std::iter::once((first, &self.first)).chain(second).collect())
+    /// Steps taken so far.
+    pub fn steps(&self) -> i32 {
+        self.step
     }
 
-    /// Goes on from a state that `state` gave.
+    /// What the next step depends on besides the parameters and the steps taken: tensors `[parameters]` under PyTorch's names.
+    pub fn state(&self) -> Vec<(&'static str, Tensor)> {
+        let tensors = match &self.state {
+            State::Host { first, second, .. } => [first, second]
+                .into_iter()
+                .filter(|numbers| !numbers.is_empty())
+                .map(|n| Tensor::from_slice(n))
+                .collect(),
+            State::Device { first, second, .. } => {
+                std::iter::once(first).chain(second).map(Tensor::shallow_clone).collect::<Vec<_>>()
+            }
+        };
+        let names = if self.kind == OptimizerKind::Sgd { ["momentum_buffer", ""] } else { ["exp_avg", "exp_avg_sq"] };
+        names.into_iter().zip(tensors).collect()
+    }
+
+    /// Goes on after so many steps from a state that `state` gave.
     pub fn restore(&mut self, step: i32, tensors: &[Tensor]) {
         self.step = step;
-        tch::no_grad(|| {
-            for (own, saved) in std::iter::once(&mut self.first).chain(&mut self.second).zip(tensors) {
-                own.copy_(saved);
+        match &mut self.state {
+            State::Host { first, second, .. } => {
+                [first, second].into_iter().zip(tensors).for_each(|(own, saved)| *own = numbers(saved));
             }
-        });
+            State::Device { first, second, .. } => tch::no_grad(|| {
+                std::iter::once(first).chain(second).zip(tensors).for_each(|(own, saved)| own.copy_(saved));
+            }),
+        }
     }
 
-    /// Moves the parameters one step down a gradient `[parameters]`.
-    pub fn step(&mut self, parameters: &mut FlatParameters, gradient: &Tensor) {
+    /// Moves the parameters one step down a gradient.
+    pub fn step(&mut self, parameters: &mut FlatParameters, gradient: &Gradient) {
         self.step += 1;
-        let Self { lr, momentum, weight_decay, .. } = *self;
-        tch::no_grad(|| {
-            let decayed = match (&self.decays, self.kind) {
-                (Some(decays), OptimizerKind::Adamw) => {
-                    let _ = parameters.buffer.g_mul_(&(decays * (-lr * weight_decay) + 1.0));
-                    None
-                }
-                (Some(decays), _) => Some(gradient + decays * &parameters.buffer * weight_decay),
-                (None, _) => None,
-            };
-            let gradient = decayed.as_ref().unwrap_or(gradient);
-            let first = &mut self.first;
-            match &mut self.second {
-                Some(square) => {
-                    let _ = first.lerp_(gradient, 1.0 - momentum);
-                    let _ = square.lerp_(&gradient.square(), 1.0 - BETA2);
-                    let bias1 = 1.0 - momentum.powi(self.step);
-                    let bias2 = (1.0 - BETA2.powi(self.step)).sqrt();
-                    let denominator = (square.sqrt() / bias2).g_add_scalar_(EPSILON);
-                    let _ = parameters.buffer.g_sub_(&(&*first / denominator).g_mul_scalar_(lr / bias1));
-                }
-                None => {
-                    let _ = first.g_mul_scalar_(momentum).g_add_(gradient);
-                    let direction = if self.nesterov { gradient + &*first * momentum } else { first.shallow_clone() };
-                    let _ = parameters.buffer.g_sub_(&(direction * lr));
-                }
+        match (gradient, &mut parameters.host) {
+            (Gradient::Host(gradient), Some(parameters)) => self.step_on_host(parameters, gradient),
+            (Gradient::Device(gradient), None) => {
+                tch::no_grad(|| self.step_on_device(&mut parameters.buffer, gradient))
             }
-        });
+            _ => {}
+        }
+    }
+
+    fn step_on_host(&mut self, parameters: &mut [f32], gradient: &[f32]) {
+        let Self { kind, lr, momentum, nesterov, weight_decay, step, .. } = *self;
+        let State::Host { first, second, decays } = &mut self.state else { return };
+        let decay = (kind == OptimizerKind::Adamw) as u8 as f64 * lr * weight_decay;
+        let rule = Rule {
+            shrink: decay as f32,
+            pull: if kind == OptimizerKind::Adamw { 0.0 } else { weight_decay as f32 },
+            momentum: momentum as f32,
+            nesterov,
+            rate: match kind {
+                OptimizerKind::Sgd => lr,
+                _ => lr / (1.0 - momentum.powi(step)),
+            } as f32,
+            bias: (1.0 - BETA2.powi(step)).sqrt() as f32,
+        };
+        let arch = pulp::Arch::new();
+        // Chunks of nothing where there is no decay, and no second moment with sgd.
+        let chunks = parameters.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK)).zip(first.par_chunks_mut(CHUNK));
+        let decays = |i: usize| decays.get(i * CHUNK..).map_or(&[][..], |rest| &rest[..rest.len().min(CHUNK)]);
+        let update = |i: usize, parameters, gradient, first, second| {
+            arch.dispatch(Update { rule, parameters, gradient, first, second, decays: decays(i) });
+        };
+        if second.is_empty() {
+            chunks.enumerate().for_each(|(i, ((parameters, gradient), first))| {
+                update(i, parameters, gradient, first, &mut []);
+            });
+        } else {
+            chunks.zip(second.par_chunks_mut(CHUNK)).enumerate().for_each(
+                |(i, (((parameters, gradient), first), second))| update(i, parameters, gradient, first, second),
+            );
+        }
+    }
+
+    fn step_on_device(&mut self, parameters: &mut Tensor, gradient: &Tensor) {
+        let Self { lr, momentum, weight_decay, .. } = *self;
+        let State::Device { first, second, decays } = &mut self.state else { return };
+        let decayed = match (&*decays, self.kind) {
+            (Some(decays), OptimizerKind::Adamw) => {
+                let _ = parameters.g_mul_(&(decays * (-lr * weight_decay) + 1.0));
+                None
+            }
+            (Some(decays), _) => Some(gradient + decays * &*parameters * weight_decay),
+            (None, _) => None,
+        };
+        let gradient = decayed.as_ref().unwrap_or(gradient);
+        match second {
+            Some(square) => {
+                let _ = first.lerp_(gradient, 1.0 - momentum);
+                let _ = square.lerp_(&gradient.square(), 1.0 - BETA2);
+                let bias1 = 1.0 - momentum.powi(self.step);
+                let bias2 = (1.0 - BETA2.powi(self.step)).sqrt();
+                let denominator = (square.sqrt() / bias2).g_add_scalar_(EPSILON);
+                let _ = parameters.g_sub_(&(&*first / denominator).g_mul_scalar_(lr / bias1));
+            }
+            None => {
+                let _ = first.g_mul_scalar_(momentum).g_add_(gradient);
+                let direction = if self.nesterov { gradient + &*first * momentum } else { first.shallow_clone() };
+                let _ = parameters.g_sub_(&(direction * lr));
+            }
+        }
     }
 }
 
-/// Scales a gradient `[parameters]` down to a norm of at most `most`.
-pub fn clip(gradient: &mut Tensor, most: f64) {
-    // PyTorch's guard against division by zero. The norm stays on the device.
-    let scale = (gradient.norm() + 1e-6).reciprocal() * most;
-    let _ = gradient.g_mul_(&scale.clamp_max(1.0));
+fn numbers(tensor: &Tensor) -> Vec<f32> {
+    let mut numbers = vec![0.0; tensor.numel()];
+    tensor.copy_data(&mut numbers, tensor.numel());
+    numbers
+}
+
+/// The numbers of one step that are the same for all parameters.
+#[derive(Clone, Copy)]
+struct Rule {
+    /// Part of a weight that decay takes off it, and part that it adds to the gradient.
+    shrink: f32,
+    pull: f32,
+    momentum: f32,
+    nesterov: bool,
+    rate: f32,
+    /// What Adam's root mean square is divided by.
+    bias: f32,
+}
+
+/// One step of some of the parameters. With no second moment it is sgd; with no decays nothing decays.
+struct Update<'a> {
+    rule: Rule,
+    parameters: &'a mut [f32],
+    gradient: &'a [f32],
+    first: &'a mut [f32],
+    second: &'a mut [f32],
+    decays: &'a [f32],
+}
+
+impl WithSimd for Update<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { rule, parameters, gradient, first, second, decays } = self;
+        let Rule { shrink, pull, momentum, nesterov, rate, bias } = rule;
+        let n = parameters.len();
+        let (gradient, first) = (&gradient[..n], &mut first[..n]);
+        // Each loop has one thing to do, so that it becomes vector instructions.
+        let decayed: Vec<f32>;
+        let gradient = if decays.is_empty() {
+            gradient
+        } else {
+            let decays = &decays[..n];
+            decayed = (0..n).map(|i| gradient[i] + decays[i] * parameters[i] * pull).collect();
+            for i in 0..n {
+                parameters[i] *= 1.0 - decays[i] * shrink;
+            }
+            &decayed[..n]
+        };
+        if second.is_empty() {
+            for i in 0..n {
+                first[i] = first[i] * momentum + gradient[i];
+                let direction = if nesterov { gradient[i] + first[i] * momentum } else { first[i] };
+                parameters[i] -= direction * rate;
+            }
+        } else {
+            let second = &mut second[..n];
+            let (other, square) = (1.0 - momentum, (1.0 - BETA2) as f32);
+            for i in 0..n {
+                first[i] += (gradient[i] - first[i]) * other;
+                second[i] += (gradient[i] * gradient[i] - second[i]) * square;
+                parameters[i] -= first[i] / (second[i].sqrt() / bias + EPSILON as f32) * rate;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Forward;
     use tch::{Device, Kind, nn};
 
     /// Three steps on the loss `sum(p^2 * w)`, p starting at [1, -2, 3], w = [1, 10, 100]; the first two are a matrix, which
     /// decays, and the last is a bias, which does not.
     /// Golden values: `python tests/golden/optimizer.py` (PyTorch 2.11.0).
-    fn three_steps(config: TrainingConfig) -> Vec<f64> {
+    fn three_steps(config: TrainingConfig, on_device: bool) -> Vec<f64> {
         let store = nn::VarStore::new(Device::Cpu);
         let _ = store.root().var_copy("a", &Tensor::from_slice(&[1.0f32, -2.0]).view([1, 2]));
         let _ = store.root().var_copy("b", &Tensor::from_slice(&[3.0f32]));
         let weights = Tensor::from_slice(&[1.0f32, 10.0, 100.0]);
         let config = TrainingConfig { lr: 1e-3, momentum: 0.9, ..config };
         let mut parameters = FlatParameters::new(&store);
+        if on_device {
+            parameters.host = None;
+        }
         let mut optimizer = Optimizer::new(&config, &parameters);
         for _ in 0..3 {
             let variables = store.variables();
             let all = Tensor::cat(&[&variables["a"].view(-1), &variables["b"]], 0);
             let loss = (all.square() * &weights).sum(Kind::Float);
-            let mut gradient = parameters.gradient(&loss);
+            let mut gradient = parameters.gradient(Forward::by_libtorch(all), &loss);
             if let Some(norm) = config.clip_norm {
-                clip(&mut gradient, norm);
+                gradient = gradient.clip(norm);
             }
             optimizer.step(&mut parameters, &gradient);
+            parameters.settle();
         }
         Vec::try_from(parameters.buffer.to_kind(Kind::Double)).unwrap()
     }
@@ -193,8 +295,11 @@ mod tests {
             (sgd, 0.5, true, None, NESTEROV_L2),
             (sgd, 0.0, false, Some(1.5), SGD_CLIPPED),
         ] {
-            let found = three_steps(TrainingConfig { optimizer, weight_decay, nesterov, clip_norm, ..base.clone() });
-            assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{optimizer:?} {found:?}");
+            for on_device in [false, true] {
+                let config = TrainingConfig { optimizer, weight_decay, nesterov, clip_norm, ..base.clone() };
+                let found = three_steps(config, on_device);
+                assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{optimizer:?} {found:?}");
+            }
         }
     }
 
@@ -204,20 +309,60 @@ mod tests {
             let config = TrainingConfig { optimizer, ..TrainingConfig::default() };
             let store = nn::VarStore::new(Device::Cpu);
             let _ = store.root().var_copy("a", &Tensor::from_slice(&[1.0f32, -2.0]).view([1, 2]));
-            let mut parameters = FlatParameters::new(&store);
-            let gradient = Tensor::from_slice(&[0.3f32, -0.1]);
-            let mut first = Optimizer::new(&config, &parameters);
-            first.step(&mut parameters, &gradient);
-            let mut second = Optimizer::new(&config, &parameters);
-            let (step, tensors) = first.state();
-            let tensors: Vec<Tensor> = tensors.into_iter().map(|(_, tensor)| tensor.copy()).collect();
-            second.restore(step, &tensors);
-            let before = parameters.buffer.copy();
-            first.step(&mut parameters, &gradient);
-            let expected = parameters.buffer.copy();
-            parameters.buffer.copy_(&before);
-            second.step(&mut parameters, &gradient);
-            assert_eq!(parameters.buffer, expected, "{optimizer:?}");
+            for on_device in [false, true] {
+                let mut parameters = FlatParameters::new(&store);
+                let numbers = [0.3f32, -0.1];
+                let mut gradient = Gradient::Host(numbers.to_vec());
+                if on_device {
+                    parameters.host = None;
+                    gradient = Gradient::Device(Tensor::from_slice(&numbers));
+                }
+                let mut first = Optimizer::new(&config, &parameters);
+                first.step(&mut parameters, &gradient);
+                let mut second = Optimizer::new(&config, &parameters);
+                let tensors: Vec<Tensor> = first.state().into_iter().map(|(_, tensor)| tensor.copy()).collect();
+                second.restore(first.steps(), &tensors);
+                parameters.settle();
+                let before = parameters.buffer.copy();
+                first.step(&mut parameters, &gradient);
+                parameters.settle();
+                let expected = parameters.buffer.copy();
+                assert_ne!(before, expected);
+                parameters.buffer.copy_(&before);
+                parameters.reload();
+                second.step(&mut parameters, &gradient);
+                parameters.settle();
+                assert_eq!(parameters.buffer, expected, "{optimizer:?}");
+            }
+        }
+    }
+
+    /// Chunks, and what vector instructions leave over.
+    #[test]
+    fn many_parameters_are_each_updated_as_they_would_be_alone() {
+        let n = 2 * CHUNK + 13;
+        let values: Vec<f32> = (0..n).map(|i| (i as f32 * 0.37).sin()).collect();
+        for (optimizer, weight_decay) in
+            [(OptimizerKind::Adamw, 0.1), (OptimizerKind::Adam, 0.1), (OptimizerKind::Sgd, 0.0)]
+        {
+            let config = TrainingConfig { optimizer, weight_decay, lr: 0.1, ..TrainingConfig::default() };
+            let found = [false, true].map(|on_device| {
+                let store = nn::VarStore::new(Device::Cpu);
+                let _ = store.root().var_copy("a", &Tensor::from_slice(&values).view([1, -1]));
+                let mut parameters = FlatParameters::new(&store);
+                let mut gradient = Gradient::Host(values.iter().map(|value| value.cos()).collect());
+                if on_device {
+                    parameters.host = None;
+                    let Gradient::Host(numbers) = &gradient else { panic!() };
+                    gradient = Gradient::Device(Tensor::from_slice(numbers));
+                }
+                let mut optimizer = Optimizer::new(&config, &parameters);
+                (0..3).for_each(|_| optimizer.step(&mut parameters, &gradient));
+                parameters.settle();
+                parameters.buffer.copy()
+            });
+            let difference = (&found[0] - &found[1]).abs().max().double_value(&[]);
+            assert!(difference < 1e-6, "{optimizer:?}: {difference}");
         }
     }
 

@@ -2,9 +2,10 @@
 
 use anyhow::Result;
 
-use super::learner::{Learner, Sums, augmentation, seed_dropout};
+use super::learner::{Learner, augmentation, dropout_seed};
 use super::schedule::Rates;
 use super::starting_network;
+use super::sums::Sums;
 use crate::config::Config;
 use crate::data::Dataset;
 use crate::data::batches::{self, Order};
@@ -33,10 +34,9 @@ pub fn loss_by_rate(
             for (number, batch) in batches::shuffled(scope, examples, order).enumerate() {
                 let Some(lr) = rates.next() else { return Ok(true) };
                 let batch = batch?;
-                seed_dropout(order, number);
                 let mut sums = Sums::new(device);
-                let gradient = learner.gradient(&batch, examples.length, &mut sums);
-                learner.step_at(gradient, Rates { lr, momentum: None });
+                let gradient = learner.gradient(&batch, dropout_seed(order, number), &mut sums);
+                learner.step_at(gradient, Rates { lr, momentum: None }, true);
                 if !go_on(lr, sums.mean_loss()) {
                     return Ok(true);
                 }

@@ -1,7 +1,11 @@
 //! Watches the numbers of every step, so that training stops where they cease to be numbers and not epochs later.
 
 use anyhow::{Result, bail};
+use rayon::prelude::*;
 use tch::{Device, Tensor};
+
+use super::flat::{CHUNK, Gradient};
+use super::sums::Sums;
 
 /// Steps whose numbers stay on a GPU before they are read, all at once: reading waits for the device.
 const STEPS_ON_GPU: usize = 32;
@@ -32,40 +36,53 @@ impl Watch {
         Self { every, steps: Vec::with_capacity(every), largest: None }
     }
 
-    /// Takes note of what a step is about to do: go down a gradient `[parameters]`. On the CPU the step is not taken if that
-    /// is no number.
+    /// Takes note of what a step is about to do: go down a gradient, after losses whose sum over the epoch is `sums`. On the
+    /// CPU the step is not taken if that is no number.
     ///
     /// # Errors
     /// The loss or the gradient of one of the steps is no number.
-    pub fn see(&mut self, step: usize, lr: f64, loss: &Tensor, gradient: &Tensor) -> Result<()> {
+    pub fn see(&mut self, step: usize, lr: f64, sums: &Sums, gradient: &Gradient) -> Result<()> {
+        let gradient = match gradient {
+            Gradient::Host(numbers) => return self.judge(step, lr, sums.loss(), largest(numbers)),
+            Gradient::Device(tensor) => tensor,
+        };
         let largest = tch::no_grad(|| gradient.abs().max());
-        self.steps.push(Seen { step, lr, loss: loss.copy(), largest });
+        self.steps.push(Seen { step, lr, loss: sums.loss_tensor(), largest });
         if self.steps.len() >= self.every { self.check() } else { Ok(()) }
     }
 
     /// Looks at all steps so far.
     pub fn check(&mut self) -> Result<()> {
-        for Seen { step, lr, loss, largest } in self.steps.drain(..) {
-            let (loss, largest) = (loss.double_value(&[]), largest.double_value(&[]));
-            if loss.is_finite() && largest.is_finite() {
-                self.largest = Some(largest);
-                continue;
-            }
-            let what = if loss.is_finite() {
-                format!("a gradient is {largest}")
-            } else {
-                format!("the training loss is {loss}")
-            };
-            let before = match self.largest {
-                Some(largest) => format!("the largest gradient of the step before was {largest:.3e}"),
-                None => "it is the first step".into(),
-            };
-            bail!(
-                "{what} at step {step}, expected a number; the learning rate was {lr:.3e} and {before}; train anew with a smaller --lr, a longer --warmup or --clip-norm 1, and look for extreme values where the task is regression"
-            );
+        for Seen { step, lr, loss, largest } in std::mem::take(&mut self.steps) {
+            self.judge(step, lr, loss.double_value(&[]), largest.double_value(&[]))?;
         }
         Ok(())
     }
+
+    fn judge(&mut self, step: usize, lr: f64, loss: f64, largest: f64) -> Result<()> {
+        if loss.is_finite() && largest.is_finite() {
+            self.largest = Some(largest);
+            return Ok(());
+        }
+        let what =
+            if loss.is_finite() { format!("a gradient is {largest}") } else { format!("the training loss is {loss}") };
+        let before = match self.largest {
+            Some(largest) => format!("the largest gradient of the step before was {largest:.3e}"),
+            None => "it is the first step".into(),
+        };
+        bail!(
+            "{what} at step {step}, expected a number; the learning rate was {lr:.3e} and {before}; train anew with a smaller --lr, a longer --warmup or --clip-norm 1, and look for extreme values where the task is regression"
+        );
+    }
+}
+
+/// The largest absolute value; none if one is no number.
+fn largest(numbers: &[f32]) -> f64 {
+    let of_chunk = |chunk: &[f32]| {
+        // As whole numbers, absolute values of floats keep their order, and what is no number comes last.
+        chunk.iter().map(|number| number.to_bits() & (u32::MAX >> 1)).max().unwrap_or(0)
+    };
+    f64::from(f32::from_bits(numbers.par_chunks(CHUNK).map(of_chunk).max().unwrap_or(0)))
 }
 
 #[cfg(test)]
@@ -73,7 +90,11 @@ mod tests {
     use super::*;
 
     fn see(watch: &mut Watch, step: usize, loss: f64, gradient: [f64; 2]) -> Result<()> {
-        watch.see(step, 0.1, &Tensor::from(loss), &Tensor::from_slice(&gradient))
+        let numbers = gradient.map(|number| number as f32);
+        let on_cpu = watch.every == 1;
+        let gradient =
+            if on_cpu { Gradient::Host(numbers.to_vec()) } else { Gradient::Device(Tensor::from_slice(&numbers)) };
+        watch.see(step, 0.1, &Sums::of(Tensor::from(loss), None, 1), &gradient)
     }
 
     #[test]

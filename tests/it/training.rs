@@ -153,6 +153,7 @@ fn every_setting_changes_the_weights_and_training_still_works() {
         (&adam, &["--weight-decay", "0.1"]),
         (&adam, &["--accumulate", "2"]),
         (&adam, &["--precision", "bf16"]),
+        (&adam, &["--no-native"]),
         (&sgd, &["--optimizer", "sgd", "--lr", "0.05", "--nesterov"]),
         (&sgd, &["--optimizer", "sgd", "--lr", "0.05", "--weight-decay", "0.1"]),
         (&sgd, &["--optimizer", "sgd", "--lr", "0.05", "--schedule", "one-cycle"]),
@@ -277,7 +278,6 @@ fn the_last_epochs_state_is_kept_with_what_the_optimizer_remembers() {
         for (name, values) in &best {
             assert_eq!(last.remove(&format!("best.{name}")).as_ref(), Some(values), "{name}");
         }
-        assert_eq!(last.remove("sums.loss"), Some(vec![0.0]));
         let n: usize = best.values().map(Vec::len).sum();
         let (state, own): (Vec<_>, Vec<_>) = last.into_iter().partition(|(name, _)| name.contains("optimizer."));
         for (name, values) in &state {
