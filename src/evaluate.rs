@@ -48,6 +48,15 @@ pub fn predict(networks: &[Network], task: &Task, codes: &[u8]) -> Result<Vec<f6
     Ok(predictions)
 }
 
+/// The same for windows that start at `starts` of codes, one not before the other, up to `batch_size` of them.
+///
+/// # Errors
+/// As `predict`.
+pub fn predict_windows(networks: &[Network], task: &Task, codes: &[u8], starts: &[usize]) -> Result<Vec<f64>> {
+    let logits = || ensemble::logits_of_windows(networks, codes, starts).to_device(Device::Cpu);
+    if starts.is_empty() { Ok(Vec::new()) } else { predictions_from(task, &tch::no_grad(logits)) }
+}
+
 /// Logits of an ensemble for examples, `[n, outputs]` on the CPU.
 pub fn logits_of(networks: &[Network], task: &Task, examples: &Examples, strand: Strand) -> Result<Tensor> {
     let mut logits = vec![Tensor::zeros([0, task.outputs() as i64], (Kind::Float, Device::Cpu))];

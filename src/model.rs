@@ -146,6 +146,27 @@ impl Network {
         }
     }
 
+    /// The same for windows that start at `starts` of codes, one not before the other; what they share is computed once where
+    /// the network allows it.
+    pub fn score_windows(&self, codes: &[u8], starts: &[usize]) -> Tensor {
+        let scan = |codes: &[u8], starts: &[usize]| {
+            let outputs = self.native.as_ref().and_then(|native| native.scan(codes, starts));
+            outputs.map(|outputs| self.rest.forward_t(&outputs, false))
+        };
+        let scanned = match self.strands {
+            Strands::Average | Strands::Shared => scan(codes, starts).and_then(|one| {
+                let end = |&start: &usize| codes.len() - start - self.length;
+                let turned: Vec<usize> = starts.iter().rev().map(end).collect();
+                scan(&reverse_complements(codes, codes.len()), &turned).map(|other| (one + other.flip([0])) * 0.5)
+            }),
+            Strands::Single | Strands::Augment | Strands::Equivariant => scan(codes, starts),
+        };
+        scanned.unwrap_or_else(|| {
+            let windows = starts.iter().flat_map(|&start| &codes[start..start + self.length]);
+            self.score(&windows.copied().collect::<Vec<_>>())
+        })
+    }
+
     /// A batch of codes `[batch, length]` on its way through the network in training. `seed` keys what dropout drops.
     pub fn train(&self, codes: &[u8], seed: i64) -> Forward<'_> {
         tch::manual_seed(seed);

@@ -76,34 +76,39 @@ impl Model<'_> {
 struct Scorer<'a, 'b> {
     model: Model<'a>,
     rows: &'a mut Rows<'b>,
-    /// `[n, length]`
+    /// Of all windows; those of a record that overlap share what they overlap in.
     codes: Vec<u8>,
+    starts: Vec<usize>,
     waiting: Vec<Row>,
     scored: usize,
 }
 
 impl<'a, 'b> Scorer<'a, 'b> {
     fn new(model: Model<'a>, rows: &'a mut Rows<'b>) -> Self {
-        Self { model, rows, codes: Vec::new(), waiting: Vec::new(), scored: 0 }
+        Self { model, rows, codes: Vec::new(), starts: Vec::new(), waiting: Vec::new(), scored: 0 }
     }
 
-    /// Takes codes, with case, of one window.
-    fn push(&mut self, codes: &[u8], row: Row) -> Result<()> {
+    /// Takes codes, with case, of one window, of which the first `shared` end the window before.
+    fn push(&mut self, codes: &[u8], row: Row, shared: usize) -> Result<()> {
+        let shared = if self.waiting.is_empty() { 0 } else { shared };
         let start = self.codes.len();
-        self.codes.extend_from_slice(codes);
+        self.starts.push(start - shared);
+        self.codes.extend_from_slice(&codes[shared..]);
         alphabet::without_case(&mut self.codes[start..]);
         self.waiting.push(row);
         if self.waiting.len() == self.model.batch_size() { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<()> {
-        let predictions = self.model.predict(&self.codes)?;
+        let Model { networks, task, .. } = self.model;
+        let predictions = evaluate::predict_windows(networks, task, &self.codes, &self.starts)?;
         let outputs = self.model.task.outputs();
         for (row, scores) in self.waiting.drain(..).zip(predictions.chunks(outputs)) {
             self.rows.write(&row, scores)?;
             self.scored += 1;
         }
         self.codes.clear();
+        self.starts.clear();
         Ok(())
     }
 
@@ -140,14 +145,19 @@ pub fn predict(model: Model, path: &Path, windowing: &Windowing, rows: &mut Rows
         let record: Rc<str> = name.as_str().into();
         // `held` is what is still needed of the sequence, from position `held_from` on; the next window starts at `next`.
         let (mut held, mut held_from, mut next): (Vec<u8>, usize, usize) = (Vec::new(), 0, 0);
+        // Whether the window before is with the scorer, so that it has the codes that this one shares with it.
+        let mut is_next = false;
         while let Some(piece) = records.next_piece()? {
             held.extend_from_slice(piece);
             while next + length <= held_from + held.len() {
                 let window = &held[next - held_from..next - held_from + length];
                 if windowing.skip_unknown && window.iter().all(|&code| alphabet::is_unknown(code)) {
                     counts.unknown += 1;
+                    is_next = false;
                 } else {
-                    scorer.push(window, Row::of_record(&record, next..next + length))?;
+                    let shared = if is_next { length.saturating_sub(windowing.stride) } else { 0 };
+                    scorer.push(window, Row::of_record(&record, next..next + length), shared)?;
+                    is_next = true;
                 }
                 next += windowing.stride;
             }
@@ -165,7 +175,7 @@ pub fn predict(model: Model, path: &Path, windowing: &Windowing, rows: &mut Rows
                 ),
                 Short::Pad if !held.is_empty() => {
                     sequences::fit(&held, length, &mut padded);
-                    scorer.push(&padded, Row::of_record(&record, 0..held.len()))?;
+                    scorer.push(&padded, Row::of_record(&record, 0..held.len()), 0)?;
                 }
                 Short::Pad | Short::Skip => counts.skipped += 1,
             }
@@ -200,7 +210,7 @@ pub fn predict_regions(model: Model, regions: &RegionWindows, rows: &mut Rows) -
             reverse: window.reverse,
             region: Some(window.name.clone().unwrap_or_else(|| ".".into())),
         };
-        scorer.push(&codes, row)?;
+        scorer.push(&codes, row, 0)?;
     }
     counts.windows = scorer.finish()?;
     Ok(counts)
@@ -210,7 +220,7 @@ pub fn predict_regions(model: Model, regions: &RegionWindows, rows: &mut Rows) -
 mod tests {
     use super::output::Format;
     use super::*;
-    use crate::config::{ClassWeights, ModelConfig, Strands, TaskKind};
+    use crate::config::{Architecture, ClassWeights, ModelConfig, Strands, TaskKind};
     use crate::data::Classes;
     use crate::data::examples::Examples;
     use tch::Device;
@@ -230,11 +240,20 @@ mod tests {
 
     #[test]
     fn windows_stand_where_the_stride_puts_them_and_score_as_they_do_alone() {
-        let network = Network::new(&ModelConfig::default(), 50, 1, Strands::Single, Device::Cpu, 1).unwrap();
+        let of = |arch, strands| {
+            let config = ModelConfig { arch, ..ModelConfig::default() };
+            Network::new(&config, 50, 1, strands, Device::Cpu, 1).unwrap()
+        };
+        check_windows(&of(Architecture::Residual, Strands::Single));
+        check_windows(&of(Architecture::Seed, Strands::Single));
+        check_windows(&of(Architecture::Seed, Strands::Average));
+    }
+
+    fn check_windows(network: &Network) {
         let classes = Classes::named(vec!["a".into(), "b".into()]);
         let labels = Examples::of(&[0; 4], 2, &[0.0, 1.0]);
         let task = Task::new(TaskKind::Binary, &classes, None, &ClassWeights::None, &labels).unwrap();
-        let model = Model { networks: std::slice::from_ref(&network), task: &task, length: 50 };
+        let model = Model { networks: std::slice::from_ref(network), task: &task, length: 50 };
         let bases: String = (0..333).map(|i| b"ACGTN"[(i * i + i / 7) % 5] as char).collect();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.fa");

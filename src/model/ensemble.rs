@@ -44,6 +44,14 @@ pub fn logits(networks: &[Network], codes: &[u8]) -> Tensor {
     mean(networks.iter().map(|network| network.score(codes)))
 }
 
+/// The same for windows that start at `starts` of codes, one not before the other.
+///
+/// # Panics
+/// There is no network.
+pub fn logits_of_windows(networks: &[Network], codes: &[u8], starts: &[usize]) -> Tensor {
+    mean(networks.iter().map(|network| network.score_windows(codes, starts)))
+}
+
 /// Scoring logits `[batch, outputs]` of one-hot sequences, f32 `[batch, 4, length]`, all by libtorch.
 ///
 /// # Panics

@@ -29,6 +29,8 @@ pub use team::{Board, Team};
 const LANES: usize = 16;
 /// Fragments of a shard.
 const FRAGMENTS: usize = 32;
+/// Windows of a shard that share what overlaps.
+const WINDOWS: usize = 64;
 
 /// One number for each of 16 filters.
 #[derive(Clone, Copy, Debug)]
@@ -148,6 +150,29 @@ impl Native {
         outputs
     }
 
+    /// What the layers make of windows that start at `starts` of codes, one not before the other, as `score` gives it; nothing
+    /// where they overlap too little for that to be faster, or are padded each for itself.
+    pub fn scan(&self, codes: &[u8], starts: &[usize]) -> Option<Tensor> {
+        let layers = &self.layers;
+        // Half as many positions to convolve leave room for what comes on top.
+        if layers.shape.is_padded() || codes.len() * 2 > starts.len() * layers.shape.length {
+            return None;
+        }
+        let mut work = self.work();
+        let Work { weights, parts, outputs } = &mut work;
+        parts.resize_with(starts.len().div_ceil(WINDOWS), Default::default);
+        outputs.resize(starts.len() * layers.size, 0.0);
+        let weights = &*weights;
+        let shards =
+            parts.par_iter_mut().zip(starts.par_chunks(WINDOWS)).zip(outputs.par_chunks_mut(WINDOWS * layers.size));
+        in_parallel(starts.len(), shards, |((part, starts), outputs)| {
+            layers.scan(weights, part, codes, starts, outputs)
+        });
+        let outputs = self.tensor(&work.outputs);
+        self.put_back(work);
+        Some(outputs)
+    }
+
     /// The same in training, dropout drawn from `key`, up to where the gradients of the outputs are needed.
     pub fn train(&self, codes: &[u8], key: Key) -> Batch<'_> {
         let mut work = self.work();
@@ -263,6 +288,18 @@ impl Layers {
         pooled.resize(codes.len() / shape.length * shape.outputs(), 0.0);
         block(own, pooled);
         outputs.copy_from_slice(own_rest.forward(rest, &weights.dense, pooled, key.map(|key| key.of(number, REST))));
+    }
+
+    /// What they make of windows that overlap.
+    fn scan(&self, weights: &Weights, part: &mut Part, codes: &[u8], starts: &[usize], outputs: &mut [f32]) {
+        let (Some(&first), Some(last)) = (starts.first(), starts.last()) else { return };
+        let codes = &codes[first..last + self.shape.length];
+        let starts: Vec<usize> = starts.iter().map(|start| start - first).collect();
+        let Part { block, pooled, rest: own_rest } = part;
+        let Some(rest) = &self.rest else { return block.scan(&self.shape, &weights.table, codes, &starts, outputs) };
+        pooled.resize(starts.len() * self.shape.outputs(), 0.0);
+        block.scan(&self.shape, &weights.table, codes, &starts, pooled);
+        outputs.copy_from_slice(own_rest.forward(rest, &weights.dense, pooled, None));
     }
 
     /// Sums up the gradients of parameters, given those of the outputs, after `forward` in training.

@@ -74,6 +74,11 @@ impl Shape {
         Some((shape, last + 1))
     }
 
+    /// Whether filters see beyond the ends of a sequence.
+    pub fn is_padded(&self) -> bool {
+        self.positions() + self.width > self.length + 1
+    }
+
     /// Groups of filters that are computed at once.
     fn groups(&self) -> usize {
         self.filters.div_ceil(LANES)
@@ -187,6 +192,18 @@ impl Shard {
         self.forward(shape, table, Some(key), outputs);
     }
 
+    /// The outputs `[windows, filters, pooled]` of windows that start at `starts` of codes, one not before the other. What
+    /// overlaps is computed once; it comes to the same as scoring each window for itself. Nothing is padded.
+    pub fn scan(&mut self, shape: &Shape, table: &Table, codes: &[u8], starts: &[usize], outputs: &mut [f32]) {
+        if !table.is_finite {
+            outputs.fill(f32::NAN);
+            return;
+        }
+        self.pairs.clear();
+        self.pairs.extend(codes.iter().zip(codes[1..].iter().chain(&[UNKNOWN])).map(pair));
+        pulp::Arch::new().dispatch(Scan { shard: self, shape, table, starts, outputs });
+    }
+
     /// Lays the codes out as the passes read them.
     fn take(&mut self, shape: &Shape, first: usize, codes: &[u8], train: bool) {
         let seen = shape.seen();
@@ -197,8 +214,6 @@ impl Shard {
         let mut padded = vec![UNKNOWN; seen + 1];
         for codes in codes.chunks_exact(shape.length) {
             padded[shape.before..shape.before + shape.length].copy_from_slice(codes);
-            // Codes are below 5, so nothing wraps.
-            let pair = |(&code, &next): (&u8, &u8)| code.wrapping_mul(CODES as u8).wrapping_add(next);
             self.pairs.extend(padded.iter().zip(&padded[1..]).map(pair));
             if train {
                 self.planes.extend(padded[..seen].iter().map(|&code| PLANES[code as usize]));
@@ -235,6 +250,12 @@ impl Shard {
             *bias += own;
         }
     }
+}
+
+/// A code and the next one in one number. Codes are below 5, so nothing wraps.
+#[inline(always)]
+fn pair((&code, &next): (&u8, &u8)) -> u8 {
+    code.wrapping_mul(CODES as u8).wrapping_add(next)
 }
 
 /// One pass forward over a shard.
@@ -295,6 +316,73 @@ impl WithSimd for Forward<'_> {
                 }
             }
         }
+    }
+}
+
+/// One pass over windows that overlap.
+struct Scan<'a> {
+    shard: &'a mut Shard,
+    shape: &'a Shape,
+    table: &'a Table,
+    starts: &'a [usize],
+    outputs: &'a mut [f32],
+}
+
+impl WithSimd for Scan<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { shard, shape, table, starts, outputs } = self;
+        let &Shape { pool, pooled, .. } = shape;
+        let Shard { pairs, convolved, .. } = shard;
+        let nothing = if shape.relu { 0.0 } else { f32::NEG_INFINITY };
+        let Some(last) = starts.last() else { return };
+        let positions = last + shape.positions();
+        convolved.resize(positions, [0.0; LANES]);
+        // Maxima of 2, 4, ... positions from each on, where that is less to do than for each window on its own.
+        let doublings = pool.ilog2() as usize;
+        let is_dense = positions * (doublings + 1) < starts.len() * shape.positions();
+        let reach = if is_dense { 1 << doublings } else { 1 };
+        let of_group = table.rows.chunks_exact(shape.taps()).zip(&table.bias);
+        for (group, (rows, bias)) in of_group.enumerate() {
+            let filters = group * LANES..shape.filters.min((group + 1) * LANES);
+            convolve(rows, bias, pairs, convolved);
+            if is_dense {
+                for distance in (0..doublings).map(|doubling| 1 << doubling) {
+                    for at in 0..positions - distance {
+                        let other = convolved[at + distance];
+                        // Not `raise`, which would become stores under a mask, and these are slow.
+                        convolved[at] = std::array::from_fn(|lane| convolved[at][lane].max(other[lane]));
+                    }
+                }
+            }
+            for (i, &start) in starts.iter().enumerate() {
+                let outputs = &mut outputs[i * shape.outputs()..][..shape.outputs()];
+                let outputs = &mut outputs[filters.start * pooled..filters.end * pooled];
+                for window in 0..pooled {
+                    let from = start + window * pool;
+                    let mut most = [nothing; LANES];
+                    let mut at = from;
+                    while at + reach < from + pool {
+                        raise(&mut most, &convolved[at]);
+                        at += reach;
+                    }
+                    raise(&mut most, &convolved[from + pool - reach]);
+                    for (lane, outputs) in outputs.chunks_exact_mut(pooled).enumerate() {
+                        outputs[window] = most[lane];
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Puts larger numbers in the place of those so far.
+#[inline(always)]
+fn raise(most: &mut [f32; LANES], numbers: &[f32; LANES]) {
+    for lane in 0..LANES {
+        most[lane] = if numbers[lane] > most[lane] { numbers[lane] } else { most[lane] };
     }
 }
 
@@ -459,6 +547,17 @@ mod tests {
         let mut outputs = vec![0.0; fragments * shape.outputs()];
         shard.score(&shape, &table, &codes, &mut outputs);
         close("score", &outputs, &reference(&shape, &weight, &bias, &codes, None));
+
+        // As windows that overlap, where nothing is padded.
+        if !shape.is_padded() && shape.before == 0 {
+            let starts: Vec<usize> =
+                (0..).map(|i| i * (1 + seed as usize % 9)).take_while(|i| i + length <= codes.len()).collect();
+            let windows: Vec<u8> = starts.iter().flat_map(|&start| &codes[start..start + length]).copied().collect();
+            let [mut apart, mut scanned] = [(); 2].map(|()| vec![0.0; starts.len() * shape.outputs()]);
+            shard.score(&shape, &table, &windows, &mut apart);
+            shard.scan(&shape, &table, &codes, &starts, &mut scanned);
+            assert_eq!(apart, scanned);
+        }
 
         let (key, first) = (Key(seed), 70);
         let kept: Vec<f64> = (0..fragments).flat_map(|i| kept(&shape, key, first + i)).collect();
