@@ -87,7 +87,7 @@ impl<'a> Learner<'a> {
         after_step: &mut dyn FnMut(&mut Self, usize, &Sums) -> Result<()>,
     ) -> Result<()> {
         let accumulate = self.training.accumulate;
-        let lesson = self.lesson();
+        let lesson = self.lesson(examples.len());
         let task = |shard| lesson.iter().for_each(|lesson| lesson.learn(shard));
         let board = Board::new(&task);
         std::thread::scope(|scope| {
@@ -146,11 +146,11 @@ impl<'a> Learner<'a> {
         self.parameters.gradient(forward, &loss)
     }
 
-    /// Steps without libtorch, where it has nothing to do.
-    fn lesson(&self) -> Option<Lesson> {
+    /// Steps over up to `n` examples without libtorch, where it has nothing to do.
+    fn lesson(&self, n: usize) -> Option<Lesson> {
         let (native, loss) = (self.network.all_native()?, self.task.yes_no_loss()?);
         let places = self.parameters.places(native.parameters()).filter(|_| self.parameters.host.is_some())?;
-        Some(native.lesson(places, loss).for_batches_of(self.training.batch_size))
+        Some(native.lesson(places, loss).for_batches_of(self.training.batch_size.min(n)))
     }
 
     /// Step `number` of the run, counted from 0, down a gradient.
