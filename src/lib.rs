@@ -15,6 +15,7 @@
 //!
 //! run         the run folder: claims and locks, atomic writes, checksums
 //! model       architectures, strands, tensor files  task       loss, predictions, what chooses the best epoch
+//!             native: the CPU's own kernels
 //! data        genomes, regions, records, tables; splits, sampling, negatives, copies, batches
 //! metrics     plain slices, with intervals          device     which device, and why
 //!

@@ -17,7 +17,7 @@ pub const AHEAD: usize = 2;
 const LOAD_BYTES: usize = 1 << 18;
 
 /// Batches of a load.
-pub fn load(batch_size: usize, length: usize) -> usize {
+fn load(batch_size: usize, length: usize) -> usize {
     (LOAD_BYTES / batch_size.saturating_mul(length).max(1)).max(1)
 }
 

@@ -1,7 +1,13 @@
 //! Convolution over one-hot sequences, ReLU, dropout and max pool in one, from codes. It never multiplies: a convolution over
 //! one-hot input is a sum of weights, and for each pair of neighbouring bases that sum stands in a table.
 
+mod scan;
+
+use std::ops::Range;
+
 use pulp::{Simd, WithSimd};
+
+use scan::Scan;
 
 use super::dropout::{self, Key, Rate};
 use super::{LANES, Row};
@@ -107,6 +113,12 @@ impl Shape {
     /// Numbers that come out for one fragment.
     pub fn outputs(&self) -> usize {
         self.filters * self.pooled
+    }
+
+    /// Where those of a fragment and a group of filters stand.
+    fn outputs_of(&self, fragment: usize, group: usize) -> Range<usize> {
+        let place = |filter: usize| fragment * self.outputs() + filter.min(self.filters) * self.pooled;
+        place(group * LANES)..place((group + 1) * LANES)
     }
 }
 
@@ -285,14 +297,12 @@ impl WithSimd for Forward<'_> {
         let mut winners = winners.chunks_exact_mut(pooled);
         let of_group = table.rows.chunks_exact(shape.taps()).zip(&table.bias);
         for (group, (rows, bias)) in of_group.enumerate() {
-            let filters = group * LANES..shape.filters.min((group + 1) * LANES);
             for (i, pairs) in pairs.chunks_exact(shape.seen()).enumerate() {
                 convolve(rows, bias, pairs, convolved);
                 if let Some(key) = key {
                     dropout::draw(keep, key.of(*first + i, group), rate);
                 }
-                let outputs = &mut outputs[i * shape.outputs()..][..shape.outputs()];
-                let outputs = &mut outputs[filters.start * pooled..filters.end * pooled];
+                let outputs = &mut outputs[shape.outputs_of(i, group)];
                 let Some(winners) = winners.next() else { return };
                 for (window, winner) in winners.iter_mut().enumerate() {
                     let (mut most, mut of) = ([nothing; LANES], [NOBODY; LANES]);
@@ -316,73 +326,6 @@ impl WithSimd for Forward<'_> {
                 }
             }
         }
-    }
-}
-
-/// One pass over windows that overlap.
-struct Scan<'a> {
-    shard: &'a mut Shard,
-    shape: &'a Shape,
-    table: &'a Table,
-    starts: &'a [usize],
-    outputs: &'a mut [f32],
-}
-
-impl WithSimd for Scan<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let Self { shard, shape, table, starts, outputs } = self;
-        let &Shape { pool, pooled, .. } = shape;
-        let Shard { pairs, convolved, .. } = shard;
-        let nothing = if shape.relu { 0.0 } else { f32::NEG_INFINITY };
-        let Some(last) = starts.last() else { return };
-        let positions = last + shape.positions();
-        convolved.resize(positions, [0.0; LANES]);
-        // Maxima of 2, 4, ... positions from each on, where that is less to do than for each window on its own.
-        let doublings = pool.ilog2() as usize;
-        let is_dense = positions * (doublings + 1) < starts.len() * shape.positions();
-        let reach = if is_dense { 1 << doublings } else { 1 };
-        let of_group = table.rows.chunks_exact(shape.taps()).zip(&table.bias);
-        for (group, (rows, bias)) in of_group.enumerate() {
-            let filters = group * LANES..shape.filters.min((group + 1) * LANES);
-            convolve(rows, bias, pairs, convolved);
-            if is_dense {
-                for distance in (0..doublings).map(|doubling| 1 << doubling) {
-                    for at in 0..positions - distance {
-                        let other = convolved[at + distance];
-                        // Not `raise`, which would become stores under a mask, and these are slow.
-                        convolved[at] = std::array::from_fn(|lane| convolved[at][lane].max(other[lane]));
-                    }
-                }
-            }
-            for (i, &start) in starts.iter().enumerate() {
-                let outputs = &mut outputs[i * shape.outputs()..][..shape.outputs()];
-                let outputs = &mut outputs[filters.start * pooled..filters.end * pooled];
-                for window in 0..pooled {
-                    let from = start + window * pool;
-                    let mut most = [nothing; LANES];
-                    let mut at = from;
-                    while at + reach < from + pool {
-                        raise(&mut most, &convolved[at]);
-                        at += reach;
-                    }
-                    raise(&mut most, &convolved[from + pool - reach]);
-                    for (lane, outputs) in outputs.chunks_exact_mut(pooled).enumerate() {
-                        outputs[window] = most[lane];
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Puts larger numbers in the place of those so far.
-#[inline(always)]
-fn raise(most: &mut [f32; LANES], numbers: &[f32; LANES]) {
-    for lane in 0..LANES {
-        most[lane] = if numbers[lane] > most[lane] { numbers[lane] } else { most[lane] };
     }
 }
 
