@@ -19,7 +19,8 @@ pub use data::{DataConfig, Fit, MAX_CLASSES, NEGATIVE, NamedPath, Negatives, Sou
 pub use layers::Layer;
 pub use model::{Architecture, DropoutPlace, ModelConfig};
 pub use training::{
-    Calibration, ClassWeights, DeviceChoice, Loss, Metric, OptimizerKind, Precision, Schedule, Strands, TrainingConfig,
+    BatchSize, Calibration, ClassWeights, DeviceChoice, Loss, Metric, OptimizerKind, Precision, Schedule, Strands,
+    TrainingConfig,
 };
 
 /// Everything that decides what a run computes.
@@ -230,7 +231,10 @@ mod tests {
     fn flags_win_over_the_file_and_the_file_over_defaults() {
         let file = "[data]\nmatch_gc = true\nfragments = 600\n[training]\nlr = 0.01\nepochs = 3\n";
         let config = resolve(Some(file), &["--arch", "seed", "--epochs", "5", "--match-gc=false"]).unwrap();
-        assert_eq!((config.training.epochs, config.training.lr, config.training.batch_size), (5, 0.01, 64));
+        assert_eq!(
+            (config.training.epochs, config.training.lr, config.training.batch_size),
+            (5, 0.01, BatchSize::Of(64))
+        );
         assert!(!config.data.match_gc);
         assert_eq!(
             (config.data.fragments, config.data.valid_fragments(), config.data.test_fragments),
@@ -248,10 +252,16 @@ mod tests {
             (30_000, 5_000, 10_000)
         );
         assert_eq!(config.model, ModelConfig { arch: Architecture::Seed, dropout: 0.2, ..ModelConfig::default() });
-        assert_eq!((config.training.lr, config.training.batch_size, config.training.epochs), (1e-3, 64, 25));
+        assert_eq!(
+            (config.training.lr, config.training.batch_size, config.training.epochs),
+            (1e-3, BatchSize::Of(64), 25)
+        );
         let file = "[model]\narch = \"seed\"\n[training]\nlr = 0.01\n";
         let from_file = resolve(Some(file), &["--dropout", "0.3"]).unwrap();
-        assert_eq!((from_file.training.lr, from_file.training.batch_size, from_file.model.dropout), (0.01, 64, 0.3));
+        assert_eq!(
+            (from_file.training.lr, from_file.training.batch_size, from_file.model.dropout),
+            (0.01, BatchSize::Of(64), 0.3)
+        );
         let flag_wins = resolve(Some(file), &["--arch", "residual"]).unwrap();
         assert_eq!((flag_wins.training.lr, flag_wins.training.epochs), (0.01, TrainingConfig::default().epochs));
     }

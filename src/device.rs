@@ -1,7 +1,8 @@
 //! Chooses the device and says why.
 
 use anyhow::{Result, bail};
-use tch::Device;
+use tch::kind::Element;
+use tch::{Device, Tensor};
 
 use crate::config::{DeviceChoice, Precision, TrainingConfig};
 
@@ -106,6 +107,17 @@ pub fn set_threads(threads: Option<usize>) -> usize {
 /// for each other over.
 pub fn leave_to_native() {
     tch::set_num_threads(1);
+}
+
+/// Numbers as a tensor `[n]` on a device. On a GPU they are on their way when this returns: they go from memory that the device
+/// reads itself, so that neither the program nor the work the device was given before waits for them.
+pub fn upload<T: Element>(numbers: &[T], device: Device) -> Tensor {
+    let tensor = Tensor::from_slice(numbers);
+    if device == Device::Cpu {
+        return tensor;
+    }
+    let pinned = tensor.f_internal_pin_memory(device).unwrap_or(tensor);
+    pinned.to_device_(device, T::KIND, true, false)
 }
 
 /// The memory of this machine, or of the container it runs in: all of it and what is free, in bytes.

@@ -169,10 +169,10 @@ impl Network {
 
     /// A batch of codes `[batch, length]` on its way through the network in training. `seed` keys what dropout drops.
     pub fn train(&self, codes: &[u8], seed: i64) -> Forward<'_> {
-        tch::manual_seed(seed);
         let Some(native) = self.native_in_training() else {
-            return Forward::by_libtorch(self.logits(&codes_tensor(codes, self.length, self.device()), true));
+            return self.train_on(&codes_tensor(codes, self.length, self.device()), seed);
         };
+        tch::manual_seed(seed);
         let both =
             (self.strands == Strands::Shared).then(|| [codes, &reverse_complements(codes, self.length)].concat());
         let batch = native.train(both.as_deref().unwrap_or(codes), Key(seed as u64));
@@ -180,6 +180,12 @@ impl Network {
         let logits = self.rest.forward_t(&from, true);
         let logits = if both.is_some() { strands::mean(&logits) } else { logits };
         Forward { logits: logits.to_kind(Kind::Float), native: Some((from, batch)) }
+    }
+
+    /// The same for codes u8 `[batch, length]` that are on the network's device, all by libtorch.
+    pub fn train_on(&self, codes: &Tensor, seed: i64) -> Forward<'_> {
+        tch::manual_seed(seed);
+        Forward::by_libtorch(self.logits(codes, true))
     }
 
     /// What computes the first layers in training: nothing where these stay as they are, or where bf16 is asked for.
@@ -261,7 +267,7 @@ pub fn one_hot(codes: &Tensor) -> Tensor {
 
 /// Codes as a tensor u8 `[n, length]` on a device.
 pub fn codes_tensor(codes: &[u8], length: usize, device: Device) -> Tensor {
-    Tensor::from_slice(codes).view([-1, length as i64]).to_device(device)
+    device::upload(codes, device).view([-1, length as i64])
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ pub mod output;
 pub mod sorting;
 
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::{self, SyncSender};
+use std::thread::{Scope, ScopedJoinHandle};
 
 use anyhow::{Result, bail};
 
@@ -72,10 +74,51 @@ impl Model<'_> {
     }
 }
 
+/// Windows of a batch and their scores, `[windows, outputs]`.
+type Scored = (Vec<Row>, Vec<f64>);
+
+/// Batches that may wait to be written.
+const WAITING: usize = 4;
+
+/// Writes rows on a thread of its own, while the network scores the next ones.
+struct Writer<'scope> {
+    rows: Option<SyncSender<Scored>>,
+    thread: Option<ScopedJoinHandle<'scope, Result<()>>>,
+}
+
+impl<'scope> Writer<'scope> {
+    fn new(scope: &'scope Scope<'scope, '_>, rows: &'scope mut Rows<'_>, outputs: usize) -> Self {
+        let (sender, receiver) = mpsc::sync_channel::<Scored>(WAITING);
+        let thread = scope.spawn(move || {
+            for (batch, scores) in receiver {
+                batch.iter().zip(scores.chunks(outputs)).try_for_each(|(row, scores)| rows.write(row, scores))?;
+            }
+            Ok(())
+        });
+        Self { rows: Some(sender), thread: Some(thread) }
+    }
+
+    /// Takes a batch.
+    ///
+    /// # Errors
+    /// One of the batches before could not be written.
+    fn write(&mut self, scored: Scored) -> Result<()> {
+        let stopped = self.rows.as_ref().is_none_or(|rows| rows.send(scored).is_err());
+        if stopped { self.finish() } else { Ok(()) }
+    }
+
+    /// Waits until all is written.
+    fn finish(&mut self) -> Result<()> {
+        self.rows.take();
+        let written = self.thread.take().map(ScopedJoinHandle::join);
+        written.map_or(Ok(()), |written| written.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    }
+}
+
 /// Windows waiting for the network, and where their scores go.
-struct Scorer<'a, 'b> {
+struct Scorer<'a, 'scope> {
     model: Model<'a>,
-    rows: &'a mut Rows<'b>,
+    writer: Writer<'scope>,
     /// Of all windows; those of a record that overlap share what they overlap in.
     codes: Vec<u8>,
     starts: Vec<usize>,
@@ -83,9 +126,9 @@ struct Scorer<'a, 'b> {
     scored: usize,
 }
 
-impl<'a, 'b> Scorer<'a, 'b> {
-    fn new(model: Model<'a>, rows: &'a mut Rows<'b>) -> Self {
-        Self { model, rows, codes: Vec::new(), starts: Vec::new(), waiting: Vec::new(), scored: 0 }
+impl<'a, 'scope> Scorer<'a, 'scope> {
+    fn new(model: Model<'a>, writer: Writer<'scope>) -> Self {
+        Self { model, writer, codes: Vec::new(), starts: Vec::new(), waiting: Vec::new(), scored: 0 }
     }
 
     /// Takes codes, with case, of one window, of which the first `shared` end the window before.
@@ -102,19 +145,17 @@ impl<'a, 'b> Scorer<'a, 'b> {
     fn flush(&mut self) -> Result<()> {
         let Model { networks, task, .. } = self.model;
         let predictions = evaluate::predict_windows(networks, task, &self.codes, &self.starts)?;
-        let outputs = self.model.task.outputs();
-        for (row, scores) in self.waiting.drain(..).zip(predictions.chunks(outputs)) {
-            self.rows.write(&row, scores)?;
-            self.scored += 1;
-        }
+        self.scored += self.waiting.len();
+        self.writer.write((std::mem::take(&mut self.waiting), predictions))?;
         self.codes.clear();
         self.starts.clear();
         Ok(())
     }
 
+    /// Scores what is left, and waits until all is written.
     fn finish(mut self) -> Result<usize> {
         self.flush()?;
-        self.rows.finish()?;
+        self.writer.finish()?;
         Ok(self.scored)
     }
 }
@@ -124,11 +165,19 @@ impl<'a, 'b> Scorer<'a, 'b> {
 /// # Errors
 /// The file is damaged, a sequence is too short, a chosen record is missing, or the output cannot be written.
 pub fn predict(model: Model, path: &Path, windowing: &Windowing, rows: &mut Rows) -> Result<Counts> {
-    let length = model.length;
+    let outputs = model.task.outputs();
+    let counts = std::thread::scope(|scope| {
+        predict_records(Scorer::new(model, Writer::new(scope, rows, outputs)), path, windowing)
+    })?;
+    rows.finish()?;
+    Ok(counts)
+}
+
+fn predict_records(mut scorer: Scorer, path: &Path, windowing: &Windowing) -> Result<Counts> {
+    let length = scorer.model.length;
     let mut records = Records::open(path)?;
     let mut counts = Counts::default();
     let mut found = vec![false; windowing.chosen.len()];
-    let mut scorer = Scorer::new(model, rows);
     let mut padded = Vec::new();
     while let Some(name) = records.next_record()? {
         if !windowing.chosen.is_empty() {
@@ -142,7 +191,7 @@ pub fn predict(model: Model, path: &Path, windowing: &Windowing, rows: &mut Rows
                 continue;
             }
         }
-        let record: Rc<str> = name.as_str().into();
+        let record: Arc<str> = name.as_str().into();
         // `held` is what is still needed of the sequence, from position `held_from` on; the next window starts at `next`.
         let (mut held, mut held_from, mut next): (Vec<u8>, usize, usize) = (Vec::new(), 0, 0);
         // Whether the window before is with the scorer, so that it has the codes that this one shares with it.
@@ -190,10 +239,17 @@ pub fn predict(model: Model, path: &Path, windowing: &Windowing, rows: &mut Rows
 
 /// Scores one window for each region, in order of place.
 pub fn predict_regions(model: Model, regions: &RegionWindows, rows: &mut Rows) -> Result<Counts> {
+    let outputs = model.task.outputs();
+    let counts =
+        std::thread::scope(|scope| score_regions(Scorer::new(model, Writer::new(scope, rows, outputs)), regions))?;
+    rows.finish()?;
+    Ok(counts)
+}
+
+fn score_regions(mut scorer: Scorer, regions: &RegionWindows) -> Result<Counts> {
     let mut counts = Counts { sequences: regions.all, skipped: regions.off_the_end, ..Counts::default() };
-    let mut scorer = Scorer::new(model, rows);
     let mut codes = Vec::new();
-    let mut name: Rc<str> = "".into();
+    let mut name: Arc<str> = "".into();
     for window in &regions.windows {
         regions.codes(window, &mut codes)?;
         if codes.iter().all(|&code| alphabet::is_unknown(code)) {
@@ -202,7 +258,7 @@ pub fn predict_regions(model: Model, regions: &RegionWindows, rows: &mut Rows) -
         }
         let chromosome = regions.chromosome(window);
         if *name != *chromosome {
-            name = Rc::from(&*chromosome);
+            name = Arc::from(&*chromosome);
         }
         let row = Row {
             name: name.clone(),

@@ -12,6 +12,7 @@ use tch::{Device, Kind, Tensor};
 use crate::config::{ClassWeights, Loss, Metric, TaskKind, TrainingConfig};
 use crate::data::Classes;
 use crate::data::examples::Examples;
+use crate::device;
 use crate::metrics::{self, Ranking};
 
 /// Labels that are this much rarer than their opposite count this much more with `--class-weights auto`, and no more.
@@ -177,7 +178,7 @@ impl Task {
     fn scale_tensors(&self, device: Device) -> (Tensor, Tensor) {
         let of = |value: fn(&Scale) -> f64| {
             let values: Vec<f32> = self.scales.iter().map(|scale| value(scale) as f32).collect();
-            Tensor::from_slice(&values).view([1, -1]).to_device(device)
+            device::upload(&values, device).view([1, -1])
         };
         (of(|scale| scale.mean), of(|scale| scale.deviation))
     }

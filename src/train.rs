@@ -2,6 +2,7 @@
 //! best epoch kept.
 
 mod average;
+pub mod batch_size;
 pub mod checkpoint;
 mod flat;
 pub mod history;
@@ -11,6 +12,7 @@ mod number;
 pub mod optimizer;
 pub mod range;
 pub mod remarks;
+mod resident;
 mod schedule;
 mod stopping;
 mod sums;
@@ -38,6 +40,7 @@ use average::MovingAverage;
 use checkpoint::{Checkpoint, Place, State};
 use history::{Epoch, History};
 use learner::{Learner, augmentation};
+use resident::Resident;
 use stopping::{Decision, Stopping};
 use sums::Sums;
 
@@ -306,26 +309,36 @@ fn train_once(job: Job, seed: u64, restarts: u64, so_far: &mut SoFar, from: Opti
         _ => None,
     };
 
+    let mut resident = Resident::on(device, drawn.as_ref().unwrap_or(&data.train))?;
+
     while standing.place.epoch <= training.epochs {
         let epoch = standing.place.epoch;
         let examples = drawn.as_ref().unwrap_or(&data.train);
-        let order = Order { batch_size: training.batch_size, augmentation: augmentation(training), seed, epoch };
+        let order =
+            Order { batch_size: training.batch_size.fragments(), augmentation: augmentation(training), seed, epoch };
         let resampler = data.resampler.as_ref().filter(|_| epoch < training.epochs);
         let (passed, next) = std::thread::scope(|scope| {
             let next = resampler.map(|resampler| scope.spawn(move || resampler.draw(draw(epoch))));
             let done = standing.place.batch;
-            let passed = learner.pass(examples, order, done, &mut sums, &bar, &mut |learner, batch, sums| {
-                let signal = interrupt.signal();
-                let is_due = |every| signal.is_some() || standing.saved.elapsed() >= every;
-                if !checkpoint_every.is_some_and(is_due) {
-                    return Ok(());
-                }
-                learner.check()?;
-                standing.place.batch = batch;
-                standing.save(learner, sums, so_far, folder)?;
-                let place = || format!("in epoch {epoch} after {batch} of {} batches", learner.batches);
-                signal.map_or(Ok(()), |signal| Err(interrupted(signal, &place(), folder)))
-            });
+            let passed = learner.pass(
+                (examples, resident.as_ref()),
+                order,
+                done,
+                &mut sums,
+                &bar,
+                &mut |learner, batch, sums| {
+                    let signal = interrupt.signal();
+                    let is_due = |every| signal.is_some() || standing.saved.elapsed() >= every;
+                    if !checkpoint_every.is_some_and(is_due) {
+                        return Ok(());
+                    }
+                    learner.check()?;
+                    standing.place.batch = batch;
+                    standing.save(learner, sums, so_far, folder)?;
+                    let place = || format!("in epoch {epoch} after {batch} of {} batches", learner.batches);
+                    signal.map_or(Ok(()), |signal| Err(interrupted(signal, &place(), folder)))
+                },
+            );
             (passed, next.map(|next| next.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
         });
         if passed.is_err() {
@@ -333,7 +346,11 @@ fn train_once(job: Job, seed: u64, restarts: u64, so_far: &mut SoFar, from: Opti
         }
         passed?;
         let fragments_per_second = examples.len() as f64 / standing.epoch_seconds();
-        drawn = next.transpose()?;
+        if let Some(next) = next.transpose()? {
+            resident.take();
+            resident = Resident::on(device, &next)?;
+            drawn = Some(next);
+        }
 
         learner.swap_average();
         let predictions = evaluate::predictions_of(std::slice::from_ref(&learner.network), task, &data.valid)?;

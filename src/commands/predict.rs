@@ -37,7 +37,7 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
             counts
         }
         None => {
-            let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
+            let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout());
             score(command, &run, &mut out).map_err(|error| written(error, closed_output))?
         }
     };
@@ -58,7 +58,7 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
     Ok(())
 }
 
-fn score(command: &Predict, run: &FinishedRun, out: &mut dyn Write) -> Result<Counts> {
+fn score(command: &Predict, run: &FinishedRun, out: &mut (dyn Write + Send)) -> Result<Counts> {
     let FinishedRun { provenance, classes, networks, .. } = run;
     let length = provenance.length;
     let model = Model { networks, task: provenance.task()?, length };

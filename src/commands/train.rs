@@ -11,7 +11,7 @@ use tch::Tensor;
 use super::{data_of, print};
 use crate::cli::Train;
 use crate::config::search::Search;
-use crate::config::{Calibration, Config, TaskKind};
+use crate::config::{BatchSize, Calibration, Config, TaskKind};
 use crate::data::examples::Examples;
 use crate::data::split::Split;
 use crate::data::{Dataset, listing};
@@ -34,14 +34,14 @@ use crate::task::Task;
 use crate::train::checkpoint::Checkpoint;
 use crate::train::history::metric_name;
 use crate::train::memory::{self, Memory};
-use crate::train::{self, Continuity, Trained, remarks};
+use crate::train::{self, Continuity, Trained, batch_size, remarks};
 
 pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()> {
     let checkpoint_every = command.checkpoint_every(flags)?;
     if let Some(path) = &command.resume {
         return resume(path, checkpoint_every, progress);
     }
-    let config = Config::resolve(command.config.as_deref(), &command.settings, flags)?;
+    let mut config = Config::resolve(command.config.as_deref(), &command.settings, flags)?;
     if let Some(path) = command.config.as_deref()
         && Search::read(path).ok().flatten().is_some()
     {
@@ -60,6 +60,9 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
     progress.say(&machine.description);
 
     let (data, task) = questions_and_answers(&config, progress)?;
+    if config.training.batch_size == BatchSize::Auto {
+        config.training.batch_size = fastest_batch_size(&config, &task, &data, machine.device, progress)?;
+    }
     let memory = memory::check(&config, task.outputs(), &data, machine.device)?;
     for warning in inspect::inspect(&data, &config.data, false)?.warnings {
         progress.warn(&warning);
@@ -220,6 +223,22 @@ impl Experiment {
         remarks.iter().for_each(|remark| progress.warn(remark));
         Ok(results)
     }
+}
+
+/// The batch size found by trying, and what was found.
+fn fastest_batch_size(
+    config: &Config,
+    task: &Task,
+    data: &Dataset,
+    device: tch::Device,
+    progress: Progress,
+) -> Result<BatchSize> {
+    let tried = batch_size::try_sizes(config, task, data, device)?;
+    let chosen = batch_size::choose(&tried).map_or(BatchSize::Auto, BatchSize::Of);
+    let each = tried.iter().map(|tried| format!("{} {}", tried.size, thousands(tried.fragments_per_second as usize)));
+    let each = each.collect::<Vec<_>>().join(", ");
+    progress.say(&format!("batch size {chosen}; fragments a second in batches of {each}"));
+    Ok(chosen)
 }
 
 /// The data in a line.

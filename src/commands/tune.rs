@@ -44,6 +44,11 @@ pub fn run(command: &Tune, flags: &ArgMatches, progress: Progress) -> Result<()>
         return find_lr::run(command, &config, progress);
     }
     let search = search(file, flags, &config, progress)?;
+    if search.knobs.iter().all(|knob| knob.key != "batch_size")
+        && let Some(fault) = config.training.batch_size.fault_of_auto("trials that are to be compared")
+    {
+        return Err(Faults(vec![fault]).into());
+    }
     let (trials, rungs, eta) = (command.trials as usize, command.rungs as usize, command.eta as usize);
     let searches_fragments = search.knobs.iter().any(|knob| knob.key == "fragments");
     let resolve = |sampled: &toml::Table| {

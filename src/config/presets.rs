@@ -1,7 +1,7 @@
 //! What settings are where nobody names them. Architectures differ in what trains them well, so each has its own preset;
 //! that of the default architecture is what `--help` shows.
 
-use super::{Architecture, Config, ModelConfig, OptimizerKind, Schedule, TrainingConfig};
+use super::{Architecture, BatchSize, Config, ModelConfig, OptimizerKind, Schedule, TrainingConfig};
 
 /// The settings under a file and flags.
 pub fn defaults(arch: Architecture) -> Config {
@@ -13,7 +13,7 @@ pub fn defaults(arch: Architecture) -> Config {
             ModelConfig { dropout: 0.2, ..shown.model },
             TrainingConfig {
                 epochs: 25,
-                batch_size: 64,
+                batch_size: BatchSize::Of(64),
                 optimizer: OptimizerKind::Adam,
                 lr: 1e-3,
                 schedule: Schedule::Constant,

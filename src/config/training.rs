@@ -19,9 +19,10 @@ pub struct TrainingConfig {
     /// Passes over the training fragments
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 8)]
     pub epochs: usize,
-    /// Fragments a batch
-    #[arg(long, value_name = "N", value_parser = count, default_value_t = 256)]
-    pub batch_size: usize,
+    /// Fragments a batch, or auto: the smallest that trains nearly as fast as any, found by trying; what is found is in the run's
+    /// config.toml
+    #[arg(long, value_name = "N", default_value = "256")]
+    pub batch_size: BatchSize,
     /// Batches whose gradients are added up before a step
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 1)]
     pub accumulate: usize,
@@ -106,6 +107,75 @@ pub struct TrainingConfig {
     /// Leave to libtorch what this program computes faster itself: the first block of seed, danq, residual and gated on the CPU
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
     pub no_native: bool,
+}
+
+/// Fragments a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Number", into = "Number")]
+pub enum BatchSize {
+    /// To be found where training is to happen.
+    Auto,
+    Of(usize),
+}
+
+impl BatchSize {
+    /// The number; where it is still to be found, what a batch has by default.
+    pub fn fragments(self) -> usize {
+        match self {
+            Self::Auto => 256,
+            Self::Of(fragments) => fragments,
+        }
+    }
+
+    /// Where a number is needed and cannot be found.
+    pub fn fault_of_auto(self, what: &str) -> Option<String> {
+        (self == Self::Auto).then(|| format!("--batch-size is auto, expected a number for {what}; give one"))
+    }
+}
+
+impl FromStr for BatchSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "auto" { Ok(Self::Auto) } else { count(text).map(Self::Of) }
+    }
+}
+
+impl std::fmt::Display for BatchSize {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Of(fragments) => fragments.fmt(f),
+        }
+    }
+}
+
+/// A number or a word, as TOML has it.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a whole number or \"auto\"")]
+enum Number {
+    Number(usize),
+    Word(String),
+}
+
+impl TryFrom<Number> for BatchSize {
+    type Error = String;
+
+    fn try_from(number: Number) -> Result<Self, String> {
+        match number {
+            Number::Number(fragments) => Ok(Self::Of(fragments)),
+            Number::Word(word) => word.parse(),
+        }
+    }
+}
+
+impl From<BatchSize> for Number {
+    fn from(size: BatchSize) -> Self {
+        match size {
+            BatchSize::Auto => Self::Word("auto".into()),
+            BatchSize::Of(fragments) => Self::Number(fragments),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -304,7 +374,7 @@ impl TrainingConfig {
     pub fn faults(&self) -> Vec<String> {
         let mut faults: Vec<String> = too_many([
             ("--epochs", self.epochs),
-            ("--batch-size", self.batch_size),
+            ("--batch-size", self.batch_size.fragments()),
             ("--accumulate", self.accumulate),
             ("--shift", self.shift),
         ])
@@ -316,7 +386,7 @@ impl TrainingConfig {
         };
         for (flag, value) in [
             ("--epochs", Some(self.epochs)),
-            ("--batch-size", Some(self.batch_size)),
+            ("--batch-size", Some(self.batch_size.fragments())),
             ("--accumulate", Some(self.accumulate)),
             ("--patience", self.patience),
             ("--threads", self.threads),

@@ -79,6 +79,31 @@ impl Augmentation {
     }
 }
 
+impl Order {
+    /// The order in which an epoch goes through `n` examples, keyed by (seed, epoch).
+    pub fn indices(self, n: usize) -> Vec<usize> {
+        let mut indices: Vec<usize> = (0..n).collect();
+        indices.shuffle(&mut random::generator(self.seed, Purpose::Shuffle, self.epoch as u64, 0));
+        indices
+    }
+
+    /// Of each of `n` examples, in the epoch's order, whether it is turned into its reverse complement; nothing where more
+    /// than that may be changed of it.
+    pub fn turned(self, n: usize) -> Option<Vec<bool>> {
+        let Augmentation { either_strand, shift, mutate } = self.augmentation;
+        if shift > 0 || mutate > 0.0 {
+            return None;
+        }
+        let mut random = self.changes();
+        Some((0..n).map(|_| either_strand && random.random::<bool>()).collect())
+    }
+
+    /// What draws the changes of an epoch's examples, one after another.
+    fn changes(self) -> Generator {
+        random::generator(self.seed, Purpose::Augment, self.epoch as u64, 0)
+    }
+}
+
 /// All examples once, in an order keyed by (seed, epoch). The last batch may be smaller.
 pub fn shuffled<'scope, 'env>(
     scope: &'scope Scope<'scope, 'env>,
@@ -87,10 +112,9 @@ pub fn shuffled<'scope, 'env>(
 ) -> impl Iterator<Item = Result<Batch>> {
     let (sender, receiver) = mpsc::sync_channel(AHEAD - 1);
     scope.spawn(move || {
-        let Order { batch_size, augmentation, seed, epoch } = order;
-        let mut indices: Vec<usize> = (0..examples.len()).collect();
-        indices.shuffle(&mut random::generator(seed, Purpose::Shuffle, epoch as u64, 0));
-        let mut random = random::generator(seed, Purpose::Augment, epoch as u64, 0);
+        let Order { batch_size, augmentation, .. } = order;
+        let indices = order.indices(examples.len());
+        let mut random = order.changes();
         let mut gather = |indices: &[usize]| {
             let mut codes = Vec::with_capacity(indices.len() * examples.length);
             let mut labels = Vec::with_capacity(indices.len() * examples.width);

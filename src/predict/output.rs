@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::ops::Range;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
@@ -25,7 +25,7 @@ pub enum Format {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// The same one for all windows of a record.
-    pub name: Rc<str>,
+    pub name: Arc<str>,
     pub range: Range<usize>,
     pub reverse: bool,
     /// The region's own name.
@@ -34,14 +34,14 @@ pub struct Row {
 
 impl Row {
     /// A window of a record, on the strand as given.
-    pub fn of_record(name: &Rc<str>, range: Range<usize>) -> Self {
+    pub fn of_record(name: &Arc<str>, range: Range<usize>) -> Self {
         Self { name: name.clone(), range, reverse: false, region: None }
     }
 }
 
 /// Writes rows as they come.
 pub struct Rows<'a> {
-    out: &'a mut dyn Write,
+    out: &'a mut (dyn Write + Send),
     format: Format,
     /// Of a table, until the first row: what cannot be read at all gets no header.
     header: Option<String>,
@@ -50,7 +50,7 @@ pub struct Rows<'a> {
     inverse: bool,
     stride: usize,
     /// Record and end of the row before, so that bedGraph never says two things of one base. Records may share a name.
-    before: Option<(Rc<str>, usize)>,
+    before: Option<(Arc<str>, usize)>,
 }
 
 impl<'a> Rows<'a> {
@@ -59,7 +59,7 @@ impl<'a> Rows<'a> {
     /// # Errors
     /// The format cannot hold these scores, or the name is not one of the run's.
     pub fn new(
-        out: &'a mut dyn Write,
+        out: &'a mut (dyn Write + Send),
         format: Format,
         task: &Task,
         classes: &Classes,
@@ -125,7 +125,7 @@ impl<'a> Rows<'a> {
                 let mut start = range.start + (length - width) / 2;
                 let end = start + width;
                 if let Some((before, before_end)) = &self.before
-                    && Rc::ptr_eq(before, name)
+                    && Arc::ptr_eq(before, name)
                 {
                     start = start.max(*before_end);
                 }
@@ -168,7 +168,7 @@ mod tests {
         let kind = if names.len() == 2 { TaskKind::Binary } else { TaskKind::Multiclass };
         let labels = Examples::of(&[0; 4], 2, &[0.0, 1.0]);
         let task = Task::new(kind, &classes, None, &ClassWeights::None, &labels)?;
-        let (mut out, chr): (Vec<u8>, Rc<str>) = (Vec::new(), "chr1".into());
+        let (mut out, chr): (Vec<u8>, Arc<str>) = (Vec::new(), "chr1".into());
         {
             let mut sink = Rows::new(&mut out, format, &task, &classes, of, stride, false)?;
             for (start, scores) in rows {
@@ -209,7 +209,7 @@ mod tests {
         let mut out: Vec<u8> = Vec::new();
         let mut rows = Rows::new(&mut out, Format::Bedgraph, &task, &classes, None, 10, false).unwrap();
         for score in [0.25, 0.5] {
-            rows.write(&Row::of_record(&Rc::from("x"), 0..10), &[score]).unwrap();
+            rows.write(&Row::of_record(&Arc::from("x"), 0..10), &[score]).unwrap();
         }
         assert_eq!(String::from_utf8(out).unwrap(), "x\t0\t10\t0.25\nx\t0\t10\t0.5\n");
     }

@@ -5,6 +5,7 @@ use tch::{Kind, Reduction, Tensor};
 use super::Task;
 use crate::config::{Loss, TaskKind};
 use crate::data::examples::Examples;
+use crate::device;
 
 /// The loss of a question of two classes without libtorch.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +47,7 @@ impl Task {
     pub fn loss(&self, logits: &Tensor, labels: &Tensor) -> Tensor {
         let weights = |device| {
             let weights: Vec<f32> = self.weights.iter().map(|&weight| weight as f32).collect();
-            (!weights.is_empty()).then(|| Tensor::from_slice(&weights).to_device(device))
+            (!weights.is_empty()).then(|| device::upload(&weights, device))
         };
         // Towards the same probability for all, as PyTorch's cross-entropy does it.
         let smooth = |targets: Tensor| match self.label_smoothing {

@@ -4,17 +4,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use indicatif::ProgressBar;
-use tch::Tensor;
 
 use super::average::MovingAverage;
 use super::flat::{FlatParameters, Gradient};
 use super::optimizer::Optimizer;
+use super::resident::{DeviceBatch, Gathered, Resident};
 use super::schedule::{Rates, Schedule};
 use super::sums::{Number, Sums};
 use super::watch::Watch;
 use crate::config::{Strands, TrainingConfig};
 use crate::data::batches::{self, Augmentation, Batch, Order};
 use crate::data::examples::Examples;
+use crate::device;
 use crate::model::Network;
 use crate::model::native::{Board, Key, Lesson, Team};
 use crate::random::{self, Purpose};
@@ -58,7 +59,7 @@ impl<'a> Learner<'a> {
         let parameters = FlatParameters::new(&network.store);
         let optimizer = Optimizer::new(training, &parameters);
         let average = training.ema.map(|decay| MovingAverage::new(decay, &parameters, &network.store));
-        let batches = n.div_ceil(training.batch_size);
+        let batches = n.div_ceil(training.batch_size.fragments());
         let steps = batches.div_ceil(training.accumulate);
         let schedule = Schedule::new(training, steps);
         let watch = Watch::new(network.device());
@@ -72,14 +73,14 @@ impl<'a> Learner<'a> {
         }
     }
 
-    /// One pass over the examples, or what is left of it after `done` batches, which `sums` are over. `after_step` is told
-    /// how many batches are done after every step.
+    /// One pass over the examples, which a GPU may hold already, or what is left of it after `done` batches, which `sums` are
+    /// over. `after_step` is told how many batches are done after every step.
     ///
     /// # Errors
     /// The loss or the gradient is no longer a number, or what the examples are read from fails, or `after_step`.
     pub fn pass(
         &mut self,
-        examples: &Examples,
+        (examples, resident): (&Examples, Option<&Resident>),
         order: Order,
         done: usize,
         sums: &mut Sums,
@@ -95,19 +96,23 @@ impl<'a> Learner<'a> {
             let team = Team::new(scope, &board, threads);
             let mut shown = Instant::now();
             let mut gathered: Option<(Gradient, usize)> = None;
-            for (number, batch) in batches::shuffled(scope, examples, order).enumerate().skip(done) {
+            let batches: Box<dyn Iterator<Item = Result<Gathered>>> = match resident.and_then(|all| all.shuffled(order))
+            {
+                Some(batches) => Box::new(batches.map(Gathered::Device).map(Ok)),
+                None => Box::new(batches::shuffled(scope, examples, order).map(|batch| batch.map(Gathered::Host))),
+            };
+            for (number, batch) in batches.enumerate().skip(done) {
                 let batch = batch?;
-                let (seed, size) = (dropout_seed(order, number), batch.n);
-                let gradient = match (&lesson, &self.parameters.host) {
-                    (Some(lesson), Some(parameters)) => {
-                        let Batch { codes, labels, n } = batch;
+                let (seed, size) = (dropout_seed(order, number), batch.n());
+                let gradient = match (&lesson, &self.parameters.host, batch) {
+                    (Some(lesson), Some(parameters), Gathered::Host(Batch { codes, labels, n })) => {
                         let round = |shards| team.round(shards);
                         let (gradient, loss, hits) =
                             lesson.gradient(parameters, codes, labels, Key(seed as u64), round);
                         sums.add(Number::Known(loss), Some(Number::Known(hits as f64)), n);
                         Gradient::Host(gradient)
                     }
-                    _ => self.gradient(&batch, seed, sums),
+                    (.., batch) => self.gradient(batch, seed, sums),
                 };
                 let (gradient, n) = match gathered.take() {
                     Some((sum, n)) => (gradient.scaled(size as f64).plus(&sum), n + size),
@@ -137,12 +142,17 @@ impl<'a> Learner<'a> {
     }
 
     /// The gradient of a batch's mean loss; `seed` keys what dropout drops.
-    pub fn gradient(&mut self, batch: &Batch, seed: i64, sums: &mut Sums) -> Gradient {
-        let labels = Tensor::from_slice(&batch.labels).view([batch.n as i64, -1]).to_device(self.network.device());
-        let forward = self.network.train(&batch.codes, seed);
+    pub fn gradient(&mut self, batch: Gathered, seed: i64, sums: &mut Sums) -> Gradient {
+        let (forward, labels, n) = match batch {
+            Gathered::Host(Batch { codes, labels, n }) => {
+                let labels = device::upload(&labels, self.network.device()).view([n as i64, -1]);
+                (self.network.train(&codes, seed), labels, n)
+            }
+            Gathered::Device(DeviceBatch { codes, labels, n }) => (self.network.train_on(&codes, seed), labels, n),
+        };
         let loss = self.task.loss(&forward.logits, &labels);
         let hits = self.task.hits(&forward.logits.detach(), &labels);
-        sums.add(Number::Computed(loss.detach()), hits.map(Number::Computed), batch.n);
+        sums.add(Number::Computed(loss.detach()), hits.map(Number::Computed), n);
         self.parameters.gradient(forward, &loss)
     }
 
@@ -150,7 +160,7 @@ impl<'a> Learner<'a> {
     fn lesson(&self, n: usize) -> Option<Lesson> {
         let (native, loss) = (self.network.all_native()?, self.task.yes_no_loss()?);
         let places = self.parameters.places(native.parameters()).filter(|_| self.parameters.host.is_some())?;
-        Some(native.lesson(places, loss).for_batches_of(self.training.batch_size.min(n)))
+        Some(native.lesson(places, loss).for_batches_of(self.training.batch_size.fragments().min(n)))
     }
 
     /// Step `number` of the run, counted from 0, down a gradient.

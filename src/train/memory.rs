@@ -91,7 +91,7 @@ impl Memory {
         };
         let scored_at_once = |n: usize| sequence(tied, scoring).of(n as u128);
         Self {
-            batch_size: training.batch_size,
+            batch_size: training.batch_size.fragments(),
             accumulate: training.accumulate,
             ensemble: training.ensemble,
             examples,
@@ -190,7 +190,7 @@ fn size(bytes: u128) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Architecture;
+    use crate::config::{Architecture, BatchSize};
 
     /// Peaks of resident memory in MiB, less the 150 of the program itself, by architecture, length, batch size and other
     /// settings, with as many training fragments as a batch has, so that an epoch is a step. On a CPU without bf16, two
@@ -242,7 +242,7 @@ mod tests {
         let mut config = Config::default();
         config.model.arch = Architecture::ALL.into_iter().find(|known| known.name() == arch).unwrap();
         let training = &mut config.training;
-        training.batch_size = batch_size;
+        training.batch_size = BatchSize::Of(batch_size);
         let words: Vec<&str> = settings.split_whitespace().collect();
         for pair in words.chunks(2) {
             match pair {

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::learner::{Learner, augmentation, dropout_seed};
+use super::resident::Gathered;
 use super::schedule::Rates;
 use super::starting_network;
 use super::sums::Sums;
@@ -29,13 +30,13 @@ pub fn loss_by_rate(
     let mut rates = rates.iter().copied();
     for epoch in 1.. {
         let (augmentation, seed) = (augmentation(training), training.seed);
-        let order = Order { batch_size: training.batch_size, augmentation, seed, epoch };
+        let order = Order { batch_size: training.batch_size.fragments(), augmentation, seed, epoch };
         let ended = std::thread::scope(|scope| {
             for (number, batch) in batches::shuffled(scope, examples, order).enumerate() {
                 let Some(lr) = rates.next() else { return Ok(true) };
                 let batch = batch?;
                 let mut sums = Sums::new(device);
-                let gradient = learner.gradient(&batch, dropout_seed(order, number), &mut sums);
+                let gradient = learner.gradient(Gathered::Host(batch), dropout_seed(order, number), &mut sums);
                 learner.step_at(gradient, Rates { lr, momentum: None }, true);
                 if !go_on(lr, sums.mean_loss()) {
                     return Ok(true);

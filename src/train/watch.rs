@@ -7,8 +7,9 @@ use tch::{Device, Tensor};
 use super::flat::{CHUNK, Gradient};
 use super::sums::Sums;
 
-/// Steps whose numbers stay on a GPU before they are read, all at once: reading waits for the device.
-const STEPS_ON_GPU: usize = 32;
+/// Steps whose numbers stay on a GPU before they are read, all at once: reading waits for the device. They are read at the end
+/// of an epoch too.
+const STEPS_ON_GPU: usize = 1024;
 
 /// The numbers of the steps that were not looked at yet.
 #[derive(Debug)]

@@ -369,6 +369,7 @@ fn words_and_fractions_where_others_are_expected_are_usage_errors() {
         ["--schedule", "step"],
         ["--precision", "f16"],
         ["--freeze-blocks", "all"],
+        ["--batch-size", "automatic"],
     ] {
         let given = format!("{flag}={value}");
         let error = strandnet::cli::Cli::try_parse_from(["strandnet", "train", &given]).unwrap_err();
@@ -376,6 +377,23 @@ fn words_and_fractions_where_others_are_expected_are_usage_errors() {
         assert!(error.to_string().contains(flag) && error.to_string().contains(value), "{error}");
     }
     assert_eq!(run(&["train", "--ensemble"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_batch_size_found_by_trying_is_what_the_run_has_and_repeats() {
+    let run = trained(&["--batch-size", "auto"]);
+    let config = std::fs::read_to_string(run.file("config.toml")).unwrap();
+    let size: usize = config
+        .lines()
+        .find_map(|line| line.strip_prefix("batch_size = "))
+        .and_then(|size| size.parse().ok())
+        .unwrap_or_else(|| panic!("{config}"));
+    assert!(size.is_power_of_two() && size >= 32, "{size}");
+    // Trying leaves no trace in what is learned.
+    let size = size.to_string();
+    assert!(trained(&["--batch-size", &size]).tensors() == run.tensors());
+    assert!(fail(2, &["tune", "--batch-size", "auto"]).contains("--batch-size is auto, expected a number"));
+    assert!(fail(2, &["tune", "--find-lr", "--batch-size", "auto"]).contains("expected a number for a range test"));
 }
 
 #[test]

@@ -18,6 +18,9 @@ const STEPS: u32 = 200;
 
 pub fn run(command: &Tune, config: &Config, progress: Progress) -> Result<()> {
     let (from, to) = command.rates()?;
+    if let Some(fault) = config.training.batch_size.fault_of_auto("a range test") {
+        return Err(Faults(vec![fault]).into());
+    }
     if config.training.accumulate > 1 {
         return Err(Faults(vec![format!(
             "--accumulate is {}, expected 1 for a range test, which takes a step at every batch; leave it out and give the larger --batch-size",
@@ -37,9 +40,9 @@ pub fn run(command: &Tune, config: &Config, progress: Progress) -> Result<()> {
     memory::check(config, task.outputs(), &data, machine.device)?;
 
     let mut curve = Curve::default();
-    let bar = progress.bar((steps * training.batch_size) as u64);
+    let bar = progress.bar((steps * training.batch_size.fragments()) as u64);
     train::range::loss_by_rate(config, &task, &data, machine.device, &range::rates(from, to, steps), |rate, loss| {
-        bar.inc(training.batch_size as u64);
+        bar.inc(training.batch_size.fragments() as u64);
         curve.push(rate, loss)
     })?;
     bar.finish_and_clear();

@@ -112,7 +112,7 @@ fn bytes_at_end(text: &str) -> Option<u128> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, Strands};
+    use crate::config::{BatchSize, Config, Strands};
     use crate::model::plan::Plan;
     use tch::{Device, Kind, Tensor};
 
@@ -132,7 +132,7 @@ mod tests {
 
     fn memory(batch_size: usize, device: Device) -> Memory {
         let mut config = Config::default();
-        config.training.batch_size = batch_size;
+        config.training.batch_size = BatchSize::Of(batch_size);
         config.training.strands = Strands::Shared;
         let plan = Plan::new(&config.model, 1000, 1, config.training.strands).unwrap();
         Memory::new(&plan, &config, device, 1_000_000, 1000)
