@@ -7,6 +7,7 @@ fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-env-changed=LIBTORCH");
     println!("cargo:rerun-if-env-changed=LIBTORCH_USE_PYTORCH");
+    println!("cargo:rerun-if-env-changed=CUDA_HOME");
 
     let lib = libtorch_lib();
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
@@ -15,6 +16,11 @@ fn main() {
         // Nothing refers to a symbol of libtorch_cuda.so, so the linker would drop it and CUDA would silently be
         // missing. One argument, because the linker may reorder separate ones.
         println!("cargo:rustc-link-arg=-Wl,--push-state,--no-as-needed,-ltorch_cuda,--pop-state");
+    }
+    println!("cargo:rustc-check-cfg=cfg(cuda_graphs)");
+    println!("cargo:rerun-if-changed={GRAPHS}");
+    if cuda && let Some(headers) = cuda_headers(&lib) {
+        build_graphs(&lib, &headers);
     }
     let (version, cuda_version) = libtorch_version(&lib);
     println!("cargo:rustc-env=STRANDNET_LIBTORCH_DIR={}", lib.display());
@@ -29,6 +35,40 @@ fn libtorch_lib() -> PathBuf {
     let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys says where libtorch is");
     println!("cargo:rerun-if-changed={lib}");
     std::fs::canonicalize(&lib).unwrap_or_else(|_| PathBuf::from(lib))
+}
+
+/// The part of libtorch's CUDA half that tch does not bind.
+const GRAPHS: &str = "src/train/graph.cpp";
+
+/// Builds it; where that fails, as with the headers of another CUDA, the program does without.
+fn build_graphs(lib: &Path, cuda_headers: &Path) {
+    let torch = lib.parent().unwrap_or(lib).join("include");
+    let built = cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .warnings(false)
+        .file(GRAPHS)
+        .include(&torch)
+        .include(torch.join("torch/csrc/api/include"))
+        .include(cuda_headers)
+        .try_compile("strandnet_graph");
+    match built {
+        Ok(()) => {
+            println!("cargo:rustc-link-search=native={}", lib.display());
+            println!("cargo:rustc-link-lib=dylib=torch_cuda");
+            println!("cargo:rustc-link-lib=dylib=c10_cuda");
+            println!("cargo:rustc-cfg=cuda_graphs");
+        }
+        Err(error) => println!("cargo:warning=built without CUDA graphs: {error}"),
+    }
+}
+
+/// Where CUDA's headers are: beside PyTorch's wheel, or where NVIDIA's own installer puts them.
+fn cuda_headers(lib: &Path) -> Option<PathBuf> {
+    let wheels = lib.parent()?.parent()?.join("nvidia");
+    let of_wheels = std::fs::read_dir(wheels).into_iter().flatten().flatten().map(|folder| folder.path());
+    let homes = std::env::var_os("CUDA_HOME").map(PathBuf::from).into_iter().chain([PathBuf::from("/usr/local/cuda")]);
+    of_wheels.chain(homes).map(|home| home.join("include")).find(|folder| folder.join("cuda_runtime_api.h").is_file())
 }
 
 /// Version and CUDA version, from the wheel's `torch/version.py` or the zip's `build-version`.

@@ -41,9 +41,17 @@ pub struct Machine {
 /// Chooses what training computes on and sets its threads.
 ///
 /// # Errors
-/// As `choose`.
+/// As `choose`, or CUDA graphs are asked for and there are none.
 pub fn for_training(training: &TrainingConfig) -> Result<Machine> {
     let (device, why) = choose(training.device)?;
+    if training.cuda_graph && device == Device::Cpu {
+        bail!("--cuda-graph: training is on the {why}, expected a CUDA device; leave it out");
+    }
+    if training.cuda_graph && !cfg!(cuda_graphs) {
+        bail!(
+            "--cuda-graph: this program was built where CUDA's headers were missing; run scripts/setup --cuda and build again, or leave it out"
+        );
+    }
     let threads = set_threads(training.threads);
     let precision = settled(training.precision, device);
     let numbers = if precision == Precision::Bf16 { "; bf16" } else { "" };

@@ -3,7 +3,7 @@
 
 mod loss;
 
-pub use loss::YesNoLoss;
+pub use loss::{Criterion, YesNoLoss};
 
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
@@ -361,7 +361,7 @@ mod tests {
                     assert_eq!(predictions.size(), logits.size());
                     let predictions: Vec<f64> =
                         Vec::try_from(predictions.to_kind(Kind::Double).flatten(0, -1)).unwrap();
-                    let expected = task.loss(&logits, &labels).double_value(&[]);
+                    let expected = task.criterion(Device::Cpu).loss(&logits, &labels).double_value(&[]);
                     let found = task.loss_of(&examples, &predictions);
                     assert!(
                         (found - expected).abs() < 1e-5 * expected.abs().max(1.0),

@@ -5,12 +5,14 @@ mod average;
 pub mod batch_size;
 pub mod checkpoint;
 mod flat;
+mod graph;
 pub mod history;
 mod learner;
 pub mod memory;
 mod number;
 pub mod optimizer;
 pub mod range;
+mod recorder;
 pub mod remarks;
 mod resident;
 mod schedule;
@@ -276,7 +278,7 @@ fn train_once(job: Job, seed: u64, restarts: u64, so_far: &mut SoFar, from: Opti
     if network.all_native().is_some() {
         device::leave_to_native();
     }
-    let mut learner = Learner::new(network, training, task, data.train.len());
+    let mut learner = Learner::new(network, training, task, data.train.len())?;
     let mut sums = Sums::new(device);
     let mut standing = Standing::new(Place { member, restarts, epoch: 1, batch: 0 }, Stopping::new(training.patience));
     // A network read from the file computes the same as this one, to the last bit.

@@ -346,7 +346,7 @@ fn a_lesson_gives_the_gradient_that_libtorch_gives_with_any_number_of_threads() 
     }
     let forward = network.train(&codes, 7);
     let of_labels = Tensor::from_slice(&labels).view([-1, 1]);
-    let expected = task.loss(&forward.logits, &of_labels);
+    let expected = task.criterion(Device::Cpu).loss(&forward.logits, &of_labels);
     assert!((expected.double_value(&[]) - loss).abs() < 1e-6);
     assert_eq!(task.hits(&forward.logits, &of_labels).unwrap().double_value(&[]), hits as f64);
     let expected = forward.gradients(&expected, native.parameters());

@@ -1,6 +1,6 @@
 //! What training makes small: of a batch's logits, as tensors, and of finished predictions, as plain numbers.
 
-use tch::{Kind, Reduction, Tensor};
+use tch::{Device, Kind, Reduction, Tensor};
 
 use super::Task;
 use crate::config::{Loss, TaskKind};
@@ -42,32 +42,40 @@ impl YesNoLoss {
     }
 }
 
-impl Task {
+/// What training makes small, with its tensors at hand, so that a batch takes nothing to the device but itself.
+#[derive(Debug)]
+pub struct Criterion<'a> {
+    task: &'a Task,
+    /// Of each class or label, if they count differently.
+    weights: Option<Tensor>,
+    /// Means and deviations of values, `[1, outputs]` each.
+    scales: (Tensor, Tensor),
+}
+
+impl Criterion<'_> {
     /// The mean loss of a batch, a scalar, from logits `[batch, outputs]` and labels `[batch, width]`.
     pub fn loss(&self, logits: &Tensor, labels: &Tensor) -> Tensor {
-        let weights = |device| {
-            let weights: Vec<f32> = self.weights.iter().map(|&weight| weight as f32).collect();
-            (!weights.is_empty()).then(|| device::upload(&weights, device))
-        };
+        let task = self.task;
+        let weights = || self.weights.as_ref();
         // Towards the same probability for all, as PyTorch's cross-entropy does it.
-        let smooth = |targets: Tensor| match self.label_smoothing {
+        let smooth = |targets: Tensor| match task.label_smoothing {
             0.0 => targets,
-            share => targets * (1.0 - share) + share / self.count.max(2) as f64,
+            share => targets * (1.0 - share) + share / task.count.max(2) as f64,
         };
-        match self.kind {
+        match task.kind {
             TaskKind::Binary => {
-                let targets = smooth(labels.eq(self.positive as f64).to_kind(Kind::Float));
-                let weight = weights(logits.device())
-                    .map(|w| w.index_select(0, &labels.flatten(0, -1).to_kind(Kind::Int64)).view([-1, 1]));
-                match self.loss {
+                let targets = smooth(labels.eq(task.positive as f64).to_kind(Kind::Float));
+                let weight =
+                    weights().map(|w| w.index_select(0, &labels.flatten(0, -1).to_kind(Kind::Int64)).view([-1, 1]));
+                match task.loss {
                     Loss::Mse => weighted_mean((logits.sigmoid() - targets).square(), weight),
                     _ => logits.binary_cross_entropy_with_logits(&targets, weight, None::<Tensor>, Reduction::Mean),
                 }
             }
             TaskKind::Multiclass => {
                 let classes = labels.to_kind(Kind::Int64);
-                let weight = weights(logits.device()).map(|w| w.index_select(0, &classes.flatten(0, -1)));
-                let each = match self.loss {
+                let weight = weights().map(|w| w.index_select(0, &classes.flatten(0, -1)));
+                let each = match task.loss {
                     Loss::Mse => {
                         let targets = smooth(logits.zeros_like().scatter_value(1, &classes, 1.0));
                         (logits.softmax(1, Kind::Float) - targets).square().sum_dim_intlist(1, false, Kind::Float)
@@ -81,28 +89,37 @@ impl Task {
             }
             TaskKind::Multilabel => {
                 // Each label is a yes or a no of its own.
-                let targets = labels * (1.0 - self.label_smoothing) + self.label_smoothing / 2.0;
-                match self.loss {
+                let targets = labels * (1.0 - task.label_smoothing) + task.label_smoothing / 2.0;
+                match task.loss {
                     Loss::Mse => {
-                        let weight = weights(logits.device()).map(|w| labels * (w - 1.0) + 1.0);
+                        let weight = weights().map(|w| labels * (w - 1.0) + 1.0);
                         weighted_mean((logits.sigmoid() - targets).square(), weight)
                     }
                     _ => logits.binary_cross_entropy_with_logits(
                         &targets,
                         None::<Tensor>,
-                        weights(logits.device()),
+                        weights().map(Tensor::shallow_clone),
                         Reduction::Mean,
                     ),
                 }
             }
             TaskKind::Regression => {
-                let (mean, deviation) = self.scale_tensors(logits.device());
-                match self.loss {
+                let (mean, deviation) = &self.scales;
+                match task.loss {
                     Loss::Poisson => (logits.exp() - logits * (labels / mean)).mean(Kind::Float),
                     _ => (logits - (labels - mean) / deviation).square().mean(Kind::Float),
                 }
             }
         }
+    }
+}
+
+impl Task {
+    /// What training makes small, on a device.
+    pub fn criterion(&self, device: Device) -> Criterion<'_> {
+        let weights: Vec<f32> = self.weights.iter().map(|&weight| weight as f32).collect();
+        let weights = (!weights.is_empty()).then(|| device::upload(&weights, device));
+        Criterion { task: self, weights, scales: self.scale_tensors(device) }
     }
 
     /// The same without libtorch, for questions of two classes.
@@ -192,7 +209,7 @@ mod tests {
                     }
                     let tensor = Tensor::from_slice(&logits).view([-1, 1]).set_requires_grad(true);
                     let of_labels = Tensor::from_slice(&labels).view([-1, 1]);
-                    let expected = task.loss(&tensor, &of_labels);
+                    let expected = task.criterion(Device::Cpu).loss(&tensor, &of_labels);
                     assert!((own - expected.double_value(&[])).abs() < 1e-5 * own.max(1.0), "{loss:?}");
                     assert_eq!(hits as f64, task.hits(&tensor, &of_labels).unwrap().double_value(&[]));
                     let expected = &Tensor::run_backward(&[expected], &[&tensor], false, false)[0];

@@ -53,7 +53,7 @@ pub fn try_sizes(config: &Config, task: &Task, data: &Dataset, device: tch::Devi
             Err(_) => break,
         }
         // One that is slower may be a matter of chance, two are not.
-        if tried.len() - 1 >= fastest(&tried) + 2 {
+        if tried.len() > fastest(&tried) + 2 {
             break;
         }
     }
@@ -85,7 +85,7 @@ fn speed(
     if network.all_native().is_some() {
         device::leave_to_native();
     }
-    let mut learner = Learner::new(network, training, task, examples.len());
+    let mut learner = Learner::new(network, training, task, examples.len())?;
     let (size, bar) = (training.batch_size.fragments(), ProgressBar::hidden());
     let (mut batches, mut began) = (0, Instant::now());
     let mut seconds = None;

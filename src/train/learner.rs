@@ -4,11 +4,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use indicatif::ProgressBar;
+use tch::Tensor;
 
 use super::average::MovingAverage;
 use super::flat::{FlatParameters, Gradient};
 use super::optimizer::Optimizer;
-use super::resident::{DeviceBatch, Gathered, Resident};
+use super::recorder::{Passed, Recorder};
+use super::resident::{Gathered, Resident};
 use super::schedule::{Rates, Schedule};
 use super::sums::{Number, Sums};
 use super::watch::Watch;
@@ -16,10 +18,10 @@ use crate::config::{Strands, TrainingConfig};
 use crate::data::batches::{self, Augmentation, Batch, Order};
 use crate::data::examples::Examples;
 use crate::device;
-use crate::model::Network;
 use crate::model::native::{Board, Key, Lesson, Team};
+use crate::model::{Forward, Network};
 use crate::random::{self, Purpose};
-use crate::task::Task;
+use crate::task::{Criterion, Task};
 
 /// How often the progress bar's loss is brought up to date.
 const SHOW_LOSS_EVERY: Duration = Duration::from_millis(250);
@@ -46,7 +48,9 @@ pub struct Learner<'a> {
     pub schedule: Schedule,
     pub average: Option<MovingAverage>,
     watch: Watch,
+    recorder: Option<Recorder>,
     task: &'a Task,
+    criterion: Criterion<'a>,
     training: &'a TrainingConfig,
     /// Batches, and steps, of an epoch.
     pub batches: usize,
@@ -55,15 +59,34 @@ pub struct Learner<'a> {
 
 impl<'a> Learner<'a> {
     /// For epochs of `n` examples.
-    pub fn new(network: Network, training: &'a TrainingConfig, task: &'a Task, n: usize) -> Self {
+    ///
+    /// # Errors
+    /// CUDA graphs are asked for and the GPU is out of order.
+    pub fn new(network: Network, training: &'a TrainingConfig, task: &'a Task, n: usize) -> Result<Self> {
+        let (device, size) = (network.device(), training.batch_size.fragments());
+        let recorder = training.cuda_graph.then(|| Recorder::new(device, size)).transpose()?;
         let parameters = FlatParameters::new(&network.store);
         let optimizer = Optimizer::new(training, &parameters);
         let average = training.ema.map(|decay| MovingAverage::new(decay, &parameters, &network.store));
-        let batches = n.div_ceil(training.batch_size.fragments());
+        let batches = n.div_ceil(size);
         let steps = batches.div_ceil(training.accumulate);
         let schedule = Schedule::new(training, steps);
-        let watch = Watch::new(network.device());
-        Self { network, parameters, optimizer, schedule, average, watch, task, training, batches, steps }
+        let watch = Watch::new(device);
+        let criterion = task.criterion(device);
+        Ok(Self {
+            network,
+            parameters,
+            optimizer,
+            schedule,
+            average,
+            watch,
+            recorder,
+            task,
+            criterion,
+            training,
+            batches,
+            steps,
+        })
     }
 
     /// Puts the average of the weights in their place, or the weights back; nothing where none is kept.
@@ -112,7 +135,7 @@ impl<'a> Learner<'a> {
                         sums.add(Number::Known(loss), Some(Number::Known(hits as f64)), n);
                         Gradient::Host(gradient)
                     }
-                    (.., batch) => self.gradient(batch, seed, sums),
+                    (.., batch) => self.gradient(batch, seed, sums)?,
                 };
                 let (gradient, n) = match gathered.take() {
                     Some((sum, n)) => (gradient.scaled(size as f64).plus(&sum), n + size),
@@ -142,18 +165,30 @@ impl<'a> Learner<'a> {
     }
 
     /// The gradient of a batch's mean loss; `seed` keys what dropout drops.
-    pub fn gradient(&mut self, batch: Gathered, seed: i64, sums: &mut Sums) -> Gradient {
-        let (forward, labels, n) = match batch {
-            Gathered::Host(Batch { codes, labels, n }) => {
-                let labels = device::upload(&labels, self.network.device()).view([n as i64, -1]);
-                (self.network.train(&codes, seed), labels, n)
-            }
-            Gathered::Device(DeviceBatch { codes, labels, n }) => (self.network.train_on(&codes, seed), labels, n),
+    ///
+    /// # Errors
+    /// It is to be recorded as a CUDA graph and cannot.
+    pub fn gradient(&mut self, batch: Gathered, seed: i64, sums: &mut Sums) -> Result<Gradient> {
+        let Self { network, parameters, criterion, task, recorder, .. } = self;
+        let passed = |forward: Forward, labels: &Tensor| {
+            let loss = criterion.loss(&forward.logits, labels);
+            let hits = task.hits(&forward.logits.detach(), labels);
+            let gradient = parameters.gradient(forward, &loss);
+            Passed { gradient, loss: loss.detach(), hits }
         };
-        let loss = self.task.loss(&forward.logits, &labels);
-        let hits = self.task.hits(&forward.logits.detach(), &labels);
-        sums.add(Number::Computed(loss.detach()), hits.map(Number::Computed), n);
-        self.parameters.gradient(forward, &loss)
+        let (n, device) = (batch.n(), network.device());
+        let Passed { gradient, loss, hits } = match (batch, recorder) {
+            (Gathered::Host(Batch { codes, labels, .. }), None) => {
+                let labels = device::upload(&labels, device).view([n as i64, -1]);
+                passed(network.train(&codes, seed), &labels)
+            }
+            (Gathered::Device(batch), None) => passed(network.train_on(&batch.codes, seed), &batch.labels),
+            (batch, Some(recorder)) => {
+                recorder.pass(&batch.on(device), seed, |codes, labels| passed(network.train_on(codes, seed), labels))?
+            }
+        };
+        sums.add(Number::Computed(loss), hits.map(Number::Computed), n);
+        Ok(gradient)
     }
 
     /// Steps over up to `n` examples without libtorch, where it has nothing to do.

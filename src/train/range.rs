@@ -26,7 +26,7 @@ pub fn loss_by_rate(
 ) -> Result<()> {
     let (training, examples) = (&config.training, &data.train);
     let (network, _) = starting_network(config, task, data, device, training.seed, 0)?;
-    let mut learner = Learner::new(network, training, task, examples.len());
+    let mut learner = Learner::new(network, training, task, examples.len())?;
     let mut rates = rates.iter().copied();
     for epoch in 1.. {
         let (augmentation, seed) = (augmentation(training), training.seed);
@@ -36,7 +36,7 @@ pub fn loss_by_rate(
                 let Some(lr) = rates.next() else { return Ok(true) };
                 let batch = batch?;
                 let mut sums = Sums::new(device);
-                let gradient = learner.gradient(Gathered::Host(batch), dropout_seed(order, number), &mut sums);
+                let gradient = learner.gradient(Gathered::Host(batch), dropout_seed(order, number), &mut sums)?;
                 learner.step_at(gradient, Rates { lr, momentum: None }, true);
                 if !go_on(lr, sums.mean_loss()) {
                     return Ok(true);

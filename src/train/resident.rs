@@ -48,6 +48,21 @@ impl Gathered {
             Self::Device(batch) => batch.n,
         }
     }
+
+    /// On a device.
+    pub fn on(self, device: Device) -> DeviceBatch {
+        match self {
+            Self::Host(Batch { codes, labels, n }) => {
+                let rows = |tensor: Tensor| tensor.view([n as i64, -1]);
+                DeviceBatch {
+                    codes: rows(device::upload(&codes, device)),
+                    labels: rows(device::upload(&labels, device)),
+                    n,
+                }
+            }
+            Self::Device(batch) => batch,
+        }
+    }
 }
 
 impl Resident {

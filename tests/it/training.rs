@@ -377,6 +377,8 @@ fn words_and_fractions_where_others_are_expected_are_usage_errors() {
         assert!(error.to_string().contains(flag) && error.to_string().contains(value), "{error}");
     }
     assert_eq!(run(&["train", "--ensemble"]).status.code(), Some(2));
+    let error = fail(1, &["train", "--device", "cpu", "--cuda-graph"]);
+    assert!(error.contains("--cuda-graph: training is on the CPU, as asked, expected a CUDA device"), "{error}");
 }
 
 #[test]
