@@ -96,7 +96,7 @@ pub fn axes_written(
 ) -> Drawing {
     let (width, height) = chart.plotting_area().dim_in_pixel();
     // As many as fit side by side and one above the other.
-    let labels = |pixels: u32, each: u32| (pixels / each).clamp(2, 11) as usize;
+    let labels = |pixels: u32, each: u32| (pixels / each).clamp(2, MOST_TICKS as u32) as usize;
     chart
         .configure_mesh()
         .x_desc(x)
@@ -113,16 +113,19 @@ pub fn axes_written(
     Ok(())
 }
 
-/// A number on an axis that spans `span`.
-fn tick(value: f64, span: f64) -> String {
+/// Numbers that an axis has at most.
+const MOST_TICKS: f64 = 11.0;
+
+/// A number on an axis that spans `span`, with the decimals that tell it from its neighbours: steps are 1, 2 or 5 times a power
+/// of ten.
+pub fn tick(value: f64, span: f64) -> String {
     let value = if value.abs() < span * 1e-9 { 0.0 } else { value };
-    match span {
-        _ if span > 20.0 => format!("{value:.0}"),
-        _ if span > 0.5 => format!("{value:.1}"),
-        _ if span > 0.05 => format!("{value:.2}"),
-        _ if span > 1e-3 => format!("{value:.4}"),
-        _ => format!("{value:.1e}"),
-    }
+    let least = span / MOST_TICKS * (1.0 - 1e-9);
+    let power = least.log10().floor();
+    // A step of 10 has a decimal less than those below it.
+    let decimals = if least > 5.0 * 10f64.powf(power) { -power - 1.0 } else { -power };
+    let is_tiny = decimals > 4.0 && value.abs() < 0.01;
+    if is_tiny { format!("{value:.1e}") } else { format!("{value:.*}", decimals.max(0.0) as usize) }
 }
 
 pub fn line(chart: &mut Plane, points: impl Iterator<Item = (f64, f64)>, colour: RGBColor, label: &str) -> Drawing {
@@ -166,6 +169,18 @@ pub fn legend<'a, 'b: 'a>(chart: &mut Plane<'a, 'b>, position: SeriesLabelPositi
 mod tests {
     use super::super::tests::ink;
     use super::*;
+
+    #[test]
+    fn numbers_on_an_axis_have_the_decimals_that_tell_them_apart() {
+        for (value, span, text) in
+            [(0.1, 1.0, "0.1"), (0.05, 0.5, "0.05"), (0.692, 0.004, "0.6920"), (20.0, 25.0, "20"), (300.0, 2e3, "300")]
+        {
+            assert_eq!(tick(value, span), text);
+        }
+        assert_eq!(tick(1e-17, 1.0), "0.0");
+        assert_eq!(tick(0.69201, 1e-5), "0.692010");
+        assert_eq!(tick(2e-6, 1e-5), "2.0e-6");
+    }
 
     #[test]
     fn text_is_drawn_with_a_typeface_of_our_own() {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use plotters::prelude::*;
 
-use super::canvas::{BLUE, FONT, ORANGE, dashed, legend, line, picture, plane};
+use super::canvas::{BLUE, FONT, ORANGE, dashed, legend, line, picture, plane, tick};
 use crate::config::{Loss, TaskKind};
 use crate::run::RunFolder;
 use crate::task::Task;
@@ -74,7 +74,7 @@ fn by_epoch(
             .y_desc(axis)
             .x_labels(epochs.clamp(2, 12))
             .x_label_formatter(&|x| if (x - x.round()).abs() < 1e-6 { format!("{x:.0}") } else { String::new() })
-            .y_label_formatter(&|y| if high - low < 0.1 { format!("{y:.3}") } else { format!("{y:.2}") })
+            .y_label_formatter(&|y| tick(*y, high - low))
             .label_style((FONT, 22))
             .axis_desc_style((FONT, 24))
             .light_line_style(WHITE.mix(0.0))
