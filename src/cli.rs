@@ -1,5 +1,7 @@
 //! What can be typed. Settings of an experiment are declared in `config`; here are the commands and what is theirs alone.
 
+pub mod explain;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -39,6 +41,8 @@ pub enum Command {
     Verify(Verify),
     /// Score sequences, regions or genomes with a run, or sort reads by class
     Predict(Predict),
+    /// Show what a network has learned: the motifs of its first layer
+    Explain(explain::Explain),
     /// Write a run's network as TorchScript
     Export(Export),
     /// Show a network's layers, without data or training: shapes, parameters, reach

@@ -2,6 +2,7 @@
 
 mod doctor;
 mod evaluate;
+mod explain;
 mod export;
 mod inspect;
 mod model;
@@ -45,6 +46,7 @@ pub fn run(cli: Cli, matches: &ArgMatches) -> Result<()> {
         Command::Evaluate(command) => evaluate::run(&command, progress),
         Command::Verify(command) => verify::run(&command, progress),
         Command::Predict(command) => predict::run(&command, progress),
+        Command::Explain(command) => explain::run(&command, progress),
         Command::Export(command) => export::run(&command, progress),
         Command::Model(command) => {
             let flags = matches.subcommand_matches("model").context("the command is model")?;

@@ -9,6 +9,7 @@
 //!
 //! tune        settings searched, and learning rates
 //! report      tables and pictures                   predict    sequences -> scores, streamed; reads sorted
+//! explain     the motifs of the first layer: sites, matrices, enrichment, known motifs they resemble
 //! inspect     data before training                  export     TorchScript: trace, save, load again, compare
 //! train       the loop; learner, optimizer, schedule, stopping, history; checkpoints, watch over numbers, memory
 //! evaluate    networks x data -> predictions -> metrics; calibration; baselines (regression on k-mers) beside them
@@ -30,6 +31,7 @@ pub mod config;
 pub mod data;
 pub mod device;
 pub mod evaluate;
+pub mod explain;
 pub mod export;
 pub mod inspect;
 pub mod interrupt;

@@ -6,6 +6,8 @@ pub mod composition;
 pub mod confusion;
 pub mod curves;
 pub mod layers;
+mod logo;
+pub mod motifs;
 pub mod scatter;
 pub mod training;
 pub mod tuning;

@@ -42,6 +42,7 @@ pub const CONFUSION_CSV: &str = "confusion.csv";
 pub const INSPECTION_JSON: &str = "inspection.json";
 pub const INSPECTION_PICTURES: [&str; 3] = ["gc.png", "lengths.png", "unknown.png"];
 pub const EVALUATION_JSON: &str = "evaluation.json";
+pub const MOTIFS_JSON: &str = "motifs.json";
 pub const SIMULATION_JSON: &str = "simulation.json";
 pub const TUNE_JSON: &str = "tune.json";
 pub const TRIALS_CSV: &str = "trials.csv";
@@ -338,6 +339,12 @@ impl RunFolder {
 
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+
+    /// Makes a folder within it, unless it is there.
+    pub fn make_folder(&self, name: &str) -> Result<()> {
+        let path = self.file(name);
+        std::fs::create_dir_all(&path).map_err(|error| cannot_write(&path, &error))
     }
 
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {

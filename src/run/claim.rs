@@ -14,6 +14,7 @@ pub enum Contents {
     Evaluation,
     Simulation,
     Inspection,
+    Motifs,
     Tuning,
     RateRange,
 }
@@ -26,6 +27,7 @@ impl Contents {
             (SIMULATION_JSON, Self::Simulation),
             (EVALUATION_JSON, Self::Evaluation),
             (INSPECTION_JSON, Self::Inspection),
+            (MOTIFS_JSON, Self::Motifs),
             (TUNE_JSON, Self::Tuning),
             (RATES_CSV, Self::RateRange),
         ]
@@ -34,7 +36,7 @@ impl Contents {
         .map(|(_, kind)| kind)
     }
 
-    /// The files that go when it is replaced.
+    /// The files, and folders, that go when it is replaced.
     pub fn files(self) -> Vec<&'static str> {
         match self {
             Self::Run => [
@@ -59,6 +61,10 @@ impl Contents {
                 .chain(TEST_PICTURES)
                 .collect(),
             Self::Inspection => [INSPECTION_JSON].into_iter().chain(INSPECTION_PICTURES).collect(),
+            Self::Motifs => [MOTIFS_JSON, "motifs.meme", "motifs.tsv", "motifs.png", "logos"]
+                .into_iter()
+                .chain(["positions.tsv", "enrichment.tsv", "matches.tsv"])
+                .collect(),
             Self::Tuning => vec![TUNE_JSON, TRIALS_CSV, BEST_TOML, KNOBS_PNG],
             Self::RateRange => vec![RATES_CSV, RATES_PNG],
             Self::Simulation => {
@@ -81,6 +87,7 @@ impl Contents {
             Self::Evaluation => "an evaluation",
             Self::Simulation => "simulated genomes",
             Self::Inspection => "an inspection",
+            Self::Motifs => "motifs",
             Self::Tuning => "a search",
             Self::RateRange => "a learning-rate range test",
         }
@@ -200,7 +207,7 @@ impl NewFolder {
             old.names = contents.files();
             old.aside = folders_set_aside(&self.path).into_iter().next();
             if old.aside.is_some() {
-                old.names.iter().for_each(|name| drop(std::fs::remove_file(self.path.join(name))));
+                old.names.iter().for_each(|name| remove(&self.path.join(name)));
             } else {
                 let aside = tempfile::Builder::new().prefix(SET_ASIDE).tempdir_in(&self.path);
                 let aside = aside.map_err(|error| cannot_write(&self.path, &error))?.keep();
@@ -291,7 +298,7 @@ impl Drop for SetAside {
         let Some(aside) = &self.aside else { return };
         // The file by which the folder is known goes first and comes back last, so that it never stands for a mixture.
         for name in self.names.iter().filter(|_| self.is_whole) {
-            let _ = std::fs::remove_file(self.path.join(name));
+            remove(&self.path.join(name));
         }
         for name in self.names.iter().rev() {
             let _ = std::fs::rename(aside.join(name), self.path.join(name));
@@ -304,6 +311,11 @@ impl Drop for NewFolder {
     fn drop(&mut self) {
         remove_if_empty(&self.made);
     }
+}
+
+/// Removes a file, or a folder with all that is in it, if it is there.
+fn remove(path: &Path) {
+    let _ = std::fs::remove_file(path).or_else(|_| std::fs::remove_dir_all(path));
 }
 
 /// Removes folders, the innermost first.

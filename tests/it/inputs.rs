@@ -155,3 +155,17 @@ pub fn fastq<A: AsRef<str>, B: AsRef<str>>(records: &[(A, B)]) -> String {
 pub fn borrowed(records: &[(String, String)]) -> Vec<(&str, &str)> {
     records.iter().map(|(name, bases)| (name.as_str(), bases.as_str())).collect()
 }
+
+/// Words as motifs in MEME format, each base with most of the probability.
+pub fn meme(words: &[String]) -> String {
+    let mut text = String::from("MEME version 4\n\nALPHABET= ACGT\n");
+    for (i, word) in words.iter().enumerate() {
+        text +=
+            &format!("\nMOTIF W{i} {word}\nletter-probability matrix: alength= 4 w= {} nsites= 20 E= 0\n", word.len());
+        for base in word.bytes() {
+            let row: Vec<&str> = b"ACGT".iter().map(|&other| if base == other { "0.97" } else { "0.01" }).collect();
+            text += &format!(" {}\n", row.join(" "));
+        }
+    }
+    text
+}

@@ -5,6 +5,7 @@ mod baselines;
 mod classes;
 mod data;
 mod ensembles;
+mod explain;
 mod fine_tuning;
 mod golden;
 mod inputs;

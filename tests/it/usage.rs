@@ -7,12 +7,17 @@ use crate::support::{fail, run, strandnet, succeed};
 #[test]
 fn every_flag_says_its_default() {
     use clap::CommandFactory;
-    for command in strandnet::cli::Cli::command().get_subcommands() {
-        for flag in command.get_arguments().filter(|flag| !flag.is_positional() && flag.get_id() != "help") {
-            let name = format!("{} --{}", command.get_name(), flag.get_id());
-            let help = flag.get_help().unwrap_or_else(|| panic!("{name} has no help")).to_string();
-            let says = help.contains("default") || help.contains("none: ") || !flag.get_default_values().is_empty();
-            assert!(says, "{name} does not say its default: {help}");
+    check(&strandnet::cli::Cli::command());
+
+    fn check(commands: &clap::Command) {
+        for command in commands.get_subcommands() {
+            for flag in command.get_arguments().filter(|flag| !flag.is_positional() && flag.get_id() != "help") {
+                let name = format!("{} --{}", command.get_name(), flag.get_id());
+                let help = flag.get_help().unwrap_or_else(|| panic!("{name} has no help")).to_string();
+                let says = help.contains("default") || help.contains("none: ") || !flag.get_default_values().is_empty();
+                assert!(says, "{name} does not say its default: {help}");
+            }
+            check(command);
         }
     }
 }

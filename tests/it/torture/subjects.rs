@@ -356,6 +356,21 @@ pub fn all() -> Vec<Subject> {
             ),
             6,
         ),
+        Subject {
+            harmless: crlf,
+            ..few(
+                subject(
+                    "motif database",
+                    "explain motifs in/run --sequences in/a.seq.fa --database in/known.meme --threads 1 --out out",
+                    &["known.meme", "run/", "a.seq.fa"],
+                ),
+                &[
+                    Cut(10), Cut(500), CutEnd(3), Flip(1), Flip(2), Zero(1), Double(1), Prefix, Suffix, Nul(1), NotUtf8(1),
+                    Crlf, Empty, Folder, Missing, Swap("alength= 4", "alength= 20"), Swap("w= 10", "w= 11"),
+                    Swap("0.97", "1.97"), Swap("0.97", "nan"), Swap("MOTIF", "MOTIFS"),
+                ],
+            )
+        },
         few(
             subject(
                 "weights to start from",
@@ -429,6 +444,8 @@ pub fn stock(folder: &Path) -> Stock {
     put("values.csv", std::fs::read(&tables().values).unwrap());
     put("examples.tsv", listing().into());
 
+    let words = [1, 2, 3].map(|seed| bases(seed, 10));
+    put("known.meme", crate::inputs::meme(&words).into());
     put(
         "x.toml",
         "[data]\ntrain = \"t.csv\"\nvalid_fraction = 0.2\ntest_fraction = 0.25\nlength = 60\n\n\

@@ -1,0 +1,37 @@
+//! `explain`: what a run's network has learned, one file for each thing that is explained.
+
+mod motifs;
+
+use anyhow::{Result, bail};
+
+use super::{FinishedRun, data_of};
+use crate::cli::explain::{Explain, What};
+use crate::data::examples::Examples;
+use crate::data::split::{Assignment, Split};
+use crate::data::{self, Question};
+use crate::progress::Progress;
+
+pub fn run(command: &Explain, progress: Progress) -> Result<()> {
+    match &command.what {
+        What::Motifs(command) => motifs::run(command, progress),
+    }
+}
+
+/// The examples of one split of a run, read again from its data files, which must be unchanged.
+fn own_examples(run: &FinishedRun, split: Split, progress: &Progress) -> Result<Examples> {
+    let provenance = &run.provenance;
+    provenance.check_data_files("restore it, or name sequences with --sequences")?;
+    let (data, task) = (&provenance.config.data, provenance.task()?);
+    let examples = if split == Split::Test {
+        let question = Question { kind: task.kind, classes: &run.classes, length: provenance.length };
+        let assignment = Assignment::Choice(data.into());
+        data::load_test(data, &assignment, false, question, provenance.seed, progress)?.examples
+    } else {
+        let data = data_of(&provenance.config, progress)?;
+        if split == Split::Train { data.train } else { data.valid }
+    };
+    if examples.is_empty() {
+        bail!("the run has no {} examples, expected some; choose another --split", split.name());
+    }
+    Ok(examples)
+}
