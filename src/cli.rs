@@ -41,7 +41,7 @@ pub enum Command {
     Verify(Verify),
     /// Score sequences, regions or genomes with a run, or sort reads by class
     Predict(Predict),
-    /// Show what a network has learned: the motifs of its first layer
+    /// Show what a network has learned: motifs, bases that count, effects of variants
     Explain(explain::Explain),
     /// Write a run's network as TorchScript
     Export(Export),

@@ -137,3 +137,11 @@ fn closed_output(error: std::io::Error) -> anyhow::Error {
         anyhow!("standard output cannot be written ({error})")
     }
 }
+
+/// Faults of reading come with their file; what is left is a fault of writing, and `say` knows to where.
+fn written(error: anyhow::Error, say: impl FnOnce(std::io::Error) -> anyhow::Error) -> anyhow::Error {
+    match error.downcast::<std::io::Error>() {
+        Ok(error) => say(error),
+        Err(error) => error,
+    }
+}

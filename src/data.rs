@@ -23,6 +23,7 @@ pub mod simulate;
 pub mod split;
 pub mod store;
 pub mod tables;
+pub mod vcf;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

@@ -9,7 +9,8 @@
 //!
 //! tune        settings searched, and learning rates
 //! report      tables and pictures                   predict    sequences -> scores, streamed; reads sorted
-//! explain     the motifs of the first layer: sites, matrices, enrichment, known motifs they resemble
+//! explain     the motifs of the first layer: sites, matrices, enrichment, known motifs they resemble;
+//!             importance of bases: mutagenesis, gradients; variants in their context
 //! inspect     data before training                  export     TorchScript: trace, save, load again, compare
 //! train       the loop; learner, optimizer, schedule, stopping, history; checkpoints, watch over numbers, memory
 //! evaluate    networks x data -> predictions -> metrics; calibration; baselines (regression on k-mers) beside them

@@ -20,6 +20,7 @@ pub enum Purpose {
     Negatives = 10,
     Member = 11,
     Search = 12,
+    Baseline = 13,
 }
 
 /// The generator for one purpose at one place, for example an epoch and a step.

@@ -5,6 +5,7 @@ mod canvas;
 pub mod composition;
 pub mod confusion;
 pub mod curves;
+pub mod importance;
 pub mod layers;
 mod logo;
 pub mod motifs;

@@ -43,6 +43,7 @@ pub const INSPECTION_JSON: &str = "inspection.json";
 pub const INSPECTION_PICTURES: [&str; 3] = ["gc.png", "lengths.png", "unknown.png"];
 pub const EVALUATION_JSON: &str = "evaluation.json";
 pub const MOTIFS_JSON: &str = "motifs.json";
+pub const IMPORTANCE_JSON: &str = "importance.json";
 pub const SIMULATION_JSON: &str = "simulation.json";
 pub const TUNE_JSON: &str = "tune.json";
 pub const TRIALS_CSV: &str = "trials.csv";

@@ -4,8 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::Compute;
 use crate::config;
 use crate::data::split::Split;
+use crate::explain::attribution::Baseline;
+use crate::explain::importance::Method;
+use crate::explain::variant_rows::Format;
 
 #[derive(Args, Debug)]
 pub struct Explain {
@@ -18,6 +22,10 @@ pub struct Explain {
 pub enum What {
     /// The motifs of the first layer: logos, matrices in MEME format, enrichment, known motifs they resemble
     Motifs(Motifs),
+    /// Which bases of sequences the answer rests on: mutagenesis, gradients, pictures of them
+    Sequences(Sequences),
+    /// What variants of a genome do to the answer: both alleles of a VCF file scored in their context
+    Variants(Variants),
 }
 
 #[derive(Args, Debug)]
@@ -48,6 +56,98 @@ pub struct Motifs {
     /// CPU threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+}
+
+#[derive(Args, Debug)]
+pub struct Sequences {
+    /// Run folder that train made
+    pub run: PathBuf,
+    /// FASTA or FASTQ file of sequences of the network's length, plain, gzip or BGZF; - is standard input, not compressed
+    pub sequences: PathBuf,
+    /// How importance is found, one or several: ism, saliency, ig
+    #[arg(long, value_name = "NAMES", value_enum, value_delimiter = ',', default_value = "ism")]
+    pub method: Vec<Method>,
+    /// Class, label or column whose score is explained [default: the positive class]
+    #[arg(long, value_name = "NAME")]
+    pub of: Option<String>,
+    /// Folder for tables, arrays and pictures [default: RUN/explain/sequences-FILE]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Replace the importance that the folder holds [default: no]
+    #[arg(long)]
+    pub force: bool,
+    /// Most sequences to explain, the first of the file [default: all]
+    #[arg(long, value_name = "N", value_parser = config::count)]
+    pub limit: Option<usize>,
+    /// Sequence to draw, by its name; once for each [default: the first 4]
+    #[arg(long, value_name = "NAME")]
+    pub picture: Vec<String>,
+    /// Put unknown bases at both ends of sequences shorter than the network's length, instead of stopping [default: no]
+    #[arg(long)]
+    pub pad_short: bool,
+    /// Take the middle of sequences longer than the network's length, instead of stopping [default: no]
+    #[arg(long)]
+    pub crop_long: bool,
+    /// Where the path of integrated gradients begins: no base at all, or the mean of shuffled copies
+    #[arg(long, value_enum, default_value_t = Baseline::Zeros)]
+    pub baseline: Baseline,
+    /// Steps of integrated gradients, doubled for a sequence until what it comes to adds up within 1 %
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub steps: u32,
+    /// Seed of the shuffled copies, a whole number
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=config::MAX_SEED))]
+    pub seed: u64,
+    #[command(flatten)]
+    pub compute: Compute,
+}
+
+impl Sequences {
+    /// The methods, each once, in the order given.
+    pub fn methods(&self) -> Vec<Method> {
+        let mut methods = Vec::new();
+        for method in &self.method {
+            if !methods.contains(method) {
+                methods.push(*method);
+            }
+        }
+        methods
+    }
+}
+
+#[derive(Args, Debug)]
+pub struct Variants {
+    /// Run folder that train made
+    pub run: PathBuf,
+    /// Variants, VCF, plain, gzip or BGZF; - is standard input, not compressed [no default: it must be given]
+    #[arg(long, value_name = "VCF")]
+    pub vcf: PathBuf,
+    /// Genome that they are variants of, plain, gzip or BGZF [no default: it must be given]
+    #[arg(long, value_name = "FASTA")]
+    pub reference: PathBuf,
+    /// Class, label or column whose score is compared [default: the positive class]
+    #[arg(long, value_name = "NAME")]
+    pub of: Option<String>,
+    /// File for the scores [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// How scores are written [default: as the name of --out ends, else vcf]
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+    /// Replace the file that --out names [default: no]
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub compute: Compute,
+}
+
+impl Variants {
+    /// How scores are written.
+    pub fn format(&self) -> Format {
+        let name = self.out.as_ref().map_or_else(String::new, |path| path.to_string_lossy().into_owned());
+        let is_table = name.strip_suffix(".gz").unwrap_or(&name).ends_with(".tsv");
+        let by_name = if is_table { Format::Tsv } else { Format::Vcf };
+        self.format.unwrap_or(by_name)
+    }
 }
 
 fn split(name: &str) -> Result<Split, String> {

@@ -1,6 +1,8 @@
 //! `explain`: what a run's network has learned, one file for each thing that is explained.
 
 mod motifs;
+mod sequences;
+mod variants;
 
 use anyhow::{Result, bail};
 
@@ -14,6 +16,8 @@ use crate::progress::Progress;
 pub fn run(command: &Explain, progress: Progress) -> Result<()> {
     match &command.what {
         What::Motifs(command) => motifs::run(command, progress),
+        What::Sequences(command) => sequences::run(command, progress),
+        What::Variants(command) => variants::run(command, progress),
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{BufWriter, Write};
 
 use anyhow::Result;
 
-use super::{FinishedRun, closed_output, open_run, print};
+use super::{FinishedRun, closed_output, open_run, print, written};
 use crate::cli::Predict;
 use crate::config::Faults;
 use crate::data::reference::RegionWindows;
@@ -112,11 +112,3 @@ fn sort_reads(command: &Predict, run: &FinishedRun, progress: Progress) -> Resul
 
 /// The default of `--min-confidence`.
 const DEFAULT_CONFIDENCE: f64 = 0.9;
-
-/// Faults of reading come with their file; what is left is a fault of writing, and `say` knows to where.
-fn written(error: anyhow::Error, say: impl FnOnce(std::io::Error) -> anyhow::Error) -> anyhow::Error {
-    match error.downcast::<std::io::Error>() {
-        Ok(error) => say(error),
-        Err(error) => error,
-    }
-}

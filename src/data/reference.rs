@@ -24,6 +24,14 @@ pub struct Reference {
     pub length: usize,
 }
 
+/// What to do about a chromosome that a genome does not have by that name.
+pub fn other_name(chromosomes: &[Chromosome], name: &str) -> String {
+    match chromosomes.iter().find(|chromosome| split::is_same_name(&chromosome.name, name)) {
+        Some(other) => format!("it is called '{}' there, so rename it in one of the files", other.name),
+        None => "is it made for another genome?".into(),
+    }
+}
+
 /// A window around a region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegionWindow {
@@ -143,11 +151,7 @@ impl Reference {
     fn interval(&self, path: &Path, region: &bed::Region) -> Result<Interval> {
         let (file, line) = (path.display(), region.line);
         let Some(&chromosome) = self.index.get(&region.chromosome) else {
-            let same = |c: &&Chromosome| split::same_name(&c.name) == split::same_name(&region.chromosome);
-            let hint = match self.genome.chromosomes.iter().find(same) {
-                Some(c) => format!("it is called '{}' there, so rename it in one of the files", c.name),
-                None => "is it made for another genome?".into(),
-            };
+            let hint = other_name(&self.genome.chromosomes, &region.chromosome);
             bail!(
                 "{file}: line {line}: {} has no chromosome '{}', expected names such as {}; {hint}",
                 self.source,

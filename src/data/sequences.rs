@@ -172,7 +172,7 @@ pub fn assemble(sequences: Sequences, rules: &Rules, progress: &Progress) -> Res
 
 /// The middle of a longer sequence, or a shorter one between unknown bases. Where the middle falls between two bases, the
 /// smaller strand decides, so that a sequence and its reverse complement stay each other's.
-pub fn fit(codes: &[u8], length: usize, out: &mut Vec<u8>) {
+pub fn fit(codes: &[u8], length: usize, out: &mut Vec<u8>) -> usize {
     out.clear();
     let difference = codes.len().abs_diff(length);
     let mut before = difference / 2;
@@ -187,6 +187,7 @@ pub fn fit(codes: &[u8], length: usize, out: &mut Vec<u8>) {
         out.extend_from_slice(codes);
         out.resize(length, alphabet::UNKNOWN);
     }
+    before
 }
 
 /// Gives every entry its split; those that no split wants keep none.

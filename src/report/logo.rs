@@ -83,7 +83,7 @@ fn axes(canvas: &Canvas, positions: usize, area: Area, width: f64, scale: f64) -
 }
 
 /// Fills an area with the letter of a base, smooth at its edges.
-fn letter(canvas: &Canvas, base: usize, area: Area) -> Drawing {
+pub fn letter(canvas: &Canvas, base: usize, area: Area) -> Drawing {
     let (right, bottom) = (area.left + area.width, area.bottom());
     let step = 1.0 / f64::from(SAMPLES);
     for y in area.top.floor() as i32..bottom.ceil() as i32 {

@@ -15,6 +15,7 @@ pub enum Contents {
     Simulation,
     Inspection,
     Motifs,
+    Importance,
     Tuning,
     RateRange,
 }
@@ -28,6 +29,7 @@ impl Contents {
             (EVALUATION_JSON, Self::Evaluation),
             (INSPECTION_JSON, Self::Inspection),
             (MOTIFS_JSON, Self::Motifs),
+            (IMPORTANCE_JSON, Self::Importance),
             (TUNE_JSON, Self::Tuning),
             (RATES_CSV, Self::RateRange),
         ]
@@ -65,6 +67,10 @@ impl Contents {
                 .into_iter()
                 .chain(["positions.tsv", "enrichment.tsv", "matches.tsv"])
                 .collect(),
+            Self::Importance => [IMPORTANCE_JSON, "importance.npz", "pictures"]
+                .into_iter()
+                .chain(["ism.tsv", "saliency.tsv", "ig.tsv", "ism.bedgraph", "saliency.bedgraph", "ig.bedgraph"])
+                .collect(),
             Self::Tuning => vec![TUNE_JSON, TRIALS_CSV, BEST_TOML, KNOBS_PNG],
             Self::RateRange => vec![RATES_CSV, RATES_PNG],
             Self::Simulation => {
@@ -88,6 +94,7 @@ impl Contents {
             Self::Simulation => "simulated genomes",
             Self::Inspection => "an inspection",
             Self::Motifs => "motifs",
+            Self::Importance => "importance of bases",
             Self::Tuning => "a search",
             Self::RateRange => "a learning-rate range test",
         }

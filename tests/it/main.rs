@@ -6,6 +6,8 @@ mod classes;
 mod data;
 mod ensembles;
 mod explain;
+mod explain_sequences;
+mod explain_variants;
 mod fine_tuning;
 mod golden;
 mod inputs;

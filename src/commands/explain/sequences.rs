@@ -1,0 +1,247 @@
+//! `explain sequences`: which bases of each sequence the answer rests on.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use serde_json::json;
+
+use crate::cli::explain::Sequences as Command;
+use crate::commands::{FinishedRun, open_run, print};
+use crate::config::layers::Layer;
+use crate::data::alphabet;
+use crate::device;
+use crate::explain::attribution::{self, TOLERANCE};
+use crate::explain::explained::{Explained, Explainer};
+use crate::explain::importance::{Explanation, Method, Output, strongest};
+use crate::explain::sequences::{Fitting, Sequence, Sequences};
+use crate::progress::{Progress, thousands};
+use crate::report;
+use crate::run::{Contents, FORMAT_VERSION, IMPORTANCE_JSON, NewFolder, RunFolder, WEIGHTS, cannot_write, sha256};
+
+/// Sequences that are drawn where none is named.
+const PICTURES: usize = 4;
+/// Sequences that the table for people has room for.
+const MOST_ROWS: usize = 10;
+/// Bases of a stretch that the table shows: about those of a motif.
+const STRETCH: usize = 12;
+
+pub fn run(command: &Command, progress: Progress) -> Result<()> {
+    let run = open(command, progress)?;
+    let explained = Explained::new(run.provenance.task()?, &run.classes, command.of.as_deref())?;
+    let explainer = Explainer { networks: &run.networks, explained: &explained, length: run.provenance.length };
+    let path = command.out.clone().unwrap_or_else(|| default_folder(&run.folder, &command.sequences));
+    let out = NewFolder::claim(&path, Contents::Importance, command.force)?;
+    let mut output = Output::new(out.path(), &command.methods(), explainer.length)?;
+    let found = explain(command, explainer, &mut output)?;
+
+    let (out, replaced) = out.keep()?;
+    let origin = json!({
+        "format_version": FORMAT_VERSION,
+        "run": std::path::absolute(&run.folder.path)?,
+        "weights_sha256": sha256(&run.folder.file(WEIGHTS))?,
+        "command": std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>(),
+        "methods": command.methods().iter().map(|method| method.name()).collect::<Vec<_>>(),
+        "explained": explained.description(),
+        "sequences": found.sequences,
+        "completeness": found.completeness.to_json(command),
+    });
+    out.write_json(IMPORTANCE_JSON, &origin)?; // first: by it --force knows the folder
+    output.finish(&out)?;
+    out.make_folder("pictures")?;
+    for (name, picture) in &found.pictures {
+        out.write(&format!("pictures/{name}"), picture)?;
+    }
+    replaced.discard();
+    if found.completeness.beyond > 0 {
+        progress.warn(&format!(
+            "integrated gradients of {} sequences do not add up within 1 %; use more --steps",
+            thousands(found.completeness.beyond)
+        ));
+    }
+    print(&format!("{}{}\n", table(&found, &explained, &command.methods()), path.display()))
+}
+
+/// The run, on a device that its methods work on.
+fn open(command: &Command, progress: Progress) -> Result<FinishedRun> {
+    let (device, _) = device::choose(command.compute.device)?;
+    device::set_threads(command.compute.threads.map(usize::from));
+    let run = open_run(&command.run, device, command.compute.no_native)?;
+    let steps = run.networks.iter().flat_map(|network| &network.plan.steps);
+    let mut layers = steps.flat_map(|step| std::iter::once(step).chain(step.within()));
+    // CUDA's LSTM keeps what gradients need in training only.
+    let needs_cpu = device.is_cuda()
+        && command.method.iter().any(|method| *method != Method::Ism)
+        && layers.any(|step| matches!(step.layer, Layer::Lstm { .. }));
+    if !needs_cpu {
+        return Ok(run);
+    }
+    progress.say("the network has an LSTM, whose gradients are computed on the CPU");
+    open_run(&command.run, tch::Device::Cpu, command.compute.no_native)
+}
+
+fn default_folder(run: &RunFolder, file: &Path) -> PathBuf {
+    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = name.strip_suffix(".gz").or(name.strip_suffix(".bgz")).unwrap_or(&name);
+    let stem = match Path::new(name).file_stem() {
+        Some(stem) if name != "-" => stem.to_string_lossy().into_owned(),
+        _ => "stdin".into(),
+    };
+    run.file("explain").join(format!("sequences-{stem}"))
+}
+
+/// What there is to say of all sequences.
+#[derive(Default)]
+struct Found {
+    sequences: usize,
+    rows: Vec<String>,
+    /// File names with pictures.
+    pictures: Vec<(String, Vec<u8>)>,
+    completeness: Completeness,
+}
+
+/// How far integrated gradients are from adding up.
+#[derive(Default)]
+struct Completeness {
+    sequences: usize,
+    sum: f64,
+    worst: f64,
+    /// Sequences for which it stayed above what is tolerated.
+    beyond: usize,
+    most_steps: usize,
+}
+
+impl Completeness {
+    fn add(&mut self, integrated: &attribution::Integrated) {
+        let error = integrated.error();
+        self.sequences += 1;
+        self.sum += error;
+        self.worst = self.worst.max(error);
+        self.beyond += usize::from(error > TOLERANCE);
+        self.most_steps = self.most_steps.max(integrated.steps);
+    }
+
+    fn mean(&self) -> f64 {
+        self.sum / self.sequences.max(1) as f64
+    }
+
+    fn to_json(&self, command: &Command) -> serde_json::Value {
+        if self.sequences == 0 {
+            return serde_json::Value::Null;
+        }
+        json!({
+            "baseline": format!("{:?}", command.baseline).to_lowercase(),
+            "steps": command.steps,
+            "most_steps": self.most_steps,
+            "mean_error": self.mean(),
+            "largest_error": self.worst,
+        })
+    }
+}
+
+fn explain(command: &Command, explainer: Explainer, output: &mut Output) -> Result<Found> {
+    let fitting = Fitting { pad_short: command.pad_short, crop_long: command.crop_long };
+    let path = attribution::Path { baseline: command.baseline, steps: command.steps as usize, seed: command.seed };
+    let mut sequences = Sequences::open(&command.sequences, explainer.length, fitting)?;
+    let (methods, mut found) = (command.methods(), Found::default());
+    let mut missing: Vec<&String> = command.picture.iter().collect();
+    while found.sequences < command.limit.unwrap_or(usize::MAX) {
+        let Some(sequence) = sequences.next_sequence()? else { break };
+        let explanation = Explanation::of(&explainer, &sequence, &methods, &path)?;
+        output.push(&sequence, &explanation).map_err(|error| cannot_write(Path::new("a temporary file"), &error))?;
+        found.sequences += 1;
+        if let Some(integrated) = &explanation.integrated {
+            found.completeness.add(integrated);
+        }
+        if found.rows.len() < MOST_ROWS {
+            found.rows.push(row(&sequence, &explanation, explainer.explained));
+        }
+        let named = missing.iter().position(|name| **name == sequence.name);
+        if named.is_some() || (command.picture.is_empty() && found.pictures.len() < PICTURES) {
+            let picture = report::importance::of_sequence(&sequence, &explanation, &explainer.explained.description())?;
+            found.pictures.push((picture_name(&sequence), picture));
+        }
+        named.map(|named| missing.remove(named));
+    }
+    if found.sequences == 0 {
+        bail!("{}: holds no sequences, expected some; check the file", command.sequences.display());
+    }
+    if let Some(name) = missing.first() {
+        bail!(
+            "{}: has no record '{name}' among the {} explained, expected it as --picture names it; correct the name",
+            command.sequences.display(),
+            thousands(found.sequences)
+        );
+    }
+    Ok(found)
+}
+
+/// A file name from a record's, which may hold anything.
+fn picture_name(sequence: &Sequence) -> String {
+    const LONGEST: usize = 60;
+    let safe = |letter: char| if letter.is_ascii_alphanumeric() || "-_.".contains(letter) { letter } else { '_' };
+    let name: String = sequence.name.chars().take(LONGEST).map(safe).collect();
+    format!("{}_{name}.png", sequence.index + 1)
+}
+
+/// A sequence in the table for people, by the first method.
+fn row(sequence: &Sequence, explanation: &Explanation, explained: &Explained) -> String {
+    let Some(track) = explanation.tracks.first() else { return String::new() };
+    let stretch = strongest(&track.importance, sequence.own.clone(), STRETCH);
+    let sum: f32 = track.importance[stretch.clone()].iter().sum();
+    format!(
+        "  {:<28}{:>9.3}{:>9.4}  {:>6}  {:<STRETCH$}{sum:>+10.3}\n",
+        report::curves::short(&sequence.name),
+        explanation.score,
+        explained.prediction(explanation.score),
+        sequence.position(stretch.start),
+        alphabet::decode(&sequence.codes[stretch]),
+    )
+}
+
+fn table(found: &Found, explained: &Explained, methods: &[Method]) -> String {
+    let names: Vec<&str> = methods.iter().map(|method| method.name()).collect();
+    let sequences = if found.sequences == 1 { "sequence" } else { "sequences" };
+    let mut text = format!(
+        "{} {sequences}, {} explained by {}\n",
+        thousands(found.sequences),
+        explained.description(),
+        names.join(", ")
+    );
+    let (number, prediction) = if explained.is_probability() { ("log-odds", "score") } else { ("number", "score") };
+    text.push_str(&format!(
+        "  {:<28}{number:>9}{prediction:>9}  {:>6}  {:<STRETCH$}{:>10}\n",
+        "name", "from", "strongest", "its sum"
+    ));
+    found.rows.iter().for_each(|row| text.push_str(row));
+    if found.sequences > found.rows.len() {
+        text.push_str(&format!("  and {} more in {}.tsv\n", thousands(found.sequences - found.rows.len()), names[0]));
+    }
+    let completeness = &found.completeness;
+    if completeness.sequences > 0 {
+        text.push_str(&format!(
+            "completeness error of integrated gradients: {:.2} % on average, {:.2} % at most, in up to {} steps\n",
+            completeness.mean() * 100.0,
+            completeness.worst * 100.0,
+            thousands(completeness.most_steps)
+        ));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_and_pictures_are_named_after_what_they_show() {
+        let run = RunFolder { path: "run".into() };
+        let folder = |file: &str| default_folder(&run, Path::new(file)).display().to_string();
+        assert_eq!(folder("x/peaks.fa.gz"), "run/explain/sequences-peaks");
+        assert_eq!(folder("a.b.fasta"), "run/explain/sequences-a.b");
+        assert_eq!(folder("-"), "run/explain/sequences-stdin");
+        let sequence =
+            |name: &str| Sequence { name: name.into(), index: 2, codes: vec![0], own: 0..1, first: 0, place: None };
+        assert_eq!(picture_name(&sequence("chr1:5-10(+)")), "3_chr1_5-10___.png");
+        assert_eq!(picture_name(&sequence("../../x")), "3_.._.._x.png");
+    }
+}

@@ -1,0 +1,140 @@
+//! Arrays in NumPy's own format (NEP 1): a zip file of `.npy` files, which `numpy.load` opens. Items are appended one by
+//! one to files on disk, as their number stands in the header, so memory does not grow with it.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Seek, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use zip::write::FileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+/// What an array holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    U8,
+    F32,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::U8 => "|u1",
+            Self::F32 => "<f4",
+        }
+    }
+}
+
+/// An array under construction, `[n, ...]`.
+struct Array {
+    key: &'static str,
+    kind: Kind,
+    /// Of one item.
+    shape: Vec<usize>,
+    file: BufWriter<File>,
+}
+
+/// Arrays that grow together, and the names of their items.
+pub struct Npz {
+    arrays: Vec<Array>,
+    names: Vec<String>,
+}
+
+impl Npz {
+    /// Begins arrays, each with its key, what it holds, and the shape of an item.
+    ///
+    /// # Errors
+    /// Temporary files cannot be made in `folder`.
+    pub fn new(folder: &Path, arrays: &[(&'static str, Kind, Vec<usize>)]) -> Result<Self> {
+        let begin = |(key, kind, shape): &(&'static str, Kind, Vec<usize>)| {
+            let file = tempfile::tempfile_in(folder).map_err(|error| crate::run::cannot_write(folder, &error))?;
+            Ok(Array { key, kind: *kind, shape: shape.clone(), file: BufWriter::new(file) })
+        };
+        Ok(Self { arrays: arrays.iter().map(begin).collect::<Result<_>>()?, names: Vec::new() })
+    }
+
+    /// Begins the next item.
+    pub fn name(&mut self, name: &str) {
+        self.names.push(name.to_owned());
+    }
+
+    /// Appends the item to the array of `key`.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    ///
+    /// # Panics
+    /// There is no such array.
+    pub fn push(&mut self, key: &str, numbers: &[f32]) -> std::io::Result<()> {
+        let file = self.file(key);
+        numbers.iter().try_for_each(|number| file.write_all(&number.to_le_bytes()))
+    }
+
+    /// The same for an array of bytes.
+    ///
+    /// # Errors
+    /// As `push`.
+    pub fn push_bytes(&mut self, key: &str, bytes: &[u8]) -> std::io::Result<()> {
+        self.file(key).write_all(bytes)
+    }
+
+    fn file(&mut self, key: &str) -> &mut BufWriter<File> {
+        let array = self.arrays.iter_mut().find(|array| array.key == key);
+        &mut array.expect("arrays are named by constants").file
+    }
+
+    /// Writes all arrays to a file, and `names` with them.
+    pub fn finish(self, out: &mut File) -> Result<()> {
+        // Arrays may be larger than 4 GB.
+        let options = FileOptions::default().compression_method(CompressionMethod::Stored).large_file(true);
+        let mut zip = ZipWriter::new(out);
+        let n = self.names.len();
+        let width = self.names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(1);
+        zip.start_file("names.npy", options)?;
+        zip.write_all(&header(&format!("<U{width}"), &[n]))?;
+        for name in &self.names {
+            let letters = name.chars().map(u32::from).chain(std::iter::repeat(0));
+            zip.write_all(&letters.take(width).flat_map(u32::to_le_bytes).collect::<Vec<u8>>())?;
+        }
+        for Array { key, kind, shape, file } in self.arrays {
+            let mut file = file.into_inner().map_err(|error| error.into_error()).context(key)?;
+            file.rewind()?;
+            zip.start_file(format!("{key}.npy"), options)?;
+            zip.write_all(&header(kind.name(), &[&[n], shape.as_slice()].concat()))?;
+            std::io::copy(&mut BufReader::new(file), &mut zip)?;
+        }
+        zip.finish()?;
+        Ok(())
+    }
+}
+
+/// The header of an array, padded so that what follows is aligned.
+fn header(kind: &str, shape: &[usize]) -> Vec<u8> {
+    const ALIGNMENT: usize = 64;
+    /// The magic string, the version and the length of what follows.
+    const BEFORE: usize = 10;
+    let sides: String = shape.iter().map(|side| format!("{side}, ")).collect();
+    let mut text = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({}), }}", sides.trim_end());
+    let length = (BEFORE + text.len() + 1).next_multiple_of(ALIGNMENT) - BEFORE;
+    text.push_str(&" ".repeat(length - 1 - text.len()));
+    text.push('\n');
+    let mut header = b"\x93NUMPY\x01\x00".to_vec();
+    header.extend((length as u16).to_le_bytes());
+    header.extend(text.bytes());
+    header
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_aligned_and_say_the_shape() {
+        let found = header("<f4", &[3, 4, 60]);
+        assert_eq!(found.len() % 64, 0);
+        let text = String::from_utf8_lossy(&found[10..]).into_owned();
+        assert!(text.starts_with("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4, 60,), }"), "{text}");
+        assert!(text.ends_with('\n'));
+        assert_eq!(usize::from(u16::from_le_bytes([found[8], found[9]])), found.len() - 10);
+    }
+}
