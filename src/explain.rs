@@ -3,6 +3,7 @@
 
 pub mod attribution;
 pub mod bedgraph;
+pub mod discovery;
 pub mod enrichment;
 pub mod explained;
 pub mod filters;

@@ -21,6 +21,7 @@ pub enum Purpose {
     Member = 11,
     Search = 12,
     Baseline = 13,
+    Discovery = 14,
 }
 
 /// The generator for one purpose at one place, for example an epoch and a step.

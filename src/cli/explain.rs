@@ -53,6 +53,12 @@ pub struct Motifs {
     /// Network of an ensemble to look into, counted from 1 [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub member: Option<u64>,
+    /// Sequences, of those looked at, in which motifs are discovered by what the answer rests on; 0 leaves that out
+    #[arg(long, value_name = "N", value_parser = config::count, default_value_t = 1000)]
+    pub discover: usize,
+    /// Class, label or column whose score the answer is [default: the positive class, or each of several]
+    #[arg(long, value_name = "NAME")]
+    pub of: Option<String>,
     /// CPU threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,

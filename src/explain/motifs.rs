@@ -1,13 +1,12 @@
-//! The motifs of a network's first layer: sites become matrices, classes are compared, known motifs are looked up; and the
-//! tables all that is written in.
+//! Motifs, of a network's first layer or of what its answers rest on: sites become matrices, classes are compared, known motifs
+//! are looked up; and the tables all that is written in.
 
 use anyhow::Result;
 
 use super::enrichment::{self, LogFactorials, scientific};
-use super::filters::Filters;
 use super::matching::{Database, Match};
 use super::motif::Motif;
-use super::sites::{self, Bins, Division, Set, Sites};
+use super::sites::{Bins, Division, Found, Sites};
 use crate::config::TaskKind;
 use crate::data::Classes;
 use crate::data::examples::Examples;
@@ -18,7 +17,34 @@ const MATCHES: usize = 5;
 /// Fewest sites whose motif is held against known ones: a site or two are like anything.
 const LEAST_SITES: u64 = 5;
 
-/// What is known of one filter.
+/// What motifs are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// What the filters of the first layer fire on.
+    Filters,
+    /// Seqlets: stretches that the answer rests on.
+    Importance,
+}
+
+impl Origin {
+    /// What one is called.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Filters => "filter",
+            Self::Importance => "motif",
+        }
+    }
+
+    /// What its sites are told by.
+    fn measure(self) -> &'static str {
+        match self {
+            Self::Filters => "largest_activation",
+            Self::Importance => "largest_importance",
+        }
+    }
+}
+
+/// What is known of one filter, or of one motif that importance showed.
 #[derive(Clone, Debug)]
 pub struct FilterMotif {
     /// Named as the filter is; without sites, where it never fires, it tells nothing.
@@ -39,8 +65,9 @@ pub struct Enrichment {
     pub log_q: f64,
 }
 
-/// All filters, and what they were held against.
+/// All motifs of one origin, and what they were held against.
 pub struct Motifs<'a> {
+    pub origin: Origin,
     pub filters: Vec<FilterMotif>,
     pub divisions: Vec<Division>,
     pub database: &'a [Motif],
@@ -63,18 +90,15 @@ pub struct EnrichedIn<'a> {
 }
 
 impl<'a> Motifs<'a> {
-    /// Finds the sites of all filters in a set of sequences, which `divisions` divide.
-    ///
-    /// # Errors
-    /// The sequences cannot be read or are shorter than a filter reaches.
-    pub fn find(
-        filters: &Filters,
-        set: &Set,
+    /// What follows from the sites that were found of each of `names`; `divisions` divide the sequences.
+    pub fn of(
+        origin: Origin,
+        names: &[String],
+        found: Found,
         divisions: Vec<Division>,
         both_strands: bool,
         database: &'a [Motif],
-    ) -> Result<Self> {
-        let found = sites::find(filters, set, &divisions, both_strands)?;
+    ) -> Self {
         let factorials = LogFactorials::up_to(found.sequences);
         let known = Database::new(database);
         let of = |(name, sites): (&String, Sites)| {
@@ -88,7 +112,7 @@ impl<'a> Motifs<'a> {
             matches.truncate(MATCHES);
             FilterMotif { enrichments: enrichments.collect(), motif, sites, matches }
         };
-        let mut filters: Vec<FilterMotif> = filters.names.iter().zip(found.sites).map(of).collect();
+        let mut filters: Vec<FilterMotif> = names.iter().zip(found.sites).map(of).collect();
         // Filters that never fire were not asked.
         let asked = || filters.iter().filter(|filter| filter.sites.n > 0).flat_map(|filter| &filter.enrichments);
         let log_q = enrichment::benjamini_hochberg(&asked().map(|found| found.log_p).collect::<Vec<_>>());
@@ -96,7 +120,8 @@ impl<'a> Motifs<'a> {
         for (enrichment, log_q) in fired.flat_map(|filter| &mut filter.enrichments).zip(log_q) {
             enrichment.log_q = log_q;
         }
-        Ok(Self {
+        Self {
+            origin,
             filters,
             divisions,
             database,
@@ -104,7 +129,7 @@ impl<'a> Motifs<'a> {
             sequences: found.sequences,
             bins: found.bins,
             background: found.background,
-        })
+        }
     }
 
     /// The filters that fire.
@@ -150,26 +175,25 @@ impl<'a> Motifs<'a> {
         filter.matches.first().map(|found| (&self.database[found.target], found))
     }
 
-    /// The motifs of the filters that fire as MEME text, the best match as their second name.
-    pub fn meme(&self) -> String {
-        let motifs = self.firing().map(|filter| {
+    /// The motifs that have sites, the best match as their second name.
+    pub fn named(&self) -> impl Iterator<Item = Motif> {
+        self.firing().map(|filter| {
             let name = self.best_match(filter).map_or_else(String::new, |(known, _)| label(known).to_owned());
             Motif { name, ..filter.motif.clone() }
-        });
-        super::meme::write(&motifs.collect::<Vec<_>>(), self.background, self.both_strands)
+        })
     }
 
     /// `motifs.tsv`: a row for each filter.
     pub fn table(&self) -> Result<Vec<u8>> {
         let mut out = Table::new(&[
-            "filter",
+            self.origin.word(),
             "consensus",
             "information_bits",
             "sites",
             "reverse_sites",
             "sequences",
             "share_of_sequences",
-            "largest_activation",
+            self.origin.measure(),
             "threshold",
             "enriched_in",
             "share_of_class",
@@ -196,7 +220,7 @@ impl<'a> Motifs<'a> {
                 sites.sequences.to_string(),
                 format!("{:.4}", sites.sequences as f64 / self.sequences.max(1) as f64),
                 format!("{:.4}", sites.largest),
-                if_fires(format!("{:.4}", sites.largest / 2.0)),
+                if_fires(format!("{:.4}", sites.threshold)),
             ];
             match self.enriched_in(filter).filter(|_| fires) {
                 Some(found) => row.extend([
@@ -227,7 +251,7 @@ impl<'a> Motifs<'a> {
     /// `enrichment.tsv`: a row for each filter that fires and each class.
     pub fn enrichment_table(&self) -> Result<Vec<u8>> {
         let mut out = Table::new(&[
-            "filter",
+            self.origin.word(),
             "class",
             "rest",
             "class_with",
@@ -265,7 +289,7 @@ impl<'a> Motifs<'a> {
             Bins::Bases { .. } => ["start_bp", "end_bp"],
             Bins::Shares(_) => ["start_share", "end_share"],
         };
-        let mut out = Table::new(&["filter", unit[0], unit[1], "sites"])?;
+        let mut out = Table::new(&[self.origin.word(), unit[0], unit[1], "sites"])?;
         for filter in self.firing() {
             for (bin, sites) in filter.sites.places.iter().enumerate() {
                 out.row(&[
@@ -282,7 +306,7 @@ impl<'a> Motifs<'a> {
     /// `matches.tsv`: the best matches of each filter that fires.
     pub fn matches_table(&self) -> Result<Vec<u8>> {
         let mut out = Table::new(&[
-            "filter",
+            self.origin.word(),
             "match",
             "match_id",
             "strand",

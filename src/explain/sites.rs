@@ -35,7 +35,7 @@ impl Set<'_> {
     ///
     /// # Errors
     /// The file cannot be read or a sequence is shorter than `shortest` bp.
-    fn for_each_batch(&self, shortest: usize, mut each: impl FnMut(usize, &[Vec<u8>])) -> Result<()> {
+    pub fn for_each_batch(&self, shortest: usize, mut each: impl FnMut(usize, &[Vec<u8>])) -> Result<()> {
         let (mut batch, mut first, mut bases) = (Vec::new(), 0, 0);
         let mut add = |codes: Option<Vec<u8>>| {
             let is_last = codes.is_none();
@@ -103,8 +103,9 @@ pub struct Division {
 /// The sites of one filter.
 #[derive(Clone, Debug)]
 pub struct Sites {
-    /// Its largest number; at half of it sites begin. A filter whose largest is not above 0 has none.
+    /// Its largest number, and the one at which sites begin. A filter whose largest is not above 0 has none.
     pub largest: f32,
+    pub threshold: f32,
     pub n: u64,
     /// Of them, on the strand opposite to the sequence as it is given.
     pub reverse: u64,
@@ -128,7 +129,7 @@ pub enum Bins {
 }
 
 impl Bins {
-    fn new(shortest: usize, longest: usize) -> Self {
+    pub fn new(shortest: usize, longest: usize) -> Self {
         if shortest == longest {
             Self::Bases { length: longest, each: longest.div_ceil(MOST_BINS).max(1) }
         } else {
@@ -153,7 +154,7 @@ impl Bins {
     }
 
     /// The one that a base of a sequence lies in.
-    fn of(self, base: usize, length: usize) -> usize {
+    pub fn of(self, base: usize, length: usize) -> usize {
         let bin = match self {
             Self::Bases { each, .. } => base / each,
             Self::Shares(count) => ((base as f64 + 0.5) / length as f64 * count as f64) as usize,
@@ -171,6 +172,13 @@ pub struct Found {
     pub bins: Bins,
     /// The share of each base, on the strands that were read.
     pub background: [f64; 4],
+}
+
+impl Found {
+    /// Nothing, where nothing was looked for.
+    pub fn none() -> Self {
+        Self { sites: Vec::new(), sequences: 0, bins: Bins::Shares(1), background: [0.25; 4] }
+    }
 }
 
 /// Scans a set of sequences, and their reverse complements where `both_strands` says so.
@@ -207,6 +215,7 @@ pub fn find(filters: &Filters, set: &Set, divisions: &[Division], both_strands: 
     let none = || -> Vec<Sites> {
         let of = |&largest: &f32| Sites {
             largest,
+            threshold: largest * THRESHOLD,
             n: 0,
             reverse: 0,
             counts: vec![[0; 4]; filters.width],

@@ -8,7 +8,7 @@ use super::canvas::{BLUE, Canvas, Drawing, FONT, GREY, picture_of};
 use super::curves::short;
 use super::logo::{Area, logo};
 use crate::explain::enrichment::scientific;
-use crate::explain::motifs::{FilterMotif, Motifs, label};
+use crate::explain::motifs::{FilterMotif, Motifs, Origin, label};
 use crate::explain::sites::Bins;
 use crate::progress::thousands;
 
@@ -33,9 +33,17 @@ pub fn pages(motifs: &Motifs, of: &str) -> Result<Vec<Vec<u8>>> {
     let count = pages.len().max(1);
     let title = |page: usize| {
         let (fire, all) = (ranked.len(), motifs.filters.len());
-        let fire = if fire == all { format!("{all} filters") } else { format!("{fire} of {all} filters fire") };
+        let fire = match motifs.origin {
+            Origin::Importance => all.to_string(),
+            Origin::Filters if fire == all => format!("{all} filters"),
+            Origin::Filters => format!("{fire} of {all} filters fire"),
+        };
         let page = if count == 1 { String::new() } else { format!(", page {page} of {count}") };
-        format!("First-layer motifs: {fire}, on {} {of}{page}", thousands(motifs.sequences as usize))
+        let what = match motifs.origin {
+            Origin::Filters => format!("First-layer motifs: {fire}"),
+            Origin::Importance => format!("Motifs that the answers rest on: {fire}"),
+        };
+        format!("{what}, on {} {of}{page}", thousands(motifs.sequences as usize))
     };
     if ranked.is_empty() {
         return Ok(vec![page(motifs, &[], &title(1))?]);

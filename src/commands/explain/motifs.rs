@@ -1,21 +1,23 @@
 //! `explain motifs`: the filters of the first layer as motifs.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Result, bail};
 use serde_json::json;
 
 use super::own_examples;
 use crate::cli::explain::Motifs as Command;
-use crate::commands::{open_run, print};
+use crate::commands::{FinishedRun, open_run, print};
 use crate::config::Strands;
 use crate::data::split::Split;
 use crate::device;
 use crate::explain::enrichment::scientific;
+use crate::explain::explained::{Explained, Explainer};
 use crate::explain::filters::Filters;
-use crate::explain::meme;
-use crate::explain::motifs::{Motifs, divisions, label};
-use crate::explain::sites::Set;
+use crate::explain::motif::Motif;
+use crate::explain::motifs::{Motifs, Origin, divisions, label};
+use crate::explain::sites::{self, Division, Found, Set};
+use crate::explain::{discovery, meme};
 use crate::model::Network;
 use crate::progress::{Progress, thousands};
 use crate::report;
@@ -39,16 +41,28 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
     let path = command.out.clone().unwrap_or_else(|| run.folder.file("explain").join("motifs"));
     let out = NewFolder::claim(&path, Contents::Motifs, command.force)?;
 
+    let explained = explained(command, &run)?;
     let limit = command.limit.unwrap_or(usize::MAX);
-    let find = |set: &Set, divisions| Motifs::find(&filters, set, divisions, both_strands, &database);
-    let (motifs, of) = match &command.sequences {
-        Some(path) => (find(&Set::File { path, limit }, Vec::new())?, "sequences".to_owned()),
+    let look = Look { run: &run, filters: &filters, explained: &explained, both_strands, database: &database };
+    let (motifs, discovered, of) = match &command.sequences {
+        Some(path) => {
+            let set = |limit| Set::File { path, limit };
+            let motifs = look.at_filters(&set(limit), Vec::new())?;
+            let discovered = look.at_importance(&set(limit.min(command.discover)), Vec::new())?;
+            (motifs, discovered, "sequences".to_owned())
+        }
         None => {
             let split = command.split.unwrap_or(Split::Test);
             let examples = own_examples(&run, split, &progress)?;
-            let chosen = spread(examples.len(), limit);
-            let divisions = divisions(run.provenance.task()?.kind, &run.classes, &examples, &chosen);
-            (find(&Set::Examples { examples: &examples, chosen }, divisions)?, format!("{} sequences", split.name()))
+            let kind = run.provenance.task()?.kind;
+            let divided = |limit| {
+                let chosen = spread(examples.len(), limit);
+                let divisions = divisions(kind, &run.classes, &examples, &chosen);
+                (Set::Examples { examples: &examples, chosen }, divisions)
+            };
+            let ((all, of_all), (some, of_some)) = (divided(limit), divided(limit.min(command.discover)));
+            let motifs = look.at_filters(&all, of_all)?;
+            (motifs, look.at_importance(&some, of_some)?, format!("{} sequences", split.name()))
         }
     };
     if motifs.firing().next().is_none() {
@@ -68,11 +82,17 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
         "sequences": motifs.sequences,
         "both_strands": both_strands,
         "known_motifs": database.len(),
+        "discovered": discovered.filters.len(),
+        "sequences_for_discovery": discovered.sequences,
     });
     out.write_json(MOTIFS_JSON, &origin)?; // first: by it --force knows the folder
-    write(&motifs, &out, &of)?;
+    let all: Vec<Motif> = motifs.named().chain(discovered.named()).collect();
+    out.write("motifs.meme", meme::write(&all, motifs.background, both_strands).as_bytes())?;
+    out.make_folder("logos")?;
+    write(&motifs, &out, "motifs", "", &of)?;
+    write(&discovered, &out, "discovered", "discovered_", &of)?;
     replaced.discard();
-    print(&format!("{}{}\n", table(&motifs, &of), path.display()))
+    print(&format!("{}{}{}\n", table(&motifs, &of), table(&discovered, &of), path.display()))
 }
 
 /// The filters of the network, of all members of an ensemble, or of one.
@@ -95,24 +115,68 @@ fn spread(n: usize, limit: usize) -> Vec<usize> {
     if limit >= n { (0..n).collect() } else { (0..limit).map(|i| i * n / limit).collect() }
 }
 
-/// Matrices, tables and pictures.
-fn write(motifs: &Motifs, out: &RunFolder, of: &str) -> Result<()> {
-    out.write("motifs.meme", motifs.meme().as_bytes())?;
-    out.write("motifs.tsv", &motifs.table()?)?;
-    out.write("positions.tsv", &motifs.positions_table()?)?;
+/// Numbers whose rest an answer is looked for in: the one named or the positive class, or each of several outputs.
+fn explained(command: &Command, run: &FinishedRun) -> Result<Vec<Explained>> {
+    let (task, classes) = (run.provenance.task()?, &run.classes);
+    if command.discover == 0 {
+        return Ok(Vec::new());
+    }
+    if command.of.is_some() || task.outputs() == 1 {
+        return Ok(vec![Explained::new(task, classes, command.of.as_deref())?]);
+    }
+    classes.names.iter().map(|name| Explained::new(task, classes, Some(name))).collect()
+}
+
+/// What motifs are looked for with.
+struct Look<'a> {
+    run: &'a FinishedRun,
+    filters: &'a Filters,
+    explained: &'a [Explained],
+    both_strands: bool,
+    database: &'a [Motif],
+}
+
+impl<'a> Look<'a> {
+    fn at_filters(&self, set: &Set, divisions: Vec<Division>) -> Result<Motifs<'a>> {
+        let found = sites::find(self.filters, set, &divisions, self.both_strands)?;
+        Ok(Motifs::of(Origin::Filters, &self.filters.names, found, divisions, self.both_strands, self.database))
+    }
+
+    /// Of several numbers, what is found for each is named by its place among them.
+    fn at_importance(&self, set: &Set, divisions: Vec<Division>) -> Result<Motifs<'a>> {
+        let FinishedRun { networks, provenance, .. } = self.run;
+        let (length, seed) = (provenance.length, provenance.seed);
+        let (mut names, mut found) = (Vec::new(), Found::none());
+        for (number, explained) in self.explained.iter().enumerate() {
+            let explainer = Explainer { networks, explained, length };
+            let (own, of_number) = discovery::find(&explainer, set, &divisions, self.both_strands, seed)?;
+            let prefix = if self.explained.len() > 1 { format!("o{}_", number + 1) } else { String::new() };
+            names.extend(own.into_iter().map(|name| format!("{prefix}{name}")));
+            found = Found { sites: found.sites.into_iter().chain(of_number.sites).collect(), ..of_number };
+        }
+        Ok(Motifs::of(Origin::Importance, &names, found, divisions, self.both_strands, self.database))
+    }
+}
+
+/// Tables and pictures of all motifs of one origin, if there are any.
+fn write(motifs: &Motifs, out: &RunFolder, name: &str, prefix: &str, of: &str) -> Result<()> {
+    if motifs.filters.is_empty() {
+        return Ok(());
+    }
+    out.write(&format!("{name}.tsv"), &motifs.table()?)?;
+    out.write(&format!("{prefix}positions.tsv"), &motifs.positions_table()?)?;
     if !motifs.divisions.is_empty() {
-        out.write("enrichment.tsv", &motifs.enrichment_table()?)?;
+        out.write(&format!("{prefix}enrichment.tsv"), &motifs.enrichment_table()?)?;
     }
     if !motifs.database.is_empty() {
-        out.write("matches.tsv", &motifs.matches_table()?)?;
+        out.write(&format!("{prefix}matches.tsv"), &motifs.matches_table()?)?;
     }
-    out.make_folder("logos")?;
     for filter in motifs.firing() {
         out.write(&format!("logos/{}.png", filter.motif.id), &report::motifs::of_filter(motifs, filter)?)?;
     }
     for (i, page) in report::motifs::pages(motifs, of)?.into_iter().enumerate() {
-        let name = if i == 0 { PathBuf::from("motifs.png") } else { format!("logos/page_{}.png", i + 1).into() };
-        out.write(&name.to_string_lossy(), &page)?;
+        let name = if i == 0 { format!("{name}.png") } else { format!("logos/{prefix}page_{}.png", i + 1) };
+        out.write(&name, &page)?;
     }
     Ok(())
 }
@@ -120,17 +184,17 @@ fn write(motifs: &Motifs, out: &RunFolder, of: &str) -> Result<()> {
 /// The filters that tell most, for people.
 fn table(motifs: &Motifs, of: &str) -> String {
     let ranked = motifs.ranked();
-    let mut text = format!(
-        "{} of {} filters fire on {} {of}\n",
-        ranked.len(),
-        motifs.filters.len(),
-        thousands(motifs.sequences as usize)
-    );
+    let sequences = format!("{} {of}", thousands(motifs.sequences as usize));
+    let mut text = match motifs.origin {
+        Origin::Filters => format!("{} of {} filters fire on {sequences}\n", ranked.len(), motifs.filters.len()),
+        Origin::Importance if motifs.sequences == 0 => String::new(),
+        Origin::Importance => format!("{} motifs that the answers rest on, in {sequences}\n", ranked.len()),
+    };
     if ranked.is_empty() {
         return text;
     }
     let width = ranked.iter().take(MOST_ROWS).map(|filter| filter.motif.columns.len()).max().unwrap_or(0).max(9);
-    text.push_str(&format!("  {:<10}{:>10}{:>7}  {:width$}", "filter", "sites", "bits", "consensus"));
+    text.push_str(&format!("  {:<10}{:>10}{:>7}  {:width$}", motifs.origin.word(), "sites", "bits", "consensus"));
     if !motifs.divisions.is_empty() {
         text.push_str(&format!("  {:<24}{:>7}{:>7}  {:>9}", "more in", "there", "else", "q"));
     }
@@ -156,7 +220,7 @@ fn table(motifs: &Motifs, of: &str) -> String {
         text.push('\n');
     }
     if ranked.len() > MOST_ROWS {
-        text.push_str(&format!("  and {} more in motifs.tsv\n", ranked.len() - MOST_ROWS));
+        text.push_str(&format!("  and {} more in the table of all\n", ranked.len() - MOST_ROWS));
     }
     text
 }
