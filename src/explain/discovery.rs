@@ -299,7 +299,7 @@ fn clusters(seqlets: &[Seqlet], both_strands: bool) -> Vec<Cluster> {
         }
     }
     // Of those that are the same, the largest stands for all.
-    clusters.sort_by(|a, b| b.members.len().cmp(&a.members.len()));
+    clusters.sort_by_key(|cluster| std::cmp::Reverse(cluster.members.len()));
     clusters.retain(|cluster| cluster.members.len() >= LEAST / 2);
     let mut means: Vec<Cluster> = Vec::new();
     for cluster in clusters {
@@ -315,7 +315,7 @@ fn clusters(seqlets: &[Seqlet], both_strands: bool) -> Vec<Cluster> {
         }
     }
     clusters.retain(|cluster| cluster.members.len() >= LEAST);
-    clusters.sort_by(|a, b| b.members.len().cmp(&a.members.len()));
+    clusters.sort_by_key(|cluster| std::cmp::Reverse(cluster.members.len()));
     clusters
 }
 

@@ -52,24 +52,27 @@ fn planted_words_are_recovered_on_either_strand() {
     assert!(table.contains("filters fire on 4,000 test sequences"), "{table}");
 
     let tsv = out.join("motifs.tsv");
-    let (names, q) = (column(&tsv, b'\t', "best_match"), column(&tsv, b'\t', "best_match_q_value"));
-    let (class, in_class) = (column(&tsv, b'\t', "enriched_in"), column(&tsv, b'\t', "q_value"));
     let [human, mouse] = simulate::species();
-    let mut found = Vec::new();
-    for i in 0..names.len() {
+    // Filters, or motifs, that tell the species apart have learned what was planted, and nothing else.
+    let found_in = |tsv: &Path| {
+        let (names, q) = (column(tsv, b'\t', "best_match"), column(tsv, b'\t', "best_match_q_value"));
+        let (class, in_class) = (column(tsv, b'\t', "enriched_in"), column(tsv, b'\t', "q_value"));
         let small = |text: &str, most: f64| text.parse().is_ok_and(|q: f64| q < most);
-        // Filters that tell the species apart have learned what was planted, and nothing else.
-        if !small(&in_class[i], 1e-20) {
-            continue;
+        let mut found = Vec::new();
+        for i in (0..names.len()).filter(|&i| small(&in_class[i], 1e-20)) {
+            assert!(small(&q[i], 0.01), "{} {}", names[i], q[i]);
+            let species = if human.words().contains(&names[i]) { &human } else { &mouse };
+            assert!(planted.contains(&names[i]), "{}", names[i]);
+            assert_eq!(class[i], species.name);
+            found.push(names[i].clone());
         }
-        assert!(small(&q[i], 0.01), "{} {}", names[i], q[i]);
-        let species = if human.words().contains(&names[i]) { &human } else { &mouse };
-        assert!(planted.contains(&names[i]), "{}", names[i]);
-        assert_eq!(class[i], species.name);
-        found.push(names[i].clone());
+        found
+    };
+    let (filters, discovered) = (found_in(&tsv), found_in(&out.join("discovered.tsv")));
+    for found in [filters, discovered] {
+        let missing: Vec<&String> = planted.iter().filter(|word| !found.contains(word)).collect();
+        assert!(missing.len() <= 1, "not found: {missing:?}");
     }
-    let missing: Vec<&String> = planted.iter().filter(|word| !found.contains(word)).collect();
-    assert!(missing.len() <= 1, "not found: {missing:?}");
     // Words are planted on both strands, and so are sites.
     let (sites, reverse) = (numbers(&tsv, b'\t', "sites"), numbers(&tsv, b'\t', "reverse_sites"));
     let share = reverse.iter().sum::<f64>() / sites.iter().sum::<f64>();
@@ -90,8 +93,9 @@ fn all_is_written_into_the_run_and_replaced_only_when_asked() {
     assert_eq!((about["filters"].as_u64(), about["both_strands"].as_bool()), (Some(16), Some(true)));
     let filters = column(&out.join("motifs.tsv"), b'\t', "filter");
     assert_eq!((filters.len(), filters[0].as_str(), filters[15].as_str()), (16, "f1", "f16"));
-    assert_eq!(meme::read(&out.join("motifs.meme")).unwrap().len(), firing);
-    assert_eq!(std::fs::read_dir(out.join("logos")).unwrap().count(), firing);
+    let motifs = firing + about["discovered"].as_u64().unwrap() as usize;
+    assert_eq!(meme::read(&out.join("motifs.meme")).unwrap().len(), motifs);
+    assert_eq!(std::fs::read_dir(out.join("logos")).unwrap().count(), motifs);
     assert_eq!(column(&out.join("enrichment.tsv"), b'\t', "filter").len(), firing);
     assert_eq!(column(&out.join("positions.tsv"), b'\t', "end_bp")[0], "2");
     assert!(std::fs::read(out.join("motifs.png")).unwrap().starts_with(b"\x89PNG"));
