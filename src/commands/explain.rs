@@ -5,6 +5,7 @@ mod sequences;
 mod variants;
 
 use anyhow::{Result, bail};
+use serde_json::{Map, Value, json};
 
 use super::{FinishedRun, data_of};
 use crate::cli::explain::{Explain, What};
@@ -12,6 +13,7 @@ use crate::data::examples::Examples;
 use crate::data::split::{Assignment, Split};
 use crate::data::{self, Question};
 use crate::progress::Progress;
+use crate::run::{FORMAT_VERSION, WEIGHTS, sha256};
 
 pub fn run(command: &Explain, progress: Progress) -> Result<()> {
     match &command.what {
@@ -19,6 +21,18 @@ pub fn run(command: &Explain, progress: Progress) -> Result<()> {
         What::Sequences(command) => sequences::run(command, progress),
         What::Variants(command) => variants::run(command, progress),
     }
+}
+
+/// What an explanation's own file holds: where it comes from, and more.
+fn origin<const N: usize>(run: &FinishedRun, more: [(&str, Value); N]) -> Result<Map<String, Value>> {
+    let command: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let from = [
+        ("format_version", FORMAT_VERSION.into()),
+        ("run", json!(std::path::absolute(&run.folder.path)?)),
+        ("weights_sha256", sha256(&run.folder.file(WEIGHTS))?.into()),
+        ("command", command.into()),
+    ];
+    Ok(from.into_iter().chain(more).map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 /// The examples of one split of a run, read again from its data files, which must be unchanged.

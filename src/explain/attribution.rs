@@ -20,7 +20,7 @@ pub const TOLERANCE: f64 = 0.01;
 const DOUBLINGS: u32 = 7;
 
 /// A backward pass holds on to what every layer made; a batch is that much smaller than one that is only scored.
-const BACKWARD_SHARE: usize = 4;
+pub const BACKWARD_SHARE: usize = 4;
 
 /// Where the path of integrated gradients begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

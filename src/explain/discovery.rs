@@ -1,8 +1,10 @@
 //! Motifs from importance, whichever filters see them: short stretches that the answer rests on (seqlets), put together into
 //! consensus motifs.
 //!
-//! 1. The effect of each base at each position is the gradient of the explained number, less the mean over the four bases
-//!    there (Majdandzic and others, 2023); that of the base which is there is its importance.
+//! 1. The effect of each base at each position is the gradient of the explained number, averaged along a path from no base at
+//!    all to the sequence (Sundararajan and others, 2017), less the mean over the four bases there (Majdandzic and others,
+//!    2023); that of the base which is there is its importance. At the sequence itself gradients vanish where an answer is
+//!    sure.
 //! 2. A seqlet is a stretch of 9 bp whose importances add up to more, or to less, than those of any stretch do in 19 of 20
 //!    shuffled copies of the sequences, with 6 bp on either side; the strongest first, none within the stretch of another.
 //! 3. In order of strength, a seqlet joins the cluster whose mean it resembles most, or founds one: the cosine of their
@@ -18,9 +20,10 @@ use anyhow::Result;
 use rayon::prelude::*;
 use tch::{Device, Kind};
 
+use super::attribution::BACKWARD_SHARE;
 use super::enrichment::Group;
 use super::explained::Explainer;
-use super::sites::{Bins, Division, Found, Set, Sites};
+use super::sites::{Bins, Division, Found, Set, Sites, shares_of_bases};
 use crate::data::alphabet::UNKNOWN;
 use crate::data::sequences;
 use crate::data::shuffle::dinucleotide_shuffle;
@@ -51,9 +54,6 @@ const EDGE: f32 = 0.2;
 
 /// Steps of the path from no base at all to the sequence.
 const STEPS: usize = 4;
-
-/// A backward pass holds on to what every layer made; a batch is that much smaller than one that is only scored.
-const BACKWARD_SHARE: usize = 4;
 
 /// Importance of the base at each position of a seqlet, `[WIDTH, 4]`.
 type Profile = [[f32; 4]; WIDTH];
@@ -94,7 +94,7 @@ struct Cluster {
     members: Vec<(usize, Alignment)>,
 }
 
-/// Finds motifs in the first `limit` sequences of a set, and names them: `for_1` for those that speak for the explained number,
+/// Finds motifs in a set of sequences, and names them: `for_1` for those that speak for the explained number,
 /// `against_1` for those that speak against it, each by how many seqlets they have.
 ///
 /// # Errors
@@ -134,7 +134,9 @@ pub fn find(
             sites.push(sequences.sites(cluster, &seqlets, threshold, bins, divisions));
         }
     }
-    let background = background(&sequences.codes, both_strands);
+    let mut bases = [0; 4];
+    sequences.codes.iter().filter(|&&code| code < UNKNOWN).for_each(|&code| bases[usize::from(code)] += 1);
+    let background = shares_of_bases(bases, both_strands);
     Ok((names, Found { sites, sequences: n as u64, bins, background }))
 }
 
@@ -354,16 +356,6 @@ fn reverse_complement(profile: &Profile) -> Profile {
         let [a, c, g, t] = profile[WIDTH - 1 - column];
         [t, g, c, a]
     })
-}
-
-/// The share of each base, on the strands that are read.
-fn background(codes: &[u8], both_strands: bool) -> [f64; 4] {
-    let mut counts = [0u64; 4];
-    codes.iter().filter(|&&code| code < UNKNOWN).for_each(|&code| counts[usize::from(code)] += 1);
-    let [a, c, g, t] = counts;
-    let counts = if both_strands { [a + t, c + g, c + g, a + t] } else { counts };
-    let all = counts.iter().sum::<u64>().max(1) as f64;
-    counts.map(|count| count as f64 / all)
 }
 
 #[cfg(test)]

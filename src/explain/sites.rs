@@ -240,12 +240,15 @@ pub fn find(filters: &Filters, set: &Set, divisions: &[Division], both_strands: 
             sites.iter_mut().zip(part).for_each(|(sites, other)| sites.add(&other));
         }
     })?;
-    if both_strands {
-        let [a, c, g, t] = bases;
-        bases = [a + t, c + g, c + g, a + t];
-    }
+    Ok(Found { sites, sequences, bins, background: shares_of_bases(bases, both_strands) })
+}
+
+/// The share of each base on the strands that are read, given how many there are in sequences as given.
+pub fn shares_of_bases(bases: [u64; 4], both_strands: bool) -> [f64; 4] {
+    let [a, c, g, t] = bases;
+    let bases = if both_strands { [a + t, c + g, c + g, a + t] } else { bases };
     let all = bases.iter().sum::<u64>().max(1) as f64;
-    Ok(Found { sites, sequences, bins, background: bases.map(|count| count as f64 / all) })
+    bases.map(|count| count as f64 / all)
 }
 
 impl Sites {

@@ -71,9 +71,11 @@ fn panel(canvas: &Canvas, motifs: &Motifs, filter: &FilterMotif, corner: (f64, f
     let words = |size: f64, colour: &RGBColor| (FONT, size * scale).into_font().color(colour);
     let FilterMotif { motif, sites, .. } = filter;
     canvas.draw(&Text::new(motif.id.clone(), at(24.0, 6.0), words(24.0, &BLACK)))?;
+    // Beside the name, which takes some 13 pixels a letter.
+    let beside = (36.0 + 13.0 * motif.id.len() as f64).max(100.0);
     let bits: f64 = motif.information().iter().sum();
     let counts = format!("{} in {}, {bits:.1} bits", counted(sites.n, "site"), counted(sites.sequences, "sequence"));
-    canvas.draw(&Text::new(counts, at(100.0, 8.0), words(18.0, &BLACK)))?;
+    canvas.draw(&Text::new(counts, at(beside, 8.0), words(18.0, &BLACK)))?;
     let mut line = 8.0;
     if let Some(found) = motifs.enriched_in(filter) {
         line += 22.0;
@@ -85,7 +87,7 @@ fn panel(canvas: &Canvas, motifs: &Motifs, filter: &FilterMotif, corner: (f64, f
             short(found.rest),
             scientific(found.log_q)
         );
-        canvas.draw(&Text::new(text, at(100.0, line), words(18.0, &BLACK)))?;
+        canvas.draw(&Text::new(text, at(beside, line), words(18.0, &BLACK)))?;
     }
     if let Some((known, found)) = motifs.best_match(filter) {
         line += 22.0;
@@ -94,7 +96,7 @@ fn panel(canvas: &Canvas, motifs: &Motifs, filter: &FilterMotif, corner: (f64, f
         let text = format!("like {}{id}{reverse}; q {}", short(label(known)), scientific(found.log_q));
         // What is no likeness is said in grey.
         let colour = if found.log_q < 0.05f64.ln() { BLUE } else { GREY };
-        canvas.draw(&Text::new(text, at(100.0, line), words(18.0, &colour)))?;
+        canvas.draw(&Text::new(text, at(beside, line), words(18.0, &colour)))?;
     }
     let scaled = |left: f64, top: f64, width: f64, height: f64| Area {
         left: corner.0 + left * scale,

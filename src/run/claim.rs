@@ -65,7 +65,8 @@ impl Contents {
             Self::Inspection => [INSPECTION_JSON].into_iter().chain(INSPECTION_PICTURES).collect(),
             Self::Motifs => [MOTIFS_JSON, "motifs.meme", "motifs.tsv", "motifs.png", "logos"]
                 .into_iter()
-                .chain(["positions.tsv", "enrichment.tsv", "matches.tsv"])
+                .chain(["positions.tsv", "enrichment.tsv", "matches.tsv", "discovered.tsv", "discovered.png"])
+                .chain(["discovered_positions.tsv", "discovered_enrichment.tsv", "discovered_matches.tsv"])
                 .collect(),
             Self::Importance => [IMPORTANCE_JSON, "importance.npz", "pictures"]
                 .into_iter()

@@ -110,6 +110,7 @@ fn all_is_written_into_the_run_and_replaced_only_when_asked() {
     assert!(error.contains("is not empty") && error.contains("--force"), "{error}");
     std::fs::write(out.join("notes.txt"), "mine").unwrap();
     std::fs::write(out.join("logos/old.png"), "old").unwrap();
+    std::fs::write(out.join("discovered.tsv"), "old").unwrap();
     let sequences = run_folder.path.join("s.fa");
     let records: Vec<(String, String)> = (0..20).map(|i| (format!("r{i}"), bases(i, 50 + i as usize))).collect();
     let records: Vec<(&str, &str)> = records.iter().map(|(name, bases)| (name.as_str(), bases.as_str())).collect();
@@ -119,6 +120,7 @@ fn all_is_written_into_the_run_and_replaced_only_when_asked() {
     assert!(stdout.contains("filters fire on 10 sequences\n"), "{stdout}");
     assert!(out.join("notes.txt").exists() && !out.join("logos/old.png").exists());
     assert!(!out.join("enrichment.tsv").exists(), "no classes");
+    assert!(!out.join("discovered.tsv").exists(), "too few sequences for a motif");
     assert_eq!(column(&out.join("positions.tsv"), b'\t', "end_share")[0], "0.02");
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use serde_json::json;
 
-use super::own_examples;
+use super::{origin, own_examples};
 use crate::cli::explain::Motifs as Command;
 use crate::commands::{FinishedRun, open_run, print};
 use crate::config::Strands;
@@ -21,7 +21,7 @@ use crate::explain::{discovery, meme};
 use crate::model::Network;
 use crate::progress::{Progress, thousands};
 use crate::report;
-use crate::run::{Contents, FORMAT_VERSION, MOTIFS_JSON, NewFolder, RunFolder, WEIGHTS, sha256};
+use crate::run::{Contents, MOTIFS_JSON, NewFolder, RunFolder};
 
 /// Filters that the table for people has room for.
 const MOST_ROWS: usize = 20;
@@ -72,20 +72,19 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
     }
 
     let (out, replaced) = out.keep()?;
-    let origin = json!({
-        "format_version": FORMAT_VERSION,
-        "run": std::path::absolute(&run.folder.path)?,
-        "weights_sha256": sha256(&run.folder.file(WEIGHTS))?,
-        "command": std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>(),
-        "filters": motifs.filters.len(),
-        "firing": motifs.firing().count(),
-        "sequences": motifs.sequences,
-        "both_strands": both_strands,
-        "known_motifs": database.len(),
-        "discovered": discovered.filters.len(),
-        "sequences_for_discovery": discovered.sequences,
-    });
-    out.write_json(MOTIFS_JSON, &origin)?; // first: by it --force knows the folder
+    let about = origin(
+        &run,
+        [
+            ("filters", json!(motifs.filters.len())),
+            ("firing", json!(motifs.firing().count())),
+            ("sequences", json!(motifs.sequences)),
+            ("both_strands", json!(both_strands)),
+            ("known_motifs", json!(database.len())),
+            ("discovered", json!(discovered.filters.len())),
+            ("sequences_for_discovery", json!(discovered.sequences)),
+        ],
+    )?;
+    out.write_json(MOTIFS_JSON, &about)?; // first: by it --force knows the folder
     let all: Vec<Motif> = motifs.named().chain(discovered.named()).collect();
     out.write("motifs.meme", meme::write(&all, motifs.background, both_strands).as_bytes())?;
     out.make_folder("logos")?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use serde_json::json;
 
+use super::origin;
 use crate::cli::explain::Sequences as Command;
 use crate::commands::{FinishedRun, open_run, print};
 use crate::config::layers::Layer;
@@ -16,7 +17,7 @@ use crate::explain::importance::{Explanation, Method, Output, strongest};
 use crate::explain::sequences::{Fitting, Sequence, Sequences};
 use crate::progress::{Progress, thousands};
 use crate::report;
-use crate::run::{Contents, FORMAT_VERSION, IMPORTANCE_JSON, NewFolder, RunFolder, WEIGHTS, cannot_write, sha256};
+use crate::run::{Contents, IMPORTANCE_JSON, NewFolder, RunFolder, cannot_write};
 
 /// Sequences that are drawn where none is named.
 const PICTURES: usize = 4;
@@ -35,17 +36,16 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
     let found = explain(command, explainer, &mut output)?;
 
     let (out, replaced) = out.keep()?;
-    let origin = json!({
-        "format_version": FORMAT_VERSION,
-        "run": std::path::absolute(&run.folder.path)?,
-        "weights_sha256": sha256(&run.folder.file(WEIGHTS))?,
-        "command": std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>(),
-        "methods": command.methods().iter().map(|method| method.name()).collect::<Vec<_>>(),
-        "explained": explained.description(),
-        "sequences": found.sequences,
-        "completeness": found.completeness.to_json(command),
-    });
-    out.write_json(IMPORTANCE_JSON, &origin)?; // first: by it --force knows the folder
+    let about = origin(
+        &run,
+        [
+            ("methods", json!(command.methods().iter().map(|method| method.name()).collect::<Vec<_>>())),
+            ("explained", json!(explained.description())),
+            ("sequences", json!(found.sequences)),
+            ("completeness", json!(found.completeness.to_json(command))),
+        ],
+    )?;
+    out.write_json(IMPORTANCE_JSON, &about)?; // first: by it --force knows the folder
     output.finish(&out)?;
     out.make_folder("pictures")?;
     for (name, picture) in &found.pictures {
