@@ -4,6 +4,7 @@
 
 pub mod classes;
 pub mod labels;
+pub mod paired;
 mod ranking;
 pub mod regression;
 

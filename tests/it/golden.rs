@@ -1,9 +1,9 @@
-//! Metrics held against scikit-learn. Made by `python tests/golden/metrics.py`, which names its versions.
+//! Metrics held against scikit-learn and SciPy. Made by `python tests/golden/metrics.py` and `delong.py`, which name their versions.
 
 use std::path::Path;
 
 use serde_json::Value;
-use strandnet::metrics::{Estimate, Ranking, Report, classes, labels, regression};
+use strandnet::metrics::{Estimate, Ranking, Report, classes, labels, paired, regression};
 
 use crate::support::{column, json};
 
@@ -73,4 +73,26 @@ fn metrics_of_classes_labels_and_values_agree_with_scikit_learn() {
         assert_eq!(serde_json::json!(report.confusion), expected["confusion"], "{set}");
     }
     assert_eq!(compared, (7 + 3 * 5) + (5 + 4 * 5) + (5 + 2 * 5));
+}
+
+#[test]
+fn delong_agrees_with_all_pairs() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let table = folder.join("delong.csv");
+    let [sets, labels, first, second] = ["set", "label", "first", "second"].map(|name| column(&table, b',', name));
+    let golden = json(&folder.join("delong.json"));
+    let golden = golden["sets"].as_object().unwrap();
+    for (set, expected) in golden {
+        let rows = || sets.iter().enumerate().filter(|(_, name)| *name == set).map(|(i, _)| i);
+        let numbers = |column: &[String]| rows().map(|i| column[i].parse().unwrap()).collect::<Vec<f64>>();
+        let positives: Vec<bool> = rows().map(|i| labels[i] == "1").collect();
+        let found = paired::delong(&positives, &numbers(&first), &numbers(&second)).unwrap();
+        for (name, found) in
+            [("difference", found.difference), ("low", found.low), ("high", found.high), ("p_value", found.p_value)]
+        {
+            let expected = expected[name].as_f64().unwrap();
+            assert!((found - expected).abs() <= 1e-9 * expected.abs().max(1e-6), "{set} {name}: {found} and {expected}");
+        }
+    }
+    assert_eq!(golden.len(), 4);
 }
