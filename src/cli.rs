@@ -1,6 +1,7 @@
 //! What can be typed. Settings of an experiment are declared in `config`; here are the commands and what is theirs alone.
 
 pub mod explain;
+pub mod report;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -43,6 +44,8 @@ pub enum Command {
     Predict(Predict),
     /// Show what a network has learned: motifs, bases that count, effects of variants
     Explain(explain::Explain),
+    /// Show a run, or several side by side, as one page to read, print and send
+    Report(report::Report),
     /// Write a run's network as TorchScript
     Export(Export),
     /// Show a network's layers, without data or training: shapes, parameters, reach

@@ -7,6 +7,7 @@ mod export;
 mod inspect;
 mod model;
 mod predict;
+mod report;
 mod simulate;
 mod train;
 mod tune;
@@ -47,6 +48,7 @@ pub fn run(cli: Cli, matches: &ArgMatches) -> Result<()> {
         Command::Verify(command) => verify::run(&command, progress),
         Command::Predict(command) => predict::run(&command, progress),
         Command::Explain(command) => explain::run(&command, progress),
+        Command::Report(command) => report::run(&command),
         Command::Export(command) => export::run(&command, progress),
         Command::Model(command) => {
             let flags = matches.subcommand_matches("model").context("the command is model")?;

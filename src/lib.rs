@@ -8,6 +8,7 @@
 //! cli         flags, one struct for each command
 //!
 //! tune        settings searched, and learning rates
+//! page        a run, or several, as one HTML file
 //! report      tables and pictures                   predict    sequences -> scores, streamed; reads sorted
 //! explain     the motifs of the first layer: sites, matrices, enrichment, known motifs they resemble;
 //!             importance of bases: mutagenesis, gradients; variants in their context
@@ -38,6 +39,7 @@ pub mod inspect;
 pub mod interrupt;
 pub mod metrics;
 pub mod model;
+pub mod page;
 pub mod predict;
 pub mod progress;
 pub mod random;

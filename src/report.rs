@@ -1,4 +1,4 @@
-//! What is shown of a run: the table and the pictures.
+//! What is shown of a run: the table and the pictures. `page` puts them on a page.
 
 pub mod breakdown;
 mod canvas;
@@ -23,7 +23,7 @@ use crate::run::{CONFUSION_CSV, RunFolder};
 use crate::task;
 
 /// Classes, labels or columns that the table for people has room for.
-const MOST_PARTS: usize = 20;
+pub const MOST_PARTS: usize = 20;
 
 /// Draws the pictures of a test set.
 pub fn draw(judgement: &Judgement, folder: &RunFolder) -> Result<()> {
@@ -137,7 +137,7 @@ pub fn table(judgement: &Judgement, baselines: &[(String, Report)], best_possibl
 }
 
 /// A number with the digits that mean something, however large: errors of values have their unit.
-fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     match value.abs() {
         size if size < 10.0 => format!("{value:.4}"),
         size if size < 1000.0 => format!("{value:.2}"),

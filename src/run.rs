@@ -38,6 +38,8 @@ pub const TRAINING_PICTURES: [&str; 3] = ["loss.png", "accuracy.png", "score.png
 pub const TEST_PICTURES: [&str; 7] =
     ["roc.png", "pr.png", "calibration.png", "scores.png", "confusion.png", "scatter.png", "breakdown.png"];
 pub const CONFUSION_CSV: &str = "confusion.csv";
+/// The page that shows all of it. It can be made again from the others at any time, so it has no checksum.
+pub const REPORT_HTML: &str = "report.html";
 
 pub const INSPECTION_JSON: &str = "inspection.json";
 pub const INSPECTION_PICTURES: [&str; 3] = ["gc.png", "lengths.png", "unknown.png"];

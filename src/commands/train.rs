@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::ArgMatches;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 use tch::Tensor;
 
 use super::{data_of, print};
@@ -24,6 +24,7 @@ use crate::export;
 use crate::inspect;
 use crate::interrupt::Interrupt;
 use crate::model::{Network, ensemble};
+use crate::page;
 use crate::progress::{Progress, thousands};
 use crate::report;
 use crate::run::{
@@ -219,7 +220,9 @@ impl Experiment {
         } else {
             Vec::new()
         };
-        let results = judge_and_export(config, task, data, &trained, &valid_logits, floors, run)?;
+        let (metrics, results) = judge_and_export(config, task, data, &trained, &valid_logits, floors, run)?;
+        page::run::write(run, provenance, &metrics)?;
+        run.finish(&metrics)?; // last: a folder that has the metrics is a finished run
         remarks.iter().for_each(|remark| progress.warn(remark));
         Ok(results)
     }
@@ -278,7 +281,8 @@ fn logits_of_members(trained: &Trained, task: &Task, examples: &Examples) -> Res
     trained.networks.iter().map(of).collect()
 }
 
-/// Measures on validation (which chooses the threshold) and, once, on test; writes every result and returns a summary.
+/// Measures on validation (which chooses the threshold) and, once, on test; writes every result but the metrics, which it
+/// returns with a summary.
 fn judge_and_export(
     config: &Config,
     task: &Task,
@@ -287,7 +291,7 @@ fn judge_and_export(
     valid_logits: &[Tensor],
     floors: Vec<Floor>,
     run: &RunFolder,
-) -> Result<String> {
+) -> Result<(Map<String, Value>, String)> {
     let (classes, seed) = (&data.classes, config.training.seed);
     let judge = |examples, logits: &[Tensor], threshold| -> Result<Judgement> {
         let logits = ensemble::mean(logits.iter().map(Tensor::shallow_clone));
@@ -333,14 +337,14 @@ fn judge_and_export(
     let (weights, model) = (run.file(WEIGHTS), run.file(MODEL_PT));
     let (card, difference) = export::export(config, task, classes, data.train.length, &weights, threshold, &model)?;
     run.write_json(MODEL_JSON, &card)?;
-    run.finish(&metrics)?; // last: a folder that has the metrics is a finished run
 
     let floors: Vec<_> = floors.into_iter().map(|floor| (floor.name, floor.report)).collect();
-    Ok(format!(
+    let summary = format!(
         "{}{}exported model: largest difference from the network {difference:.1e}\n",
         best_epochs(trained, task),
         report::table(&test, &floors, best_possible)
-    ))
+    );
+    Ok((metrics, summary))
 }
 
 /// Which epoch was the best, a line for each member.

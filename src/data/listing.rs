@@ -121,8 +121,20 @@ pub fn read(
     Ok(genomes.genomes.into_values().map(|(genome, _)| genome.path).collect())
 }
 
+/// Hands the split and the label of every example of a listing to `each`.
+///
+/// # Errors
+/// The listing cannot be read.
+pub fn labels(path: &Path, mut each: impl FnMut(Split, &str)) -> Result<()> {
+    let mut rows = Rows::open(path)?;
+    while rows.table.next_row()? {
+        each(rows.table.split(rows.split)?, rows.table.text(rows.label)?);
+    }
+    Ok(())
+}
+
 /// Labels and values by name.
-fn pairs(text: &str) -> Option<Vec<(&str, f32)>> {
+pub fn pairs(text: &str) -> Option<Vec<(&str, f32)>> {
     let pair = |pair: &'_ str| -> Option<(usize, f32)> {
         let (name, value) = pair.rsplit_once('=')?;
         let value = value.trim().parse().ok().filter(|value: &f32| value.is_finite())?;

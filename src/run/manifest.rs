@@ -5,16 +5,17 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
 
-use super::{CHECKSUMS, Contents, FIRST_WITH_CHECKSUMS, RunFolder, sha256, sha256_of};
+use super::{CHECKSUMS, Contents, FIRST_WITH_CHECKSUMS, REPORT_HTML, RunFolder, sha256, sha256_of};
 
 /// Checksums by the names of files.
 #[derive(Debug, Default)]
 pub struct Manifest(BTreeMap<String, String>);
 
 impl Manifest {
-    /// Of every file that a run has so far.
+    /// Of every file that a run has so far, but for the page that is made from them.
     pub fn of(run: &RunFolder) -> Result<Self> {
-        let names = Contents::Run.files().into_iter().filter(|&name| name != CHECKSUMS && run.file(name).is_file());
+        let has_one = |name: &&str| ![CHECKSUMS, REPORT_HTML].contains(name) && run.file(name).is_file();
+        let names = Contents::Run.files().into_iter().filter(has_one);
         names.map(|name| Ok((name.to_owned(), sha256(&run.file(name))?))).collect::<Result<_>>().map(Self)
     }
 
@@ -49,6 +50,10 @@ impl Manifest {
             )),
         };
         text.lines().enumerate().map(line).collect::<Result<_>>().map(|checksums| Some(Self(checksums)))
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {

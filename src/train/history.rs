@@ -83,6 +83,10 @@ pub fn metric_name(metric: &str) -> String {
         .replace("mcc", "MCC")
         .replace("r2", "R2")
         .replace("pearson", "Pearson correlation")
+        .replace("spearman", "Spearman correlation")
+        .replace("f1", "F1")
+        .replace("rmse", "RMSE")
+        .replace("mae", "MAE")
 }
 
 /// The epochs so far, in memory and on disk.

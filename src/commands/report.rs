@@ -1,0 +1,66 @@
+//! `report`: a run, or several side by side, as one HTML file.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+use super::print;
+use crate::cli::report::Report;
+use crate::page::{RunFiles, comparison, run};
+use crate::run::{REPORT_HTML, RunFolder, check_output_file, lies_in, write_atomically};
+
+/// The page of several runs where nobody says otherwise.
+const COMPARISON_HTML: &str = "comparison.html";
+
+pub fn run(command: &Report) -> Result<()> {
+    let (out, page) = match command.runs.as_slice() {
+        [only] => {
+            let files = RunFiles::open(only)?;
+            let out = command.out.clone().unwrap_or_else(|| only.join(REPORT_HTML));
+            check_output(&out, command.force, &[&files.folder])?;
+            (out, run::page(&files)?)
+        }
+        several => {
+            check_that_runs_differ(several)?;
+            let runs: Vec<RunFiles> = several.iter().map(|path| RunFiles::open(path)).collect::<Result<_>>()?;
+            let out = command.out.clone().unwrap_or_else(|| COMPARISON_HTML.into());
+            let folders: Vec<&RunFolder> = runs.iter().map(|run| &run.folder).collect();
+            check_output(&out, command.force, &folders)?;
+            (out, comparison::page(&runs)?)
+        }
+    };
+    write_atomically(&out, page.as_bytes())?;
+    print(&format!("{}\n", out.display()))
+}
+
+/// A run's own page may be written anew; nothing else in a run folder is touched, and no other file without being asked.
+fn check_output(out: &Path, force: bool, runs: &[&RunFolder]) -> Result<()> {
+    let is_a_page = out.file_name().is_some_and(|name| name == REPORT_HTML);
+    let Some(run) = runs.iter().find(|run| lies_in(out, &run.path)) else { return check_output_file(out, force) };
+    let is_own = is_a_page && runs.len() == 1 && out.parent().is_some_and(|folder| is_same(folder, &run.path));
+    if !is_own {
+        bail!(
+            "{}: lies in the run folder, where only the run's own {REPORT_HTML} is written; choose another --out",
+            out.display()
+        );
+    }
+    check_output_file(out, true)
+}
+
+fn check_that_runs_differ(runs: &[PathBuf]) -> Result<()> {
+    for (i, run) in runs.iter().enumerate() {
+        if runs[..i].iter().any(|other| is_same(other, run)) {
+            bail!("{}: is named twice, expected different runs; remove one", run.display());
+        }
+    }
+    Ok(())
+}
+
+/// Whether two paths are one folder.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
+    };
+    real(one) == real(other)
+}

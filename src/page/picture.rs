@@ -1,0 +1,37 @@
+//! A picture within the page.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+/// A picture as a data URI.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// What it shows, for those who do not see it.
+    pub alt: String,
+    pub uri: String,
+    pub width: u32,
+    pub height: u32,
+}
+
+impl Picture {
+    /// Puts the bytes of a PNG file into a picture.
+    pub fn of(png: &[u8], alt: impl Into<String>) -> Result<Self> {
+        let reader = png::Decoder::new(std::io::Cursor::new(png)).read_info()?;
+        let (width, height) = (reader.info().width, reader.info().height);
+        let uri = format!("data:image/png;base64,{}", STANDARD.encode(png));
+        Ok(Self { alt: alt.into(), uri, width, height })
+    }
+
+    /// The same from a file; `advice` says how to get it back.
+    pub fn read(path: &Path, alt: impl Into<String>, advice: &str) -> Result<Self> {
+        let shown = path.display();
+        let png = std::fs::read(path).with_context(|| format!("{shown}: cannot be read; {advice}"))?;
+        match Self::of(&png, alt) {
+            Ok(picture) => Ok(picture),
+            Err(error) => bail!("{shown}: is no PNG picture ({error}); {advice}"),
+        }
+    }
+}

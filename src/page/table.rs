@@ -1,0 +1,71 @@
+//! A table of text.
+
+/// The first cell of each row names the row.
+#[derive(Clone, Debug)]
+pub struct Table {
+    pub caption: String,
+    pub columns: Vec<Column>,
+    pub rows: Vec<Vec<Cell>>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Column {
+    pub name: String,
+    pub class: &'static str,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Cell {
+    pub text: String,
+    /// Below the text, in smaller letters.
+    pub note: String,
+    pub class: &'static str,
+}
+
+impl Table {
+    /// A table without rows; the columns of which `true` is said hold numbers.
+    pub fn new(caption: impl Into<String>, columns: &[(&str, bool)]) -> Self {
+        let mut table = Self { caption: caption.into(), columns: Vec::new(), rows: Vec::new() };
+        columns.iter().for_each(|(name, is_number)| table.column(*name, *is_number));
+        table
+    }
+
+    /// A table of properties and what they are.
+    pub fn of_pairs(caption: &str, pairs: Vec<(&str, String)>) -> Self {
+        let mut table = Self::new(caption, &[("", false), ("", false)]);
+        pairs.into_iter().for_each(|(name, value)| table.row([name.into(), value.into()]));
+        table
+    }
+
+    pub fn column(&mut self, name: impl Into<String>, is_number: bool) {
+        self.columns.push(Column { name: name.into(), class: if is_number { "number" } else { "" } });
+    }
+
+    pub fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
+        let cells = cells.into_iter().zip(&self.columns);
+        self.rows.push(cells.map(|(cell, column)| Cell { class: column.class, ..cell }).collect());
+    }
+
+    /// Whether any column has a name; pairs need none.
+    pub fn has_head(&self) -> bool {
+        self.columns.iter().any(|column| !column.name.is_empty())
+    }
+}
+
+impl Cell {
+    pub fn noted(text: impl Into<String>, note: impl Into<String>) -> Self {
+        Self { text: text.into(), note: note.into(), class: "" }
+    }
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Self { text, ..Self::default() }
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
