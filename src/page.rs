@@ -10,7 +10,9 @@ mod picture;
 mod question;
 mod results;
 pub mod run;
+mod settings;
 mod table;
+mod tracks;
 
 pub use files::RunFiles;
 

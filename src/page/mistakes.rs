@@ -105,7 +105,7 @@ impl<'a> Worst<'a> {
             TaskKind::Regression => ("predicted", "off by, in sd"),
             _ => ("called", "probability of the call"),
         };
-        let mut table = Table::new("The worst mistakes", &[("example", false)]);
+        let mut table = Table::new("The worst first", &[("example", false)]);
         if has_places {
             table.column("place", false);
         }

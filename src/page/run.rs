@@ -10,6 +10,7 @@ use super::motifs::{self, Motifs};
 use super::picture::Picture;
 use super::results::{Group, Metric, Results, meaning, title};
 use super::table::{Cell, Table};
+use super::tracks::Tracks;
 use super::{data, listed, question, quoted};
 use crate::config::TaskKind;
 use crate::data::split::Split;
@@ -105,23 +106,6 @@ struct Tile {
     name: String,
     value: String,
     note: String,
-}
-
-/// The main metric of the network and of what stands beside it, on one scale.
-struct Tracks {
-    metric: String,
-    from: String,
-    to: String,
-    tracks: Vec<Track>,
-}
-
-/// A value and its interval; places are shares of the scale, in percent.
-struct Track {
-    name: String,
-    text: String,
-    value: f64,
-    low: f64,
-    width: f64,
 }
 
 /// Something to type, and what it does.
@@ -253,25 +237,16 @@ fn alt(picture: &str, test: &Results) -> String {
 fn tracks(run: &RunFiles) -> Tracks {
     let test = &run.metrics.test;
     let (name, own) = test.main().unwrap_or(("auroc", Metric::default()));
-    let mut found: Vec<(String, Estimate)> = Vec::new();
     let network = if run.provenance.config.training.ensemble > 1 { "ensemble" } else { "network" };
-    found.extend(own.estimate().map(|estimate| (network.to_owned(), estimate)));
+    let mut found = vec![(network.to_owned(), own.estimate())];
     for (floor, results) in &run.metrics.baselines {
-        let estimate = results.test.metric(name).and_then(|metric| metric.estimate());
-        found.extend(estimate.map(|estimate| (floor.clone(), estimate)));
+        found.push((floor.clone(), results.test.metric(name).and_then(|metric| metric.estimate())));
     }
     let alone = |value| Estimate { value, low: value, high: value };
-    found.extend(test.best_possible_auroc.map(|best| ("best possible".to_owned(), alone(best))));
-    let chance = if run.task().kind == TaskKind::Regression { 0.0 } else { 0.5 };
-    found.push(("chance".into(), alone(chance)));
-    let from = found.iter().map(|(_, estimate)| estimate.low).fold(chance, f64::min);
-    let place = |value: f64| ((value - from) / (1.0 - from) * 100.0).clamp(0.0, 100.0);
-    let tracks = found.into_iter().map(|(name, Estimate { value, low, high })| {
-        let text =
-            if low < high { format!("{} ({} to {})", number(value), number(low), number(high)) } else { number(value) };
-        Track { name, text, value: place(value), low: place(low), width: place(high) - place(low) }
-    });
-    Tracks { metric: title(name), from: format!("{from:.2}"), to: "1".into(), tracks: tracks.collect() }
+    if let Some(best) = test.best_possible_auroc {
+        found.push(("best possible".to_owned(), Some(alone(best))));
+    }
+    Tracks::above_chance(name, found, run.task().kind)
 }
 
 /// Every metric of the test, with those of members, baselines and validation beside it.

@@ -131,16 +131,21 @@ pub fn scores(positive: &[bool], scores: &[f64], report: &Report, split: &str, n
 
 /// One ROC curve for each class against the rest, or for each label.
 pub fn roc_of_each(rankings: &[Ranking], report: &Report, split: &str) -> Result<Vec<u8>> {
+    let parts = rankings.iter().zip(&report.parts);
+    let curves = parts.filter_map(|(ranking, part)| Some((part.name.as_str(), ranking, part.get("auroc")?.value)));
+    let title = format!("ROC curves, {split} ({} fragments)", thousands(report.n));
+    roc_curves(&title, &curves.take(MOST_CURVES).collect::<Vec<_>>())
+}
+
+/// Named ROC curves with their areas on one plane, as many as can be told apart.
+pub fn roc_curves(title: &str, curves: &[(&str, &Ranking, f64)]) -> Result<Vec<u8>> {
     picture(|canvas| {
-        let title = format!("ROC curves, {split} ({} fragments)", thousands(report.n));
-        let mut chart = plane(canvas, &title, 0.0..1.0, 0.0..1.0)?;
+        let mut chart = plane(canvas, title, 0.0..1.0, 0.0..1.0)?;
         axes(&mut chart, "false positive rate", "true positive rate")?;
         line(&mut chart, [(0.0, 0.0), (1.0, 1.0)].into_iter(), GREY, "chance")?;
-        for (i, (ranking, part)) in rankings.iter().zip(&report.parts).take(MOST_CURVES).enumerate() {
-            if let Some(area) = part.get("auroc") {
-                let points = thinned(&ranking.roc()).into_iter();
-                line(&mut chart, points, colour(i), &format!("{}: AUROC {:.3}", short(&part.name), area.value))?;
-            }
+        for (i, (name, ranking, area)) in curves.iter().take(MOST_CURVES).enumerate() {
+            let points = thinned(&ranking.roc()).into_iter();
+            line(&mut chart, points, colour(i), &format!("{}: AUROC {area:.3}", short(name)))?;
         }
         legend(&mut chart, SeriesLabelPosition::LowerRight)
     })

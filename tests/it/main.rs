@@ -18,6 +18,7 @@ mod pytorch;
 mod questions;
 mod reads;
 mod regions;
+mod report;
 mod results;
 mod resume;
 mod runs;

@@ -31,6 +31,7 @@ fn a_run_folder_holds_everything_the_design_promises() {
         "model.pt",
         "pr.png",
         "predictions.csv",
+        "report.html",
         "roc.png",
         "run.json",
         "scores.png",

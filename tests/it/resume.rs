@@ -8,7 +8,7 @@ use crate::runs::{LENGTH, SMALL_RESIDUAL, Trained, copied, tables, tensors, with
 use crate::support::{column, contents, fail, genomes, json, run, strandnet, succeed, text};
 
 /// What a run decides, and what of it depends on the clock: the rest of its files, byte for byte.
-const BY_THE_CLOCK: [&str; 4] = ["history.csv", "last.safetensors", "run.json", "checksums.sha256"];
+const BY_THE_CLOCK: [&str; 5] = ["history.csv", "last.safetensors", "run.json", "report.html", "checksums.sha256"];
 
 /// Flags of the experiments that are stopped: every kind of state that there is to be saved.
 fn experiments() -> Vec<(&'static str, Vec<&'static str>)> {
