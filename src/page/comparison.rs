@@ -102,7 +102,6 @@ struct Tested {
     rows: Vec<Row>,
 }
 
-#[derive(PartialEq, PartialOrd)]
 struct Row {
     name: String,
     place: [String; 4],

@@ -54,7 +54,6 @@ struct Row {
     #[serde(alias = "filter", alias = "motif")]
     name: String,
     consensus: String,
-    information_bits: Option<f64>,
     sites: usize,
     sequences: usize,
     enriched_in: String,
@@ -145,9 +144,6 @@ fn of_table(folder: &Path, file: &str) -> Result<(Vec<Motif>, usize)> {
 
 fn facts(row: &Row) -> Vec<String> {
     let mut facts = vec![format!("{} sites in {} sequences", thousands(row.sites), thousands(row.sequences))];
-    if let Some(bits) = row.information_bits {
-        facts.push(format!("{bits:.1} bits"));
-    }
     if let (Some(there), Some(elsewhere)) = (row.share_of_class, row.share_of_rest) {
         let (class, q) = (&row.enriched_in, &row.q_value);
         facts.push(format!("in {:.1} % of {class}, {:.1} % of the rest (q {q})", there * 100.0, elsewhere * 100.0));

@@ -37,7 +37,7 @@ pub fn page(run: &RunFiles) -> Result<String> {
     })?;
     let page = Page {
         name: run.name(),
-        version: run.provenance.version.clone(),
+        version: env!("CARGO_PKG_VERSION"),
         question: question::question(run),
         tiles: tiles(run),
         summary: summary(run),
@@ -71,7 +71,7 @@ pub fn page(run: &RunFiles) -> Result<String> {
 #[template(path = "run.html")]
 struct Page {
     name: String,
-    version: String,
+    version: &'static str,
     question: String,
     tiles: Vec<Tile>,
     summary: Vec<String>,
@@ -301,14 +301,14 @@ fn breakdowns(run: &RunFiles) -> Vec<Table> {
         format!("{} to {} %", percent(group.low), percent(group.high))
     };
     let by_share = |groups: &[Group]| groups.iter().map(|group| (share(group), group.clone())).collect::<Vec<_>>();
-    let parts = match run.task().kind {
-        TaskKind::Binary | TaskKind::Multiclass => "By class",
-        TaskKind::Multilabel => "By label",
-        TaskKind::Regression => "By column",
+    let (parts, part) = match run.task().kind {
+        TaskKind::Binary | TaskKind::Multiclass => ("By class", "class"),
+        TaskKind::Multilabel => ("By label", "label"),
+        TaskKind::Regression => ("By column", "column"),
     };
     [
-        (parts, "", test.classes.clone()),
-        (parts, "", test.by_class.clone()),
+        (parts, part, test.classes.clone()),
+        (parts, part, test.by_class.clone()),
         ("By GC content", "GC content", by_share(&test.by_gc)),
         ("By share of soft-masked bases", "soft-masked", by_share(&test.by_repeats)),
     ]
@@ -321,7 +321,6 @@ fn of_groups(caption: &str, what: &str, groups: &[(String, Group)]) -> Option<Ta
     let (_, first) = groups.first()?;
     let more = groups.len().saturating_sub(MOST_PARTS);
     let caption = if more > 0 { format!("{caption}; {more} more are in metrics.json") } else { caption.to_owned() };
-    let what = if what.is_empty() { "name" } else { what };
     let mut table = Table::new(caption, &[(what, false)]);
     let has_counts = first.n.is_some();
     if has_counts {
