@@ -4,6 +4,7 @@
 mod average;
 pub mod batch_size;
 pub mod checkpoint;
+pub mod events;
 mod flat;
 mod graph;
 pub mod history;
@@ -150,7 +151,7 @@ pub fn train(
         Some(state) => (state.history, state.best_epochs, state.restarts, state.seconds),
         None => Default::default(),
     };
-    let history = History::create(run, task.selection_metric(), training.ensemble, epochs)?;
+    let history = History::create(run, task.selection_metric(), training, epochs)?;
     let trained = Trained { networks, history: Vec::new(), best_epochs, restarts, seconds: 0.0 };
     let mut so_far = SoFar { trained, history, before, began: Instant::now() };
     for member in so_far.trained.networks.len()..training.ensemble {

@@ -114,7 +114,8 @@ mod tests {
             .filter(|_| {
                 let labels: Vec<bool> = (0..200).map(|i| i % 3 == 0).collect();
                 // Both see the same signal, each with noise of its own.
-                let mut scores = || labels.iter().map(|&label| f64::from(u8::from(label)) * 0.3 + noise()).collect::<Vec<_>>();
+                let mut scores =
+                    || labels.iter().map(|&label| f64::from(u8::from(label)) * 0.3 + noise()).collect::<Vec<_>>();
                 delong(&labels, &scores(), &scores()).unwrap().p_value < 0.05
             })
             .count();

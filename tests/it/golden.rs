@@ -91,7 +91,10 @@ fn delong_agrees_with_all_pairs() {
             [("difference", found.difference), ("low", found.low), ("high", found.high), ("p_value", found.p_value)]
         {
             let expected = expected[name].as_f64().unwrap();
-            assert!((found - expected).abs() <= 1e-9 * expected.abs().max(1e-6), "{set} {name}: {found} and {expected}");
+            assert!(
+                (found - expected).abs() <= 1e-9 * expected.abs().max(1e-6),
+                "{set} {name}: {found} and {expected}"
+            );
         }
     }
     assert_eq!(golden.len(), 4);
