@@ -1,6 +1,7 @@
 //! The training loop: members of an ensemble one after another, epochs of shuffled batches, validation after each, the
 //! best epoch kept.
 
+mod allocator;
 mod average;
 pub mod batch_size;
 pub mod checkpoint;
@@ -141,6 +142,9 @@ pub fn train(
     let Continuity { checkpoint_every, interrupt, mut from } = continuity;
     let job = Job { config, task, data, device, run, progress, checkpoint_every, interrupt: &interrupt };
     let training = &config.training;
+    if device == tch::Device::Cpu {
+        allocator::keep_freed_memory();
+    }
     let mut networks = Vec::new();
     let state = from.as_ref().map(|checkpoint| checkpoint.state.clone());
     if let Some(checkpoint) = &from {
