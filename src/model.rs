@@ -78,7 +78,7 @@ impl Network {
         Self { native: self.native.filter(|_| !no_native), ..self }
     }
 
-    /// The same network, training in the precision given; scoring is always in f32.
+    /// The same network, libtorch training in the precision given; scoring is always in f32.
     pub fn with_precision(self, precision: Precision) -> Self {
         let half = device::settled(precision, self.device()) == Precision::Bf16;
         self.demands.half.store(half, Relaxed);
@@ -188,10 +188,11 @@ impl Network {
         Forward::by_libtorch(self.logits(codes, true))
     }
 
-    /// What computes the first layers in training: nothing where these stay as they are, or where bf16 is asked for.
+    /// What computes the first layers in training, in f32 also where bf16 is asked for, which would not make it faster; nothing
+    /// where these layers stay as they are.
     fn native_in_training(&self) -> Option<&Native> {
-        let is_plain = self.demands.frozen_blocks.load(Relaxed) == 0 && !self.demands.half.load(Relaxed);
-        self.native.as_ref().filter(|_| is_plain)
+        let learns = self.demands.frozen_blocks.load(Relaxed) == 0;
+        self.native.as_ref().filter(|_| learns)
     }
 
     /// What takes codes to logits in training where nothing is left to libtorch, neither layers nor both strands of a sequence.

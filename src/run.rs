@@ -32,6 +32,7 @@ pub const PREDICTIONS_CSV: &str = "predictions.csv";
 pub const MODEL_PT: &str = "model.pt";
 pub const MODEL_JSON: &str = "model.json";
 /// Checksums of all other files, as `sha256sum --check` reads them.
+pub const TENSORBOARD: &str = "tensorboard";
 pub const CHECKSUMS: &str = "checksums.sha256";
 pub const EXAMPLES_TSV: &str = "examples.tsv";
 pub const TRAINING_PICTURES: [&str; 3] = ["loss.png", "accuracy.png", "score.png"];

@@ -1,9 +1,11 @@
 //! The training loop: members of an ensemble one after another, epochs of shuffled batches, validation after each, the
 //! best epoch kept.
 
+mod allocator;
 mod average;
 pub mod batch_size;
 pub mod checkpoint;
+pub mod events;
 mod flat;
 mod graph;
 pub mod history;
@@ -140,6 +142,9 @@ pub fn train(
     let Continuity { checkpoint_every, interrupt, mut from } = continuity;
     let job = Job { config, task, data, device, run, progress, checkpoint_every, interrupt: &interrupt };
     let training = &config.training;
+    if device == tch::Device::Cpu {
+        allocator::keep_freed_memory();
+    }
     let mut networks = Vec::new();
     let state = from.as_ref().map(|checkpoint| checkpoint.state.clone());
     if let Some(checkpoint) = &from {
@@ -150,7 +155,7 @@ pub fn train(
         Some(state) => (state.history, state.best_epochs, state.restarts, state.seconds),
         None => Default::default(),
     };
-    let history = History::create(run, task.selection_metric(), training.ensemble, epochs)?;
+    let history = History::create(run, task.selection_metric(), training, epochs)?;
     let trained = Trained { networks, history: Vec::new(), best_epochs, restarts, seconds: 0.0 };
     let mut so_far = SoFar { trained, history, before, began: Instant::now() };
     for member in so_far.trained.networks.len()..training.ensemble {

@@ -107,6 +107,9 @@ pub struct TrainingConfig {
     /// On a GPU, record a step's work as a CUDA graph: small networks wait for requests otherwise. Not measured on a GPU yet
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
     pub cuda_graph: bool,
+    /// Write each epoch into the run folder for TensorBoard too: tensorboard --logdir RUN
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
+    pub tensorboard: bool,
     /// Leave to libtorch what this program computes faster itself: the first block of seed, danq, residual and gated on the CPU
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
     pub no_native: bool,

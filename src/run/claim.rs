@@ -54,7 +54,7 @@ impl Contents {
                 CONFUSION_CSV,
             ]
             .into_iter()
-            .chain([MODEL_PT, MODEL_JSON, CHECKSUMS, REPORT_HTML])
+            .chain([MODEL_PT, MODEL_JSON, CHECKSUMS, REPORT_HTML, TENSORBOARD])
             .chain(TRAINING_PICTURES)
             .chain(TEST_PICTURES)
             .collect(),

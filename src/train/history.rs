@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
+use super::events::Events;
 use super::number;
+use crate::config::TrainingConfig;
 use crate::run::{self, HISTORY_CSV, RunFolder};
 
 /// One epoch. Losses are means over fragments; training accuracy is at 0.5 and with dropout on.
@@ -89,22 +91,34 @@ pub fn metric_name(metric: &str) -> String {
         .replace("mae", "MAE")
 }
 
-/// The epochs so far, in memory and on disk.
+/// The epochs so far, in memory and on disk, and for TensorBoard where that is asked for.
 pub struct History {
     path: PathBuf,
     writer: csv::Writer<File>,
     metric: &'static str,
     members: usize,
     epochs: Vec<Epoch>,
+    events: Option<Events>,
 }
 
 impl History {
     /// Starts a `history.csv` with the epochs that there were, if any.
-    pub fn create(run: &RunFolder, metric: &'static str, members: usize, epochs: Vec<Epoch>) -> Result<Self> {
+    pub fn create(
+        run: &RunFolder,
+        metric: &'static str,
+        training: &TrainingConfig,
+        epochs: Vec<Epoch>,
+    ) -> Result<Self> {
         let path = run.file(HISTORY_CSV);
         let writer = Self::writer(&path)?;
-        let mut history = Self { path, writer, metric, members, epochs: Vec::new() };
-        epochs.into_iter().try_for_each(|epoch| history.push(epoch))?;
+        let members = training.ensemble;
+        let events = training.tensorboard.then(|| Events::create(run, members)).transpose()?;
+        let mut history = Self { path, writer, metric, members, epochs: Vec::new(), events };
+        let mut seconds_ago: f64 = epochs.iter().map(|epoch| epoch.seconds).sum();
+        for epoch in epochs {
+            seconds_ago -= epoch.seconds;
+            history.add(epoch, seconds_ago)?;
+        }
         Ok(history)
     }
 
@@ -120,13 +134,30 @@ impl History {
     pub fn begin_member(&mut self, member: usize) -> Result<()> {
         if self.epochs.last().is_some_and(|epoch| epoch.member == member) {
             self.writer = Self::writer(&self.path)?;
-            let epochs = std::mem::take(&mut self.epochs);
-            epochs.into_iter().filter(|epoch| epoch.member != member).try_for_each(|epoch| self.push(epoch))?;
+            let mut epochs = std::mem::take(&mut self.epochs);
+            epochs.retain(|epoch| epoch.member != member);
+            epochs.into_iter().try_for_each(|epoch| self.write(epoch))?;
+            if let Some(events) = &mut self.events {
+                events.forget(member)?;
+            }
         }
         Ok(())
     }
 
+    /// Adds the epoch that just ended.
     pub fn push(&mut self, epoch: Epoch) -> Result<()> {
+        self.add(epoch, 0.0)
+    }
+
+    fn add(&mut self, epoch: Epoch, seconds_ago: f64) -> Result<()> {
+        self.write(epoch)?;
+        match &mut self.events {
+            Some(events) => events.push(&epoch, self.metric, seconds_ago),
+            None => Ok(()),
+        }
+    }
+
+    fn write(&mut self, epoch: Epoch) -> Result<()> {
         let (names, values): (Vec<_>, Vec<_>) = epoch.columns(self.metric, self.members).into_iter().unzip();
         let header = if self.epochs.is_empty() { self.writer.write_record(&names) } else { Ok(()) };
         header

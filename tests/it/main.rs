@@ -23,6 +23,7 @@ mod results;
 mod resume;
 mod runs;
 mod support;
+mod tensorboard;
 mod torture;
 mod training;
 mod tune;

@@ -183,7 +183,7 @@ fn windows_drawn_anew_each_epoch_go_on_too() {
 }
 
 /// Starts a long run, waits for its second checkpoint and sends it a signal.
-fn interrupted(flags: &[&str], name: &str) -> (PathBuf, ExitStatus, String) {
+pub fn interrupted(flags: &[&str], name: &str) -> (PathBuf, ExitStatus, String) {
     let path = tables().new_path();
     let mut child = start(&command(&path, flags));
     assert!(wait_for(&mut child, &path.join("previous.safetensors")));

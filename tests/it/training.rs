@@ -144,6 +144,7 @@ fn what_does_not_go_with_the_question_is_refused_before_training() {
 fn every_setting_changes_the_weights_and_training_still_works() {
     let adam = trained(&[]);
     let sgd = trained(&["--optimizer", "sgd", "--lr", "0.05"]);
+    let libtorch = trained(&["--no-native"]);
     for (base, flags) in [
         (&adam, &["--ema", "0.9"][..]),
         (&adam, &["--label-smoothing", "0.2"]),
@@ -152,7 +153,7 @@ fn every_setting_changes_the_weights_and_training_still_works() {
         (&adam, &["--warmup", "1"]),
         (&adam, &["--weight-decay", "0.1"]),
         (&adam, &["--accumulate", "2"]),
-        (&adam, &["--precision", "bf16"]),
+        (&libtorch, &["--no-native", "--precision", "bf16"]),
         (&adam, &["--no-native"]),
         (&sgd, &["--optimizer", "sgd", "--lr", "0.05", "--nesterov"]),
         (&sgd, &["--optimizer", "sgd", "--lr", "0.05", "--weight-decay", "0.1"]),

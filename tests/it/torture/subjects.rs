@@ -371,6 +371,21 @@ pub fn all() -> Vec<Subject> {
                 ],
             )
         },
+        numbers(
+            few(
+                subject(
+                    "VCF",
+                    "explain variants in/run --vcf in/calls.vcf --reference in/a.fa --threads 1 --out out",
+                    &["calls.vcf", "a.fa", "run/"],
+                ),
+                &[
+                    Cut(10), Cut(500), CutEnd(3), Flip(1), Flip(2), Zero(1), Double(1), Prefix, Suffix, Nul(1), NotUtf8(1),
+                    Crlf, Empty, Folder, Missing, Swap("#CHROM", "CHROM"), Swap("chr2", "2"), Swap("\tPASS", " PASS"),
+                    Swap("\t100\t", "\t0\t"), Swap("\t100\t", "\t3001\t"), Swap("PASS\t.", "PASS\tEND=1"),
+                ],
+            ),
+            5,
+        ),
         few(
             subject(
                 "weights to start from",
@@ -436,6 +451,18 @@ pub fn stock(folder: &Path) -> Stock {
         .collect();
     put("a.narrowPeak", narrow.into());
     put("away.bed", "chr1\t2000\t2300\nchr2\t2100\t2300\nchr3\t2100\t2300\n".into());
+
+    // Each reference allele is a base of the genome, a.fa.
+    let calls: String = (1..=3)
+        .flat_map(|c| (100..2900).step_by(200).map(move |at| (c, at)))
+        .map(|(c, at)| {
+            let base = bases(1 + c, 3000 + 7 * c as usize).as_bytes()[at - 1] as char;
+            let others: Vec<char> = "ACGT".chars().filter(|&other| other != base).collect();
+            format!("chr{c}\t{at}\tv{at}\t{base}\t{},{base}{}\t50\tPASS\t.\n", others[0], others[1])
+        })
+        .collect();
+    let columns = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO";
+    put("calls.vcf", format!("##fileformat=VCFv4.3\n##contig=<ID=chr1>\n{columns}\n{calls}").into());
 
     let table = std::fs::read(&tables().binary).unwrap();
     let table: String = String::from_utf8(table).unwrap().lines().take(121).map(|line| format!("{line}\n")).collect();
