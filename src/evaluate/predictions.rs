@@ -146,7 +146,11 @@ mod tests {
             rows.append(Split::Test, &examples, &scores).unwrap();
             write_atomically(&path, &rows.finish().unwrap()).unwrap();
             let mut found = Vec::new();
-            read(&path, &task, &classes, |row| Ok(found.push(row))).unwrap();
+            read(&path, &task, &classes, |row| {
+                found.push(row);
+                Ok(())
+            })
+            .unwrap();
             assert_eq!((found.len(), found[0].split), (2, Split::Test), "{kind:?}");
             assert_eq!((found[0].labels.clone(), found[0].scores.clone()), first, "{kind:?}");
         }

@@ -332,6 +332,10 @@ fn a_browser_shows_every_page_whole_on_a_phone_and_on_a_desk() {
         eprintln!("skipped: no Chromium or Chrome on the PATH to open pages in");
         return;
     };
+    let wide = "<!DOCTYPE html><p style=\"width:900px;color:#999\">Wide and pale<img src=\"data:,\"></p>";
+    let found = &measured(&browser, wide, &[])[1];
+    assert!(found["width"].as_u64() > Some(800) && found["contrast"].as_f64() < Some(3.0), "faults are seen: {found}");
+    assert_eq!((found["broken"].as_u64(), found["silent"].as_u64()), (Some(1), Some(1)), "faults are seen: {found}");
     let folder = Folder::new();
     let long = with_names(&folder, &"a_name_without_an_end".repeat(8), "class");
     let binary = trained(&["--epochs", "1", "--baselines"]);
