@@ -4,6 +4,7 @@
 //! GENOME.fa GENOME.fa.gz` takes the times of one round on files of yours, without an index beside them, for
 //! `scripts/benchmark readers`.
 
+use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -138,26 +139,26 @@ fn measure(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Prints one round of times: what, bp, threads and how many of it a second.
+/// Prints one round: what, bp, threads and how many bases or windows a second.
 fn times(plain: &Path, packed: &Path) {
+    let most = rayon::current_num_threads();
     let timed = |what: &str, length: usize, threads: usize, count: usize, run: &dyn Fn()| {
         let started = Instant::now();
         run();
         println!("{what}\t{length}\t{threads}\t{:.1}", count as f64 / started.elapsed().as_secs_f64());
     };
-    let bases = |genome: &Genome| genome.chromosomes.iter().map(|chromosome| chromosome.length).sum::<usize>();
     let genome = in_memory(plain);
-    let count = bases(&genome);
+    let bases = genome.chromosomes.iter().map(|chromosome| chromosome.length).sum();
     for (form, path) in [("plain", plain), ("BGZF", packed)] {
-        timed(&format!("decode {form}"), 0, 2, count, &|| drop(black_box(in_memory(path))));
-        timed(&format!("index {form}"), 0, 2, count, &|| drop(black_box(on_disk(path))));
+        timed(&format!("decode {form}"), 0, most, bases, &|| drop(black_box(in_memory(path))));
+        timed(&format!("index {form}"), 0, most, bases, &|| drop(black_box(on_disk(path))));
     }
     for (place, genome, count) in
         [("memory", genome, 4 << 20), ("disk", on_disk(plain), 1 << 20), ("BGZF", on_disk(packed), 1 << 12)]
     {
         for length in LENGTHS {
             let windows = windows(&genome, length, count);
-            for threads in [1, 2] {
+            for threads in BTreeSet::from([1, most]) {
                 timed(place, length, threads, count, &|| read_on(threads, &genome, &windows, length));
             }
         }
