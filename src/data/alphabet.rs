@@ -306,8 +306,28 @@ mod tests {
                 let expected = match base { b'A' => b'T', b'C' => b'G', b'G' => b'C', b'T' => b'A', other => other };
                 prop_assert_eq!(b"ACGTN"[*code as usize], expected);
             }
+            let mut again = vec![7];
+            append_reverse_complement(&codes, &mut again);
             reverse_complement(&mut codes);
+            prop_assert_eq!(&again[1..], &codes);
             prop_assert_eq!(decode(&codes), bases);
+        }
+
+        #[test]
+        fn a_base_has_the_same_code_wherever_it_stands(bases in "[ACGTNacgtnURYsk]{0,300}", at: usize, byte: u8) {
+            let mut codes = Vec::new();
+            encode_with_case(bases.as_bytes(), &mut codes).unwrap();
+            let alone = bases.bytes().flat_map(|base| {
+                let mut code = Vec::new();
+                encode_with_case(&[base], &mut code).unwrap();
+                code
+            });
+            prop_assert_eq!(&codes, &alone.collect::<Vec<_>>());
+            let (mut bases, position) = (bases.into_bytes(), at % (codes.len() + 1));
+            bases.insert(position, byte);
+            if let Err(fault) = encode_in_place(&mut bases) {
+                prop_assert_eq!(fault, InvalidBase { byte, position });
+            }
         }
     }
 }

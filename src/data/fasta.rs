@@ -12,6 +12,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
+use rayon::prelude::*;
 
 use self::anywhere::Anywhere;
 pub use self::records::Records;
@@ -101,15 +102,17 @@ impl Genome {
         }
     }
 
-    /// Reads the wanted chromosomes of an indexed file into memory.
+    /// Reads the wanted chromosomes of an indexed file into memory, pieces of each by whichever thread is free.
     fn hold(mut self, wanted: &dyn Fn(&str) -> bool) -> Result<Self> {
         let mut storage = Vec::new();
         for (index, chromosome) in self.chromosomes.iter().enumerate() {
-            let mut codes = Vec::new();
-            if wanted(&chromosome.name) {
-                codes.reserve_exact(chromosome.length);
-                self.scan(index, 0..chromosome.length, 0, &mut |piece, _| codes.extend_from_slice(piece))?;
-            }
+            let mut codes = vec![0; if wanted(&chromosome.name) { chromosome.length } else { 0 }];
+            codes.par_chunks_mut(PIECE).enumerate().try_for_each(|(i, part)| {
+                let (start, mut piece) = (i * PIECE, Vec::with_capacity(PIECE));
+                self.read(index, start..start + part.len(), &mut piece)?;
+                part.copy_from_slice(&piece);
+                anyhow::Ok(())
+            })?;
             storage.push(codes);
         }
         self.storage = Storage::Memory(storage);

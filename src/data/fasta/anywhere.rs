@@ -215,3 +215,94 @@ fn close_lines(bytes: &mut [u8], in_first: usize, per_line: usize, gap: usize, l
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use proptest::prelude::*;
+
+    use crate::data::alphabet;
+    use crate::data::fasta::Genome;
+
+    /// BGZF in blocks of so many bytes.
+    fn packed(text: &[u8], block: usize) -> Vec<u8> {
+        let mut writer = noodles_bgzf::io::Writer::new(Vec::new());
+        for part in text.chunks(block) {
+            writer.write_all(part).unwrap();
+            writer.flush().unwrap();
+        }
+        writer.finish().unwrap()
+    }
+
+    fn opened(bytes: &[u8]) -> (tempfile::NamedTempFile, Genome) {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        let genome = Genome::open(file.path(), 0, &|_| true).unwrap();
+        assert!(!genome.is_in_memory());
+        (file, genome)
+    }
+
+    proptest! {
+        #[test]
+        fn any_interval_of_either_strand_is_what_stands_there(
+            records in prop::collection::vec("[ACGTNacgtr]{1,150}", 1..4),
+            per_line in 1usize..80,
+            block in 1usize..200,
+            end in prop::sample::select(vec!["\n", "\r\n"]),
+            whole_last_line: bool,
+            ends: (usize, usize),
+        ) {
+            let mut text = String::new();
+            for (i, bases) in records.iter().enumerate() {
+                text += &format!(">{i} of some{end}");
+                for line in bases.as_bytes().chunks(per_line) {
+                    text += &format!("{}{end}", str::from_utf8(line).unwrap());
+                }
+            }
+            let text = if whole_last_line { &text } else { text.trim_end() };
+            for bytes in [text.as_bytes().to_vec(), packed(text.as_bytes(), block)] {
+                let (_file, genome) = opened(&bytes);
+                for (i, bases) in records.iter().enumerate() {
+                    let (a, b) = (ends.0 % (bases.len() + 1), ends.1 % (bases.len() + 1));
+                    let range = a.min(b)..a.max(b);
+                    let mut expected = vec![9];
+                    alphabet::encode_with_case(&bases.as_bytes()[range.clone()], &mut expected).unwrap();
+                    let mut codes = vec![9];
+                    genome.read_strand(i, range.clone(), false, &mut codes).unwrap();
+                    prop_assert_eq!(&codes, &expected);
+                    alphabet::reverse_complement(&mut expected[1..]);
+                    codes.truncate(1);
+                    genome.read_strand(i, range.clone(), true, &mut codes).unwrap();
+                    prop_assert_eq!(&codes, &expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_what_its_index_says_is_an_error_that_says_so() {
+        let text = format!(">a\n{}>b\n{}", "ACGTACGT\n".repeat(20), "ACGTACG*\nACGTACGT\n".repeat(5));
+        for bytes in [text.as_bytes().to_vec(), packed(text.as_bytes(), 40)] {
+            let (file, genome) = opened(&bytes);
+            let fails = |chromosome, range| {
+                let mut codes = vec![9];
+                let error = genome.read(chromosome, range, &mut codes).unwrap_err().to_string();
+                assert_eq!(codes, [9], "an error appends nothing");
+                error
+            };
+            let error = fails(1, 10..30);
+            assert!(error.contains("'b'") && error.contains("found '*' at base 24"), "{error}");
+            file.as_file().set_len(30).unwrap();
+            let error = fails(0, 20..60);
+            assert!(
+                ["shorter than its index", "ends in the middle"].iter().any(|says| error.contains(says)),
+                "{error}"
+            );
+        }
+        let (file, genome) = opened(text.as_bytes());
+        std::fs::write(file.path(), text.replacen("ACGT\n", "ACG\nT", 3)).unwrap();
+        let error = genome.read(0, 0..60, &mut Vec::new()).unwrap_err().to_string();
+        assert!(error.contains("'a' is shorter than its index"), "{error}");
+    }
+}
