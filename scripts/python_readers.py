@@ -9,16 +9,18 @@ import pyfaidx
 import pysam
 
 COMPLEMENT = str.maketrans("ACGTacgt", "TGCAtgca")
-GAP, REPEATS = 0.03, 0.45
+# Length of what is a gap, a repeat or neither, and how much of each there is.
+STRETCH, GAP, REPEATS = 10_000, 0.03, 0.45
 
 
 def write_genome(path, lengths, seed):
-    """FASTA of random bases, 60 a line, with repeats in lower case and gaps of N, in stretches of 10,000 bp."""
+    """FASTA of random bases, 60 a line, with repeats in lower case and gaps of N, in stretches."""
     random = numpy.random.default_rng(seed)
     with open(path, "wb") as file:
         for number, length in enumerate(lengths, 1):
             bases = numpy.frombuffer(b"ACGT", numpy.uint8)[random.integers(0, 4, length, dtype=numpy.uint8)]
-            for stretch, kind in zip(numpy.split(bases, range(10_000, length, 10_000)), random.random(length)):
+            stretches = numpy.split(bases, range(STRETCH, length, STRETCH))
+            for stretch, kind in zip(stretches, random.random(len(stretches))):
                 if kind < GAP:
                     stretch[:] = ord("N")
                 elif kind < GAP + REPEATS:

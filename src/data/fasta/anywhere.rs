@@ -170,7 +170,7 @@ impl Anywhere {
         let Some(last) = range.len().checked_sub(1).map(|_| range.end - 1) else { return Ok(()) };
         let shorter = || {
             anyhow!(
-                "{}: record '{}' is shorter than its index says; remove or renew the .fai and .gzi beside the file (samtools faidx)",
+                "{}: record '{}' is shorter than its index says; remove or renew the .fai beside the file (samtools faidx)",
                 path.display(),
                 record.name()
             )
