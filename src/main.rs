@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches};
@@ -10,8 +9,22 @@ use strandnet::cli::{self, Cli};
 use strandnet::interrupt::Interrupted;
 use strandnet::{commands, config};
 
-fn main() -> ExitCode {
-    let matches = Cli::command().get_matches_from(cli::with_lr_alone(std::env::args_os())); // prints help, version and usage errors itself, the last with exit code 2
+fn main() {
+    let code = run();
+    let _ = std::io::stdout().flush();
+    // At once: libtorch would take its tables apart first, for which nobody has a use.
+    signal_hook::low_level::exit(code)
+}
+
+/// Runs what was typed, and says what went wrong; returns the exit code.
+fn run() -> i32 {
+    let matches = match Cli::command().try_get_matches_from(cli::with_lr_alone(std::env::args_os())) {
+        Ok(matches) => matches,
+        Err(help) => {
+            let _ = help.print(); // or the version, or what is wrong with the usage
+            return help.exit_code();
+        }
+    };
     if std::env::var_os("RUST_BACKTRACE").is_none() {
         std::panic::set_hook(Box::new(|_| {}));
     }
@@ -19,16 +32,16 @@ fn main() -> ExitCode {
     let result: Result<()> =
         catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| Err(commands::error_of_panic(panic.as_ref())));
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(error) => {
             if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
                 let _ = writeln!(std::io::stderr(), "{interrupted}");
-                return ExitCode::from(interrupted.exit_code());
+                return interrupted.exit_code().into();
             }
             let line = format!("{error:#}").replace(['\n', '\r'], " ");
             let _ = writeln!(std::io::stderr(), "error: {line}");
             let usage = error.is::<config::Faults>();
-            ExitCode::from(if usage { 2 } else { 1 })
+            if usage { 2 } else { 1 }
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Bases as codes: A, C, G, T (or U) are 0 to 3; N and the other IUPAC codes are 4, the zero column of a one-hot matrix.
 //! Where case is kept, as it tells repeats from other sequence, a bit of its own is added for lower case.
 
+use pulp::{Simd, WithSimd};
+
 /// The order of the rows of a one-hot matrix.
 pub const ALPHABET: &str = "ACGT";
 
@@ -9,6 +11,12 @@ pub const UNKNOWN: u8 = 4;
 
 /// The bit that `encode_with_case` adds to the code of a lower-case letter: soft-masked, a repeat in most genomes.
 pub const SOFT_MASKED: u8 = 8;
+
+/// The bit by which a lower-case letter differs from its capital; two places further down it is `SOFT_MASKED`.
+const LOWER_CASE: u8 = 0x20;
+
+/// Bases taken at a time: a vector register of them with AVX-512, two with AVX2.
+const LANES: usize = 64;
 
 /// What `CODES` holds for a byte that is no base at all.
 const INVALID: u8 = 255;
@@ -64,12 +72,66 @@ pub fn encode(bases: &[u8], codes: &mut Vec<u8>) -> Result<(), InvalidBase> {
 /// Appends the codes of `bases` with `SOFT_MASKED` added for lower case. On an error nothing is appended.
 pub fn encode_with_case(bases: &[u8], codes: &mut Vec<u8>) -> Result<(), InvalidBase> {
     let start = codes.len();
-    codes.extend(bases.iter().map(|&base| CODES[base as usize]));
-    // One pass that the compiler vectorises, and a second only where there is something to report.
-    if codes[start..].iter().fold(0, |all, &code| all | code) == INVALID {
-        codes.truncate(start);
-        let position = bases.iter().position(|&base| CODES[base as usize] == INVALID).unwrap_or(0);
-        return Err(InvalidBase { byte: bases[position], position });
+    codes.extend_from_slice(bases);
+    encode_in_place(&mut codes[start..]).inspect_err(|_| codes.truncate(start))
+}
+
+/// Turns bases into their codes with `SOFT_MASKED` added for lower case. On an error only those before it may be codes.
+pub fn encode_in_place(bases: &mut [u8]) -> Result<(), InvalidBase> {
+    pulp::Arch::new().dispatch(Encode(bases))
+}
+
+struct Encode<'a>(&'a mut [u8]);
+
+impl WithSimd for Encode<'_> {
+    type Output = Result<(), InvalidBase>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Self::Output {
+        let length = self.0.len();
+        let rest = encode_chunks::<LANES>(self.0, 0)?;
+        let done = length - rest.len();
+        let rest = encode_chunks::<8>(rest, done)?;
+        let done = length - rest.len();
+        encode_by_table(rest, done)
+    }
+}
+
+/// Encodes so many bases at a time, which stand at `position` of the whole, and gives back what is left.
+#[inline(always)]
+fn encode_chunks<const N: usize>(bases: &mut [u8], position: usize) -> Result<&mut [u8], InvalidBase> {
+    let (chunks, rest) = bases.as_chunks_mut::<N>();
+    for (i, chunk) in chunks.iter_mut().enumerate() {
+        match common_codes(chunk) {
+            Some(codes) => *chunk = codes,
+            None => encode_by_table(chunk, position + i * N)?,
+        }
+    }
+    Ok(rest)
+}
+
+/// The codes of bases that are all A, C, G, T or N, without a look at the table, so that all are made at once.
+#[inline(always)]
+fn common_codes<const N: usize>(bases: &[u8; N]) -> Option<[u8; N]> {
+    let (mut codes, mut others) = ([0; N], 0);
+    for (code, &base) in codes.iter_mut().zip(bases) {
+        let letter = base & !LOWER_CASE;
+        let known = letter == b'A' || letter == b'C' || letter == b'G' || letter == b'T';
+        others |= u8::from(!(known || letter == b'N'));
+        // Bits 1 and 2 of the letters are 00 for A, 01 for C, 11 for G and 10 for T.
+        let number = (base >> 1 & 3) ^ (base >> 2 & 1);
+        *code = (if letter == b'N' { UNKNOWN } else { number }) | (base & LOWER_CASE) >> 2;
+    }
+    (others == 0).then_some(codes)
+}
+
+/// Encodes bases that stand at `position` of the whole, one by one.
+fn encode_by_table(bases: &mut [u8], position: usize) -> Result<(), InvalidBase> {
+    for (i, base) in bases.iter_mut().enumerate() {
+        match CODES[usize::from(*base)] {
+            INVALID => return Err(InvalidBase { byte: *base, position: position + i }),
+            code => *base = code,
+        }
     }
     Ok(())
 }
@@ -85,6 +147,7 @@ pub fn is_gc(code: u8) -> bool {
 }
 
 /// Whether a code, with or without case, is an unknown base.
+#[inline(always)]
 pub fn is_unknown(code: u8) -> bool {
     code & UNKNOWN != 0
 }
@@ -106,16 +169,84 @@ pub fn masked_share(codes: &[u8]) -> f32 {
 }
 
 /// The other strand of a base: A and T, C and G change places, an unknown base stays unknown, and case stays.
+#[inline(always)] // into the loops that are compiled for vector registers
 pub fn complement(code: u8) -> u8 {
     if is_unknown(code) { code } else { code ^ 3 }
 }
 
 /// Turns a sequence into its reverse complement, in place.
 pub fn reverse_complement(codes: &mut [u8]) {
-    codes.reverse();
-    for code in codes {
-        *code = complement(*code);
+    pulp::Arch::new().dispatch(Turn(codes));
+}
+
+struct Turn<'a>(&'a mut [u8]);
+
+impl WithSimd for Turn<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let (front, back) = self.0.split_at_mut(self.0.len() / 2);
+        let (middle, back) = back.split_at_mut(back.len() - front.len());
+        middle.iter_mut().for_each(|code| *code = complement(*code));
+        let (front, back) = swap_turned::<LANES>(front, back);
+        let (front, back) = swap_turned::<8>(front, back);
+        swap_turned::<1>(front, back);
     }
+}
+
+/// Turns so many codes at a time and lets them change places, from the outer ends of two equally long halves inwards.
+/// Gives back what is left.
+#[inline(always)]
+fn swap_turned<'a, const N: usize>(front: &'a mut [u8], back: &'a mut [u8]) -> (&'a mut [u8], &'a mut [u8]) {
+    let ((ahead, front), (back, behind)) = (front.as_chunks_mut::<N>(), back.as_rchunks_mut::<N>());
+    for (a, b) in ahead.iter_mut().zip(behind.iter_mut().rev()) {
+        (*a, *b) = (turned(b), turned(a));
+    }
+    (front, back)
+}
+
+/// The reverse complement of a few codes, made at once.
+#[inline(always)]
+fn turned<const N: usize>(codes: &[u8; N]) -> [u8; N] {
+    let mut other = [0; N];
+    for (other, &code) in other.iter_mut().zip(codes.iter().rev()) {
+        *other = complement(code);
+    }
+    other
+}
+
+/// Appends the reverse complement of a sequence to `codes`.
+pub fn append_reverse_complement(sequence: &[u8], codes: &mut Vec<u8>) {
+    let start = codes.len();
+    codes.resize(start + sequence.len(), 0);
+    pulp::Arch::new().dispatch(CopyTurned { sequence, to: &mut codes[start..] });
+}
+
+struct CopyTurned<'a> {
+    sequence: &'a [u8],
+    to: &'a mut [u8],
+}
+
+impl WithSimd for CopyTurned<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let (sequence, to) = copy_turned::<LANES>(self.sequence, self.to);
+        let (sequence, to) = copy_turned::<8>(sequence, to);
+        copy_turned::<1>(sequence, to);
+    }
+}
+
+/// Turns so many codes at a time, from the end of a sequence on, and gives back what is left.
+#[inline(always)]
+fn copy_turned<'a, const N: usize>(sequence: &'a [u8], to: &'a mut [u8]) -> (&'a [u8], &'a mut [u8]) {
+    let ((sequence, last), (first, to)) = (sequence.as_rchunks::<N>(), to.as_chunks_mut::<N>());
+    for (to, codes) in first.iter_mut().zip(last.iter().rev()) {
+        *to = turned(codes);
+    }
+    (sequence, to)
 }
 
 #[cfg(test)]
@@ -175,8 +306,28 @@ mod tests {
                 let expected = match base { b'A' => b'T', b'C' => b'G', b'G' => b'C', b'T' => b'A', other => other };
                 prop_assert_eq!(b"ACGTN"[*code as usize], expected);
             }
+            let mut again = vec![7];
+            append_reverse_complement(&codes, &mut again);
             reverse_complement(&mut codes);
+            prop_assert_eq!(&again[1..], &codes);
             prop_assert_eq!(decode(&codes), bases);
+        }
+
+        #[test]
+        fn a_base_has_the_same_code_wherever_it_stands(bases in "[ACGTNacgtnURYsk]{0,300}", at: usize, byte: u8) {
+            let mut codes = Vec::new();
+            encode_with_case(bases.as_bytes(), &mut codes).unwrap();
+            let alone = bases.bytes().flat_map(|base| {
+                let mut code = Vec::new();
+                encode_with_case(&[base], &mut code).unwrap();
+                code
+            });
+            prop_assert_eq!(&codes, &alone.collect::<Vec<_>>());
+            let (mut bases, position) = (bases.into_bytes(), at % (codes.len() + 1));
+            bases.insert(position, byte);
+            if let Err(fault) = encode_in_place(&mut bases) {
+                prop_assert_eq!(fault, InvalidBase { byte, position });
+            }
         }
     }
 }

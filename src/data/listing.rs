@@ -285,12 +285,6 @@ impl Genomes {
                 place.range.end, place.chromosome
             ));
         }
-        if let Err(error) = genome.read(chromosome, place.range.clone(), codes) {
-            return Ok(Err(error));
-        }
-        if place.reverse {
-            alphabet::reverse_complement(codes);
-        }
-        Ok(Ok(()))
+        Ok(genome.read_strand(chromosome, place.range.clone(), place.reverse, codes))
     }
 }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
+use super::bed;
 use super::examples::Place;
 use super::fasta::{Chromosome, Genome};
 use super::genomes::{chromosome_names, report_deal, source_name};
 use super::split::{self, Assignment, Interval, Split};
-use super::{alphabet, bed};
 use crate::progress::{Progress, thousands};
 
 /// A genome and the part of it that each split may use.
@@ -205,11 +205,8 @@ impl Reference {
     /// Puts the codes of a window, with case and as its strand reads, into `codes`.
     pub fn codes(&self, window: &RegionWindow, codes: &mut Vec<u8>) -> Result<()> {
         codes.clear();
-        self.genome.read(window.interval.chromosome, window.interval.range.clone(), codes)?;
-        if window.reverse {
-            alphabet::reverse_complement(codes);
-        }
-        Ok(())
+        let Interval { chromosome, range } = &window.interval;
+        self.genome.read_strand(*chromosome, range.clone(), window.reverse, codes)
     }
 
     pub fn place(&self, interval: &Interval, reverse: bool) -> Place {

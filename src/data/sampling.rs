@@ -164,7 +164,11 @@ impl Bins {
     }
 
     fn bin(&self, unknown: usize, gc: usize, masked: usize) -> usize {
-        let place = |part: usize, whole: usize, bins: usize| (part * bins / whole.max(1)).min(bins - 1);
+        // Without division where there is nothing to choose, as this is asked of every base of a genome.
+        let place = |part: usize, whole: usize, bins: usize| match bins {
+            1 => 0,
+            _ => (part * bins / whole.max(1)).min(bins - 1),
+        };
         place(gc, self.length - unknown, self.gc) * self.repeats + place(masked, self.length, self.repeats)
     }
 

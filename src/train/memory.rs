@@ -22,7 +22,7 @@ use crate::progress::thousands;
 /// Bytes of a parameter.
 const PARAMETER: u128 = 4;
 
-/// What libtorch takes for itself once it computes: threads, compiled kernels, and gaps between tensors.
+/// What libtorch takes for itself once it computes: threads and compiled kernels.
 const OWN: u128 = 16 << 20;
 
 /// Room that oneDNN keeps for its convolutions, in multiples of what goes in and out of the largest: by measurement none for
@@ -30,6 +30,9 @@ const OWN: u128 = 16 << 20;
 /// 256 MiB it computes in another way, which takes none.
 const CONVOLUTION: f64 = 1.5;
 const LARGEST_CONVOLUTION: u128 = 256 << 20;
+
+/// Memory taken for each byte of tensors: freed ones of other sizes leave gaps.
+const GAPS: f64 = 1.1;
 
 /// Share of the free memory that a suggestion fills, so that it still fits when a little less is free.
 const FILLED: f64 = 0.9;
@@ -117,7 +120,7 @@ impl Memory {
         let training =
             copies(self.resident) + backward.max(copies(self.step)).max(copies(self.saving)).max(self.scoring);
         let exporting = copies(self.exporting + self.ensemble as u128) + self.checking;
-        OWN + training.max(exporting)
+        OWN + (GAPS * training.max(exporting) as f64) as u128
     }
 
     /// Fragments of a batch, where there are as many.
@@ -193,49 +196,49 @@ mod tests {
     use crate::config::{Architecture, BatchSize};
 
     /// Peaks of resident memory in MiB, less the 150 of the program itself, by architecture, length, batch size and other
-    /// settings, with as many training fragments as a batch has, so that an epoch is a step. On a CPU without bf16, two
-    /// threads, 24 GiB, libtorch 2.11.0:
+    /// settings, with as many training fragments as a batch has, so that an epoch is a step. On a CPU with AVX-512 and bf16,
+    /// two threads, 24 GiB, libtorch 2.11.0; without --no-native, `seed` takes a fraction:
     /// `/usr/bin/time -v strandnet train --train t.csv --valid v.csv --test s.csv --arch A --epochs 2 --batch-size N --lr 1e-4
     /// --warmup 0`, with 16 sequences to validate on and 8 to test on.
     const MEASURED: &[(&str, usize, usize, &str, u64)] = &[
-        ("seed", 128, 1024, "", 27),
-        ("seed", 500, 256, "", 42),
-        ("seed", 500, 1024, "", 186),
-        ("seed", 2000, 64, "", 42),
-        ("seed", 2000, 256, "", 191),
-        ("seed", 2000, 1024, "", 568),
-        ("residual", 128, 64, "", 78),
-        ("residual", 128, 256, "", 260),
-        ("residual", 128, 1024, "", 934),
-        ("residual", 500, 64, "", 245),
-        ("residual", 500, 256, "", 966),
-        ("residual", 500, 1024, "", 2314),
-        ("residual", 2000, 64, "", 962),
-        ("residual", 2000, 256, "", 2303),
+        ("seed", 128, 1024, "--no-native", 45),
+        ("seed", 500, 256, "--no-native", 49),
+        ("seed", 500, 1024, "--no-native", 247),
+        ("seed", 2000, 64, "--no-native", 55),
+        ("seed", 2000, 256, "--no-native", 206),
+        ("seed", 2000, 1024, "--no-native", 568),
+        ("residual", 128, 64, "", 61),
+        ("residual", 128, 256, "", 234),
+        ("residual", 128, 1024, "", 854),
+        ("residual", 500, 64, "", 259),
+        ("residual", 500, 256, "", 747),
+        ("residual", 500, 1024, "", 3234),
+        ("residual", 2000, 64, "", 940),
+        ("residual", 2000, 256, "", 3092),
         ("gated", 128, 64, "", 86),
-        ("gated", 128, 256, "", 278),
-        ("gated", 500, 64, "", 284),
-        ("gated", 500, 256, "", 1017),
-        ("gated", 2000, 64, "", 1048),
-        ("basset", 128, 64, "", 156),
-        ("basset", 128, 256, "", 300),
-        ("basset", 128, 1024, "", 801),
-        ("basset", 500, 256, "", 788),
-        ("basset", 500, 1024, "", 2645),
-        ("basset", 2000, 64, "", 963),
-        ("danq", 128, 64, "", 409),
-        ("danq", 128, 256, "", 405),
-        ("danq", 128, 1024, "", 908),
-        ("danq", 500, 256, "", 1381),
-        ("danq", 2000, 64, "", 4345),
-        ("residual", 128, 256, "--precision bf16", 164),
-        ("residual", 500, 256, "--strands shared", 1857),
-        ("residual", 500, 256, "--strands equivariant", 1339),
-        ("basset", 128, 64, "--ensemble 3", 197),
-        ("basset", 500, 64, "--ema 0.99", 402),
-        ("basset", 500, 64, "--optimizer sgd --weight-decay 0", 329),
-        ("danq", 128, 256, "--strands equivariant", 303),
-        ("danq", 500, 64, "--strands shared", 1190),
+        ("gated", 128, 256, "", 229),
+        ("gated", 500, 64, "", 250),
+        ("gated", 500, 256, "", 766),
+        ("gated", 2000, 64, "", 989),
+        ("basset", 128, 64, "", 188),
+        ("basset", 128, 256, "", 381),
+        ("basset", 128, 1024, "", 1142),
+        ("basset", 500, 256, "", 1108),
+        ("basset", 500, 1024, "", 2991),
+        ("basset", 2000, 64, "", 1310),
+        ("danq", 128, 64, "", 513),
+        ("danq", 128, 256, "", 535),
+        ("danq", 128, 1024, "", 713),
+        ("danq", 500, 256, "", 1578),
+        ("danq", 2000, 64, "", 5570),
+        ("residual", 128, 256, "--precision bf16", 156),
+        ("residual", 500, 256, "--strands shared", 1414),
+        ("residual", 500, 256, "--strands equivariant", 1225),
+        ("basset", 128, 64, "--ensemble 3", 257),
+        ("basset", 500, 64, "--ema 0.99", 475),
+        ("basset", 500, 64, "--optimizer sgd --weight-decay 0", 412),
+        ("danq", 128, 256, "--strands equivariant", 368),
+        ("danq", 500, 64, "--strands shared", 1545),
     ];
 
     fn config(arch: &str, batch_size: usize, settings: &str) -> Config {
@@ -246,6 +249,7 @@ mod tests {
         let words: Vec<&str> = settings.split_whitespace().collect();
         for pair in words.chunks(2) {
             match pair {
+                ["--no-native"] => training.no_native = true,
                 ["--strands", "shared"] => training.strands = Strands::Shared,
                 ["--strands", "equivariant"] => training.strands = Strands::Equivariant,
                 ["--precision", "bf16"] => training.precision = Precision::Bf16,
@@ -276,7 +280,7 @@ mod tests {
             let ratio = needed as f64 / measured as f64;
             eprintln!("{arch} {length} {batch} {settings}: {measured} {needed} {ratio:.2}");
             // Little things of the program's own show only where a network takes next to nothing.
-            assert!(ratio > 0.75 && (ratio < 1.5 || needed < 100), "{arch} {length} {batch} {settings}: {ratio:.2}");
+            assert!(ratio > 0.75 && (ratio < 1.6 || needed < 100), "{arch} {length} {batch} {settings}: {ratio:.2}");
         }
     }
 
