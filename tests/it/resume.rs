@@ -223,7 +223,8 @@ fn a_second_signal_stops_at_once() {
     signal(&child, "INT");
     signal(&child, "TERM");
     let (status, said) = wait(child);
-    assert_eq!(status.code(), Some(143), "{said}");
+    // Where both wait for a busy processor, either may be handed out first.
+    assert!(matches!(status.code(), Some(130 | 143)), "{said}");
     assert!(!path.join("last.safetensors").exists(), "it did not wait for the step");
 }
 
