@@ -17,10 +17,10 @@ fn main() {
         // missing. One argument, because the linker may reorder separate ones.
         println!("cargo:rustc-link-arg=-Wl,--push-state,--no-as-needed,-ltorch_cuda,--pop-state");
     }
-    println!("cargo:rustc-check-cfg=cfg(cuda_graphs)");
-    println!("cargo:rerun-if-changed={GRAPHS}");
+    println!("cargo:rustc-check-cfg=cfg(cuda_shim)");
+    println!("cargo:rerun-if-changed={CUDA_SHIM}");
     if cuda && let Some(headers) = cuda_headers(&lib) {
-        build_graphs(&lib, &headers);
+        build_cuda_shim(&lib, &headers);
     }
     let (version, cuda_version) = libtorch_version(&lib);
     println!("cargo:rustc-env=STRANDNET_LIBTORCH_DIR={}", lib.display());
@@ -38,28 +38,28 @@ fn libtorch_lib() -> PathBuf {
 }
 
 /// The part of libtorch's CUDA half that tch does not bind.
-const GRAPHS: &str = "src/train/graph.cpp";
+const CUDA_SHIM: &str = "src/train/cuda.cpp";
 
 /// Builds it; where that fails, as with the headers of another CUDA, the program does without.
-fn build_graphs(lib: &Path, cuda_headers: &Path) {
+fn build_cuda_shim(lib: &Path, cuda_headers: &Path) {
     let torch = lib.parent().unwrap_or(lib).join("include");
     let built = cc::Build::new()
         .cpp(true)
         .std("c++17")
         .warnings(false)
-        .file(GRAPHS)
+        .file(CUDA_SHIM)
         .include(&torch)
         .include(torch.join("torch/csrc/api/include"))
         .include(cuda_headers)
-        .try_compile("strandnet_graph");
+        .try_compile("strandnet_cuda");
     match built {
         Ok(()) => {
             println!("cargo:rustc-link-search=native={}", lib.display());
             println!("cargo:rustc-link-lib=dylib=torch_cuda");
             println!("cargo:rustc-link-lib=dylib=c10_cuda");
-            println!("cargo:rustc-cfg=cuda_graphs");
+            println!("cargo:rustc-cfg=cuda_shim");
         }
-        Err(error) => println!("cargo:warning=built without CUDA graphs: {error}"),
+        Err(error) => println!("cargo:warning=built without CUDA graphs and with slower transfers to a GPU: {error}"),
     }
 }
 

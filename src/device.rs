@@ -47,7 +47,7 @@ pub fn for_training(training: &TrainingConfig) -> Result<Machine> {
     if training.cuda_graph && device == Device::Cpu {
         bail!("--cuda-graph: training is on the {why}, expected a CUDA device; leave it out");
     }
-    if training.cuda_graph && !cfg!(cuda_graphs) {
+    if training.cuda_graph && !cfg!(cuda_shim) {
         bail!(
             "--cuda-graph: this program was built where CUDA's headers were missing; run scripts/setup --cuda and build again, or leave it out"
         );

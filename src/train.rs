@@ -5,9 +5,9 @@ mod allocator;
 mod average;
 pub mod batch_size;
 pub mod checkpoint;
+mod cuda;
 pub mod events;
 mod flat;
-mod graph;
 pub mod history;
 mod learner;
 pub mod memory;
@@ -20,6 +20,7 @@ mod resident;
 mod schedule;
 mod stopping;
 mod sums;
+mod uploads;
 mod watch;
 
 use std::collections::HashMap;

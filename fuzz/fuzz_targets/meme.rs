@@ -11,7 +11,10 @@ fuzz_target!(|bytes: &[u8]| {
     for motif in &motifs {
         assert!((1..=WIDEST_BP).contains(&motif.columns.len()));
         for column in &motif.columns {
-            assert!(column.iter().all(|share| (0.0..=1.0).contains(share)) && (column.iter().sum::<f64>() - 1.0).abs() < 1e-6);
+            assert!(
+                column.iter().all(|share| (0.0..=1.0).contains(share))
+                    && (column.iter().sum::<f64>() - 1.0).abs() < 1e-6
+            );
         }
     }
     let again = read(&put("again.meme", Some(write(&motifs, [0.25; 4], true).as_bytes()))).unwrap();

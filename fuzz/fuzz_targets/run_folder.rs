@@ -11,7 +11,7 @@ use strandnet::commands::{FinishedRun, open_run, threshold};
 use strandnet::config::{Architecture, ModelConfig, Strands};
 use strandnet::data::listing::Learned;
 use strandnet::model::plan::Plan;
-use strandnet::model::{Network, codes_tensor, ensemble, weights};
+use strandnet::model::{Network, ensemble, weights};
 use strandnet::run::{METRICS_JSON, RUN_JSON, RunFolder, WEIGHTS};
 use strandnet_fuzz::{explained, folder, put, sections};
 
@@ -63,7 +63,8 @@ fuzz_target!(|input: &[u8]| {
         }
         evaluation.assignment(own, &Learned::default());
     }
-    let Some(FinishedRun { provenance, classes, networks, .. }) = explained(open_run(folder(), tch::Device::Cpu))
+    let Some(FinishedRun { provenance, classes, networks, .. }) =
+        explained(open_run(folder(), tch::Device::Cpu, false))
     else {
         return;
     };
@@ -72,7 +73,7 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(classes.names.len(), task.count);
     if length <= LONGEST_SCORED && networks[0].plan.multiply_adds() <= MOST_MULTIPLY_ADDS {
         let codes: Vec<u8> = (0..2 * length).map(|i| (i * i % 5) as u8).collect();
-        let logits = ensemble::logits(&networks, &codes_tensor(&codes, length, tch::Device::Cpu));
+        let logits = ensemble::logits(&networks, &codes);
         let outputs = task.outputs() as i64;
         assert_eq!(logits.size(), [2, outputs]);
         let predictions = task.predictions(&logits);

@@ -13,6 +13,7 @@ use super::recorder::{Passed, Recorder};
 use super::resident::{Gathered, Resident};
 use super::schedule::{Rates, Schedule};
 use super::sums::{Number, Sums};
+use super::uploads;
 use super::watch::Watch;
 use crate::config::{Strands, TrainingConfig};
 use crate::data::batches::{self, Augmentation, Batch, Order};
@@ -119,10 +120,14 @@ impl<'a> Learner<'a> {
             let team = Team::new(scope, &board, threads);
             let mut shown = Instant::now();
             let mut gathered: Option<(Gradient, usize)> = None;
-            let batches: Box<dyn Iterator<Item = Result<Gathered>>> = match resident.and_then(|all| all.shuffled(order))
-            {
+            let (resident, device) = (resident.and_then(|all| all.shuffled(order)), self.network.device());
+            let gather = || batches::shuffled(scope, examples, order);
+            let batches: Box<dyn Iterator<Item = Result<Gathered>>> = match resident {
                 Some(batches) => Box::new(batches.map(Gathered::Device).map(Ok)),
-                None => Box::new(batches::shuffled(scope, examples, order).map(|batch| batch.map(Gathered::Host))),
+                None if cfg!(cuda_shim) && device.is_cuda() => {
+                    Box::new(uploads::sent(scope, gather(), device).map(|batch| batch.map(Gathered::Device)))
+                }
+                None => Box::new(gather().map(|batch| batch.map(Gathered::Host))),
             };
             for (number, batch) in batches.enumerate().skip(done) {
                 let batch = batch?;

@@ -3,8 +3,8 @@
 use anyhow::Result;
 use tch::{Device, Tensor};
 
+use super::cuda::{Graph, Stream};
 use super::flat::Gradient;
-use super::graph::{Graph, Stream};
 use super::resident::DeviceBatch;
 
 /// Batches that go request by request first: kernels are chosen and memory is found at the first ones.
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn recorded_steps_are_those_asked_for_one_by_one() {
-        if !cfg!(cuda_graphs) || !tch::Cuda::is_available() {
+        if !cfg!(cuda_shim) || !tch::Cuda::is_available() {
             eprintln!("skipped: CUDA graphs need a GPU and a program built with CUDA's headers");
             return;
         }

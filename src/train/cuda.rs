@@ -1,0 +1,234 @@
+//! Streams and graphs of a GPU, which tch does not bind; `cuda.cpp` is libtorch's part, built where CUDA's headers are.
+//!
+//! A stream is a queue of work: batches go to the GPU on one of their own while it computes on another. A CUDA graph is what a
+//! GPU is asked to do in a step, recorded once and asked for again as a whole, because small networks wait for a hundred
+//! requests longer than for what they ask.
+//!
+//! None of this has run on a GPU yet.
+
+use anyhow::{Context, Result};
+use tch::{Device, Tensor};
+
+const RECORDING: &str = "a step cannot be recorded as a CUDA graph; leave out --cuda-graph";
+const UPLOADING: &str = "a batch cannot be sent to the GPU";
+
+/// A stream of a GPU that this thread uses until it is dropped.
+#[derive(Debug)]
+pub struct Stream(usize);
+
+impl Stream {
+    /// Nothing on the CPU.
+    ///
+    /// # Errors
+    /// The GPU is out of order.
+    pub fn enter(device: Device) -> Result<Option<Self>> {
+        let Device::Cuda(index) = device else { return Ok(None) };
+        shim::enter(index).context(RECORDING)?;
+        Ok(Some(Self(index)))
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // What went wrong with a GPU shows at whatever is asked of it next.
+        let _ = shim::leave(self.0);
+    }
+}
+
+/// The stream on which batches go to a GPU; this thread uses it until the thread ends.
+#[derive(Debug)]
+pub struct Uploads(usize);
+
+impl Uploads {
+    /// Nothing on the CPU.
+    ///
+    /// # Errors
+    /// The GPU is out of order.
+    pub fn enter(device: Device) -> Result<Option<Self>> {
+        let Device::Cuda(index) = device else { return Ok(None) };
+        shim::enter_uploads(index).context(UPLOADING)?;
+        Ok(Some(Self(index)))
+    }
+
+    /// Waits until what was sent is there.
+    ///
+    /// # Errors
+    /// The GPU is out of order.
+    pub fn wait(&self) -> Result<()> {
+        shim::wait_for_uploads(self.0).context(UPLOADING)
+    }
+}
+
+/// Lets this thread's stream use a tensor that was made on another one: its memory is not given away before this one is done.
+///
+/// # Errors
+/// The GPU is out of order.
+pub fn use_here(tensor: &Tensor) -> Result<()> {
+    if tensor.device() == Device::Cpu {
+        return Ok(());
+    }
+    shim::use_here(tensor).context(UPLOADING)
+}
+
+/// Work on a GPU that was recorded.
+#[derive(Debug)]
+pub struct Graph(shim::Handle);
+
+impl Graph {
+    /// Records work, which this does not do yet, on the stream entered. Tensors it makes are filled by each `replay`; those it
+    /// reads have to stay where they are.
+    ///
+    /// # Errors
+    /// The work cannot be recorded.
+    pub fn record<T>(work: impl FnOnce() -> T) -> Result<(Self, T)> {
+        let handle = shim::Handle::begin().context(RECORDING)?;
+        let made = work();
+        handle.end().context(RECORDING)?;
+        Ok((Self(handle), made))
+    }
+
+    /// Does the work.
+    ///
+    /// # Errors
+    /// The GPU is out of order.
+    pub fn replay(&self) -> Result<()> {
+        self.0.replay().context(RECORDING)
+    }
+}
+
+#[cfg(cuda_shim)]
+#[allow(unsafe_code)] // Rust cannot check calls of C++.
+mod shim {
+    use std::ffi::{CStr, c_char, c_int, c_void};
+
+    use anyhow::{Result, bail};
+    use tch::Tensor;
+
+    unsafe extern "C" {
+        fn strandnet_cuda_forget(message: *mut c_char);
+        fn strandnet_cuda_enter(device: c_int) -> *mut c_char;
+        fn strandnet_cuda_leave(device: c_int) -> *mut c_char;
+        fn strandnet_cuda_enter_uploads(device: c_int) -> *mut c_char;
+        fn strandnet_cuda_wait_for_uploads(device: c_int) -> *mut c_char;
+        fn strandnet_cuda_use(tensor: *const c_void) -> *mut c_char;
+        fn strandnet_cuda_graph_begin(graph: *mut *mut c_void) -> *mut c_char;
+        fn strandnet_cuda_graph_end(graph: *mut c_void) -> *mut c_char;
+        fn strandnet_cuda_graph_replay(graph: *mut c_void) -> *mut c_char;
+        fn strandnet_cuda_graph_free(graph: *mut c_void);
+    }
+
+    /// Makes an error of a message, if there is one.
+    fn worked(message: *mut c_char) -> Result<()> {
+        if message.is_null() {
+            return Ok(());
+        }
+        // SAFETY: cuda.cpp returns strings with an end that are ours to free.
+        let text = unsafe {
+            let text = CStr::from_ptr(message).to_string_lossy().into_owned();
+            strandnet_cuda_forget(message);
+            text
+        };
+        bail!("{}", text.lines().next().unwrap_or(""))
+    }
+
+    pub fn enter(device: usize) -> Result<()> {
+        // SAFETY: takes a number.
+        worked(unsafe { strandnet_cuda_enter(device as c_int) })
+    }
+
+    pub fn leave(device: usize) -> Result<()> {
+        // SAFETY: takes a number.
+        worked(unsafe { strandnet_cuda_leave(device as c_int) })
+    }
+
+    pub fn enter_uploads(device: usize) -> Result<()> {
+        // SAFETY: takes a number.
+        worked(unsafe { strandnet_cuda_enter_uploads(device as c_int) })
+    }
+
+    pub fn wait_for_uploads(device: usize) -> Result<()> {
+        // SAFETY: takes a number.
+        worked(unsafe { strandnet_cuda_wait_for_uploads(device as c_int) })
+    }
+
+    pub fn use_here(tensor: &Tensor) -> Result<()> {
+        // SAFETY: tch's tensors are libtorch's behind a pointer, and this one lives.
+        worked(unsafe { strandnet_cuda_use(tensor.as_ptr().cast()) })
+    }
+
+    /// A graph that cuda.cpp made; never null once `begin` returned it.
+    #[derive(Debug)]
+    pub struct Handle(*mut c_void);
+
+    impl Handle {
+        pub fn begin() -> Result<Self> {
+            let mut handle = Self(std::ptr::null_mut());
+            // SAFETY: writes one pointer, which `drop` frees.
+            worked(unsafe { strandnet_cuda_graph_begin(&mut handle.0) })?;
+            Ok(handle)
+        }
+
+        pub fn end(&self) -> Result<()> {
+            // SAFETY: the graph lives.
+            worked(unsafe { strandnet_cuda_graph_end(self.0) })
+        }
+
+        pub fn replay(&self) -> Result<()> {
+            // SAFETY: the graph lives.
+            worked(unsafe { strandnet_cuda_graph_replay(self.0) })
+        }
+    }
+
+    impl Drop for Handle {
+        fn drop(&mut self) {
+            // SAFETY: the graph is freed once; C++ lets null be deleted.
+            unsafe { strandnet_cuda_graph_free(self.0) }
+        }
+    }
+}
+
+/// Where it was not built: nothing makes a handle or enters a stream.
+#[cfg(not(cuda_shim))]
+mod shim {
+    use anyhow::{Result, bail};
+    use tch::Tensor;
+
+    const MISSING: &str = "this program was built where CUDA's headers were missing";
+
+    #[derive(Debug)]
+    pub enum Handle {}
+
+    impl Handle {
+        pub fn begin() -> Result<Self> {
+            bail!(MISSING)
+        }
+
+        pub fn end(&self) -> Result<()> {
+            match *self {}
+        }
+
+        pub fn replay(&self) -> Result<()> {
+            match *self {}
+        }
+    }
+
+    pub fn enter(_: usize) -> Result<()> {
+        bail!(MISSING)
+    }
+
+    pub fn leave(_: usize) -> Result<()> {
+        Ok(())
+    }
+
+    pub fn enter_uploads(_: usize) -> Result<()> {
+        bail!(MISSING)
+    }
+
+    pub fn wait_for_uploads(_: usize) -> Result<()> {
+        bail!(MISSING)
+    }
+
+    pub fn use_here(_: &Tensor) -> Result<()> {
+        bail!(MISSING)
+    }
+}
