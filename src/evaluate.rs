@@ -48,20 +48,19 @@ pub fn predict(networks: &[Network], task: &Task, codes: &[u8]) -> Result<Vec<f6
     Ok(predictions)
 }
 
-/// The same for windows that start at `starts` of codes, one not before the other, up to `batch_size` of them.
-///
-/// # Errors
-/// As `predict`.
-pub fn predict_windows(networks: &[Network], task: &Task, codes: &[u8], starts: &[usize]) -> Result<Vec<f64>> {
-    let logits = || ensemble::logits_of_windows(networks, codes, starts).to_device(Device::Cpu);
-    if starts.is_empty() { Ok(Vec::new()) } else { predictions_from(task, &tch::no_grad(logits)) }
+/// Logits of an ensemble, `[windows, outputs]`, for windows that start at `starts` of codes, one not before the other. On a GPU
+/// they need not be there yet when this returns.
+pub fn logits_of_windows(networks: &[Network], codes: &[u8], starts: &[usize]) -> Tensor {
+    tch::no_grad(|| ensemble::logits_of_windows(networks, codes, starts))
 }
 
 /// Logits of an ensemble for examples, `[n, outputs]` on the CPU.
 pub fn logits_of(networks: &[Network], task: &Task, examples: &Examples, strand: Strand) -> Result<Tensor> {
     let mut logits = vec![Tensor::zeros([0, task.outputs() as i64], (Kind::Float, Device::Cpu))];
+    // A GPU is asked for all batches before the first is waited for.
+    let mut batches = Vec::new();
     examples.for_each_batch(batch_size(examples.length), |_, codes| {
-        logits.push(match strand {
+        batches.push(match strand {
             Strand::AsGiven => logits_of_batch(networks, codes),
             Strand::ReverseComplement => {
                 let mut codes = codes.to_vec();
@@ -71,19 +70,21 @@ pub fn logits_of(networks: &[Network], task: &Task, examples: &Examples, strand:
         });
         Ok(())
     })?;
+    logits.extend(batches.into_iter().map(|batch| batch.to_device(Device::Cpu)));
     Ok(Tensor::cat(&logits, 0))
 }
 
+/// Logits of an ensemble for codes `[n, length]`, where the networks are.
 fn logits_of_batch(networks: &[Network], codes: &[u8]) -> Tensor {
-    tch::no_grad(|| ensemble::logits(networks, codes).to_device(Device::Cpu))
+    tch::no_grad(|| ensemble::logits(networks, codes))
 }
 
-/// Predictions `[n, outputs]`, row by row, from logits of the same shape.
+/// Predictions `[n, outputs]`, row by row, from logits of the same shape on any device.
 ///
 /// # Errors
 /// Some are not numbers.
 pub fn predictions_from(task: &Task, logits: &Tensor) -> Result<Vec<f64>> {
-    let found = tch::no_grad(|| task.predictions(logits).flatten(0, -1).to_kind(Kind::Double));
+    let found = tch::no_grad(|| task.predictions(&logits.to_device(Device::Cpu)).flatten(0, -1).to_kind(Kind::Double));
     let predictions = Vec::<f64>::try_from(found)?;
     if predictions.iter().any(|prediction| !prediction.is_finite()) {
         bail!("the network's predictions are not finite numbers, so training has diverged; use a smaller --lr");

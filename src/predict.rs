@@ -10,6 +10,7 @@ use std::sync::mpsc::{self, SyncSender};
 use std::thread::{Scope, ScopedJoinHandle};
 
 use anyhow::{Result, bail};
+use tch::Tensor;
 
 use crate::data::alphabet;
 use crate::data::records::Records;
@@ -74,24 +75,26 @@ impl Model<'_> {
     }
 }
 
-/// Windows of a batch and their scores, `[windows, outputs]`.
-type Scored = (Vec<Row>, Vec<f64>);
+/// Windows of a batch and their logits, `[windows, outputs]`.
+type Scored = (Vec<Row>, Tensor);
 
 /// Batches that may wait to be written.
 const WAITING: usize = 4;
 
-/// Writes rows on a thread of its own, while the network scores the next ones.
+/// Waits for scores and writes them on a thread of its own, while the network is given the next ones.
 struct Writer<'scope> {
     rows: Option<SyncSender<Scored>>,
     thread: Option<ScopedJoinHandle<'scope, Result<()>>>,
 }
 
 impl<'scope> Writer<'scope> {
-    fn new(scope: &'scope Scope<'scope, '_>, rows: &'scope mut Rows<'_>, outputs: usize) -> Self {
+    fn new(scope: &'scope Scope<'scope, '_>, rows: &'scope mut Rows<'_>, task: &'scope Task) -> Self {
         let (sender, receiver) = mpsc::sync_channel::<Scored>(WAITING);
         let thread = scope.spawn(move || {
-            for (batch, scores) in receiver {
-                batch.iter().zip(scores.chunks(outputs)).try_for_each(|(row, scores)| rows.write(row, scores))?;
+            for (batch, logits) in receiver {
+                let scores = evaluate::predictions_from(task, &logits)?;
+                let scores = scores.chunks(task.outputs());
+                batch.iter().zip(scores).try_for_each(|(row, scores)| rows.write(row, scores))?;
             }
             Ok(())
         });
@@ -101,7 +104,7 @@ impl<'scope> Writer<'scope> {
     /// Takes a batch.
     ///
     /// # Errors
-    /// One of the batches before could not be written.
+    /// One of the batches before came to what is no number, or could not be written.
     fn write(&mut self, scored: Scored) -> Result<()> {
         let stopped = self.rows.as_ref().is_none_or(|rows| rows.send(scored).is_err());
         if stopped { self.finish() } else { Ok(()) }
@@ -143,10 +146,12 @@ impl<'a, 'scope> Scorer<'a, 'scope> {
     }
 
     fn flush(&mut self) -> Result<()> {
-        let Model { networks, task, .. } = self.model;
-        let predictions = evaluate::predict_windows(networks, task, &self.codes, &self.starts)?;
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let logits = evaluate::logits_of_windows(self.model.networks, &self.codes, &self.starts);
         self.scored += self.waiting.len();
-        self.writer.write((std::mem::take(&mut self.waiting), predictions))?;
+        self.writer.write((std::mem::take(&mut self.waiting), logits))?;
         self.codes.clear();
         self.starts.clear();
         Ok(())
@@ -165,9 +170,8 @@ impl<'a, 'scope> Scorer<'a, 'scope> {
 /// # Errors
 /// The file is damaged, a sequence is too short, a chosen record is missing, or the output cannot be written.
 pub fn predict(model: Model, path: &Path, windowing: &Windowing, rows: &mut Rows) -> Result<Counts> {
-    let outputs = model.task.outputs();
     let counts = std::thread::scope(|scope| {
-        predict_records(Scorer::new(model, Writer::new(scope, rows, outputs)), path, windowing)
+        predict_records(Scorer::new(model, Writer::new(scope, rows, model.task)), path, windowing)
     })?;
     rows.finish()?;
     Ok(counts)
@@ -239,9 +243,8 @@ fn predict_records(mut scorer: Scorer, path: &Path, windowing: &Windowing) -> Re
 
 /// Scores one window for each region, in order of place.
 pub fn predict_regions(model: Model, regions: &RegionWindows, rows: &mut Rows) -> Result<Counts> {
-    let outputs = model.task.outputs();
     let counts =
-        std::thread::scope(|scope| score_regions(Scorer::new(model, Writer::new(scope, rows, outputs)), regions))?;
+        std::thread::scope(|scope| score_regions(Scorer::new(model, Writer::new(scope, rows, model.task)), regions))?;
     rows.finish()?;
     Ok(counts)
 }
