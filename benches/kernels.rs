@@ -1,12 +1,12 @@
 //! The first block and small networks without libtorch, beside the same by libtorch: `cargo bench --bench kernels`.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use strandnet::config::{Architecture, ClassWeights, ModelConfig, Strands, TaskKind};
-use strandnet::data::Classes;
-use strandnet::data::examples::Examples;
 use strandnet::model::Network;
-use strandnet::model::native::{Board, Key, Team};
-use strandnet::task::Task;
+use strandnet_core::config::{Architecture, ClassWeights, ModelConfig, Strands, TaskKind};
+use strandnet_core::dataset::Classes;
+use strandnet_core::dataset::examples::Examples;
+use strandnet_core::network::kernels::Key;
+use strandnet_core::task::Task;
 use tch::{Device, Kind};
 
 const LENGTH: usize = 128;
@@ -50,7 +50,7 @@ fn training(criterion: &mut Criterion) {
 }
 
 /// A step of the seed network without libtorch but for the optimizer, by threads.
-fn lesson(criterion: &mut Criterion) {
+fn fused_step(criterion: &mut Criterion) {
     let network = network(Architecture::Seed);
     let classes = Classes::named(vec!["a".into(), "b".into()]);
     let labels: Vec<f32> = (0..BATCH).map(|i| (i % 2) as f32).collect();
@@ -63,21 +63,14 @@ fn lesson(criterion: &mut Criterion) {
         parameters.extend(Vec::<f32>::try_from(parameter.flatten(0, -1)).expect("parameters are numbers"));
         places.push(start..parameters.len());
     }
-    let loss = task.yes_no_loss().expect("a question of two classes");
-    let lesson = native.lesson(places, loss).for_batches_of(BATCH);
-    let learn = |shard| lesson.learn(shard);
+    let loss = task.binary_loss().expect("a task of two classes");
     let codes = codes(BATCH * LENGTH);
-    let mut group = criterion.benchmark_group("gradient of the seed network");
+    let mut group = criterion.benchmark_group("fused step of the shallow network");
     group.throughput(Throughput::Elements(BATCH as u64));
     for threads in [1, 2] {
-        let board = Board::new(&learn);
-        std::thread::scope(|scope| {
-            let team = Team::new(scope, &board, threads);
-            group.bench_function(BenchmarkId::new("threads", threads), |bencher| {
-                bencher.iter(|| {
-                    lesson.gradient(&parameters, codes.clone(), labels.clone(), Key(7), |shards| team.round(shards))
-                });
-            });
+        let step = native.fused_step(places.clone(), loss, BATCH, threads);
+        group.bench_function(BenchmarkId::new("threads", threads), |bencher| {
+            bencher.iter(|| step.gradient(&parameters, codes.clone(), labels.clone(), Key(7)));
         });
     }
     group.finish();
@@ -98,5 +91,5 @@ fn scanning(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, training, lesson, scanning);
+criterion_group!(benches, training, fused_step, scanning);
 criterion_main!(benches);

@@ -1,7 +1,7 @@
 //! Metrics with their intervals: `cargo bench --bench metrics`.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use strandnet::metrics::Ranking;
+use strandnet_core::metrics::Ranking;
 
 /// Scores that tell something of the labels, without order.
 fn scores(n: usize) -> (Vec<bool>, Vec<f64>) {

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
-use strandnet::data::alphabet;
-use strandnet::data::fasta::{Genome, write_record};
+use strandnet_core::genome::{Genome, write_record};
+use strandnet_core::sequence::alphabet;
 
 /// Bases of the genome that is made: more than the caches hold.
 const GENOME_BP: usize = 250_000_000;

@@ -10,12 +10,13 @@ use std::time::Duration;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Parser, Subcommand};
 
-use crate::config::{self, Config, DataConfig, DeviceChoice, Faults, ModelConfig, Negatives, SourceKind, Strands};
-use crate::data::Classes;
-use crate::data::listing::Learned;
-use crate::data::split::Assignment;
-use crate::predict::Short;
-use crate::predict::output::Format;
+use strandnet_core::config;
+use strandnet_core::config::{Config, DataConfig, DeviceChoice, Faults, ModelConfig, Negatives, SourceKind, Strands};
+use strandnet_core::dataset::Classes;
+use strandnet_core::dataset::manifest::Learned;
+use strandnet_core::dataset::split::Assignment;
+use strandnet_core::predict::Short;
+use strandnet_core::predict::output::Format;
 
 /// Trains, judges and ships convolutional networks on DNA, straight from FASTA
 #[derive(Parser, Debug)]

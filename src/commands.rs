@@ -20,13 +20,15 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::ArgMatches;
 
 use crate::cli::{Cli, Command};
-use crate::config::{Config, TaskKind};
-use crate::data::{self, Classes, Dataset, Settled};
 use crate::device;
-use crate::model::{Network, ensemble};
-use crate::progress::Progress;
-use crate::run::{METRICS_JSON, Provenance, RUN_JSON, RunFolder, WEIGHTS};
-use crate::task::Task;
+use crate::model::Network;
+use crate::model::ensemble::{self, Ensemble};
+use strandnet_core::config::{Config, TaskKind};
+use strandnet_core::dataset;
+use strandnet_core::dataset::{Classes, Dataset, Settled};
+use strandnet_core::progress::Progress;
+use strandnet_core::run::{METRICS_JSON, Provenance, RUN_JSON, RunFolder, WEIGHTS};
+use strandnet_core::task::Task;
 
 /// Runs what was typed.
 pub fn run(cli: Cli, matches: &ArgMatches) -> Result<()> {
@@ -83,7 +85,7 @@ fn data_of(config: &Config, progress: &Progress) -> Result<Dataset> {
         }
         None => None,
     };
-    data::load(&config.data, settled, config.training.seed, progress)
+    dataset::load(&config.data, settled, config.training.seed, progress)
 }
 
 /// A finished run with its networks, one or an ensemble, and their best weights.
@@ -91,7 +93,7 @@ pub struct FinishedRun {
     pub folder: RunFolder,
     pub provenance: Provenance,
     pub classes: Classes,
-    pub networks: Vec<Network>,
+    pub ensemble: Ensemble,
 }
 
 /// Opens a finished run with its networks on a device, computing all of them with libtorch if `no_native` or the run says so.
@@ -103,11 +105,11 @@ pub fn open_run(path: &Path, device: tch::Device, no_native: bool) -> Result<Fin
     let outputs = provenance.task()?.outputs();
     let classes = provenance.classes()?;
     let networks = ensemble::load(&provenance.config, provenance.length, outputs, device, &folder.file(WEIGHTS))?;
-    let networks: Vec<Network> = networks.into_iter().map(|network| network.without_native(no_native)).collect();
-    if networks.iter().all(|network| network.all_native().is_some()) {
+    let ensemble: Vec<Network> = networks.into_iter().map(|network| network.without_native(no_native)).collect();
+    if ensemble.iter().all(|network| network.all_native().is_some()) {
         device::leave_to_native();
     }
-    Ok(FinishedRun { folder, provenance, classes, networks })
+    Ok(FinishedRun { folder, provenance, classes, ensemble: Ensemble::new(ensemble) })
 }
 
 /// Of two classes, the threshold that a run chose on validation.

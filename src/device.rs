@@ -4,7 +4,8 @@ use anyhow::{Result, bail};
 use tch::kind::Element;
 use tch::{Device, Tensor};
 
-use crate::config::{DeviceChoice, Precision, TrainingConfig};
+use strandnet_core::config::{DeviceChoice, Precision, TrainingConfig};
+use strandnet_core::machine::{self, DeviceKind};
 
 /// The device to compute on, and a phrase that says what it is and why.
 ///
@@ -53,26 +54,14 @@ pub fn for_training(training: &TrainingConfig) -> Result<Machine> {
         );
     }
     let threads = set_threads(training.threads);
-    let precision = settled(training.precision, device);
+    let precision = machine::resolve_precision(training.precision, kind(device));
     let numbers = if precision == Precision::Bf16 { "; bf16" } else { "" };
     Ok(Machine { device, threads, precision, description: format!("device: {why}; {threads} threads{numbers}") })
 }
 
-/// What `auto` comes to on a device. GPUs take f32: which is faster there has not been measured yet.
-pub fn settled(precision: Precision, device: Device) -> Precision {
-    match precision {
-        Precision::Auto if device == Device::Cpu && cpu_has_bf16() => Precision::Bf16,
-        Precision::Auto => Precision::F32,
-        given => given,
-    }
-}
-
-/// Whether the processor multiplies bfloat16 itself; where it does not, training in it took ten times as long as in f32.
-pub fn cpu_has_bf16() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return std::arch::is_x86_feature_detected!("avx512bf16");
-    #[cfg(not(target_arch = "x86_64"))]
-    false
+/// What kind of device it is, for decisions that need no tensor.
+pub fn kind(device: Device) -> DeviceKind {
+    if device == Device::Cpu { DeviceKind::Cpu } else { DeviceKind::Gpu }
 }
 
 /// Whether this program was built with the CUDA half of libtorch.
@@ -128,18 +117,6 @@ pub fn upload<T: Element>(numbers: &[T], device: Device) -> Tensor {
     pinned.to_device_(device, T::KIND, true, false)
 }
 
-/// The memory of this machine, or of the container it runs in: all of it and what is free, in bytes.
-pub fn memory() -> Option<(u64, u64)> {
-    let mut system = sysinfo::System::new().ok()?;
-    system.refresh_memory();
-    let (total, free) = (system.total_memory(), system.available_memory());
-    Some(
-        system
-            .cgroup_limits()
-            .map_or((total, free), |limits| (total.min(limits.total_memory), free.min(limits.free_memory))),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,19 +132,6 @@ mod tests {
             let error = choose(DeviceChoice::Cuda(0)).unwrap_err().to_string();
             assert!(choose(DeviceChoice::Cuda(usize::MAX)).is_err());
             assert!(error.contains(how_to_get_cuda()) && error.contains("--device cpu"), "{error}");
-        }
-    }
-
-    #[test]
-    fn auto_takes_bf16_only_where_the_processor_has_it_and_what_is_asked_for_stays() {
-        let expected = if cpu_has_bf16() { Precision::Bf16 } else { Precision::F32 };
-        assert_eq!(settled(Precision::Auto, Device::Cpu), expected);
-        assert_eq!(settled(Precision::Auto, Device::Cuda(0)), Precision::F32);
-        for given in [Precision::F32, Precision::Bf16] {
-            assert_eq!(settled(given, Device::Cpu), given);
-        }
-        if let Ok(text) = std::fs::read_to_string("/proc/cpuinfo") {
-            assert_eq!(cpu_has_bf16(), text.contains(" avx512_bf16"), "as the kernel says");
         }
     }
 

@@ -8,13 +8,15 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use tch::{CModule, Device, Kind, Tensor};
 
-use crate::config::{Config, Strands, TaskKind};
-use crate::data::Classes;
-use crate::data::alphabet::ALPHABET;
-use crate::evaluate;
-use crate::model::{self, Network, ensemble};
-use crate::run;
-use crate::task::{Head, Task};
+use crate::model;
+use crate::model::head::Head;
+use crate::model::{Network, ensemble};
+use strandnet_core::config::{Config, Strands, TaskKind};
+use strandnet_core::dataset::Classes;
+use strandnet_core::run;
+use strandnet_core::sequence::alphabet::ALPHABET;
+use strandnet_core::task::Task;
+use strandnet_core::training::memory::{TRACE_BATCH, check_batch};
 
 /// What goes into an exported model and what comes out: `model.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,18 +48,6 @@ pub struct ModelCard {
     pub sha256: String,
 }
 
-/// Sequences the model is traced with.
-const TRACE_BATCH: usize = 2;
-
-/// The other number of sequences that the model is checked with: an operator that froze the first would fail on it. Of long
-/// sequences no more than scoring takes at a time, lest memory that sufficed for training runs out here.
-pub fn check_batch(length: usize) -> usize {
-    match evaluate::batch_size(length) {
-        TRACE_BATCH => TRACE_BATCH + 1,
-        scored => scored.min(67),
-    }
-}
-
 /// More than this between the network and its export is an error. Rounding alone stays below a tenth of it.
 const LARGEST_DIFFERENCE: f64 = 1e-5;
 
@@ -76,7 +66,7 @@ pub fn export(
     let mut networks = ensemble::load(config, length, task.outputs(), Device::Cpu, weights_path)?;
     networks.iter_mut().for_each(|network| network.store.freeze());
 
-    let head = task.head(Device::Cpu);
+    let head = Head::new(task, Device::Cpu);
     let trace = |input: &[Tensor]| vec![outputs(&networks, &head, task, &input[0])];
     let example = random_one_hot(TRACE_BATCH, length);
     let module = CModule::create_by_tracing("strandnet", "forward", &[example], &mut { trace })
@@ -160,7 +150,7 @@ fn difference(networks: &[Network], task: &Task, saved: &Path, length: usize) ->
     let sequences = check_batch(length);
     let input = random_one_hot(sequences, length);
     let exported = tch::no_grad(|| module.forward_ts(&[&input])).context("the exported model does not run")?;
-    let own = tch::no_grad(|| outputs(networks, &task.head(Device::Cpu), task, &input));
+    let own = tch::no_grad(|| outputs(networks, &Head::new(task, Device::Cpu), task, &input));
     if exported.size() != own.size() {
         bail!(
             "the exported model returns {:?} for {sequences} sequences, expected {:?}; please report this",
@@ -180,25 +170,16 @@ fn random_one_hot(batch: usize, length: usize) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Architecture, ClassWeights, Loss, ModelConfig, TrainingConfig};
-    use crate::data::examples::Examples;
     use crate::model::weights;
-
-    #[test]
-    fn the_check_differs_from_the_trace_and_takes_no_more_than_scoring() {
-        for (length, expected) in
-            [(1, 67), (128, 67), (2000, 65), (50_000, 3), (65_536, 3), (131_072, 1), (1_000_000, 1)]
-        {
-            assert_eq!(check_batch(length), expected, "{length}");
-        }
-    }
+    use strandnet_core::config::{Architecture, ClassWeights, Loss, ModelConfig, TrainingConfig};
+    use strandnet_core::dataset::examples::Examples;
 
     #[test]
     fn the_exported_model_gives_the_networks_predictions_for_any_question_length_and_batch_size() {
         let folder = tempfile::tempdir().unwrap();
         let classes = |n: usize| Classes { names: (0..n).map(|i| format!("c{i}")).collect(), positive: 0 };
-        let values = Examples::of(&[0; 6], 2, &[300.0, 0.0, 7.0, 10.0, 1.0, 1.0]);
-        let labels = Examples::of(&[0; 6], 2, &[0.0, 1.0, 1.0]);
+        let values = Examples::from_codes(&[0; 6], 2, &[300.0, 0.0, 7.0, 10.0, 1.0, 1.0]);
+        let labels = Examples::from_codes(&[0; 6], 2, &[0.0, 1.0, 1.0]);
         for (kind, loss, n, examples) in [
             (TaskKind::Binary, Loss::CrossEntropy, 2, &labels),
             (TaskKind::Multiclass, Loss::CrossEntropy, 3, &labels),

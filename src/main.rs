@@ -6,8 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches};
 use strandnet::cli::{self, Cli};
-use strandnet::interrupt::Interrupted;
-use strandnet::{commands, config};
+use strandnet::commands;
+use strandnet_core::config;
+use strandnet_core::interrupt::Interrupted;
 
 fn main() {
     let code = run();

@@ -1,18 +1,16 @@
 //! Networks: a `SequentialT` from one-hot `[batch, 4, length]` to logits `[batch, outputs]`. An architecture is a plan, one file
 //! each; what is made of it here knows its strands, the precision it trains in, and which blocks stay as they are.
 
-mod basset;
-mod custom;
-mod danq;
 pub mod ensemble;
-mod gated;
+
+pub mod head;
 mod layers;
 mod lstm;
 pub mod native;
-pub mod plan;
+
 mod pooling;
-mod residual;
-mod seed;
+mod scorer;
+
 mod strands;
 pub mod tensor_file;
 pub mod weights;
@@ -24,13 +22,17 @@ use anyhow::{Result, bail};
 use tch::nn::{ModuleT, SequentialT, VarStore};
 use tch::{Device, Kind, Tensor};
 
-use self::layers::Demands;
-use self::native::{Key, Native};
-use self::plan::Plan;
-use crate::config::{ModelConfig, Precision, Strands};
-use crate::data::alphabet;
 use crate::device;
-use crate::random::{self, Purpose};
+use crate::model::layers::Demands;
+use crate::model::native::Native;
+use strandnet_core::config::{ModelConfig, Precision, Strands};
+use strandnet_core::machine;
+use strandnet_core::network::Parameters;
+use strandnet_core::network::kernels::Key;
+use strandnet_core::network::plan::Plan;
+use strandnet_core::random;
+use strandnet_core::random::Purpose;
+use strandnet_core::sequence::alphabet;
 
 /// A network, its weights and the fragment length it is made for.
 #[derive(Debug)]
@@ -80,7 +82,7 @@ impl Network {
 
     /// The same network, libtorch training in the precision given; scoring is always in f32.
     pub fn with_precision(self, precision: Precision) -> Self {
-        let half = device::settled(precision, self.device()) == Precision::Bf16;
+        let half = machine::resolve_precision(precision, device::kind(self.device())) == Precision::Bf16;
         self.demands.half.store(half, Relaxed);
         self
     }
@@ -204,6 +206,18 @@ impl Network {
         self.store.device()
     }
 
+    /// The numbers of every parameter, by name.
+    ///
+    /// # Errors
+    /// A tensor cannot be read from its device.
+    pub fn parameters(&self) -> Result<Parameters> {
+        let numbers = |(name, tensor): (String, Tensor)| {
+            let flat = tensor.to_device(Device::Cpu).to_kind(Kind::Float).flatten(0, -1);
+            Ok((name, Vec::<f32>::try_from(flat)?))
+        };
+        self.store.variables().into_iter().map(numbers).collect()
+    }
+
     /// Numbers that training adjusts.
     pub fn parameter_count(&self) -> usize {
         self.store.trainable_variables().iter().map(Tensor::numel).sum()
@@ -215,7 +229,7 @@ pub struct Forward<'a> {
     /// f32 `[batch, outputs]`
     pub logits: Tensor,
     /// What libtorch did not compute, and the tensor it handed over.
-    native: Option<(Tensor, native::Batch<'a>)>,
+    native: Option<(Tensor, native::NativeBatch<'a>)>,
 }
 
 impl Forward<'_> {

@@ -6,19 +6,13 @@ mod average;
 pub mod batch_size;
 pub mod checkpoint;
 mod cuda;
-pub mod events;
 mod flat;
-pub mod history;
 mod learner;
-pub mod memory;
-mod number;
+pub mod loss;
 pub mod optimizer;
 pub mod range;
 mod recorder;
-pub mod remarks;
 mod resident;
-mod schedule;
-mod stopping;
 mod sums;
 mod uploads;
 mod watch;
@@ -29,48 +23,37 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use tch::Tensor;
 
-use crate::config::{Config, TaskKind, TrainingConfig};
-use crate::data::Dataset;
-use crate::data::batches::Order;
-use crate::data::examples::Examples;
 use crate::device;
-use crate::evaluate;
-use crate::interrupt::{Interrupt, Interrupted};
+use crate::model::ensemble::Ensemble;
 use crate::model::{Network, weights};
-use crate::progress::Progress;
-use crate::random::{self, Purpose};
-use crate::run::{RunFolder, WEIGHTS};
-use crate::task::Task;
-use average::MovingAverage;
-use checkpoint::{Checkpoint, Place, State};
-use history::{Epoch, History};
-use learner::{Learner, augmentation};
-use resident::Resident;
-use stopping::{Decision, Stopping};
-use sums::Sums;
+use crate::train::average::MovingAverage;
+use crate::train::checkpoint::{Checkpoint, Place, State};
+use crate::train::learner::{Learner, augmentation};
+use crate::train::resident::Resident;
+use crate::train::sums::Sums;
+use strandnet_core::config::{Config, TaskKind, TrainingConfig};
+use strandnet_core::dataset::Dataset;
+use strandnet_core::dataset::batches::Order;
+use strandnet_core::dataset::examples::Examples;
+use strandnet_core::evaluate;
+use strandnet_core::interrupt::{Interrupt, Interrupted};
+use strandnet_core::progress::Progress;
+use strandnet_core::random;
+use strandnet_core::random::Purpose;
+use strandnet_core::run::{RunFolder, WEIGHTS};
+use strandnet_core::task::Task;
+use strandnet_core::training::Summary;
+use strandnet_core::training::early_stopping::{Decision, Stopping};
+use strandnet_core::training::history::{Epoch, History};
 
 /// Starts after the first that a run may make when every ReLU dies. One start in a few does that, so five more leave
 /// less than one run in a thousand without a network.
 const MAX_RESTARTS: u64 = 5;
 
-/// An ensemble, often of one, each member with the weights of its best epoch.
+/// An ensemble, often of one, each member with the weights of its best epoch, and how it came about.
 pub struct Trained {
-    pub networks: Vec<Network>,
-    pub history: Vec<Epoch>,
-    /// Of each member, counted from 1.
-    pub best_epochs: Vec<usize>,
-    /// Starts that were given up because all scores became equal.
-    pub restarts: u64,
-    /// Wall-clock time, of all programs that had a part in it.
-    pub seconds: f64,
-}
-
-impl Trained {
-    /// The best epoch of a member, counted from 0.
-    pub fn best(&self, member: usize) -> Option<&Epoch> {
-        let best = *self.best_epochs.get(member)?;
-        self.history.iter().find(|epoch| epoch.member == member + 1 && epoch.epoch == best)
-    }
+    pub ensemble: Ensemble,
+    pub summary: Summary,
 }
 
 /// What a start is made with.
@@ -99,7 +82,11 @@ pub struct Continuity {
 
 /// What training has come to so far.
 struct SoFar {
-    trained: Trained,
+    networks: Vec<Network>,
+    /// Of each member, counted from 1.
+    best_epochs: Vec<usize>,
+    /// Starts of finished members that were given up.
+    restarts: u64,
     history: History,
     /// Spent before this program began, in seconds.
     before: f64,
@@ -110,7 +97,7 @@ impl SoFar {
     /// Writes the weights of finished members and of the best epoch of the one in training, if it has one, where other commands
     /// look for them; with none of either, such a file goes.
     fn save_weights(&self, best: Option<(&Network, usize)>, folder: &RunFolder) -> Result<()> {
-        let Trained { networks, best_epochs, .. } = &self.trained;
+        let Self { networks, best_epochs, .. } = self;
         let networks: Vec<&Network> = networks.iter().chain(best.map(|(network, _)| network)).collect();
         let epochs: Vec<usize> = best_epochs.iter().copied().chain(best.map(|(_, epoch)| epoch)).collect();
         if networks.is_empty() {
@@ -157,9 +144,8 @@ pub fn train(
         None => Default::default(),
     };
     let history = History::create(run, task.selection_metric(), training, epochs)?;
-    let trained = Trained { networks, history: Vec::new(), best_epochs, restarts, seconds: 0.0 };
-    let mut so_far = SoFar { trained, history, before, began: Instant::now() };
-    for member in so_far.trained.networks.len()..training.ensemble {
+    let mut so_far = SoFar { networks, best_epochs, restarts, history, before, began: Instant::now() };
+    for member in so_far.networks.len()..training.ensemble {
         if training.ensemble > 1 {
             progress.say(&format!("member {} of {}", member + 1, training.ensemble));
         }
@@ -167,7 +153,9 @@ pub fn train(
         train_member(job, seed, &mut so_far, from.take())?;
     }
     let seconds = so_far.seconds();
-    Ok(Trained { history: so_far.history.finish()?, seconds, ..so_far.trained })
+    let SoFar { networks, best_epochs, restarts, history, .. } = so_far;
+    let summary = Summary { history: history.finish()?, best_epochs, restarts, seconds };
+    Ok(Trained { ensemble: Ensemble::new(networks), summary })
 }
 
 /// Trains the next member until a start succeeds.
@@ -175,11 +163,11 @@ fn train_member(job: Job, seed: u64, so_far: &mut SoFar, mut from: Option<Checkp
     let first = from.as_ref().map_or(0, |checkpoint| checkpoint.state.place.restarts);
     for restarts in first..=MAX_RESTARTS {
         if from.is_none() {
-            so_far.history.begin_member(so_far.trained.networks.len() + 1)?;
+            so_far.history.begin_member(so_far.networks.len() + 1)?;
         }
         match train_once(job, start_seed(seed, restarts), restarts, so_far, from.take())? {
             Start::Finished => {
-                so_far.trained.restarts += restarts;
+                so_far.restarts += restarts;
                 return Ok(());
             }
             Start::Died { epoch } if job.config.training.init_from.is_some() => bail!(
@@ -252,7 +240,6 @@ impl Standing {
 
     /// Writes a checkpoint.
     fn save(&mut self, learner: &Learner, sums: &Sums, so_far: &SoFar, folder: &RunFolder) -> Result<()> {
-        let trained = &so_far.trained;
         let state = State {
             place: self.place,
             step: learner.optimizer.steps(),
@@ -261,12 +248,12 @@ impl Standing {
             best: self.stopping.best,
             summed: sums.examples(),
             history: so_far.history.epochs().to_vec(),
-            best_epochs: trained.best_epochs.clone(),
-            restarts: trained.restarts,
+            best_epochs: so_far.best_epochs.clone(),
+            restarts: so_far.restarts,
             epoch_seconds: self.epoch_seconds(),
             seconds: so_far.seconds(),
         };
-        checkpoint::save(&state, learner, sums, &self.best, &trained.networks, folder)?;
+        checkpoint::save(&state, learner, sums, &self.best, &so_far.networks, folder)?;
         self.saved = Instant::now();
         Ok(())
     }
@@ -275,7 +262,7 @@ impl Standing {
 fn train_once(job: Job, seed: u64, restarts: u64, so_far: &mut SoFar, from: Option<Checkpoint>) -> Result<Start> {
     let Job { config, task, data, device, run: folder, progress, checkpoint_every, interrupt } = job;
     let training = &config.training;
-    let member = so_far.trained.networks.len();
+    let member = so_far.networks.len();
     let network = match &from {
         // The checkpoint has all weights, so that the run they came from may be gone.
         Some(_) => frozen(new_network(config, task, data, device, seed)?, training)?,
@@ -350,7 +337,7 @@ fn train_once(job: Job, seed: u64, restarts: u64, so_far: &mut SoFar, from: Opti
             (passed, next.map(|next| next.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
         });
         if passed.is_err() {
-            bar.finish_and_clear();
+            bar.finish();
         }
         passed?;
         let fragments_per_second = examples.len() as f64 / standing.epoch_seconds();
@@ -361,9 +348,9 @@ fn train_once(job: Job, seed: u64, restarts: u64, so_far: &mut SoFar, from: Opti
         }
 
         learner.swap_average();
-        let predictions = evaluate::predictions_of(std::slice::from_ref(&learner.network), task, &data.valid)?;
+        let predictions = evaluate::predictions_of(&learner.network, task, &data.valid)?;
         if evaluate::are_constant(&predictions, task) {
-            bar.finish_and_clear();
+            bar.finish();
             so_far.save_weights(None, folder)?;
             return Ok(Start::Died { epoch });
         }
@@ -398,13 +385,13 @@ fn train_once(job: Job, seed: u64, restarts: u64, so_far: &mut SoFar, from: Opti
             standing.save(&learner, &sums, so_far, folder)?;
         }
         if let Some(signal) = interrupt.signal() {
-            bar.finish_and_clear();
+            bar.finish();
             return Err(interrupted(signal, &format!("after epoch {epoch}"), folder));
         }
     }
-    bar.finish_and_clear();
-    so_far.trained.networks.push(with_weights(&standing.best)?);
-    so_far.trained.best_epochs.push(standing.stopping.best_epoch());
+    bar.finish();
+    so_far.networks.push(with_weights(&standing.best)?);
+    so_far.best_epochs.push(standing.stopping.best_epoch());
     Ok(Start::Finished)
 }
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use strandnet::config::{Config, Faults};
-use strandnet::data::examples::Examples;
+use strandnet_core::config::{Config, Faults};
+use strandnet_core::dataset::examples::Examples;
 
 /// Divides the files of one input, on a line of its own.
 const DIVIDER: &[u8] = b"%%\n";

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::Compute;
-use crate::config;
-use crate::data::split::Split;
-use crate::explain::attribution::Baseline;
-use crate::explain::importance::Method;
-use crate::explain::variant_rows::Format;
+use crate::cli::Compute;
+use strandnet_core::attribute::gradients::Baseline;
+use strandnet_core::attribute::importance::Method;
+use strandnet_core::attribute::variant_rows::Format;
+use strandnet_core::config;
+use strandnet_core::dataset::split::Split;
 
 #[derive(Args, Debug)]
 pub struct Explain {

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::print;
+use crate::commands::print;
 use crate::device;
+use strandnet_core::machine;
 
 /// The only libtorch that the binding accepts.
 const LIBTORCH: &str = "2.11.0";
@@ -54,16 +55,16 @@ pub fn run() -> Result<()> {
             "on a busy machine set GOMP_SPINCOUNT=1000, or idle threads of libtorch slow each other down".into(),
         );
     }
-    if let Some((total, free)) = device::memory() {
+    if let Some((total, free)) = machine::memory() {
         row("memory", format!("{:.1} GiB, {:.1} GiB free", gib(total), gib(free)));
     }
-    let bf16 = if device::cpu_has_bf16() {
+    let bf16 = if machine::cpu_has_bf16() {
         "has bf16, so --precision auto takes it"
     } else {
         "has no bf16, so --precision auto takes f32"
     };
     row("processor", bf16.into());
-    row("default device", device::choose(crate::config::DeviceChoice::Auto)?.1);
+    row("default device", device::choose(strandnet_core::config::DeviceChoice::Auto)?.1);
     if wrong.is_empty() {
         text.push_str("all is well\n");
     }

@@ -3,25 +3,30 @@
 use anyhow::{Result, bail};
 use serde_json::json;
 
-use super::{FinishedRun, open_run, print, threshold};
 use crate::cli::Evaluate;
-use crate::config::{DataConfig, SourceKind};
-use crate::data::listing::Learned;
-use crate::data::split::{self, ChromosomeChoice, Split};
-use crate::data::{self, Question, TestData};
-use crate::evaluate::predictions::Predictions;
-use crate::evaluate::{self, Judgement, Strand};
-use crate::progress::Progress;
-use crate::run::{
+use crate::commands::{FinishedRun, open_run, print, threshold};
+use crate::device;
+use strandnet_core::config::{DataConfig, SourceKind};
+use strandnet_core::dataset;
+use strandnet_core::dataset::manifest::Learned;
+use strandnet_core::dataset::split;
+use strandnet_core::dataset::split::{ChromosomeChoice, Split};
+use strandnet_core::dataset::{Question, TestData};
+use strandnet_core::evaluate;
+use strandnet_core::evaluate::predictions::Predictions;
+use strandnet_core::evaluate::{Evaluation, Strand};
+use strandnet_core::figures;
+use strandnet_core::progress::Progress;
+use strandnet_core::run::{
     Contents, EVALUATION_JSON, EXAMPLES_TSV, FORMAT_VERSION, METRICS_JSON, NewFolder, PREDICTIONS_CSV, RunFolder,
     lies_in,
 };
-use crate::{device, report};
+use strandnet_core::scorer::Scorer;
 
 pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
     let (device, _) = device::choose(command.compute.device)?;
     device::set_threads(command.compute.threads.map(usize::from));
-    let FinishedRun { folder, provenance, classes, networks } =
+    let FinishedRun { folder, provenance, classes, ensemble } =
         open_run(&command.run, device, command.compute.no_native)?;
     let task = provenance.task()?;
     let threshold = threshold(&folder, task)?;
@@ -44,7 +49,7 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
     let seed = command.data.seed.unwrap_or(provenance.seed);
     let question = Question { kind: task.kind, classes: &classes, length: provenance.length };
     let TestData { examples, best_possible_scores } =
-        data::load_test(&config, &assignment, foreign, question, seed, &progress)?;
+        dataset::load_test(&config, &assignment, foreign, question, seed, &progress)?;
     if foreign {
         let shared = learned.shared(&examples)?;
         if shared > 0 {
@@ -55,11 +60,12 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         }
     }
 
-    let logits = evaluate::logits_of(&networks, task, &examples, Strand::AsGiven)?;
-    let judgement = Judgement::of(task, &classes, &examples, &logits, threshold, provenance.seed)?
-        .with_breakdown(provenance.seed)?
-        .with_strands(&networks)?;
-    let best_possible = best_possible_scores.as_deref().map(|best| judgement.beside_best_possible(best));
+    let logits = evaluate::logits_of(&ensemble, &examples, Strand::AsGiven)?;
+    let evaluation =
+        Evaluation::of(task, &classes, &examples, &logits, ensemble.activation(), threshold, provenance.seed)?
+            .with_breakdown(provenance.seed)?
+            .with_strands(&ensemble)?;
+    let best_possible = best_possible_scores.as_deref().map(|best| evaluation.beside_best_possible(best));
     if let Some(claimed) = out {
         let (out, replaced) = claimed.keep()?;
         let command_line: Vec<_> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
@@ -67,17 +73,17 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         let origin = json!({"format_version": FORMAT_VERSION, "run": run, "command": command_line});
         out.write_json(EVALUATION_JSON, &origin)?; // first: by it --force knows the folder
         let mut rows = Predictions::new(task, &classes)?;
-        rows.append(Split::Test, &examples, &judgement.predictions)?;
+        rows.append(Split::Test, &examples, &evaluation.predictions)?;
         out.write(PREDICTIONS_CSV, &rows.finish()?)?;
-        report::draw(&judgement, &out)?;
-        let mut of_test = judgement.to_json();
+        figures::draw(&evaluation, &out)?;
+        let mut of_test = evaluation.to_json();
         if let Some(best) = best_possible {
             of_test.insert("best_possible_auroc".into(), json!(best));
         }
         out.write_json(METRICS_JSON, &json!({"test": of_test}))?;
         replaced.discard();
     }
-    let mut text = report::table(&judgement, &[], best_possible);
+    let mut text = figures::table(&evaluation, &[], best_possible);
     if let Some(path) = &command.out {
         text.push_str(&format!("{}\n", path.display()));
     }
@@ -87,7 +93,11 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
 /// What the run's listing says it learned from, where that matters.
 fn learned_by(run: &RunFolder, matters: bool) -> Result<Learned> {
     let path = run.file(EXAMPLES_TSV);
-    if matters && path.is_file() { Learned::read(&path, data::half_of_free_memory()) } else { Ok(Learned::default()) }
+    if matters && path.is_file() {
+        Learned::read(&path, dataset::half_of_free_memory())
+    } else {
+        Ok(Learned::default())
+    }
 }
 
 /// Chromosomes asked for by name are judged on, and it is said if the run learned from them.

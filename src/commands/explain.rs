@@ -7,13 +7,14 @@ mod variants;
 use anyhow::{Result, bail};
 use serde_json::{Map, Value, json};
 
-use super::{FinishedRun, data_of};
 use crate::cli::explain::{Explain, What};
-use crate::data::examples::Examples;
-use crate::data::split::{Assignment, Split};
-use crate::data::{self, Question};
-use crate::progress::Progress;
-use crate::run::{FORMAT_VERSION, WEIGHTS, sha256};
+use crate::commands::{FinishedRun, data_of};
+use strandnet_core::dataset;
+use strandnet_core::dataset::Question;
+use strandnet_core::dataset::examples::Examples;
+use strandnet_core::dataset::split::{Assignment, Split};
+use strandnet_core::progress::Progress;
+use strandnet_core::run::{FORMAT_VERSION, WEIGHTS, sha256};
 
 pub fn run(command: &Explain, progress: Progress) -> Result<()> {
     match &command.what {
@@ -43,7 +44,7 @@ fn own_examples(run: &FinishedRun, split: Split, progress: &Progress) -> Result<
     let examples = if split == Split::Test {
         let question = Question { kind: task.kind, classes: &run.classes, length: provenance.length };
         let assignment = Assignment::Choice(data.into());
-        data::load_test(data, &assignment, false, question, provenance.seed, progress)?.examples
+        dataset::load_test(data, &assignment, false, question, provenance.seed, progress)?.examples
     } else {
         let data = data_of(&provenance.config, progress)?;
         if split == Split::Train { data.train } else { data.valid }

@@ -2,11 +2,12 @@
 
 use anyhow::{Result, bail};
 
-use super::{print, threshold};
 use crate::cli::Export;
+use crate::commands::{print, threshold};
 use crate::export;
-use crate::progress::Progress;
-use crate::run::{self, MODEL_PT, RunFolder, WEIGHTS, lies_in};
+use strandnet_core::progress::Progress;
+use strandnet_core::run;
+use strandnet_core::run::{MODEL_PT, RunFolder, WEIGHTS, lies_in};
 
 pub fn run(command: &Export, _progress: Progress) -> Result<()> {
     let (run, provenance) = RunFolder::open_finished(&command.run)?;

@@ -4,14 +4,14 @@ use anyhow::Result;
 use clap::ArgMatches;
 use serde_json::{Map, Value, json};
 
-use super::{data_of, print};
 use crate::cli::Inspect;
-use crate::config::Config;
+use crate::commands::{data_of, print};
 use crate::device;
-use crate::inspect;
-use crate::progress::Progress;
-use crate::report::composition;
-use crate::run::{Contents, FORMAT_VERSION, INSPECTION_JSON, NewFolder};
+use strandnet_core::config::Config;
+use strandnet_core::figures::composition;
+use strandnet_core::inspect;
+use strandnet_core::progress::Progress;
+use strandnet_core::run::{Contents, FORMAT_VERSION, INSPECTION_JSON, NewFolder};
 
 pub fn run(command: &Inspect, flags: &ArgMatches, progress: Progress) -> Result<()> {
     device::set_threads(command.threads.map(usize::from));

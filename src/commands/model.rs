@@ -3,11 +3,11 @@
 use anyhow::Result;
 use clap::ArgMatches;
 
-use super::print;
 use crate::cli::Model;
-use crate::config::{Config, DataConfig, TrainingConfig};
-use crate::model::plan::Plan;
-use crate::report::layers;
+use crate::commands::print;
+use strandnet_core::config::{Config, DataConfig, TrainingConfig};
+use strandnet_core::figures::layers;
+use strandnet_core::network::plan::Plan;
 
 /// Of a fragment, in bp, where nobody says otherwise: that of the published experiment.
 const LENGTH: usize = 128;

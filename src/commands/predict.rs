@@ -4,15 +4,19 @@ use std::io::{BufWriter, Write};
 
 use anyhow::Result;
 
-use super::{FinishedRun, closed_output, open_run, print, written};
 use crate::cli::Predict;
-use crate::config::Faults;
-use crate::data::reference::RegionWindows;
-use crate::predict::output::Rows;
-use crate::predict::sorting::{self, Sorting};
-use crate::predict::{self, Counts, Model, Short, Windowing};
-use crate::progress::{Progress, thousands};
-use crate::{device, run};
+use crate::commands::{FinishedRun, closed_output, open_run, print, written};
+use crate::device;
+use strandnet_core::config::Faults;
+use strandnet_core::dataset::reference::RegionWindows;
+use strandnet_core::format::thousands;
+use strandnet_core::predict;
+use strandnet_core::predict::output::Rows;
+use strandnet_core::predict::sorting;
+use strandnet_core::predict::sorting::Sorting;
+use strandnet_core::predict::{Counts, Model, Short, Windowing};
+use strandnet_core::progress::Progress;
+use strandnet_core::run;
 
 pub fn run(command: &Predict, progress: Progress) -> Result<()> {
     let faults = command.faults();
@@ -59,9 +63,9 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
 }
 
 fn score(command: &Predict, run: &FinishedRun, out: &mut (dyn Write + Send)) -> Result<Counts> {
-    let FinishedRun { provenance, classes, networks, .. } = run;
+    let FinishedRun { provenance, classes, ensemble, .. } = run;
     let length = provenance.length;
-    let model = Model { networks, task: provenance.task()?, length };
+    let model = Model { scorer: ensemble, task: provenance.task()? };
     let stride = command.stride(length);
     let regions = command.regions.is_some();
     let of = command.score_of.as_deref();
@@ -89,7 +93,7 @@ fn score(command: &Predict, run: &FinishedRun, out: &mut (dyn Write + Send)) -> 
 }
 
 fn sort_reads(command: &Predict, run: &FinishedRun, progress: Progress) -> Result<()> {
-    let FinishedRun { provenance, classes, networks, .. } = run;
+    let FinishedRun { provenance, classes, ensemble, .. } = run;
     let length = provenance.length;
     let (Some(prefix), Some(path)) = (&command.sort_reads, &command.sequences) else { return Ok(()) };
     let sorting = Sorting {
@@ -99,7 +103,7 @@ fn sort_reads(command: &Predict, run: &FinishedRun, progress: Progress) -> Resul
         short: command.short(),
         force: command.force,
     };
-    let sorted = sorting::sort(Model { networks, task: provenance.task()?, length }, classes, path, sorting)?;
+    let sorted = sorting::sort(Model { scorer: ensemble, task: provenance.task()? }, classes, path, sorting)?;
     if sorted.too_short > 0 {
         progress.say(&format!(
             "{} reads shorter than {} bp went to the ambiguous ones; --pad-short scores them",

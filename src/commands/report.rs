@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use super::print;
 use crate::cli::report::Report;
-use crate::page::{RunFiles, comparison, run};
-use crate::run::{REPORT_HTML, RunFolder, check_output_file, lies_in, write_atomically};
+use crate::commands::print;
+use strandnet_core::html::{RunFiles, comparison, run};
+use strandnet_core::run::{REPORT_HTML, RunFolder, check_output_file, lies_in, write_atomically};
 
 /// The page of several runs where nobody says otherwise.
 const COMPARISON_HTML: &str = "comparison.html";

@@ -5,16 +5,18 @@ use std::io::{BufWriter, Write};
 use anyhow::Result;
 use serde_json::json;
 
-use super::print;
 use crate::cli::Simulate;
-use crate::config::Faults;
-use crate::data::fasta::{Genome, write_record};
-use crate::data::sampling::{Plan, Request, Source};
-use crate::data::simulate::{self, SimulatedChromosome};
-use crate::data::split::{Interval, Split};
-use crate::metrics::Ranking;
-use crate::progress::Progress;
-use crate::run::{self, Contents, NewFolder, SIMULATION_JSON};
+use crate::commands::print;
+use strandnet_core::config::Faults;
+use strandnet_core::dataset::sampling::{Plan, Request, Source};
+use strandnet_core::dataset::split::{Interval, Split};
+use strandnet_core::genome::simulate;
+use strandnet_core::genome::simulate::SimulatedChromosome;
+use strandnet_core::genome::{Genome, write_record};
+use strandnet_core::metrics::Ranking;
+use strandnet_core::progress::Progress;
+use strandnet_core::run;
+use strandnet_core::run::{Contents, NewFolder, SIMULATION_JSON};
 
 /// Windows of each species take this much memory twice over while their best score is computed.
 const MOST_BASES: u64 = 500_000_000;

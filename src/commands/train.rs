@@ -1,4 +1,4 @@
-//! `train`: data, network, loop, judgement, export.
+//! `train`: data, network, loop, evaluation, export.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,36 +6,45 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::ArgMatches;
 use serde_json::{Map, Value, json};
-use tch::Tensor;
 
-use super::{data_of, print};
+use crate::BUILD;
 use crate::cli::Train;
-use crate::config::search::Search;
-use crate::config::{BatchSize, Calibration, Config, TaskKind};
-use crate::data::examples::Examples;
-use crate::data::split::Split;
-use crate::data::{Dataset, listing};
-use crate::device::{self, Machine};
-use crate::evaluate::floor::{self, Floor};
-use crate::evaluate::members::Members;
-use crate::evaluate::predictions::Predictions;
-use crate::evaluate::{self, Judgement, Strand};
+use crate::commands::{data_of, print};
+use crate::device;
+use crate::device::Machine;
 use crate::export;
-use crate::inspect;
-use crate::interrupt::Interrupt;
-use crate::model::{Network, ensemble};
-use crate::page;
-use crate::progress::{Progress, thousands};
-use crate::report;
-use crate::run::{
-    self, CONFIG_TOML, Contents, EXAMPLES_TSV, ExampleCounts, METRICS_JSON, MODEL_JSON, MODEL_PT, NewFolder, Outcome,
+use crate::model::Network;
+use crate::train;
+use crate::train::checkpoint::Checkpoint;
+use crate::train::{Continuity, Trained, batch_size};
+use strandnet_core::config::search::Search;
+use strandnet_core::config::{BatchSize, Calibration, Config, TaskKind};
+use strandnet_core::dataset::examples::Examples;
+use strandnet_core::dataset::split::Split;
+use strandnet_core::dataset::{Dataset, manifest};
+use strandnet_core::evaluate;
+use strandnet_core::evaluate::baselines;
+use strandnet_core::evaluate::baselines::Floor;
+use strandnet_core::evaluate::members::Members;
+use strandnet_core::evaluate::predictions::Predictions;
+use strandnet_core::evaluate::{Evaluation, Strand};
+use strandnet_core::figures;
+use strandnet_core::format::thousands;
+use strandnet_core::html;
+use strandnet_core::inspect;
+use strandnet_core::interrupt::Interrupt;
+use strandnet_core::progress::Progress;
+use strandnet_core::run;
+use strandnet_core::run::{
+    CONFIG_TOML, Contents, EXAMPLES_TSV, ExampleCounts, METRICS_JSON, MODEL_JSON, MODEL_PT, NewFolder, Outcome,
     PREDICTIONS_CSV, Provenance, RUN_JSON, RunFolder, SetAside, WEIGHTS,
 };
-use crate::task::Task;
-use crate::train::checkpoint::Checkpoint;
-use crate::train::history::metric_name;
-use crate::train::memory::{self, Memory};
-use crate::train::{self, Continuity, Trained, batch_size, remarks};
+use strandnet_core::scorer::Scorer;
+use strandnet_core::task::Task;
+use strandnet_core::training::advice;
+use strandnet_core::training::history::metric_name;
+use strandnet_core::training::memory;
+use strandnet_core::training::memory::Memory;
 
 pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()> {
     let checkpoint_every = command.checkpoint_every(flags)?;
@@ -64,7 +73,7 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
     if config.training.batch_size == BatchSize::Auto {
         config.training.batch_size = fastest_batch_size(&config, &task, &data, machine.device, progress)?;
     }
-    let memory = memory::check(&config, task.outputs(), &data, machine.device)?;
+    let memory = memory::check(&config, task.outputs(), &data, device::kind(machine.device))?;
     for warning in inspect::inspect(&data, &config.data, false)?.warnings {
         progress.warn(&warning);
     }
@@ -109,12 +118,12 @@ fn resume(path: &Path, checkpoint_every: Duration, progress: Progress) -> Result
     let config = provenance.config_as_run()?;
     let machine = device::for_training(&config.training)?;
     progress.say(&machine.description);
-    for difference in provenance.differences() {
+    for difference in provenance.differences(BUILD) {
         progress
             .warn(&format!("{difference}, so weights may differ in their last bits from those of a run never stopped"));
     }
     let (data, task) = questions_and_answers(&config, progress)?;
-    let memory = memory::check(&config, task.outputs(), &data, machine.device)?;
+    let memory = memory::check(&config, task.outputs(), &data, device::kind(machine.device))?;
     let found = ExampleCounts { train: data.train.len(), valid: data.valid.len(), test: data.test.len() };
     if found != provenance.examples {
         bail!(
@@ -134,9 +143,9 @@ fn resume(path: &Path, checkpoint_every: Duration, progress: Progress) -> Result
     };
     progress.say(&format!("going on {place}"));
     provenance.resumed.push(run::Resumed {
-        version: env!("CARGO_PKG_VERSION").into(),
-        git_revision: env!("STRANDNET_GIT_REVISION").into(),
-        libtorch: env!("STRANDNET_LIBTORCH_VERSION").into(),
+        version: BUILD.version.into(),
+        git_revision: BUILD.git_revision.into(),
+        libtorch: BUILD.libtorch.into(),
         place: place.clone(),
     });
     run.write_json(RUN_JSON, &provenance)?;
@@ -199,29 +208,30 @@ impl Experiment {
         if let Some(signal) = interrupt.stop_watching() {
             return Err(train::interrupted(signal, "after training", run));
         }
-        let valid_logits = logits_of_members(&trained, task, &data.valid)?;
+        let valid_logits = logits_of_members(&trained, &data.valid)?;
         if config.training.calibration == Calibration::Temperature {
-            let logits = ensemble::mean(valid_logits.iter().map(Tensor::shallow_clone));
+            let logits = evaluate::mean_logits(&valid_logits);
             task.temperature = evaluate::fitted_temperature(task, &data.valid, &logits)?;
         }
-        let mut remarks = remarks::of_history(&trained.history, &trained.best_epochs, config.training.epochs);
-        remarks.extend(remarks::of_validation(&data.valid, task.kind, &data.classes, task.selection_metric()));
-        let best_epochs = trained.best_epochs.clone();
+        let mut remarks =
+            advice::of_history(&trained.summary.history, &trained.summary.best_epochs, config.training.epochs);
+        remarks.extend(advice::of_validation(&data.valid, task.kind, &data.classes, task.selection_metric()));
+        let best_epochs = trained.summary.best_epochs.clone();
         provenance.outcome = Some(Outcome {
             best_epochs,
-            restarts: trained.restarts,
-            seconds: trained.seconds,
+            restarts: trained.summary.restarts,
+            seconds: trained.summary.seconds,
             remarks: remarks.clone(),
         });
         provenance.task = task.clone();
         run.write_json(RUN_JSON, provenance)?;
         let floors = if config.training.baselines {
-            floor::floors(task, data, config.training.seed, progress)?
+            baselines::floors(task, data, config.training.seed, progress)?
         } else {
             Vec::new()
         };
         let (metrics, results) = judge_and_export(config, task, data, &trained, &valid_logits, floors, run)?;
-        page::run::write(run, provenance, &metrics)?;
+        html::run::write(run, provenance, &metrics)?;
         run.finish(&metrics)?; // last: a folder that has the metrics is a finished run
         remarks.iter().for_each(|remark| progress.warn(remark));
         Ok(results)
@@ -270,15 +280,14 @@ fn write_examples(data: &Dataset, run: &RunFolder) -> Result<()> {
     let path = run.file(EXAMPLES_TSV);
     run::write_through(&path, |file| {
         let mut file = std::io::BufWriter::new(file);
-        listing::write(&mut file, splits, data.kind, &data.classes)
+        manifest::write(&mut file, splits, data.kind, &data.classes)
             .map_err(|error| run::cannot_write(&path, &error.into()))
     })
 }
 
 /// Logits `[n, outputs]` of each member alone.
-fn logits_of_members(trained: &Trained, task: &Task, examples: &Examples) -> Result<Vec<Tensor>> {
-    let of = |network| evaluate::logits_of(std::slice::from_ref(network), task, examples, Strand::AsGiven);
-    trained.networks.iter().map(of).collect()
+fn logits_of_members(trained: &Trained, examples: &Examples) -> Result<Vec<Vec<f32>>> {
+    trained.ensemble.iter().map(|network| evaluate::logits_of(network, examples, Strand::AsGiven)).collect()
 }
 
 /// Measures on validation (which chooses the threshold) and, once, on test; writes every result but the metrics, which it
@@ -288,26 +297,27 @@ fn judge_and_export(
     task: &Task,
     data: &Dataset,
     trained: &Trained,
-    valid_logits: &[Tensor],
+    valid_logits: &[Vec<f32>],
     floors: Vec<Floor>,
     run: &RunFolder,
 ) -> Result<(Map<String, Value>, String)> {
     let (classes, seed) = (&data.classes, config.training.seed);
-    let judge = |examples, logits: &[Tensor], threshold| -> Result<Judgement> {
-        let logits = ensemble::mean(logits.iter().map(Tensor::shallow_clone));
-        Judgement::of(task, classes, examples, &logits, threshold, seed)
+    let judge = |examples, logits: &[Vec<f32>], threshold| -> Result<Evaluation> {
+        let logits = evaluate::mean_logits(logits);
+        Evaluation::of(task, classes, examples, &logits, trained.ensemble.activation(), threshold, seed)
     };
     let valid = judge(&data.valid, valid_logits, None)?;
     let threshold = valid.report.threshold;
-    let test_logits = logits_of_members(trained, task, &data.test)?;
-    let mut test = judge(&data.test, &test_logits, threshold)?.with_breakdown(seed)?.with_strands(&trained.networks)?;
-    if trained.networks.len() > 1 {
+    let test_logits = logits_of_members(trained, &data.test)?;
+    let mut test = judge(&data.test, &test_logits, threshold)?.with_breakdown(seed)?.with_strands(&trained.ensemble)?;
+    if trained.ensemble.len() > 1 {
         let (valid, of_test) = ((&data.valid, valid_logits), (&data.test, &test_logits[..]));
         test.members = Some(Members::of(
             task,
             classes,
             valid,
             of_test,
+            trained.ensemble.activation(),
             config.training.calibration == Calibration::Temperature,
             seed,
         )?);
@@ -332,8 +342,8 @@ fn judge_and_export(
     rows.append(Split::Valid, &data.valid, &valid.predictions)?;
     rows.append(Split::Test, &data.test, &test.predictions)?;
     run.write(PREDICTIONS_CSV, &rows.finish()?)?;
-    report::training::draw(trained, task, run)?;
-    report::draw(&test, run)?;
+    figures::training::draw(&trained.summary, task, run)?;
+    figures::draw(&test, run)?;
     let (weights, model) = (run.file(WEIGHTS), run.file(MODEL_PT));
     let (card, difference) = export::export(config, task, classes, data.train.length, &weights, threshold, &model)?;
     run.write_json(MODEL_JSON, &card)?;
@@ -342,7 +352,7 @@ fn judge_and_export(
     let summary = format!(
         "{}{}exported model: largest difference from the network {difference:.1e}\n",
         best_epochs(trained, task),
-        report::table(&test, &floors, best_possible)
+        figures::table(&test, &floors, best_possible)
     );
     Ok((metrics, summary))
 }
@@ -351,13 +361,13 @@ fn judge_and_export(
 fn best_epochs(trained: &Trained, task: &Task) -> String {
     let metric = task.selection_metric();
     let line = |member: usize| {
-        let best = trained.best(member)?;
-        let epochs = trained.history.iter().filter(|epoch| epoch.member == member + 1).count();
-        let which = if trained.networks.len() > 1 { format!("member {}: ", member + 1) } else { String::new() };
+        let best = trained.summary.best(member)?;
+        let epochs = trained.summary.history.iter().filter(|epoch| epoch.member == member + 1).count();
+        let which = if trained.ensemble.len() > 1 { format!("member {}: ", member + 1) } else { String::new() };
         let score = if metric == "loss" { best.valid_loss } else { best.valid_score };
         Some(format!("{which}best epoch {} of {epochs}, validation {} {score:.4}\n", best.epoch, metric_name(metric)))
     };
-    (0..trained.networks.len()).filter_map(line).collect()
+    (0..trained.ensemble.len()).filter_map(line).collect()
 }
 
 /// The experiment's name: that of its file, or of its data and architecture.
@@ -378,9 +388,9 @@ fn provenance(
 ) -> Result<Provenance> {
     Ok(Provenance {
         format_version: run::FORMAT_VERSION,
-        version: env!("CARGO_PKG_VERSION").into(),
-        git_revision: env!("STRANDNET_GIT_REVISION").into(),
-        libtorch: env!("STRANDNET_LIBTORCH_VERSION").into(),
+        version: BUILD.version.into(),
+        git_revision: BUILD.git_revision.into(),
+        libtorch: BUILD.libtorch.into(),
         device: format!("{:?}", machine.device),
         threads: machine.threads,
         precision: machine.precision,

@@ -11,25 +11,29 @@ use anyhow::{Context, Result, bail};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
-use super::{data_of, error_of_panic, print};
+use crate::BUILD;
 use crate::cli::Tune;
-use crate::config::search::Search;
-use crate::config::{Config, DataConfig, Faults, Metric};
-use crate::data::Dataset;
+use crate::commands::{data_of, error_of_panic, print};
 use crate::device;
-use crate::progress::{Progress, thousands};
-use crate::report;
-use crate::run::{
-    self, BEST_TOML, CannotWrite, Contents, KNOBS_PNG, Lock, NewFolder, RunFolder, TRIALS_CSV, TUNE_JSON,
-};
-use crate::task::Task;
 use crate::train;
 use crate::train::Continuity;
-use crate::train::history::{metric_name, shown};
-use crate::train::memory;
-use crate::tune::plan::Plan;
-use crate::tune::trials::{self, Outcome, Row};
-use crate::tune::{Job, Tuning, halving, sampling};
+use strandnet_core::config::search::Search;
+use strandnet_core::config::{Config, DataConfig, Faults, Metric};
+use strandnet_core::dataset::Dataset;
+use strandnet_core::figures;
+use strandnet_core::format::thousands;
+use strandnet_core::progress::Progress;
+use strandnet_core::run;
+use strandnet_core::run::{
+    BEST_TOML, CannotWrite, Contents, KNOBS_PNG, Lock, NewFolder, RunFolder, TRIALS_CSV, TUNE_JSON,
+};
+use strandnet_core::task::Task;
+use strandnet_core::training::history::{metric_name, shown};
+use strandnet_core::training::memory;
+use strandnet_core::tune::plan::Plan;
+use strandnet_core::tune::trials;
+use strandnet_core::tune::trials::{Outcome, Row};
+use strandnet_core::tune::{Job, Tuning, halving, sampling};
 
 /// Where a trial trains, within the folder of the search.
 const WORKSHOP: &str = ".trial";
@@ -64,7 +68,7 @@ pub fn run(command: &Tune, flags: &ArgMatches, progress: Progress) -> Result<()>
     let mut tuning = Tuning { search, trials, rungs, rows: Vec::new() };
     let machine = device::for_training(&config.training)?;
 
-    let plan = Plan::new(&config, &tuning.search, tuning.trials.len(), command.rungs as usize, eta)?;
+    let plan = Plan::new(&config, &tuning.search, (tuning.trials.len(), command.rungs as usize, eta), BUILD)?;
     let mut trainer = Trainer { data: VecDeque::new(), device: machine.device, progress };
     let folder = open(command, &config, &plan, &mut tuning)?;
     progress.say(&machine.description);
@@ -129,7 +133,7 @@ enum Folder {
 /// Claims a new folder, or takes up the search that the folder holds.
 fn open(command: &Tune, config: &Config, plan: &Plan, tuning: &mut Tuning) -> Result<Folder> {
     let Some(path) = &command.out else {
-        let name = format!("tune-{}", super::train::experiment_name(command.config.as_deref(), config));
+        let name = format!("tune-{}", crate::commands::train::experiment_name(command.config.as_deref(), config));
         return Ok(Folder::New(NewFolder::claim_named_for(&name, Contents::Tuning)?));
     };
     let marker = path.join(TUNE_JSON);
@@ -207,7 +211,7 @@ fn write_results(tuning: &Tuning, folder: &RunFolder) -> Result<()> {
         );
         folder.write(BEST_TOML, (head + &tuning.config_of_row(best).to_toml()).as_bytes())?;
     }
-    folder.write(KNOBS_PNG, &report::tuning::knobs(tuning)?)
+    folder.write(KNOBS_PNG, &figures::tuning::knobs(tuning)?)
 }
 
 fn summary(tuning: &Tuning, folder: &RunFolder) -> Result<()> {
@@ -220,7 +224,7 @@ fn summary(tuning: &Tuning, folder: &RunFolder) -> Result<()> {
             tuning.trials.len()
         );
     }
-    let mut text = report::tuning::table(tuning);
+    let mut text = figures::tuning::table(tuning);
     if failures > 0 {
         text.push_str(&format!("{failures} of {} trainings failed; {TRIALS_CSV} says why\n", tuning.rows.len()));
     }
@@ -267,10 +271,10 @@ impl Trainer {
             let training = &config.training;
             let task = Task::new(data.kind, &data.classes, training.loss, &training.class_weights, &data.train)?
                 .trained_by(training)?;
-            let memory = memory::check(config, task.outputs(), data, device)?;
+            let memory = memory::check(config, task.outputs(), data, device::kind(device))?;
             let train = || train::train(config, &task, data, device, workshop, progress, Continuity::default());
             let trained = memory.explaining(train)?;
-            let Some(best) = trained.best(0) else { bail!("no epoch was the best") };
+            let Some(best) = trained.summary.best(0) else { bail!("no epoch was the best") };
             let (score, best_epoch) = (best.valid_score, best.epoch);
             if !score.is_finite() {
                 bail!("the validation score is {score}, expected a number");

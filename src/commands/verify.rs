@@ -5,17 +5,19 @@ use std::fmt::Write;
 use anyhow::{Result, bail};
 use serde_json::{Map, Value};
 
-use super::{FinishedRun, data_of, open_run, print, threshold};
 use crate::cli::Verify;
-use crate::data::Dataset;
-use crate::data::split::Split;
+use crate::commands::{FinishedRun, data_of, open_run, print, threshold};
 use crate::device;
-use crate::evaluate::predictions::Predictions;
-use crate::evaluate::{self, Judgement, Strand};
 use crate::export;
-use crate::progress::Progress;
-use crate::run::{METRICS_JSON, MODEL_PT, Manifest, PREDICTIONS_CSV, RunFolder};
-use crate::task::Task;
+use strandnet_core::dataset::Dataset;
+use strandnet_core::dataset::split::Split;
+use strandnet_core::evaluate;
+use strandnet_core::evaluate::predictions::Predictions;
+use strandnet_core::evaluate::{Evaluation, Strand};
+use strandnet_core::progress::Progress;
+use strandnet_core::run::{METRICS_JSON, MODEL_PT, Manifest, PREDICTIONS_CSV, RunFolder};
+use strandnet_core::scorer::Scorer;
+use strandnet_core::task::Task;
 
 /// Scores may differ by this much between machines, whose sums are added up in other orders.
 const SCORE_TOLERANCE: f64 = 1e-4;
@@ -39,8 +41,8 @@ pub fn run(command: &Verify, progress: Progress) -> Result<()> {
     let data_are_fine = checks.failed == 0;
 
     let config = provenance.config_as_run()?;
-    let (device, why) =
-        device::choose(config.training.device).or_else(|_| device::choose(crate::config::DeviceChoice::Cpu))?;
+    let (device, why) = device::choose(config.training.device)
+        .or_else(|_| device::choose(strandnet_core::config::DeviceChoice::Cpu))?;
     let threads = device::set_threads(config.training.threads);
     progress.say(&format!("device: {why}; {threads} threads"));
     let run = open_run(&command.run, device, false);
@@ -90,7 +92,7 @@ fn again(error: &anyhow::Error) -> anyhow::Error {
 }
 
 fn count(run: &FinishedRun) -> usize {
-    run.networks.iter().map(|network| network.plan.parameters()).sum()
+    run.ensemble.iter().map(|network| network.plan.parameters()).sum()
 }
 
 fn files_unaltered(folder: &RunFolder, manifest: &Result<Option<Manifest>>) -> Outcome {
@@ -117,24 +119,25 @@ fn not_repeated() -> Outcome {
 /// Whether the exported model says what the weights say.
 fn model_agrees(run: &FinishedRun) -> Outcome {
     let task = run.provenance.task()?;
-    let FinishedRun { folder, networks, .. } = run;
-    let difference = export::difference_from(networks, task, &folder.file(MODEL_PT), run.provenance.length)?;
+    let FinishedRun { folder, ensemble, .. } = run;
+    let difference = export::difference_from(ensemble, task, &folder.file(MODEL_PT), run.provenance.length)?;
     Ok(format!("{MODEL_PT} and the weights differ by {difference:.1e} at most"))
 }
 
 /// Scores validation and test again and holds them against what the run wrote.
 fn results_again(run: &FinishedRun, data: &Dataset) -> Outcome {
-    let FinishedRun { folder, provenance, classes, networks } = run;
+    let FinishedRun { folder, provenance, classes, ensemble } = run;
     let task = provenance.task()?;
     let threshold = threshold(folder, task)?;
     let metrics: Value = serde_json::from_slice(&std::fs::read(folder.file(METRICS_JSON))?)?;
     let mut rows = Predictions::new(task, classes)?;
     let (mut compared, mut apart) = (0, 0.0f64);
     for (split, name, examples) in [(Split::Valid, "valid", &data.valid), (Split::Test, "test", &data.test)] {
-        let logits = evaluate::logits_of(networks, task, examples, Strand::AsGiven)?;
-        let judgement = Judgement::of(task, classes, examples, &logits, threshold, provenance.seed)?;
-        rows.append(split, examples, &judgement.predictions)?;
-        let (n, far) = compare(&judgement.to_json(), &metrics[name], 2.0 / examples.len().max(1) as f64, name)?;
+        let logits = evaluate::logits_of(ensemble, examples, Strand::AsGiven)?;
+        let evaluation =
+            Evaluation::of(task, classes, examples, &logits, ensemble.activation(), threshold, provenance.seed)?;
+        rows.append(split, examples, &evaluation.predictions)?;
+        let (n, far) = compare(&evaluation.to_json(), &metrics[name], 2.0 / examples.len().max(1) as f64, name)?;
         compared += n;
         apart = apart.max(far);
     }

@@ -5,9 +5,35 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use tch::{Device, Tensor};
 
-use super::plan::Plan;
-use super::{Network, weights};
-use crate::config::Config;
+use crate::model::{Network, weights};
+use strandnet_core::config::Config;
+use strandnet_core::network::plan::Plan;
+
+/// The members of an ensemble, one or more of the same shape.
+#[derive(Debug)]
+pub struct Ensemble {
+    members: Vec<Network>,
+}
+
+impl Ensemble {
+    /// An ensemble of one network or several.
+    pub fn new(members: Vec<Network>) -> Self {
+        Self { members }
+    }
+
+    /// The members themselves.
+    pub fn into_members(self) -> Vec<Network> {
+        self.members
+    }
+}
+
+impl std::ops::Deref for Ensemble {
+    type Target = [Network];
+
+    fn deref(&self) -> &[Network] {
+        &self.members
+    }
+}
 
 /// The networks that a configuration describes, with the weights in a file. It must be large enough for them before any is
 /// made, so that sizes which nothing was trained with take no memory.
@@ -73,7 +99,7 @@ pub fn mean(members: impl ExactSizeIterator<Item = Tensor>) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Architecture, ModelConfig};
+    use strandnet_core::config::{Architecture, ModelConfig};
 
     #[test]
     fn a_network_that_its_weights_are_too_small_for_is_not_made() {

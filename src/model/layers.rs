@@ -10,12 +10,12 @@ use rand::RngExt;
 use tch::nn::{self, Init, ModuleT, Path};
 use tch::{Kind, Tensor};
 
-use super::lstm::Lstm;
-use super::plan::{Plan, Step};
-use super::pooling::{PlacesPool, Pool};
-use super::strands::Reading;
-use crate::config::layers::{GlobalPool, Layer, Padding, groups_of_strand, of_strand};
-use crate::random::Generator;
+use crate::model::lstm::Lstm;
+use crate::model::pooling::{PlacesPool, Pool};
+use crate::model::strands::Reading;
+use strandnet_core::config::layers::{GlobalPool, Layer, Padding, groups_of_strand, of_strand};
+use strandnet_core::network::plan::{Plan, Step};
+use strandnet_core::random::Generator;
 
 /// What is asked of all layers of a network, and may change between two passes.
 #[derive(Debug, Default)]
@@ -311,7 +311,8 @@ pub fn drawn(mut parameter: Tensor, bound: f32, random: &mut Generator) -> Tenso
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::{self, Purpose};
+    use strandnet_core::random;
+    use strandnet_core::random::Purpose;
     use tch::{Device, nn::VarStore};
 
     #[test]

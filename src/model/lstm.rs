@@ -3,9 +3,9 @@
 use tch::Tensor;
 use tch::nn::{Init, Path};
 
-use super::layers::{Mode, Module, drawn};
-use super::strands::Reading;
-use crate::random::Generator;
+use crate::model::layers::{Mode, Module, drawn};
+use crate::model::strands::Reading;
+use strandnet_core::random::Generator;
 
 /// `[batch, inputs, positions]` to `[batch, 2 * units, positions]`.
 #[derive(Debug)]

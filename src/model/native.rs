@@ -1,134 +1,51 @@
-//! The first block of a network on the CPU without libtorch, whose operators cannot use that their input is one-hot; and, of
-//! small networks, all the rest. What it computes is tested against the same layers in libtorch.
-//!
-//! A batch is cut into shards of a fixed size. Threads take shards, and what these sum up is added in their order, so results
-//! do not depend on the number of threads; nor on the processor, as every instruction set does the same additions.
-
-mod dense;
-mod dropout;
-mod first_block;
-mod lesson;
-mod team;
+//! The first block of a network on the CPU without libtorch, and of small networks all of it: core's kernels with the weights
+//! of a network's store. What they compute is tested against the same layers in libtorch.
 
 use std::ops::Range;
-use std::sync::Mutex;
 
-use rayon::prelude::*;
+use strandnet_core::network::kernels::{Batch, BinaryLoss, FusedStep, Kernels, Key};
+use strandnet_core::network::plan::Plan;
 use tch::Tensor;
 use tch::nn::VarStore;
 
-use super::plan::Plan;
-use crate::task::YesNoLoss;
-use dense::Small;
-pub use dropout::Key;
-use first_block::{Shape, Shard, Table};
-pub use lesson::Lesson;
-pub use team::{Board, Team};
-
-/// Filters that are computed at once: what a register of AVX-512 holds.
-const LANES: usize = 16;
-/// Fragments of a shard.
-const FRAGMENTS: usize = 32;
-/// Windows of a shard that share what overlaps.
-const WINDOWS: usize = 64;
-
-/// One number for each of 16 filters.
-#[derive(Clone, Copy, Debug)]
-#[repr(align(64))]
-struct Row([f32; LANES]);
-
-impl Row {
-    const ZERO: Self = Self([0.0; LANES]);
-
-    #[inline(always)]
-    fn add(&mut self, other: &Self) {
-        for lane in 0..LANES {
-            self.0[lane] += other.0[lane];
-        }
-    }
-}
-
-/// The layers that are computed here: the first block, or with a small rest all of them.
+/// Kernels and the tensors whose values they compute with.
 #[derive(Debug)]
 pub struct Native {
-    layers: Layers,
-    /// Weight and bias of the convolution and then of every dense layer: those of the network's store.
+    kernels: Kernels,
     parameters: Vec<Tensor>,
-    /// Numbers that come out for one sequence: logits, or `[filters, windows]`.
-    outputs: Vec<i64>,
-    /// Buffers that no batch uses at the moment.
-    spare: Mutex<Vec<Work>>,
+    /// `[-1, outputs]`, or `[-1, filters, windows]`.
+    shape: Vec<i64>,
 }
 
-/// What the layers are, without their weights.
-#[derive(Clone, Debug)]
-struct Layers {
-    shape: Shape,
-    /// What follows the first block, where that is computed here.
-    rest: Option<Vec<Small>>,
-    /// Numbers that come out for one sequence.
-    size: usize,
-}
-
-/// Weights as the layers read them.
-#[derive(Debug, Default)]
-struct Weights {
-    table: Table,
-    dense: Vec<dense::Weights>,
-}
-
-/// Buffers for one batch.
-#[derive(Debug, Default)]
-struct Work {
-    weights: Weights,
-    parts: Vec<Part>,
-    /// `[fragments, outputs]`
-    outputs: Vec<f32>,
-}
-
-/// A shard of a batch, and what its layers made of it.
-#[derive(Debug, Default)]
-struct Part {
-    block: Shard,
-    /// `[fragments, filters, windows]`, where more layers follow.
-    pooled: Vec<f32>,
-    rest: dense::Pass,
-}
-
-/// A batch in training, between the pass forward and the one backward.
+/// A batch in training, between the forward and the backward pass.
 #[derive(Debug)]
-pub struct Batch<'a> {
+pub struct NativeBatch<'a> {
     native: &'a Native,
-    work: Work,
+    batch: Batch<'a>,
 }
 
 impl Native {
-    /// How many steps of a plan can be computed here, if any: its first block must have the form that this knows.
+    /// How many steps of a plan the kernels can compute, if any.
     pub fn steps(plan: &Plan) -> Option<usize> {
-        let (_, first) = Shape::of(plan)?;
-        Some(if dense::of(&plan.steps[first..]).is_some() { plan.steps.len() } else { first })
+        Kernels::steps(plan)
     }
 
     /// Computes what it can of a plan with the weights in a store.
     pub fn new(plan: &Plan, store: &VarStore) -> Option<Self> {
-        let (shape, first) = Shape::of(plan)?;
-        let rest = dense::of(&plan.steps[first..]);
-        let steps = Self::steps(plan)?;
+        let kernels = Kernels::new(plan)?;
         let variables = store.variables();
-        let names = plan.steps[..steps].iter().map(|step| &step.name).filter(|name| !name.is_empty());
-        let parameters = names
-            .flat_map(|name| ["weight", "bias"].map(|part| format!("{name}.{part}")))
-            .map(|name| variables.get(&name).map(Tensor::shallow_clone))
-            .collect::<Option<Vec<_>>>()?;
-        let last = plan.steps[steps - 1].output;
-        let outputs: Vec<i64> = std::iter::once(last.channels).chain(last.positions).map(|size| size as i64).collect();
-        let size = outputs.iter().product::<i64>() as usize;
-        Some(Self { layers: Layers { shape, rest, size }, parameters, outputs, spare: Mutex::default() })
+        let parameters = kernels
+            .parameters()
+            .iter()
+            .map(|name| variables.get(name).map(Tensor::shallow_clone))
+            .collect::<Option<_>>()?;
+        let shape = std::iter::once(-1).chain(kernels.output_shape().iter().map(|&size| size as i64)).collect();
+        Some(Self { kernels, parameters, shape })
     }
 
     /// Whether nothing is left to libtorch.
     pub fn is_all(&self) -> bool {
-        self.layers.rest.is_some()
+        self.kernels.is_all()
     }
 
     /// The weights that it computes with: those of the convolution and then of every dense layer, each with its bias.
@@ -136,210 +53,54 @@ impl Native {
         &self.parameters
     }
 
-    /// Learning with its layers, if they are all, from parameters that stand at these places of a row of numbers.
-    pub fn lesson(&self, places: Vec<Range<usize>>, loss: YesNoLoss) -> Lesson {
-        Lesson::new(self.layers.clone(), places, loss)
+    /// Training steps without libtorch, with parameters that stand at `places` of a flat buffer, for batches of up to `largest`
+    /// fragments, by as many threads.
+    pub fn fused_step(&self, places: Vec<Range<usize>>, loss: BinaryLoss, largest: usize, threads: usize) -> FusedStep {
+        self.kernels.fused_step(places, loss, largest, threads)
     }
 
-    /// What the layers make of codes `[batch, length]` in scoring: `[batch, filters, windows]`, or logits `[batch, outputs]`.
+    /// Scores codes `[batch, length]`: `[batch, filters, windows]`, or logits `[batch, outputs]`.
     pub fn score(&self, codes: &[u8]) -> Tensor {
-        let mut work = self.work();
-        work.forward(&self.layers, codes, None);
-        let outputs = self.tensor(&work.outputs);
-        self.put_back(work);
-        outputs
+        self.tensor(&self.kernels.score(&self.values(), codes))
     }
 
-    /// What the layers make of windows that start at `starts` of codes, one not before the other, as `score` gives it; nothing
-    /// where they overlap too little for that to be faster, or are padded each for itself.
+    /// Scores windows that start at `starts` of codes, one not before the other; nothing where `score` is faster.
     pub fn scan(&self, codes: &[u8], starts: &[usize]) -> Option<Tensor> {
-        let layers = &self.layers;
-        // Half as many positions to convolve leave room for what comes on top.
-        if layers.shape.is_padded() || codes.len() * 2 > starts.len() * layers.shape.length {
-            return None;
-        }
-        let mut work = self.work();
-        let Work { weights, parts, outputs } = &mut work;
-        parts.resize_with(starts.len().div_ceil(WINDOWS), Default::default);
-        outputs.resize(starts.len() * layers.size, 0.0);
-        let weights = &*weights;
-        let shards =
-            parts.par_iter_mut().zip(starts.par_chunks(WINDOWS)).zip(outputs.par_chunks_mut(WINDOWS * layers.size));
-        in_parallel(starts.len(), shards, |((part, starts), outputs)| {
-            layers.scan(weights, part, codes, starts, outputs)
-        });
-        let outputs = self.tensor(&work.outputs);
-        self.put_back(work);
-        Some(outputs)
+        self.kernels.scan(&self.values(), codes, starts).map(|batch| self.tensor(&batch))
     }
 
-    /// The same in training, dropout drawn from `key`, up to where the gradients of the outputs are needed.
-    pub fn train(&self, codes: &[u8], key: Key) -> Batch<'_> {
-        let mut work = self.work();
-        work.forward(&self.layers, codes, Some(key));
-        Batch { native: self, work }
+    /// The forward pass of a training step; `key` seeds dropout.
+    pub fn train(&self, codes: &[u8], key: Key) -> NativeBatch<'_> {
+        NativeBatch { native: self, batch: self.kernels.train(&self.values(), codes, key) }
     }
 
-    fn tensor(&self, outputs: &[f32]) -> Tensor {
-        let shape: Vec<i64> = std::iter::once(-1).chain(self.outputs.iter().copied()).collect();
-        Tensor::from_slice(outputs).view(shape.as_slice())
+    fn tensor(&self, batch: &Batch) -> Tensor {
+        Tensor::from_slice(batch.outputs()).view(self.shape.as_slice())
     }
 
-    /// Buffers that hold the weights.
-    fn work(&self) -> Work {
-        let spare = self.spare.lock().ok().and_then(|mut spare| spare.pop());
-        let mut work = spare.unwrap_or_default();
-        let numbers = |parameter: &Tensor| {
-            let mut numbers = vec![0.0; parameter.numel()];
-            parameter.copy_data(&mut numbers, parameter.numel());
-            numbers
+    fn values(&self) -> Vec<Vec<f32>> {
+        let values = |parameter: &Tensor| {
+            let mut values = vec![0.0; parameter.numel()];
+            parameter.copy_data(&mut values, parameter.numel());
+            values
         };
-        let values: Vec<Vec<f32>> = self.parameters.iter().map(numbers).collect();
-        work.weights.fill(&self.layers.shape, &values.iter().map(Vec::as_slice).collect::<Vec<_>>());
-        work
-    }
-
-    fn put_back(&self, work: Work) {
-        if let Ok(mut spare) = self.spare.lock() {
-            spare.push(work);
-        }
+        self.parameters.iter().map(values).collect()
     }
 }
 
-impl Weights {
-    fn fill(&mut self, shape: &Shape, values: &[&[f32]]) {
-        let (of_block, of_rest) = values.split_at(2);
-        self.table.fill(shape, of_block[0], of_block[1]);
-        self.dense.resize_with(of_rest.len() / 2, Default::default);
-        for (weights, values) in self.dense.iter_mut().zip(of_rest.chunks_exact(2)) {
-            weights.fill(values[0], values[1]);
-        }
-    }
-}
-
-impl Part {
-    /// Adds the gradients of every parameter to `sums`.
-    fn add_gradients(&self, layers: &Layers, sums: &mut [Vec<f32>]) {
-        let (of_block, of_rest) = sums.split_at_mut(2);
-        if let [weight, bias] = of_block {
-            self.block.add_gradients(&layers.shape, weight, bias);
-        }
-        for (sum, own) in of_rest.iter_mut().zip(self.rest.gradients().flatten()) {
-            sum.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
-        }
-    }
-}
-
-/// What a thread takes.
-struct Piece<'a> {
-    number: usize,
-    part: &'a mut Part,
-    /// `[fragments, length]`
-    codes: &'a [u8],
-    /// `[fragments, outputs]`
-    outputs: &'a mut [f32],
-}
-
-impl Work {
-    /// A batch of codes cut into shards; beside them the weights, and how many fragments there are.
-    fn shards<'a>(
-        &'a mut self,
-        layers: &Layers,
-        codes: &'a [u8],
-    ) -> (&'a Weights, usize, impl IndexedParallelIterator<Item = Piece<'a>>) {
-        let (length, size) = (layers.shape.length, layers.size);
-        let fragments = codes.len() / length;
-        self.parts.resize_with(fragments.div_ceil(FRAGMENTS), Default::default);
-        self.outputs.resize(fragments * size, 0.0);
-        let outputs = self.outputs.par_chunks_mut(FRAGMENTS * size);
-        let shards = self.parts.par_iter_mut().zip(codes.par_chunks(FRAGMENTS * length)).zip(outputs).enumerate();
-        let piece = |(number, ((part, codes), outputs))| Piece { number, part, codes, outputs };
-        (&self.weights, fragments, shards.map(piece))
-    }
-
-    fn forward(&mut self, layers: &Layers, codes: &[u8], key: Option<Key>) {
-        let (weights, fragments, shards) = self.shards(layers, codes);
-        in_parallel(fragments, shards, |shard| {
-            layers.forward(weights, shard.part, key, shard.number, shard.codes, shard.outputs);
-        });
-    }
-}
-
-impl Layers {
-    /// What they make of shard `number` of a batch; `key` is that of the batch, in training.
-    fn forward(
-        &self,
-        weights: &Weights,
-        part: &mut Part,
-        key: Option<Key>,
-        number: usize,
-        codes: &[u8],
-        outputs: &mut [f32],
-    ) {
-        /// Keys what is dropped after the first block, in which groups of filters have numbers from 0 on.
-        const REST: usize = usize::MAX;
-        let (shape, table) = (&self.shape, &weights.table);
-        let block = |block: &mut Shard, outputs: &mut [f32]| match key {
-            Some(key) => block.train(shape, table, key, number * FRAGMENTS, codes, outputs),
-            None => block.score(shape, table, codes, outputs),
-        };
-        let Part { block: own, pooled, rest: own_rest } = part;
-        let Some(rest) = &self.rest else { return block(own, outputs) };
-        pooled.resize(codes.len() / shape.length * shape.outputs(), 0.0);
-        block(own, pooled);
-        outputs.copy_from_slice(own_rest.forward(rest, &weights.dense, pooled, key.map(|key| key.of(number, REST))));
-    }
-
-    /// What they make of windows that overlap.
-    fn scan(&self, weights: &Weights, part: &mut Part, codes: &[u8], starts: &[usize], outputs: &mut [f32]) {
-        let (Some(&first), Some(last)) = (starts.first(), starts.last()) else { return };
-        let codes = &codes[first..last + self.shape.length];
-        let starts: Vec<usize> = starts.iter().map(|start| start - first).collect();
-        let Part { block, pooled, rest: own_rest } = part;
-        let Some(rest) = &self.rest else { return block.scan(&self.shape, &weights.table, codes, &starts, outputs) };
-        pooled.resize(starts.len() * self.shape.outputs(), 0.0);
-        block.scan(&self.shape, &weights.table, codes, &starts, pooled);
-        outputs.copy_from_slice(own_rest.forward(rest, &weights.dense, pooled, None));
-    }
-
-    /// Sums up the gradients of parameters, given those of the outputs, after `forward` in training.
-    fn backward(&self, weights: &Weights, part: &mut Part, gradient: &[f32]) {
-        match &self.rest {
-            Some(rest) => {
-                let gradient = part.rest.backward(rest, &weights.dense, &part.pooled, gradient);
-                part.block.backward(&self.shape, gradient);
-            }
-            None => part.block.backward(&self.shape, gradient),
-        }
-    }
-}
-
-impl Batch<'_> {
-    /// What there will be gradients of.
+impl NativeBatch<'_> {
+    /// What `gradients` are of.
     pub fn parameters(&self) -> &[Tensor] {
-        self.native.parameters()
+        &self.native.parameters
     }
 
-    /// What the layers made of the batch, `[batch, filters, windows]` or logits `[batch, outputs]`, as a tensor without a past.
+    /// What the layers made of the batch, as a tensor without a past.
     pub fn tensor(&self) -> Tensor {
-        self.native.tensor(&self.work.outputs)
+        self.native.tensor(&self.batch)
     }
 
-    /// The gradients of every parameter, given those of the outputs.
-    pub fn gradients(mut self, gradient: &[f32]) -> Vec<Vec<f32>> {
-        let layers = &self.native.layers;
-        let Work { weights, parts, .. } = &mut self.work;
-        let shards = parts.par_iter_mut().zip(gradient.par_chunks(FRAGMENTS * layers.size));
-        in_parallel(gradient.len() / layers.size, shards, |(part, gradient)| layers.backward(weights, part, gradient));
-        let mut sums: Vec<Vec<f32>> = self.parameters().iter().map(|parameter| vec![0.0; parameter.numel()]).collect();
-        self.work.parts.iter().for_each(|part| part.add_gradients(layers, &mut sums));
-        self.native.put_back(self.work);
-        sums
+    /// The gradient of every parameter, given those of the outputs.
+    pub fn gradients(self, gradient: &[f32]) -> Vec<Vec<f32>> {
+        self.batch.gradients(gradient)
     }
-}
-
-/// Hands shards to threads, where there is more than one of both.
-fn in_parallel<I: IndexedParallelIterator>(fragments: usize, all: I, task: impl Fn(I::Item) + Sync + Send) {
-    let least = if fragments <= FRAGMENTS || rayon::current_num_threads() == 1 { usize::MAX } else { 1 };
-    all.with_min_len(least).for_each(task);
 }

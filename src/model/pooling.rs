@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::layers::{Convolution, Mode, Module};
+use crate::model::layers::{Convolution, Mode, Module};
 
 /// The largest or the mean number of each window of positions.
 #[derive(Debug)]

@@ -13,7 +13,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tch::{Kind, Tensor};
 
-use crate::run::{self, FIRST_WITH_CHECKSUMS, FORMAT_VERSION};
+use strandnet_core::run;
+use strandnet_core::run::{FIRST_WITH_CHECKSUMS, FORMAT_VERSION};
 
 /// One key of the file's metadata, because the safetensors crate writes several in an order that differs from run to run.
 const METADATA_KEY: &str = "strandnet";

@@ -4,8 +4,10 @@ use tch::nn::{self, OptimizerConfig};
 use tch::{CModule, Cuda, Device, Kind, Tensor};
 
 use super::*;
-use crate::config::layers;
-use crate::config::{Architecture, Layer};
+use crate::train::loss::Criterion;
+use strandnet_core::config::layers;
+use strandnet_core::config::{Architecture, Layer};
+use strandnet_core::network::kernels::Key;
 
 const STRANDS: [Strands; 5] =
     [Strands::Single, Strands::Augment, Strands::Average, Strands::Shared, Strands::Equivariant];
@@ -85,7 +87,7 @@ fn each(mut check: impl FnMut(&str, Architecture, usize, Strands)) {
 fn sequences(n: usize, length: usize) -> [Tensor; 2] {
     let mut codes: Vec<u8> = (0..n * length).map(|i| (random::hash(&i.to_le_bytes()) % 41 / 10) as u8).collect();
     let given = codes_tensor(&codes, length, Device::Cpu);
-    codes.chunks_mut(length).for_each(crate::data::alphabet::reverse_complement);
+    codes.chunks_mut(length).for_each(strandnet_core::sequence::alphabet::reverse_complement);
     [given, codes_tensor(&codes, length, Device::Cpu)]
 }
 
@@ -313,12 +315,14 @@ fn without_libtorch_the_same_is_computed() {
 
 /// Steps of the seed network as training takes them, and the same by way of libtorch's loss.
 #[test]
-fn a_lesson_gives_the_gradient_that_libtorch_gives_with_any_number_of_threads() {
-    let classes = crate::data::Classes::named(vec!["a".into(), "b".into()]);
+fn a_fused_step_gives_the_gradient_that_libtorch_gives_with_any_number_of_threads() {
+    let classes = strandnet_core::dataset::Classes::named(vec!["a".into(), "b".into()]);
     let labels: Vec<f32> = (0..100).map(|i| (i % 2) as f32).collect();
-    let examples = crate::data::examples::Examples::of(&[0; 200], 2, &labels);
-    let kind = crate::config::TaskKind::Binary;
-    let task = crate::task::Task::new(kind, &classes, None, &crate::config::ClassWeights::None, &examples).unwrap();
+    let examples = strandnet_core::dataset::examples::Examples::from_codes(&[0; 200], 2, &labels);
+    let kind = strandnet_core::config::TaskKind::Binary;
+    let task =
+        strandnet_core::task::Task::new(kind, &classes, None, &strandnet_core::config::ClassWeights::None, &examples)
+            .unwrap();
     let network = Network::new(&config(Architecture::Seed), 71, 1, Strands::Single, Device::Cpu, 1).unwrap();
     let [tensor, _] = sequences(100, 71);
     let mut codes = vec![0; tensor.numel()];
@@ -331,14 +335,9 @@ fn a_lesson_gives_the_gradient_that_libtorch_gives_with_any_number_of_threads() 
         parameters.extend(Vec::<f32>::try_from(parameter.flatten(0, -1)).unwrap());
         places.push(start..parameters.len());
     }
-    let lesson = native.lesson(places.clone(), task.yes_no_loss().unwrap()).for_batches_of(100);
-    let learn = |shard| lesson.learn(shard);
     let of = |threads| {
-        let board = native::Board::new(&learn);
-        std::thread::scope(|scope| {
-            let team = native::Team::new(scope, &board, threads);
-            lesson.gradient(&parameters, codes.clone(), labels.clone(), Key(7), |shards| team.round(shards))
-        })
+        let step = native.fused_step(places.clone(), task.binary_loss().unwrap(), 100, threads);
+        step.gradient(&parameters, codes.clone(), labels.clone(), Key(7))
     };
     let (gradient, loss, hits) = of(1);
     for threads in [2, 5] {
@@ -346,9 +345,12 @@ fn a_lesson_gives_the_gradient_that_libtorch_gives_with_any_number_of_threads() 
     }
     let forward = network.train(&codes, 7);
     let of_labels = Tensor::from_slice(&labels).view([-1, 1]);
-    let expected = task.criterion(Device::Cpu).loss(&forward.logits, &of_labels);
+    let expected = Criterion::new(&task, Device::Cpu).loss(&forward.logits, &of_labels);
     assert!((expected.double_value(&[]) - loss).abs() < 1e-6);
-    assert_eq!(task.hits(&forward.logits, &of_labels).unwrap().double_value(&[]), hits as f64);
+    assert_eq!(
+        Criterion::new(&task, Device::Cpu).hits(&forward.logits, &of_labels).unwrap().double_value(&[]),
+        hits as f64
+    );
     let expected = forward.gradients(&expected, native.parameters());
     for (expected, place) in expected.iter().zip(places) {
         assert!(difference(expected, &Tensor::from_slice(&gradient[place])) < 1e-6);
@@ -518,4 +520,48 @@ fn speed_of_training() {
         }
         println!("{arch:?}: f32 {:.1} ms, bf16 {:.1} ms, {:.2} times", best[0], best[1], best[0] / best[1]);
     }
+}
+
+#[test]
+fn the_published_network_has_the_published_shapes_for_any_length_from_47() {
+    let config = ModelConfig { arch: Architecture::Seed, ..ModelConfig::default() };
+    let network = |length| Network::new(&config, length, 3, Strands::Single, Device::Cpu, 1);
+    for length in [47usize, 63, 128, 500] {
+        let network = network(length).unwrap();
+        let pooled = (length - 31) / 16;
+        let mut shapes: Vec<(String, Vec<i64>)> =
+            network.store.variables().into_iter().map(|(name, v)| (name, v.size())).collect();
+        shapes.sort();
+        let expected = [
+            ("0.bias", vec![16]),
+            ("0.weight", vec![16, 4, 32]),
+            ("5.bias", vec![8]),
+            ("5.weight", vec![8, 16 * pooled as i64]),
+            ("8.bias", vec![3]),
+            ("8.weight", vec![3, 8]),
+        ];
+        assert_eq!(shapes, expected.map(|(name, shape)| (name.to_owned(), shape)));
+        let input = Tensor::zeros([3, length as i64], (Kind::Uint8, Device::Cpu));
+        assert_eq!(network.logits(&input, false).size(), [3, 3]);
+    }
+    let error = network(46).unwrap_err().to_string();
+    assert!(error.contains("--arch seed needs 47"), "{error}");
+}
+
+#[test]
+fn the_residual_network_takes_any_length_and_has_the_parameters_it_should() {
+    let config = ModelConfig::default();
+    let network = |length, outputs| Network::new(&config, length, outputs, Strands::Single, Device::Cpu, 1);
+    for (length, outputs) in [(16usize, 1usize), (70, 3), (401, 1)] {
+        let network = network(length, outputs).unwrap();
+        let stem = (256 * 4 * 15 + 256) + 512 + (96 * 256 + 96);
+        let blocks = 3 * (192 + (96 * 96 * 5 + 96) + 192 + (96 * 96 + 96));
+        let head = 192 + (16 * 96 + 16) + (512 * 64 + 64) + (64 * outputs + outputs);
+        assert_eq!(network.parameter_count(), stem + blocks + head);
+        let input = Tensor::randint(5, [3, length as i64], (Kind::Uint8, Device::Cpu));
+        for train in [false, true] {
+            assert_eq!(network.logits(&input, train).size(), [3, outputs as i64]);
+        }
+    }
+    assert!(network(15, 1).is_err());
 }

@@ -7,8 +7,9 @@ use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use super::Network;
-use super::tensor_file::{self, TensorFile};
+use crate::model::Network;
+use crate::model::tensor_file;
+use crate::model::tensor_file::TensorFile;
 
 /// What is said of the weights besides themselves.
 #[derive(Serialize, Deserialize)]
@@ -140,7 +141,7 @@ fn put(mut variable: Tensor, values: &Tensor) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Architecture, ModelConfig, Strands};
+    use strandnet_core::config::{Architecture, ModelConfig, Strands};
 
     fn network(length: usize, outputs: usize, seed: u64) -> Network {
         let config = ModelConfig { arch: Architecture::Seed, ..ModelConfig::default() };

@@ -3,18 +3,18 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result};
-use indicatif::ProgressBar;
+use strandnet_core::progress::Bar;
 
-use super::learner::{Learner, augmentation};
-use super::memory;
-use super::resident::Resident;
-use super::starting_network;
-use super::sums::Sums;
-use crate::config::{BatchSize, Config};
-use crate::data::Dataset;
-use crate::data::batches::Order;
 use crate::device;
-use crate::task::Task;
+use crate::train::learner::{Learner, augmentation};
+use crate::train::resident::Resident;
+use crate::train::starting_network;
+use crate::train::sums::Sums;
+use strandnet_core::config::{BatchSize, Config};
+use strandnet_core::dataset::Dataset;
+use strandnet_core::dataset::batches::Order;
+use strandnet_core::task::Task;
+use strandnet_core::training::memory;
 
 /// The smallest batch tried.
 const SMALLEST: usize = 32;
@@ -45,7 +45,7 @@ pub fn try_sizes(config: &Config, task: &Task, data: &Dataset, device: tch::Devi
     for size in std::iter::successors(Some(SMALLEST), |size| size.checked_mul(2)).take_while(|&size| size <= largest) {
         let mut config = config.clone();
         config.training.batch_size = BatchSize::Of(size);
-        let speed = memory::check(&config, task.outputs(), data, device)
+        let speed = memory::check(&config, task.outputs(), data, device::kind(device))
             .and_then(|memory| memory.explaining(|| speed(&config, task, data, device, resident.as_ref())));
         match speed {
             Ok(fragments_per_second) => tried.push(Tried { size, fragments_per_second }),
@@ -86,7 +86,7 @@ fn speed(
         device::leave_to_native();
     }
     let mut learner = Learner::new(network, training, task, examples.len())?;
-    let (size, bar) = (training.batch_size.fragments(), ProgressBar::hidden());
+    let (size, bar) = (training.batch_size.fragments(), Bar::hidden());
     let (mut batches, mut began) = (0, Instant::now());
     let mut seconds = None;
     for epoch in 1.. {

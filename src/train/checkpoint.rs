@@ -9,15 +9,17 @@ use serde::{Deserialize, Serialize};
 use tch::nn::VarStore;
 use tch::{Kind, Tensor};
 
-use super::history::Epoch;
-use super::learner::Learner;
-use super::schedule::Plateau;
-use super::stopping::Best;
-use super::sums::Sums;
 use crate::model::Network;
-use crate::model::tensor_file::{self, Fault, TensorFile};
-use crate::progress::Progress;
-use crate::run::{self, LAST_WEIGHTS, PREVIOUS_WEIGHTS, RunFolder};
+use crate::model::tensor_file;
+use crate::model::tensor_file::{Fault, TensorFile};
+use crate::train::learner::Learner;
+use crate::train::sums::Sums;
+use strandnet_core::progress::Progress;
+use strandnet_core::run;
+use strandnet_core::run::{LAST_WEIGHTS, PREVIOUS_WEIGHTS, RunFolder};
+use strandnet_core::training::early_stopping::Best;
+use strandnet_core::training::history::Epoch;
+use strandnet_core::training::schedule::Plateau;
 
 /// Where training stands: what it does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

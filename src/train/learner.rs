@@ -3,26 +3,29 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use indicatif::ProgressBar;
+use strandnet_core::progress::Bar;
 use tch::Tensor;
 
-use super::average::MovingAverage;
-use super::flat::{FlatParameters, Gradient};
-use super::optimizer::Optimizer;
-use super::recorder::{Passed, Recorder};
-use super::resident::{Gathered, Resident};
-use super::schedule::{Rates, Schedule};
-use super::sums::{Number, Sums};
-use super::uploads;
-use super::watch::Watch;
-use crate::config::{Strands, TrainingConfig};
-use crate::data::batches::{self, Augmentation, Batch, Order};
-use crate::data::examples::Examples;
 use crate::device;
-use crate::model::native::{Board, Key, Lesson, Team};
 use crate::model::{Forward, Network};
-use crate::random::{self, Purpose};
-use crate::task::{Criterion, Task};
+use crate::train::average::MovingAverage;
+use crate::train::flat::{FlatParameters, Gradient};
+use crate::train::loss::Criterion;
+use crate::train::optimizer::Optimizer;
+use crate::train::recorder::{Passed, Recorder};
+use crate::train::resident::{Gathered, Resident};
+use crate::train::sums::{Number, Sums};
+use crate::train::uploads;
+use crate::train::watch::Watch;
+use strandnet_core::config::{Strands, TrainingConfig};
+use strandnet_core::dataset::batches;
+use strandnet_core::dataset::batches::{Augmentation, Batch, Order};
+use strandnet_core::dataset::examples::Examples;
+use strandnet_core::network::kernels::{FusedStep, Key};
+use strandnet_core::random;
+use strandnet_core::random::Purpose;
+use strandnet_core::task::Task;
+use strandnet_core::training::schedule::{Rates, Schedule};
 
 /// How often the progress bar's loss is brought up to date.
 const SHOW_LOSS_EVERY: Duration = Duration::from_millis(250);
@@ -73,7 +76,7 @@ impl<'a> Learner<'a> {
         let steps = batches.div_ceil(training.accumulate);
         let schedule = Schedule::new(training, steps);
         let watch = Watch::new(device);
-        let criterion = task.criterion(device);
+        let criterion = Criterion::new(task, device);
         Ok(Self {
             network,
             parameters,
@@ -108,16 +111,12 @@ impl<'a> Learner<'a> {
         order: Order,
         done: usize,
         sums: &mut Sums,
-        bar: &ProgressBar,
+        bar: &Bar,
         after_step: &mut dyn FnMut(&mut Self, usize, &Sums) -> Result<()>,
     ) -> Result<()> {
         let accumulate = self.training.accumulate;
         let lesson = self.lesson(examples.len());
-        let task = |shard| lesson.iter().for_each(|lesson| lesson.learn(shard));
-        let board = Board::new(&task);
         std::thread::scope(|scope| {
-            let threads = if lesson.is_some() { rayon::current_num_threads() } else { 1 };
-            let team = Team::new(scope, &board, threads);
             let mut shown = Instant::now();
             let mut gathered: Option<(Gradient, usize)> = None;
             let (resident, device) = (resident.and_then(|all| all.shuffled(order)), self.network.device());
@@ -134,9 +133,7 @@ impl<'a> Learner<'a> {
                 let (seed, size) = (dropout_seed(order, number), batch.n());
                 let gradient = match (&lesson, &self.parameters.host, batch) {
                     (Some(lesson), Some(parameters), Gathered::Host(Batch { codes, labels, n })) => {
-                        let round = |shards| team.round(shards);
-                        let (gradient, loss, hits) =
-                            lesson.gradient(parameters, codes, labels, Key(seed as u64), round);
+                        let (gradient, loss, hits) = lesson.gradient(parameters, codes, labels, Key(seed as u64));
                         sums.add(Number::Known(loss), Some(Number::Known(hits as f64)), n);
                         Gradient::Host(gradient)
                     }
@@ -156,7 +153,7 @@ impl<'a> Learner<'a> {
                 } else {
                     gathered = Some((gradient, n));
                 }
-                bar.inc(size as u64);
+                bar.advance(size as u64);
                 // Reading the loss waits for the device, so it is done for a person watching and no oftener than needed.
                 if !bar.is_hidden() && shown.elapsed() > SHOW_LOSS_EVERY {
                     shown = Instant::now();
@@ -174,10 +171,10 @@ impl<'a> Learner<'a> {
     /// # Errors
     /// It is to be recorded as a CUDA graph and cannot.
     pub fn gradient(&mut self, batch: Gathered, seed: i64, sums: &mut Sums) -> Result<Gradient> {
-        let Self { network, parameters, criterion, task, recorder, .. } = self;
+        let Self { network, parameters, criterion, recorder, .. } = self;
         let passed = |forward: Forward, labels: &Tensor| {
             let loss = criterion.loss(&forward.logits, labels);
-            let hits = task.hits(&forward.logits.detach(), labels);
+            let hits = criterion.hits(&forward.logits.detach(), labels);
             let gradient = parameters.gradient(forward, &loss);
             Passed { gradient, loss: loss.detach(), hits }
         };
@@ -197,10 +194,10 @@ impl<'a> Learner<'a> {
     }
 
     /// Steps over up to `n` examples without libtorch, where it has nothing to do.
-    fn lesson(&self, n: usize) -> Option<Lesson> {
-        let (native, loss) = (self.network.all_native()?, self.task.yes_no_loss()?);
+    fn lesson(&self, n: usize) -> Option<FusedStep> {
+        let (native, loss) = (self.network.all_native()?, self.task.binary_loss()?);
         let places = self.parameters.places(native.parameters()).filter(|_| self.parameters.host.is_some())?;
-        Some(native.lesson(places, loss).for_batches_of(self.training.batch_size.fragments().min(n)))
+        Some(native.fused_step(places, loss, self.training.batch_size.fragments().min(n), rayon::current_num_threads()))
     }
 
     /// Step `number` of the run, counted from 0, down a gradient.

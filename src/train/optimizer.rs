@@ -5,9 +5,9 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use tch::Tensor;
 
-use super::flat::{CHUNK, FlatParameters, Gradient};
-use super::schedule::Rates;
-use crate::config::{OptimizerKind, TrainingConfig};
+use crate::train::flat::{CHUNK, FlatParameters, Gradient};
+use strandnet_core::config::{OptimizerKind, TrainingConfig};
+use strandnet_core::training::schedule::Rates;
 
 /// Decay rates and the guard against division by zero, as Kingma and Ba (2015) propose and PyTorch uses.
 const BETA1: f64 = 0.9;

@@ -2,15 +2,16 @@
 
 use anyhow::Result;
 
-use super::learner::{Learner, augmentation, dropout_seed};
-use super::resident::Gathered;
-use super::schedule::Rates;
-use super::starting_network;
-use super::sums::Sums;
-use crate::config::Config;
-use crate::data::Dataset;
-use crate::data::batches::{self, Order};
-use crate::task::Task;
+use crate::train::learner::{Learner, augmentation, dropout_seed};
+use crate::train::resident::Gathered;
+use crate::train::starting_network;
+use crate::train::sums::Sums;
+use strandnet_core::config::Config;
+use strandnet_core::dataset::Dataset;
+use strandnet_core::dataset::batches;
+use strandnet_core::dataset::batches::Order;
+use strandnet_core::task::Task;
+use strandnet_core::training::schedule::Rates;
 
 /// Trains a network from its start, one batch at each rate, for as long as `go_on(rate, loss of the step's batch)` says.
 ///

@@ -3,9 +3,9 @@
 use anyhow::Result;
 use tch::{Device, Tensor};
 
-use super::cuda::{Graph, Stream};
-use super::flat::Gradient;
-use super::resident::DeviceBatch;
+use crate::train::cuda::{Graph, Stream};
+use crate::train::flat::Gradient;
+use crate::train::resident::DeviceBatch;
 
 /// Batches that go request by request first: kernels are chosen and memory is found at the first ones.
 const FIRST: usize = 3;
@@ -93,22 +93,24 @@ impl Recorder {
 
 #[cfg(test)]
 mod tests {
-    use super::super::learner::Learner;
-    use super::super::sums::Sums;
-    use crate::config::{Architecture, BatchSize, ClassWeights, ModelConfig, Strands, TaskKind, TrainingConfig};
-    use crate::data::Classes;
-    use crate::data::batches::{Augmentation, Order};
-    use crate::data::examples::Examples;
     use crate::model::Network;
-    use crate::task::Task;
-    use indicatif::ProgressBar;
+    use crate::train::learner::Learner;
+    use crate::train::sums::Sums;
+    use strandnet_core::config::{
+        Architecture, BatchSize, ClassWeights, ModelConfig, Strands, TaskKind, TrainingConfig,
+    };
+    use strandnet_core::dataset::Classes;
+    use strandnet_core::dataset::batches::{Augmentation, Order};
+    use strandnet_core::dataset::examples::Examples;
+    use strandnet_core::progress::Bar;
+    use strandnet_core::task::Task;
     use tch::{Device, Kind, Tensor};
 
     /// Parameters after two epochs of ten batches and a smaller one.
     fn trained(arch: Architecture, cuda_graph: bool, device: Device) -> Tensor {
         let codes: Vec<u8> = (0..330 * 60).map(|i| (i * i % 11 % 5) as u8).collect();
         let labels: Vec<f32> = (0..330).map(|i| (i % 2) as f32).collect();
-        let examples = Examples::of(&codes, 60, &labels);
+        let examples = Examples::from_codes(&codes, 60, &labels);
         let classes = Classes::named(vec!["a".into(), "b".into()]);
         let task = Task::new(TaskKind::Binary, &classes, None, &ClassWeights::Auto, &examples).unwrap();
         let training =
@@ -118,7 +120,7 @@ mod tests {
         let mut learner = Learner::new(network, &training, &task, examples.len()).unwrap();
         for epoch in 1..=2 {
             let order = Order { batch_size: 32, augmentation: Augmentation::default(), seed: 1, epoch };
-            let (mut sums, bar) = (Sums::new(device), ProgressBar::hidden());
+            let (mut sums, bar) = (Sums::new(device), Bar::hidden());
             learner.pass((&examples, None), order, 0, &mut sums, &bar, &mut |_, _, _| Ok(())).unwrap();
         }
         learner.parameters.buffer.to_device(Device::Cpu).to_kind(Kind::Double)

@@ -3,10 +3,10 @@
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
-use crate::data::alphabet::UNKNOWN;
-use crate::data::batches::{Batch, Order};
-use crate::data::examples::Examples;
 use crate::device;
+use strandnet_core::dataset::batches::{Batch, Order};
+use strandnet_core::dataset::examples::Examples;
+use strandnet_core::sequence::alphabet::UNKNOWN;
 
 /// Bytes of sequence up to which they stay there. Networks take the rest of the memory, and beyond this a batch's way to the
 /// device is short beside its way through a network.
@@ -120,13 +120,14 @@ fn reverse_complements(codes: &Tensor) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::batches::{self, Augmentation};
+    use strandnet_core::dataset::batches;
+    use strandnet_core::dataset::batches::Augmentation;
 
     #[test]
     fn batches_are_those_that_the_cpu_gathers() {
         let codes: Vec<u8> = (0..100 * 9).map(|i| (i * i % 11 % 5) as u8).collect();
         let labels: Vec<f32> = (0..200).map(|i| i as f32).collect();
-        let examples = Examples::of(&codes, 9, &labels);
+        let examples = Examples::from_codes(&codes, 9, &labels);
         let resident = Resident::new(Device::Cpu, &examples).unwrap();
         for either_strand in [false, true] {
             let augmentation = Augmentation { either_strand, ..Augmentation::default() };
@@ -145,7 +146,7 @@ mod tests {
 
     #[test]
     fn what_only_the_cpu_does_is_left_to_it() {
-        let examples = Examples::of(&[0; 40], 4, &[0.0; 10]);
+        let examples = Examples::from_codes(&[0; 40], 4, &[0.0; 10]);
         assert!(Resident::on(Device::Cpu, &examples).unwrap().is_none());
         let resident = Resident::new(Device::Cpu, &examples).unwrap();
         for augmentation in [

@@ -8,9 +8,10 @@ use std::thread::Scope;
 use anyhow::Result;
 use tch::Device;
 
-use super::cuda::{self, Uploads};
-use super::resident::{DeviceBatch, Gathered};
-use crate::data::batches::Batch;
+use crate::train::cuda;
+use crate::train::cuda::Uploads;
+use crate::train::resident::{DeviceBatch, Gathered};
+use strandnet_core::dataset::batches::Batch;
 
 /// Batches that are there before they are asked for, beside the one on its way.
 const AHEAD: usize = 1;

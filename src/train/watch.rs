@@ -4,8 +4,8 @@ use anyhow::{Result, bail};
 use rayon::prelude::*;
 use tch::{Device, Tensor};
 
-use super::flat::{CHUNK, Gradient};
-use super::sums::Sums;
+use crate::train::flat::{CHUNK, Gradient};
+use crate::train::sums::Sums;
 
 /// Steps whose numbers stay on a GPU before they are read, all at once: reading waits for the device. They are read at the end
 /// of an epoch too.

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use strandnet::baselines::{Features, Link, Sequences, fit};
-use strandnet::data::alphabet::encode;
+use strandnet_core::baselines::{Features, Link, Sequences, fit};
+use strandnet_core::sequence::alphabet::encode;
 
 use crate::support::{column, json};
 

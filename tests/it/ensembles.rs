@@ -28,7 +28,9 @@ fn predicted(run: &Path, sequences: &[&str], column: &str) -> Vec<f64> {
 fn exported(model: &Path, sequences: &[&str]) -> Vec<f64> {
     tch::set_num_threads(1);
     let mut codes = Vec::new();
-    sequences.iter().for_each(|bases| strandnet::data::alphabet::encode(bases.as_bytes(), &mut codes).unwrap());
+    sequences
+        .iter()
+        .for_each(|bases| strandnet_core::sequence::alphabet::encode(bases.as_bytes(), &mut codes).unwrap());
     let codes = Tensor::from_slice(&codes).view([sequences.len() as i64, -1]);
     let outputs = CModule::load(model).unwrap().forward_ts(&[strandnet::model::one_hot(&codes)]).unwrap();
     Vec::try_from(outputs.to_kind(tch::Kind::Double).flatten(0, -1)).unwrap()

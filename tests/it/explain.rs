@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use strandnet::data::simulate;
-use strandnet::explain::meme;
+use strandnet_core::formats::meme;
+use strandnet_core::genome::simulate;
 
 use crate::inputs::{self, Folder};
 use crate::runs::{numbers, tables, trained};

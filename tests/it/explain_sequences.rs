@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use strandnet::data::simulate;
+use strandnet_core::genome::simulate;
 
 use crate::inputs::{Folder, borrowed, reverse_complement};
 use crate::runs::{LENGTH, tables, trained, trained_on};

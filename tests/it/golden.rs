@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::Value;
-use strandnet::metrics::{Estimate, Ranking, Report, classes, labels, paired, regression};
+use strandnet_core::metrics::{Estimate, Ranking, Report, classes, labels, paired, regression};
 
 use crate::support::{column, json};
 

@@ -70,7 +70,7 @@ fn metrics_are_those_of_the_predictions_and_the_best_epoch_is_the_one_reported()
             .map(|i| (columns[1][i] == "human", columns[2][i].parse().unwrap()))
             .collect();
         let (positive, scores): (Vec<bool>, Vec<f64>) = rows.into_iter().unzip();
-        let ranking = strandnet::metrics::Ranking::new(&positive, &scores);
+        let ranking = strandnet_core::metrics::Ranking::new(&positive, &scores);
         let found = &metrics[split];
         assert_eq!(found["n"], positive.len());
         assert!((found["auroc"]["value"].as_f64().unwrap() - ranking.auroc().unwrap()).abs() < 1e-12);

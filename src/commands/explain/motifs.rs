@@ -5,23 +5,26 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use serde_json::json;
 
-use super::{origin, own_examples};
 use crate::cli::explain::Motifs as Command;
+use crate::commands::explain::{origin, own_examples};
 use crate::commands::{FinishedRun, open_run, print};
-use crate::config::Strands;
-use crate::data::split::Split;
 use crate::device;
-use crate::explain::enrichment::scientific;
-use crate::explain::explained::{Explained, Explainer};
-use crate::explain::filters::Filters;
-use crate::explain::motif::Motif;
-use crate::explain::motifs::{Motifs, Origin, divisions, label};
-use crate::explain::sites::{self, Division, Found, Set};
-use crate::explain::{discovery, meme};
 use crate::model::Network;
-use crate::progress::{Progress, thousands};
-use crate::report;
-use crate::run::{Contents, MOTIFS_JSON, NewFolder, RunFolder};
+use strandnet_core::attribute::target::{Explained, Explainer};
+use strandnet_core::config::Strands;
+use strandnet_core::dataset::split::Split;
+use strandnet_core::figures;
+use strandnet_core::format::thousands;
+use strandnet_core::formats::meme;
+use strandnet_core::motif::discovery;
+use strandnet_core::motif::enrichment::scientific;
+use strandnet_core::motif::filters::Filters;
+use strandnet_core::motif::matrix::Motif;
+use strandnet_core::motif::motifs::{Motifs, Origin, divisions, label};
+use strandnet_core::motif::sites;
+use strandnet_core::motif::sites::{Division, Found, Set};
+use strandnet_core::progress::Progress;
+use strandnet_core::run::{Contents, MOTIFS_JSON, NewFolder, RunFolder};
 
 /// Filters that the table for people has room for.
 const MOST_ROWS: usize = 20;
@@ -36,7 +39,7 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
         Some(path) => meme::read(path)?,
         None => Vec::new(),
     };
-    let filters = filters(command, &run.networks)?;
+    let filters = filters(command, &run.ensemble)?;
     let both_strands = run.provenance.config.training.strands != Strands::Single;
     let path = command.out.clone().unwrap_or_else(|| run.folder.file("explain").join("motifs"));
     let out = NewFolder::claim(&path, Contents::Motifs, command.force)?;
@@ -105,7 +108,11 @@ fn filters(command: &Command, networks: &[Network]) -> Result<Filters> {
         Some(member) => vec![member as usize],
         None => (1..=count).collect(),
     };
-    let members: Vec<&Network> = chosen.iter().map(|member| &networks[member - 1]).collect();
+    let members = chosen.iter().map(|member| {
+        let network = &networks[member - 1];
+        Ok((network.plan.as_ref(), network.parameters()?))
+    });
+    let members = members.collect::<Result<Vec<_>>>()?;
     Filters::of(&members, (count > 1).then_some(&chosen))
 }
 
@@ -143,11 +150,11 @@ impl<'a> Look<'a> {
 
     /// Of several numbers, what is found for each is named by its place among them.
     fn at_importance(&self, set: &Set, divisions: Vec<Division>) -> Result<Motifs<'a>> {
-        let FinishedRun { networks, provenance, .. } = self.run;
-        let (length, seed) = (provenance.length, provenance.seed);
+        let FinishedRun { ensemble, provenance, .. } = self.run;
+        let seed = provenance.seed;
         let (mut names, mut found) = (Vec::new(), Found::none());
         for (number, explained) in self.explained.iter().enumerate() {
-            let explainer = Explainer { networks, explained, length };
+            let explainer = Explainer { scorer: ensemble, explained };
             let (own, of_number) = discovery::find(&explainer, set, &divisions, self.both_strands, seed)?;
             let prefix = if self.explained.len() > 1 { format!("o{}_", number + 1) } else { String::new() };
             names.extend(own.into_iter().map(|name| format!("{prefix}{name}")));
@@ -171,9 +178,9 @@ fn write(motifs: &Motifs, out: &RunFolder, name: &str, prefix: &str, of: &str) -
         out.write(&format!("{prefix}matches.tsv"), &motifs.matches_table()?)?;
     }
     for filter in motifs.firing() {
-        out.write(&format!("logos/{}.png", filter.motif.id), &report::motifs::of_filter(motifs, filter)?)?;
+        out.write(&format!("logos/{}.png", filter.motif.id), &figures::motifs::of_filter(motifs, filter)?)?;
     }
-    for (i, page) in report::motifs::pages(motifs, of)?.into_iter().enumerate() {
+    for (i, page) in figures::motifs::pages(motifs, of)?.into_iter().enumerate() {
         let name = if i == 0 { format!("{name}.png") } else { format!("logos/{prefix}page_{}.png", i + 1) };
         out.write(&name, &page)?;
     }
@@ -206,13 +213,13 @@ fn table(motifs: &Motifs, of: &str) -> String {
         let (id, sites) = (&filter.motif.id, thousands(filter.sites.n as usize));
         text.push_str(&format!("  {id:<10}{sites:>10}{bits:>7.1}  {:width$}", filter.motif.consensus()));
         if let Some(found) = motifs.enriched_in(filter) {
-            let (class, q) = (report::curves::short(found.class), scientific(found.log_q));
+            let (class, q) = (figures::curves::short(found.class), scientific(found.log_q));
             text.push_str(&format!("  {class:<24}{:>7.3}{:>7.3}  {q:>9}", found.share, found.share_of_rest));
         } else if !motifs.divisions.is_empty() {
             text.push_str(&" ".repeat(51));
         }
         if let Some((known, found)) = motifs.best_match(filter) {
-            let (name, q) = (report::curves::short(label(known)), scientific(found.log_q));
+            let (name, q) = (figures::curves::short(label(known)), scientific(found.log_q));
             text.push_str(&format!("  {name:<24}{q:>9}"));
         }
         text.truncate(text.trim_end().len());

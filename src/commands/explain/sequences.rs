@@ -5,19 +5,21 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use serde_json::json;
 
-use super::origin;
 use crate::cli::explain::Sequences as Command;
+use crate::commands::explain::origin;
 use crate::commands::{FinishedRun, open_run, print};
-use crate::config::layers::Layer;
-use crate::data::alphabet;
 use crate::device;
-use crate::explain::attribution::{self, TOLERANCE};
-use crate::explain::explained::{Explained, Explainer};
-use crate::explain::importance::{Explanation, Method, Output, strongest};
-use crate::explain::sequences::{Fitting, Sequence, Sequences};
-use crate::progress::{Progress, thousands};
-use crate::report;
-use crate::run::{Contents, IMPORTANCE_JSON, NewFolder, RunFolder, cannot_write};
+use strandnet_core::attribute::gradients;
+use strandnet_core::attribute::gradients::TOLERANCE;
+use strandnet_core::attribute::importance::{Explanation, Method, Output, strongest};
+use strandnet_core::attribute::sequences::{Fitting, Sequence, Sequences};
+use strandnet_core::attribute::target::{Explained, Explainer};
+use strandnet_core::config::layers::Layer;
+use strandnet_core::figures;
+use strandnet_core::format::thousands;
+use strandnet_core::progress::Progress;
+use strandnet_core::run::{Contents, IMPORTANCE_JSON, NewFolder, RunFolder, cannot_write};
+use strandnet_core::sequence::alphabet;
 
 /// Sequences that are drawn where none is named.
 const PICTURES: usize = 4;
@@ -29,10 +31,10 @@ const STRETCH: usize = 12;
 pub fn run(command: &Command, progress: Progress) -> Result<()> {
     let run = open(command, progress)?;
     let explained = Explained::new(run.provenance.task()?, &run.classes, command.of.as_deref())?;
-    let explainer = Explainer { networks: &run.networks, explained: &explained, length: run.provenance.length };
+    let explainer = Explainer { scorer: &run.ensemble, explained: &explained };
     let path = command.out.clone().unwrap_or_else(|| default_folder(&run.folder, &command.sequences));
     let out = NewFolder::claim(&path, Contents::Importance, command.force)?;
-    let mut output = Output::new(out.path(), &command.methods(), explainer.length)?;
+    let mut output = Output::new(out.path(), &command.methods(), explainer.length())?;
     let found = explain(command, explainer, &mut output)?;
 
     let (out, replaced) = out.keep()?;
@@ -66,7 +68,7 @@ fn open(command: &Command, progress: Progress) -> Result<FinishedRun> {
     let (device, _) = device::choose(command.compute.device)?;
     device::set_threads(command.compute.threads.map(usize::from));
     let run = open_run(&command.run, device, command.compute.no_native)?;
-    let steps = run.networks.iter().flat_map(|network| &network.plan.steps);
+    let steps = run.ensemble.iter().flat_map(|network| &network.plan.steps);
     let mut layers = steps.flat_map(|step| std::iter::once(step).chain(step.within()));
     // CUDA's LSTM keeps what gradients need in training only.
     let needs_cpu = device.is_cuda()
@@ -111,7 +113,7 @@ struct Completeness {
 }
 
 impl Completeness {
-    fn add(&mut self, integrated: &attribution::Integrated) {
+    fn add(&mut self, integrated: &gradients::Integrated) {
         let error = integrated.error();
         self.sequences += 1;
         self.sum += error;
@@ -140,8 +142,8 @@ impl Completeness {
 
 fn explain(command: &Command, explainer: Explainer, output: &mut Output) -> Result<Found> {
     let fitting = Fitting { pad_short: command.pad_short, crop_long: command.crop_long };
-    let path = attribution::Path { baseline: command.baseline, steps: command.steps as usize, seed: command.seed };
-    let mut sequences = Sequences::open(&command.sequences, explainer.length, fitting)?;
+    let path = gradients::Path { baseline: command.baseline, steps: command.steps as usize, seed: command.seed };
+    let mut sequences = Sequences::open(&command.sequences, explainer.length(), fitting)?;
     let (methods, mut found) = (command.methods(), Found::default());
     let mut missing: Vec<&String> = command.picture.iter().collect();
     while found.sequences < command.limit.unwrap_or(usize::MAX) {
@@ -157,7 +159,8 @@ fn explain(command: &Command, explainer: Explainer, output: &mut Output) -> Resu
         }
         let named = missing.iter().position(|name| **name == sequence.name);
         if named.is_some() || (command.picture.is_empty() && found.pictures.len() < PICTURES) {
-            let picture = report::importance::of_sequence(&sequence, &explanation, &explainer.explained.description())?;
+            let picture =
+                figures::importance::of_sequence(&sequence, &explanation, &explainer.explained.description())?;
             found.pictures.push((picture_name(&sequence), picture));
         }
         named.map(|named| missing.remove(named));
@@ -190,7 +193,7 @@ fn row(sequence: &Sequence, explanation: &Explanation, explained: &Explained) ->
     let sum: f32 = track.importance[stretch.clone()].iter().sum();
     format!(
         "  {:<28}{:>9.3}{:>9.4}  {:>6}  {:<STRETCH$}{sum:>+10.3}\n",
-        report::curves::short(&sequence.name),
+        figures::curves::short(&sequence.name),
         explanation.score,
         explained.prediction(explanation.score),
         sequence.position(stretch.start),

@@ -6,12 +6,15 @@ use anyhow::{Result, bail};
 
 use crate::cli::explain::Variants as Command;
 use crate::commands::{FinishedRun, closed_output, open_run, written};
-use crate::data::vcf::Vcf;
-use crate::explain::explained::{Explained, Explainer};
-use crate::explain::variant_rows::VariantRows;
-use crate::explain::variants::{self, Contexts, Counts};
-use crate::progress::{Progress, thousands};
-use crate::{device, run};
+use crate::device;
+use strandnet_core::attribute::target::{Explained, Explainer};
+use strandnet_core::attribute::variant_rows::VariantRows;
+use strandnet_core::attribute::variants;
+use strandnet_core::attribute::variants::{Contexts, Counts};
+use strandnet_core::format::thousands;
+use strandnet_core::formats::vcf::Vcf;
+use strandnet_core::progress::Progress;
+use strandnet_core::run;
 
 /// REF alleles of another base than the genome, as a share of all, from which on the genome is probably another.
 const TOO_MANY_DIFFER: f64 = 0.1;
@@ -50,11 +53,11 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
 }
 
 fn score(command: &Command, run: &FinishedRun, out: &mut dyn Write) -> Result<Counts> {
-    let FinishedRun { provenance, classes, networks, .. } = run;
+    let FinishedRun { provenance, classes, ensemble, .. } = run;
     let explained = Explained::new(provenance.task()?, classes, command.of.as_deref())?;
-    let explainer = Explainer { networks, explained: &explained, length: provenance.length };
+    let explainer = Explainer { scorer: ensemble, explained: &explained };
     let mut vcf = Vcf::open(&command.vcf)?;
-    let mut contexts = Contexts::open(&command.reference, explainer.length)?;
+    let mut contexts = Contexts::open(&command.reference, explainer.length())?;
     let counts = {
         let header = std::mem::take(&mut vcf.header);
         let mut rows = VariantRows::new(out, command.format(), &explained, &header)?;

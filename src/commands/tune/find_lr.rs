@@ -4,14 +4,16 @@ use anyhow::Result;
 
 use crate::cli::Tune;
 use crate::commands::{data_of, print};
-use crate::config::{Config, Faults};
 use crate::device;
-use crate::progress::Progress;
-use crate::report;
-use crate::run::{Contents, NewFolder, RATES_CSV, RATES_PNG};
-use crate::task::Task;
-use crate::train::{self, memory};
-use crate::tune::range::{self, Curve, Suggestion};
+use crate::train;
+use strandnet_core::config::{Config, Faults};
+use strandnet_core::figures;
+use strandnet_core::progress::Progress;
+use strandnet_core::run::{Contents, NewFolder, RATES_CSV, RATES_PNG};
+use strandnet_core::task::Task;
+use strandnet_core::training::memory;
+use strandnet_core::tune::range;
+use strandnet_core::tune::range::{Curve, Suggestion};
 
 /// Steps where the user does not say: enough for 25 in each factor of ten.
 const STEPS: u32 = 200;
@@ -37,22 +39,22 @@ pub fn run(command: &Tune, config: &Config, progress: Progress) -> Result<()> {
     let training = &config.training;
     let task = Task::new(data.kind, &data.classes, training.loss, &training.class_weights, &data.train)?
         .trained_by(training)?;
-    memory::check(config, task.outputs(), &data, machine.device)?;
+    memory::check(config, task.outputs(), &data, device::kind(machine.device))?;
 
     let mut curve = Curve::default();
     let bar = progress.bar((steps * training.batch_size.fragments()) as u64);
     train::range::loss_by_rate(config, &task, &data, machine.device, &range::rates(from, to, steps), |rate, loss| {
-        bar.inc(training.batch_size.fragments() as u64);
+        bar.advance(training.batch_size.fragments() as u64);
         curve.push(rate, loss)
     })?;
-    bar.finish_and_clear();
+    bar.finish();
 
     let suggestion = curve.suggestion(steps);
     let mut text = describe(&curve, suggestion, steps, (from, to));
     if let Some(folder) = out {
         let (out, replaced) = folder.keep()?;
         out.write(RATES_CSV, &curve.to_csv(steps))?; // first: by it --force knows the folder
-        out.write(RATES_PNG, &report::tuning::rates(&curve, steps, suggestion)?)?;
+        out.write(RATES_PNG, &figures::tuning::rates(&curve, steps, suggestion)?)?;
         replaced.discard();
         text.push_str(&format!("{}\n", out.path.display()));
     }

@@ -1,0 +1,142 @@
+//! How much each base adds to a network's answer, by its gradients: saliency times input (Simonyan and others, 2014) and
+//! integrated gradients (Sundararajan and others, 2017).
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::attribute::target::Explainer;
+use crate::evaluate;
+use crate::random;
+use crate::random::Purpose;
+use crate::sequence::shuffle::dinucleotide_shuffle;
+
+/// Shuffled copies whose mean is a baseline: their frequencies are then known to about a tenth.
+const SHUFFLES: u64 = 20;
+
+/// How far attributions may be from adding up, as a share of what they should add up to.
+pub const TOLERANCE: f64 = 0.01;
+
+/// How often the steps of a path may be doubled.
+const DOUBLINGS: u32 = 7;
+
+/// A backward pass holds on to what every layer made; a batch is that much smaller than one that is only scored.
+pub const BACKWARD_SHARE: usize = 4;
+
+/// Where the path of integrated gradients begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Baseline {
+    /// No base anywhere: an unknown sequence
+    Zeros,
+    /// The mean of 20 copies of the sequence that are shuffled with their dinucleotides kept
+    Shuffles,
+}
+
+/// The gradient of the explained number at a sequence, times the sequence: `[4, length]`, 0 for bases that are not there.
+///
+/// # Errors
+/// As `Explainer::gradients`.
+pub fn saliency_times_input(explainer: &Explainer, codes: &[u8]) -> Result<Vec<f32>> {
+    let input = explainer.input(codes);
+    Ok(product(&explainer.gradients(&input)?, &input))
+}
+
+/// A path of integrated gradients.
+#[derive(Clone, Copy, Debug)]
+pub struct Path {
+    pub baseline: Baseline,
+    /// To begin with.
+    pub steps: usize,
+    pub seed: u64,
+}
+
+/// What the gradients along a path come to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Integrated {
+    /// `[4, length]`
+    pub attributions: Vec<f32>,
+    /// What they should add up to: the number of the sequence less that of the baseline.
+    pub difference: f64,
+    /// What they do add up to.
+    pub sum: f64,
+    pub steps: usize,
+}
+
+impl Integrated {
+    /// How far the attributions are from adding up, as a share of the difference; of a difference that is small beside the
+    /// attributions, as these cancel, as a share of a tenth of all these.
+    pub fn error(&self) -> f64 {
+        let all: f64 = self.attributions.iter().map(|&part| f64::from(part).abs()).sum();
+        let whole = self.difference.abs().max(all / 10.0);
+        if whole == 0.0 { 0.0 } else { (self.sum - self.difference).abs() / whole }
+    }
+}
+
+impl Path {
+    /// Follows the path to one sequence, the `index`th, by the midpoint rule; with twice the steps for as long as the
+    /// attributions do not add up, within reason. `own` is the part of the codes that are the sequence's.
+    ///
+    /// # Errors
+    /// As `Explainer::gradients`.
+    pub fn integrate(
+        &self,
+        explainer: &Explainer,
+        codes: &[u8],
+        own: std::ops::Range<usize>,
+        index: u64,
+    ) -> Result<Integrated> {
+        let input = explainer.input(codes);
+        let from = match self.baseline {
+            Baseline::Zeros => vec![0.0; input.len()],
+            Baseline::Shuffles => self.mean_shuffle(explainer, codes, own, index),
+        };
+        let way: Vec<f32> = input.iter().zip(&from).map(|(to, from)| to - from).collect();
+        let ends = explainer.score_inputs(&[from.as_slice(), &input].concat())?;
+        let difference = ends[1] - ends[0];
+        let mut steps = self.steps;
+        loop {
+            let attributions = product(&self.mean_gradient(explainer, &from, &way, steps)?, &way);
+            let sum = attributions.iter().map(|&part| f64::from(part)).sum();
+            let found = Integrated { attributions, difference, sum, steps };
+            if found.error() <= TOLERANCE || steps >= self.steps << DOUBLINGS {
+                return Ok(found);
+            }
+            steps *= 2;
+        }
+    }
+
+    /// The mean of the gradients in the middle of each step, `[4, length]`.
+    fn mean_gradient(&self, explainer: &Explainer, from: &[f32], way: &[f32], steps: usize) -> Result<Vec<f32>> {
+        let size = (evaluate::batch_size(explainer.length()) / BACKWARD_SHARE).max(1);
+        let mut sum = vec![0.0f64; from.len()];
+        for first in (0..steps).step_by(size) {
+            let shares = (first..(first + size).min(steps)).map(|step| ((step as f64 + 0.5) / steps as f64) as f32);
+            let inputs: Vec<f32> =
+                shares.flat_map(|share| from.iter().zip(way).map(move |(from, way)| from + way * share)).collect();
+            for gradient in explainer.gradients(&inputs)?.chunks(from.len()) {
+                sum.iter_mut().zip(gradient).for_each(|(sum, &part)| *sum += f64::from(part));
+            }
+        }
+        Ok(sum.into_iter().map(|sum| (sum / steps as f64) as f32).collect())
+    }
+
+    fn mean_shuffle(&self, explainer: &Explainer, codes: &[u8], own: std::ops::Range<usize>, index: u64) -> Vec<f32> {
+        let mut sum = vec![0.0f32; 4 * codes.len()];
+        for copy in 0..SHUFFLES {
+            let mut random = random::generator(self.seed, Purpose::Baseline, index, copy);
+            let mut whole = codes.to_vec();
+            whole[own.clone()].copy_from_slice(&dinucleotide_shuffle(&codes[own.clone()], &mut random));
+            sum.iter_mut().zip(explainer.input(&whole)).for_each(|(sum, part)| *sum += part);
+        }
+        sum.into_iter().map(|sum| sum / SHUFFLES as f32).collect()
+    }
+}
+
+/// How much each base counts, `[length]`: the sum of attributions `[4, length]` over the bases.
+pub fn importance(attributions: &[f32]) -> Vec<f32> {
+    let length = attributions.len() / 4;
+    (0..length).map(|position| (0..4).map(|base| attributions[base * length + position]).sum()).collect()
+}
+
+fn product(a: &[f32], b: &[f32]) -> Vec<f32> {
+    a.iter().zip(b).map(|(a, b)| a * b).collect()
+}

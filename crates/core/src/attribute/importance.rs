@@ -1,0 +1,221 @@
+//! What is said of each base of a file's sequences, by one method or several, and the files that hold it. What grows with
+//! the number of sequences goes to disk as it comes.
+
+use std::io::{BufWriter, Write};
+use std::ops::Range;
+use std::path::Path;
+
+use anyhow::Result;
+use clap::ValueEnum;
+use tempfile::NamedTempFile;
+
+use crate::attribute::gradients;
+use crate::attribute::gradients::Integrated;
+use crate::attribute::mutagenesis;
+use crate::attribute::sequences::Sequence;
+use crate::attribute::target::Explainer;
+use crate::formats::bedgraph::BedGraph;
+use crate::formats::npz::{Kind, Npz};
+use crate::run::{RunFolder, cannot_write, files};
+use crate::sequence::alphabet;
+
+/// How importance is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Method {
+    /// In-silico mutagenesis: every base replaced by each other one and scored
+    Ism,
+    /// The gradient at the sequence, times the sequence
+    Saliency,
+    /// Integrated gradients
+    Ig,
+}
+
+impl Method {
+    /// As it is called in flags, files and keys.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ism => "ism",
+            Self::Saliency => "saliency",
+            Self::Ig => "ig",
+        }
+    }
+
+    /// What it is called for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Ism => "In-silico mutagenesis",
+            Self::Saliency => "Saliency times input",
+            Self::Ig => "Integrated gradients",
+        }
+    }
+}
+
+/// What one method says of a sequence.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Track {
+    pub method: Method,
+    /// `[4, length]`: changes by substitution, or attributions.
+    pub numbers: Vec<f32>,
+    /// `[length]`: how much each base counts; above 0 where it raises the number that is explained.
+    pub importance: Vec<f32>,
+}
+
+/// All that is said of a sequence.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explanation {
+    /// The number that is explained.
+    pub score: f64,
+    /// In the order of the methods asked for.
+    pub tracks: Vec<Track>,
+    pub integrated: Option<Integrated>,
+}
+
+impl Explanation {
+    /// Explains one sequence by each of the methods; `path` is that of integrated gradients.
+    ///
+    /// # Errors
+    /// As `Explainer::score` and `Explainer::gradients`.
+    pub fn of(explainer: &Explainer, sequence: &Sequence, methods: &[Method], path: &gradients::Path) -> Result<Self> {
+        let codes = &sequence.codes;
+        let score = explainer.score(codes)?.into_iter().sum();
+        let (mut tracks, mut integrated) = (Vec::new(), None);
+        for &method in methods {
+            let numbers = match method {
+                Method::Ism => mutagenesis::changes(explainer, codes, score)?,
+                Method::Saliency => gradients::saliency_times_input(explainer, codes)?,
+                Method::Ig => {
+                    let found = path.integrate(explainer, codes, sequence.own.clone(), sequence.index as u64)?;
+                    integrated.insert(found).attributions.clone()
+                }
+            };
+            let importance = match method {
+                Method::Ism => mutagenesis::importance(codes, &numbers),
+                Method::Saliency | Method::Ig => gradients::importance(&numbers),
+            };
+            tracks.push(Track { method, numbers, importance });
+        }
+        Ok(Self { score, tracks, integrated })
+    }
+}
+
+/// The positions, up to `width` side by side within `own`, at which importance is largest in sum, whatever its sign.
+pub fn strongest(importance: &[f32], own: Range<usize>, width: usize) -> Range<usize> {
+    let width = width.min(own.len());
+    let sum = |start: usize| importance[start..start + width].iter().map(|part| part.abs()).sum::<f32>();
+    let starts = own.start..=own.end - width;
+    // Of several the first.
+    let best = starts.rev().max_by(|&a, &b| sum(a).total_cmp(&sum(b))).unwrap_or(own.start);
+    best..best + width
+}
+
+/// The files of one method.
+struct Files {
+    method: Method,
+    table: BufWriter<NamedTempFile>,
+    graph: BedGraph,
+}
+
+/// The tables, arrays and tracks that hold explanations, under temporary names until they are complete.
+pub struct Output {
+    files: Vec<Files>,
+    arrays: Npz,
+}
+
+/// The name of the arrays.
+pub const ARRAYS: &str = "importance.npz";
+
+impl Output {
+    /// Begins the files of some methods for sequences of `length` bp.
+    ///
+    /// # Errors
+    /// They cannot be made in `folder`.
+    pub fn new(folder: &Path, methods: &[Method], length: usize) -> Result<Self> {
+        let begin = |&method: &Method| {
+            let mut table = BufWriter::new(files::temporary_beside(&folder.join(table_name(method)))?);
+            let header = match method {
+                Method::Ism => "name\tposition\tbase\tA\tC\tG\tT\timportance\n",
+                Method::Saliency | Method::Ig => "name\tposition\tbase\timportance\n",
+            };
+            let started = table.write_all(header.as_bytes()).and_then(|()| BedGraph::new(folder));
+            let graph = started.map_err(|error| cannot_write(folder, &error))?;
+            Ok(Files { method, table, graph })
+        };
+        let arrays = [("sequences", Kind::U8, vec![length]), ("scores", Kind::F32, vec![])];
+        let of_methods = methods.iter().map(|method| (method.name(), Kind::F32, vec![4, length]));
+        let arrays: Vec<_> = arrays.into_iter().chain(of_methods).collect();
+        Ok(Self { files: methods.iter().map(begin).collect::<Result<_>>()?, arrays: Npz::new(folder, &arrays)? })
+    }
+
+    /// Adds what is said of a sequence.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn push(&mut self, sequence: &Sequence, explanation: &Explanation) -> std::io::Result<()> {
+        self.arrays.name(&sequence.name);
+        self.arrays.push_bytes("sequences", &sequence.codes)?;
+        self.arrays.push("scores", &[explanation.score as f32])?;
+        for (files, track) in self.files.iter_mut().zip(&explanation.tracks) {
+            self.arrays.push(track.method.name(), &track.numbers)?;
+            files.graph.push(sequence, &track.importance)?;
+            write_rows(&mut files.table, sequence, track)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the files their names in a folder; returns these.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub fn finish(self, out: &RunFolder) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for Files { method, table, graph } in self.files {
+            let path = out.file(&table_name(method));
+            let table = table.into_inner().map_err(|error| cannot_write(&path, error.error()))?;
+            files::persist(table, &path)?;
+            names.push(table_name(method));
+            if !graph.is_empty() {
+                let name = format!("{}.bedgraph", method.name());
+                let path = out.file(&name);
+                files::write_through(&path, |file| {
+                    let mut lines = BufWriter::new(file);
+                    let written = graph.finish(&mut lines).and_then(|()| lines.flush());
+                    written.map_err(|error| cannot_write(&path, &error))
+                })?;
+                names.push(name);
+            }
+        }
+        files::write_through(&out.file(ARRAYS), |file| self.arrays.finish(file))?;
+        names.push(ARRAYS.into());
+        Ok(names)
+    }
+}
+
+fn table_name(method: Method) -> String {
+    format!("{}.tsv", method.name())
+}
+
+fn write_rows(out: &mut dyn Write, sequence: &Sequence, track: &Track) -> std::io::Result<()> {
+    let length = sequence.codes.len();
+    for at in sequence.own.clone() {
+        let base = alphabet::decode(&sequence.codes[at..=at]);
+        write!(out, "{}\t{}\t{base}", sequence.name, sequence.position(at))?;
+        if track.method == Method::Ism {
+            (0..4).try_for_each(|base| write!(out, "\t{}", track.numbers[base * length + at]))?;
+        }
+        writeln!(out, "\t{}", track.importance[at])?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_strongest_stretch_lies_within_the_sequence() {
+        let importance = [0.0, 9.0, 0.0, 1.0, -3.0, 1.0, 0.0];
+        assert_eq!(strongest(&importance, 0..7, 2), 0..2);
+        assert_eq!(strongest(&importance, 2..7, 3), 3..6);
+        assert_eq!(strongest(&importance, 2..4, 3), 2..4);
+    }
+}

@@ -1,0 +1,43 @@
+//! In-silico mutagenesis: what every substitution of one base does to a network's answer. Exact, as each mutant is scored.
+
+use anyhow::Result;
+
+use crate::attribute::target::Explainer;
+use crate::evaluate;
+
+/// Changes `[4, length]` that substitutions make to the explained number of a sequence: that of the mutant less that of the
+/// sequence, which is `score`. Where a base is replaced by itself it is 0; an unknown base can be replaced by any.
+///
+/// # Errors
+/// As `Explainer::score`.
+pub fn changes(explainer: &Explainer, codes: &[u8], score: f64) -> Result<Vec<f32>> {
+    let length = codes.len();
+    let substitutions: Vec<(usize, u8)> = (0..length)
+        .flat_map(|position| (0..4).map(move |base| (position, base)))
+        .filter(|&(position, base)| codes[position] != base)
+        .collect();
+    let mut changes = vec![0.0; 4 * length];
+    let mut mutants = Vec::new();
+    for batch in substitutions.chunks(evaluate::batch_size(length)) {
+        mutants.clear();
+        for &(position, base) in batch {
+            mutants.extend_from_slice(codes);
+            let start = mutants.len() - length;
+            mutants[start + position] = base;
+        }
+        for (&(position, base), mutant) in batch.iter().zip(explainer.score(&mutants)?) {
+            changes[usize::from(base) * length + position] = (mutant - score) as f32;
+        }
+    }
+    Ok(changes)
+}
+
+/// How much each base counts, `[length]`: what is lost, on average, when it is replaced by one of the other three. Nothing
+/// for unknown bases.
+pub fn importance(codes: &[u8], changes: &[f32]) -> Vec<f32> {
+    let length = codes.len();
+    let of = |(position, &code): (usize, &u8)| {
+        if code > 3 { 0.0 } else { -(0..4).map(|base| changes[base * length + position]).sum::<f32>() / 3.0 }
+    };
+    codes.iter().enumerate().map(of).collect()
+}

@@ -1,0 +1,156 @@
+//! Sequences to be explained: records of a file, brought to the length of a network, and where each base of theirs lies.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::dataset::examples::Place;
+use crate::dataset::sequences;
+use crate::formats::record_names;
+use crate::formats::records::Records;
+use crate::sequence::alphabet;
+
+/// What is done about records of another length than the network's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fitting {
+    /// Put unknown bases at both ends of shorter ones.
+    pub pad_short: bool,
+    /// Take the middle of longer ones.
+    pub crop_long: bool,
+}
+
+/// A sequence as the network sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sequence {
+    pub name: String,
+    /// Counted from 0.
+    pub index: usize,
+    /// `[length]`, without case.
+    pub codes: Vec<u8>,
+    /// The part of the codes that the record holds; around it are unknown bases.
+    pub own: Range<usize>,
+    /// Position in the record of the first of these.
+    pub first: usize,
+    /// Of the whole record, where its name says so.
+    pub place: Option<Place>,
+}
+
+impl Sequence {
+    /// Position in the record of a position in `own`.
+    pub fn position(&self, at: usize) -> usize {
+        at - self.own.start + self.first
+    }
+
+    /// Position in the chromosome of a position in `own`, 0-based.
+    pub fn coordinate(&self, at: usize) -> Option<usize> {
+        let place = self.place.as_ref()?;
+        let position = self.position(at);
+        Some(if place.reverse { place.range.end - 1 - position } else { place.range.start + position })
+    }
+}
+
+/// One pass over the records of a FASTA or FASTQ file.
+pub struct Sequences {
+    path: PathBuf,
+    records: Records,
+    length: usize,
+    fitting: Fitting,
+    read: usize,
+}
+
+impl Sequences {
+    /// Opens a file for a network of `length` bp.
+    pub fn open(path: &Path, length: usize, fitting: Fitting) -> Result<Self> {
+        Ok(Self { path: path.into(), records: Records::open(path)?, length, fitting, read: 0 })
+    }
+
+    /// The next sequence.
+    ///
+    /// # Errors
+    /// The file is damaged, or a record has another length and it is not said what to do about it.
+    pub fn next_sequence(&mut self) -> Result<Option<Sequence>> {
+        let Some(name) = self.records.next_record()? else { return Ok(None) };
+        let (mut whole, mut bases) = (Vec::new(), 0);
+        while let Some(piece) = self.records.next_piece()? {
+            bases += piece.len();
+            // What is only counted for a message need not be held.
+            if self.fitting.crop_long || whole.len() <= self.length {
+                whole.extend_from_slice(piece);
+            }
+        }
+        self.check(&name, bases)?;
+        let place = record_names::parse(&name, bases).with_context(|| format!("{}", self.path.display()));
+        let place = place.map_err(|error| anyhow::anyhow!("{error:#}"))?;
+        alphabet::without_case(&mut whole);
+        let mut codes = Vec::with_capacity(self.length);
+        let before = sequences::fit(&whole, self.length, &mut codes);
+        let (own, first) = if bases < self.length { (before..before + bases, 0) } else { (0..self.length, before) };
+        let index = self.read;
+        self.read += 1;
+        Ok(Some(Sequence { name, index, codes, own, first, place }))
+    }
+
+    fn check(&self, name: &str, bases: usize) -> Result<()> {
+        let (file, length) = (self.path.display(), self.length);
+        if bases == 0 {
+            bail!("{file}: record '{name}' has no bases, expected {length}; remove it");
+        }
+        if bases < length && !self.fitting.pad_short {
+            bail!(
+                "{file}: record '{name}' has {bases} bases, expected {length}, the network's length; lengthen it or add --pad-short"
+            );
+        }
+        if bases > length && !self.fitting.crop_long {
+            bail!(
+                "{file}: record '{name}' has {bases} bases, expected {length}, the network's --length; cut it to the part to explain, or add --crop-long for its middle"
+            );
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, fitting: Fitting) -> Result<Vec<Sequence>> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.fa");
+        std::fs::write(&path, text).unwrap();
+        let mut sequences = Sequences::open(&path, 6, fitting)?;
+        let mut all = Vec::new();
+        while let Some(sequence) = sequences.next_sequence()? {
+            all.push(sequence);
+        }
+        Ok(all)
+    }
+
+    #[test]
+    fn places_are_known_on_either_strand_and_after_fitting() {
+        let all = read(
+            ">chr1:10-16\nACGTAC\n>chr2:10-16(-)\nACGTAC\n>chr1:20-22\nAC\n>chr1:30-40\nAAACGTACCC\n>x\nACGTAc\n",
+            Fitting { pad_short: true, crop_long: true },
+        )
+        .unwrap();
+        let ends = |i: usize| {
+            let Range { start, end } = all[i].own.clone();
+            [start, end - 1].map(|at| (all[i].position(at), all[i].coordinate(at)))
+        };
+        assert_eq!(ends(0), [(0, Some(10)), (5, Some(15))]);
+        assert_eq!(ends(1), [(0, Some(15)), (5, Some(10))]);
+        assert_eq!((all[2].codes.as_slice(), ends(2)), (&[4, 4, 0, 1, 4, 4][..], [(0, Some(20)), (1, Some(21))]));
+        assert_eq!(ends(3), [(2, Some(32)), (7, Some(37))]);
+        assert_eq!((all[4].codes.as_slice(), ends(4)), (&[0, 1, 2, 3, 0, 1][..], [(0, None), (5, None)]));
+    }
+
+    #[test]
+    fn other_lengths_are_refused_unless_it_is_said_what_to_do() {
+        let error = |text: &str| read(text, Fitting::default()).unwrap_err().to_string();
+        assert!(error(">a\nACG\n").contains("'a' has 3 bases, expected 6, the network's length"));
+        let long = error(">a\nACGACGACGACG\nACG\n");
+        assert!(long.contains("'a' has 15 bases, expected 6, the network's --length; cut it"), "{long}");
+        assert!(error(">a\n>b\nACGTAC\n").contains("'a' has no bases"));
+        assert!(error(">chr1:1-3\nACGTAC\n").contains("x.fa: record 'chr1:1-3': the name spans"));
+    }
+}

@@ -1,0 +1,279 @@
+//! The number that is explained, of those a network gives: the log-odds of a class or a label, or a value. Explanations add
+//! up on this scale, where probabilities near 0 and 1 would hide what changes.
+
+use anyhow::{Context, Result, bail};
+
+use crate::config::{Loss, TaskKind};
+use crate::dataset::Classes;
+use crate::evaluate;
+use crate::scorer::{Differentiable, Scorer, one_hot};
+use crate::task::Task;
+
+/// One number of the answer to a question.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explained {
+    /// Class, label or column.
+    pub name: String,
+    output: usize,
+    /// Of the network.
+    outputs: usize,
+    quantity: Quantity,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Quantity {
+    /// Of a label, or of the positive class of two: a logit over the temperature. Of the other class, its opposite.
+    LogOdds { temperature: f64, is_other: bool },
+    /// Of a class against all others.
+    LogOddsAgainstRest { temperature: f64 },
+    /// In the units of its column.
+    Value { mean: f64, deviation: f64 },
+    /// The logarithm of a predicted count.
+    LogCount { mean: f64 },
+}
+
+impl Explained {
+    /// What `of` names, or of two classes the positive one.
+    ///
+    /// # Errors
+    /// The name is none of the run's, or it is left out where there are several outputs.
+    pub fn new(task: &Task, classes: &Classes, of: Option<&str>) -> Result<Self> {
+        let names = || classes.names.join(", ");
+        let index = match of {
+            Some(name) => match classes.names.iter().position(|class| class == name) {
+                Some(index) => index,
+                None => bail!("--of names '{name}', expected one of {}; correct the name", names()),
+            },
+            None if task.outputs() > 1 => {
+                bail!("the network has {} outputs, expected --of with one of {}; add it", task.outputs(), names())
+            }
+            None => classes.positive,
+        };
+        let name = classes.names[index].clone();
+        let temperature = task.temperature;
+        let (output, quantity) = match task.kind {
+            TaskKind::Binary => (0, Quantity::LogOdds { temperature, is_other: index != classes.positive }),
+            TaskKind::Multilabel => (index, Quantity::LogOdds { temperature, is_other: false }),
+            TaskKind::Multiclass => (index, Quantity::LogOddsAgainstRest { temperature }),
+            TaskKind::Regression => {
+                let scale = task.scales[index];
+                let quantity = match task.loss {
+                    Loss::Poisson => Quantity::LogCount { mean: scale.mean },
+                    _ => Quantity::Value { mean: scale.mean, deviation: scale.deviation },
+                };
+                (index, quantity)
+            }
+        };
+        Ok(Self { name, output, outputs: task.outputs(), quantity })
+    }
+
+    /// What it is, in words.
+    pub fn description(&self) -> String {
+        let name = &self.name;
+        match self.quantity {
+            Quantity::LogOdds { .. } | Quantity::LogOddsAgainstRest { .. } => format!("log-odds of '{name}'"),
+            Quantity::Value { .. } => format!("value of '{name}'"),
+            Quantity::LogCount { .. } => format!("logarithm of '{name}'"),
+        }
+    }
+
+    /// Whether the network predicts a probability of it.
+    pub fn is_probability(&self) -> bool {
+        matches!(self.quantity, Quantity::LogOdds { .. } | Quantity::LogOddsAgainstRest { .. })
+    }
+
+    /// The number itself, `[n]`, of logits `[n, outputs]`.
+    pub fn of_logits(&self, logits: &[f32]) -> Vec<f64> {
+        let of = |row: &[f32]| {
+            let own = f64::from(row[self.output]);
+            match self.quantity {
+                Quantity::LogOdds { temperature, is_other } => own / if is_other { -temperature } else { temperature },
+                Quantity::LogOddsAgainstRest { temperature } => {
+                    let (largest, sum) = self.rest(row, temperature);
+                    own / temperature - (largest + sum.ln())
+                }
+                Quantity::Value { mean, deviation } => own * deviation + mean,
+                Quantity::LogCount { mean } => own + mean.ln(),
+            }
+        };
+        logits.chunks(self.outputs).map(of).collect()
+    }
+
+    /// Its derivatives with respect to logits, of the same shape `[n, outputs]`.
+    pub fn derivatives(&self, logits: &[f32]) -> Vec<f32> {
+        let of = |row: &[f32]| {
+            let mut derivatives = vec![0.0; row.len()];
+            derivatives[self.output] = match self.quantity {
+                Quantity::LogOdds { temperature, is_other } => 1.0 / if is_other { -temperature } else { temperature },
+                Quantity::LogOddsAgainstRest { temperature } => {
+                    let (largest, sum) = self.rest(row, temperature);
+                    for (derivative, &logit) in derivatives.iter_mut().zip(row) {
+                        *derivative = -(f64::from(logit) / temperature - largest).exp() / sum / temperature;
+                    }
+                    1.0 / temperature
+                }
+                Quantity::Value { deviation, .. } => deviation,
+                Quantity::LogCount { .. } => 1.0,
+            };
+            derivatives.into_iter().map(|derivative| derivative as f32)
+        };
+        logits.chunks(self.outputs).flat_map(of).collect()
+    }
+
+    /// The largest scaled logit of the other classes, and the sum of exponentials of what each is above it.
+    fn rest(&self, row: &[f32], temperature: f64) -> (f64, f64) {
+        let others = || {
+            let others = row.iter().enumerate().filter(|&(output, _)| output != self.output);
+            others.map(|(_, &logit)| f64::from(logit) / temperature)
+        };
+        let largest = others().fold(f64::NEG_INFINITY, f64::max);
+        (largest, others().map(|logit| (logit - largest).exp()).sum())
+    }
+
+    /// What `predict` prints of it: the probability, the value or the count.
+    pub fn prediction(&self, number: f64) -> f64 {
+        match self.quantity {
+            Quantity::LogOdds { .. } | Quantity::LogOddsAgainstRest { .. } => 1.0 / (1.0 + (-number).exp()),
+            Quantity::Value { .. } => number,
+            Quantity::LogCount { .. } => number.exp(),
+        }
+    }
+}
+
+/// A scorer, and the number of its that is explained.
+#[derive(Clone, Copy)]
+pub struct Explainer<'a> {
+    pub scorer: &'a dyn Scorer,
+    pub explained: &'a Explained,
+}
+
+impl<'a> Explainer<'a> {
+    /// Of a sequence, in bp.
+    pub fn length(&self) -> usize {
+        self.scorer.length()
+    }
+
+    /// The number for codes `[n, length]`, as `predict` scores them: both strands as the network does, an ensemble averaged.
+    ///
+    /// # Errors
+    /// The scores are not finite.
+    pub fn score(&self, codes: &[u8]) -> Result<Vec<f64>> {
+        let mut numbers = Vec::with_capacity(codes.len() / self.length());
+        for batch in codes.chunks(evaluate::batch_size(self.length()) * self.length()) {
+            numbers.extend(finite(self.explained.of_logits(self.scorer.score(batch)?.logits()))?);
+        }
+        Ok(numbers)
+    }
+
+    /// The number for inputs `[n, 4, length]`, which need not be one-hot.
+    ///
+    /// # Errors
+    /// As `score`, and the scorer has no gradients.
+    pub fn score_inputs(&self, inputs: &[f32]) -> Result<Vec<f64>> {
+        finite(self.explained.of_logits(self.differentiable()?.score_inputs(inputs)?.logits()))
+    }
+
+    /// The gradients of the number with respect to inputs `[n, 4, length]`, of the same shape.
+    ///
+    /// # Errors
+    /// They are not finite, or the scorer has none.
+    pub fn gradients(&self, inputs: &[f32]) -> Result<Vec<f32>> {
+        let gradients = self.differentiable()?.gradients(inputs, &|logits| self.explained.derivatives(logits))?;
+        if gradients.iter().any(|gradient| !gradient.is_finite()) {
+            bail!(NOT_FINITE);
+        }
+        Ok(gradients)
+    }
+
+    fn differentiable(&self) -> Result<&'a dyn Differentiable> {
+        self.scorer.differentiable().context("this model gives no gradients; use in-silico mutagenesis instead")
+    }
+
+    /// Codes `[n, length]` as inputs `[n, 4, length]`.
+    pub fn input(&self, codes: &[u8]) -> Vec<f32> {
+        one_hot(codes, self.length())
+    }
+}
+
+const NOT_FINITE: &str = "the network's scores are not finite numbers, so training has diverged; use a smaller --lr";
+
+fn finite(numbers: Vec<f64>) -> Result<Vec<f64>> {
+    if numbers.iter().any(|number| !number.is_finite()) {
+        bail!(NOT_FINITE);
+    }
+    Ok(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ClassWeights;
+    use crate::dataset::examples::Examples;
+
+    fn explained(kind: TaskKind, names: &[&str], of: Option<&str>, temperature: f64) -> Result<(Task, Explained)> {
+        let classes = Classes::named(names.iter().map(|name| (*name).to_owned()).collect());
+        let width = if matches!(kind, TaskKind::Binary | TaskKind::Multiclass) { 1 } else { names.len() };
+        let labels: Vec<f32> = (0..3 * width).map(|i| (i % 3 % names.len().max(2)) as f32).collect();
+        let examples = Examples::from_codes(&[0; 6], 2, &labels);
+        let task = Task { temperature, ..Task::new(kind, &classes, None, &ClassWeights::None, &examples)? };
+        let explained = Explained::new(&task, &classes, of)?;
+        Ok((task, explained))
+    }
+
+    #[test]
+    fn the_number_leads_to_the_prediction_whatever_the_question() {
+        let logits = [0.3f32, -1.0, 2.5, 0.7, 0.1, -3.0];
+        for (kind, names, of, temperature) in [
+            (TaskKind::Binary, &["a", "b"][..], None, 1.0),
+            (TaskKind::Binary, &["a", "b"], Some("b"), 2.0),
+            (TaskKind::Multiclass, &["a", "b", "c"], Some("a"), 1.5),
+            (TaskKind::Multiclass, &["a", "b", "c"], Some("c"), 1.0),
+            (TaskKind::Multilabel, &["a", "b"], Some("b"), 3.0),
+            (TaskKind::Regression, &["x"], None, 1.0),
+        ] {
+            let (task, explained) = explained(kind, names, of, temperature).unwrap();
+            let outputs = task.outputs();
+            let numbers = explained.of_logits(&logits);
+            let predictions = task.activate(&logits).unwrap();
+            let index = names.iter().position(|name| Some(*name) == of).unwrap_or(0);
+            for (row, &number) in numbers.iter().enumerate() {
+                let expected = match kind {
+                    TaskKind::Binary if index == 1 => 1.0 - predictions[row],
+                    TaskKind::Binary => predictions[row],
+                    _ => predictions[row * outputs + index],
+                };
+                assert!((explained.prediction(number) - expected).abs() < 1e-6, "{kind:?} {of:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn derivatives_are_the_slopes_of_the_number() {
+        let logits = [0.3f32, -1.0, 2.5, 0.7, 0.1, -3.0];
+        for (kind, names, of) in [
+            (TaskKind::Binary, &["a", "b"][..], Some("b")),
+            (TaskKind::Multiclass, &["a", "b", "c"], Some("b")),
+            (TaskKind::Multilabel, &["a", "b"], Some("b")),
+            (TaskKind::Regression, &["x"], None),
+        ] {
+            let (_, explained) = explained(kind, names, of, 1.5).unwrap();
+            let derivatives = explained.derivatives(&logits);
+            for (index, &derivative) in derivatives.iter().enumerate() {
+                let nudged = |by: f32| {
+                    let mut logits = logits;
+                    logits[index] += by;
+                    explained.of_logits(&logits).iter().sum::<f64>()
+                };
+                let slope = (nudged(0.01) - nudged(-0.01)) / 0.02;
+                assert!((slope - f64::from(derivative)).abs() < 1e-4, "{kind:?} {index}: {slope} {derivative}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_asked_for_where_there_are_several_and_checked() {
+        let error = |kind, names: &[&str], of| explained(kind, names, of, 1.0).unwrap_err().to_string();
+        assert!(error(TaskKind::Binary, &["a", "b"], Some("c")).contains("'c', expected one of a, b"));
+        assert!(error(TaskKind::Multiclass, &["a", "b", "c"], None).contains("3 outputs, expected --of"));
+    }
+}

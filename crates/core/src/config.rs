@@ -1,0 +1,345 @@
+//! The resolved experiment: defaults, under a TOML file, under flags. Each setting is declared once, as a clap flag
+//! with its default; its TOML key is the same name with underscores. Faults are collected and reported together.
+
+mod data;
+mod file;
+pub mod layers;
+mod model;
+mod presets;
+pub mod search;
+mod training;
+
+use std::path::{Path, PathBuf};
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args};
+use serde::{Deserialize, Serialize};
+
+pub use crate::config::data::{DataConfig, Fit, MAX_CLASSES, NEGATIVE, NamedPath, Negatives, SourceKind, TaskKind};
+pub use crate::config::layers::Layer;
+pub use crate::config::model::{Architecture, DropoutPlace, ModelConfig};
+pub use crate::config::training::{
+    BatchSize, Calibration, ClassWeights, DeviceChoice, Loss, Metric, OptimizerKind, Precision, Schedule, Strands,
+    TrainingConfig,
+};
+
+/// Everything that decides what a run computes.
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    #[command(flatten)]
+    pub data: DataConfig,
+    #[command(flatten)]
+    pub model: ModelConfig,
+    #[command(flatten)]
+    pub training: TrainingConfig,
+}
+
+/// The largest seed: what TOML can hold.
+pub const MAX_SEED: u64 = i64::MAX as u64;
+
+/// The longest fragment, in bp. Far more than any network here reads, and far less than overflows a tensor.
+pub const LONGEST_BP: usize = 1_000_000;
+
+/// A number of things: whole, and small enough that sums and products of two stay exact.
+pub fn count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if count <= MOST_COUNT => Ok(count),
+        _ => Err(format!("found '{text}', expected a whole number up to {MOST_COUNT}")),
+    }
+}
+
+/// The largest count.
+const MOST_COUNT: usize = 1_000_000_000;
+
+/// Counts that a TOML file makes larger than a flag could.
+fn too_many<const N: usize>(counts: [(&'static str, usize); N]) -> impl Iterator<Item = String> {
+    let large = counts.into_iter().filter(|(_, count)| *count > MOST_COUNT);
+    large.map(|(flag, count)| format!("{flag} is {count}, expected a whole number up to {MOST_COUNT}"))
+}
+
+/// A name without the spaces around it, as in `1, 10, 11`.
+pub fn trimmed(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("found an empty name, expected names separated by commas".into()),
+        name => Ok(name.to_owned()),
+    }
+}
+
+/// serde reads and writes these as the text that flags take.
+macro_rules! as_text {
+    ($($kind:ty),*) => {$(
+        impl TryFrom<String> for $kind {
+            type Error = String;
+            fn try_from(text: String) -> Result<Self, String> {
+                text.parse()
+            }
+        }
+        impl From<$kind> for String {
+            fn from(value: $kind) -> String {
+                value.to_string()
+            }
+        }
+    )*};
+}
+as_text!(DeviceChoice, data::NamedPath, data::Negatives, ClassWeights);
+
+/// The defaults are those that clap shows.
+macro_rules! default_from_flags {
+    ($($kind:ty),*) => {$(
+        impl Default for $kind {
+            fn default() -> Self {
+                use clap::FromArgMatches;
+                // Asked for with every setting of a file that is read alone, and a command takes long to put together.
+                static DEFAULTS: std::sync::OnceLock<$kind> = std::sync::OnceLock::new();
+                let made = DEFAULTS.get_or_init(|| {
+                    let matches = <$kind>::augment_args(clap::Command::new("defaults")).get_matches_from(["defaults"]);
+                    <$kind>::from_arg_matches(&matches).expect("every setting has a default")
+                });
+                made.clone()
+            }
+        }
+    )*};
+}
+default_from_flags!(DataConfig, ModelConfig, TrainingConfig);
+
+/// All that is wrong with a configuration, each fault a sentence.
+#[derive(Debug)]
+pub struct Faults(pub Vec<String>);
+
+impl std::fmt::Display for Faults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.join("; "))
+    }
+}
+
+impl std::error::Error for Faults {}
+
+impl Config {
+    /// Puts `flags` (those that were typed, as `matches` knows) over the file over the defaults, and checks the whole.
+    pub fn resolve(path: Option<&Path>, flags: &Config, matches: &ArgMatches) -> Result<Self, Faults> {
+        Self::resolve_with(path, flags, matches, &toml::Table::new())
+    }
+
+    /// The same with `sampled` settings, by section, over the file and under the flags.
+    pub fn resolve_with(
+        path: Option<&Path>,
+        flags: &Config,
+        matches: &ArgMatches,
+        sampled: &toml::Table,
+    ) -> Result<Self, Faults> {
+        let mut faults = Vec::new();
+        // Commands have some of the flags; clap panics when asked for one that it does not know.
+        let typed = |key: &str| {
+            matches.try_contains_id(key).unwrap_or(false) && matches.value_source(key) == Some(ValueSource::CommandLine)
+        };
+        let mut table = match path {
+            Some(path) => Some(file::read(path).map_err(|fault| Faults(vec![fault]))?),
+            None => None,
+        };
+        let named = || file::architecture(sampled).or_else(|| table.as_ref().and_then(file::architecture));
+        let arch = if typed("arch") { Some(flags.model.arch) } else { named() };
+        let mut settings = to_table(&presets::defaults(arch.unwrap_or(ModelConfig::default().arch)))?;
+        if let (Some(path), Some(table)) = (path, &mut table) {
+            if typed("examples") {
+                file::forget_sources(table);
+            }
+            file::overlay(&mut settings, table, path, &mut faults);
+        }
+        file::overlay(&mut settings, sampled, Path::new("sampled"), &mut faults);
+        for (section, values) in to_table(flags)? {
+            let toml::Value::Table(values) = values else { continue };
+            for (key, value) in values {
+                if typed(&key) {
+                    file::section_mut(&mut settings, &section).insert(key, value);
+                }
+            }
+        }
+        let config: Config = match toml::Value::Table(settings).try_into() {
+            Ok(config) => config,
+            Err(error) => {
+                faults.push(error.message().to_owned());
+                return Err(Faults(faults));
+            }
+        };
+        faults.extend(config.faults());
+        if faults.is_empty() { Ok(config) } else { Err(Faults(faults)) }
+    }
+
+    /// The experiment as a file that `train` accepts, with absolute paths.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(&self.with_absolute_paths()).expect("a configuration is a table of plain values")
+    }
+
+    /// The same with absolute paths, as runs save it.
+    pub fn with_absolute_paths(&self) -> Self {
+        let mut config = self.clone();
+        let absolute = |path: &mut PathBuf| {
+            if let Ok(full) = std::path::absolute(&*path) {
+                *path = full;
+            }
+        };
+        let data = &mut config.data;
+        for named in [&mut data.genome, &mut data.class, &mut data.valid_class, &mut data.test_class, &mut data.regions]
+        {
+            named.iter_mut().for_each(|named| absolute(&mut named.path));
+        }
+        let files = [&mut data.train, &mut data.valid, &mut data.test, &mut data.examples, &mut data.reference];
+        files.into_iter().flatten().chain(&mut data.exclude).for_each(absolute);
+        if let Some(Negatives::Bed(path)) = &mut data.negatives {
+            absolute(path);
+        }
+        config.training.init_from.iter_mut().for_each(absolute);
+        config
+    }
+
+    /// Everything that is wrong with the values themselves; files are looked at when they are read.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let Self { data, model, training } = self;
+        let mut faults = data.faults();
+        faults.extend(model.faults(data.length, training.strands));
+        faults.extend(training.faults());
+        faults
+    }
+}
+
+fn to_table(config: &Config) -> Result<toml::Table, Faults> {
+    // Numbers are bounded when they are parsed, so paths remain.
+    toml::Table::try_from(config)
+        .map_err(|_| Faults(vec!["a path is not UTF-8 text, expected one that is; rename the file".into()]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::FromArgMatches;
+
+    fn resolve(file: Option<&str>, flags: &[&str]) -> Result<Config, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("experiment.toml");
+        if let Some(text) = file {
+            std::fs::write(&path, text).unwrap();
+        }
+        let command = Config::augment_args(clap::Command::new("train"));
+        let matches = command.try_get_matches_from([&["train"], flags].concat()).unwrap();
+        let parsed = Config::from_arg_matches(&matches).unwrap();
+        Config::resolve(file.map(|_| path.as_path()), &parsed, &matches)
+            .map_err(|faults| faults.to_string().replace(&folder.path().display().to_string(), ""))
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_defaults() {
+        let file = "[data]\nmatch_gc = true\nfragments = 600\n[training]\nlr = 0.01\nepochs = 3\n";
+        let config = resolve(Some(file), &["--arch", "seed", "--epochs", "5", "--match-gc=false"]).unwrap();
+        assert_eq!(
+            (config.training.epochs, config.training.lr, config.training.batch_size),
+            (5, 0.01, BatchSize::Of(64))
+        );
+        assert!(!config.data.match_gc);
+        assert_eq!(
+            (config.data.fragments, config.data.valid_fragments(), config.data.test_fragments),
+            (600, 100, 10_000)
+        );
+        // A flag typed with its default value wins too.
+        assert_eq!(resolve(Some(file), &["--epochs", "8"]).unwrap().training.epochs, 8);
+    }
+
+    #[test]
+    fn naming_an_architecture_brings_its_own_defaults_and_the_seed_networks_are_the_original_experiments() {
+        let config = resolve(None, &["--arch", "seed"]).unwrap();
+        assert_eq!(
+            (config.data.fragments, config.data.valid_fragments(), config.data.test_fragments),
+            (30_000, 5_000, 10_000)
+        );
+        assert_eq!(config.model, ModelConfig { arch: Architecture::Seed, dropout: 0.2, ..ModelConfig::default() });
+        assert_eq!(
+            (config.training.lr, config.training.batch_size, config.training.epochs),
+            (1e-3, BatchSize::Of(64), 25)
+        );
+        let file = "[model]\narch = \"seed\"\n[training]\nlr = 0.01\n";
+        let from_file = resolve(Some(file), &["--dropout", "0.3"]).unwrap();
+        assert_eq!(
+            (from_file.training.lr, from_file.training.batch_size, from_file.model.dropout),
+            (0.01, BatchSize::Of(64), 0.3)
+        );
+        let flag_wins = resolve(Some(file), &["--arch", "residual"]).unwrap();
+        assert_eq!((flag_wins.training.lr, flag_wins.training.epochs), (0.01, TrainingConfig::default().epochs));
+    }
+
+    #[test]
+    fn every_fault_is_reported_at_once() {
+        let file = "[data]\nfragmens = 5\nmax_n = \"many\"\n[training]\nepochs = 0\n[modle]\narch = \"seed\"\n";
+        let faults =
+            resolve(Some(file), &["--arch", "seed", "--depth", "2", "--lr", "0", "--dropout", "1", "--length", "46"])
+                .unwrap_err();
+        for part in [
+            "data.fragmens",
+            "data.max_n",
+            "modle",
+            "--epochs is 0",
+            "--lr is 0",
+            "--dropout is 1",
+            "--length is 46 bp, expected 47",
+            "--depth does not go with --arch seed",
+        ] {
+            assert!(faults.contains(part), "'{part}' is missing from: {faults}");
+        }
+    }
+
+    #[test]
+    fn a_free_list_of_layers_is_read_saved_and_read_again() {
+        let file = "[model]\narch = \"custom\"\n[[layer]]\nkind = \"convolution\"\nfilters = 6\nwidth = 5\n[[layer]]\nkind = \"global-pool\"\nof = \"max\"\n";
+        let config = resolve(Some(file), &["--dropout", "0.3"]).unwrap();
+        assert_eq!(config.model.layer.len(), 2);
+        assert_eq!(resolve(Some(&config.to_toml()), &[]).unwrap().model, config.model);
+        for (text, flags, part) in [
+            (file.to_owned(), &["--arch", "residual"][..], "layers are listed, and --arch is residual"),
+            (file.replace("global-pool", "globe-pool"), &[], "layer 2: unknown variant `globe-pool`"),
+            (file.to_owned() + "[[model.layer]]\nkind = \"relu\"\n", &[], "expected one of them"),
+            ("[model]\narch = \"custom\"\n".to_owned(), &[], "expected a TOML file with a [[layer]] list"),
+            (file.to_owned(), &["--filters", "5"], "--filters does not go with --arch custom"),
+            (file.to_owned() + "[[layer]]\nkind = \"flatten\"\n", &[], "layer 3 (flatten) stands after"),
+        ] {
+            let faults = resolve(Some(&text), flags).unwrap_err();
+            assert!(faults.contains(part), "'{part}' is missing from: {faults}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_toml_is_named_with_its_line() {
+        let fault = resolve(Some("[data]\nfragments = = 3\n"), &[]).unwrap_err();
+        assert!(fault.contains("experiment.toml: line 2"), "{fault}");
+    }
+
+    #[test]
+    fn paths_in_a_file_are_relative_to_it_and_saved_ones_are_absolute() {
+        let config = resolve(Some("[data]\ngenome = [\"a=x.fa\", \"b=/y.fa\"]\n"), &[]).unwrap();
+        assert!(config.data.genome[0].path.is_absolute() && config.data.genome[0].path.ends_with("x.fa"));
+        assert_eq!(config.data.genome[1].path, Path::new("/y.fa"));
+        let saved =
+            Config { data: DataConfig { train: Some("t.csv".into()), ..DataConfig::default() }, ..Config::default() };
+        let read = resolve(Some(&saved.to_toml()), &[]).unwrap();
+        assert_eq!(read.data.train.unwrap(), std::path::absolute("t.csv").unwrap());
+        assert_eq!(read.training, saved.training);
+    }
+
+    #[test]
+    fn one_kind_of_data_and_two_classes() {
+        for (flags, part) in [
+            (&["--genome", "a=x"][..], "1 class (a)"),
+            (&["--genome", "a=x", "--genome", "b=y", "--train", "t"], "one kind of data"),
+            (&["--test", "t"], "without --train"),
+            (&["--train", "t", "--resample"], "--resample goes with --genome"),
+            (&["--train", "t", "--max-n", "3"], "--max-n goes with"),
+            (&["--classes", "a,b"], "without data"),
+            (&["--genome", "a=x", "--genome", "b=y", "--classes", "a,c"], "expected a, c"),
+            (&["--fragments", "7"], "--fragments is 7"),
+            (&["--genome", "a=x", "--genome", "b=x"], "names x twice"),
+        ] {
+            let faults = resolve(None, flags).unwrap_err();
+            assert!(faults.contains(part), "{flags:?}: {faults}");
+        }
+        let config = resolve(None, &["--genome", "a=x", "--genome", "b=y", "--genome", "a=z"]).unwrap();
+        assert_eq!(config.data.genome_classes(), ["a", "b"]);
+    }
+}

@@ -1,0 +1,547 @@
+//! Settings of the data: where examples come from, how they are split, and which settings go with which kind of source.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use bytesize::ByteSize;
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+use crate::config::{count, too_many, trimmed};
+
+/// The question put to a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TaskKind {
+    /// One of two classes
+    Binary,
+    /// One of several classes
+    Multiclass,
+    /// Several yes/no labels for each sequence
+    Multilabel,
+    /// One real value or more for each sequence
+    Regression,
+}
+
+/// What to do with sequences that are longer or shorter than the network's length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fit {
+    /// Cut longer sequences at both ends; to the shortest one where --length is not given
+    CenterCrop,
+    /// Put unknown bases at both ends of shorter sequences; to the longest one where --length is not given
+    Pad,
+    /// Cut longer and pad shorter ones; takes --length
+    CropOrPad,
+}
+
+/// What single regions are told from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Negatives {
+    Shuffle,
+    GcMatched,
+    Random,
+    Bed(PathBuf),
+}
+
+impl FromStr for Negatives {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(match text.trim() {
+            "" => return Err("found nothing, expected shuffle, gc-matched, random or a BED file".into()),
+            "shuffle" => Self::Shuffle,
+            "gc-matched" => Self::GcMatched,
+            "random" => Self::Random,
+            path => Self::Bed(path.into()),
+        })
+    }
+}
+
+impl std::fmt::Display for Negatives {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Shuffle => f.write_str("shuffle"),
+            Self::GcMatched => f.write_str("gc-matched"),
+            Self::Random => f.write_str("random"),
+            Self::Bed(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// A class and a file of it: `NAME=PATH`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct NamedPath {
+    pub name: String,
+    pub path: PathBuf,
+}
+
+impl FromStr for NamedPath {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((name, path)) if !name.trim().is_empty() && !path.trim().is_empty() => {
+                Ok(Self { name: name.trim().to_owned(), path: path.trim().into() })
+            }
+            _ => Err(format!("found '{text}', expected NAME=PATH, such as human=hg38.fa.gz")),
+        }
+    }
+}
+
+impl std::fmt::Display for NamedPath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}={}", self.name, self.path.display())
+    }
+}
+
+/// Where examples come from and how they are split.
+#[derive(Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[command(next_help_heading = "Data")]
+pub struct DataConfig {
+    /// Genome of one class, FASTA, to draw windows from; twice or more, the first class is the positive one [none: simulated demo genomes]
+    #[arg(long, value_name = "NAME=PATH")]
+    pub genome: Vec<NamedPath>,
+    /// Sequences of one class, FASTA or FASTQ, each record an example; twice or more [default: none]
+    #[arg(long, value_name = "NAME=PATH")]
+    pub class: Vec<NamedPath>,
+    /// Sequences of one class for validation [default: a share of --class]
+    #[arg(long, value_name = "NAME=PATH")]
+    pub valid_class: Vec<NamedPath>,
+    /// Sequences of one class for the test [default: a share of --class]
+    #[arg(long, value_name = "NAME=PATH")]
+    pub test_class: Vec<NamedPath>,
+    /// Genome that --regions lie in, FASTA [no default]
+    #[arg(long, value_name = "FASTA")]
+    pub reference: Option<PathBuf>,
+    /// Regions of one class, BED or narrowPeak, in --reference; windows are centred on the summit or the middle [default: none]
+    #[arg(long, value_name = "NAME=PATH")]
+    pub regions: Vec<NamedPath>,
+    /// Examples against a single --regions: shuffle (of each region, dinucleotides kept), gc-matched or random (windows of the genome away from regions), or a BED file [default: gc-matched]
+    #[arg(long, value_name = "KIND|BED")]
+    pub negatives: Option<Negatives>,
+    /// Negatives for each region
+    #[arg(long, value_name = "N", value_parser = count, default_value_t = 1)]
+    pub negatives_per_positive: usize,
+    /// Regions that negatives stay away from, BED, such as a blacklist [default: none]
+    #[arg(long, value_name = "BED")]
+    pub exclude: Vec<PathBuf>,
+    /// Training table: CSV or TSV with the columns sequence and label, and split where it holds all [no default]
+    #[arg(long, value_name = "TABLE")]
+    pub train: Option<PathBuf>,
+    /// Validation table [default: a share of the training table]
+    #[arg(long, value_name = "TABLE")]
+    pub valid: Option<PathBuf>,
+    /// Test table [default: a share of the training table]
+    #[arg(long, value_name = "TABLE")]
+    pub test: Option<PathBuf>,
+    /// The examples.tsv of another run, to repeat it exactly; replaces the data of a TOML file [default: none]
+    #[arg(long, value_name = "TSV")]
+    pub examples: Option<PathBuf>,
+    /// The question [default: binary with two classes, multiclass with more]
+    #[arg(long, value_enum)]
+    pub task: Option<TaskKind>,
+    /// Columns of a table that hold labels or values, for multilabel and regression [default: all but sequence, split, name and coordinates]
+    #[arg(long, value_name = "NAME,NAME", value_delimiter = ',', value_parser = trimmed)]
+    pub label_columns: Vec<String>,
+    /// Order of the classes, the positive one first [default: order of the flags, else whole numbers ascending (of 0 and 1, 1 is positive), else first appearance]
+    #[arg(long, value_name = "NAME,NAME", value_delimiter = ',', value_parser = trimmed)]
+    pub classes: Vec<String>,
+    /// Length of a sequence, in bp [default: 128 for --genome, 200 for --regions, else the length of the sequences]
+    #[arg(long, value_name = "BP", value_parser = count)]
+    pub length: Option<usize>,
+    /// What to do with sequences of another length [default: stop and name the first]
+    #[arg(long, value_enum)]
+    pub fit: Option<Fit>,
+    /// Training fragments of genomes, split evenly between the classes
+    #[arg(long, value_name = "N", value_parser = count, default_value_t = 30_000)]
+    pub fragments: usize,
+    /// Validation fragments, in addition to the training ones [default: a sixth of --fragments]
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub valid_fragments: Option<usize>,
+    /// Test fragments
+    #[arg(long, value_name = "N", value_parser = count, default_value_t = 10_000)]
+    pub test_fragments: usize,
+    /// Draw other training windows from the genomes every epoch
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
+    pub resample: bool,
+    /// Chromosomes to train on; 1 and chr1 are the same [default: those not named for testing; if none are, dealt by a hash of the name]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = trimmed)]
+    pub train_chroms: Vec<String>,
+    /// Chromosomes to validate on [default: 100 kb blocks of the training chromosomes; with none named at all, dealt by a hash of the name]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = trimmed)]
+    pub valid_chroms: Vec<String>,
+    /// Chromosomes to test on [default: those not named for training; if none are, dealt by a hash of the name]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = trimmed)]
+    pub test_chroms: Vec<String>,
+    /// Share of sequences without coordinates that validate, by a hash of the sequence, from 0 to 1 [default: 0.1]
+    #[arg(long, value_name = "SHARE")]
+    pub valid_fraction: Option<f64>,
+    /// Share of sequences without coordinates that test, by a hash of the sequence, from 0 to 1 [default: 0.1]
+    #[arg(long, value_name = "SHARE")]
+    pub test_fraction: Option<f64>,
+    /// Unknown bases (N) allowed in a window of a genome, in bases
+    #[arg(long, value_name = "N", value_parser = count, default_value_t = 0)]
+    pub max_n: usize,
+    /// Give windows of all --genome classes the same GC content, in bins of two percentage points
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
+    pub match_gc: bool,
+    /// Memory that genomes and sequences may take, such as 8GB; what is larger is read from disk as it is needed [default: half of what is free]
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<ByteSize>,
+}
+
+/// Where examples come from. Exactly one kind at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceKind {
+    Demo,
+    Genomes,
+    Classes,
+    Regions,
+    Tables,
+    Examples,
+}
+
+impl SourceKind {
+    /// The flag that names it.
+    fn flag(self) -> &'static str {
+        match self {
+            Self::Demo => "no data",
+            Self::Genomes => "--genome",
+            Self::Classes => "--class",
+            Self::Regions => "--regions",
+            Self::Tables => "--train",
+            Self::Examples => "--examples",
+        }
+    }
+}
+
+impl DataConfig {
+    /// Validation fragments: given, or a sixth of the training ones, made even.
+    pub fn valid_fragments(&self) -> usize {
+        let classes = self.genome_classes().len().max(2);
+        self.valid_fragments.unwrap_or((self.fragments / 6 / classes * classes).max(classes))
+    }
+
+    /// Whether nothing was named, so that the demo genomes serve.
+    pub fn is_demo(&self) -> bool {
+        self.source() == SourceKind::Demo
+    }
+
+    /// Every file that is named.
+    pub fn paths(&self) -> Vec<&Path> {
+        let named = [&self.genome, &self.class, &self.valid_class, &self.test_class, &self.regions];
+        let single = [&self.reference, &self.train, &self.valid, &self.test, &self.examples];
+        let negatives = match &self.negatives {
+            Some(Negatives::Bed(path)) => Some(path),
+            _ => None,
+        };
+        let named = named.into_iter().flatten().map(|named| &named.path);
+        let others = single.into_iter().flatten().chain(negatives).chain(&self.exclude);
+        named.chain(others).map(PathBuf::as_path).collect()
+    }
+
+    /// The kinds of source that are named.
+    fn sources(&self) -> Vec<SourceKind> {
+        let tables = self.train.is_some() || self.valid.is_some() || self.test.is_some();
+        let classes = !(self.class.is_empty() && self.valid_class.is_empty() && self.test_class.is_empty());
+        [
+            (SourceKind::Examples, self.examples.is_some()),
+            (SourceKind::Genomes, !self.genome.is_empty()),
+            (SourceKind::Classes, classes),
+            (SourceKind::Regions, !self.regions.is_empty()),
+            (SourceKind::Tables, tables),
+        ]
+        .into_iter()
+        .filter(|(_, named)| *named)
+        .map(|(kind, _)| kind)
+        .collect()
+    }
+
+    pub fn source(&self) -> SourceKind {
+        self.sources().first().copied().unwrap_or(SourceKind::Demo)
+    }
+
+    /// The class names of `--genome`, in order.
+    pub fn genome_classes(&self) -> Vec<&str> {
+        distinct(&self.genome)
+    }
+
+    /// The class names of `--class` and its kin, in order.
+    pub fn class_names(&self) -> Vec<&str> {
+        let all: Vec<&NamedPath> = self.class.iter().chain(&self.valid_class).chain(&self.test_class).collect();
+        distinct(all)
+    }
+
+    /// The class names of `--regions`, in order.
+    pub fn region_classes(&self) -> Vec<&str> {
+        distinct(&self.regions)
+    }
+
+    /// Whether the user named chromosomes for any split.
+    pub fn names_chromosomes(&self) -> bool {
+        ![&self.train_chroms, &self.valid_chroms, &self.test_chroms].iter().all(|names| names.is_empty())
+    }
+
+    /// What is wrong with the settings for training.
+    pub(super) fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let sources = self.sources();
+        if let [first, second, ..] = sources[..] {
+            faults.push(format!(
+                "both {} and {} are given, expected one kind of data; remove one",
+                first.flag(),
+                second.flag()
+            ));
+        } else {
+            faults.extend(self.stray_settings());
+        }
+        let mut check = |ok: bool, fault: &str| {
+            if !ok {
+                faults.push(fault.to_owned());
+            }
+        };
+        let source = self.source();
+        check(
+            source != SourceKind::Tables || self.train.is_some(),
+            "--valid or --test is given without --train, expected a training table too",
+        );
+        check(
+            source != SourceKind::Classes || !self.class.is_empty(),
+            "--valid-class or --test-class is given without --class, expected sequences to train on too",
+        );
+        check(
+            !self.is_demo() || self.classes.is_empty(),
+            "--classes is given without data, and the demo's classes are human and mouse; remove it or name data",
+        );
+        let values = matches!(self.task, Some(TaskKind::Multilabel | TaskKind::Regression));
+        check(
+            !values || matches!(source, SourceKind::Tables | SourceKind::Examples),
+            "--task multilabel and regression need labels or values for each sequence, expected --train; name a table",
+        );
+        check(
+            values || self.label_columns.is_empty(),
+            "--label-columns goes with --task multilabel or regression; add one of them or remove it",
+        );
+        check(
+            !values || self.classes.is_empty(),
+            "--classes goes with classes, and labels or values are named by their columns; use --label-columns",
+        );
+        if let (Some(TaskKind::Binary), names) = (self.task, self.flag_classes())
+            && names.len() > 2
+        {
+            faults.push(format!(
+                "--task binary is given with {} classes ({}), expected two; remove it",
+                names.len(),
+                names.join(", ")
+            ));
+        }
+        faults.extend(self.class_faults());
+        if matches!(source, SourceKind::Genomes | SourceKind::Demo) {
+            let classes = self.flag_classes().len().max(2);
+            faults.extend(count_fault("--fragments", self.fragments, classes));
+            faults.extend(count_fault("--valid-fragments", self.valid_fragments(), classes));
+        }
+        faults.extend(too_many([
+            ("--fragments", self.fragments),
+            ("--valid-fragments", self.valid_fragments.unwrap_or(0)),
+            ("--max-n", self.max_n),
+        ]));
+        if self.negatives_per_positive == 0 || self.negatives_per_positive > 1000 {
+            faults.push(format!("--negatives-per-positive is {}, expected 1 to 1000", self.negatives_per_positive));
+        }
+        for (flag, share) in [("--valid-fraction", self.valid_fraction), ("--test-fraction", self.test_fraction)] {
+            if let Some(share) = share.filter(|share| !(0.001..1.0).contains(share)) {
+                faults.push(format!("{flag} is {share}, expected 0.001 or more and less than 1"));
+            }
+        }
+        if self.valid_fraction.unwrap_or(0.1) + self.test_fraction.unwrap_or(0.1) >= 0.999 {
+            faults.push(
+                "--valid-fraction and --test-fraction leave nothing to train on, expected less than 1 together; lower one"
+                    .into(),
+            );
+        }
+        if self.fit == Some(Fit::CropOrPad) && self.length.is_none() {
+            faults
+                .push("--fit crop-or-pad is given without --length, expected the length to reach; add --length".into());
+        }
+        faults.extend(self.test_faults());
+        faults
+    }
+
+    /// Settings that do not go with the kind of data named.
+    fn stray_settings(&self) -> Vec<String> {
+        use SourceKind::{Classes, Demo, Examples, Genomes, Regions, Tables};
+        let default = Self::default();
+        let set: [(&str, bool, &[SourceKind]); 17] = [
+            ("--fragments", self.fragments != default.fragments, &[Genomes, Demo]),
+            ("--valid-fragments", self.valid_fragments.is_some(), &[Genomes, Demo]),
+            ("--test-fragments", self.test_fragments != default.test_fragments, &[Genomes, Demo]),
+            ("--resample", self.resample, &[Genomes, Demo]),
+            ("--match-gc", self.match_gc, &[Genomes, Demo]),
+            ("--max-n", self.max_n != default.max_n, &[Genomes, Demo, Regions]),
+            ("--train-chroms", !self.train_chroms.is_empty(), &[Genomes, Demo, Classes, Regions, Tables]),
+            ("--valid-chroms", !self.valid_chroms.is_empty(), &[Genomes, Demo, Classes, Regions, Tables]),
+            ("--test-chroms", !self.test_chroms.is_empty(), &[Genomes, Demo, Classes, Regions, Tables]),
+            ("--valid-fraction", self.valid_fraction.is_some(), &[Classes, Tables]),
+            ("--test-fraction", self.test_fraction.is_some(), &[Classes, Tables]),
+            ("--reference", self.reference.is_some(), &[Regions]),
+            ("--negatives", self.negatives.is_some(), &[Regions]),
+            ("--negatives-per-positive", self.negatives_per_positive != default.negatives_per_positive, &[Regions]),
+            ("--exclude", !self.exclude.is_empty(), &[Regions]),
+            ("--fit", self.fit.is_some(), &[Classes, Tables, Examples]),
+            ("--label-columns", !self.label_columns.is_empty(), &[Tables, Examples]),
+        ];
+        let source = self.source();
+        let mut faults: Vec<String> = set
+            .into_iter()
+            .filter(|(_, is_set, with)| *is_set && !with.contains(&source))
+            .map(|(flag, _, with)| {
+                let with: Vec<_> = with.iter().filter(|kind| **kind != Demo).map(|kind| kind.flag()).collect();
+                format!("{flag} goes with {}, and the data here are {}; remove it", with.join(" or "), source.flag())
+            })
+            .collect();
+        for (name, is_given, chromosomes, share) in [
+            ("valid", !self.valid_class.is_empty() || self.valid.is_some(), &self.valid_chroms, self.valid_fraction),
+            ("test", !self.test_class.is_empty() || self.test.is_some(), &self.test_chroms, self.test_fraction),
+        ] {
+            if is_given && (!chromosomes.is_empty() || share.is_some()) {
+                let file = if source == Tables { format!("--{name}") } else { format!("--{name}-class") };
+                let other = if share.is_some() { "fraction" } else { "chroms" };
+                faults
+                    .push(format!("both {file} and --{name}-{other} are given, expected one way to split; remove one"));
+            }
+        }
+        let chosen = self.names_chromosomes() && (self.valid_fraction.is_some() || self.test_fraction.is_some());
+        if chosen {
+            faults.push("both chromosomes and --valid-fraction or --test-fraction are given, expected one way to split; remove one".into());
+        }
+        if source == Regions {
+            if self.reference.is_none() {
+                faults.push(
+                    "--regions is given without --reference, expected the genome they lie in; add --reference".into(),
+                );
+            }
+            let several = self.region_classes().len() > 1;
+            let about_negatives =
+                self.negatives.is_some() || self.negatives_per_positive != 1 || !self.exclude.is_empty();
+            if several && about_negatives {
+                faults.push("--negatives, --negatives-per-positive and --exclude go with a single --regions, and several are told from each other; remove them".into());
+            }
+            let random = matches!(self.negatives, None | Some(Negatives::GcMatched | Negatives::Random));
+            if !several && !random && !self.exclude.is_empty() {
+                faults.push(
+                    "--exclude goes with --negatives gc-matched or random, which take windows of the genome; remove it"
+                        .into(),
+                );
+            }
+            if matches!(self.negatives, Some(Negatives::Bed(_))) && self.negatives_per_positive != 1 {
+                faults.push("--negatives-per-positive goes with negatives that are made, and --negatives names a file; remove it".into());
+            }
+        }
+        faults
+    }
+
+    /// What is wrong with the settings that judging a finished run takes.
+    pub fn evaluation_faults(&self) -> Vec<String> {
+        self.class_faults().into_iter().chain(self.test_faults()).collect()
+    }
+
+    /// The classes that flags name, in order; none for tables and the demo.
+    pub fn flag_classes(&self) -> Vec<&str> {
+        match self.source() {
+            SourceKind::Genomes => self.genome_classes(),
+            SourceKind::Classes => self.class_names(),
+            SourceKind::Regions if self.region_classes().len() == 1 => [self.region_classes(), vec![NEGATIVE]].concat(),
+            SourceKind::Regions => self.region_classes(),
+            SourceKind::Demo | SourceKind::Tables | SourceKind::Examples => Vec::new(),
+        }
+    }
+
+    fn class_faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        for (flag, named) in [("--genome", &self.genome), ("--class", &self.class), ("--regions", &self.regions)] {
+            for (i, one) in named.iter().enumerate() {
+                if named[..i].iter().any(|other| real(&other.path) == real(&one.path)) {
+                    let path = one.path.display();
+                    faults.push(format!("{flag} names {path} twice, expected each file once; remove one"));
+                }
+            }
+        }
+        let (names, flag) = (self.flag_classes(), self.source().flag());
+        if names.len() == 1 {
+            faults.push(format!(
+                "{flag} names 1 class ({}), expected two or more; name another, and repeat a name only to give a class more files",
+                names[0]
+            ));
+        }
+        if names.len() > MAX_CLASSES {
+            faults.push(format!("{flag} names {} classes, expected at most {MAX_CLASSES}", names.len()));
+        }
+        if names.iter().filter(|name| **name == NEGATIVE).count() > 1 {
+            faults.push(format!(
+                "--regions is named '{NEGATIVE}', which is what its negatives are called; choose another name"
+            ));
+        }
+        if !self.classes.is_empty() {
+            let classes = self.classes.join(", ");
+            let repeated = self.classes.iter().enumerate().any(|(i, name)| self.classes[..i].contains(name));
+            if self.classes.len() < 2 || repeated {
+                faults.push(format!("--classes names {classes}, expected two or more different names"));
+            }
+            let known = |name: &&str| self.classes.iter().any(|class| class == name);
+            let same = names.iter().all(known) && names.len() == self.classes.len();
+            if !names.is_empty() && !same {
+                faults.push(format!(
+                    "{flag} names the classes {}, expected {classes}; name them alike",
+                    names.join(", ")
+                ));
+            }
+        }
+        faults
+    }
+
+    fn test_faults(&self) -> Vec<String> {
+        let mut faults: Vec<String> = too_many([("--test-fragments", self.test_fragments)]).collect();
+        if matches!(self.source(), SourceKind::Genomes | SourceKind::Demo) {
+            faults.extend(count_fault("--test-fragments", self.test_fragments, self.flag_classes().len().max(2)));
+        }
+        if self.memory.is_some_and(|memory| memory.as_u64() == 0) {
+            faults.push("--memory is 0, expected a size such as 8GB".into());
+        }
+        faults
+    }
+}
+
+/// What the examples against a single `--regions` are called.
+pub const NEGATIVE: &str = "negative";
+
+/// The most classes a network tells apart here: more names than this are numbers taken for names.
+pub const MAX_CLASSES: usize = 1000;
+
+/// Names in the order they come, each once.
+fn distinct<'a>(named: impl IntoIterator<Item = &'a NamedPath>) -> Vec<&'a str> {
+    let mut names: Vec<&str> = Vec::new();
+    for NamedPath { name, .. } in named {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+fn count_fault(flag: &str, fragments: usize, classes: usize) -> Option<String> {
+    let right = fragments >= classes && fragments.is_multiple_of(classes);
+    (!right).then(|| {
+        let number = if classes == 2 {
+            "an even number of 2 or more, half".into()
+        } else {
+            format!("a multiple of {classes}, as many")
+        };
+        format!("{flag} is {fragments}, expected {number} from each class")
+    })
+}

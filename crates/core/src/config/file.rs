@@ -1,0 +1,132 @@
+//! Experiments as TOML files: read, made relative to where they stand, and put over the defaults one setting at a time.
+
+use std::path::Path;
+
+use clap::ValueEnum;
+
+use crate::config::search::SEARCH;
+use crate::config::{Architecture, Config, Negatives, layers};
+
+/// Keys that hold paths, which a file gives relative to itself.
+pub const PATH_KEYS: [&str; 13] = [
+    "genome",
+    "class",
+    "valid_class",
+    "test_class",
+    "reference",
+    "regions",
+    "negatives",
+    "exclude",
+    "train",
+    "valid",
+    "test",
+    "examples",
+    "init_from",
+];
+
+/// Those that hold NAME=PATH.
+const NAMED_PATH_KEYS: [&str; 5] = ["genome", "class", "valid_class", "test_class", "regions"];
+
+/// Settings of the data that still mean something where `--examples` lists every example.
+const KEYS_BESIDE_EXAMPLES: [&str; 6] = ["classes", "task", "label_columns", "length", "fit", "memory"];
+
+/// Drops where a file's data come from and how they are split: `--examples` says both.
+pub fn forget_sources(settings: &mut toml::Table) {
+    if let Some(toml::Value::Table(data)) = settings.get_mut("data") {
+        data.retain(|key, _| KEYS_BESIDE_EXAMPLES.contains(&key));
+    }
+}
+
+/// A section of the settings, made where there is none.
+pub fn section_mut<'a>(settings: &'a mut toml::Table, section: &str) -> &'a mut toml::Table {
+    settings
+        .entry(section)
+        .or_insert_with(|| toml::Value::Table(toml::Table::new()))
+        .as_table_mut()
+        .expect("a section is a table")
+}
+
+/// Reads a file as TOML; what is wrong is a sentence with the line.
+pub fn read(path: &Path) -> Result<toml::Table, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            format!("{}: no such file, expected a TOML configuration; check the path", path.display())
+        }
+        _ => format!("{}: cannot be read ({error})", path.display()),
+    })?;
+    text.parse::<toml::Table>().map_err(|error| {
+        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        format!("{}: line {line}: is not TOML ({}); mend the line", path.display(), error.message().replace('\n', " "))
+    })
+}
+
+/// The architecture that a file names, if it names one that there is.
+pub fn architecture(settings: &toml::Table) -> Option<Architecture> {
+    let name = settings.get("model")?.get("arch")?.as_str()?;
+    Architecture::from_str(name, false).ok()
+}
+
+/// Puts the file's settings over `settings`, one by one, so that every wrong one is reported and not only the first.
+pub fn overlay(settings: &mut toml::Table, file: &toml::Table, path: &Path, faults: &mut Vec<String>) {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    for (section, values) in file.iter().filter(|(section, _)| *section != SEARCH) {
+        if section == "layer" {
+            put_layers(settings, values, path, faults);
+            continue;
+        }
+        let Some(values) = values.as_table() else {
+            faults.push(format!(
+                "{}: '{section}' is not a section, expected [data], [model] and [training]",
+                path.display()
+            ));
+            continue;
+        };
+        for (key, value) in values {
+            if section == "model" && key == "layer" {
+                put_layers(settings, value, path, faults);
+                continue;
+            }
+            let value = if PATH_KEYS.contains(&key.as_str()) { rebase(key, value, folder) } else { value.clone() };
+            let mut alone = toml::Table::new();
+            section_mut(&mut alone, section).insert(key.clone(), value.clone());
+            match toml::Value::Table(alone).try_into::<Config>() {
+                Ok(_) => {
+                    section_mut(settings, section).insert(key.clone(), value);
+                }
+                Err(error) => {
+                    let reason = error.message().replace('\n', " ");
+                    faults.push(format!("{}: {section}.{key}: {reason}; correct the key or its value", path.display()));
+                }
+            }
+        }
+    }
+}
+
+/// The layers of a custom network: `[[layer]]` as people write them, `[[model.layer]]` as runs save them.
+fn put_layers(settings: &mut toml::Table, list: &toml::Value, path: &Path, faults: &mut Vec<String>) {
+    match layers::read_list(list) {
+        Ok(_) if section_mut(settings, "model").contains_key("layer") => faults
+            .push(format!("{}: holds [[layer]] and [[model.layer]], expected one of them; remove one", path.display())),
+        Ok(_) => {
+            section_mut(settings, "model").insert("layer".into(), list.clone());
+        }
+        Err(wrong) => faults.extend(wrong.into_iter().map(|fault| format!("{}: {fault}", path.display()))),
+    }
+}
+
+/// Paths in a file are relative to it.
+fn rebase(key: &str, value: &toml::Value, folder: &Path) -> toml::Value {
+    match value {
+        toml::Value::Array(values) => {
+            toml::Value::Array(values.iter().map(|value| rebase(key, value, folder)).collect())
+        }
+        toml::Value::String(text) => toml::Value::String(match text.split_once('=') {
+            _ if key == "negatives" && !matches!(text.parse(), Ok(Negatives::Bed(_))) => text.clone(),
+            Some((name, path)) if NAMED_PATH_KEYS.contains(&key) => {
+                format!("{name}={}", folder.join(path.trim()).display())
+            }
+            _ => folder.join(text).display().to_string(),
+        }),
+        other => other.clone(),
+    }
+}

@@ -1,0 +1,188 @@
+//! The network: its architecture and the settings that shape it.
+
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+use crate::config::layers;
+use crate::config::layers::{LONGEST_WIDTH_BP, Layer, MOST_FILTERS};
+use crate::config::{LONGEST_BP, Strands, count};
+
+/// The deepest network, in blocks.
+const MOST_BLOCKS: usize = 32;
+
+/// The network.
+#[derive(Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[command(next_help_heading = "Network")]
+pub struct ModelConfig {
+    /// Architecture
+    #[arg(long, value_enum, default_value_t = Architecture::Residual)]
+    pub arch: Architecture,
+    /// Filters of the first convolution, and of the blocks behind it [default: seed 16, residual and gated 256, basset 300, danq 320]
+    #[arg(long, value_name = "N", value_parser = count)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filters: Option<usize>,
+    /// Width of the first convolution, in bp [default: seed 32, residual and gated 15, basset 19, danq 26]
+    #[arg(long, value_name = "BP", value_parser = count)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub width: Option<usize>,
+    /// Blocks behind the first convolution, of basset convolutions in all [default: residual 3, gated 4, basset 3]
+    #[arg(long, value_name = "N", value_parser = count)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub depth: Option<usize>,
+    /// Dropout rate, a share from 0 to below 1
+    #[arg(long, value_name = "RATE", default_value_t = 0.5)]
+    pub dropout: f64,
+    /// Where dropout stands in the seed network
+    #[arg(long, value_enum, value_name = "PLACE", default_value_t = DropoutPlace::Both)]
+    pub dropout_after: DropoutPlace,
+    /// The layers of a custom network, without the output layer: `[[layer]]` in a TOML file.
+    #[arg(skip)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub layer: Vec<Layer>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Architecture {
+    /// One convolution of 16 filters, width 32, and a small dense layer: the published experiment
+    Seed,
+    /// A stem of 256 filters, three dilated residual blocks, and pooling over all and by place
+    Residual,
+    /// Three wide convolutions and two dense layers of 1000 (Kelley and others, 2016)
+    Basset,
+    /// One convolution of 320 filters, a long short-term memory in both directions, and a dense layer (Quang and Xie, 2016)
+    Danq,
+    /// A stem of 256 filters and dilated blocks whose convolution is gated by another (after ConvNova, 2025)
+    Gated,
+    /// The list of layers in the TOML file
+    Custom,
+}
+
+impl Architecture {
+    /// Every one.
+    pub const ALL: [Self; 6] = [Self::Seed, Self::Residual, Self::Basset, Self::Danq, Self::Gated, Self::Custom];
+
+    /// The name that `--arch` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Seed => "seed",
+            Self::Residual => "residual",
+            Self::Basset => "basset",
+            Self::Danq => "danq",
+            Self::Gated => "gated",
+            Self::Custom => "custom",
+        }
+    }
+
+    /// Filters of the first convolution, its width in bp, and blocks, where nobody says otherwise; None has no such
+    /// setting.
+    fn sizes(self) -> (Option<usize>, Option<usize>, Option<usize>) {
+        match self {
+            Self::Seed => (Some(16), Some(32), None),
+            Self::Residual => (Some(256), Some(15), Some(3)),
+            Self::Basset => (Some(300), Some(19), Some(3)),
+            Self::Danq => (Some(320), Some(26), None),
+            Self::Gated => (Some(256), Some(15), Some(4)),
+            Self::Custom => (None, None, None),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DropoutPlace {
+    /// After the convolution and after the dense layer
+    Both,
+    /// After the convolution only
+    Convolution,
+    /// After the dense layer only
+    Dense,
+    /// Nowhere
+    None,
+}
+
+impl ModelConfig {
+    /// Filters of the first convolution.
+    pub fn filters(&self) -> usize {
+        self.filters.or(self.arch.sizes().0).unwrap_or(1)
+    }
+
+    /// Width of the first convolution, in bp.
+    pub fn width(&self) -> usize {
+        self.width.or(self.arch.sizes().1).unwrap_or(1)
+    }
+
+    /// Blocks behind the first convolution, of basset convolutions in all.
+    pub fn depth(&self) -> usize {
+        self.depth.or(self.arch.sizes().2).unwrap_or(1)
+    }
+
+    /// The shortest fragment, in bp, that leaves something after pooling.
+    pub fn shortest_bp(&self) -> usize {
+        match self.arch {
+            Architecture::Seed => self.width() + 15, // a convolution without padding, then a pool of 16
+            Architecture::Residual | Architecture::Basset | Architecture::Gated => 16, // about one motif
+            Architecture::Danq => 26,                // two steps of the memory
+            Architecture::Custom => layers::shortest_bp(&self.layer),
+        }
+    }
+
+    /// What is wrong with the values, for fragments of `length` bp where that is known.
+    pub fn faults(&self, length: Option<usize>, strands: Strands) -> Vec<String> {
+        let (arch, tied) = (self.arch.name(), strands == Strands::Equivariant);
+        let mut faults = Vec::new();
+        let mut check = |ok: bool, fault: String| {
+            if !ok {
+                faults.push(fault);
+            }
+        };
+        let (filters, width, depth) = self.arch.sizes();
+        for (flag, value, own, most) in [
+            ("--filters", self.filters, filters, MOST_FILTERS),
+            ("--width", self.width, width, LONGEST_WIDTH_BP),
+            ("--depth", self.depth, depth, MOST_BLOCKS),
+        ] {
+            let Some(value) = value else { continue };
+            check(own.is_some(), format!("{flag} does not go with --arch {arch}; remove it"));
+            check((1..=most).contains(&value), format!("{flag} is {value}, expected 1 to {most}"));
+        }
+        let odd = filters.is_some() && !self.filters().is_multiple_of(2);
+        check(
+            !(tied && odd),
+            format!("--filters is {}, expected an even number with --strands equivariant", self.filters()),
+        );
+        check(
+            (0.0..1.0).contains(&self.dropout),
+            format!("--dropout is {}, expected 0 or more and less than 1", self.dropout),
+        );
+        check(
+            self.arch == Architecture::Seed || self.dropout_after == DropoutPlace::Both,
+            "--dropout-after goes with --arch seed; remove it".into(),
+        );
+        let is_custom = self.arch == Architecture::Custom;
+        check(
+            is_custom || self.layer.is_empty(),
+            format!("layers are listed, and --arch is {arch}; use --arch custom or remove the list"),
+        );
+        check(
+            !is_custom || !self.layer.is_empty(),
+            "--arch is custom without layers, expected a TOML file with a [[layer]] list; add one".into(),
+        );
+        if let Some(length) = length {
+            let least = if is_custom { 1 } else { self.shortest_bp() };
+            check(
+                (least..=LONGEST_BP).contains(&length),
+                format!("--length is {length} bp, expected {least} to {LONGEST_BP} for --arch {arch}"),
+            );
+        }
+        if is_custom && !self.layer.is_empty() {
+            // With no length yet, one at which pools leave something.
+            let length = length.filter(|length| (1..=LONGEST_BP).contains(length)).unwrap_or(self.shortest_bp());
+            if let Err(fault) = layers::shape_after(&self.layer, length, tied) {
+                faults.push(fault);
+            }
+        }
+        faults
+    }
+}

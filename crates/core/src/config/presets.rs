@@ -1,0 +1,40 @@
+//! What settings are where nobody names them. Architectures differ in what trains them well, so each has its own preset;
+//! that of the default architecture is what `--help` shows.
+
+use crate::config::{Architecture, BatchSize, Config, ModelConfig, OptimizerKind, Schedule, TrainingConfig};
+
+/// The settings under a file and flags.
+pub fn defaults(arch: Architecture) -> Config {
+    let shown = Config::default();
+    let (model, training) = match arch {
+        Architecture::Residual | Architecture::Gated => (shown.model, shown.training),
+        // The published experiment; its optimizer, rate, batch size and dropout rate are not known.
+        Architecture::Seed => (
+            ModelConfig { dropout: 0.2, ..shown.model },
+            TrainingConfig {
+                epochs: 25,
+                batch_size: BatchSize::Of(64),
+                optimizer: OptimizerKind::Adam,
+                lr: 1e-3,
+                schedule: Schedule::Constant,
+                warmup: 0.0,
+                weight_decay: 0.0,
+                ..shown.training
+            },
+        ),
+        // The published dropout. Millions of parameters want smaller steps than the default network's.
+        Architecture::Basset => {
+            (ModelConfig { dropout: 0.3, ..shown.model }, TrainingConfig { lr: 1e-3, ..shown.training })
+        }
+        // Without batch norm it starts slowly, and its memory takes a step badly whose gradient is large.
+        Architecture::Danq => (
+            ModelConfig { dropout: 0.5, ..shown.model },
+            TrainingConfig { lr: 1e-3, epochs: 15, clip_norm: Some(1.0), ..shown.training },
+        ),
+        // Nothing is known of it: a rate that most networks take, and less dropout than the default network's.
+        Architecture::Custom => {
+            (ModelConfig { dropout: 0.2, ..shown.model }, TrainingConfig { lr: 1e-3, ..shown.training })
+        }
+    };
+    Config { model: ModelConfig { arch, ..model }, training, ..shown }
+}

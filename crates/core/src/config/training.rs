@@ -1,0 +1,441 @@
+//! How a network is trained: optimizer, schedule, what is done against overfitting, ensembles, and the machine.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+use crate::config::{MAX_SEED, count, too_many};
+
+/// The largest ensemble: beyond a few members each adds next to nothing.
+const LARGEST_ENSEMBLE: usize = 100;
+
+/// How the network is trained, and on what machine.
+#[derive(Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[command(next_help_heading = "Training")]
+pub struct TrainingConfig {
+    /// Passes over the training fragments
+    #[arg(long, value_name = "N", value_parser = count, default_value_t = 8)]
+    pub epochs: usize,
+    /// Fragments a batch, or auto: the smallest that trains nearly as fast as any, found by trying; what is found is in the run's
+    /// config.toml
+    #[arg(long, value_name = "N", default_value = "256")]
+    pub batch_size: BatchSize,
+    /// Batches whose gradients are added up before a step
+    #[arg(long, value_name = "N", value_parser = count, default_value_t = 1)]
+    pub accumulate: usize,
+    /// Optimizer
+    #[arg(long, value_enum, default_value_t = OptimizerKind::Adamw)]
+    pub optimizer: OptimizerKind,
+    /// Learning rate, per step
+    #[arg(long, value_name = "RATE", default_value_t = 1e-2)]
+    pub lr: f64,
+    /// How the learning rate changes while training goes on
+    #[arg(long, value_enum, default_value_t = Schedule::Cosine)]
+    pub schedule: Schedule,
+    /// Epochs over which the learning rate rises from nothing first; one-cycle has its own
+    #[arg(long, value_name = "EPOCHS", default_value_t = 0.5)]
+    pub warmup: f64,
+    /// Weight decay, per step and unit of learning rate; biases and norms are left alone
+    #[arg(long, value_name = "RATE", default_value_t = 0.05)]
+    pub weight_decay: f64,
+    /// Momentum of sgd, a share from 0 to below 1; one-cycle has its own
+    #[arg(long, value_name = "SHARE", default_value_t = 0.9)]
+    pub momentum: f64,
+    /// Nesterov's form of sgd's momentum
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
+    pub nesterov: bool,
+    /// Largest norm of a step's gradient; larger ones are scaled down to it [default: no limit]
+    #[arg(long, value_name = "NORM")]
+    pub clip_norm: Option<f64>,
+    /// Decay of the moving average of the weights that is kept instead of the weights, a share below 1 [default: none]
+    #[arg(long, value_name = "SHARE")]
+    pub ema: Option<f64>,
+    /// Loss [default: cross-entropy for classes and labels, mse for values]
+    #[arg(long, value_enum)]
+    pub loss: Option<Loss>,
+    /// Share of each label that is spread over all classes
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub label_smoothing: f64,
+    /// Weight of each class or label in the loss: none, auto (rare classes count as much as common ones), or NAME=WEIGHT,NAME=WEIGHT
+    #[arg(long, value_name = "WEIGHTS", default_value = "none")]
+    pub class_weights: ClassWeights,
+    /// Largest random shift of a training fragment, in bp; what is uncovered is unknown
+    #[arg(long, value_name = "BP", value_parser = count, default_value_t = 0)]
+    pub shift: usize,
+    /// Share of the bases of a training fragment that are replaced at random
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub mutate: f64,
+    /// Validation metric that chooses the best epoch [default: auroc for classes and labels, r2 or pearson for values]
+    #[arg(long, value_enum)]
+    pub monitor: Option<Metric>,
+    /// Epochs without a better one after which training stops [default: never]
+    #[arg(long, value_name = "EPOCHS", value_parser = count)]
+    pub patience: Option<usize>,
+    /// Which strands of each fragment the network sees
+    #[arg(long, value_enum, default_value_t = Strands::Average)]
+    pub strands: Strands,
+    /// Numbers that training computes with; scoring is always in f32
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    pub precision: Precision,
+    /// Networks trained from different seeds, whose scores are averaged
+    #[arg(long, value_name = "N", value_parser = count, default_value_t = 1)]
+    pub ensemble: usize,
+    /// Run whose weights training starts from; an output layer for another question starts afresh [default: none]
+    #[arg(long, value_name = "RUN")]
+    pub init_from: Option<PathBuf>,
+    /// Blocks of --init-from, counted from the input, that training leaves as they are
+    #[arg(long, value_name = "N", value_parser = count, default_value_t = 0)]
+    pub freeze_blocks: usize,
+    /// How probabilities are made to mean what they say, on validation
+    #[arg(long, value_enum, default_value_t = Calibration::Temperature)]
+    pub calibration: Calibration,
+    /// Fit GC content and 6-mers with (logistic) regression on the same split, and show them beside the network
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
+    pub baselines: bool,
+    /// Seed of everything random, a whole number
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=MAX_SEED))]
+    pub seed: u64,
+    /// CPU threads [default: one per core]
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub threads: Option<usize>,
+    /// Device: auto, cpu, cuda or cuda:N
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: DeviceChoice,
+    /// On a GPU, record a step's work as a CUDA graph: small networks wait for requests otherwise. Not measured on a GPU yet
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
+    pub cuda_graph: bool,
+    /// Write each epoch into the run folder for TensorBoard too: tensorboard --logdir RUN
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
+    pub tensorboard: bool,
+    /// Leave to libtorch what this program computes faster itself: the first block of seed, danq, residual and gated on the CPU
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
+    pub no_native: bool,
+}
+
+/// Fragments a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Number", into = "Number")]
+pub enum BatchSize {
+    /// To be found where training is to happen.
+    Auto,
+    Of(usize),
+}
+
+impl BatchSize {
+    /// The number; where it is still to be found, what a batch has by default.
+    pub fn fragments(self) -> usize {
+        match self {
+            Self::Auto => 256,
+            Self::Of(fragments) => fragments,
+        }
+    }
+
+    /// Where a number is needed and cannot be found.
+    pub fn fault_of_auto(self, what: &str) -> Option<String> {
+        (self == Self::Auto).then(|| format!("--batch-size is auto, expected a number for {what}; give one"))
+    }
+}
+
+impl FromStr for BatchSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "auto" { Ok(Self::Auto) } else { count(text).map(Self::Of) }
+    }
+}
+
+impl std::fmt::Display for BatchSize {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Of(fragments) => fragments.fmt(f),
+        }
+    }
+}
+
+/// A number or a word, as TOML has it.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a whole number or \"auto\"")]
+enum Number {
+    Number(usize),
+    Word(String),
+}
+
+impl TryFrom<Number> for BatchSize {
+    type Error = String;
+
+    fn try_from(number: Number) -> Result<Self, String> {
+        match number {
+            Number::Number(fragments) => Ok(Self::Of(fragments)),
+            Number::Word(word) => word.parse(),
+        }
+    }
+}
+
+impl From<BatchSize> for Number {
+    fn from(size: BatchSize) -> Self {
+        match size {
+            BatchSize::Auto => Self::Word("auto".into()),
+            BatchSize::Of(fragments) => Self::Number(fragments),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptimizerKind {
+    /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019)
+    Adamw,
+    /// Adam (Kingma and Ba, 2015); weight decay is added to the gradient
+    Adam,
+    /// Stochastic gradient descent with momentum; weight decay is added to the gradient
+    Sgd,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Loss {
+    /// Minus the log of the probability of what is true
+    #[value(alias = "bce")]
+    #[serde(alias = "bce")]
+    CrossEntropy,
+    /// Squared error, on probabilities or on values
+    Mse,
+    /// Poisson regression, for counts: values of 0 or more
+    Poisson,
+}
+
+/// How much each class or label counts in the loss.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum ClassWeights {
+    #[default]
+    None,
+    /// In inverse proportion to the class's share of the training examples.
+    Auto,
+    Given(Vec<(String, f64)>),
+}
+
+impl FromStr for ClassWeights {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "none" => Ok(Self::None),
+            "auto" => Ok(Self::Auto),
+            list => list
+                .split(',')
+                .map(|item| match item.rsplit_once('=') {
+                    Some((name, weight)) if !name.trim().is_empty() => match weight.trim().parse::<f64>() {
+                        Ok(weight) if weight > 0.0 && weight.is_finite() => Ok((name.trim().to_owned(), weight)),
+                        _ => Err(format!("found the weight '{weight}' of '{name}', expected a positive number")),
+                    },
+                    _ => Err(format!("found '{item}', expected none, auto or NAME=WEIGHT,NAME=WEIGHT")),
+                })
+                .collect::<Result<_, _>>()
+                .map(Self::Given),
+        }
+    }
+}
+
+impl std::fmt::Display for ClassWeights {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::Auto => f.write_str("auto"),
+            Self::Given(weights) => {
+                let items: Vec<String> = weights.iter().map(|(name, weight)| format!("{name}={weight}")).collect();
+                f.write_str(&items.join(","))
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strands {
+    /// The strand as given, always
+    Single,
+    /// Training shows either strand, drawn anew each epoch; scoring reads the strand as given
+    Augment,
+    /// Training shows either strand; scoring reads both and takes the mean of their logits
+    Average,
+    /// Training and scoring read both strands and take the mean of their logits
+    Shared,
+    /// Filters are tied, so that every layer sees the reverse complement of a sequence as the reverse of what it sees of
+    /// the sequence
+    Equivariant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// The same rate throughout
+    Constant,
+    /// From the full rate down to nothing over all epochs, along half a cosine
+    Cosine,
+    /// Up to the full rate and down to nothing, with momentum the other way (Smith and Topin, 2019)
+    OneCycle,
+    /// A tenth of the rate whenever validation has not improved for three epochs
+    Plateau,
+}
+
+/// Measured on validation after each epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Metric {
+    /// Area under the ROC curve; of several classes or labels their mean
+    Auroc,
+    /// Area under the precision-recall curve, for two classes
+    AveragePrecision,
+    /// Share of right calls at a probability of one half
+    Accuracy,
+    /// Matthews correlation at the best threshold, for two classes
+    Mcc,
+    /// The loss itself
+    Loss,
+    /// Coefficient of determination, for values
+    R2,
+    /// Correlation, for values
+    Pearson,
+}
+
+impl Metric {
+    /// The name that `--monitor` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auroc => "auroc",
+            Self::AveragePrecision => "average-precision",
+            Self::Accuracy => "accuracy",
+            Self::Mcc => "mcc",
+            Self::Loss => "loss",
+            Self::R2 => "r2",
+            Self::Pearson => "pearson",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// 32 bits
+    F32,
+    /// 16 bits (bfloat16) in convolutions and dense layers, with weights kept in 32
+    Bf16,
+    /// bf16 on a CPU that computes with it (avx512_bf16), f32 elsewhere
+    Auto,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Calibration {
+    /// Logits divided by the one number that fits validation best (Guo and others, 2017)
+    Temperature,
+    /// As the network gives them
+    None,
+}
+
+/// The device asked for. What it turns out to be is decided in `device`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum DeviceChoice {
+    Auto,
+    Cpu,
+    Cuda(usize),
+}
+
+impl FromStr for DeviceChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            _ => text
+                .strip_prefix("cuda:")
+                .and_then(|index| index.parse().ok())
+                .map(Self::Cuda)
+                .ok_or_else(|| format!("found device '{text}', expected auto, cpu, cuda or cuda:N")),
+        }
+    }
+}
+
+impl std::fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(0) => f.write_str("cuda"),
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
+        }
+    }
+}
+
+impl TrainingConfig {
+    /// What is wrong with the values.
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults: Vec<String> = too_many([
+            ("--epochs", self.epochs),
+            ("--batch-size", self.batch_size.fragments()),
+            ("--accumulate", self.accumulate),
+            ("--shift", self.shift),
+        ])
+        .collect();
+        let mut check = |ok: bool, fault: String| {
+            if !ok {
+                faults.push(fault);
+            }
+        };
+        for (flag, value) in [
+            ("--epochs", Some(self.epochs)),
+            ("--batch-size", Some(self.batch_size.fragments())),
+            ("--accumulate", Some(self.accumulate)),
+            ("--patience", self.patience),
+            ("--threads", self.threads),
+        ] {
+            check(value != Some(0), format!("{flag} is 0, expected 1 or more"));
+        }
+        check(self.lr > 0.0 && self.lr.is_finite(), format!("--lr is {}, expected a positive number", self.lr));
+        check(
+            (0.0..=self.epochs as f64).contains(&self.warmup),
+            format!("--warmup is {} epochs, expected 0 to --epochs, {}", self.warmup, self.epochs),
+        );
+        check(
+            self.weight_decay >= 0.0 && self.weight_decay.is_finite(),
+            format!("--weight-decay is {}, expected 0 or more", self.weight_decay),
+        );
+        for (flag, share) in [
+            ("--momentum", self.momentum),
+            ("--ema", self.ema.unwrap_or(0.0)),
+            ("--label-smoothing", self.label_smoothing),
+            ("--mutate", self.mutate),
+        ] {
+            check((0.0..1.0).contains(&share), format!("{flag} is {share}, expected 0 or more and less than 1"));
+        }
+        check(
+            self.clip_norm.is_none_or(|norm| norm > 0.0 && norm.is_finite()),
+            format!("--clip-norm is {}, expected a positive number", self.clip_norm.unwrap_or(0.0)),
+        );
+        check(
+            !self.nesterov || (self.optimizer == OptimizerKind::Sgd && self.momentum > 0.0),
+            "--nesterov goes with --optimizer sgd and a --momentum above 0; remove it".into(),
+        );
+        check(
+            (1..=LARGEST_ENSEMBLE).contains(&self.ensemble),
+            format!("--ensemble is {}, expected 1 to {LARGEST_ENSEMBLE}", self.ensemble),
+        );
+        check(
+            self.freeze_blocks == 0 || self.init_from.is_some(),
+            "--freeze-blocks is given without --init-from, whose blocks it keeps; add it".into(),
+        );
+        check(
+            self.threads.is_none_or(|threads| threads <= 1024),
+            "--threads is above 1024, expected the number of cores".into(),
+        );
+        faults
+    }
+}

@@ -1,0 +1,460 @@
+//! Labelled sequences as one contiguous array of codes: windows of genomes, records of files, regions, tables, or
+//! simulated.
+
+pub mod batches;
+pub mod duplicates;
+pub mod examples;
+pub mod genomes;
+pub mod manifest;
+pub mod negatives;
+pub mod reference;
+pub mod regions;
+pub mod sampling;
+pub mod sequences;
+pub mod split;
+pub mod store;
+pub mod tables;
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+
+use crate::config::{DataConfig, NamedPath, Negatives, SourceKind, TaskKind};
+use crate::dataset::examples::{Examples, Name};
+use crate::dataset::genomes::{Genomes, Resampler};
+use crate::dataset::sequences::{Assembled, Division, Read, Rules, Sequences};
+use crate::dataset::split::{Assignment, ChromosomeChoice, Split};
+use crate::dataset::tables::LabelColumns;
+use crate::formats::record_names;
+use crate::formats::records::Records;
+use crate::genome::simulate;
+use crate::machine;
+use crate::progress::Progress;
+
+/// Length of a window of a genome where the user does not say, in bp.
+const DEFAULT_LENGTH: usize = 128;
+
+impl From<&DataConfig> for ChromosomeChoice {
+    fn from(config: &DataConfig) -> Self {
+        let trimmed = |names: &[String]| names.iter().map(|name| name.trim().to_owned()).collect();
+        Self {
+            train: trimmed(&config.train_chroms),
+            valid: trimmed(&config.valid_chroms),
+            test: trimmed(&config.test_chroms),
+        }
+    }
+}
+
+/// The examples of a run, and what the question is.
+pub struct Dataset {
+    pub train: Examples,
+    pub valid: Examples,
+    pub test: Examples,
+    pub kind: TaskKind,
+    pub classes: Classes,
+    /// Files that were read, for provenance.
+    pub files: Vec<PathBuf>,
+    /// For simulated data, the scores of the test examples that no classifier can better, `[n]`.
+    pub best_possible_scores: Option<Vec<f64>>,
+    /// Draws other training examples every epoch.
+    pub resampler: Option<Resampler>,
+}
+
+impl Dataset {
+    /// The splits by name.
+    pub fn splits(&self) -> [(Split, &Examples); 3] {
+        [(Split::Train, &self.train), (Split::Valid, &self.valid), (Split::Test, &self.test)]
+    }
+}
+
+/// The names of the classes (or of labels or values) in their one order, and which class is the positive one.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Classes {
+    pub names: Vec<String>,
+    /// Index of the positive class.
+    pub positive: usize,
+}
+
+impl Classes {
+    /// Classes in the order that `--classes` gives, the positive one first.
+    fn first_positive(names: Vec<String>) -> Self {
+        Self { names, positive: 0 }
+    }
+
+    /// Classes in their order. Of 0 and 1 (or -1 and 1), 1 is positive, otherwise the first.
+    pub fn named(names: Vec<String>) -> Self {
+        let numbers: Vec<Option<f64>> = names.iter().map(|name| name.parse().ok()).collect();
+        let positive = match numbers[..] {
+            [Some(low), Some(high)] if high == 1.0 && (low == 0.0 || low == -1.0) => 1,
+            _ => 0,
+        };
+        Self { names, positive }
+    }
+
+    /// Classes found as labels: whole numbers ascending, else first appearance.
+    fn from_labels<'a>(labels: impl Iterator<Item = &'a str>) -> Self {
+        let mut names: Vec<String> = Vec::new();
+        let mut seen = HashSet::new();
+        for label in labels {
+            if seen.insert(label) {
+                names.push(label.to_owned());
+            }
+        }
+        // Also 1.0, as data frames write whole numbers in a column that once had a gap.
+        let whole =
+            |name: &String| name.parse::<f64>().ok().filter(|number| number.fract() == 0.0 && number.is_finite());
+        if names.iter().all(|name| whole(name).is_some()) {
+            names.sort_by(|a, b| whole(a).partial_cmp(&whole(b)).unwrap_or(std::cmp::Ordering::Equal));
+        }
+        Self::named(names)
+    }
+
+    pub fn positive_name(&self) -> &str {
+        &self.names[self.positive]
+    }
+
+    /// The other of two classes.
+    pub fn negative_name(&self) -> &str {
+        &self.names[1 - self.positive]
+    }
+}
+
+/// Reads or simulates everything a training run needs.
+///
+/// # Errors
+/// A file is missing or malformed, a class or split has too few examples, or a chromosome is unknown.
+pub fn load(config: &DataConfig, settled: Option<Settled>, seed: u64, progress: &Progress) -> Result<Dataset> {
+    let memory = config.memory.map_or_else(half_of_free_memory, |memory| memory.as_u64());
+    if matches!(config.source(), SourceKind::Genomes | SourceKind::Demo) {
+        return load_genomes(config, seed, memory, progress);
+    }
+    let assignment = Assignment::Choice(config.into());
+    // What the listed run had settled holds, whatever order its classes come in here.
+    let mut config = config.clone();
+    if let Some(Settled { kind, classes }) = &settled {
+        config.task = Some(config.task.unwrap_or(*kind));
+        match kind {
+            TaskKind::Multilabel | TaskKind::Regression if config.label_columns.is_empty() => {
+                config.label_columns.clone_from(&classes.names);
+            }
+            TaskKind::Multilabel | TaskKind::Regression => {}
+            TaskKind::Binary | TaskKind::Multiclass if config.classes.is_empty() => {
+                config.classes.clone_from(&classes.names);
+            }
+            TaskKind::Binary | TaskKind::Multiclass => {}
+        }
+    }
+    let scope = Scope { assignment: &assignment, splits: &Split::ALL, seed, memory, question: None };
+    let (sequences, files) = read_sequences(&config, &scope, progress)?;
+    let order = config.flag_classes().into_iter().map(str::to_owned).collect();
+    let rules = Rules { config: &config, order, run: None, division: Division::Settings, memory: memory / 2 };
+    let Assembled { splits: [train, valid, test], kind, mut classes } =
+        sequences::assemble(sequences, &rules, progress)?;
+    if let Some(settled) = settled.filter(|settled| settled.classes.names == classes.names) {
+        classes = settled.classes;
+    }
+    let data = Dataset { train, valid, test, kind, classes, files, best_possible_scores: None, resampler: None };
+    check_labels(&data, config.source())?;
+    Ok(data)
+}
+
+fn load_genomes(config: &DataConfig, seed: u64, memory: u64, progress: &Progress) -> Result<Dataset> {
+    let genomes = Genomes::open(config, &Assignment::Choice(config.into()), &Split::ALL, seed, memory, progress)?;
+    let length = config.length.unwrap_or(DEFAULT_LENGTH);
+    let (train, valid, test) = (
+        genomes.windows(Split::Train, length, config.fragments)?,
+        genomes.windows(Split::Valid, length, config.valid_fragments())?,
+        genomes.windows(Split::Test, length, config.test_fragments)?,
+    );
+    let best_possible_scores = if config.is_demo() { Some(best_scores(&test)?) } else { None };
+    let files = config.genome.iter().map(|genome| genome.path.clone()).collect();
+    let classes = genomes.classes.clone();
+    let kind = config.task.unwrap_or(if classes.names.len() == 2 { TaskKind::Binary } else { TaskKind::Multiclass });
+    let resampler = if config.resample { Some(genomes.resampler(length, config.fragments)?) } else { None };
+    Ok(Dataset { train, valid, test, kind, classes, files, best_possible_scores, resampler })
+}
+
+fn best_scores(examples: &Examples) -> Result<Vec<f64>> {
+    Ok(simulate::best_scores(&examples.all_codes()?, examples.length))
+}
+
+/// The test examples that `evaluate` judges a finished run on.
+pub struct TestData {
+    pub examples: Examples,
+    /// See [`Dataset::best_possible_scores`].
+    pub best_possible_scores: Option<Vec<f64>>,
+}
+
+/// What a network answers, as far as data to judge it on must fit.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    pub kind: TaskKind,
+    pub classes: &'a Classes,
+    /// In bp.
+    pub length: usize,
+}
+
+/// Reads only test examples, for a network that answers `question`: those of the chromosomes that `assignment` gives to
+/// the test, or all of `foreign` data that the run did not learn from.
+///
+/// # Errors
+/// As [`load`], and where the data's classes are not the network's.
+pub fn load_test(
+    config: &DataConfig,
+    assignment: &Assignment,
+    foreign: bool,
+    question: Question,
+    seed: u64,
+    progress: &Progress,
+) -> Result<TestData> {
+    let memory = config.memory.map_or_else(half_of_free_memory, |memory| memory.as_u64());
+    let Question { kind, classes, length } = question;
+    if matches!(config.source(), SourceKind::Genomes | SourceKind::Demo) {
+        let genomes = Genomes::open(config, assignment, &[Split::Test], seed, memory, progress)?;
+        let examples = genomes.windows(Split::Test, length, config.test_fragments)?;
+        let best_possible_scores = if config.is_demo() { Some(best_scores(&examples)?) } else { None };
+        return Ok(TestData { examples, best_possible_scores });
+    }
+    let division = match assignment {
+        Assignment::Choice(_) if !foreign => Division::Settings,
+        // Regions are read for the test alone, and a listing says what the test is.
+        _ if matches!(config.source(), SourceKind::Regions | SourceKind::Examples) => Division::Settings,
+        Assignment::TestOnAll | Assignment::Choice(_) => Division::AllTest,
+        other => Division::Chromosomes(other.clone()),
+    };
+    // Regions of other splits are not even made.
+    let scope = Scope { assignment, splits: &[Split::Test], seed, memory, question: Some(question) };
+    let (sequences, _) = read_sequences(config, &scope, progress)?;
+    let run = Some((kind, classes, length));
+    let rules = Rules { config, order: Vec::new(), run, division, memory: memory / 2 };
+    let Assembled { splits: [.., examples], .. } = sequences::assemble(sequences, &rules, progress)?;
+    if examples.is_empty() {
+        bail!("no example is left for the test; name other data or chromosomes");
+    }
+    Ok(TestData { examples, best_possible_scores: None })
+}
+
+/// The question and the classes that the run whose examples are listed had settled.
+pub struct Settled {
+    pub kind: TaskKind,
+    pub classes: Classes,
+}
+
+/// What of the data is wanted.
+#[derive(Clone, Copy)]
+pub struct Scope<'a> {
+    pub assignment: &'a Assignment,
+    pub splits: &'a [Split],
+    pub seed: u64,
+    /// Bytes that genomes and sequences may take.
+    pub memory: u64,
+    /// Of the run that is to be judged.
+    pub question: Option<Question<'a>>,
+}
+
+/// Reads sequences of any source but genomes, and names the files they came from.
+fn read_sequences(config: &DataConfig, scope: &Scope, progress: &Progress) -> Result<(Sequences, Vec<PathBuf>)> {
+    let Scope { memory, question, .. } = *scope;
+    // The other half is for the examples that will be made of them.
+    let mut sequences = Sequences::new(memory / 2);
+    let mut files = Vec::new();
+    let kind = question.map(|question| question.kind).or(config.task);
+    match config.source() {
+        SourceKind::Classes => {
+            let groups = [
+                (&config.class, None),
+                (&config.valid_class, Some(Split::Valid)),
+                (&config.test_class, Some(Split::Test)),
+            ];
+            for (named, split) in groups {
+                for NamedPath { name, path } in named {
+                    read_class(name, path, split, &mut sequences)?;
+                    files.push(path.clone());
+                }
+            }
+        }
+        SourceKind::Regions => {
+            regions::read(config, scope, &mut sequences, progress)?;
+            files.extend(config.reference.clone());
+            files.extend(config.regions.iter().map(|named| named.path.clone()));
+            files.extend(config.exclude.iter().cloned());
+            if let Some(Negatives::Bed(path)) = &config.negatives {
+                files.push(path.clone());
+            }
+        }
+        SourceKind::Tables => {
+            let labels = match (kind, question) {
+                (Some(TaskKind::Multilabel | TaskKind::Regression), Some(question)) => {
+                    LabelColumns::Values(question.classes.names.clone())
+                }
+                (Some(TaskKind::Multilabel | TaskKind::Regression), None) => {
+                    LabelColumns::Values(config.label_columns.clone())
+                }
+                _ => LabelColumns::Class,
+            };
+            let groups =
+                [(&config.train, None), (&config.valid, Some(Split::Valid)), (&config.test, Some(Split::Test))];
+            for (path, split) in groups {
+                if let Some(path) = path {
+                    tables::read(path, &labels, split, &mut sequences)?;
+                    files.push(path.clone());
+                }
+            }
+        }
+        SourceKind::Examples => {
+            let Some(path) = &config.examples else { bail!("no listing of examples is named") };
+            let columns = question.map_or(&config.label_columns, |question| &question.classes.names);
+            let genomes = manifest::read(path, kind, columns, memory, &mut sequences, progress)?;
+            files.push(path.clone());
+            files.extend(genomes);
+        }
+        SourceKind::Genomes | SourceKind::Demo => bail!("genomes are read window by window"),
+    }
+    Ok((sequences, files))
+}
+
+/// Adds every record of a FASTA or FASTQ file as an example of a class.
+fn read_class(class: &str, path: &Path, split: Option<Split>, sequences: &mut Sequences) -> Result<()> {
+    let mut records = Records::open(path)?;
+    let (source, label) = (source_name(path), sequences.class(class));
+    let (mut codes, before) = (Vec::new(), sequences.len());
+    while let Some(name) = records.next_record()? {
+        records.read_whole(&mut codes)?;
+        let place = record_names::parse(&name, codes.len()).with_context(|| path.display().to_string())?;
+        let read = Read { source: &source, name: Name::Text(name.into()), place, in_genome: false };
+        sequences.push(&codes, label.clone(), split, read)?;
+    }
+    if sequences.len() == before {
+        bail!("{}: holds no records, expected sequences of class '{class}'; check the file", path.display());
+    }
+    Ok(())
+}
+
+/// Checks that every split has examples, and that classes and labels can be learned and judged.
+fn check_labels(data: &Dataset, source: SourceKind) -> Result<()> {
+    let Dataset { kind, classes, .. } = data;
+    if source == SourceKind::Examples && data.train.is_empty() {
+        bail!(
+            "the listing holds no training examples, as those of a run with --resample are drawn anew every epoch; repeat such a run from its config.toml"
+        );
+    }
+    for (split, examples) in data.splits() {
+        if examples.is_empty() {
+            bail!(
+                "no example is left for {}, expected some; name other chromosomes, a larger share or a file for it",
+                match split {
+                    Split::Train => "training",
+                    Split::Valid => "validation",
+                    Split::Test => "the test",
+                }
+            );
+        }
+        match kind {
+            TaskKind::Binary | TaskKind::Multiclass => {
+                let mut counts = vec![0; classes.names.len()];
+                examples.classes().into_iter().for_each(|class| counts[class] += 1);
+                let needed = if split == Split::Train || classes.names.len() == 2 { counts.len() } else { 2 };
+                let there = counts.iter().filter(|&&count| count > 0).count();
+                if there < needed {
+                    let missing = counts.iter().position(|&count| count == 0).unwrap_or(0);
+                    if split == Split::Train {
+                        refuse_unlearned_label(data, missing, &counts)?;
+                    }
+                    let source = &examples.origins[0].source;
+                    bail!(
+                        "{source}: the {} part has no example of class '{}', expected {}; give some, or another split",
+                        split.name(),
+                        classes.names[missing],
+                        if needed == 2 && counts.len() == 2 {
+                            format!("both {}", classes.names.join(" and "))
+                        } else {
+                            format!("all of {}", split::list_first(&classes.names, 8))
+                        }
+                    );
+                }
+            }
+            TaskKind::Multilabel | TaskKind::Regression => {
+                let width = examples.width;
+                let varies = |column: usize| {
+                    let mut values = examples.labels.iter().skip(column).step_by(width);
+                    let first = values.next();
+                    values.any(|value| Some(value) != first)
+                };
+                let constant = (0..width).find(|&column| !varies(column));
+                // In one part a rare label may be missing, which leaves its metrics undefined there.
+                if let Some(column) =
+                    constant.filter(|_| split == Split::Train || (0..width).all(|column| !varies(column)))
+                {
+                    bail!(
+                        "{}: column '{}' has the same value in all {} {} examples, expected different ones; leave the column out or give other examples",
+                        examples.origins[0].source,
+                        classes.names[column],
+                        examples.len(),
+                        split.name()
+                    );
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A class that training lacks may stand in a line of another file, which is then what is wrong.
+fn refuse_unlearned_label(data: &Dataset, class: usize, counts: &[usize]) -> Result<()> {
+    for (split, examples) in [(Split::Valid, &data.valid), (Split::Test, &data.test)] {
+        if let Some(i) = (0..examples.len()).find(|&i| examples.class_of(i) == class) {
+            let names = &data.classes.names;
+            let learned = names.iter().zip(counts).filter(|(_, count)| **count > 0).map(|(name, _)| name.as_str());
+            bail!(
+                "{}: found the label '{}' in {} and not in training, expected {}; correct or remove it",
+                examples.origins[i].describe(),
+                names[class],
+                split.name(),
+                learned.take(8).collect::<Vec<_>>().join(" or ")
+            );
+        }
+    }
+    Ok(())
+}
+
+/// How an example names the file it came from: by the absolute path, so that another run finds it.
+pub fn source_name(path: &Path) -> Arc<str> {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).display().to_string().into()
+}
+
+/// The default of `--memory`, in bytes; 4 GB where the system does not say what is free.
+pub fn half_of_free_memory() -> u64 {
+    machine::memory().map_or(4_000_000_000, |(_, free)| free / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_of_tables_have_the_order_the_contract_gives() {
+        let of = |labels: &[&'static str]| Classes::from_labels(labels.iter().copied());
+        assert_eq!(of(&["1", "0"]), Classes { names: vec!["0".into(), "1".into()], positive: 1 });
+        assert_eq!(of(&["10", "2"]), Classes { names: vec!["2".into(), "10".into()], positive: 0 });
+        assert_eq!(of(&["0.0", "1.0"]).positive, 1);
+        assert_eq!(of(&["1", "-1"]), Classes { names: vec!["-1".into(), "1".into()], positive: 1 });
+        assert_eq!(of(&["yes", "no", "yes"]), Classes { names: vec!["yes".into(), "no".into()], positive: 0 });
+    }
+
+    #[test]
+    fn demo_data_is_balanced_distinct_and_repeatable() {
+        let config = DataConfig { fragments: 200, test_fragments: 100, ..DataConfig::default() };
+        let data = load(&config, None, 1, &Progress::quiet()).unwrap();
+        assert_eq!((data.train.len(), data.valid.len(), data.test.len()), (200, 32, 100));
+        assert_eq!(data.train.labels.iter().filter(|&&label| label == 0.0).count(), 100);
+        let codes = |examples: &Examples| examples.all_codes().unwrap();
+        assert_eq!(codes(&load(&config, None, 1, &Progress::quiet()).unwrap().train), codes(&data.train));
+        assert_ne!(codes(&load(&config, None, 2, &Progress::quiet()).unwrap().train), codes(&data.train));
+        let question = Question { kind: data.kind, classes: &data.classes, length: 128 };
+        let assignment = Assignment::Choice((&config).into());
+        let test = load_test(&config, &assignment, false, question, 1, &Progress::quiet()).unwrap();
+        assert_eq!(codes(&test.examples), codes(&data.test));
+    }
+}

@@ -1,0 +1,234 @@
+//! A prefetching loader: a thread gathers the next shuffled batches of codes while the network learns from this one.
+
+use std::sync::mpsc;
+use std::thread::Scope;
+
+use anyhow::Result;
+use rand::RngExt;
+use rand::seq::SliceRandom;
+
+use crate::dataset::examples::Examples;
+use crate::random;
+use crate::random::{Generator, Purpose};
+use crate::sequence::alphabet;
+use crate::sequence::alphabet::UNKNOWN;
+
+/// Loads of batches gathered ahead: one is learned from, one waits, one is gathered.
+pub const AHEAD: usize = 2;
+/// Small batches are handed over several at a time, because waking a thread may take as long as learning from one of them.
+const LOAD_BYTES: usize = 1 << 18;
+
+/// Batches of a load.
+fn load(batch_size: usize, length: usize) -> usize {
+    (LOAD_BYTES / batch_size.saturating_mul(length).max(1)).max(1)
+}
+
+/// Codes and labels of a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// `[n, length]`
+    pub codes: Vec<u8>,
+    /// `[n, width]`
+    pub labels: Vec<f32>,
+    pub n: usize,
+}
+
+/// How an epoch goes through the examples.
+#[derive(Clone, Copy, Debug)]
+pub struct Order {
+    pub batch_size: usize,
+    pub augmentation: Augmentation,
+    pub seed: u64,
+    /// Counted from 1.
+    pub epoch: usize,
+}
+
+/// What is changed of an example at random, anew each epoch, so that the network sees it in more than one form.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Augmentation {
+    /// Turn it into its reverse complement with probability one half.
+    pub either_strand: bool,
+    /// Move it by up to so many bases either way; what is uncovered is unknown.
+    pub shift: usize,
+    /// Replace each known base by one of the other three with this probability.
+    pub mutate: f64,
+}
+
+impl Augmentation {
+    fn change(&self, codes: &mut [u8], random: &mut Generator) {
+        if self.either_strand && random.random::<bool>() {
+            alphabet::reverse_complement(codes);
+        }
+        if self.shift > 0 {
+            let shift = random.random_range(-(self.shift as i64)..=self.shift as i64);
+            let by = (shift.unsigned_abs() as usize).min(codes.len());
+            if shift > 0 {
+                codes.rotate_right(by);
+                codes[..by].fill(UNKNOWN);
+            } else {
+                codes.rotate_left(by);
+                let end = codes.len() - by;
+                codes[end..].fill(UNKNOWN);
+            }
+        }
+        if self.mutate > 0.0 {
+            for code in codes.iter_mut().filter(|code| **code != UNKNOWN) {
+                if random.random_bool(self.mutate) {
+                    *code = (*code + random.random_range(1..4u8)) % 4;
+                }
+            }
+        }
+    }
+}
+
+impl Order {
+    /// The order in which an epoch goes through `n` examples, keyed by (seed, epoch).
+    pub fn indices(self, n: usize) -> Vec<usize> {
+        let mut indices: Vec<usize> = (0..n).collect();
+        indices.shuffle(&mut random::generator(self.seed, Purpose::Shuffle, self.epoch as u64, 0));
+        indices
+    }
+
+    /// Of each of `n` examples, in the epoch's order, whether it is turned into its reverse complement; nothing where more
+    /// than that may be changed of it.
+    pub fn turned(self, n: usize) -> Option<Vec<bool>> {
+        let Augmentation { either_strand, shift, mutate } = self.augmentation;
+        if shift > 0 || mutate > 0.0 {
+            return None;
+        }
+        let mut random = self.changes();
+        Some((0..n).map(|_| either_strand && random.random::<bool>()).collect())
+    }
+
+    /// What draws the changes of an epoch's examples, one after another.
+    fn changes(self) -> Generator {
+        random::generator(self.seed, Purpose::Augment, self.epoch as u64, 0)
+    }
+}
+
+/// All examples once, in an order keyed by (seed, epoch). The last batch may be smaller.
+pub fn shuffled<'scope, 'env>(
+    scope: &'scope Scope<'scope, 'env>,
+    examples: &'env Examples,
+    order: Order,
+) -> impl Iterator<Item = Result<Batch>> {
+    let (sender, receiver) = mpsc::sync_channel(AHEAD - 1);
+    scope.spawn(move || {
+        let Order { batch_size, augmentation, .. } = order;
+        let indices = order.indices(examples.len());
+        let mut random = order.changes();
+        let mut gather = |indices: &[usize]| {
+            let mut codes = Vec::with_capacity(indices.len() * examples.length);
+            let mut labels = Vec::with_capacity(indices.len() * examples.width);
+            for &i in indices {
+                let start = codes.len();
+                examples.read(i..i + 1, &mut codes)?;
+                augmentation.change(&mut codes[start..], &mut random);
+                labels.extend_from_slice(examples.labels_of(i));
+            }
+            Ok(Batch { codes, labels, n: indices.len() })
+        };
+        for indices in indices.chunks(batch_size * load(batch_size, examples.length)) {
+            let mut batches = Vec::new();
+            for indices in indices.chunks(batch_size) {
+                let batch = gather(indices);
+                let failed = batch.is_err();
+                batches.push(batch);
+                if failed {
+                    break;
+                }
+            }
+            let failed = batches.last().is_some_and(Result::is_err);
+            if sender.send(batches).is_err() || failed {
+                return; // training stopped early
+            }
+        }
+    });
+    receiver.into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn epoch(examples: &Examples, epoch: usize, augmentation: Augmentation) -> Vec<Batch> {
+        let order = Order { batch_size: 32, augmentation, seed: 7, epoch };
+        std::thread::scope(|scope| shuffled(scope, examples, order).map(Result::unwrap).collect())
+    }
+
+    fn examples(codes: Vec<u8>, length: usize) -> Examples {
+        let labels: Vec<f32> = (0..codes.len() / length).map(|i| (i % 2) as f32).collect();
+        Examples::from_codes(&codes, length, &labels)
+    }
+
+    #[test]
+    fn every_example_comes_once_an_epoch_in_an_order_of_its_own() {
+        // Every example spells its number in four codes.
+        let spelled = |i: u8| [i / 64, i / 16 % 4, i / 4 % 4, i % 4];
+        let examples = examples((0..100).flat_map(spelled).collect(), 4);
+        let batches = epoch(&examples, 1, Augmentation::default());
+        assert_eq!(batches.iter().map(|batch| batch.n).collect::<Vec<_>>(), [32, 32, 32, 4]);
+        let mut seen: Vec<u8> = Vec::new();
+        for batch in &batches {
+            for (codes, label) in batch.codes.chunks(4).zip(&batch.labels) {
+                let number = codes.iter().fold(0, |number, code| number * 4 + code);
+                assert_eq!(*label, f32::from(number % 2));
+                seen.push(number);
+            }
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, (0..100).collect::<Vec<u8>>());
+        assert_eq!(epoch(&examples, 1, Augmentation::default()), batches);
+        assert_ne!(epoch(&examples, 2, Augmentation::default()), batches);
+    }
+
+    #[test]
+    fn about_half_of_the_examples_are_turned_and_others_each_epoch() {
+        let examples = examples([0, 1, 2, 4].repeat(400), 4);
+        let turned = |number| -> Vec<bool> {
+            let batches = epoch(&examples, number, Augmentation { either_strand: true, ..Augmentation::default() });
+            let codes = batches.iter().flat_map(|batch| batch.codes.chunks(4));
+            codes
+                .map(|codes| match codes {
+                    [0, 1, 2, 4] => false,
+                    [4, 1, 2, 3] => true,
+                    other => panic!("{other:?}"),
+                })
+                .collect()
+        };
+        let first = turned(1);
+        assert!((150..250).contains(&first.iter().filter(|&&turned| turned).count()));
+        assert_eq!(first, turned(1));
+        assert_ne!(first, turned(2));
+    }
+
+    #[test]
+    fn shifts_move_the_sequence_and_uncover_unknown_bases() {
+        let examples = examples([0, 1, 2, 3, 0].repeat(400), 5);
+        let shifted = epoch(&examples, 1, Augmentation { shift: 2, ..Augmentation::default() });
+        let forms: [[u8; 5]; 5] = [[0, 1, 2, 3, 0], [4, 0, 1, 2, 3], [4, 4, 0, 1, 2], [1, 2, 3, 0, 4], [2, 3, 0, 4, 4]];
+        let mut counts = [0; 5];
+        for codes in shifted.iter().flat_map(|batch| batch.codes.chunks(5)) {
+            counts[forms.iter().position(|form| form == codes).unwrap()] += 1;
+        }
+        assert!(counts.iter().all(|count| (50..110).contains(count)), "{counts:?}");
+        // A shift longer than the sequence leaves nothing, and no panic.
+        epoch(&examples, 1, Augmentation { shift: 50, ..Augmentation::default() });
+    }
+
+    #[test]
+    fn mutations_replace_the_share_asked_for_and_never_unknown_bases() {
+        let examples = examples([0, 1, 2, 4].repeat(2500), 4);
+        let mutated = epoch(&examples, 1, Augmentation { mutate: 0.1, ..Augmentation::default() });
+        let (mut changed, mut seen) = (0, [[0; 5]; 5]);
+        for codes in mutated.iter().flat_map(|batch| batch.codes.chunks(4)) {
+            for (&code, original) in codes.iter().zip([0u8, 1, 2, 4]) {
+                seen[original as usize][code as usize] += 1;
+                changed += u32::from(code != original);
+            }
+        }
+        assert!((650..850).contains(&changed), "{changed} of 7500");
+        assert!(seen[4][..4] == [0; 4] && (0..3).all(|from| seen[from][4] == 0));
+        assert!((0..3).all(|from| (0..4).all(|to| seen[from][to] > 40)), "{seen:?}");
+    }
+}

@@ -1,0 +1,239 @@
+//! Labelled sequences of one length, ready for a network, and where each came from.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use anyhow::Result;
+
+use crate::dataset::store::{Store, StoreWriter};
+use crate::sequence::alphabet;
+
+/// Labelled sequences of one length.
+#[derive(Clone, Debug, Default)]
+pub struct Examples {
+    /// Length of every sequence, in bp.
+    pub length: usize,
+    /// Labels an example has: one for yes/no questions and classes, one a column for several labels or values.
+    pub width: usize,
+    /// `[n, width]`: the index of a class, 0 or 1 for a label, or a value.
+    pub labels: Vec<f32>,
+    /// Where each came from, `[n]`.
+    pub origins: Vec<Origin>,
+    /// Codes with case, `[n, length]`.
+    codes: Store,
+}
+
+/// Where an example came from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Origin {
+    /// The file, or what simulated it.
+    pub source: Arc<str>,
+    pub name: Name,
+    pub place: Option<Place>,
+    /// Whether the source is a genome that holds the sequence at the place, so that it need not be written again.
+    pub in_genome: bool,
+    /// Bases it had before it was cropped or padded.
+    pub bases: usize,
+    /// Share of its bases that are soft-masked.
+    pub masked: f32,
+}
+
+/// What an example is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Name {
+    /// A window of a genome: class and place say it all.
+    Place,
+    /// A line of a table.
+    Line(u64),
+    Text(Box<str>),
+}
+
+/// Positions beyond this, in bp, are no positions: the longest chromosomes known have a few thousand million bases.
+pub const LONGEST_CHROMOSOME: usize = 1 << 34;
+
+/// A place in a genome: 0-based and half-open, on the strand named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub chromosome: Arc<str>,
+    pub range: Range<usize>,
+    pub reverse: bool,
+}
+
+/// A record or line as a message names it.
+pub fn describe(source: &str, name: &Name) -> String {
+    match name {
+        Name::Text(name) => format!("{source}: record '{name}'"),
+        Name::Line(line) => format!("{source}: line {line}"),
+        Name::Place => source.to_owned(),
+    }
+}
+
+impl Origin {
+    /// The example as a message names it.
+    pub fn describe(&self) -> String {
+        describe(&self.source, &self.name)
+    }
+
+    /// Chromosome, start, end and strand as tables write them; empty where there is no place.
+    pub fn columns(&self) -> [String; 4] {
+        match &self.place {
+            Some(Place { chromosome, range, reverse }) => {
+                let strand = if *reverse { "-" } else { "+" };
+                [chromosome.to_string(), range.start.to_string(), range.end.to_string(), strand.into()]
+            }
+            None => Default::default(),
+        }
+    }
+
+    /// The example's name; windows of genomes are told apart by their class.
+    pub fn name(&self, class: &str) -> String {
+        match (&self.name, &self.place) {
+            (Name::Text(name), _) => name.to_string(),
+            (Name::Line(line), _) => {
+                let table = std::path::Path::new(&*self.source).file_name();
+                format!("{}:{line}", table.map_or("table".into(), |name| name.to_string_lossy()))
+            }
+            (Name::Place, Some(Place { chromosome, range, .. })) => {
+                format!("{class}:{chromosome}:{}-{}", range.start, range.end)
+            }
+            (Name::Place, None) => class.to_owned(),
+        }
+    }
+}
+
+impl Examples {
+    pub fn len(&self) -> usize {
+        self.origins.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.origins.is_empty()
+    }
+
+    /// Appends the codes of the examples in `range` to `out`.
+    pub fn read(&self, range: Range<usize>, out: &mut Vec<u8>) -> Result<()> {
+        let start = out.len();
+        self.read_with_case(range, out)?;
+        alphabet::without_case(&mut out[start..]);
+        Ok(())
+    }
+
+    /// Appends the codes, with case, of the examples in `range` to `out`.
+    pub fn read_with_case(&self, range: Range<usize>, out: &mut Vec<u8>) -> Result<()> {
+        let length = self.length as u64;
+        self.codes.read(range.start as u64 * length..range.end as u64 * length, out)
+    }
+
+    /// Hands all codes to `each`, at most `size` examples at a time, with the index of the first.
+    pub fn for_each_batch(&self, size: usize, mut each: impl FnMut(usize, &[u8]) -> Result<()>) -> Result<()> {
+        let mut codes = Vec::new();
+        for first in (0..self.len()).step_by(size.max(1)) {
+            codes.clear();
+            self.read(first..(first + size.max(1)).min(self.len()), &mut codes)?;
+            each(first, &codes)?;
+        }
+        Ok(())
+    }
+
+    /// All codes, `[n, length]`, in memory.
+    pub fn all_codes(&self) -> Result<Vec<u8>> {
+        let mut codes = Vec::new();
+        self.read(0..self.len(), &mut codes)?;
+        Ok(codes)
+    }
+
+    /// One number for each sequence, computed from its codes, `[n]`.
+    pub fn measure(&self, of: impl Fn(&[u8]) -> f64) -> Result<Vec<f64>> {
+        let mut values = Vec::with_capacity(self.len());
+        self.for_each_batch(1024, |_, codes| {
+            values.extend(codes.chunks(self.length).map(&of));
+            Ok(())
+        })?;
+        Ok(values)
+    }
+
+    /// The share of G and C in each sequence, `[n]`.
+    pub fn gc_shares(&self) -> Result<Vec<f64>> {
+        self.measure(alphabet::gc_share)
+    }
+
+    /// The labels of example `i`, `[width]`.
+    pub fn labels_of(&self, i: usize) -> &[f32] {
+        &self.labels[i * self.width..(i + 1) * self.width]
+    }
+
+    /// The class of example `i`, where labels are classes.
+    pub fn class_of(&self, i: usize) -> usize {
+        self.labels[i * self.width] as usize
+    }
+
+    /// The classes, `[n]`, where labels are classes.
+    pub fn classes(&self) -> Vec<usize> {
+        (0..self.len()).map(|i| self.class_of(i)).collect()
+    }
+
+    /// Some of the examples without their sequences, for measuring predictions of them.
+    pub fn labels_at(&self, chosen: &[usize]) -> Self {
+        Self {
+            labels: chosen.iter().flat_map(|&i| self.labels_of(i)).copied().collect(),
+            origins: chosen.iter().map(|&i| self.origins[i].clone()).collect(),
+            length: 0,
+            width: self.width,
+            codes: Store::default(),
+        }
+    }
+
+    /// Whether the sequences are held in memory.
+    pub fn is_in_memory(&self) -> bool {
+        self.codes.is_in_memory()
+    }
+}
+
+/// Puts examples together, one by one.
+pub struct ExamplesWriter {
+    examples: Examples,
+    codes: StoreWriter,
+}
+
+impl ExamplesWriter {
+    /// Examples of `length` bp with `width` labels each; up to `memory` bytes of sequence are held in memory.
+    pub fn new(length: usize, width: usize, memory: u64) -> Self {
+        Self { examples: Examples { length, width, ..Examples::default() }, codes: StoreWriter::new(memory) }
+    }
+
+    /// Adds an example: codes `[length]` with case, labels `[width]`.
+    pub fn push(&mut self, codes: &[u8], labels: &[f32], origin: Origin) -> Result<()> {
+        debug_assert_eq!((codes.len(), labels.len()), (self.examples.length, self.examples.width));
+        self.codes.push(codes)?;
+        self.examples.labels.extend_from_slice(labels);
+        self.examples.origins.push(origin);
+        Ok(())
+    }
+
+    pub fn finish(self) -> Result<Examples> {
+        Ok(Examples { codes: self.codes.finish()?, ..self.examples })
+    }
+}
+
+impl Examples {
+    /// Examples in memory of which nothing is known but codes `[n, length]` and labels `[n, width]`.
+    ///
+    /// # Panics
+    /// Codes and labels do not come to the same number of examples.
+    pub fn from_codes(codes: &[u8], length: usize, labels: &[f32]) -> Self {
+        let width = labels.len() * length / codes.len().max(1);
+        let mut writer = ExamplesWriter::new(length, width, u64::MAX);
+        for (codes, labels) in codes.chunks(length).zip(labels.chunks(width)) {
+            let origin = Origin {
+                source: "memory".into(),
+                name: Name::Line(0),
+                place: None,
+                in_genome: false,
+                bases: length,
+                masked: 0.0,
+            };
+            writer.push(codes, labels, origin).unwrap();
+        }
+        writer.finish().unwrap()
+    }
+}

@@ -1,0 +1,275 @@
+//! Examples from one genome or more for each class: windows drawn from the chromosomes of each split.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+
+use crate::config::DataConfig;
+use crate::dataset::Classes;
+use crate::dataset::examples::{Examples, ExamplesWriter, Name, Origin, Place};
+use crate::dataset::sampling::{Plan, Request, Source, Window};
+use crate::dataset::split;
+use crate::dataset::split::{Assignment, Interval, Split};
+use crate::genome::simulate;
+use crate::genome::{Chromosome, Genome};
+use crate::progress::Progress;
+use crate::sequence::alphabet;
+
+/// Genomes of all classes, and which part of them each split may use.
+pub struct Genomes {
+    pub classes: Classes,
+    /// Index of the class, and the genome.
+    genomes: Vec<(usize, Genome)>,
+    assignment: Assignment,
+    max_n: usize,
+    match_gc: bool,
+    seed: u64,
+    /// Bytes that sequences may take beside the genomes.
+    pub memory: u64,
+}
+
+/// Draws other training windows every epoch.
+pub struct Resampler {
+    genomes: Genomes,
+    plan: Plan,
+    intervals: Vec<Vec<Interval>>,
+}
+
+impl Resampler {
+    /// The windows of one draw; draw 0 is the one that `Genomes::windows` gives.
+    pub fn draw(&self, draw: u64) -> Result<Examples> {
+        self.genomes.draw(&self.plan, &self.genomes.sources(&self.intervals), draw)
+    }
+}
+
+impl Genomes {
+    /// Opens the genomes named, or simulates the demo's, keeping the chromosomes that `splits` want.
+    pub fn open(
+        config: &DataConfig,
+        assignment: &Assignment,
+        splits: &[Split],
+        seed: u64,
+        memory: u64,
+        progress: &Progress,
+    ) -> Result<Self> {
+        let (mut genomes, mut names): (Vec<(usize, Genome)>, Vec<String>) = Default::default();
+        let mut memory = memory;
+        if config.is_demo() {
+            for (class, species) in simulate::species().into_iter().enumerate() {
+                let chromosomes =
+                    species.genome(seed).into_iter().map(|c| (c.name.clone(), c.codes_with_case())).collect();
+                let path = format!("{SIMULATED}{}", species.name);
+                genomes.push((class, Genome::from_codes(Path::new(&path), chromosomes)));
+                names.push(species.name);
+            }
+            progress.say(
+                "no data named: using simulated demo genomes (human and mouse in name only); --genome, --class, --regions or --train gives real data",
+            );
+        } else {
+            names = match config.classes.as_slice() {
+                [] => config.genome_classes().into_iter().map(str::to_owned).collect(),
+                given => given.to_vec(),
+            };
+            for named in &config.genome {
+                let Some(class) = names.iter().position(|name| *name == named.name) else {
+                    bail!(
+                        "--genome names the class '{}', expected {}; correct the name",
+                        named.name,
+                        names.join(" or ")
+                    );
+                };
+                let wanted = |name: &str| assignment.split_of(name).is_some_and(|split| splits.contains(&split));
+                let genome = open_genome(&named.path, memory, &wanted, progress)?;
+                memory = memory.saturating_sub(genome.memory());
+                genomes.push((class, genome));
+            }
+        }
+        let known: Vec<&str> =
+            genomes.iter().flat_map(|(_, genome)| genome.chromosomes.iter().map(|c| c.name.as_str())).collect();
+        assignment.check(&known)?;
+        let (max_n, match_gc) = (config.max_n, config.match_gc);
+        let classes = Classes::named(names);
+        let genomes = Self { classes, genomes, assignment: assignment.clone(), max_n, match_gc, seed, memory };
+        for (class, genome) in &genomes.genomes {
+            report_deal(&genomes.classes.names[*class], &genome.chromosomes, assignment, splits, progress);
+        }
+        Ok(genomes)
+    }
+
+    /// Draws the windows of one split, the same number from each class.
+    pub fn windows(&self, split: Split, length: usize, fragments: usize) -> Result<Examples> {
+        let intervals = self.intervals(split, length);
+        let (plan, sources) = self.plan(&intervals, split, length, fragments)?;
+        self.draw(&plan, &sources, 0)
+    }
+
+    /// Keeps the genomes for drawing other training windows every epoch.
+    pub fn resampler(self, length: usize, fragments: usize) -> Result<Resampler> {
+        let intervals = self.intervals(Split::Train, length);
+        let (plan, _) = self.plan(&intervals, Split::Train, length, fragments)?;
+        Ok(Resampler { genomes: self, plan, intervals })
+    }
+
+    /// What each genome gives to a split.
+    fn intervals(&self, split: Split, length: usize) -> Vec<Vec<Interval>> {
+        let of = |genome: &Genome| split::intervals(&genome.chromosomes, &self.assignment, length);
+        self.genomes.iter().map(|(_, genome)| std::mem::take(&mut of(genome)[split as usize])).collect()
+    }
+
+    fn sources(&self, intervals: &[Vec<Interval>]) -> Vec<Source<'_>> {
+        let named = self.classes.names.iter().enumerate();
+        let mut sources: Vec<Source> =
+            named.map(|(class, class_name)| Source { class, class_name, parts: Vec::new() }).collect();
+        for ((class, genome), intervals) in self.genomes.iter().zip(intervals) {
+            sources[*class].parts.push((genome, intervals.clone()));
+        }
+        sources
+    }
+
+    fn plan(
+        &self,
+        intervals: &[Vec<Interval>],
+        split: Split,
+        length: usize,
+        fragments: usize,
+    ) -> Result<(Plan, Vec<Source<'_>>)> {
+        let sources = self.sources(intervals);
+        for source in &sources {
+            self.check_not_empty(source, split, length)?;
+        }
+        let per_class = fragments / sources.len();
+        let request = Request { length, max_n: self.max_n, match_gc: self.match_gc, per_class, seed: self.seed };
+        Ok((Plan::new(&sources, split, &request)?, sources))
+    }
+
+    fn draw(&self, plan: &Plan, sources: &[Source], draw: u64) -> Result<Examples> {
+        let length = plan.length();
+        if plan.windows() * (sources.len() * length) as u64 > self.memory {
+            // One by one into the temporary file.
+            let mut examples = ExamplesWriter::new(length, 1, 0);
+            for (i, source) in sources.iter().enumerate() {
+                let names = Names::of(source);
+                plan.draw_each(sources, i, draw, &mut |window| names.push(window, &mut examples))?;
+            }
+            return examples.finish();
+        }
+        let mut examples = ExamplesWriter::new(length, 1, u64::MAX);
+        for (source, windows) in sources.iter().zip(plan.draw(sources, draw)?) {
+            let names = Names::of(source);
+            windows.into_iter().try_for_each(|window| names.push(window, &mut examples))?;
+        }
+        examples.finish()
+    }
+
+    /// A class without a single usable chromosome in a split deserves a better reason than "0 windows".
+    fn check_not_empty(&self, source: &Source, split: Split, length: usize) -> Result<()> {
+        if source.parts.iter().any(|(_, intervals)| !intervals.is_empty()) {
+            return Ok(());
+        }
+        let files: Vec<String> = source.parts.iter().map(|(genome, _)| genome.path.display().to_string()).collect();
+        let files = files.join(", ");
+        let meant: Vec<&Chromosome> = source
+            .parts
+            .iter()
+            .flat_map(|(genome, _)| &genome.chromosomes)
+            .filter(|c| match self.assignment.split_of(&c.name) {
+                Some(Split::Train) if split == Split::Valid => self.assignment.validates_on_blocks(),
+                found => found == Some(split),
+            })
+            .collect();
+        match meant.first() {
+            Some(first) => bail!(
+                "{files}: chromosome '{}' has {} bp, shorter than a window of {length} bp, and no other is long enough for {}; give longer chromosomes or a smaller --length",
+                first.name,
+                first.length,
+                split.name()
+            ),
+            None => {
+                let names = split::list_names(
+                    source.parts.iter().flat_map(|(genome, _)| genome.chromosomes.iter().map(|c| c.name.as_str())),
+                );
+                bail!(
+                    "{files}: class '{}' has no chromosome for {}, expected at least one among {}; name chromosomes with --train-chroms, --valid-chroms and --test-chroms",
+                    source.class_name,
+                    split.name(),
+                    names
+                )
+            }
+        }
+    }
+}
+
+/// What the windows of a source are called.
+struct Names {
+    class: usize,
+    /// The file of each genome and its chromosomes.
+    genomes: Vec<(Arc<str>, Vec<Arc<str>>)>,
+}
+
+impl Names {
+    fn of(source: &Source) -> Self {
+        let genomes = source.parts.iter().map(|(genome, _)| (source_name(genome), chromosome_names(genome))).collect();
+        Self { class: source.class, genomes }
+    }
+
+    fn push(&self, window: Window, examples: &mut ExamplesWriter) -> Result<()> {
+        let (source, chromosomes) = &self.genomes[window.genome];
+        let range = window.start..window.start + window.codes.len();
+        let place = Place { chromosome: chromosomes[window.chromosome].clone(), range, reverse: window.reverse };
+        let origin = Origin {
+            source: source.clone(),
+            name: Name::Place,
+            place: Some(place),
+            in_genome: !source.starts_with(SIMULATED),
+            bases: window.codes.len(),
+            masked: alphabet::masked_share(&window.codes),
+        };
+        examples.push(&window.codes, &[self.class as f32], origin)
+    }
+}
+
+/// What the demo's genomes are called in place of a file.
+const SIMULATED: &str = "simulated ";
+
+/// Opens a genome and says so if it has to be read from disk.
+pub fn open_genome(path: &Path, memory: u64, wanted: &dyn Fn(&str) -> bool, progress: &Progress) -> Result<Genome> {
+    let genome = Genome::open(path, memory, wanted)?;
+    if !genome.is_in_memory() {
+        progress.say(&format!("{}: larger than --memory allows, so read from disk window by window", path.display()));
+    }
+    Ok(genome)
+}
+
+/// The file a genome came from, by the path that another run finds it under.
+pub fn source_name(genome: &Genome) -> Arc<str> {
+    let path = genome.path.to_string_lossy();
+    if path.starts_with(SIMULATED) { path.into() } else { crate::dataset::source_name(&genome.path) }
+}
+
+/// The names of a genome's chromosomes, to be shared by all that comes from them.
+pub fn chromosome_names(genome: &Genome) -> Vec<Arc<str>> {
+    genome.chromosomes.iter().map(|c| c.name.as_str().into()).collect()
+}
+
+/// Says which chromosomes each split takes, where the user left that to the program.
+pub fn report_deal(
+    name: &str,
+    chromosomes: &[Chromosome],
+    assignment: &Assignment,
+    splits: &[Split],
+    progress: &Progress,
+) {
+    if !assignment.is_open() {
+        return;
+    }
+    let of = |split| chromosomes.iter().filter(move |c| assignment.split_of(&c.name) == Some(split));
+    let shares: Vec<String> = splits
+        .iter()
+        .map(|&split| match split {
+            Split::Valid if assignment.validates_on_blocks() => "valid blocks of the training chromosomes".into(),
+            _ => format!("{} {}", split.name(), split::list_names(of(split).map(|c| c.name.as_str()))),
+        })
+        .collect();
+    progress.say(&format!("{name} chromosomes: {}", shares.join("; ")));
+}

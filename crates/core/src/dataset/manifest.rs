@@ -1,0 +1,292 @@
+//! `examples.tsv`: every example of a run, one row each, which `train --examples` takes to repeat the run exactly.
+//!
+//! Columns: `name chrom start end strand label split source sequence`. The sequence is written only where no genome holds
+//! it; otherwise the source is the genome's path, the place says where it lies and the strand which way it reads.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+
+use crate::config::TaskKind;
+use crate::dataset::Classes;
+use crate::dataset::examples::{Examples, Name, Place};
+use crate::dataset::genomes::open_genome;
+use crate::dataset::sequences::{Label, Read, Sequences};
+use crate::dataset::split;
+use crate::dataset::split::Split;
+use crate::dataset::tables::{PlaceColumns, Table};
+use crate::genome::Genome;
+use crate::progress::Progress;
+use crate::sequence::alphabet;
+
+/// Writes the examples of some splits, one after another.
+pub fn write(
+    out: &mut dyn Write,
+    splits: &[(Split, &Examples)],
+    kind: TaskKind,
+    classes: &Classes,
+) -> Result<(), csv::Error> {
+    let mut out = csv::WriterBuilder::new().delimiter(b'\t').from_writer(out);
+    out.write_record(["name", "chrom", "start", "end", "strand", "label", "split", "source", "sequence"])?;
+    let mut codes = Vec::new();
+    for (split, examples) in splits {
+        for (i, origin) in examples.origins.iter().enumerate() {
+            let label = label(examples, i, kind, classes);
+            let [chrom, start, end, strand] = origin.columns();
+            codes.clear();
+            if !origin.in_genome {
+                examples
+                    .read_with_case(i..i + 1, &mut codes)
+                    .map_err(|error| std::io::Error::other(error.to_string()))?;
+            }
+            let sequence = alphabet::decode(&codes);
+            let name = origin.name(&label);
+            out.write_record([&name, &chrom, &start, &end, &strand, &label, split.name(), &*origin.source, &sequence])?;
+        }
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// A class's name, or labels and values as `NAME=VALUE,NAME=VALUE`.
+pub fn label(examples: &Examples, i: usize, kind: TaskKind, classes: &Classes) -> String {
+    match kind {
+        TaskKind::Binary | TaskKind::Multiclass => classes.names[examples.class_of(i)].clone(),
+        TaskKind::Multilabel | TaskKind::Regression => {
+            let each = classes.names.iter().zip(examples.labels_of(i)).map(|(name, value)| format!("{name}={value}"));
+            each.collect::<Vec<_>>().join(",")
+        }
+    }
+}
+
+/// Reads a listing; genomes are opened where a row holds no sequence, and returned. If the question, as far as it is known,
+/// is of labels or values, these are `NAME=VALUE` pairs, of which those named by `columns` are taken, or all.
+///
+/// # Errors
+/// As for tables, and where a genome or a place in it cannot be found.
+pub fn read(
+    path: &Path,
+    kind: Option<TaskKind>,
+    columns: &[String],
+    memory: u64,
+    sequences: &mut Sequences,
+    progress: &Progress,
+) -> Result<Vec<PathBuf>> {
+    let values = matches!(kind, Some(TaskKind::Multilabel | TaskKind::Regression));
+    let genomes = Genomes::open(path, memory, progress)?;
+    let mut rows = Rows::open(path)?;
+    let mut known: HashMap<String, Arc<str>> = HashMap::new();
+    let mut codes = Vec::new();
+    while rows.table.next_row()? {
+        let (place, in_genome) = rows.sequence(&genomes, &mut codes)?;
+        let (table, text) = (&rows.table, rows.table.text(rows.label)?);
+        let label = match values {
+            false if kind.is_none() && pairs(text).is_some() => {
+                return Err(table.fault(&format!(
+                    "found the label '{text}', which holds values, expected a class; add --task multilabel or regression, or keep the listing beside its run.json"
+                )));
+            }
+            false if text.is_empty() => return Err(table.fault("the label is empty; mend or remove the line")),
+            false => sequences.class(text),
+            true => {
+                let pairs = pairs(text).ok_or_else(|| {
+                    table
+                        .fault(&format!("found the label '{text}', expected NAME=NUMBER,NAME=NUMBER; correct the line"))
+                })?;
+                if sequences.columns.is_empty() {
+                    let all = pairs.iter().map(|(name, _)| (*name).to_owned());
+                    sequences.columns = if columns.is_empty() { all.collect() } else { columns.to_vec() };
+                }
+                let value = |wanted: &String| {
+                    let found = pairs.iter().find(|(name, _)| name == wanted).map(|(_, value)| *value);
+                    found.ok_or_else(|| {
+                        table.fault(&format!("there is no label '{wanted}'; correct the line or --label-columns"))
+                    })
+                };
+                Label::Values(sequences.columns.iter().map(value).collect::<Result<_>>()?)
+            }
+        };
+        let source = table.text(rows.source)?;
+        if !known.contains_key(source) {
+            known.insert(source.to_owned(), source.into());
+        }
+        let name = Name::Text(table.text(rows.name)?.into());
+        let read = Read { source: &known[source], name, place, in_genome };
+        sequences.push(&codes, label, Some(table.split(rows.split)?), read)?;
+    }
+    if sequences.is_empty() {
+        bail!("{}: lists no examples, expected rows; check the file", path.display());
+    }
+    Ok(genomes.genomes.into_values().map(|(genome, _)| genome.path).collect())
+}
+
+/// Hands the split and the label of every example of a listing to `each`.
+///
+/// # Errors
+/// The listing cannot be read.
+pub fn labels(path: &Path, mut each: impl FnMut(Split, &str)) -> Result<()> {
+    let mut rows = Rows::open(path)?;
+    while rows.table.next_row()? {
+        each(rows.table.split(rows.split)?, rows.table.text(rows.label)?);
+    }
+    Ok(())
+}
+
+/// Labels and values by name.
+pub fn pairs(text: &str) -> Option<Vec<(&str, f32)>> {
+    let pair = |pair: &'_ str| -> Option<(usize, f32)> {
+        let (name, value) = pair.rsplit_once('=')?;
+        let value = value.trim().parse().ok().filter(|value: &f32| value.is_finite())?;
+        Some((name.len(), value))
+    };
+    text.split(',').map(|part| pair(part).map(|(length, value)| (&part[..length], value))).collect()
+}
+
+/// A listing with its columns found.
+struct Rows {
+    table: Table,
+    name: usize,
+    label: usize,
+    split: usize,
+    source: usize,
+    sequence: usize,
+    places: PlaceColumns,
+}
+
+impl Rows {
+    fn open(path: &Path) -> Result<Self> {
+        let table = Table::open(path)?;
+        let column = |name: &str| table.column(name, "the columns of examples.tsv");
+        let (name, label, split) = (column("name")?, column("label")?, column("split")?);
+        let (source, sequence) = (column("source")?, column("sequence")?);
+        let [chrom, start, end] = [column("chrom")?, column("start")?, column("end")?];
+        let places = PlaceColumns { chrom, start, end, strand: table.find("strand") };
+        Ok(Self { table, name, label, split, source, sequence, places })
+    }
+
+    /// Puts the codes, with case, of this row into `codes`; returns its place, and whether a genome held them.
+    fn sequence(&self, genomes: &Genomes, codes: &mut Vec<u8>) -> Result<(Option<Place>, bool)> {
+        let table = &self.table;
+        let place = table.place(&self.places)?;
+        codes.clear();
+        let in_genome = table.bytes(self.sequence).is_empty();
+        if in_genome {
+            let Some(place) = &place else {
+                return Err(table.fault("there is neither a sequence nor a place in a genome; mend or remove the line"));
+            };
+            genomes.read(table.text(self.source)?, place, codes).map_err(|fault| table.fault(&fault))??;
+        } else {
+            alphabet::encode_with_case(table.bytes(self.sequence), codes)
+                .map_err(|fault| table.fault(&format!("{fault}; mend or remove the line")))?;
+        }
+        Ok((place, in_genome))
+    }
+}
+
+/// What a run learned from, as its listing tells.
+#[derive(Debug, Default)]
+pub struct Learned {
+    /// Hashes, the same for either strand, of the training sequences.
+    sequences: HashSet<u64>,
+    /// Chromosomes of training and validation.
+    pub chromosomes: Vec<String>,
+    /// Whether no chromosome of the test is among them, so that a chromosome says what was learned from.
+    pub by_chromosome: bool,
+}
+
+impl Learned {
+    /// Reads the listing of a finished run. Where a genome is gone, the sequences in it are passed over.
+    pub fn read(path: &Path, memory: u64) -> Result<Self> {
+        let genomes = Genomes::open(path, memory, &Progress::quiet());
+        let mut rows = Rows::open(path)?;
+        let (mut codes, mut learned, mut judged) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        let mut sequences = HashSet::new();
+        while rows.table.next_row()? {
+            let split = rows.table.split(rows.split)?;
+            let place = rows.table.place(&rows.places)?;
+            if let Some(Place { chromosome, .. }) = &place {
+                let chromosomes = if split == Split::Test { &mut judged } else { &mut learned };
+                if !chromosomes.contains(&**chromosome) {
+                    chromosomes.insert(chromosome.to_string());
+                }
+            }
+            let is_here = !rows.table.bytes(rows.sequence).is_empty();
+            if split == Split::Train && (is_here || genomes.is_ok()) {
+                let no_genomes = Genomes { genomes: HashMap::new() };
+                rows.sequence(genomes.as_ref().unwrap_or(&no_genomes), &mut codes)?;
+                alphabet::without_case(&mut codes);
+                sequences.insert(split::hash_of_either_strand(&codes));
+            }
+        }
+        let by_chromosome = !learned.is_empty() && learned.is_disjoint(&judged);
+        Ok(Self { sequences, chromosomes: learned.into_iter().collect(), by_chromosome })
+    }
+
+    /// How many of the examples the run learned from, on either strand.
+    pub fn shared(&self, examples: &Examples) -> Result<usize> {
+        let mut shared = 0;
+        examples.for_each_batch(1024, |_, codes| {
+            let hashes = codes.chunks(examples.length).map(split::hash_of_either_strand);
+            shared += hashes.filter(|hash| self.sequences.contains(hash)).count();
+            Ok(())
+        })?;
+        Ok(shared)
+    }
+}
+
+/// The genomes that rows without a sequence lie in, by path.
+struct Genomes {
+    genomes: HashMap<String, (Genome, HashMap<String, usize>)>,
+}
+
+impl Genomes {
+    fn open(listing: &Path, memory: u64, progress: &Progress) -> Result<Self> {
+        let mut wanted: HashMap<String, BTreeSet<String>> = HashMap::new();
+        let mut table = Table::open(listing)?;
+        if let (Some(source), Some(sequence), Some(chrom)) =
+            (table.find("source"), table.find("sequence"), table.find("chrom"))
+        {
+            while table.next_row()? {
+                if table.bytes(sequence).is_empty() {
+                    let (source, chrom) = (table.text(source)?, table.text(chrom)?);
+                    match wanted.get_mut(source) {
+                        Some(names) if names.contains(chrom) => {}
+                        Some(names) => drop(names.insert(chrom.to_owned())),
+                        None => drop(wanted.insert(source.to_owned(), BTreeSet::from([chrom.to_owned()]))),
+                    }
+                }
+            }
+        }
+        let (mut genomes, mut memory) = (HashMap::new(), memory);
+        let mut wanted: Vec<_> = wanted.into_iter().collect();
+        wanted.sort();
+        for (source, names) in wanted {
+            let genome = open_genome(Path::new(&source), memory, &|name| names.contains(name), progress)?;
+            memory = memory.saturating_sub(genome.memory());
+            let index = genome.chromosomes.iter().enumerate().map(|(i, c)| (c.name.clone(), i)).collect();
+            genomes.insert(source, (genome, index));
+        }
+        Ok(Self { genomes })
+    }
+
+    /// Appends the codes at a place; `Err` says what is wrong with the row.
+    fn read(&self, source: &str, place: &Place, codes: &mut Vec<u8>) -> Result<Result<()>, String> {
+        let Some((genome, index)) = self.genomes.get(source) else {
+            return Err(format!("the genome '{source}' is not known; mend the line"));
+        };
+        let Some(&chromosome) = index.get(&*place.chromosome) else {
+            return Err(format!("{source} has no chromosome '{}'; is it the genome the run used?", place.chromosome));
+        };
+        let length = genome.chromosomes[chromosome].length;
+        if place.range.end > length {
+            return Err(format!(
+                "end {} lies beyond chromosome '{}' of {length} bp; is it the genome the run used?",
+                place.range.end, place.chromosome
+            ));
+        }
+        Ok(genome.read_strand(chromosome, place.range.clone(), place.reverse, codes))
+    }
+}

@@ -1,0 +1,158 @@
+//! Examples from regions of a genome. A single set of regions is told from negatives, which `negatives` makes.
+
+use std::collections::HashSet;
+
+use anyhow::{Result, bail};
+
+use crate::config::{DataConfig, NEGATIVE, NamedPath, Negatives};
+use crate::dataset::Scope;
+use crate::dataset::examples::Name;
+use crate::dataset::genomes::open_genome;
+use crate::dataset::negatives;
+use crate::dataset::reference::{Reference, RegionWindow};
+use crate::dataset::sequences::{Read, Sequences};
+use crate::dataset::split;
+use crate::dataset::split::{Interval, Split};
+use crate::format::thousands;
+use crate::progress::Progress;
+use crate::sequence::alphabet;
+
+/// Length of a window where the user does not say, in bp: the width of most peaks' core.
+const DEFAULT_LENGTH: usize = 200;
+
+/// Reads regions, and makes negatives where they are a single set, into `sequences`. Only examples of the splits in
+/// `scope` are made.
+///
+/// # Errors
+/// A file is missing or malformed, a region lies outside its chromosome, or there are not enough negatives.
+pub fn read(config: &DataConfig, scope: &Scope, sequences: &mut Sequences, progress: &Progress) -> Result<()> {
+    let Scope { assignment, splits, seed, memory, question } = *scope;
+    let length = question.map(|question| question.length).or(config.length).unwrap_or(DEFAULT_LENGTH);
+    let Some(path) = &config.reference else { bail!("--regions needs --reference, the genome they lie in") };
+    let wanted = |name: &str| assignment.split_of(name).is_some_and(|split| splits.contains(&split));
+    let genome = open_genome(path, memory, &wanted, progress)?;
+    let reference = Reference::new(genome, assignment, splits, length, progress)?;
+
+    let mut covered: Vec<Interval> = Vec::new();
+    let mut classes: Vec<(&str, Vec<RegionWindow>)> = Vec::new();
+    for NamedPath { name, path } in &config.regions {
+        let found = reference.find(path)?;
+        found.report(path, length, progress)?;
+        covered.extend(found.covered);
+        match classes.iter_mut().find(|(other, _)| other == name) {
+            Some((_, all)) => all.extend(found.windows),
+            None => classes.push((name, found.windows)),
+        }
+    }
+    let single = classes.len() == 1;
+    let mut choice = Choice { splits, max_n: config.max_n, progress };
+    for (name, windows) in &mut classes {
+        choice.add(&reference, name, windows, sequences, config.negatives == Some(Negatives::Shuffle))?;
+    }
+    if !single {
+        return Ok(());
+    }
+    if matches!(config.negatives, None | Some(Negatives::GcMatched | Negatives::Random)) {
+        for path in &config.exclude {
+            covered.extend(reference.intervals(path)?);
+        }
+    }
+    covered.sort_by_key(|interval| (interval.chromosome, interval.range.start));
+    let positives = &classes[0].1;
+    let wanted = negatives::Wanted { per_positive: config.negatives_per_positive, max_n: config.max_n, seed };
+    match config.negatives.as_ref().unwrap_or(&Negatives::GcMatched) {
+        Negatives::Shuffle => negatives::shuffled(&reference, positives, wanted, sequences, progress),
+        Negatives::GcMatched => negatives::drawn(&reference, positives, &covered, wanted, true, sequences, progress),
+        Negatives::Random => negatives::drawn(&reference, positives, &covered, wanted, false, sequences, progress),
+        Negatives::Bed(path) => {
+            let mut found = reference.find(path)?;
+            found.report(path, length, progress)?;
+            let before = found.windows.len();
+            found.windows.retain(|window| {
+                split::without(std::slice::from_ref(&window.interval), &covered) == [window.interval.clone()]
+            });
+            if found.windows.len() < before {
+                progress.say(&format!(
+                    "{}: {} regions touch a region of class '{}' and are left out",
+                    path.display(),
+                    thousands(before - found.windows.len()),
+                    classes[0].0
+                ));
+            }
+            choice.add(&reference, NEGATIVE, &mut found.windows, sequences, false)
+        }
+    }
+}
+
+/// Which windows become examples.
+struct Choice<'a> {
+    splits: &'a [Split],
+    max_n: usize,
+    progress: &'a Progress,
+}
+
+impl Choice<'_> {
+    /// Adds the sequences of windows, each place once. Those with more unknown bases than `--max-n` are skipped and
+    /// counted, as they are among negatives. `windows` keeps what was added. Without case, where it would tell regions
+    /// from their shuffles.
+    fn add(
+        &mut self,
+        reference: &Reference,
+        class: &str,
+        windows: &mut Vec<RegionWindow>,
+        sequences: &mut Sequences,
+        without_case: bool,
+    ) -> Result<()> {
+        let label = sequences.class(class);
+        let (mut seen, mut codes, mut added) = (HashSet::new(), Vec::new(), Vec::new());
+        let (mut again, mut unknown) = (0, 0);
+        for window in windows.drain(..) {
+            let Interval { chromosome, range } = &window.interval;
+            if !self.splits.contains(&window.split) {
+                continue;
+            }
+            if !seen.insert((*chromosome, range.start)) {
+                again += 1;
+                continue;
+            }
+            reference.codes(&window, &mut codes)?;
+            if codes.iter().filter(|&&code| alphabet::is_unknown(code)).count() > self.max_n.min(codes.len() - 1) {
+                unknown += 1;
+                continue;
+            }
+            if without_case {
+                alphabet::without_case(&mut codes);
+            }
+            let place = Some(reference.place(&window.interval, window.reverse));
+            let name = match &window.name {
+                Some(name) => Name::Text(name.as_str().into()),
+                None => Name::Place,
+            };
+            let read = Read { source: &reference.source, name, place, in_genome: true };
+            sequences.push(&codes, label.clone(), Some(window.split), read)?;
+            added.push(window);
+        }
+        if again > 0 {
+            self.progress.say(&format!(
+                "{} regions of class '{class}' have the same centre as another and are skipped",
+                thousands(again)
+            ));
+        }
+        if unknown > 0 {
+            self.progress.say(&format!(
+                "{} regions of class '{class}' hold more than {} unknown bases (--max-n) and are skipped",
+                thousands(unknown),
+                self.max_n
+            ));
+        }
+        *windows = added;
+        if windows.is_empty() {
+            bail!(
+                "class '{class}' has no region left for {} with at most {} unknown bases; name other chromosomes, raise --max-n or check the file",
+                self.splits.iter().map(|split| split.name()).collect::<Vec<_>>().join(", "),
+                self.max_n
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,268 @@
+//! Network times data gives predictions; predictions times labels give metrics.
+
+pub mod baselines;
+pub mod breakdown;
+pub mod members;
+pub mod predictions;
+pub mod strands;
+pub mod temperature;
+
+use anyhow::Result;
+use serde_json::json;
+
+use crate::config::TaskKind;
+use crate::dataset::Classes;
+use crate::dataset::examples::Examples;
+use crate::evaluate::breakdown::Breakdown;
+use crate::evaluate::members::Members;
+use crate::evaluate::strands::StrandAgreement;
+use crate::evaluate::temperature::Validation;
+use crate::metrics;
+use crate::metrics::{Ranking, Report};
+use crate::scorer::{Activation, Scorer};
+use crate::sequence::alphabet;
+use crate::task;
+use crate::task::Task;
+
+/// Sequences of this length scored at a time: enough bases to keep every core busy, and little memory whatever the length.
+pub fn batch_size(length: usize) -> usize {
+    const BASES: usize = 1 << 17;
+    (BASES / length.max(1)).clamp(1, 1024)
+}
+
+/// Which strand of each example is scored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strand {
+    AsGiven,
+    ReverseComplement,
+}
+
+/// Predictions for codes `[n, length]`, `[n, outputs]` row by row.
+///
+/// # Errors
+/// Some are not finite, or the scorer fails.
+pub fn predict(scorer: &dyn Scorer, task: &Task, codes: &[u8]) -> Result<Vec<f64>> {
+    let length = scorer.length();
+    let mut predictions = Vec::with_capacity(codes.len() / length * task.outputs());
+    for batch in codes.chunks(batch_size(length) * length) {
+        predictions.extend(scorer.activation()(task, scorer.score(batch)?.logits())?);
+    }
+    Ok(predictions)
+}
+
+/// Logits for examples, `[n, outputs]`.
+///
+/// # Errors
+/// The examples cannot be read, or the scorer fails.
+pub fn logits_of(scorer: &dyn Scorer, examples: &Examples, strand: Strand) -> Result<Vec<f32>> {
+    // A GPU is asked for all batches before the first is waited for.
+    let mut batches = Vec::new();
+    examples.for_each_batch(batch_size(examples.length), |_, codes| {
+        batches.push(match strand {
+            Strand::AsGiven => scorer.submit(codes)?,
+            Strand::ReverseComplement => {
+                let mut codes = codes.to_vec();
+                codes.chunks_mut(examples.length).for_each(alphabet::reverse_complement);
+                scorer.submit(&codes)?
+            }
+        });
+        Ok(())
+    })?;
+    let mut logits = Vec::new();
+    for batch in batches {
+        logits.extend_from_slice(batch.wait()?.logits());
+    }
+    Ok(logits)
+}
+
+/// The mean of several members' logits of the same shape. Always added up in the same order.
+pub fn mean_logits(members: &[Vec<f32>]) -> Vec<f32> {
+    let mut members_left = members.iter();
+    let mut mean = members_left.next().cloned().unwrap_or_default();
+    for member in members_left {
+        mean.iter_mut().zip(member).for_each(|(sum, logit)| *sum += logit);
+    }
+    if members.len() > 1 {
+        mean.iter_mut().for_each(|sum| *sum /= members.len() as f32);
+    }
+    mean
+}
+
+/// Predictions for examples, `[n, outputs]`.
+///
+/// # Errors
+/// As [`predict`] and [`logits_of`].
+pub fn predictions_of(scorer: &dyn Scorer, task: &Task, examples: &Examples) -> Result<Vec<f64>> {
+    scorer.activation()(task, &logits_of(scorer, examples, Strand::AsGiven)?)
+}
+
+/// The temperature that makes probabilities mean most on examples, given their logits `[n, outputs]`; 1 for values, and
+/// where only one class is there to learn from.
+pub fn fitted_temperature(task: &Task, examples: &Examples, logits: &[f32]) -> Result<f64> {
+    let targets: Vec<f64> = match task.kind {
+        TaskKind::Binary => task.positives(examples).into_iter().map(f64::from).collect(),
+        TaskKind::Multiclass => examples.classes().into_iter().map(|class| class as f64).collect(),
+        TaskKind::Multilabel => task::values(examples),
+        TaskKind::Regression => return Ok(1.0),
+    };
+    if targets.windows(2).all(|pair| pair[0] == pair[1]) {
+        return Ok(1.0);
+    }
+    let logits: Vec<f64> = logits.iter().map(|&logit| f64::from(logit)).collect();
+    Validation { kind: task.kind, logits: &logits, targets: &targets, outputs: task.outputs() }.temperature()
+}
+
+/// Whether every output is the same for all examples, as those of a network whose ReLUs have all died are. The tolerance
+/// is far above rounding and far below what any living network varies by.
+pub fn are_constant(predictions: &[f64], task: &Task) -> bool {
+    let outputs = task.outputs();
+    (0..outputs).all(|output| {
+        let values = predictions.iter().skip(output).step_by(outputs);
+        let (low, high) =
+            values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
+        let unit = match task.scales.get(output) {
+            Some(scale) if task.kind == TaskKind::Regression => scale.deviation,
+            _ => 1.0,
+        };
+        high - low < 1e-6 * unit
+    })
+}
+
+/// Of two classes, the threshold that is best for these predictions.
+pub fn best_threshold(task: &Task, examples: &Examples, predictions: &[f64]) -> Option<f64> {
+    (task.kind == TaskKind::Binary).then(|| Ranking::new(&task.positives(examples), predictions).best_threshold())
+}
+
+/// Every metric of predictions `[n, outputs]`. A question of two classes needs a threshold: the one given, or the one
+/// that is best on these examples.
+pub fn report(
+    task: &Task,
+    classes: &Classes,
+    examples: &Examples,
+    predictions: &[f64],
+    threshold: Option<f64>,
+    seed: u64,
+) -> Report {
+    match task.kind {
+        TaskKind::Binary => {
+            let ranking = Ranking::new(&task.positives(examples), predictions);
+            ranking.report(threshold.unwrap_or_else(|| ranking.best_threshold()), seed)
+        }
+        TaskKind::Multiclass => metrics::classes::report(&examples.classes(), predictions, &classes.names, seed),
+        TaskKind::Multilabel => metrics::labels::report(&task::yes_no(examples), predictions, &classes.names, seed),
+        TaskKind::Regression => metrics::regression::report(&task::values(examples), predictions, &classes.names, seed),
+    }
+}
+
+/// What an ensemble's answers for a set of examples come to.
+pub struct Evaluation<'a> {
+    pub task: &'a Task,
+    pub classes: &'a Classes,
+    pub examples: &'a Examples,
+    /// `[n, outputs]`
+    pub predictions: Vec<f64>,
+    /// What the predictions would be at a temperature of 1, where it is another, `[n, outputs]`.
+    pub uncalibrated: Option<Vec<f64>>,
+    pub report: Report,
+    pub breakdown: Option<Breakdown>,
+    pub strands: Option<StrandAgreement>,
+    pub members: Option<Members>,
+}
+
+impl<'a> Evaluation<'a> {
+    /// Measures the predictions that logits `[n, outputs]` give; of two classes at a threshold, or with none given at the
+    /// one that is best on these examples.
+    pub fn of(
+        task: &'a Task,
+        classes: &'a Classes,
+        examples: &'a Examples,
+        logits: &[f32],
+        activation: Activation,
+        threshold: Option<f64>,
+        seed: u64,
+    ) -> Result<Self> {
+        let predictions = activation(task, logits)?;
+        let as_they_are = Task { temperature: 1.0, ..task.clone() };
+        let uncalibrated = (task.temperature != 1.0).then(|| activation(&as_they_are, logits)).transpose()?;
+        let report = report(task, classes, examples, &predictions, threshold, seed);
+        Ok(Self {
+            task,
+            classes,
+            examples,
+            predictions,
+            uncalibrated,
+            report,
+            breakdown: None,
+            strands: None,
+            members: None,
+        })
+    }
+
+    /// Measures groups of the examples too.
+    pub fn with_breakdown(mut self, seed: u64) -> Result<Self> {
+        let threshold = self.report.threshold;
+        let of = |examples: &Examples, predictions: &[f64]| {
+            report(self.task, self.classes, examples, predictions, threshold, seed)
+        };
+        self.breakdown = Some(Breakdown::new(self.task, self.classes, self.examples, &self.predictions, &of)?);
+        Ok(self)
+    }
+
+    /// Scores the reverse complement of each example too, and compares.
+    pub fn with_strands(mut self, scorer: &dyn Scorer) -> Result<Self> {
+        let logits = logits_of(scorer, self.examples, Strand::ReverseComplement)?;
+        let reverse = scorer.activation()(self.task, &logits)?;
+        let threshold = self.report.threshold.unwrap_or(0.5);
+        self.strands = Some(StrandAgreement::of(self.task, &self.predictions, &reverse, threshold));
+        Ok(self)
+    }
+
+    /// The object that `metrics.json` holds for these examples.
+    pub fn to_json(&self) -> serde_json::Map<String, serde_json::Value> {
+        let mut object = self.report.to_json();
+        if let Some(strands) = &self.strands {
+            if let Some(rate) = strands.flip_rate {
+                object.insert("strand_flip_rate".into(), json!(rate));
+            }
+            object.insert("strand_mean_difference".into(), json!(strands.mean_difference));
+        }
+        if let Some((before, after)) = self.calibration_errors() {
+            object.insert("uncalibrated_expected_calibration_error".into(), json!(before));
+            object.insert("calibrated_expected_calibration_error".into(), json!(after));
+        }
+        if let Some(members) = &self.members {
+            object.insert("members".into(), members.to_json());
+        }
+        if let Some(breakdown) = &self.breakdown {
+            object.extend(breakdown.to_json());
+        }
+        object
+    }
+
+    /// Whether calls are right, or labels there, and how probable each was said to be: what a calibration curve shows. Of
+    /// two classes the positive one, of several the one called, and all labels together. Nothing for values.
+    pub fn probabilities(&self, predictions: &[f64]) -> Option<Ranking> {
+        match self.task.kind {
+            TaskKind::Binary => Some(Ranking::new(&self.task.positives(self.examples), predictions)),
+            TaskKind::Multilabel => Some(Ranking::new(&task::yes_no(self.examples), predictions)),
+            TaskKind::Multiclass => {
+                let rows = || predictions.chunks(self.task.count);
+                let called = rows().map(metrics::classes::highest);
+                let right: Vec<bool> = called.zip(self.examples.classes()).map(|(a, b)| a == b).collect();
+                Some(Ranking::new(&right, &rows().map(|row| row[metrics::classes::highest(row)]).collect::<Vec<_>>()))
+            }
+            TaskKind::Regression => None,
+        }
+    }
+
+    /// The calibration error at a temperature of 1 and at the one fitted, where that is another.
+    pub fn calibration_errors(&self) -> Option<(f64, f64)> {
+        let error = |predictions: &[f64]| self.probabilities(predictions)?.calibration_error();
+        Some((error(self.uncalibrated.as_ref()?)?, error(&self.predictions)?))
+    }
+
+    /// The AUROC of the best possible scores on the same examples.
+    pub fn beside_best_possible(&self, best: &[f64]) -> f64 {
+        Ranking::new(&self.task.positives(self.examples), best).auroc().unwrap_or(0.5)
+    }
+}

@@ -1,0 +1,128 @@
+//! Where a network is right and where it is not: the main metrics by GC content, by the share of repeats and by class.
+
+use std::ops::Range;
+
+use anyhow::Result;
+use serde_json::{Map, Value, json};
+
+use crate::config::TaskKind;
+use crate::dataset::Classes;
+use crate::dataset::examples::Examples;
+use crate::metrics::{Estimate, Report};
+use crate::task::Task;
+
+/// Edges of the groups of GC content.
+const GC_EDGES: [f64; 6] = [0.0, 0.3, 0.4, 0.5, 0.6, 1.0];
+
+/// Edges of the groups of soft-masked share: hardly any, some, most.
+const REPEAT_EDGES: [f64; 5] = [0.0, 0.05, 0.5, 0.95, 1.0];
+
+/// The metrics of some of the examples.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    pub name: String,
+    /// Shares that the group takes; nothing for classes.
+    pub range: Option<Range<f64>>,
+    pub n: usize,
+    pub metrics: Vec<(&'static str, Option<Estimate>)>,
+}
+
+/// Groups of the same examples.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Breakdown {
+    pub by_gc: Vec<Group>,
+    /// Empty where case does not tell repeats from other sequence.
+    pub by_repeats: Vec<Group>,
+    /// For two classes, how many of each are right at the threshold; with more, the report says it.
+    pub by_class: Vec<Group>,
+}
+
+impl Breakdown {
+    /// Measures groups of examples with `report`, which takes examples and their predictions.
+    pub fn new(
+        task: &Task,
+        classes: &Classes,
+        examples: &Examples,
+        predictions: &[f64],
+        report: &dyn Fn(&Examples, &[f64]) -> Report,
+    ) -> Result<Self> {
+        let outputs = task.outputs();
+        let measure = |name: String, range: Option<Range<f64>>, chosen: Vec<usize>, wanted: &[&str]| -> Option<Group> {
+            if chosen.is_empty() {
+                return None;
+            }
+            let found: Vec<f64> =
+                chosen.iter().flat_map(|&i| &predictions[i * outputs..(i + 1) * outputs]).copied().collect();
+            let report = report(&examples.labels_at(&chosen), &found);
+            let metrics = report.metrics.into_iter().filter(|(name, _)| wanted.contains(name)).collect();
+            Some(Group { name, range, n: chosen.len(), metrics })
+        };
+        let wanted: &[&str] = match task.kind {
+            TaskKind::Binary => &["auroc", "accuracy"],
+            TaskKind::Multiclass => &["macro_auroc", "accuracy"],
+            TaskKind::Multilabel => &["macro_auroc", "accuracy_at_half"],
+            TaskKind::Regression => &["pearson", "rmse"],
+        };
+        let by_share = |shares: &[f64], edges: &[f64]| -> Vec<Group> {
+            edges
+                .windows(2)
+                .enumerate()
+                .filter_map(|(bin, edge)| {
+                    let last = bin + 2 == edges.len();
+                    let holds = |share: f64| share >= edge[0] && (share < edge[1] || last);
+                    let chosen = (0..shares.len()).filter(|&i| holds(shares[i])).collect();
+                    let name = format!("{:.0} to {:.0} %", edge[0] * 100.0, edge[1] * 100.0);
+                    measure(name, Some(edge[0]..edge[1]), chosen, wanted)
+                })
+                .collect()
+        };
+        let masked: Vec<f64> = examples.origins.iter().map(|origin| f64::from(origin.masked)).collect();
+        let case_is_known = masked.iter().any(|&share| share < 1.0) && masked.iter().any(|&share| share > 0.0);
+        let by_class = if task.kind == TaskKind::Binary {
+            let of_class = |class: usize| (0..examples.len()).filter(|&i| examples.class_of(i) == class).collect();
+            let each = classes.names.iter().enumerate();
+            each.filter_map(|(class, name)| measure(name.clone(), None, of_class(class), &["accuracy"])).collect()
+        } else {
+            Vec::new()
+        };
+        Ok(Self {
+            by_gc: by_share(&examples.gc_shares()?, &GC_EDGES),
+            by_repeats: if case_is_known { by_share(&masked, &REPEAT_EDGES) } else { Vec::new() },
+            by_class,
+        })
+    }
+
+    /// What it adds to a split's object in `metrics.json`.
+    pub fn to_json(&self) -> Map<String, Value> {
+        let mut object = Map::new();
+        let shares = [("by_gc", &self.by_gc), ("by_repeats", &self.by_repeats)];
+        for (name, groups) in shares.into_iter().filter(|(_, groups)| !groups.is_empty()) {
+            object.insert(name.into(), groups.iter().map(Group::to_json).collect());
+        }
+        if !self.by_class.is_empty() {
+            let classes: Map<String, Value> =
+                self.by_class.iter().map(|group| (group.name.clone(), group.to_json())).collect();
+            object.insert("by_class".into(), classes.into());
+        }
+        object
+    }
+}
+
+impl Group {
+    fn to_json(&self) -> Value {
+        let mut object = Map::new();
+        if let Some(range) = &self.range {
+            object.insert("low".into(), json!(range.start));
+            object.insert("high".into(), json!(range.end));
+        }
+        object.insert("n".into(), json!(self.n));
+        for (name, estimate) in &self.metrics {
+            let value = match estimate {
+                Some(Estimate { value, low, high }) => json!({"value": value, "low": low, "high": high}),
+                None => json!({"value": null, "reason": "these examples do not define it"}),
+            };
+            object.insert((*name).into(), value);
+        }
+        object.into()
+    }
+}

@@ -1,0 +1,99 @@
+//! What the members of an ensemble come to one by one: the mean and the standard deviation of each metric.
+
+use anyhow::Result;
+use serde_json::{Map, Value, json};
+
+use crate::dataset::Classes;
+use crate::dataset::examples::Examples;
+use crate::evaluate::{best_threshold, fitted_temperature, report};
+use crate::scorer::Activation;
+use crate::task::Task;
+
+/// Mean and standard deviation over members of each metric that is defined for all of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Members {
+    pub count: usize,
+    pub metrics: Vec<(&'static str, Spread)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    pub mean: f64,
+    /// Of a sample: over n - 1.
+    pub deviation: f64,
+}
+
+impl Spread {
+    fn of(values: &[f64]) -> Self {
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        Self { mean, deviation: (squares / (n - 1.0).max(1.0)).sqrt() }
+    }
+}
+
+impl Members {
+    /// Measures each member on `test` as if it were alone: with its own temperature if they are `calibrated`, and of two
+    /// classes with the threshold that is best for it on `valid`. Logits are `[n, outputs]` of each member.
+    pub fn of(
+        task: &Task,
+        classes: &Classes,
+        (valid, valid_logits): (&Examples, &[Vec<f32>]),
+        (test, test_logits): (&Examples, &[Vec<f32>]),
+        activation: Activation,
+        calibrated: bool,
+        seed: u64,
+    ) -> Result<Self> {
+        let mut reports = Vec::with_capacity(test_logits.len());
+        for (valid_logits, test_logits) in valid_logits.iter().zip(test_logits) {
+            let temperature = if calibrated { fitted_temperature(task, valid, valid_logits)? } else { 1.0 };
+            let own = Task { temperature, ..task.clone() };
+            let threshold = best_threshold(&own, valid, &activation(&own, valid_logits)?);
+            reports.push(report(&own, classes, test, &activation(&own, test_logits)?, threshold, seed));
+        }
+        let names = reports.first().map_or(&[][..], |report| &report.metrics);
+        let metrics = names.iter().filter_map(|(name, _)| {
+            let values: Option<Vec<f64>> =
+                reports.iter().map(|report| report.get(name).map(|estimate| estimate.value)).collect();
+            Some((*name, Spread::of(&values?)))
+        });
+        Ok(Self { count: reports.len(), metrics: metrics.collect() })
+    }
+
+    pub fn to_json(&self) -> Value {
+        let mut object = Map::new();
+        object.insert("n".into(), json!(self.count));
+        for (name, Spread { mean, deviation }) in &self.metrics {
+            object.insert((*name).into(), json!({"mean": mean, "standard_deviation": deviation}));
+        }
+        object.into()
+    }
+
+    pub fn get(&self, name: &str) -> Option<Spread> {
+        self.metrics.iter().find(|(own, _)| *own == name).map(|(_, spread)| *spread)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ClassWeights, TaskKind};
+
+    #[test]
+    fn the_spread_is_that_of_the_members_alone() {
+        let classes = Classes { names: vec!["a".into(), "b".into()], positive: 0 };
+        let examples = Examples::from_codes(&[0; 8], 2, &[0.0, 0.0, 1.0, 1.0]);
+        let task = Task::new(TaskKind::Binary, &classes, None, &ClassWeights::None, &examples).unwrap();
+        // One member is right about all, the other about three pairs of four.
+        let members = [vec![2.0, 1.0, -1.0, -2.0], vec![2.0, -1.0, 1.0, -2.0]];
+        let found =
+            Members::of(&task, &classes, (&examples, &members), (&examples, &members), Task::activate, false, 1)
+                .unwrap();
+        let auroc = found.get("auroc").unwrap();
+        assert_eq!(found.count, 2);
+        assert!(
+            (auroc.mean - 0.875).abs() < 1e-12 && (auroc.deviation - 0.25 / 2f64.sqrt()).abs() < 1e-12,
+            "{auroc:?}"
+        );
+    }
+}

@@ -1,0 +1,119 @@
+//! Temperature scaling (Guo and others, 2017): the one number that logits are divided by so that probabilities mean what
+//! they say. It changes no call, and for two classes and for labels it moves no example past another, so areas stay what
+//! they were. Of several classes examples may change places, because a class's probability hangs on all logits.
+
+use anyhow::{Result, anyhow};
+use argmin::core::{CostFunction, Executor};
+use argmin::solver::brent::BrentOpt;
+
+use crate::config::TaskKind;
+
+/// Temperatures looked at. Beyond them a network says nothing, or its validation set is too small to tell.
+const LOWEST: f64 = 0.05;
+const HIGHEST: f64 = 20.0;
+
+/// What logits should have said.
+pub struct Validation<'a> {
+    pub kind: TaskKind,
+    /// `[n, outputs]`
+    pub logits: &'a [f64],
+    /// Of several classes the true one, `[n]`; else yes (1) or no (0), `[n, outputs]`.
+    pub targets: &'a [f64],
+    pub outputs: usize,
+}
+
+impl Validation<'_> {
+    /// Mean minus log probability of what is true, at a temperature.
+    pub fn log_loss(&self, temperature: f64) -> f64 {
+        let sum: f64 = if self.kind == TaskKind::Multiclass {
+            let one = |(logits, &class): (&[f64], &f64)| {
+                let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let sum: f64 = logits.iter().map(|logit| ((logit - most) / temperature).exp()).sum();
+                sum.ln() - (logits[class as usize] - most) / temperature
+            };
+            self.logits.chunks(self.outputs).zip(self.targets).map(one).sum()
+        } else {
+            // softplus of the logit against the truth, without overflow
+            let one = |(&logit, &target): (&f64, &f64)| {
+                let against = logit / temperature * (1.0 - 2.0 * target);
+                against.max(0.0) + (-against.abs()).exp().ln_1p()
+            };
+            self.logits.iter().zip(self.targets).map(one).sum()
+        };
+        sum / self.targets.len().max(1) as f64
+    }
+
+    /// The temperature of the smallest loss; 1 where there is nothing to learn from, or no smallest loss.
+    pub fn temperature(self) -> Result<f64> {
+        if self.targets.is_empty() {
+            return Ok(1.0);
+        }
+        let solver = BrentOpt::new(LOWEST.ln(), HIGHEST.ln());
+        let run = Executor::new(self, solver).configure(|state| state.max_iters(100)).run();
+        let found =
+            run.map_err(|error| anyhow!("the temperature cannot be fitted ({error}); use --calibration none"))?;
+        // At either end there is no least loss, as where validation is told apart without a mistake: it says nothing of how
+        // sure to be.
+        let best = found.state.best_param.unwrap_or(0.0);
+        Ok(if best - LOWEST.ln() < 0.05 || HIGHEST.ln() - best < 0.05 { 1.0 } else { best.exp() })
+    }
+}
+
+impl CostFunction for Validation<'_> {
+    /// The logarithm of a temperature.
+    type Param = f64;
+    type Output = f64;
+
+    fn cost(&self, logarithm: &f64) -> Result<f64, argmin::core::Error> {
+        Ok(self.log_loss(logarithm.exp()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::RngExt;
+
+    use crate::random;
+    use crate::random::Purpose;
+
+    #[test]
+    fn logits_that_were_stretched_are_shrunk_by_the_same_factor() {
+        let mut random = random::generator(1, Purpose::Simulate, 0, 0);
+        for stretch in [0.3, 1.0, 4.0] {
+            let honest: Vec<f64> = (0..20_000).map(|_| random.random_range(-3.0..3.0)).collect();
+            let yes = |&logit: &f64| f64::from(u8::from(random.random::<f64>() < 1.0 / (1.0 + (-logit).exp())));
+            let targets: Vec<f64> = honest.iter().map(yes).collect();
+            let logits: Vec<f64> = honest.iter().map(|logit| logit * stretch).collect();
+            for kind in [TaskKind::Binary, TaskKind::Multilabel] {
+                let validation = Validation { kind, logits: &logits, targets: &targets, outputs: 1 };
+                let found = validation.temperature().unwrap();
+                assert!((found / stretch - 1.0).abs() < 0.08, "{stretch}: {found}");
+            }
+        }
+    }
+
+    #[test]
+    fn of_several_classes_it_is_where_the_loss_is_least() {
+        let mut random = random::generator(2, Purpose::Simulate, 0, 0);
+        let bonus = |i: usize| if i % 3 == i / 3 % 3 { 4.0 } else { 0.0 };
+        let logits: Vec<f64> = (0..3000).map(|i| bonus(i) + random.random_range(-8.0..8.0)).collect();
+        let targets: Vec<f64> = (0..1000).map(|i| f64::from(i % 3)).collect();
+        let validation = || Validation { kind: TaskKind::Multiclass, logits: &logits, targets: &targets, outputs: 3 };
+        let found = validation().temperature().unwrap();
+        for other in [0.5, 0.9, 1.1, 2.0] {
+            assert!(validation().log_loss(found) <= validation().log_loss((found * other).clamp(LOWEST, HIGHEST)));
+        }
+        assert!((2.0..15.0).contains(&found), "such logits say too much: {found}");
+    }
+
+    #[test]
+    fn extreme_logits_and_no_examples_are_no_trouble() {
+        let of = |logits: &[f64], targets: &[f64]| {
+            Validation { kind: TaskKind::Binary, logits, targets, outputs: 1 }.temperature().unwrap()
+        };
+        assert_eq!(of(&[], &[]), 1.0);
+        assert!(of(&[1e6, -1e6, 1e6], &[1.0, 0.0, 0.0]).is_finite());
+        assert_eq!(of(&[9.0, -9.0], &[1.0, 0.0]), 1.0);
+    }
+}

@@ -1,0 +1,183 @@
+//! What is shown of a run: the table and the pictures. `page` puts them on a page.
+
+pub mod breakdown;
+mod canvas;
+pub mod composition;
+pub mod confusion;
+pub mod curves;
+pub mod importance;
+pub mod layers;
+mod logo;
+pub mod motifs;
+pub mod scatter;
+pub mod training;
+pub mod tuning;
+
+use anyhow::Result;
+
+use crate::config::TaskKind;
+use crate::evaluate::Evaluation;
+use crate::format::thousands;
+use crate::metrics::{Estimate, Ranking, Report};
+use crate::run::{CONFUSION_CSV, RunFolder};
+use crate::task;
+
+/// Classes, labels or columns that the table for people has room for.
+pub const MOST_PARTS: usize = 20;
+
+/// Draws the pictures of a test set.
+pub fn draw(evaluation: &Evaluation, folder: &RunFolder) -> Result<()> {
+    let Evaluation { task, classes, examples, predictions, report, .. } = evaluation;
+    let split = "test";
+    match task.kind {
+        TaskKind::Binary => {
+            let positives = task.positives(examples);
+            let ranking = Ranking::new(&positives, predictions);
+            let names = (classes.positive_name(), classes.negative_name());
+            folder.write("roc.png", &curves::roc(&ranking, report, split)?)?;
+            folder.write("pr.png", &curves::precision_recall(&ranking, report, split)?)?;
+            folder.write("scores.png", &curves::scores(&positives, predictions, report, split, names)?)?;
+        }
+        TaskKind::Multiclass | TaskKind::Multilabel => {
+            let (count, labels) = (task.count, task::yes_no(examples));
+            let of_class = |class: usize| -> Ranking {
+                let scores: Vec<f64> = predictions.iter().skip(class).step_by(count).copied().collect();
+                let positives: Vec<bool> = if task.kind == TaskKind::Multiclass {
+                    examples.classes().into_iter().map(|found| found == class).collect()
+                } else {
+                    labels.iter().skip(class).step_by(count).copied().collect()
+                };
+                Ranking::new(&positives, &scores)
+            };
+            let rankings: Vec<Ranking> = (0..count.min(curves::MOST_CURVES)).map(of_class).collect();
+            folder.write("roc.png", &curves::roc_of_each(&rankings, report, split)?)?;
+            folder.write("pr.png", &curves::precision_recall_of_each(&rankings, report, split)?)?;
+        }
+        TaskKind::Regression => {
+            let targets = task::values(examples);
+            folder.write("scatter.png", &scatter::scatter(&targets, predictions, report, &classes.names, split)?)?;
+        }
+    }
+    if let Some(calibration) = curves::calibration(evaluation, split)? {
+        folder.write("calibration.png", &calibration)?;
+    }
+    if let Some(confusion) = &report.confusion {
+        folder.write("confusion.png", &confusion::picture_of(confusion, &classes.names, split)?)?;
+        folder.write(CONFUSION_CSV, &confusion::table_of(confusion, &classes.names)?)?;
+    }
+    if let Some(groups) = &evaluation.breakdown {
+        folder.write("breakdown.png", &breakdown::breakdown(groups, report, split)?)?;
+    }
+    Ok(())
+}
+
+/// The metrics of a test set as a table for people, with those of baselines beside them.
+pub fn table(evaluation: &Evaluation, baselines: &[(String, Report)], best_possible_auroc: Option<f64>) -> String {
+    let report = &evaluation.report;
+    let mut text = format!("test: {} fragments", thousands(report.n));
+    if let (Some(n_positive), Some(threshold)) = (report.n_positive, report.threshold) {
+        text.push_str(&format!(", {} positive; threshold {threshold:.4} from validation", thousands(n_positive)));
+    }
+    text.push('\n');
+    let members = evaluation.members.as_ref();
+    if !baselines.is_empty() || members.is_some() {
+        text.push_str(&format!("  {:<27}{:<36}", "", if members.is_some() { "ensemble" } else { "network" }));
+        if let Some(members) = members {
+            text.push_str(&format!("{:<20}", format!("mean (sd) of {}", members.count)));
+        }
+        baselines.iter().for_each(|(name, _)| text.push_str(&format!("{name:<12}")));
+        text = text.trim_end().to_owned() + "\n";
+    }
+    let beside = |name: &str| -> String {
+        let value = |report: &Report| report.get(name).map_or("-".into(), |estimate| number(estimate.value));
+        let spread = members.map_or_else(String::new, |members| {
+            let spread = members.get(name);
+            let text = spread.map_or("-".into(), |s| format!("{} ({})", number(s.mean), number(s.deviation)));
+            format!("{text:<20}")
+        });
+        std::iter::once(spread).chain(baselines.iter().map(|(_, report)| format!("{:<12}", value(report)))).collect()
+    };
+    for (name, estimate) in &report.metrics {
+        let words = name.replace('_', " ");
+        let line = match estimate {
+            Some(Estimate { value, low, high }) => {
+                let interval = format!("{}   95 % {} to {}", number(*value), number(*low), number(*high));
+                format!("  {words:<27}{interval:<33}{}", beside(name))
+            }
+            None => format!("  {words:<27}{:<36}{}", "undefined here", beside(name)),
+        };
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    if let Some(best) = best_possible_auroc {
+        let name = "best possible auroc";
+        text.push_str(&format!("  {name:<27}{best:.4}   the exact likelihood ratio of the simulation\n"));
+    }
+    if let Some((before, after)) = evaluation.calibration_errors() {
+        let temperature = evaluation.task.temperature;
+        text.push_str(&format!(
+            "calibrated on validation: logits divided by {temperature:.3}, error {before:.4} before and {after:.4} after\n"
+        ));
+    }
+    if let Some(strands) = &evaluation.strands {
+        text.push_str(&strands.line());
+    }
+    text.push_str(&parts(report));
+    if let Some(confusion) = report.confusion.as_ref().filter(|confusion| confusion.len() <= 10) {
+        let names: Vec<String> = report.parts.iter().map(|part| curves::short(&part.name)).collect();
+        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(8) + 2;
+        let header: String = names.iter().map(|name| format!("{name:>width$}")).collect();
+        text.push_str(&format!("confusion, true classes in rows\n  {:width$}{header}\n", ""));
+        for (name, counts) in names.iter().zip(confusion) {
+            let counts: String = counts.iter().map(|&count| format!("{:>width$}", thousands(count))).collect();
+            text.push_str(&format!("  {name:width$}{counts}\n"));
+        }
+    }
+    text
+}
+
+/// A number with the digits that mean something, however large: errors of values have their unit.
+pub fn number(value: f64) -> String {
+    match value.abs() {
+        size if size < 10.0 => format!("{value:.4}"),
+        size if size < 1000.0 => format!("{value:.2}"),
+        size if size < 1e7 => format!("{value:.0}"),
+        _ => format!("{value:.3e}"),
+    }
+}
+
+/// The metrics of each class, label or column, one line each.
+fn parts(report: &Report) -> String {
+    let Some(first) = report.parts.first() else { return String::new() };
+    let width = report.parts.iter().take(MOST_PARTS).map(|part| curves::short(&part.name).chars().count()).max();
+    let width = width.unwrap_or(0).max(6) + 2;
+    let mut text = format!("  {:width$}{:>10}", "", if first.n.is_some() { "n" } else { "" });
+    first.metrics.iter().for_each(|(name, _)| text.push_str(&format!("{:>19}", name.replace('_', " "))));
+    text.push('\n');
+    for part in report.parts.iter().take(MOST_PARTS) {
+        let name = curves::short(&part.name);
+        text.push_str(&format!("  {name:width$}{:>10}", part.n.map_or_else(String::new, thousands)));
+        for (_, estimate) in &part.metrics {
+            let value = estimate.map_or("undefined".into(), |estimate| number(estimate.value));
+            text.push_str(&format!("{value:>19}"));
+        }
+        text.push('\n');
+    }
+    if report.parts.len() > MOST_PARTS {
+        text.push_str(&format!("  and {} more in metrics.json\n", report.parts.len() - MOST_PARTS));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    /// Width, height and the share of pixels that are not white.
+    pub fn ink(png: &[u8]) -> (u32, u32, f64) {
+        let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        reader.next_frame(&mut pixels).unwrap();
+        let (width, height) = (reader.info().width, reader.info().height);
+        let dark = pixels.chunks(3).filter(|pixel| pixel.iter().any(|&value| value < 250)).count();
+        (width, height, dark as f64 / f64::from(width * height))
+    }
+}

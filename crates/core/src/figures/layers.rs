@@ -1,0 +1,71 @@
+//! The layers of a network as a table.
+
+use std::fmt::Write;
+
+use crate::config::Strands;
+use crate::format::thousands;
+use crate::network::plan::{Plan, Step};
+
+/// A row a layer, those within a residual one under it, and the totals.
+pub fn table(plan: &Plan, strands: Strands) -> String {
+    let mut rows: Vec<Row> =
+        vec![["layer", "kind", "output", "parameters", "multiply-adds", "sees", "block"].map(str::to_owned)];
+    rows.push(cells("input", "one-hot", &format!("4 x {}", plan.length), 0, 0, "1 bp", ""));
+    for step in &plan.steps {
+        push(&mut rows, step, 0, &plan.blocks[step.block]);
+    }
+    let reads = if matches!(strands, Strands::Average | Strands::Shared) { 2 } else { 1 };
+    let (parameters, multiply_adds) = (plan.parameters(), reads * plan.multiply_adds());
+    rows.push(cells("total", "", "", parameters, multiply_adds, "", &format!("{} blocks", plan.blocks.len())));
+    let mut text = aligned(&rows);
+    text.push_str(match strands {
+        Strands::Single | Strands::Augment => "one strand of a sequence is scored\n",
+        Strands::Average | Strands::Shared => {
+            "the total of multiply-adds is for both strands of a sequence, which are scored alike\n"
+        }
+        Strands::Equivariant => {
+            "outputs are those of each strand; parameters are shared and multiply-adds are for both strands\n"
+        }
+    });
+    text
+}
+
+type Row = [String; 7];
+
+fn push(rows: &mut Vec<Row>, step: &Step, depth: usize, block: &str) {
+    let name = format!("{}{}", "  ".repeat(depth), if step.name.is_empty() { "-" } else { &step.name });
+    let sees = format!("{} bp", thousands(step.receptive_bp));
+    let output = step.output.to_string();
+    rows.push(cells(&name, step.layer.kind(), &output, step.parameters, step.multiply_adds, &sees, block));
+    for step in &step.inner {
+        push(rows, step, depth + 1, block);
+    }
+}
+
+fn cells(
+    name: &str,
+    kind: &str,
+    output: &str,
+    parameters: usize,
+    multiply_adds: usize,
+    sees: &str,
+    block: &str,
+) -> Row {
+    let count = |count| if count == 0 { String::new() } else { thousands(count) };
+    [name.into(), kind.into(), output.into(), count(parameters), count(multiply_adds), sees.into(), block.into()]
+}
+
+/// Columns of numbers end in line, those of words begin in line.
+fn aligned(rows: &[Row]) -> String {
+    let widths: [usize; 7] = std::array::from_fn(|i| rows.iter().map(|row| row[i].len()).max().unwrap_or(0));
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (i, (cell, width)) in row.iter().zip(widths).enumerate() {
+            let _ =
+                if (2..6).contains(&i) { write!(line, "{cell:>width$}  ") } else { write!(line, "{cell:<width$}  ") };
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}

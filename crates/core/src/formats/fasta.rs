@@ -1,0 +1,130 @@
+//! One pass over the records of a FASTA file, as a stream that need not be entered in the middle.
+
+use std::collections::HashSet;
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow};
+use memchr::memchr;
+use noodles_fasta as fasta;
+
+use crate::formats::compression;
+use crate::formats::compression::read_error;
+use crate::genome::{duplicate_name, expect_fasta, invalid_base};
+use crate::sequence::alphabet;
+
+/// Bytes of a piece at most, so that it is still in the nearest cache but one when its lines, then its bases are gone through.
+pub const LONGEST_PIECE: usize = 1 << 16;
+
+/// One pass over the records of a FASTA file, in pieces of codes, in constant memory.
+pub struct Records {
+    path: PathBuf,
+    reader: fasta::io::Reader<Box<dyn BufRead + Send>>,
+    /// Names met so far, where they must differ.
+    names: Option<HashSet<String>>,
+    name: String,
+    position: usize,
+    /// Whether the next byte begins a line, where a '>' is the next record.
+    at_line_start: bool,
+    codes: Vec<u8>,
+}
+
+impl Records {
+    /// Opens plain, gzip or BGZF FASTA whose record names must differ, as those of a genome do.
+    pub fn of_genome(path: &Path) -> Result<Self> {
+        Ok(Self { names: Some(HashSet::new()), ..Self::of_sequences(path, compression::open(path)?)? })
+    }
+
+    /// Takes the records of an opened file, whose names may repeat; `path` is only what messages call it.
+    pub fn of_sequences(path: &Path, mut input: Box<dyn BufRead + Send>) -> Result<Self> {
+        let first = input.fill_buf().map_err(|error| read_error(path, &error))?.first().copied();
+        expect_fasta(path, first)?;
+        Ok(Self {
+            path: path.into(),
+            reader: fasta::io::Reader::new(input),
+            names: None,
+            name: String::new(),
+            position: 0,
+            at_line_start: true,
+            codes: Vec::new(),
+        })
+    }
+
+    /// Goes to the next record and returns its name: the header up to the first space.
+    ///
+    /// # Errors
+    /// A damaged file, a header without a name, or a name met before.
+    pub fn next_record(&mut self) -> Result<Option<String>> {
+        while self.next_piece()?.is_some() {}
+        let mut definition = fasta::record::Definition::new("none", None);
+        let read = self.reader.read_definition(&mut definition).map_err(|error| {
+            let after = if self.name.is_empty() {
+                "the first header".into()
+            } else {
+                format!("the header after record '{}'", self.name)
+            };
+            match error.kind() {
+                std::io::ErrorKind::InvalidData if error.to_string() == "missing name" => {
+                    anyhow!("{}: {after} has no name, expected '>name'; name the record", self.path.display())
+                }
+                _ => read_error(&self.path, &error),
+            }
+        })?;
+        if read == 0 {
+            return Ok(None);
+        }
+        let name = String::from_utf8_lossy(definition.name()).into_owned();
+        if self.names.as_mut().is_some_and(|names| !names.insert(name.clone())) {
+            return Err(duplicate_name(&self.path, &name));
+        }
+        self.name.clone_from(&name);
+        self.position = 0;
+        self.at_line_start = true;
+        Ok(Some(name))
+    }
+
+    /// The codes, with case, of the next piece (some lines, or part of one) of the current record; nothing at its end.
+    pub fn next_piece(&mut self) -> Result<Option<&[u8]>> {
+        let mut codes = std::mem::take(&mut self.codes);
+        codes.clear();
+        let length = self.append_piece(&mut codes);
+        self.codes = codes;
+        Ok((length? > 0).then_some(&self.codes))
+    }
+
+    /// Appends the codes, with case, of the next piece to `codes`, and returns its length in bases; 0 at the record's end.
+    pub fn append_piece(&mut self, codes: &mut Vec<u8>) -> Result<usize> {
+        let start = codes.len();
+        loop {
+            let input = self.reader.get_mut();
+            let bytes = input.fill_buf().map_err(|error| read_error(&self.path, &error))?;
+            let bytes = &bytes[..bytes.len().min(LONGEST_PIECE)];
+            let used = append_lines(bytes, &mut self.at_line_start, codes);
+            input.consume(used);
+            if used == 0 || codes.len() > start {
+                break;
+            }
+        }
+        alphabet::encode_in_place(&mut codes[start..]).map_err(|fault| {
+            codes.truncate(start);
+            let position = self.position + fault.position;
+            invalid_base(&self.path, &self.name, alphabet::InvalidBase { position, ..fault })
+        })?;
+        self.position += codes.len() - start;
+        Ok(codes.len() - start)
+    }
+}
+
+/// Appends lines of sequence without their ends, up to the next header, and returns the bytes they take.
+fn append_lines(bytes: &[u8], at_line_start: &mut bool, bases: &mut Vec<u8>) -> usize {
+    let mut next = 0;
+    while next < bytes.len() && !(*at_line_start && bytes[next] == b'>') {
+        let rest = &bytes[next..];
+        let end = memchr(b'\n', rest);
+        let line = &rest[..end.unwrap_or(rest.len())];
+        bases.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
+        *at_line_start = end.is_some();
+        next += line.len() + usize::from(*at_line_start);
+    }
+    next
+}

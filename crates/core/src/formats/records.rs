@@ -1,0 +1,88 @@
+//! Records of FASTA or FASTQ, told apart by the first byte: plain, gzip or BGZF, one pass in constant memory.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use anyhow::Result;
+use noodles_fastq as fastq;
+
+use crate::formats::compression;
+use crate::formats::compression::read_error;
+use crate::formats::fastq::Reads;
+use crate::genome;
+
+/// One pass over the records of a file.
+pub enum Records {
+    Fasta(genome::Records),
+    Fastq(FastqRecords),
+}
+
+/// Reads as records of one piece each.
+pub struct FastqRecords {
+    reads: Reads,
+    codes: Vec<u8>,
+    /// Whether the piece of the current read is still to be given.
+    fresh: bool,
+}
+
+impl Records {
+    /// Opens a file; `-` is standard input, not compressed.
+    ///
+    /// # Errors
+    /// The file is missing, damaged, or neither FASTA nor FASTQ.
+    pub fn open(path: &Path) -> Result<Self> {
+        let mut input: Box<dyn BufRead + Send> = if path == Path::new("-") {
+            Box::new(BufReader::with_capacity(1 << 16, std::io::stdin()))
+        } else {
+            compression::open(path)?
+        };
+        let first = input.fill_buf().map_err(|error| read_error(path, &error))?.first().copied();
+        if first == Some(b'@') {
+            let reads = Reads::new(path, input);
+            return Ok(Self::Fastq(FastqRecords { reads, codes: Vec::new(), fresh: false }));
+        }
+        genome::Records::of_sequences(path, input).map(Self::Fasta)
+    }
+
+    /// Goes to the next record and returns its name: the header up to the first space.
+    pub fn next_record(&mut self) -> Result<Option<String>> {
+        match self {
+            Self::Fasta(records) => records.next_record(),
+            Self::Fastq(FastqRecords { reads, fresh, .. }) => {
+                *fresh = reads.next_read()?;
+                Ok(fresh.then(|| String::from_utf8_lossy(reads.name()).into_owned()))
+            }
+        }
+    }
+
+    /// The codes, with case, of the next piece of the current record; nothing at its end.
+    pub fn next_piece(&mut self) -> Result<Option<&[u8]>> {
+        match self {
+            Self::Fasta(records) => records.next_piece(),
+            Self::Fastq(FastqRecords { reads, codes, fresh }) => {
+                codes.clear();
+                if std::mem::take(fresh) {
+                    reads.codes(codes)?;
+                }
+                Ok((!codes.is_empty()).then_some(codes))
+            }
+        }
+    }
+
+    /// Puts the codes, with case, of all of the current record into `codes`.
+    pub fn read_whole(&mut self, codes: &mut Vec<u8>) -> Result<()> {
+        codes.clear();
+        while let Some(piece) = self.next_piece()? {
+            codes.extend_from_slice(piece);
+        }
+        Ok(())
+    }
+
+    /// The read at hand, where the file is FASTQ.
+    pub fn read(&self) -> Option<&fastq::Record> {
+        match self {
+            Self::Fasta(_) => None,
+            Self::Fastq(records) => Some(records.reads.record()),
+        }
+    }
+}

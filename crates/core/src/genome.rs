@@ -1,0 +1,295 @@
+//! Genomes from FASTA: decoded to codes once where they fit in memory, read piece by piece in file order where they do
+//! not. Which windows are taken from them is not decided here.
+
+mod index;
+mod random_access;
+pub mod simulate;
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{BufRead, Seek, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow, bail};
+use rayon::prelude::*;
+
+use crate::formats::compression;
+use crate::formats::compression::{Compression, read_error};
+use crate::formats::fasta;
+pub use crate::formats::fasta::Records;
+use crate::genome::random_access::Anywhere;
+use crate::sequence::alphabet;
+
+/// Bases read at a time from a genome that is not held in memory.
+const PIECE: usize = 1 << 20;
+
+/// A chromosome in memory grows by this many bases, more than a piece has.
+const GROWTH: usize = 16 << 20;
+
+/// The chromosomes of one FASTA file.
+#[derive(Debug)]
+pub struct Genome {
+    /// Where it came from, for messages.
+    pub path: PathBuf,
+    pub chromosomes: Vec<Chromosome>,
+    storage: Storage,
+}
+
+/// A chromosome, contig or scaffold: one FASTA record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chromosome {
+    pub name: String,
+    pub length: usize,
+}
+
+enum Storage {
+    /// Codes with case, one vector a chromosome.
+    Memory(Vec<Vec<u8>>),
+    /// Read on demand through an index.
+    Indexed(Anywhere),
+}
+
+impl std::fmt::Debug for Storage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Storage::Memory(_) => "Memory",
+            Storage::Indexed(_) => "Indexed",
+        })
+    }
+}
+
+impl Genome {
+    /// A genome whose codes, with or without case, are in memory already, as the simulator makes them.
+    pub fn from_codes(path: &Path, chromosomes: Vec<(String, Vec<u8>)>) -> Self {
+        let (names, codes): (Vec<_>, Vec<_>) = chromosomes.into_iter().unzip();
+        let chromosomes =
+            names.into_iter().zip(&codes).map(|(name, codes)| Chromosome { name, length: codes.len() }).collect();
+        Self { path: path.into(), chromosomes, storage: Storage::Memory(codes) }
+    }
+
+    /// Opens a FASTA file. Chromosomes that `wanted` turns down are named but their bases are not kept.
+    ///
+    /// Up to `memory` bytes are used to hold bases; a genome that needs more is read from the file again when windows
+    /// are taken from it (ordinary gzip, which cannot be entered in the middle, by way of a temporary file).
+    ///
+    /// # Errors
+    /// The file is missing, damaged, not FASTA, holds a letter that is no base, or names a record twice.
+    pub fn open(path: &Path, memory: u64, wanted: &dyn Fn(&str) -> bool) -> Result<Self> {
+        let compression = compression::detect(path)?;
+        expect_fasta(path, compression::first_byte(path, compression)?)?;
+        let too_large = match compression {
+            Compression::Plain => {
+                std::fs::metadata(path).is_ok_and(|file| file.len() > memory) && !index::fits(path, memory, wanted)
+            }
+            Compression::Bgzf => {
+                let bytes = compression::index_bgzf(path)?.as_ref().last().map_or(0, |&(_, decoded)| decoded);
+                bytes > memory && !index::fits(path, memory, wanted)
+            }
+            Compression::Gzip => false, // known only when decoded
+        };
+        if too_large {
+            return Self::open_indexed(path, compression);
+        }
+        // An index lets unwanted chromosomes be passed over; one that turns out wrong is done without.
+        if compression != Compression::Gzip
+            && index::skips_some(path, wanted)
+            && let Ok(genome) = Self::open_indexed(path, compression)
+        {
+            return genome.hold(wanted);
+        }
+        match Self::decode(path, memory, wanted)? {
+            Some(genome) => Ok(genome),
+            None => Self::open_indexed(path, compression),
+        }
+    }
+
+    /// Reads the wanted chromosomes of an indexed file into memory, pieces of each by whichever thread is free.
+    fn hold(mut self, wanted: &dyn Fn(&str) -> bool) -> Result<Self> {
+        let mut storage = Vec::new();
+        for (index, chromosome) in self.chromosomes.iter().enumerate() {
+            let mut codes = vec![0; if wanted(&chromosome.name) { chromosome.length } else { 0 }];
+            codes.par_chunks_mut(PIECE).enumerate().try_for_each(|(i, part)| {
+                let (start, mut piece) = (i * PIECE, Vec::with_capacity(PIECE));
+                self.read(index, start..start + part.len(), &mut piece)?;
+                part.copy_from_slice(&piece);
+                anyhow::Ok(())
+            })?;
+            storage.push(codes);
+        }
+        self.storage = Storage::Memory(storage);
+        Ok(self)
+    }
+
+    /// Reads the whole file into memory, or nothing if it needs more than `memory` bytes.
+    fn decode(path: &Path, memory: u64, wanted: &dyn Fn(&str) -> bool) -> Result<Option<Self>> {
+        let mut records = Records::of_genome(path)?;
+        let (mut chromosomes, mut storage) = (Vec::new(), Vec::new());
+        let mut kept = 0u64;
+        while let Some(name) = records.next_record()? {
+            let keep = wanted(&name);
+            let (mut codes, mut length) = (Vec::new(), 0);
+            loop {
+                if codes.capacity() - codes.len() < fasta::LONGEST_PIECE {
+                    codes.reserve_exact(GROWTH); // doubling would hold up to three times the chromosome
+                }
+                let bases = records.append_piece(&mut codes)?;
+                if bases == 0 {
+                    break;
+                }
+                length += bases;
+                if !keep {
+                    codes.clear();
+                } else if kept + length as u64 > memory {
+                    return Ok(None);
+                }
+            }
+            kept += codes.len() as u64;
+            codes.shrink_to_fit();
+            chromosomes.push(Chromosome { name, length });
+            storage.push(codes);
+        }
+        Ok(Some(Self { path: path.into(), chromosomes, storage: Storage::Memory(storage) }))
+    }
+
+    /// Opens the file through its index.
+    fn open_indexed(path: &Path, compression: Compression) -> Result<Self> {
+        let file = Anywhere::open(path, compression)?;
+        let (mut chromosomes, mut names) = (Vec::new(), HashSet::new());
+        for record in file.index().as_ref() {
+            let name = record.name().to_string();
+            if !names.insert(name.clone()) {
+                return Err(duplicate_name(path, &name));
+            }
+            chromosomes.push(Chromosome { name, length: record.length() as usize });
+        }
+        Ok(Self { path: path.into(), chromosomes, storage: Storage::Indexed(file) })
+    }
+
+    /// Whether the bases are held in memory.
+    pub fn is_in_memory(&self) -> bool {
+        matches!(self.storage, Storage::Memory(_))
+    }
+
+    /// Bytes of memory that the bases take.
+    pub fn memory(&self) -> u64 {
+        match &self.storage {
+            Storage::Memory(codes) => codes.iter().map(|codes| codes.len() as u64).sum(),
+            Storage::Indexed(_) => 0,
+        }
+    }
+
+    /// Hands the codes, with case, of `interval` (0-based, half-open) of a chromosome to `each`, in order, in one or more pieces;
+    /// from the second on, a piece starts with the last `overlap` codes of the one before. `each` gets a piece and
+    /// the position of its first code in the chromosome.
+    pub fn scan(
+        &self,
+        chromosome: usize,
+        interval: Range<usize>,
+        overlap: usize,
+        each: &mut dyn FnMut(&[u8], usize),
+    ) -> Result<()> {
+        match &self.storage {
+            Storage::Memory(codes) => each(&codes[chromosome][interval.clone()], interval.start),
+            Storage::Indexed(file) => {
+                let mut codes = Vec::with_capacity(PIECE + overlap);
+                let mut start = interval.start;
+                while start < interval.end {
+                    let end = (start + PIECE + overlap).min(interval.end);
+                    codes.clear();
+                    file.read(&self.path, chromosome, start..end, &mut codes)?;
+                    each(&codes, start);
+                    if end == interval.end {
+                        break;
+                    }
+                    start = end - overlap;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends the codes, with case, of `interval` (0-based, half-open) of a chromosome to `codes`.
+    pub fn read(&self, chromosome: usize, interval: Range<usize>, codes: &mut Vec<u8>) -> Result<()> {
+        match &self.storage {
+            Storage::Memory(all) => codes.extend_from_slice(&all[chromosome][interval]),
+            Storage::Indexed(file) => file.read(&self.path, chromosome, interval, codes)?,
+        }
+        Ok(())
+    }
+
+    /// Appends the codes, with case, of a window to `codes` as one of the strands reads.
+    pub fn read_strand(
+        &self,
+        chromosome: usize,
+        interval: Range<usize>,
+        reverse: bool,
+        codes: &mut Vec<u8>,
+    ) -> Result<()> {
+        match &self.storage {
+            Storage::Memory(all) if reverse => {
+                alphabet::append_reverse_complement(&all[chromosome][interval], codes);
+            }
+            _ => {
+                let start = codes.len();
+                self.read(chromosome, interval, codes)?;
+                if reverse {
+                    alphabet::reverse_complement(&mut codes[start..]);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes records as FASTA, 60 bases a line.
+pub fn write_record(out: &mut dyn Write, name: &str, bases: &str) -> std::io::Result<()> {
+    writeln!(out, ">{name}")?;
+    for line in bases.as_bytes().chunks(60) {
+        out.write_all(line)?;
+        out.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
+pub(crate) fn invalid_base(path: &Path, record: &str, fault: alphabet::InvalidBase) -> anyhow::Error {
+    anyhow!("{}: record '{record}': {fault}; mend or remove the record", path.display())
+}
+
+pub(crate) fn expect_fasta(path: &Path, first: Option<u8>) -> Result<()> {
+    let path = path.display();
+    match first {
+        Some(b'>') => Ok(()),
+        None => bail!("{path}: holds no records, expected FASTA; check the file"),
+        Some(b'@') => {
+            bail!("{path}: starts with '@', which looks like FASTQ, expected FASTA ('>name'); convert it first")
+        }
+        Some(byte) => {
+            bail!("{path}: starts with '{}', expected FASTA ('>name'); check the file", byte.escape_ascii())
+        }
+    }
+}
+
+pub(crate) fn duplicate_name(path: &Path, name: &str) -> anyhow::Error {
+    anyhow!("{}: record name '{name}' stands twice, expected unique names; rename or remove one", path.display())
+}
+
+/// Decodes a file to a temporary one without a name.
+fn unpack(path: &Path) -> Result<File> {
+    let no_room = |error: std::io::Error| {
+        anyhow!("{}: cannot be unpacked to a temporary file ({error}); set TMPDIR or raise --memory", path.display())
+    };
+    let mut packed = compression::open(path)?;
+    let mut file = tempfile::tempfile().map_err(no_room)?;
+    loop {
+        let piece = packed.fill_buf().map_err(|error| read_error(path, &error))?;
+        if piece.is_empty() {
+            break;
+        }
+        file.write_all(piece).map_err(no_room)?;
+        let length = piece.len();
+        packed.consume(length);
+    }
+    file.rewind().map_err(no_room)?;
+    Ok(file)
+}

@@ -1,0 +1,117 @@
+//! Indexes of FASTA files: the `.fai` beside one where it describes the file, or one made by a pass over it.
+
+use std::io::{BufRead, Result as IoResult};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use noodles_fasta::{self as fasta, fai};
+
+use crate::formats::compression::read_error;
+use crate::genome::random_access::Bytes;
+
+/// Whether an index describes a file: its records, headers included, follow each other from the first byte to the last.
+/// A wrong index would silently give wrong bases, and a cut one fewer chromosomes.
+pub fn describes(index: &fai::Index, bytes: &Bytes) -> bool {
+    let mut next = Some(0);
+    for record in index.as_ref() {
+        match extent(record, bytes) {
+            Ok(Some((start, end))) if Some(start) == next => next = end,
+            _ => return false,
+        }
+    }
+    next.is_none()
+}
+
+/// Where a record's header starts and where the next one does (`None` at the end of the file), if the record's name,
+/// position and length are right.
+fn extent(record: &fai::Record, bytes: &Bytes) -> IoResult<Option<(u64, Option<u64>)>> {
+    const LONGEST_HEADER: u64 = 1 << 16;
+    let (width, per_line) = (record.line_width().get(), record.line_base_count().get());
+    let last_base = record.length().checked_sub(1).and_then(|last| {
+        (last / per_line).checked_mul(width)?.checked_add(last % per_line)?.checked_add(record.position())
+    });
+    // A line of sequence is followed by one or two bytes of line end.
+    let Some(last_base) = last_base.filter(|_| (1..=2).contains(&width.saturating_sub(per_line))) else {
+        return Ok(None);
+    };
+    // The first, a middle and the last full line: a file that was wrapped anew since has its ends elsewhere.
+    let full_lines = (record.length() - 1) / per_line;
+    let mut bases = vec![0; per_line.min(LONGEST_HEADER) as usize + 1];
+    for line in [0, full_lines / 2, full_lines.saturating_sub(1)] {
+        if full_lines > 0 && per_line <= LONGEST_HEADER {
+            bytes.read_exact_at(&mut bases, record.position() + line * width)?;
+            let (end, bases) = bases.split_last().unwrap_or((&0, &[]));
+            if bases.iter().any(u8::is_ascii_whitespace) || !end.is_ascii_whitespace() {
+                return Ok(None);
+            }
+        }
+    }
+
+    let from = record.position().saturating_sub(LONGEST_HEADER);
+    let mut before = vec![0; (record.position() - from) as usize];
+    bytes.read_exact_at(&mut before, from)?;
+    let Some(line) = before.strip_suffix(b"\n") else { return Ok(None) };
+    let header = line.rsplit(|&byte| byte == b'\n').next().unwrap_or(line);
+    let name = header.strip_prefix(b">").and_then(|rest| rest.split(u8::is_ascii_whitespace).next());
+
+    let end = bytes.some_at(4, last_base)?;
+    let Some((base, behind)) = end.split_first() else { return Ok(None) };
+    let breaks = behind.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    let next = match behind.get(breaks) {
+        Some(b'>') if breaks > 0 => Some(last_base + 1 + breaks as u64),
+        None if behind.len() < 3 => None,
+        _ => return Ok(None),
+    };
+    let right = name == Some(record.name().as_ref()) && base.is_ascii_alphabetic();
+    Ok(right.then(|| (record.position() - header.len() as u64 - 1, next)))
+}
+
+/// Whether the wanted chromosomes fit, as the saved index says; false where there is none.
+pub fn fits(path: &Path, memory: u64, wanted: &dyn Fn(&str) -> bool) -> bool {
+    saved(path).is_some_and(|index| {
+        let wanted = index.as_ref().iter().filter(|record| wanted(&record.name().to_string()));
+        let bases = wanted.fold(0u64, |bases, record| bases.saturating_add(record.length()));
+        bases <= memory
+    })
+}
+
+/// Whether the saved index names chromosomes that are not wanted, so that entering the file in the middle pays.
+pub fn skips_some(path: &Path, wanted: &dyn Fn(&str) -> bool) -> bool {
+    saved(path).is_some_and(|index| index.as_ref().iter().any(|record| !wanted(&record.name().to_string())))
+}
+
+/// The `.fai` beside a file, unless it is older than the file or unreadable.
+pub fn saved(path: &Path) -> Option<fai::Index> {
+    fai::fs::read(beside(path, "fai")?).ok()
+}
+
+/// `genome.fa.gz.fai` and the like, where it stands and is not older than the file itself.
+fn beside(path: &Path, extension: &str) -> Option<PathBuf> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(extension);
+    let index = PathBuf::from(name);
+    let time = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified()).ok();
+    (time(&index)? >= time(path)?).then_some(index)
+}
+
+pub fn make(path: &Path, input: Box<dyn BufRead + Send>) -> Result<fai::Index> {
+    let mut indexer = fasta::io::Indexer::new(input);
+    let mut records: Vec<fai::Record> = Vec::new();
+    loop {
+        match indexer.index_record() {
+            Ok(Some(record)) => records.push(record),
+            Ok(None) => return Ok(fai::Index::from(records)),
+            // With a source it is a fault of reading, else of the lines.
+            Err(fault) if std::error::Error::source(&fault).is_some() => return Err(read_error(path, &fault.into())),
+            Err(fault) => {
+                let after =
+                    records.last().map_or_else(String::new, |record| format!(" after record '{}'", record.name()));
+                bail!(
+                    "{}: the lines{after} cannot be indexed ({fault}), which a genome larger than --memory needs; raise --memory or rewrap its lines (seqkit seq -w 60)",
+                    path.display()
+                );
+            }
+        }
+    }
+}

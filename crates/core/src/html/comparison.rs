@@ -1,0 +1,264 @@
+//! The page of several runs side by side, the others held against the first.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use anyhow::{Result, bail};
+use askama::Template;
+
+use crate::config::TaskKind;
+use crate::dataset::split::Split;
+use crate::evaluate::predictions::Prediction;
+use crate::figures::{curves, number};
+use crate::format::thousands;
+use crate::html::files::RunFiles;
+use crate::html::picture::Picture;
+use crate::html::results::{meaning, title};
+use crate::html::table::{Cell, Table};
+use crate::html::tracks::Tracks;
+use crate::html::{question, quoted, settings};
+use crate::metrics::Ranking;
+use crate::metrics::paired::{Paired, delong};
+use crate::motif::enrichment::scientific;
+
+/// The page as HTML.
+///
+/// # Errors
+/// The runs answer different kinds of question, or their files are missing or damaged.
+pub fn page(runs: &[RunFiles]) -> Result<String> {
+    check_kinds(runs)?;
+    let (names, kind) = (names(runs), runs[0].task().kind);
+    let tests: Vec<Tested> = runs.iter().map(Tested::of).collect::<Result<_>>()?;
+    let main = runs[0].metrics.test.main().map_or("auroc", |(name, _)| name);
+    let estimates = runs.iter().map(|run| run.metrics.test.metric(main).and_then(|metric| metric.estimate()));
+    let page = Page {
+        version: env!("CARGO_PKG_VERSION"),
+        first: names[0].clone(),
+        count: runs.len(),
+        question: question::question(&runs[0]),
+        same_test: same_test(&tests),
+        overview: overview(runs, &names),
+        tracks: Tracks::close_up(main, names.iter().cloned().zip(estimates).collect()),
+        settings: settings::differing(runs, &names),
+        metrics: metrics(runs, &names),
+        roc: if kind == TaskKind::Binary { roc(&tests, &names)? } else { None },
+        curves_left_out: names.len().saturating_sub(curves::MOST_CURVES),
+        differences: (kind == TaskKind::Binary).then(|| differences(&tests, &names)),
+        several_tests: runs.len() > 2,
+        commands: runs.iter().map(|run| question::command_line(&run.provenance.command)).collect(),
+        again: again(runs),
+    };
+    Ok(page.render()?)
+}
+
+#[derive(Template)]
+#[template(path = "comparison.html")]
+struct Page {
+    version: &'static str,
+    first: String,
+    count: usize,
+    question: String,
+    same_test: bool,
+    overview: Table,
+    tracks: Tracks,
+    settings: Option<Table>,
+    metrics: Table,
+    roc: Option<Picture>,
+    curves_left_out: usize,
+    differences: Option<Table>,
+    /// There are several p-values, one of which may be small by chance.
+    several_tests: bool,
+    commands: Vec<String>,
+    again: String,
+}
+
+fn check_kinds(runs: &[RunFiles]) -> Result<()> {
+    let [first, others @ ..] = runs else { bail!("no runs are named, expected two or more; name them") };
+    let path = |run: &RunFiles| run.folder.path.display().to_string();
+    for other in others {
+        let [own, expected] = [other, first].map(|run| question::kind_in_words(run.task().kind));
+        if own != expected {
+            bail!(
+                "{}: predicts {own}, expected {expected} as {}; compare runs of one kind of question",
+                path(other),
+                path(first)
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What the folders are called; their paths, as given, where two are called the same.
+fn names(runs: &[RunFiles]) -> Vec<String> {
+    let names: Vec<String> = runs.iter().map(RunFiles::name).collect();
+    let are_distinct = names.iter().enumerate().all(|(i, name)| !names[..i].contains(name));
+    if are_distinct { names } else { runs.iter().map(|run| run.folder.path.display().to_string()).collect() }
+}
+
+/// What a run was tested on, and of two classes what it said.
+struct Tested {
+    /// The same for the same examples with the same labels, in whatever order they come.
+    fingerprint: (usize, u64),
+    /// Of two classes, sorted by example.
+    rows: Vec<Row>,
+}
+
+struct Row {
+    name: String,
+    place: [String; 4],
+    is_positive: bool,
+    score: f64,
+}
+
+impl Tested {
+    fn of(run: &RunFiles) -> Result<Self> {
+        let (mut n, mut sum, mut rows) = (0, 0u64, Vec::new());
+        let kind = run.task().kind;
+        run.predictions(|Prediction { name, place, split, labels, scores }| {
+            if split != Split::Test {
+                return Ok(());
+            }
+            let mut hasher = DefaultHasher::new();
+            (&name, &place).hash(&mut hasher);
+            match kind {
+                TaskKind::Binary | TaskKind::Multiclass => run.classes.names[labels[0] as usize].hash(&mut hasher),
+                _ => labels.iter().for_each(|label| label.to_bits().hash(&mut hasher)),
+            }
+            (n, sum) = (n + 1, sum.wrapping_add(hasher.finish()));
+            if kind == TaskKind::Binary {
+                let is_positive = labels[0] as usize == run.task().positive;
+                rows.push(Row { name, place, is_positive, score: scores[0] });
+            }
+            Ok(())
+        })?;
+        // Examples of the same name, place and label cannot be told apart, so their scores are paired as they are.
+        rows.sort_by(|a, b| (&a.name, &a.place, a.is_positive).cmp(&(&b.name, &b.place, b.is_positive)));
+        Ok(Self { fingerprint: (n, sum), rows })
+    }
+
+    fn positives(&self) -> Vec<bool> {
+        self.rows.iter().map(|row| row.is_positive).collect()
+    }
+
+    fn scores(&self) -> Vec<f64> {
+        self.rows.iter().map(|row| row.score).collect()
+    }
+}
+
+fn same_test(tests: &[Tested]) -> bool {
+    tests.iter().all(|test| test.fingerprint == tests[0].fingerprint)
+}
+
+fn overview(runs: &[RunFiles], names: &[String]) -> Table {
+    let columns = [("run", false), ("folder", false), ("network", false), ("parameters", true), ("training", true)];
+    let mut table = Table::new("The runs", &columns);
+    for (run, name) in runs.iter().zip(names) {
+        let training = &run.provenance.config.training;
+        let arch = run.provenance.config.model.arch.name();
+        let network = if training.ensemble > 1 { format!("{} {arch}", training.ensemble) } else { arch.to_owned() };
+        let parameters = thousands(run.provenance.parameter_count);
+        let seconds = run.provenance.outcome.as_ref().map(|outcome| outcome.seconds);
+        let seconds = seconds.map_or_else(|| "–".into(), |seconds| format!("{seconds:.1} s"));
+        table.row([name.clone(), run.folder.path.display().to_string(), network, parameters, seconds].map(Cell::from));
+    }
+    table
+}
+
+/// Every metric that a run has, a column for each run.
+fn metrics(runs: &[RunFiles], names: &[String]) -> Table {
+    let mut table = Table::new("Metrics of the test, with 95 % intervals", &[("metric", false)]);
+    names.iter().for_each(|name| table.column(name.clone(), true));
+    table.row(
+        [Cell::from("Test examples")].into_iter().chain(runs.iter().map(|run| thousands(run.metrics.test.n).into())),
+    );
+    let kind = runs[0].task().kind;
+    for (name, _) in runs[0].metrics.test.metrics() {
+        let of = |run: &RunFiles| {
+            run.metrics
+                .test
+                .metric(name)
+                .map_or_else(|| "–".into(), |metric| Cell::noted(metric.text(), metric.interval()))
+        };
+        table.row([Cell::noted(title(name), meaning(name, kind))].into_iter().chain(runs.iter().map(of)));
+    }
+    table
+}
+
+/// The ROC curves of all runs; nothing where no test has both classes.
+fn roc(tests: &[Tested], names: &[String]) -> Result<Option<Picture>> {
+    let rankings: Vec<Ranking> = tests.iter().map(|test| Ranking::new(&test.positives(), &test.scores())).collect();
+    let each = names.iter().zip(&rankings);
+    let curves: Vec<_> = each.filter_map(|(name, ranking)| Some((name.as_str(), ranking, ranking.auroc()?))).collect();
+    if curves.is_empty() {
+        return Ok(None);
+    }
+    let areas: Vec<String> = curves.iter().map(|(name, _, area)| format!("{name} AUROC {}", number(*area))).collect();
+    let png = curves::roc_curves("ROC curves, test", &curves)?;
+    Picture::of(&png, format!("ROC curves of the runs: {}", areas.join(", "))).map(Some)
+}
+
+/// The difference in AUROC of each run from the first, tested where both were tested on the same examples.
+fn differences(tests: &[Tested], names: &[String]) -> Table {
+    let columns = [("run", false), ("difference", true), ("95 % interval", true), ("p", true)];
+    let mut table = Table::new(format!("AUROC less that of {}", names[0]), &columns);
+    let found: Vec<_> = tests[1..].iter().map(|test| difference(&tests[0], test)).collect();
+    if found.iter().any(std::result::Result::is_err) {
+        table.column("why there is none", false);
+    }
+    for (found, name) in found.into_iter().zip(&names[1..]) {
+        let cells = match found {
+            Ok(Paired { difference, low, high, p_value }) => {
+                let p = if p_value > 0.0 { scientific(p_value.ln()) } else { "< 1e-300".into() };
+                [format!("{difference:+.4}"), format!("{low:+.4} to {high:+.4}"), p, String::new()]
+            }
+            Err(why) => ["–".into(), "–".into(), "–".into(), why.to_owned()],
+        };
+        table.row(std::iter::once(name.clone()).chain(cells).map(Cell::from));
+    }
+    table
+}
+
+/// DeLong's test of two runs, or why there is none.
+fn difference(first: &Tested, other: &Tested) -> std::result::Result<Paired, &'static str> {
+    if first.fingerprint != other.fingerprint {
+        return Err("they were tested on different examples, so no p-value is given");
+    }
+    let positives = first.positives();
+    if positives != other.positives() {
+        return Err("its positive class is the other one, so no p-value is given");
+    }
+    let found = delong(&positives, &first.scores(), &other.scores());
+    found.ok_or("both rank the examples alike, or a class has fewer than two, so no p-value is given")
+}
+
+/// The command that makes the page again.
+fn again(runs: &[RunFiles]) -> String {
+    let folders: Vec<String> = runs.iter().map(|run| quoted(&run.folder.path.to_string_lossy())).collect();
+    format!("strandnet report {}", folders.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tested(fingerprint: u64, rows: &[(bool, f64)]) -> Tested {
+        let row = |(i, &(is_positive, score)): (usize, &(bool, f64))| Row {
+            name: format!("e{i}"),
+            place: Default::default(),
+            is_positive,
+            score,
+        };
+        Tested { fingerprint: (rows.len(), fingerprint), rows: rows.iter().enumerate().map(row).collect() }
+    }
+
+    #[test]
+    fn a_p_value_is_given_only_for_the_same_examples_and_the_same_question() {
+        let first = tested(1, &[(true, 0.9), (true, 0.3), (false, 0.4), (false, 0.1), (true, 0.8), (false, 0.2)]);
+        let other = tested(1, &[(true, 0.2), (true, 0.3), (false, 0.4), (false, 0.1), (true, 0.8), (false, 0.9)]);
+        let found = difference(&first, &other).unwrap();
+        assert!(found.difference < 0.0 && (0.0..1.0).contains(&found.p_value), "{found:?}");
+        assert!(difference(&first, &tested(2, &[])).unwrap_err().contains("different examples"));
+        let turned: Vec<(bool, f64)> = first.rows.iter().map(|row| (!row.is_positive, row.score)).collect();
+        assert!(difference(&first, &tested(1, &turned)).unwrap_err().contains("positive class"));
+        assert!(difference(&first, &first).unwrap_err().contains("alike"));
+    }
+}

@@ -1,0 +1,108 @@
+//! The examples of a run: how many there are of what.
+
+use std::collections::HashMap;
+
+use anyhow::Result;
+
+use crate::config::TaskKind;
+use crate::dataset::manifest;
+use crate::dataset::split::Split;
+use crate::figures::{MOST_PARTS, number};
+use crate::format::thousands;
+use crate::html::files::RunFiles;
+use crate::html::table::{Cell, Table};
+use crate::run::EXAMPLES_TSV;
+
+/// What the examples of a split have of one class, label or column.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    /// Examples of a class, or with a label.
+    count: usize,
+    sum: f64,
+    squares: f64,
+    range: Option<(f64, f64)>,
+}
+
+impl Tally {
+    fn add_value(&mut self, value: f64) {
+        self.count += 1;
+        self.sum += value;
+        self.squares += value * value;
+        let (low, high) = self.range.unwrap_or((value, value));
+        self.range = Some((low.min(value), high.max(value)));
+    }
+
+    fn of_values(&self) -> String {
+        let Some((low, high)) = self.range else { return "–".into() };
+        let n = self.count as f64;
+        let mean = self.sum / n;
+        let deviation = (self.squares / n - mean * mean).max(0.0).sqrt();
+        format!("{} ± {}, {} to {}", number(mean), number(deviation), number(low), number(high))
+    }
+}
+
+/// How the examples are spread over splits and classes.
+pub struct Balance {
+    pub table: Table,
+    /// Classes, labels or columns that the table has no room for.
+    pub more: usize,
+}
+
+/// Counts the examples that a run lists.
+pub fn balance(run: &RunFiles) -> Result<Balance> {
+    let (kind, names) = (run.task().kind, &run.classes.names);
+    let mut tallies = vec![[Tally::default(); Split::ALL.len()]; names.len()];
+    let index: HashMap<&str, usize> = names.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
+    let mut listed = [0; Split::ALL.len()];
+    if let Some(path) = run.file(EXAMPLES_TSV)? {
+        manifest::labels(&path, |split, label| {
+            let place = split as usize;
+            listed[place] += 1;
+            match kind {
+                TaskKind::Binary | TaskKind::Multiclass => {
+                    if let Some(&class) = index.get(label) {
+                        tallies[class][place].count += 1;
+                    }
+                }
+                TaskKind::Multilabel | TaskKind::Regression => {
+                    for (name, value) in manifest::pairs(label).unwrap_or_default() {
+                        let Some(&column) = index.get(name) else { continue };
+                        match kind {
+                            TaskKind::Regression => tallies[column][place].add_value(f64::from(value)),
+                            _ => tallies[column][place].count += usize::from(value == 1.0),
+                        }
+                    }
+                }
+            }
+        })?;
+    }
+    let counts = run.provenance.examples;
+    let all = [counts.train, counts.valid, counts.test];
+    let (what, of) = match kind {
+        TaskKind::Binary | TaskKind::Multiclass => ("class", "Examples of each class, and their share of the split"),
+        TaskKind::Multilabel => ("label", "Examples with each label, and their share of the split"),
+        TaskKind::Regression => ("value", "Mean and standard deviation of the values, and their range"),
+    };
+    let mut table = Table::new(of, &[(what, false), ("training", true), ("validation", true), ("test", true)]);
+    for (name, tallies) in names.iter().zip(&tallies).take(MOST_PARTS) {
+        let cells = tallies.iter().zip(listed).map(|(tally, n)| match kind {
+            _ if n == 0 => Cell::from("–"),
+            TaskKind::Regression => tally.of_values().into(),
+            _ => Cell::noted(thousands(tally.count), format!("{:.1} %", 100.0 * tally.count as f64 / n as f64)),
+        });
+        table.row(std::iter::once(Cell::from(name.clone())).chain(cells));
+    }
+    table.row(std::iter::once(Cell::from("all examples")).chain(all.map(|n| thousands(n).into())));
+    Ok(Balance { table, more: names.len().saturating_sub(MOST_PARTS) })
+}
+
+/// The files that the examples come from; nothing where they are simulated.
+pub fn files(run: &RunFiles) -> Option<Table> {
+    let files = &run.provenance.data_files;
+    let mut table = Table::new("Data files", &[("file", false), ("bytes", true), ("SHA-256", false)]);
+    for file in files {
+        let bytes = thousands(usize::try_from(file.bytes).unwrap_or(usize::MAX));
+        table.row([file.path.display().to_string(), bytes, file.sha256.clone()].map(Cell::from));
+    }
+    (!files.is_empty()).then_some(table)
+}

@@ -1,0 +1,91 @@
+//! The run folder as pages read it: files that a run was finished with must still be what they were.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow};
+use serde_json::{Map, Value};
+
+use crate::dataset::Classes;
+use crate::evaluate::predictions;
+use crate::evaluate::predictions::Prediction;
+use crate::html::picture::Picture;
+use crate::html::results::Metrics;
+use crate::run::{METRICS_JSON, Manifest, PREDICTIONS_CSV, Provenance, RunFolder};
+use crate::task::Task;
+
+/// A run, finished or about to be.
+pub struct RunFiles {
+    pub folder: RunFolder,
+    pub provenance: Provenance,
+    pub classes: Classes,
+    pub metrics: Metrics,
+    pub is_finished: bool,
+    /// Of a finished run that has checksums.
+    manifest: Option<Manifest>,
+}
+
+const ADVICE: &str = "restore it or train again";
+
+impl RunFiles {
+    /// Opens a finished run.
+    ///
+    /// # Errors
+    /// It is not finished, or its files are missing, damaged or altered.
+    pub fn open(path: &Path) -> Result<Self> {
+        let (folder, provenance) = RunFolder::open_finished(path)?;
+        let manifest = Manifest::read(&folder, provenance.format_version)?;
+        let metrics_json = folder.file(METRICS_JSON);
+        let damaged = |what: &dyn std::fmt::Display| {
+            anyhow!("{}: is damaged ({what}); restore the file or train again", metrics_json.display())
+        };
+        let bytes = std::fs::read(&metrics_json).map_err(|error| damaged(&error))?;
+        let metrics = serde_json::from_slice(&bytes).map_err(|error| damaged(&error))?;
+        Ok(Self { is_finished: true, manifest, ..Self::of(folder, provenance, metrics)? })
+    }
+
+    /// A run that has everything but its metrics, which are given.
+    pub fn about_to_finish(folder: &RunFolder, provenance: &Provenance, metrics: &Map<String, Value>) -> Result<Self> {
+        Self::of(folder.clone(), provenance.clone(), serde_json::from_value(metrics.clone().into())?)
+    }
+
+    fn of(folder: RunFolder, provenance: Provenance, metrics: Metrics) -> Result<Self> {
+        provenance.task()?;
+        let classes = provenance.classes()?;
+        Ok(Self { folder, provenance, classes, metrics, is_finished: false, manifest: None })
+    }
+
+    pub fn task(&self) -> &Task {
+        &self.provenance.task
+    }
+
+    /// What the folder is called.
+    pub fn name(&self) -> String {
+        let path = self.folder.path.canonicalize().unwrap_or_else(|_| self.folder.path.clone());
+        path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+    }
+
+    /// The path of a file, if the run has it.
+    ///
+    /// # Errors
+    /// It has changed since the run ended, or is gone.
+    pub fn file(&self, name: &str) -> Result<Option<PathBuf>> {
+        let path = self.folder.file(name);
+        match &self.manifest {
+            Some(manifest) if manifest.has(name) => manifest.check(&self.folder, name)?,
+            Some(_) => return Ok(None),
+            None => {}
+        }
+        Ok(path.is_file().then_some(path))
+    }
+
+    /// A picture, if the run has it.
+    pub fn picture(&self, name: &str, alt: impl Into<String>) -> Result<Option<Picture>> {
+        self.file(name)?.map(|path| Picture::read(&path, alt, ADVICE)).transpose()
+    }
+
+    /// Hands every prediction for validation and test to `each`.
+    pub fn predictions(&self, each: impl FnMut(Prediction) -> Result<()>) -> Result<()> {
+        let path = self.file(PREDICTIONS_CSV)?.unwrap_or_else(|| self.folder.file(PREDICTIONS_CSV));
+        predictions::read(&path, self.task(), &self.classes, each)
+    }
+}

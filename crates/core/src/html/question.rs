@@ -1,0 +1,119 @@
+//! What a run was asked, in words.
+
+use clap::ValueEnum;
+
+use crate::config::{BatchSize, SourceKind, TaskKind};
+use crate::format::thousands;
+use crate::html::files::RunFiles;
+use crate::html::{listed, shell_words};
+use crate::training::history::metric_name;
+
+/// Classes, labels or columns that a sentence has room for.
+const MOST_NAMES: usize = 8;
+
+/// The question as a sentence.
+pub fn question(run: &RunFiles) -> String {
+    let (names, length) = (&run.classes.names, thousands(run.provenance.length));
+    let few = names.len() <= MOST_NAMES;
+    let count = thousands(names.len());
+    match run.task().kind {
+        TaskKind::Binary => {
+            let (positive, negative) = (run.classes.positive_name(), run.classes.negative_name());
+            format!("Is a sequence of {length} bp {positive} or {negative}?")
+        }
+        TaskKind::Multiclass if few => format!("Which is a sequence of {length} bp: {}?", either(names)),
+        TaskKind::Multiclass => format!("Which of {count} classes is a sequence of {length} bp?"),
+        TaskKind::Multilabel if few => format!("Which of {} hold for a sequence of {length} bp?", listed(names)),
+        TaskKind::Multilabel => format!("Which of {count} labels hold for a sequence of {length} bp?"),
+        TaskKind::Regression if few => format!("What is the {} of a sequence of {length} bp?", listed(names)),
+        TaskKind::Regression => format!("What are the {count} values of a sequence of {length} bp?"),
+    }
+}
+
+/// `a, b or c`.
+fn either(names: &[String]) -> String {
+    let (last, first) = names.split_last().map_or(("", &names[..0]), |(last, first)| (last.as_str(), first));
+    format!("{} or {last}", first.join(", "))
+}
+
+/// What a network of each kind of question gives.
+pub fn kind_in_words(kind: TaskKind) -> &'static str {
+    match kind {
+        TaskKind::Binary => "one of two classes",
+        TaskKind::Multiclass => "one of several classes",
+        TaskKind::Multilabel => "several yes/no labels",
+        TaskKind::Regression => "real values",
+    }
+}
+
+/// What was asked, and how, as properties.
+pub fn asked(run: &RunFiles) -> Vec<(&'static str, String)> {
+    let (provenance, task) = (&run.provenance, run.task());
+    let (data, model, training) = (&provenance.config.data, &provenance.config.model, &provenance.config.training);
+    let mut rows = vec![("task", format!("{} ({})", name_of(&task.kind), kind_in_words(task.kind)))];
+    let names = &run.classes.names;
+    let shown = if names.len() <= 2 * MOST_NAMES {
+        names.join(", ")
+    } else {
+        format!("{} and {} more", names[..MOST_NAMES].join(", "), thousands(names.len() - MOST_NAMES))
+    };
+    rows.push(match task.kind {
+        TaskKind::Binary => ("classes", format!("{shown}; {} is positive", run.classes.positive_name())),
+        TaskKind::Multiclass => ("classes", shown),
+        TaskKind::Multilabel => ("labels", shown),
+        TaskKind::Regression => ("values", shown),
+    });
+    rows.push(("sequence length", format!("{} bp", thousands(provenance.length))));
+    rows.push(("data", source_in_words(data.source()).into()));
+    let chromosomes =
+        [("training", &data.train_chroms), ("validation", &data.valid_chroms), ("test", &data.test_chroms)];
+    let named = chromosomes.iter().filter(|(_, names)| !names.is_empty());
+    let named: Vec<String> = named.map(|(split, names)| format!("{split} {}", names.join(", "))).collect();
+    if !named.is_empty() {
+        rows.push(("chromosomes", named.join("; ")));
+    }
+    let parameters = thousands(provenance.parameter_count);
+    let layers = match model.layer.len() {
+        0 => format!("{} filters of {} bp first", model.filters(), model.width()),
+        layers => format!("{layers} layers of one's own"),
+    };
+    rows.push(("network", format!("{}, {layers}; {parameters} parameters", model.arch.name())));
+    if training.ensemble > 1 {
+        rows.push(("ensemble", format!("{} networks, whose scores are averaged", training.ensemble)));
+    }
+    rows.push(("strands", name_of(&training.strands)));
+    rows.push(("loss", name_of(&task.loss)));
+    let batch = match training.batch_size {
+        BatchSize::Auto => "batches of a size found by trying".into(),
+        BatchSize::Of(fragments) => format!("batches of {fragments}"),
+    };
+    let (optimizer, schedule) = (name_of(&training.optimizer), name_of(&training.schedule));
+    rows.push((
+        "training",
+        format!("{} epochs, {batch}, {optimizer} at {}, {schedule} schedule", training.epochs, training.lr),
+    ));
+    rows.push(("best epoch by", format!("validation {}", metric_name(task.selection_metric()))));
+    rows.push(("seed", provenance.seed.to_string()));
+    rows
+}
+
+/// A setting as flags write it.
+pub fn name_of(value: &impl ValueEnum) -> String {
+    value.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+fn source_in_words(source: SourceKind) -> &'static str {
+    match source {
+        SourceKind::Demo => "windows of simulated genomes, for which the best possible score is known",
+        SourceKind::Genomes => "windows drawn from a genome of each class",
+        SourceKind::Classes => "sequences of each class",
+        SourceKind::Regions => "windows around regions of a genome",
+        SourceKind::Tables => "tables of sequences",
+        SourceKind::Examples => "the examples of another run",
+    }
+}
+
+/// The command line that made the run. What its first word was is of no use elsewhere.
+pub fn command_line(words: &[String]) -> String {
+    shell_words(std::iter::once("strandnet").chain(words.iter().skip(1).map(String::as_str)))
+}

@@ -1,0 +1,418 @@
+//! The page of one run.
+
+use anyhow::Result;
+use askama::Template;
+use serde_json::{Map, Value};
+
+use crate::config::TaskKind;
+use crate::dataset::split::Split;
+use crate::figures::{MOST_PARTS, number};
+use crate::format::thousands;
+use crate::html::files::RunFiles;
+use crate::html::mistakes::Worst;
+use crate::html::motifs;
+use crate::html::motifs::Motifs;
+use crate::html::picture::Picture;
+use crate::html::results::{Group, Metric, Results, meaning, title};
+use crate::html::table::{Cell, Table};
+use crate::html::tracks::Tracks;
+use crate::html::{data, listed, question, quoted};
+use crate::metrics::Estimate;
+use crate::run::{CONFIG_TOML, EXAMPLES_TSV, Provenance, REPORT_HTML, RunFolder};
+
+/// Writes the page of a run that has everything but its metrics, which are given.
+pub fn write(folder: &RunFolder, provenance: &Provenance, metrics: &Map<String, Value>) -> Result<()> {
+    let run = RunFiles::about_to_finish(folder, provenance, metrics)?;
+    folder.write(REPORT_HTML, page(&run)?.as_bytes())
+}
+
+/// The page of a run as HTML.
+pub fn page(run: &RunFiles) -> Result<String> {
+    let test = &run.metrics.test;
+    let mut worst = Worst::new(run.task(), &run.classes, test.threshold);
+    run.predictions(|prediction| {
+        if prediction.split == Split::Test {
+            worst.add(&prediction);
+        }
+        Ok(())
+    })?;
+    let page = Page {
+        name: run.name(),
+        version: env!("CARGO_PKG_VERSION"),
+        question: question::question(run),
+        tiles: tiles(run),
+        summary: summary(run),
+        remarks: run.provenance.outcome.as_ref().map_or_else(Vec::new, |outcome| outcome.remarks.clone()),
+        asked: Table::of_pairs("What was asked", question::asked(run)),
+        config: run.provenance.config.to_toml(),
+        balance: data::balance(run)?,
+        drawn_anew: run.provenance.config.data.resample,
+        files: data::files(run),
+        training: training(run),
+        training_pictures: pictures(run, &["loss.png", "accuracy.png", "score.png"])?,
+        tracks: tracks(run),
+        floors: run.metrics.baselines.iter().map(|(name, floor)| format!("{name}: {}", floor.what)).collect(),
+        metrics: metrics(run),
+        curves: pictures(run, &["roc.png", "pr.png", "scores.png", "confusion.png", "scatter.png"])?,
+        calibration: calibration(run),
+        calibration_pictures: pictures(run, &["calibration.png"])?,
+        breakdown_pictures: pictures(run, &["breakdown.png"])?,
+        breakdowns: breakdowns(run),
+        strands: strands(run),
+        motifs: motifs::read(run)?,
+        mistakes_text: mistakes_text(run, worst.count()),
+        mistakes: worst.table(),
+        provenance: Table::of_pairs("Where it comes from", provenance(&run.provenance)),
+        commands: commands(run)?,
+    };
+    Ok(page.render()?)
+}
+
+#[derive(Template)]
+#[template(path = "run.html")]
+struct Page {
+    name: String,
+    version: &'static str,
+    question: String,
+    tiles: Vec<Tile>,
+    summary: Vec<String>,
+    /// What was said of how training went.
+    remarks: Vec<String>,
+    asked: Table,
+    config: String,
+    balance: data::Balance,
+    /// Training windows are others every epoch.
+    drawn_anew: bool,
+    files: Option<Table>,
+    training: String,
+    training_pictures: Vec<Picture>,
+    tracks: Tracks,
+    floors: Vec<String>,
+    metrics: Table,
+    curves: Vec<Picture>,
+    calibration: Option<String>,
+    calibration_pictures: Vec<Picture>,
+    breakdown_pictures: Vec<Picture>,
+    breakdowns: Vec<Table>,
+    strands: Option<String>,
+    motifs: Option<Motifs>,
+    mistakes_text: String,
+    mistakes: Option<Table>,
+    provenance: Table,
+    commands: Vec<Command>,
+}
+
+/// A number to see first.
+struct Tile {
+    name: String,
+    value: String,
+    note: String,
+}
+
+/// Something to type, and what it does.
+struct Command {
+    what: &'static str,
+    line: String,
+}
+
+fn tiles(run: &RunFiles) -> Vec<Tile> {
+    let test = &run.metrics.test;
+    let second = match run.task().kind {
+        TaskKind::Binary | TaskKind::Multiclass => "accuracy",
+        TaskKind::Multilabel => "accuracy_at_half",
+        TaskKind::Regression => "r2",
+    };
+    let of = |name: &str, metric: Metric| Tile {
+        name: title(name),
+        value: metric.text(),
+        note: if metric.value.is_some() { format!("95 % {}", metric.interval()) } else { metric.interval() },
+    };
+    let mut tiles: Vec<Tile> = test.main().map(|(name, metric)| of(name, metric)).into_iter().collect();
+    tiles.extend(test.metric(second).map(|metric| of(second, metric)));
+    if let Some((name, metric, value)) = best_floor(run) {
+        let note = format!("{}, the better baseline", title(metric));
+        tiles.push(Tile { name: name.into(), value: number(value), note });
+    }
+    if let Some(error) = test.calibrated_expected_calibration_error {
+        let (name, note) = ("Calibration error".into(), "mean gap of probability and truth".into());
+        tiles.push(Tile { name, value: number(error), note });
+    }
+    if let Some(rate) = test.strand_flip_rate {
+        let note = "of sequences, called differently on the other strand".into();
+        tiles.push(Tile { name: "Strand flips".into(), value: format!("{:.2} %", rate * 100.0), note });
+    }
+    tiles
+}
+
+/// The baseline with the highest main metric: its name, the metric and the value.
+fn best_floor(run: &RunFiles) -> Option<(&str, &str, f64)> {
+    let (metric, _) = run.metrics.test.main()?;
+    let floors = run.metrics.baselines.iter();
+    let each = floors.filter_map(|(name, floor)| Some((name.as_str(), metric, floor.test.metric(metric)?.value?)));
+    each.max_by(|a, b| a.2.total_cmp(&b.2))
+}
+
+fn summary(run: &RunFiles) -> Vec<String> {
+    let test = &run.metrics.test;
+    let Some((name, metric)) = test.main() else { return Vec::new() };
+    let mut sentences = vec![format!(
+        "On {} test examples, which had no part in training or in any choice, {} is {}.",
+        thousands(test.n),
+        title(name),
+        metric.in_words()
+    )];
+    match (best_floor(run), metric.estimate()) {
+        (Some((floor, _, value)), Some(found)) => {
+            let beside = if found.low > value {
+                "the network's whole interval is above that"
+            } else if found.high < value {
+                "the network's whole interval is below that: it learned less than a baseline knows"
+            } else {
+                "that lies within the network's interval, so the network is not shown to be better"
+            };
+            sentences.push(format!("The better baseline ({floor}) reaches {}; {beside}.", number(value)));
+        }
+        (None, _) => sentences.push("No baselines were fitted to hold it against (train --baselines does).".into()),
+        _ => {}
+    }
+    if let Some(best) = test.best_possible_auroc {
+        sentences.push(format!("No classifier can exceed {} on these simulated sequences.", number(best)));
+    }
+    sentences
+}
+
+fn training(run: &RunFiles) -> String {
+    let Some(outcome) = &run.provenance.outcome else { return String::new() };
+    let epochs: Vec<String> = outcome.best_epochs.iter().map(ToString::to_string).collect();
+    let which = match epochs.len() {
+        1 => format!("epoch {} was the best", epochs[0]),
+        members => format!("the best epochs of the {members} networks were {}", listed(&epochs)),
+    };
+    let restarts = match outcome.restarts {
+        0 => String::new(),
+        1 => " One start was given up, as all scores had become equal.".into(),
+        many => format!(" {many} starts were given up, as all scores had become equal."),
+    };
+    format!(
+        "Of {} epochs, {which}; its weights are the run's. Training took {}.{restarts}",
+        run.provenance.config.training.epochs,
+        duration(outcome.seconds)
+    )
+}
+
+fn duration(seconds: f64) -> String {
+    if seconds < 120.0 { format!("{seconds:.1} seconds") } else { format!("{:.1} minutes", seconds / 60.0) }
+}
+
+/// Those of the pictures that the run has.
+fn pictures(run: &RunFiles, names: &[&str]) -> Result<Vec<Picture>> {
+    let mut found = Vec::new();
+    for name in names {
+        found.extend(run.picture(name, alt(name, &run.metrics.test))?);
+    }
+    Ok(found)
+}
+
+/// What a picture shows, with the numbers that say it.
+fn alt(picture: &str, test: &Results) -> String {
+    let with = |what: &str, metrics: &[&str]| {
+        let found = metrics.iter().find_map(|name| Some((name, test.metric(name)?)));
+        found.map_or_else(|| what.to_owned(), |(name, metric)| format!("{what}: {} {}", title(name), metric.in_words()))
+    };
+    match picture {
+        "loss.png" => "Loss of training and validation by epoch".into(),
+        "accuracy.png" => "Accuracy of training and validation by epoch".into(),
+        "score.png" => "The validation metric that chooses the best epoch, by epoch".into(),
+        "roc.png" => with("ROC curve of the test", &["auroc", "macro_auroc"]),
+        "pr.png" => with("Precision and recall of the test", &["average_precision", "macro_average_precision"]),
+        "scores.png" => "How the test scores of both classes are spread, and the threshold".into(),
+        "confusion.png" => {
+            "Which test examples of each class are called which; the numbers are in confusion.csv".into()
+        }
+        "scatter.png" => with("Predicted against true values of the test", &["pearson"]),
+        "calibration.png" => "Predicted probability against the share that is so, on the test".into(),
+        _ => "The main metric of parts of the test, with intervals; the numbers are in the tables".into(),
+    }
+}
+
+fn tracks(run: &RunFiles) -> Tracks {
+    let test = &run.metrics.test;
+    let (name, own) = test.main().unwrap_or(("auroc", Metric::default()));
+    let network = if run.provenance.config.training.ensemble > 1 { "ensemble" } else { "network" };
+    let mut found = vec![(network.to_owned(), own.estimate())];
+    for (floor, results) in &run.metrics.baselines {
+        found.push((floor.clone(), results.test.metric(name).and_then(|metric| metric.estimate())));
+    }
+    let alone = |value| Estimate { value, low: value, high: value };
+    if let Some(best) = test.best_possible_auroc {
+        found.push(("best possible".to_owned(), Some(alone(best))));
+    }
+    Tracks::above_chance(name, found, run.task().kind)
+}
+
+/// Every metric of the test, with those of members, baselines and validation beside it.
+fn metrics(run: &RunFiles) -> Table {
+    let (test, floors) = (&run.metrics.test, &run.metrics.baselines);
+    let mut table = Table::new("Metrics of the test", &[("metric", false), ("test", true), ("95 % interval", true)]);
+    if !test.members.is_empty() {
+        table.column("mean ± sd of members", true);
+    }
+    floors.iter().for_each(|(name, _)| table.column(name.clone(), true));
+    table.column("validation", true);
+    for (name, metric) in test.metrics() {
+        let mut row = vec![
+            Cell::noted(title(name), meaning(name, run.task().kind)),
+            metric.text().into(),
+            metric.interval().into(),
+        ];
+        if !test.members.is_empty() {
+            let spread = test.members.iter().find(|(other, _)| other == name);
+            row.push(spread.map_or_else(
+                || "–".into(),
+                |(_, spread)| format!("{} ± {}", number(spread.mean), number(spread.standard_deviation)).into(),
+            ));
+        }
+        let beside = floors.iter().map(|(_, floor)| &floor.test).chain([&run.metrics.valid]);
+        row.extend(beside.map(|results| Cell::from(results.metric(name).unwrap_or_default().text())));
+        table.row(row);
+    }
+    table
+}
+
+fn calibration(run: &RunFiles) -> Option<String> {
+    let test = &run.metrics.test;
+    let (before, after) = (test.uncalibrated_expected_calibration_error, test.calibrated_expected_calibration_error);
+    match (before.zip(after), test.metric("expected_calibration_error")) {
+        (Some((before, after)), _) => Some(format!(
+            "Logits are divided by a temperature of {:.3}, fitted on validation. The expected calibration error was {} before and is {} after.",
+            run.task().temperature,
+            number(before),
+            number(after)
+        )),
+        (None, Some(error)) => Some(format!("The expected calibration error is {}.", error.in_words())),
+        (None, None) => None,
+    }
+}
+
+/// Tables of parts of the test: groups of examples, and classes, labels or columns.
+fn breakdowns(run: &RunFiles) -> Vec<Table> {
+    let test = &run.metrics.test;
+    let share = |group: &Group| {
+        let percent = |share: Option<f64>| share.map_or_else(String::new, |share| format!("{:.0}", share * 100.0));
+        format!("{} to {} %", percent(group.low), percent(group.high))
+    };
+    let by_share = |groups: &[Group]| groups.iter().map(|group| (share(group), group.clone())).collect::<Vec<_>>();
+    let (parts, part) = match run.task().kind {
+        TaskKind::Binary | TaskKind::Multiclass => ("By class", "class"),
+        TaskKind::Multilabel => ("By label", "label"),
+        TaskKind::Regression => ("By column", "column"),
+    };
+    [
+        (parts, part, test.classes.clone()),
+        (parts, part, test.by_class.clone()),
+        ("By GC content", "GC content", by_share(&test.by_gc)),
+        ("By share of soft-masked bases", "soft-masked", by_share(&test.by_repeats)),
+    ]
+    .into_iter()
+    .filter_map(|(caption, what, groups)| of_groups(caption, what, &groups))
+    .collect()
+}
+
+fn of_groups(caption: &str, what: &str, groups: &[(String, Group)]) -> Option<Table> {
+    let (_, first) = groups.first()?;
+    let more = groups.len().saturating_sub(MOST_PARTS);
+    let caption = if more > 0 { format!("{caption}; {more} more are in metrics.json") } else { caption.to_owned() };
+    let mut table = Table::new(caption, &[(what, false)]);
+    let has_counts = first.n.is_some();
+    if has_counts {
+        table.column("examples", true);
+    }
+    first.metrics().iter().for_each(|(name, _)| table.column(title(name), true));
+    for (name, group) in groups.iter().take(MOST_PARTS) {
+        let n = has_counts.then(|| Cell::from(group.n.map_or_else(String::new, thousands)));
+        let metrics = group.metrics().into_iter().map(|(_, metric)| Cell::noted(metric.text(), metric.interval()));
+        table.row([Cell::from(name.clone())].into_iter().chain(n).chain(metrics.collect::<Vec<_>>()));
+    }
+    Some(table)
+}
+
+fn strands(run: &RunFiles) -> Option<String> {
+    let test = &run.metrics.test;
+    let difference = number(test.strand_mean_difference?);
+    let flips = test.strand_flip_rate.map_or_else(String::new, |rate| match run.task().kind {
+        TaskKind::Multilabel => format!("{:.2} % of the labels are called differently, and ", rate * 100.0),
+        _ => format!("{:.2} % are called differently, and ", rate * 100.0),
+    });
+    Some(format!(
+        "Each test sequence was scored as its reverse complement too: {flips}predictions differ by {difference} on average (--strands {}).",
+        question::name_of(&run.provenance.config.training.strands)
+    ))
+}
+
+fn mistakes_text(run: &RunFiles, count: usize) -> String {
+    let (n, count) = (thousands(run.metrics.test.n), thousands(count));
+    match run.task().kind {
+        TaskKind::Binary => format!(
+            "{count} of {n} test examples are on the wrong side of the threshold ({}). Of these the network is surest:",
+            number(run.metrics.test.threshold.unwrap_or(0.5))
+        ),
+        TaskKind::Multiclass => {
+            format!("{count} of {n} test examples are called another class. Of these the network is surest:")
+        }
+        TaskKind::Multilabel => {
+            format!(
+                "{count} labels of {n} test examples are called wrongly at one half. Of these the network is surest:"
+            )
+        }
+        TaskKind::Regression => {
+            "These predictions are farthest off, in standard deviations of the training values:".into()
+        }
+    }
+}
+
+fn provenance(run: &Provenance) -> Vec<(&'static str, String)> {
+    let revision = |revision: &str| if revision.is_empty() { String::new() } else { format!(" ({revision})") };
+    let mut rows = vec![
+        ("strandnet", format!("{}{}", run.version, revision(&run.git_revision))),
+        ("libtorch", run.libtorch.clone()),
+        ("device", format!("{}, {} threads", run.device, run.threads)),
+        ("precision", question::name_of(&run.precision)),
+        ("seed", run.seed.to_string()),
+        ("command", question::command_line(&run.command)),
+    ];
+    for file in &run.started_from {
+        rows.push(("started from", format!("{} (SHA-256 {})", file.path.display(), file.sha256)));
+    }
+    for resumed in &run.resumed {
+        rows.push((
+            "went on",
+            format!("{}, with strandnet {}{}", resumed.place, resumed.version, revision(&resumed.git_revision)),
+        ));
+    }
+    rows
+}
+
+/// What repeats the run and looks further into it.
+fn commands(run: &RunFiles) -> Result<Vec<Command>> {
+    let path = |name: &str| quoted(&run.folder.file(name).to_string_lossy());
+    let (folder, config) = (quoted(&run.folder.path.to_string_lossy()), path(CONFIG_TOML));
+    let mut commands = vec![Command {
+        what: "Train again with the same settings",
+        line: format!("strandnet train {config} --out NEW"),
+    }];
+    if !run.provenance.config.data.resample && run.file(EXAMPLES_TSV)?.is_some() {
+        commands.push(Command {
+            what: "Train again on exactly the same examples, wherever they came from",
+            line: format!("strandnet train {config} --examples {} --out NEW", path(EXAMPLES_TSV)),
+        });
+    }
+    for (what, name) in [
+        ("Check that its files are unaltered and come to the same results", "verify"),
+        ("Judge it again, or on other data", "evaluate"),
+        ("Find the motifs that it has learned; they then have a place on this page", "explain motifs"),
+        ("Make this page again", "report"),
+    ] {
+        commands.push(Command { what, line: format!("strandnet {name} {folder}") });
+    }
+    Ok(commands)
+}

@@ -1,0 +1,257 @@
+//! How good scores are, on plain slices: of one yes/no question, of several classes, of several yes/no labels, and of
+//! real values. Definitions are scikit-learn's; every value comes with a 95 % interval from the bootstrap (Efron,
+//! 1979). A metric that one class alone cannot define is undefined, not zero.
+
+pub mod classes;
+pub mod labels;
+pub mod paired;
+mod ranking;
+pub mod regression;
+
+use rand::RngExt;
+use rayon::prelude::*;
+use serde_json::{Map, Value, json};
+
+pub use crate::metrics::ranking::{CALIBRATION_BINS, CalibrationBin, CurvePoint, Ranking};
+
+use crate::random;
+use crate::random::Purpose;
+
+/// Resamples behind each interval: enough for the second digit of its ends.
+const RESAMPLES: usize = 1000;
+
+/// Fewest resamples for sets so large that all would take too long: their intervals are narrow in any case.
+const FEWEST_RESAMPLES: usize = 100;
+
+/// Scores looked at, over all resamples, beyond which there are fewer resamples: one or two minutes of one core.
+const MOST_SCORES: usize = 4_000_000_000;
+
+/// A metric with its 95 % interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    pub value: f64,
+    pub low: f64,
+    pub high: f64,
+}
+
+/// Every metric of one split, in the order in which they are shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    pub n: usize,
+    /// Yes/no questions only.
+    pub n_positive: Option<usize>,
+    pub threshold: Option<f64>,
+    pub metrics: Vec<(&'static str, Option<Estimate>)>,
+    /// Each class against the rest, each label or each column; empty for a single yes/no question or column.
+    pub parts: Vec<ClassReport>,
+    /// Examples by true class (row) and by the class of the highest score (column).
+    pub confusion: Option<Vec<Vec<usize>>>,
+}
+
+/// The metrics of one class, label or column.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClassReport {
+    pub name: String,
+    /// Examples of the class, positives of the label; `None` for real values.
+    pub n: Option<usize>,
+    pub metrics: Vec<(&'static str, Option<Estimate>)>,
+}
+
+impl Report {
+    /// The estimate of a metric; `None` if it is undefined here.
+    pub fn get(&self, name: &str) -> Option<Estimate> {
+        find(&self.metrics, name)
+    }
+
+    /// The object that `metrics.json` holds for a split.
+    pub fn to_json(&self) -> Map<String, Value> {
+        let mut object = Map::new();
+        object.insert("n".into(), json!(self.n));
+        if let Some(n_positive) = self.n_positive {
+            object.insert("n_positive".into(), json!(n_positive));
+        }
+        if let Some(threshold) = self.threshold {
+            object.insert("threshold".into(), json!(threshold));
+        }
+        object.extend(values_to_json(&self.metrics, |name| self.why_undefined(name)));
+        if !self.parts.is_empty() {
+            let parts: Map<_, _> = self.parts.iter().map(|part| (part.name.clone(), self.part_to_json(part))).collect();
+            object.insert("classes".into(), parts.into());
+        }
+        if let Some(confusion) = &self.confusion {
+            object.insert("confusion".into(), json!(confusion));
+        }
+        object
+    }
+
+    fn part_to_json(&self, part: &ClassReport) -> Value {
+        let mut object = Map::new();
+        if let Some(n) = part.n {
+            object.insert("n".into(), json!(n));
+        }
+        object.extend(values_to_json(&part.metrics, |name| match name {
+            _ if self.n == 0 => NO_EXAMPLES,
+            "auroc" | "average_precision" => "it has no positives or no negatives",
+            "f1_at_half" => "it has no positives",
+            "precision" => "it is never predicted",
+            "recall" => "it has no examples",
+            "f1" => "it has no examples and is never predicted",
+            _ => self.why_undefined(name),
+        }));
+        object.into()
+    }
+
+    fn why_undefined(&self, name: &str) -> &'static str {
+        match name {
+            _ if self.n == 0 => NO_EXAMPLES,
+            "pearson" | "spearman" => "the values or the predictions are all equal",
+            "r2" => "the values are all equal",
+            "rmse" | "mae" => "the errors are too large to add up",
+            "macro_f1_at_half" => "no label has positives",
+            "macro_auroc" | "macro_average_precision" if self.confusion.is_none() => {
+                "no label has both positives and negatives"
+            }
+            _ => "only one class is present",
+        }
+    }
+}
+
+impl ClassReport {
+    /// The estimate of a metric; `None` if it is undefined here.
+    pub fn get(&self, name: &str) -> Option<Estimate> {
+        find(&self.metrics, name)
+    }
+}
+
+const NO_EXAMPLES: &str = "there are no examples";
+
+fn find(metrics: &[(&'static str, Option<Estimate>)], name: &str) -> Option<Estimate> {
+    metrics.iter().find(|(found, _)| *found == name).and_then(|(_, estimate)| *estimate)
+}
+
+fn values_to_json(
+    metrics: &[(&'static str, Option<Estimate>)],
+    why_undefined: impl Fn(&str) -> &'static str,
+) -> impl Iterator<Item = (String, Value)> {
+    metrics.iter().map(move |(name, estimate)| {
+        let value = match estimate {
+            Some(Estimate { value, low, high }) => json!({"value": value, "low": low, "high": high}),
+            None => json!({"value": null, "reason": why_undefined(name)}),
+        };
+        ((*name).to_owned(), value)
+    })
+}
+
+/// Values of `n` examples with `k` scores each, and their intervals. `values` is given how many times to count each
+/// example. The same seed gives the same intervals, however many threads work. A value that is not finite is
+/// undefined; a resample that leaves a value undefined says nothing of its interval.
+fn bootstrap(
+    n: usize,
+    k: usize,
+    seed: u64,
+    values: impl Fn(&[u32]) -> Vec<Option<f64>> + Sync,
+) -> Vec<Option<Estimate>> {
+    let resampled: Vec<Vec<Option<f64>>> = (0..resamples(n, k) as u64)
+        .into_par_iter()
+        .map(|resample| {
+            let mut random = random::generator(seed, Purpose::Bootstrap, resample, 0);
+            let mut weights = vec![0u32; n];
+            // 32 bits where they do, as drawing takes a good part of the time.
+            match u32::try_from(n) {
+                Ok(n) => (0..n).for_each(|_| weights[random.random_range(0..n) as usize] += 1),
+                Err(_) => (0..n).for_each(|_| weights[random.random_range(0..n)] += 1),
+            }
+            values(&weights)
+        })
+        .collect();
+    let estimate = |(i, value): (usize, Option<f64>)| {
+        let value = value.filter(|value| value.is_finite())?;
+        let mut draws: Vec<f64> =
+            resampled.iter().filter_map(|values| values[i]).filter(|draw| draw.is_finite()).collect();
+        draws.sort_unstable_by(f64::total_cmp);
+        let end = |share| quantile(&draws, share).unwrap_or(value);
+        Some(Estimate { value, low: end(0.025), high: end(0.975) })
+    };
+    values(&vec![1; n]).into_par_iter().enumerate().map(estimate).collect()
+}
+
+fn resamples(n: usize, k: usize) -> usize {
+    (MOST_SCORES / n.saturating_mul(k).max(1)).clamp(FEWEST_RESAMPLES, RESAMPLES)
+}
+
+/// A quantile of sorted values, interpolated linearly.
+pub fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
+    let last = sorted.len().checked_sub(1)?;
+    let place = share * last as f64;
+    let below = place.floor() as usize;
+    Some(sorted[below] + (place - below as f64) * (sorted[(below + 1).min(last)] - sorted[below]))
+}
+
+/// The mean of the values that are defined; undefined if none is.
+pub fn mean_of_defined(values: impl IntoIterator<Item = Option<f64>>) -> Option<f64> {
+    let (sum, count) = values.into_iter().flatten().fold((0.0, 0usize), |(sum, count), v| (sum + v, count + 1));
+    (count > 0).then(|| sum / count as f64)
+}
+
+/// Column `place` of a `[n, k]` table.
+fn column<T: Copy>(table: &[T], k: usize, place: usize) -> Vec<T> {
+    table.iter().skip(place).step_by(k).copied().collect()
+}
+
+/// The log loss of one example, from the probability given to what turned out true.
+fn loss(probability: f64) -> f64 {
+    -probability.clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_without_a_defined_resample_is_its_own_interval() {
+        let all_once = |weights: &[u32]| vec![weights.iter().all(|&weight| weight == 1).then_some(2.5), Some(f64::NAN)];
+        let estimates = bootstrap(50, 1, 1, all_once);
+        assert_eq!(estimates, [Some(Estimate { value: 2.5, low: 2.5, high: 2.5 }), None]);
+    }
+
+    #[test]
+    fn large_sets_are_resampled_less_often() {
+        assert_eq!([resamples(0, 0), resamples(4_000, 1_000), resamples(8_000, 1_000)], [1000, 1000, 500]);
+        assert_eq!([resamples(455_024, 919), resamples(usize::MAX, 3)], [100, 100]);
+    }
+
+    #[test]
+    fn intervals_do_not_depend_on_the_number_of_threads() {
+        let scores: Vec<f64> = (0..300).map(|i| (f64::from(i) * 0.618).fract()).collect();
+        let labels: Vec<usize> = (0..100).map(|i| i * 7 % 3).collect();
+        let names = ["a", "b", "c"].map(String::from);
+        let with_threads = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| classes::report(&labels, &scores, &names, 4))
+        };
+        assert_eq!(with_threads(1), with_threads(3));
+    }
+
+    #[test]
+    fn no_examples_leave_everything_undefined_and_say_so() {
+        let names = ["a", "b"].map(String::from);
+        let reports = [
+            Ranking::new(&[], &[]).report(0.5, 1),
+            classes::report(&[], &[], &names, 1),
+            classes::report(&[], &[], &[], 1),
+            labels::report(&[], &[], &names, 1),
+            labels::report(&[], &[], &[], 1),
+            regression::report(&[], &[], &names, 1),
+            regression::report(&[], &[], &[], 1),
+        ];
+        for report in reports {
+            assert!(report.n == 0 && report.metrics.iter().all(|(_, estimate)| estimate.is_none()), "{report:?}");
+            let parts = report.parts.iter().flat_map(|part| &part.metrics);
+            assert!(parts.into_iter().all(|(_, estimate)| estimate.is_none()), "{report:?}");
+            assert_eq!(report.to_json()[report.metrics[0].0]["reason"], NO_EXAMPLES);
+        }
+        assert_eq!(classes::macro_auroc(&[], &[], 2), None);
+        assert_eq!(labels::macro_auroc(&[], &[], 0), None);
+        assert_eq!(regression::mean_pearson(&[], &[], 0), None);
+    }
+}

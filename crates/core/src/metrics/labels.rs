@@ -1,0 +1,246 @@
+//! Several yes/no labels, of which each example has any number: metrics of each label, decided at one half, and their
+//! means.
+
+use rayon::prelude::*;
+
+use crate::metrics::ranking::{Decisions, OneOfSeveral};
+use crate::metrics::{ClassReport, Report, bootstrap, loss, mean_of_defined};
+
+const OVERALL: [&str; 5] =
+    ["macro_auroc", "macro_average_precision", "accuracy_at_half", "macro_f1_at_half", "log_loss"];
+const OF_A_LABEL: [&str; 5] = ["auroc", "average_precision", "accuracy_at_half", "f1_at_half", "log_loss"];
+
+/// What every resample needs of the examples.
+struct Examples<'a> {
+    /// `[n, K]`, as are the next two.
+    positive: &'a [bool],
+    scores: &'a [f64],
+    log_loss: Vec<f64>,
+    labels: Vec<OneOfSeveral>,
+}
+
+/// Sums over the examples for one label.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    positives: u64,
+    negatives: u64,
+    true_positives: u64,
+    false_positives: u64,
+    log_loss: f64,
+}
+
+/// Every metric with its interval, from labels `[n, K]` and probabilities `[n, K]`, row by row, for the K labels of
+/// `names`. The same seed gives the same intervals, however many threads work.
+///
+/// The overall metrics are means over the labels for which they are defined: areas need positives and negatives, F1
+/// needs positives.
+///
+/// # Panics
+/// If there is not one probability for each label or a probability is not a number; callers check both at the network's
+/// border.
+pub fn report(labels: &[bool], scores: &[f64], names: &[String], seed: u64) -> Report {
+    let k = names.len();
+    let n = labels.len().checked_div(k).unwrap_or(0);
+    let examples = Examples::new(labels, scores, k);
+    let mut estimates = bootstrap(n, k, seed, |weights| examples.values(weights)).into_iter();
+    let mut n_positive = vec![0; k];
+    for row in labels.chunks_exact(k.max(1)) {
+        n_positive.iter_mut().zip(row).for_each(|(count, &positive)| *count += usize::from(positive));
+    }
+    Report {
+        n,
+        n_positive: None,
+        threshold: None,
+        metrics: OVERALL.into_iter().zip(estimates.by_ref()).collect(),
+        parts: names
+            .iter()
+            .zip(n_positive)
+            .map(|(name, n_positive)| ClassReport {
+                name: name.clone(),
+                n: Some(n_positive),
+                metrics: OF_A_LABEL.into_iter().zip(estimates.by_ref()).collect(),
+            })
+            .collect(),
+        confusion: None,
+    }
+}
+
+/// Mean AUROC of `k` labels, over the labels for which it is defined.
+///
+/// # Panics
+/// As [`report`].
+pub fn macro_auroc(labels: &[bool], scores: &[f64], k: usize) -> Option<f64> {
+    let once = vec![1; labels.len().checked_div(k)?];
+    mean_of_defined(each_label(labels, scores, k).iter().map(|label| label.areas(&once).auroc()))
+}
+
+fn each_label(positive: &[bool], scores: &[f64], k: usize) -> Vec<OneOfSeveral> {
+    assert_eq!(positive.len(), scores.len(), "one score for each label");
+    assert!(positive.is_empty() || positive.len().is_multiple_of(k), "as many labels for each example");
+    assert!(scores.iter().all(|score| !score.is_nan()), "scores are numbers");
+    (0..k)
+        .into_par_iter()
+        .map(|label| OneOfSeveral::new(scores, k, label, |example| positive[example * k + label]))
+        .collect()
+}
+
+impl<'a> Examples<'a> {
+    fn new(positive: &'a [bool], scores: &'a [f64], k: usize) -> Self {
+        let labels = each_label(positive, scores, k);
+        let cells = positive.iter().zip(scores);
+        let log_loss = cells.map(|(&positive, &score)| loss(if positive { score } else { 1.0 - score })).collect();
+        Self { positive, scores, log_loss, labels }
+    }
+
+    /// The overall metrics, then those of each label, of the examples, each counted `weights` times.
+    fn values(&self, weights: &[u32]) -> Vec<Option<f64>> {
+        let sums = self.sums(weights);
+        let areas: Vec<_> = self.labels.iter().map(|label| label.areas(weights)).collect();
+        let decisions: Vec<_> = sums.iter().map(Sums::decisions).collect();
+        let log_loss = || sums.iter().map(Sums::mean_log_loss);
+        let mut values = vec![
+            mean_of_defined(areas.iter().map(|label| label.auroc())),
+            mean_of_defined(areas.iter().map(|label| label.average_precision())),
+            mean_of_defined(decisions.iter().map(|label| label.accuracy)),
+            mean_of_defined(decisions.iter().map(|label| label.f1)),
+            mean_of_defined(log_loss()),
+        ];
+        for ((areas, decisions), log_loss) in areas.iter().zip(&decisions).zip(log_loss()) {
+            values.extend([areas.auroc(), areas.average_precision(), decisions.accuracy, decisions.f1, log_loss]);
+        }
+        values
+    }
+
+    /// Row by row, as the table lies in memory.
+    fn sums(&self, weights: &[u32]) -> Vec<Sums> {
+        let k = self.labels.len();
+        let mut sums = vec![Sums::default(); k];
+        for (example, &weight) in weights.iter().enumerate().filter(|(_, weight)| **weight > 0) {
+            let row = example * k..(example + 1) * k;
+            let cells = self.positive[row.clone()].iter().zip(&self.scores[row.clone()]).zip(&self.log_loss[row]);
+            for (sums, ((&positive, &score), &log_loss)) in sums.iter_mut().zip(cells) {
+                let called = if score >= 0.5 { u64::from(weight) } else { 0 };
+                if positive {
+                    sums.positives += u64::from(weight);
+                    sums.true_positives += called;
+                } else {
+                    sums.negatives += u64::from(weight);
+                    sums.false_positives += called;
+                }
+                sums.log_loss += f64::from(weight) * log_loss;
+            }
+        }
+        sums
+    }
+}
+
+impl Sums {
+    fn decisions(&self) -> Decisions {
+        Decisions::new(self.true_positives, self.false_positives, self.positives, self.negatives)
+    }
+
+    fn mean_log_loss(&self) -> Option<f64> {
+        let n = self.positives + self.negatives;
+        (n > 0).then(|| self.log_loss / n as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Ranking;
+    use proptest::prelude::*;
+
+    const K: usize = 3;
+
+    fn names() -> Vec<String> {
+        ["a", "b", "c"].map(String::from).into()
+    }
+
+    /// Labels and probabilities with ties among them.
+    fn examples() -> impl Strategy<Value = Vec<[(bool, f64); K]>> {
+        let cell = || (any::<bool>(), (0u8..=10).prop_map(|score| f64::from(score) / 10.0));
+        prop::collection::vec([cell(), cell(), cell()], 0..40)
+    }
+
+    fn apart(examples: &[[(bool, f64); K]]) -> (Vec<bool>, Vec<f64>) {
+        examples.iter().flatten().copied().unzip()
+    }
+
+    fn values(examples: &[[(bool, f64); K]]) -> Vec<Option<f64>> {
+        let (labels, scores) = apart(examples);
+        Examples::new(&labels, &scores, K).values(&vec![1; examples.len()])
+    }
+
+    fn close(a: &[Option<f64>], b: &[Option<f64>]) -> bool {
+        a.iter().zip(b).all(|pair| match pair {
+            (Some(a), Some(b)) => (a - b).abs() < 1e-9,
+            (a, b) => a == b,
+        })
+    }
+
+    #[test]
+    fn a_label_without_positives_is_left_out_of_the_means_and_says_why() {
+        let labels = [true, false, false, false, false, true, true, false, true, false, false, false];
+        let scores = [0.9, 0.1, 0.2, 0.1, 0.6, 0.7, 0.3, 0.1, 0.8, 0.4, 0.2, 0.2];
+        let report = report(&labels, &scores, &names(), 1);
+        assert_eq!(report.parts.iter().map(|part| part.n).collect::<Vec<_>>(), [Some(2), Some(0), Some(2)]);
+        assert_eq!(report.get("macro_auroc").unwrap().value, (0.75 + 1.0) / 2.0);
+        assert_eq!(report.get("accuracy_at_half").unwrap().value, 10.0 / 12.0);
+        let json = report.to_json();
+        let without = &json["classes"]["b"];
+        assert_eq!(without["auroc"]["reason"], "it has no positives or no negatives");
+        assert_eq!(without["f1_at_half"]["reason"], "it has no positives");
+        assert_eq!(without["accuracy_at_half"]["value"], 0.75);
+        assert!(!json.contains_key("n_positive") && !json.contains_key("confusion"));
+    }
+
+    #[test]
+    fn no_positives_at_all_leave_the_means_undefined() {
+        let json = report(&[false; 6], &[0.1; 6], &names(), 1).to_json();
+        assert_eq!(json["macro_auroc"]["reason"], "no label has both positives and negatives");
+        assert_eq!(json["macro_f1_at_half"]["reason"], "no label has positives");
+        assert_eq!(json["accuracy_at_half"]["value"], 1.0);
+    }
+
+    proptest! {
+        // Each case makes three whole reports with their intervals.
+        #![proptest_config(ProptestConfig::with_cases(16))]
+
+        #[test]
+        fn each_label_is_a_yes_no_question_of_its_own(examples in examples()) {
+            let found = values(&examples);
+            let mut each = Vec::new();
+            for label in 0..K {
+                let (positive, scores): (Vec<bool>, Vec<f64>) = examples.iter().map(|row| row[label]).unzip();
+                let report = Ranking::new(&positive, &scores).report(0.5, 1);
+                each.extend(OF_A_LABEL.map(|name| report.get(name).map(|estimate| estimate.value)));
+            }
+            prop_assert!(close(&found[OVERALL.len()..], &each), "{:?} {:?}", found, each);
+            for (metric, found) in found[..OVERALL.len()].iter().enumerate() {
+                let mean = mean_of_defined(each.iter().skip(metric).step_by(OF_A_LABEL.len()).copied());
+                prop_assert!(close(&[*found], &[mean]));
+            }
+            let (labels, scores) = apart(&examples);
+            prop_assert_eq!(macro_auroc(&labels, &scores, K), found[0]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_the_examples_does_not_matter(
+            (examples, shuffled) in examples().prop_flat_map(|e| (Just(e.clone()), Just(e).prop_shuffle())),
+        ) {
+            prop_assert!(close(&values(&examples), &values(&shuffled)));
+        }
+
+        #[test]
+        fn a_weight_counts_an_example_that_many_times(examples in examples(), first in 0u32..4) {
+            let weights: Vec<u32> = (0..examples.len() as u32).map(|i| (first + i * i) % 4).collect();
+            let repeated: Vec<_> =
+                examples.iter().zip(&weights).flat_map(|(example, &weight)| vec![*example; weight as usize]).collect();
+            let (labels, scores) = apart(&examples);
+            prop_assert!(close(&Examples::new(&labels, &scores, K).values(&weights), &values(&repeated)));
+        }
+    }
+}

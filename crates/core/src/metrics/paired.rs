@@ -1,0 +1,146 @@
+//! Whether one network ranks better than another on the same examples: the test of DeLong, DeLong and Clarke-Pearson (1988)
+//! for two correlated areas under the ROC curve, with ranks in place of all pairs as Sun and Xu (2014).
+
+/// Half the width of a 95 % interval in standard deviations.
+const Z_95: f64 = 1.959963984540054;
+
+/// How two rankings of the same examples differ.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Paired {
+    /// AUROC of the second less that of the first.
+    pub difference: f64,
+    /// Ends of the difference's 95 % interval.
+    pub low: f64,
+    pub high: f64,
+    /// Of a difference at least as large on either side, were there none.
+    pub p_value: f64,
+}
+
+/// Compares two scores of each example; a tie between a positive and a negative counts half. `None` where nothing can be
+/// said: fewer than two examples of a class, or two rankings that are the same or never vary.
+///
+/// # Panics
+/// If the slices differ in length or a score is not a number; callers check both at the network's border.
+pub fn delong(positives: &[bool], first: &[f64], second: &[f64]) -> Option<Paired> {
+    let [first, second] = [first, second].map(|scores| Placements::new(positives, scores));
+    let (m, n) = (first.of_positives.len() as f64, first.of_negatives.len() as f64);
+    if m < 2.0 || n < 2.0 {
+        return None;
+    }
+    let difference = second.auroc() - first.auroc();
+    let differences = |ours: &[f64], theirs: &[f64]| ours.iter().zip(theirs).map(|(a, b)| b - a).collect::<Vec<_>>();
+    let variance = variance(&differences(&first.of_positives, &second.of_positives)) / m
+        + variance(&differences(&first.of_negatives, &second.of_negatives)) / n;
+    if variance <= 0.0 {
+        return None;
+    }
+    let (z, margin) = (difference / variance.sqrt(), Z_95 * variance.sqrt());
+    let p_value = libm::erfc(z.abs() / std::f64::consts::SQRT_2);
+    Some(Paired { difference, low: difference - margin, high: difference + margin, p_value })
+}
+
+/// Where each example stands among those of the other class: of a positive the share of negatives below it, of a negative the
+/// share of positives above it. Their means are the AUROC.
+struct Placements {
+    of_positives: Vec<f64>,
+    of_negatives: Vec<f64>,
+}
+
+impl Placements {
+    fn new(positives: &[bool], scores: &[f64]) -> Self {
+        assert_eq!(positives.len(), scores.len(), "one score for each label");
+        assert!(scores.iter().all(|score| !score.is_nan()), "scores are numbers");
+        let of_class = |wanted: bool| -> Vec<f64> {
+            scores.iter().zip(positives).filter(|&(_, &positive)| positive == wanted).map(|(&score, _)| score).collect()
+        };
+        let (positive, negative) = (of_class(true), of_class(false));
+        let below = shares_below(&positive, &negative);
+        let above = shares_below(&negative, &positive).into_iter().map(|share| 1.0 - share).collect();
+        Self { of_positives: below, of_negatives: above }
+    }
+
+    fn auroc(&self) -> f64 {
+        mean(&self.of_positives)
+    }
+}
+
+/// For each score the share of `others` below it, equals counting half.
+fn shares_below(scores: &[f64], others: &[f64]) -> Vec<f64> {
+    let mut sorted = others.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let count = sorted.len() as f64;
+    let share = |&score: &f64| {
+        let below = sorted.partition_point(|&other| other < score);
+        let up_to = sorted.partition_point(|&other| other <= score);
+        (below + up_to) as f64 / (2.0 * count)
+    };
+    scores.iter().map(share).collect()
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// Of a sample, with n - 1 below the line.
+fn variance(values: &[f64]) -> f64 {
+    let mean = mean(values);
+    values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (values.len() as f64 - 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand::RngExt;
+
+    use super::*;
+    use crate::metrics::Ranking;
+    use crate::random;
+    use crate::random::Purpose;
+
+    #[test]
+    fn too_few_or_equal_rankings_say_nothing() {
+        assert_eq!(delong(&[true, false, false], &[0.1, 0.2, 0.3], &[0.3, 0.2, 0.1]), None);
+        assert_eq!(delong(&[true; 3], &[0.1, 0.2, 0.3], &[0.3, 0.2, 0.1]), None);
+        let (labels, scores) = ([true, true, false, false, false], [0.9, 0.4, 0.5, 0.2, 0.1]);
+        assert_eq!(delong(&labels, &scores, &scores), None);
+        assert_eq!(delong(&labels, &scores, &scores.map(|score| score * 2.0)), None, "order alone counts");
+    }
+
+    #[test]
+    fn p_values_are_level_where_there_is_no_difference() {
+        let mut random = random::generator(3, Purpose::Bootstrap, 0, 0);
+        let mut noise = || random.random::<f64>();
+        let rounds = 2000;
+        let small = (0..rounds)
+            .filter(|_| {
+                let labels: Vec<bool> = (0..200).map(|i| i % 3 == 0).collect();
+                // Both see the same signal, each with noise of its own.
+                let mut scores =
+                    || labels.iter().map(|&label| f64::from(u8::from(label)) * 0.3 + noise()).collect::<Vec<_>>();
+                delong(&labels, &scores(), &scores()).unwrap().p_value < 0.05
+            })
+            .count();
+        let share = small as f64 / f64::from(rounds);
+        assert!((0.035..0.065).contains(&share), "{share} of p-values are below 0.05");
+    }
+
+    proptest! {
+        #[test]
+        fn difference_is_that_of_the_aurocs_and_turns_with_the_order(
+            examples in prop::collection::vec((any::<bool>(), 0..20u8, 0..20u8), 4..60)
+        ) {
+            let labels: Vec<bool> = examples.iter().map(|example| example.0).collect();
+            let first: Vec<f64> = examples.iter().map(|example| f64::from(example.1)).collect();
+            let second: Vec<f64> = examples.iter().map(|example| f64::from(example.2)).collect();
+            if let Some(found) = delong(&labels, &first, &second) {
+                let auroc = |scores: &[f64]| Ranking::new(&labels, scores).auroc().unwrap();
+                prop_assert!((found.difference - (auroc(&second) - auroc(&first))).abs() < 1e-12);
+                prop_assert!((0.0..=1.0).contains(&found.p_value));
+                prop_assert!(found.low <= found.difference && found.difference <= found.high);
+                let turned = delong(&labels, &second, &first).unwrap();
+                prop_assert!((turned.difference + found.difference).abs() < 1e-12);
+                prop_assert!((turned.p_value - found.p_value).abs() < 1e-12);
+            }
+        }
+    }
+}

@@ -1,0 +1,409 @@
+//! Motifs, of a network's first layer or of what its answers rest on: sites become matrices, classes are compared, known motifs
+//! are looked up; and the tables all that is written in.
+
+use anyhow::Result;
+
+use crate::config::TaskKind;
+use crate::dataset::Classes;
+use crate::dataset::examples::Examples;
+use crate::motif::enrichment;
+use crate::motif::enrichment::{LogFactorials, scientific};
+use crate::motif::matching::{Database, Match};
+use crate::motif::matrix::Motif;
+use crate::motif::sites::{Bins, Division, Found, Sites};
+
+/// Matches of each filter that are kept.
+const MATCHES: usize = 5;
+
+/// Fewest sites whose motif is held against known ones: a site or two are like anything.
+const LEAST_SITES: u64 = 5;
+
+/// What motifs are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// What the filters of the first layer fire on.
+    Filters,
+    /// Seqlets: stretches that the answer rests on.
+    Importance,
+}
+
+impl Origin {
+    /// What one is called.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Filters => "filter",
+            Self::Importance => "motif",
+        }
+    }
+
+    /// What its sites are told by.
+    fn measure(self) -> &'static str {
+        match self {
+            Self::Filters => "largest_activation",
+            Self::Importance => "largest_importance",
+        }
+    }
+}
+
+/// What is known of one filter, or of one motif that importance showed.
+#[derive(Clone, Debug)]
+pub struct FilterMotif {
+    /// Named as the filter is; without sites, where it never fires, it tells nothing.
+    pub motif: Motif,
+    pub sites: Sites,
+    /// Of each division, in the same order.
+    pub enrichments: Vec<Enrichment>,
+    /// The best first.
+    pub matches: Vec<Match>,
+}
+
+/// Whether more sequences of a class have a site than of the rest.
+#[derive(Clone, Copy, Debug)]
+pub struct Enrichment {
+    pub odds_ratio: f64,
+    /// Natural logarithms of the two-sided p-value, and of the q-value over all filters and divisions.
+    pub log_p: f64,
+    pub log_q: f64,
+}
+
+/// All motifs of one origin, and what they were held against.
+pub struct Motifs<'a> {
+    pub origin: Origin,
+    pub filters: Vec<FilterMotif>,
+    pub divisions: Vec<Division>,
+    pub database: &'a [Motif],
+    pub both_strands: bool,
+    pub sequences: u64,
+    pub bins: Bins,
+    pub background: [f64; 4],
+}
+
+/// The class a filter's sites are enriched in, and how.
+pub struct EnrichedIn<'a> {
+    pub class: &'a str,
+    pub rest: &'a str,
+    /// Shares of the sequences with a site.
+    pub share: f64,
+    pub share_of_rest: f64,
+    pub odds_ratio: f64,
+    pub log_p: f64,
+    pub log_q: f64,
+}
+
+impl<'a> Motifs<'a> {
+    /// What follows from the sites that were found of each of `names`; `divisions` divide the sequences.
+    pub fn of(
+        origin: Origin,
+        names: &[String],
+        found: Found,
+        divisions: Vec<Division>,
+        both_strands: bool,
+        database: &'a [Motif],
+    ) -> Self {
+        let factorials = LogFactorials::up_to(found.sequences);
+        let known = Database::new(database);
+        let of = |(name, sites): (&String, Sites)| {
+            let motif = Motif::from_counts(name.clone(), &sites.counts, sites.n);
+            let enrichments = sites.groups.iter().map(|&[one, other]| Enrichment {
+                odds_ratio: enrichment::odds_ratio(one, other),
+                log_p: enrichment::log_fisher(one, other, &factorials),
+                log_q: 0.0,
+            });
+            let mut matches = if sites.n < LEAST_SITES { Vec::new() } else { known.matches(&motif.columns) };
+            matches.truncate(MATCHES);
+            FilterMotif { enrichments: enrichments.collect(), motif, sites, matches }
+        };
+        let mut filters: Vec<FilterMotif> = names.iter().zip(found.sites).map(of).collect();
+        // Filters that never fire were not asked.
+        let asked = || filters.iter().filter(|filter| filter.sites.n > 0).flat_map(|filter| &filter.enrichments);
+        let log_q = enrichment::benjamini_hochberg(&asked().map(|found| found.log_p).collect::<Vec<_>>());
+        let fired = filters.iter_mut().filter(|filter| filter.sites.n > 0);
+        for (enrichment, log_q) in fired.flat_map(|filter| &mut filter.enrichments).zip(log_q) {
+            enrichment.log_q = log_q;
+        }
+        Self {
+            origin,
+            filters,
+            divisions,
+            database,
+            both_strands,
+            sequences: found.sequences,
+            bins: found.bins,
+            background: found.background,
+        }
+    }
+
+    /// The filters that fire.
+    pub fn firing(&self) -> impl Iterator<Item = &FilterMotif> {
+        self.filters.iter().filter(|filter| filter.sites.n > 0)
+    }
+
+    /// The same, those first that tell classes apart best, or that have most sites where there are no classes.
+    pub fn ranked(&self) -> Vec<&FilterMotif> {
+        let mut ranked: Vec<&FilterMotif> = self.firing().collect();
+        let log_p = |filter: &FilterMotif| self.enriched_in(filter).map_or(0.0, |enriched| enriched.log_p);
+        ranked.sort_by(|a, b| log_p(a).total_cmp(&log_p(b)).then(b.sites.n.cmp(&a.sites.n)));
+        ranked
+    }
+
+    /// The class whose sequences have a filter's sites more often than the rest, with the smallest p-value.
+    pub fn enriched_in(&self, filter: &FilterMotif) -> Option<EnrichedIn<'_>> {
+        let each = self.divisions.iter().zip(&filter.enrichments).zip(&filter.sites.groups);
+        let of = each.filter_map(|((division, found), &[one, other])| {
+            let Division { name, other: rest, .. } = division;
+            let &Enrichment { odds_ratio, log_p, log_q } = found;
+            let found = |class, rest, share, share_of_rest, odds_ratio| EnrichedIn {
+                class,
+                rest,
+                share,
+                share_of_rest,
+                odds_ratio,
+                log_p,
+                log_q,
+            };
+            match odds_ratio < 1.0 {
+                false => Some(found(name, rest, one.share(), other.share(), odds_ratio)),
+                // Of two classes, fewer in the one are more in the other; of several, they are more in another one.
+                true if self.divisions.len() > 1 => None,
+                true => Some(found(rest, name, other.share(), one.share(), 1.0 / odds_ratio)),
+            }
+        });
+        of.min_by(|a, b| a.log_p.total_cmp(&b.log_p))
+    }
+
+    /// The known motif that fits a filter best.
+    pub fn best_match<'b>(&self, filter: &'b FilterMotif) -> Option<(&'a Motif, &'b Match)> {
+        filter.matches.first().map(|found| (&self.database[found.target], found))
+    }
+
+    /// The motifs that have sites, the best match as their second name.
+    pub fn named(&self) -> impl Iterator<Item = Motif> {
+        self.firing().map(|filter| {
+            let name = self.best_match(filter).map_or_else(String::new, |(known, _)| label(known).to_owned());
+            Motif { name, ..filter.motif.clone() }
+        })
+    }
+
+    /// `motifs.tsv`: a row for each filter.
+    pub fn table(&self) -> Result<Vec<u8>> {
+        let mut out = Table::new(&[
+            self.origin.word(),
+            "consensus",
+            "information_bits",
+            "sites",
+            "reverse_sites",
+            "sequences",
+            "share_of_sequences",
+            self.origin.measure(),
+            "threshold",
+            "enriched_in",
+            "share_of_class",
+            "share_of_rest",
+            "odds_ratio",
+            "p_value",
+            "q_value",
+            "best_match",
+            "best_match_id",
+            "best_match_strand",
+            "best_match_p_value",
+            "best_match_q_value",
+        ])?;
+        for filter in &self.filters {
+            let FilterMotif { motif, sites, .. } = filter;
+            let fires = sites.n > 0;
+            let if_fires = |text: String| if fires { text } else { String::new() };
+            let mut row = vec![
+                motif.id.clone(),
+                if_fires(motif.consensus()),
+                if_fires(format!("{:.2}", motif.information().iter().sum::<f64>())),
+                sites.n.to_string(),
+                sites.reverse.to_string(),
+                sites.sequences.to_string(),
+                format!("{:.4}", sites.sequences as f64 / self.sequences.max(1) as f64),
+                format!("{:.4}", sites.largest),
+                if_fires(format!("{:.4}", sites.threshold)),
+            ];
+            match self.enriched_in(filter).filter(|_| fires) {
+                Some(found) => row.extend([
+                    found.class.to_owned(),
+                    format!("{:.4}", found.share),
+                    format!("{:.4}", found.share_of_rest),
+                    format!("{:.3}", found.odds_ratio),
+                    scientific(found.log_p),
+                    scientific(found.log_q),
+                ]),
+                None => row.extend([const { String::new() }; 6]),
+            }
+            match self.best_match(filter) {
+                Some((known, found)) => row.extend([
+                    label(known).to_owned(),
+                    known.id.clone(),
+                    strand(found.reverse).into(),
+                    scientific(found.log_p),
+                    scientific(found.log_q),
+                ]),
+                None => row.extend([const { String::new() }; 5]),
+            }
+            out.row(&row)?;
+        }
+        out.finish()
+    }
+
+    /// `enrichment.tsv`: a row for each filter that fires and each class.
+    pub fn enrichment_table(&self) -> Result<Vec<u8>> {
+        let mut out = Table::new(&[
+            self.origin.word(),
+            "class",
+            "rest",
+            "class_with",
+            "class_without",
+            "rest_with",
+            "rest_without",
+            "odds_ratio",
+            "p_value",
+            "q_value",
+        ])?;
+        for filter in self.firing() {
+            let each = self.divisions.iter().zip(&filter.enrichments).zip(&filter.sites.groups);
+            for ((division, found), [one, other]) in each {
+                out.row(&[
+                    filter.motif.id.clone(),
+                    division.name.clone(),
+                    division.other.clone(),
+                    one.with.to_string(),
+                    one.without.to_string(),
+                    other.with.to_string(),
+                    other.without.to_string(),
+                    format!("{:.3}", found.odds_ratio),
+                    scientific(found.log_p),
+                    scientific(found.log_q),
+                ])?;
+            }
+        }
+        out.finish()
+    }
+
+    /// `positions.tsv`: how many sites have their centre in each part of the sequence; in bp where all have one length, else
+    /// in shares of it.
+    pub fn positions_table(&self) -> Result<Vec<u8>> {
+        let unit = match self.bins {
+            Bins::Bases { .. } => ["start_bp", "end_bp"],
+            Bins::Shares(_) => ["start_share", "end_share"],
+        };
+        let mut out = Table::new(&[self.origin.word(), unit[0], unit[1], "sites"])?;
+        for filter in self.firing() {
+            for (bin, sites) in filter.sites.places.iter().enumerate() {
+                out.row(&[
+                    filter.motif.id.clone(),
+                    self.bins.start(bin).to_string(),
+                    self.bins.start(bin + 1).to_string(),
+                    sites.to_string(),
+                ])?;
+            }
+        }
+        out.finish()
+    }
+
+    /// `matches.tsv`: the best matches of each filter that fires.
+    pub fn matches_table(&self) -> Result<Vec<u8>> {
+        let mut out = Table::new(&[
+            self.origin.word(),
+            "match",
+            "match_id",
+            "strand",
+            "offset",
+            "overlap",
+            "p_value",
+            "e_value",
+            "q_value",
+            "filter_consensus",
+            "match_consensus",
+        ])?;
+        for filter in self.firing() {
+            for found in &filter.matches {
+                let known = &self.database[found.target];
+                let turned = if found.reverse { known.reverse_complement() } else { known.clone() };
+                out.row(&[
+                    filter.motif.id.clone(),
+                    label(known).to_owned(),
+                    known.id.clone(),
+                    strand(found.reverse).into(),
+                    found.offset.to_string(),
+                    found.overlap.to_string(),
+                    scientific(found.log_p),
+                    expected(found.log_e(self.database.len())),
+                    scientific(found.log_q),
+                    filter.motif.consensus(),
+                    turned.consensus(),
+                ])?;
+            }
+        }
+        out.finish()
+    }
+}
+
+/// Divisions of examples by what they are labelled with; one of which nothing is in either part is none.
+pub fn divisions(kind: TaskKind, classes: &Classes, examples: &Examples, chosen: &[usize]) -> Vec<Division> {
+    let all_of = |is: &dyn Fn(usize) -> bool| chosen.iter().map(|&i| is(i)).collect::<Vec<bool>>();
+    let division = |name: String, other: String, belongs| Division { name, other, belongs };
+    let each = classes.names.iter().enumerate();
+    let found: Vec<Division> = match kind {
+        TaskKind::Binary => {
+            let belongs = all_of(&|i| examples.class_of(i) == classes.positive);
+            vec![division(classes.positive_name().into(), classes.negative_name().into(), belongs)]
+        }
+        TaskKind::Multiclass => each
+            .map(|(class, name)| {
+                division(name.clone(), "the others".into(), all_of(&|i| examples.class_of(i) == class))
+            })
+            .collect(),
+        TaskKind::Multilabel => each
+            .map(|(label, name)| {
+                division(name.clone(), format!("not {name}"), all_of(&|i| examples.labels_of(i)[label] > 0.5))
+            })
+            .collect(),
+        TaskKind::Regression => each
+            .map(|(column, name)| {
+                let mut values: Vec<f32> = chosen.iter().map(|&i| examples.labels_of(i)[column]).collect();
+                values.sort_by(f32::total_cmp);
+                let median = values.get(values.len() / 2).copied().unwrap_or(0.0);
+                let belongs = all_of(&|i| examples.labels_of(i)[column] >= median);
+                division(format!("high {name}"), format!("low {name}"), belongs)
+            })
+            .collect(),
+    };
+    found.into_iter().filter(|division| division.belongs.contains(&true) && division.belongs.contains(&false)).collect()
+}
+
+/// What a known motif is called.
+pub fn label(known: &Motif) -> &str {
+    if known.name.is_empty() { &known.id } else { &known.name }
+}
+
+fn strand(reverse: bool) -> &'static str {
+    if reverse { "-" } else { "+" }
+}
+
+/// An expected number, which may be above 1.
+fn expected(log: f64) -> String {
+    if log > 0.0 { format!("{:.2}", log.exp()) } else { scientific(log) }
+}
+
+/// Rows of a table of tabs.
+struct Table(csv::Writer<Vec<u8>>);
+
+impl Table {
+    fn new(columns: &[&str]) -> Result<Self> {
+        let mut out = csv::WriterBuilder::new().delimiter(b'\t').from_writer(Vec::new());
+        out.write_record(columns)?;
+        Ok(Self(out))
+    }
+
+    fn row(&mut self, row: &[String]) -> Result<()> {
+        Ok(self.0.write_record(row)?)
+    }
+
+    fn finish(self) -> Result<Vec<u8>> {
+        Ok(self.0.into_inner().map_err(|error| error.into_error())?)
+    }
+}

@@ -1,0 +1,16 @@
+//! Networks as data: layers with their shapes, parameters and receptive fields, one file for each architecture, and the CPU
+//! kernels for those that need no libtorch.
+
+mod basset;
+mod custom;
+mod danq;
+mod gated;
+pub mod kernels;
+pub mod plan;
+mod residual;
+mod seed;
+
+use std::collections::HashMap;
+
+/// The numbers of each parameter of a network, by its name in the `state_dict` of the same network in PyTorch.
+pub type Parameters = HashMap<String, Vec<f32>>;

@@ -1,0 +1,30 @@
+//! A network as the `[[layer]]` list of a TOML file says, and an output layer behind it. Layers are named by their place,
+//! counted from 0, as those of PyTorch's `nn.Sequential` are.
+
+use anyhow::Result;
+
+use crate::config::ModelConfig;
+use crate::config::layers::Layer;
+use crate::network::plan::Plan;
+
+pub(super) fn plan(plan: &mut Plan, config: &ModelConfig, outputs: usize) -> Result<()> {
+    for (i, layer) in config.layer.iter().enumerate() {
+        if i == 0 || layer.begins_block() {
+            plan.block(format!("layers.{i}"));
+        }
+        plan.add(&format!("layers.{i}"), with_rate(layer.clone(), config.dropout))?;
+    }
+    plan.block("output");
+    plan.add("output", Layer::Dense { units: outputs })
+}
+
+/// Dropout without a rate has that of `--dropout`.
+fn with_rate(layer: Layer, dropout: f64) -> Layer {
+    match layer {
+        Layer::Dropout { rate } => Layer::Dropout { rate: rate.or(Some(dropout)) },
+        Layer::Residual { layers } => {
+            Layer::Residual { layers: layers.into_iter().map(|layer| with_rate(layer, dropout)).collect() }
+        }
+        layer => layer,
+    }
+}

@@ -1,0 +1,20 @@
+//! Dilated blocks of two branches, one of which gates the other, after ConvNova (Bo and others, ICLR 2025): what a position
+//! holds is let through by what stands around it. Stem and head are those of the residual network.
+
+use anyhow::Result;
+
+use crate::config::ModelConfig;
+use crate::config::layers::Layer;
+use crate::network::plan::Plan;
+use crate::network::residual::{dilation, head, stem};
+
+const BLOCK_WIDTH: usize = 9;
+
+pub(super) fn plan(plan: &mut Plan, config: &ModelConfig, outputs: usize) -> Result<()> {
+    stem(plan, config)?;
+    for i in 0..config.depth() {
+        plan.block(format!("blocks.{i}"));
+        plan.add(&format!("blocks.{i}"), Layer::Gated { width: BLOCK_WIDTH, dilation: dilation(i) })?;
+    }
+    head(plan, config, outputs)
+}

@@ -1,0 +1,186 @@
+//! What a network is made of, before it is made: its layers with their names, blocks, shapes, parameters, multiply-adds
+//! and receptive fields. Arithmetic alone, no tensors.
+
+use anyhow::{Result, anyhow, bail};
+
+use crate::config::layers::{Layer, MOST_PARAMETERS, Shape};
+use crate::config::{Architecture, LONGEST_BP, ModelConfig, Strands};
+use crate::network::{basset, custom, danq, gated, residual, seed};
+
+/// One layer in its place.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Path of its parameters, as in the `state_dict` of the same network in PyTorch; empty where it has none.
+    pub name: String,
+    /// The block it belongs to, counted from 0.
+    pub block: usize,
+    pub layer: Layer,
+    /// Of `layer`, if that is residual: what it adds to its input.
+    pub inner: Vec<Step>,
+    pub input: Shape,
+    pub output: Shape,
+    /// Numbers that training adjusts, without those of `inner`.
+    pub parameters: usize,
+    /// Products of a weight and a number for one sequence, without those of `inner`.
+    pub multiply_adds: usize,
+    /// Positions of the sequence that one number of the output depends on, in bp.
+    pub receptive_bp: usize,
+}
+
+impl Step {
+    /// The layers within it, and those within them.
+    pub fn within(&self) -> Vec<&Step> {
+        self.inner.iter().flat_map(|step| std::iter::once(step).chain(step.within())).collect()
+    }
+}
+
+/// All layers of a network for fragments of one length.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub steps: Vec<Step>,
+    /// Names of the blocks, from the input on.
+    pub blocks: Vec<String>,
+    /// Whether the strands share filters, so that a layer has half of them for each.
+    pub tied: bool,
+    /// Of one-hot sequences, in bp.
+    pub length: usize,
+    shape: Shape,
+    receptive_bp: usize,
+    /// Distance between neighbouring positions, in bp.
+    step_bp: usize,
+}
+
+impl Plan {
+    /// The network that a configuration describes, with `outputs` logits.
+    ///
+    /// # Errors
+    /// It does not fit fragments of `length` bp, or its filters cannot be shared between strands.
+    pub fn new(config: &ModelConfig, length: usize, outputs: usize, strands: Strands) -> Result<Self> {
+        let arch = config.arch.name();
+        if length > LONGEST_BP {
+            bail!("fragments have {length} bp, expected at most {LONGEST_BP}; use shorter ones");
+        }
+        if config.arch != Architecture::Custom && length < config.shortest_bp() {
+            let shortest = config.shortest_bp();
+            bail!("fragments have {length} bp, and --arch {arch} needs {shortest} or more; use longer ones");
+        }
+        if let Some(fault) = config.faults(Some(length), strands).into_iter().next() {
+            bail!(fault);
+        }
+        let mut plan = Self {
+            steps: Vec::new(),
+            blocks: Vec::new(),
+            tied: strands == Strands::Equivariant,
+            length,
+            shape: Shape::one_hot(length),
+            receptive_bp: 1,
+            step_bp: 1,
+        };
+        match config.arch {
+            Architecture::Seed => seed::plan(&mut plan, config, outputs),
+            Architecture::Residual => residual::plan(&mut plan, config, outputs),
+            Architecture::Basset => basset::plan(&mut plan, config, outputs),
+            Architecture::Danq => danq::plan(&mut plan, config, outputs),
+            Architecture::Gated => gated::plan(&mut plan, config, outputs),
+            Architecture::Custom => custom::plan(&mut plan, config, outputs),
+        }
+        .map_err(|error| anyhow!("--arch {arch}, for fragments of {length} bp: {error}"))?;
+        if plan.parameters() > MOST_PARAMETERS {
+            bail!(
+                "--arch {arch} has {} parameters for fragments of {length} bp, expected at most {MOST_PARAMETERS}; use shorter fragments or fewer filters",
+                plan.parameters()
+            );
+        }
+        Ok(plan)
+    }
+
+    /// Numbers that training adjusts.
+    pub fn parameters(&self) -> usize {
+        sum(&self.steps, |step| step.parameters)
+    }
+
+    /// Products of a weight and a number for one sequence, read once.
+    pub fn multiply_adds(&self) -> usize {
+        sum(&self.steps, |step| step.multiply_adds)
+    }
+
+    /// Path of the output layer's parameters.
+    pub fn output_path(&self) -> &str {
+        self.steps.last().map_or("", |step| &step.name)
+    }
+
+    /// Paths of the parameters in the first `blocks` blocks.
+    pub fn parameter_paths(&self, blocks: usize) -> Vec<String> {
+        let steps = self.steps.iter().filter(|step| step.block < blocks);
+        let steps = steps.flat_map(|step| std::iter::once(step).chain(step.within()));
+        steps.filter(|step| !step.name.is_empty()).map(|step| step.name.clone()).collect()
+    }
+
+    /// Positions that come out of the last layer so far; 1 where they are pooled or flattened away.
+    pub(super) fn positions(&self) -> usize {
+        self.shape.positions.unwrap_or(1)
+    }
+
+    /// Begins a block: layers from here on belong to it.
+    pub(super) fn block(&mut self, name: impl Into<String>) {
+        self.blocks.push(name.into());
+    }
+
+    /// Adds layers without parameters.
+    pub(super) fn then(&mut self, layers: impl IntoIterator<Item = Layer>) -> Result<()> {
+        layers.into_iter().try_for_each(|layer| self.add("", layer))
+    }
+
+    /// Adds a layer with parameters under `name`; those of layers in it are `name.0` and so on.
+    pub(super) fn add(&mut self, name: &str, layer: Layer) -> Result<()> {
+        let Layer::Residual { layers } = layer else { return self.add_with(name, layer, Vec::new()) };
+        self.add_residual("", |inner| {
+            layers.into_iter().enumerate().try_for_each(|(i, layer)| inner.add(&format!("{name}.{i}"), layer))
+        })
+    }
+
+    /// Adds what `fill` makes of a shape to that shape.
+    pub(super) fn add_residual(&mut self, name: &str, fill: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let before = (self.steps.len(), self.shape);
+        fill(self)?;
+        let inner = self.steps.split_off(before.0);
+        let layers = inner.iter().map(|step| step.layer.clone()).collect();
+        self.shape = before.1;
+        self.add_with(name, Layer::Residual { layers }, inner)
+    }
+
+    fn add_with(&mut self, name: &str, layer: Layer, inner: Vec<Step>) -> Result<()> {
+        let input = self.shape;
+        let output = input.after(&layer, self.tied).map_err(|fault| {
+            let named = if name.is_empty() { layer.kind().to_owned() } else { format!("{name} ({})", layer.kind()) };
+            anyhow!("{named} {fault}")
+        })?;
+        match layer.reach() {
+            Some((reach, step)) => {
+                // Strides beyond the sequence add up to more than any number holds.
+                self.receptive_bp = self.receptive_bp.saturating_add((reach - 1).saturating_mul(self.step_bp));
+                self.step_bp = self.step_bp.saturating_mul(step);
+            }
+            None => self.receptive_bp = self.length,
+        }
+        self.receptive_bp = self.receptive_bp.min(self.length);
+        self.shape = output;
+        let parameters = layer.parameters(input, output, self.tied);
+        self.steps.push(Step {
+            name: if parameters == 0 { String::new() } else { name.to_owned() },
+            block: self.blocks.len() - 1,
+            parameters,
+            multiply_adds: layer.multiply_adds(input, output, self.tied),
+            receptive_bp: self.receptive_bp,
+            layer,
+            inner,
+            input,
+            output,
+        });
+        Ok(())
+    }
+}
+
+fn sum(steps: &[Step], of: impl Fn(&Step) -> usize + Copy) -> usize {
+    steps.iter().map(|step| of(step) + sum(&step.inner, of)).sum()
+}

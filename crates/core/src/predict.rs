@@ -1,0 +1,368 @@
+//! Scores of sequences, streamed in constant memory: long ones in windows, however long they are; regions of a genome
+//! one window each.
+
+pub mod output;
+pub mod sorting;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{self, SyncSender};
+use std::thread::{Scope, ScopedJoinHandle};
+
+use anyhow::{Result, bail};
+
+use crate::dataset::reference::RegionWindows;
+use crate::dataset::{sequences, split};
+use crate::evaluate;
+use crate::formats::records::Records;
+use crate::predict::output::{Row, Rows};
+use crate::scorer::{Pending, Scorer};
+use crate::sequence::alphabet;
+use crate::task::Task;
+
+/// How sequences are cut into windows.
+#[derive(Clone, Debug)]
+pub struct Windowing {
+    /// Distance between window starts, in bp.
+    pub stride: usize,
+    pub short: Short,
+    /// The records to score; all if none is named.
+    pub chosen: Vec<String>,
+    /// Leave out windows without a known base, such as the gaps of an assembly.
+    pub skip_unknown: bool,
+}
+
+/// What happens to sequences shorter than the network's length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Short {
+    Stop,
+    /// Leave out and count.
+    Skip,
+    /// Put unknown bases at both ends.
+    Pad,
+}
+
+/// What a prediction came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub sequences: usize,
+    pub windows: usize,
+    /// Sequences that were too short, or regions that run off the end of a chromosome.
+    pub skipped: usize,
+    /// Windows without a known base.
+    pub unknown: usize,
+}
+
+/// A network and the question it answers.
+#[derive(Clone, Copy)]
+pub struct Model<'a> {
+    pub scorer: &'a dyn Scorer,
+    pub task: &'a Task,
+}
+
+impl Model<'_> {
+    /// Predictions for codes `[n, length]`, `[n, outputs]`.
+    ///
+    /// # Errors
+    /// As [`evaluate::predict`].
+    pub fn predict(&self, codes: &[u8]) -> Result<Vec<f64>> {
+        evaluate::predict(self.scorer, self.task, codes)
+    }
+
+    /// Of a window, in bp.
+    pub fn length(&self) -> usize {
+        self.scorer.length()
+    }
+
+    /// Windows scored at a time.
+    pub fn batch_size(&self) -> usize {
+        evaluate::batch_size(self.length())
+    }
+}
+
+/// Windows of a batch and their scores.
+type Scored = (Vec<Row>, Pending);
+
+/// Batches that may wait to be written.
+const WAITING: usize = 4;
+
+/// Waits for scores and writes them on a thread of its own, while the network is given the next ones.
+struct Writer<'scope> {
+    rows: Option<SyncSender<Scored>>,
+    thread: Option<ScopedJoinHandle<'scope, Result<()>>>,
+}
+
+impl<'scope> Writer<'scope> {
+    fn new(scope: &'scope Scope<'scope, '_>, rows: &'scope mut Rows<'_>, model: Model<'scope>) -> Self {
+        let (task, activation) = (model.task, model.scorer.activation());
+        let (sender, receiver) = mpsc::sync_channel::<Scored>(WAITING);
+        let thread = scope.spawn(move || {
+            for (batch, scores) in receiver {
+                let scores = activation(task, scores.wait()?.logits())?;
+                let scores = scores.chunks(task.outputs());
+                batch.iter().zip(scores).try_for_each(|(row, scores)| rows.write(row, scores))?;
+            }
+            Ok(())
+        });
+        Self { rows: Some(sender), thread: Some(thread) }
+    }
+
+    /// Takes a batch.
+    ///
+    /// # Errors
+    /// One of the batches before came to what is no number, or could not be written.
+    fn write(&mut self, scored: Scored) -> Result<()> {
+        let stopped = self.rows.as_ref().is_none_or(|rows| rows.send(scored).is_err());
+        if stopped { self.finish() } else { Ok(()) }
+    }
+
+    /// Waits until all is written.
+    fn finish(&mut self) -> Result<()> {
+        self.rows.take();
+        let written = self.thread.take().map(ScopedJoinHandle::join);
+        written.map_or(Ok(()), |written| written.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    }
+}
+
+/// Windows waiting for the network, and where their scores go.
+struct Batcher<'a, 'scope> {
+    model: Model<'a>,
+    writer: Writer<'scope>,
+    /// Of all windows; those of a record that overlap share what they overlap in.
+    codes: Vec<u8>,
+    starts: Vec<usize>,
+    waiting: Vec<Row>,
+    scored: usize,
+}
+
+impl<'a, 'scope> Batcher<'a, 'scope> {
+    fn new(model: Model<'a>, writer: Writer<'scope>) -> Self {
+        Self { model, writer, codes: Vec::new(), starts: Vec::new(), waiting: Vec::new(), scored: 0 }
+    }
+
+    /// Takes codes, with case, of one window, of which the first `shared` end the window before.
+    fn push(&mut self, codes: &[u8], row: Row, shared: usize) -> Result<()> {
+        let shared = if self.waiting.is_empty() { 0 } else { shared };
+        let start = self.codes.len();
+        self.starts.push(start - shared);
+        self.codes.extend_from_slice(&codes[shared..]);
+        alphabet::without_case(&mut self.codes[start..]);
+        self.waiting.push(row);
+        if self.waiting.len() == self.model.batch_size() { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let scores = self.model.scorer.submit_windows(&self.codes, &self.starts)?;
+        self.scored += self.waiting.len();
+        self.writer.write((std::mem::take(&mut self.waiting), scores))?;
+        self.codes.clear();
+        self.starts.clear();
+        Ok(())
+    }
+
+    /// Scores what is left, and waits until all is written.
+    fn finish(mut self) -> Result<usize> {
+        self.flush()?;
+        self.writer.finish()?;
+        Ok(self.scored)
+    }
+}
+
+/// Scores every window of the records of `path`, FASTA or FASTQ.
+///
+/// # Errors
+/// The file is damaged, a sequence is too short, a chosen record is missing, or the output cannot be written.
+pub fn predict(model: Model, path: &Path, windowing: &Windowing, rows: &mut Rows) -> Result<Counts> {
+    let counts = std::thread::scope(|scope| {
+        predict_records(Batcher::new(model, Writer::new(scope, rows, model)), path, windowing)
+    })?;
+    rows.finish()?;
+    Ok(counts)
+}
+
+fn predict_records(mut batcher: Batcher, path: &Path, windowing: &Windowing) -> Result<Counts> {
+    let length = batcher.model.length();
+    let mut records = Records::open(path)?;
+    let mut counts = Counts::default();
+    let mut found = vec![false; windowing.chosen.len()];
+    let mut padded = Vec::new();
+    while let Some(name) = records.next_record()? {
+        if !windowing.chosen.is_empty() {
+            let mut is_chosen = false;
+            for (chosen, found) in windowing.chosen.iter().zip(&mut found) {
+                if split::is_same_name(chosen, &name) {
+                    (is_chosen, *found) = (true, true);
+                }
+            }
+            if !is_chosen {
+                continue;
+            }
+        }
+        let record: Arc<str> = name.as_str().into();
+        // `held` is what is still needed of the sequence, from position `held_from` on; the next window starts at `next`.
+        let (mut held, mut held_from, mut next): (Vec<u8>, usize, usize) = (Vec::new(), 0, 0);
+        // Whether the window before is with the batcher, so that it has the codes that this one shares with it.
+        let mut is_next = false;
+        while let Some(piece) = records.next_piece()? {
+            held.extend_from_slice(piece);
+            while next + length <= held_from + held.len() {
+                let window = &held[next - held_from..next - held_from + length];
+                if windowing.skip_unknown && window.iter().all(|&code| alphabet::is_unknown(code)) {
+                    counts.unknown += 1;
+                    is_next = false;
+                } else {
+                    let shared = if is_next { length.saturating_sub(windowing.stride) } else { 0 };
+                    batcher.push(window, Row::of_record(&record, next..next + length), shared)?;
+                    is_next = true;
+                }
+                next += windowing.stride;
+            }
+            let used = (next - held_from).min(held.len());
+            held.drain(..used);
+            held_from += used;
+        }
+        counts.sequences += 1;
+        if next == 0 {
+            match windowing.short {
+                Short::Stop => bail!(
+                    "{}: record '{name}' has {} bases, expected {length} or more, the network's length; lengthen it or add --skip-short or --pad-short",
+                    path.display(),
+                    held.len()
+                ),
+                Short::Pad if !held.is_empty() => {
+                    sequences::fit(&held, length, &mut padded);
+                    batcher.push(&padded, Row::of_record(&record, 0..held.len()), 0)?;
+                }
+                Short::Pad | Short::Skip => counts.skipped += 1,
+            }
+        }
+    }
+    if let Some((name, _)) = windowing.chosen.iter().zip(found).find(|(_, found)| !found) {
+        bail!("{}: has no record '{name}', expected it as --chroms names it; correct the name", path.display());
+    }
+    counts.windows = batcher.finish()?;
+    Ok(counts)
+}
+
+/// Scores one window for each region, in order of place.
+pub fn predict_regions(model: Model, regions: &RegionWindows, rows: &mut Rows) -> Result<Counts> {
+    let counts =
+        std::thread::scope(|scope| score_regions(Batcher::new(model, Writer::new(scope, rows, model)), regions))?;
+    rows.finish()?;
+    Ok(counts)
+}
+
+fn score_regions(mut batcher: Batcher, regions: &RegionWindows) -> Result<Counts> {
+    let mut counts = Counts { sequences: regions.all, skipped: regions.off_the_end, ..Counts::default() };
+    let mut codes = Vec::new();
+    let mut name: Arc<str> = "".into();
+    for window in &regions.windows {
+        regions.codes(window, &mut codes)?;
+        if codes.iter().all(|&code| alphabet::is_unknown(code)) {
+            counts.unknown += 1;
+            continue;
+        }
+        let chromosome = regions.chromosome(window);
+        if *name != *chromosome {
+            name = Arc::from(&*chromosome);
+        }
+        let row = Row {
+            name: name.clone(),
+            range: window.interval.range.clone(),
+            reverse: window.reverse,
+            region: Some(window.name.clone().unwrap_or_else(|| ".".into())),
+        };
+        batcher.push(&codes, row, 0)?;
+    }
+    counts.windows = batcher.finish()?;
+    Ok(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ClassWeights, TaskKind};
+    use crate::dataset::Classes;
+    use crate::dataset::examples::Examples;
+    use crate::predict::output::Format;
+    use crate::scorer::Scores;
+
+    /// Rows of the table as (name, start, end, score).
+    fn rows(text: &[u8]) -> Vec<(String, usize, usize, f64)> {
+        let text = std::str::from_utf8(text).unwrap();
+        assert!(text.starts_with("name\tstart\tend\tstrand\tscore\n"));
+        text.lines()
+            .skip(1)
+            .map(|line| {
+                let f: Vec<&str> = line.split('\t').collect();
+                (f[0].into(), f[1].parse().unwrap(), f[2].parse().unwrap(), f[4].parse().unwrap())
+            })
+            .collect()
+    }
+
+    /// A logit that depends on every base and its position.
+    struct Weights;
+
+    impl Scorer for Weights {
+        fn length(&self) -> usize {
+            50
+        }
+
+        fn submit(&self, codes: &[u8]) -> Result<Pending> {
+            let logit = |codes: &[u8]| {
+                let of =
+                    |(position, &code): (usize, &u8)| ((position * 31 + usize::from(code) * 17) % 23) as f32 - 11.0;
+                codes.iter().enumerate().map(of).sum::<f32>() / 50.0
+            };
+            Ok(Pending::ready(Scores::of_logits(codes.chunks(50).map(logit).collect(), 1)))
+        }
+    }
+
+    #[test]
+    fn windows_stand_where_the_stride_puts_them_and_score_as_they_do_alone() {
+        let classes = Classes::named(vec!["a".into(), "b".into()]);
+        let labels = Examples::from_codes(&[0; 4], 2, &[0.0, 1.0]);
+        let task = Task::new(TaskKind::Binary, &classes, None, &ClassWeights::None, &labels).unwrap();
+        let model = Model { scorer: &Weights, task: &task };
+        let bases: String = (0..333).map(|i| b"ACGTN"[(i * i + i / 7) % 5] as char).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.fa");
+        // Lines of odd lengths, so that windows lie across them, and case that must not matter.
+        let lines: Vec<String> = (0..333)
+            .step_by(37)
+            .map(|i| bases[i..(i + 37).min(333)].to_owned())
+            .enumerate()
+            .map(|(i, line)| if i % 2 == 0 { line.to_lowercase() } else { line })
+            .collect();
+        let text = format!(">long words after\n{}\n>short\nACGT\n>exact\n{}\n", lines.join("\n"), &bases[..50]);
+        std::fs::write(&path, text).unwrap();
+        let run = |stride, short, chosen: &[&str]| {
+            let mut out = Vec::new();
+            let chosen = chosen.iter().map(|name| (*name).to_owned()).collect();
+            let windowing = Windowing { stride, short, chosen, skip_unknown: false };
+            let mut sink = Rows::new(&mut out, Format::Tsv, &task, &classes, None, stride, false).unwrap();
+            predict(model, &path, &windowing, &mut sink).map(|counts| (counts, rows(&out)))
+        };
+        for stride in [1, 7, 50, 120, 1000] {
+            let (counts, rows) = run(stride, Short::Skip, &[]).unwrap();
+            let starts: Vec<usize> = rows.iter().filter(|row| row.0 == "long").map(|row| row.1).collect();
+            assert_eq!(starts, (0..=333 - 50).step_by(stride).collect::<Vec<_>>());
+            assert_eq!(counts, Counts { sequences: 3, windows: starts.len() + 1, skipped: 1, unknown: 0 });
+            for (_, start, end, score) in rows.iter().filter(|row| row.0 == "long") {
+                let mut codes = Vec::new();
+                alphabet::encode(&bases.as_bytes()[*start..*end], &mut codes).unwrap();
+                let alone = model.predict(&codes).unwrap()[0];
+                assert!((alone - score).abs() < 1e-6);
+            }
+        }
+        let (counts, padded) = run(50, Short::Pad, &["short"]).unwrap();
+        assert_eq!((counts.windows, &padded[0].0, padded[0].2), (1, &"short".to_owned(), 4));
+        let error = run(50, Short::Stop, &[]).unwrap_err().to_string();
+        assert!(error.contains("'short' has 4 bases"), "{error}");
+        let error = run(50, Short::Skip, &["absent"]).unwrap_err().to_string();
+        assert!(error.contains("no record 'absent'"), "{error}");
+    }
+}

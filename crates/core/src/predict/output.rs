@@ -1,0 +1,225 @@
+//! How scores are written: a table of all of them, or BED or bedGraph with one.
+
+use std::io::Write;
+use std::ops::Range;
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+
+use crate::config::TaskKind;
+use crate::dataset::Classes;
+use crate::task::Task;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Table with a header: name, start, end, strand and every score
+    Tsv,
+    /// BED6 with one probability as a score from 0 to 1000
+    Bed,
+    /// bedGraph with one score: windows stand for their middle where they overlap, regions for what none before them covers
+    Bedgraph,
+}
+
+/// What a score is of: a window of a record or a chromosome, 0-based and half-open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The same one for all windows of a record.
+    pub name: Arc<str>,
+    pub range: Range<usize>,
+    pub reverse: bool,
+    /// The region's own name.
+    pub region: Option<String>,
+}
+
+impl Row {
+    /// A window of a record, on the strand as given.
+    pub fn of_record(name: &Arc<str>, range: Range<usize>) -> Self {
+        Self { name: name.clone(), range, reverse: false, region: None }
+    }
+}
+
+/// Writes rows as they come.
+pub struct Rows<'a> {
+    out: &'a mut (dyn Write + Send),
+    format: Format,
+    /// Of a table, until the first row: what cannot be read at all gets no header.
+    header: Option<String>,
+    /// The output that BED and bedGraph hold, and whether it is turned round (two classes have one output).
+    output: usize,
+    inverse: bool,
+    stride: usize,
+    /// Record and end of the row before, so that bedGraph never says two things of one base. Records may share a name.
+    before: Option<(Arc<str>, usize)>,
+}
+
+impl<'a> Rows<'a> {
+    /// Begins the output. `of` names the class or column that BED and bedGraph hold.
+    ///
+    /// # Errors
+    /// The format cannot hold these scores, or the name is not one of the run's.
+    pub fn new(
+        out: &'a mut (dyn Write + Send),
+        format: Format,
+        task: &Task,
+        classes: &Classes,
+        of: Option<&str>,
+        stride: usize,
+        regions: bool,
+    ) -> Result<Self> {
+        let names = classes.names.join(", ");
+        let index = match of {
+            Some(name) => match classes.names.iter().position(|class| class == name) {
+                Some(index) => index,
+                None => bail!("--score-of names '{name}', expected one of {names}; correct the name"),
+            },
+            None => classes.positive,
+        };
+        match format {
+            Format::Tsv if of.is_some() => {
+                bail!("--score-of goes with --format bed or bedgraph, and a table holds every score; remove it")
+            }
+            Format::Bed if task.kind == TaskKind::Regression => {
+                bail!("--format bed holds scores from 0 to 1000, and the run predicts values; use bedgraph or tsv")
+            }
+            Format::Bed | Format::Bedgraph if of.is_none() && task.outputs() > 1 => {
+                bail!("--format bed and bedgraph hold one score, and the run gives {}; add --score-of NAME", names)
+            }
+            _ => {}
+        }
+        let header = (format == Format::Tsv).then(|| {
+            let scores = match task.outputs() {
+                1 => "\tscore".into(),
+                _ => classes.names.iter().map(|name| format!("\tscore_{name}")).collect::<String>(),
+            };
+            format!("name\tstart\tend\tstrand{scores}{}\n", if regions { "\tregion" } else { "" })
+        });
+        let binary = task.kind == TaskKind::Binary;
+        let (output, inverse) = if binary { (0, index != classes.positive) } else { (index, false) };
+        Ok(Self { out, format, header, output, inverse, stride, before: None })
+    }
+
+    pub fn write(&mut self, row: &Row, scores: &[f64]) -> Result<()> {
+        self.begin()?;
+        let Row { name, range, reverse, region } = row;
+        let strand = if *reverse { '-' } else { '+' };
+        let one = scores[self.output];
+        let one = if self.inverse { 1.0 - one } else { one };
+        match self.format {
+            Format::Tsv => {
+                write!(self.out, "{name}\t{}\t{}\t{strand}", range.start, range.end)?;
+                scores.iter().try_for_each(|score| write!(self.out, "\t{}", *score as f32))?;
+                if let Some(region) = region {
+                    write!(self.out, "\t{region}")?;
+                }
+                writeln!(self.out)?;
+            }
+            Format::Bed => {
+                let (region, score) = (region.as_deref().unwrap_or("."), (one * 1000.0).round() as u16);
+                writeln!(self.out, "{name}\t{}\t{}\t{region}\t{score}\t{strand}", range.start, range.end)?;
+            }
+            Format::Bedgraph => {
+                // The middle `stride` bases of a window, cut where regions come closer than that.
+                let length = range.end - range.start;
+                let width = self.stride.min(length);
+                let mut start = range.start + (length - width) / 2;
+                let end = start + width;
+                if let Some((before, before_end)) = &self.before
+                    && Arc::ptr_eq(before, name)
+                {
+                    start = start.max(*before_end);
+                }
+                if start < end {
+                    writeln!(self.out, "{name}\t{start}\t{end}\t{}", one as f32)?;
+                    self.before = Some((name.clone(), end));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        if let Some(header) = self.header.take() {
+            self.out.write_all(header.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    pub fn finish(&mut self) -> Result<()> {
+        self.begin()?;
+        Ok(self.out.flush()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ClassWeights;
+    use crate::dataset::examples::Examples;
+
+    fn written(
+        format: Format,
+        names: &[&str],
+        of: Option<&str>,
+        stride: usize,
+        rows: &[(usize, &[f64])],
+    ) -> Result<String> {
+        let classes = Classes::named(names.iter().map(|name| (*name).to_owned()).collect());
+        let kind = if names.len() == 2 { TaskKind::Binary } else { TaskKind::Multiclass };
+        let labels = Examples::from_codes(&[0; 4], 2, &[0.0, 1.0]);
+        let task = Task::new(kind, &classes, None, &ClassWeights::None, &labels)?;
+        let (mut out, chr): (Vec<u8>, Arc<str>) = (Vec::new(), "chr1".into());
+        {
+            let mut sink = Rows::new(&mut out, format, &task, &classes, of, stride, false)?;
+            for (start, scores) in rows {
+                sink.write(&Row::of_record(&chr, *start..start + 10), scores)?;
+            }
+            sink.finish()?;
+        }
+        Ok(String::from_utf8(out)?)
+    }
+
+    #[test]
+    fn every_format_holds_what_it_can() {
+        let rows: [(usize, &[f64]); 2] = [(0, &[0.25]), (4, &[0.5])];
+        let of = |format, of| written(format, &["a", "b"], of, 4, &rows).unwrap();
+        assert_eq!(
+            of(Format::Tsv, None),
+            "name\tstart\tend\tstrand\tscore\nchr1\t0\t10\t+\t0.25\nchr1\t4\t14\t+\t0.5\n"
+        );
+        assert_eq!(of(Format::Bed, None), "chr1\t0\t10\t.\t250\t+\nchr1\t4\t14\t.\t500\t+\n");
+        assert_eq!(of(Format::Bedgraph, None), "chr1\t3\t7\t0.25\nchr1\t7\t11\t0.5\n");
+        assert_eq!(of(Format::Bedgraph, Some("b")), "chr1\t3\t7\t0.75\nchr1\t7\t11\t0.5\n");
+        let three: [(usize, &[f64]); 1] = [(0, &[0.25, 0.5, 0.25])];
+        assert!(
+            written(Format::Tsv, &["a", "b", "c"], None, 4, &three).unwrap().contains("score_a\tscore_b\tscore_c\n")
+        );
+        assert_eq!(written(Format::Bed, &["a", "b", "c"], Some("b"), 4, &three).unwrap(), "chr1\t0\t10\t.\t500\t+\n");
+        assert!(
+            written(Format::Bed, &["a", "b", "c"], None, 4, &three).unwrap_err().to_string().contains("--score-of")
+        );
+        assert!(written(Format::Bed, &["a", "b"], Some("x"), 4, &rows).unwrap_err().to_string().contains("a, b"));
+    }
+
+    #[test]
+    fn records_that_share_a_name_are_all_written_as_bedgraph() {
+        let classes = Classes::named(vec!["a".into(), "b".into()]);
+        let labels = Examples::from_codes(&[0; 4], 2, &[0.0, 1.0]);
+        let task = Task::new(TaskKind::Binary, &classes, None, &ClassWeights::None, &labels).unwrap();
+        let mut out: Vec<u8> = Vec::new();
+        let mut rows = Rows::new(&mut out, Format::Bedgraph, &task, &classes, None, 10, false).unwrap();
+        for score in [0.25, 0.5] {
+            rows.write(&Row::of_record(&Arc::from("x"), 0..10), &[score]).unwrap();
+        }
+        assert_eq!(String::from_utf8(out).unwrap(), "x\t0\t10\t0.25\nx\t0\t10\t0.5\n");
+    }
+
+    #[test]
+    fn bedgraph_never_says_two_things_of_one_base() {
+        let rows: [(usize, &[f64]); 3] = [(0, &[0.1]), (5, &[0.2]), (5, &[0.3])];
+        assert_eq!(
+            written(Format::Bedgraph, &["a", "b"], None, 10, &rows).unwrap(),
+            "chr1\t0\t10\t0.1\nchr1\t10\t15\t0.2\n"
+        );
+    }
+}

@@ -1,0 +1,236 @@
+//! Reads sorted by class: one FASTQ file for each class and one for reads that no class is sure of.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use noodles_bgzf as bgzf;
+use noodles_fastq as fastq;
+
+use crate::config::TaskKind;
+use crate::dataset::Classes;
+use crate::dataset::sequences;
+use crate::formats::compression;
+use crate::formats::compression::Compression;
+use crate::formats::fastq::write_read;
+use crate::formats::records::Records;
+use crate::predict::{Model, Short};
+use crate::run;
+use crate::sequence::alphabet;
+
+/// The file for reads that no class is sure of.
+const AMBIGUOUS: &str = "ambiguous";
+
+/// How reads are sorted.
+#[derive(Clone, Copy, Debug)]
+pub struct Sorting<'a> {
+    /// Files are called PREFIX.CLASS.fastq, or .fastq.gz where the reads came compressed.
+    pub prefix: &'a Path,
+    /// A read goes to a class that is at least this probable.
+    pub min_confidence: f64,
+    /// Distance between windows of a read longer than the network's length, in bp.
+    pub stride: usize,
+    pub short: Short,
+    pub force: bool,
+}
+
+/// How many reads went where, the ambiguous ones last.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sorted {
+    pub files: Vec<(String, PathBuf, usize)>,
+    /// Of the ambiguous ones, those shorter than the network.
+    pub too_short: usize,
+}
+
+impl Sorted {
+    /// Counts and percentages as a table.
+    pub fn table(&self) -> String {
+        let all: usize = self.files.iter().map(|(.., count)| count).sum();
+        let mut text = String::from("class\treads\tpercent\tfile\n");
+        for (name, path, count) in &self.files {
+            let percent = 100.0 * *count as f64 / all.max(1) as f64;
+            text.push_str(&format!("{name}\t{count}\t{percent:.2}\t{}\n", path.display()));
+        }
+        text
+    }
+}
+
+enum Out {
+    Plain(BufWriter<File>),
+    Bgzf(bgzf::io::Writer<File>),
+}
+
+impl Out {
+    fn write(&mut self, read: &fastq::Record) -> std::io::Result<()> {
+        match self {
+            Self::Plain(file) => write_read(file, read),
+            Self::Bgzf(file) => write_read(file, read),
+        }
+    }
+
+    fn finish(self) -> std::io::Result<()> {
+        match self {
+            Self::Plain(mut file) => file.flush(),
+            Self::Bgzf(file) => file.finish().map(|_| ()),
+        }
+    }
+}
+
+/// Reads waiting for the network, each with the number of its windows.
+#[derive(Default)]
+struct Waiting {
+    reads: Vec<(fastq::Record, usize)>,
+    /// `[windows, length]`
+    codes: Vec<u8>,
+}
+
+/// Writes each read of `path` to the file of its class. A read's probabilities are the means over its windows, which
+/// reach from its first base to its last.
+///
+/// # Errors
+/// The file is damaged or not FASTQ, the run does not answer which class, or a file cannot be written; no file is left
+/// under its final name then.
+pub fn sort(model: Model, classes: &Classes, path: &Path, sorting: Sorting) -> Result<Sorted> {
+    if !matches!(model.task.kind, TaskKind::Binary | TaskKind::Multiclass) {
+        bail!(
+            "--sort-reads needs a run that tells classes apart, and this one predicts labels or values; use another run"
+        );
+    }
+    let compressed = path != Path::new("-") && compression::detect(path)? != Compression::Plain;
+    let names: Vec<&str> = classes.names.iter().map(String::as_str).chain([AMBIGUOUS]).collect();
+    let paths: Vec<PathBuf> = names
+        .iter()
+        .map(|name| {
+            let mut file = sorting.prefix.as_os_str().to_owned();
+            // A class may be called anything; a file may not.
+            let name: String =
+                name.chars().map(|c| if c.is_alphanumeric() || "+-_.".contains(c) { c } else { '_' }).collect();
+            file.push(format!(".{name}.fastq{}", if compressed { ".gz" } else { "" }));
+            PathBuf::from(file)
+        })
+        .collect();
+    for (i, file) in paths.iter().enumerate() {
+        if paths[..i].contains(file) {
+            bail!("{}: two classes would be written here; rename one", file.display());
+        }
+        run::check_output_file(file, sorting.force)?;
+    }
+    let mut records = Records::open(path)?;
+    if matches!(records, Records::Fasta(_)) {
+        bail!("{}: is FASTA, expected FASTQ for --sort-reads; predict without it scores FASTA", path.display());
+    }
+    let temporary: Vec<_> = paths.iter().map(|path| run::temporary_beside(path)).collect::<Result<_>>()?;
+    let mut outs: Vec<Out> = temporary
+        .iter()
+        .map(|file| {
+            let file = file.as_file().try_clone()?;
+            Ok(if compressed {
+                Out::Bgzf(bgzf::io::Writer::new(file))
+            } else {
+                Out::Plain(BufWriter::with_capacity(1 << 18, file))
+            })
+        })
+        .collect::<std::io::Result<_>>()?;
+
+    let mut counts = vec![0usize; outs.len()];
+    let mut too_short = 0;
+    let (mut waiting, mut codes, mut padded) = (Waiting::default(), Vec::new(), Vec::new());
+    let mut put = |class: usize, read: &fastq::Record| -> Result<()> {
+        counts[class] += 1;
+        outs[class].write(read).map_err(|error| run::cannot_write(&paths[class], &error))
+    };
+    while records.next_record()?.is_some() {
+        records.read_whole(&mut codes)?;
+        alphabet::without_case(&mut codes);
+        let Some(read) = records.read() else { continue };
+        let windows = if codes.len() >= model.length() {
+            let starts = window_starts(codes.len(), model.length(), sorting.stride);
+            let mut count = 0;
+            for start in starts {
+                waiting.codes.extend_from_slice(&codes[start..start + model.length()]);
+                count += 1;
+            }
+            count
+        } else if sorting.short == Short::Pad && !codes.is_empty() {
+            sequences::fit(&codes, model.length(), &mut padded);
+            waiting.codes.extend_from_slice(&padded);
+            1
+        } else {
+            too_short += 1;
+            0
+        };
+        // Kept in line with the others, so that every file has its reads in the order they came.
+        waiting.reads.push((read.clone(), windows));
+        if waiting.codes.len() / model.length() >= model.batch_size() || waiting.reads.len() >= MOST_WAITING {
+            waiting.decide(model, classes, sorting.min_confidence, &mut put)?;
+        }
+    }
+    waiting.decide(model, classes, sorting.min_confidence, &mut put)?;
+
+    for (out, path) in outs.into_iter().zip(&paths) {
+        out.finish().map_err(|error| run::cannot_write(path, &error))?;
+    }
+    for (file, path) in temporary.into_iter().zip(&paths) {
+        run::persist(file, path)?;
+    }
+    let names = names.into_iter().map(str::to_owned);
+    Ok(Sorted {
+        files: names.zip(paths).zip(counts).map(|((name, path), count)| (name, path, count)).collect(),
+        too_short,
+    })
+}
+
+/// Reads held at a time, where most are too short to give a window.
+const MOST_WAITING: usize = 4096;
+
+impl Waiting {
+    /// Scores what waits and hands each read to `put` with its class; the one after the last is for ambiguous reads.
+    fn decide(
+        &mut self,
+        model: Model,
+        classes: &Classes,
+        min_confidence: f64,
+        put: &mut impl FnMut(usize, &fastq::Record) -> Result<()>,
+    ) -> Result<()> {
+        let predictions = model.predict(&self.codes)?;
+        let mut rows = predictions.chunks(model.task.outputs());
+        for (read, windows) in self.reads.drain(..) {
+            let mut mean = vec![0.0; classes.names.len()];
+            for scores in rows.by_ref().take(windows) {
+                match scores {
+                    [positive] => {
+                        mean[classes.positive] += positive / windows as f64;
+                        mean[1 - classes.positive] += (1.0 - positive) / windows as f64;
+                    }
+                    scores => mean.iter_mut().zip(scores).for_each(|(mean, score)| *mean += score / windows as f64),
+                }
+            }
+            let best = crate::metrics::classes::highest(&mean);
+            let sure = windows > 0 && mean[best] >= min_confidence;
+            put(if sure { best } else { classes.names.len() }, &read)?;
+        }
+        self.codes.clear();
+        Ok(())
+    }
+}
+
+/// Window starts every `stride` bp, and one more that ends with the last base.
+fn window_starts(bases: usize, length: usize, stride: usize) -> impl Iterator<Item = usize> {
+    let last = bases - length;
+    (0..last).step_by(stride).chain([last])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_reach_from_the_first_base_to_the_last() {
+        let starts = |bases, stride| window_starts(bases, 50, stride).collect::<Vec<_>>();
+        assert_eq!(starts(50, 50), [0]);
+        assert_eq!(starts(60, 50), [0, 10]);
+        assert_eq!(starts(150, 50), [0, 50, 100]);
+        assert_eq!(starts(151, 50), [0, 50, 100, 101]);
+    }
+}

@@ -1,0 +1,424 @@
+//! The run folder: what its files are called, writing them whole or not at all, and reading them back.
+
+pub mod claim;
+pub mod files;
+pub mod manifest;
+
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Config, DeviceChoice, MAX_CLASSES, Precision, TaskKind};
+use crate::dataset::Classes;
+pub use crate::run::claim::{Contents, Lock, NewFolder, SetAside, lock};
+pub use crate::run::files::{
+    CannotWrite, cannot_write, check_output_file, describe_file, lies_in, persist, sha256, sha256_of, temporary_beside,
+    write_atomically, write_keeping_previous, write_through,
+};
+pub use crate::run::manifest::Manifest;
+use crate::task::Task;
+
+pub const RUN_JSON: &str = "run.json";
+pub const CONFIG_TOML: &str = "config.toml";
+pub const HISTORY_CSV: &str = "history.csv";
+pub const WEIGHTS: &str = "best.safetensors";
+pub const LAST_WEIGHTS: &str = "last.safetensors";
+/// The checkpoint before the last.
+pub const PREVIOUS_WEIGHTS: &str = "previous.safetensors";
+pub const METRICS_JSON: &str = "metrics.json";
+pub const PREDICTIONS_CSV: &str = "predictions.csv";
+pub const MODEL_PT: &str = "model.pt";
+pub const MODEL_JSON: &str = "model.json";
+/// Checksums of all other files, as `sha256sum --check` reads them.
+pub const TENSORBOARD: &str = "tensorboard";
+pub const CHECKSUMS: &str = "checksums.sha256";
+pub const EXAMPLES_TSV: &str = "examples.tsv";
+pub const TRAINING_PICTURES: [&str; 3] = ["loss.png", "accuracy.png", "score.png"];
+pub const TEST_PICTURES: [&str; 7] =
+    ["roc.png", "pr.png", "calibration.png", "scores.png", "confusion.png", "scatter.png", "breakdown.png"];
+pub const CONFUSION_CSV: &str = "confusion.csv";
+/// The page that shows all of it. It can be made again from the others at any time, so it has no checksum.
+pub const REPORT_HTML: &str = "report.html";
+
+pub const INSPECTION_JSON: &str = "inspection.json";
+pub const INSPECTION_PICTURES: [&str; 3] = ["gc.png", "lengths.png", "unknown.png"];
+pub const EVALUATION_JSON: &str = "evaluation.json";
+pub const MOTIFS_JSON: &str = "motifs.json";
+pub const IMPORTANCE_JSON: &str = "importance.json";
+pub const SIMULATION_JSON: &str = "simulation.json";
+pub const TUNE_JSON: &str = "tune.json";
+pub const TRIALS_CSV: &str = "trials.csv";
+pub const BEST_TOML: &str = "best.toml";
+pub const KNOBS_PNG: &str = "knobs.png";
+pub const RATES_CSV: &str = "lr.csv";
+pub const RATES_PNG: &str = "lr.png";
+
+/// The version of the files this program writes, the oldest it reads, and the first that has checksums.
+pub const FORMAT_VERSION: u32 = 4;
+const OLDEST_FORMAT_VERSION: u32 = 3;
+pub const FIRST_WITH_CHECKSUMS: u32 = 4;
+
+/// The format version that a file of ours says it has.
+///
+/// # Errors
+/// This program does not read that version; a part of a sentence, with the way forward.
+pub fn check_format_version(file: &serde_json::Value) -> Result<u32, String> {
+    let reads = format!("this strandnet reads {OLDEST_FORMAT_VERSION} to {FORMAT_VERSION}");
+    match file["format_version"].as_u64() {
+        Some(version) if (OLDEST_FORMAT_VERSION..=FORMAT_VERSION).contains(&(version as u32)) && version < 1 << 32 => {
+            Ok(version as u32)
+        }
+        Some(version) if version > u64::from(FORMAT_VERSION) => {
+            Err(format!("has format version {version}, and {reads}; use the newer strandnet that wrote it"))
+        }
+        Some(version) => {
+            Err(format!("has format version {version}, and {reads}; train again, or use the strandnet that wrote it"))
+        }
+        None => Err(format!("has no format version, and {reads}; is it a file of strandnet?")),
+    }
+}
+
+/// Far more than calibration looks at, and few enough that logits divided by them stay numbers.
+const TEMPERATURES: RangeInclusive<f64> = 1e-3..=1e3;
+
+/// A folder that holds one run.
+#[derive(Clone, Debug)]
+pub struct RunFolder {
+    pub path: PathBuf,
+}
+
+/// Where a run came from: `run.json`, written before the first step.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Provenance {
+    pub format_version: u32,
+    /// Version of strandnet, and the git revision it was built from.
+    pub version: String,
+    pub git_revision: String,
+    pub libtorch: String,
+    pub device: String,
+    pub threads: usize,
+    /// What it trained in.
+    pub precision: Precision,
+    pub seed: u64,
+    /// The command line, word by word.
+    pub command: Vec<String>,
+    pub data_files: Vec<DataFile>,
+    pub task: Task,
+    /// Classes, labels or columns.
+    pub classes: Vec<String>,
+    /// Of two classes.
+    pub positive: Option<String>,
+    /// Length of a fragment in bp.
+    pub length: usize,
+    pub parameter_count: usize,
+    pub examples: ExampleCounts,
+    pub config: Config,
+    /// Weights that training started from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub started_from: Vec<DataFile>,
+    /// Programs that went on with it, after the one that began it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resumed: Vec<Resumed>,
+    /// What training came to; absent until it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+}
+
+/// The program that is at work: what `run.json` records and later ones compare with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Build {
+    /// Of strandnet.
+    pub version: &'static str,
+    /// That it was built from; empty outside a checkout.
+    pub git_revision: &'static str,
+    /// Version of libtorch; empty where there is none.
+    pub libtorch: &'static str,
+}
+
+/// A program that went on with a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// Of strandnet, the git revision it was built from, and libtorch.
+    pub version: String,
+    pub git_revision: String,
+    pub libtorch: String,
+    /// Where it went on, in words.
+    pub place: String,
+}
+
+/// What training came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Of each member, counted from 1.
+    pub best_epochs: Vec<usize>,
+    /// Starts given up because all scores became equal.
+    pub restarts: u64,
+    /// Wall-clock time of training, in seconds.
+    pub seconds: f64,
+    /// What was said of how it went.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
+}
+
+impl Provenance {
+    /// Checks that the files a run was made from are still what they were; the error ends with `advice`.
+    ///
+    /// # Errors
+    /// A file is gone or has changed, so what would be drawn from it is not what the run saw.
+    pub fn check_data_files(&self, advice: &str) -> Result<()> {
+        Self::check_files(&self.data_files, advice)
+    }
+
+    /// The same of the weights that training started from.
+    pub fn check_started_from(&self, advice: &str) -> Result<()> {
+        Self::check_files(&self.started_from, advice)
+    }
+
+    fn check_files(files: &[DataFile], advice: &str) -> Result<()> {
+        for file in files {
+            let path = file.path.display();
+            match describe_file(&file.path) {
+                Ok(found) if found == *file => {}
+                Ok(found) => bail!(
+                    "{path}: has changed since the run was made ({} bytes, expected {} and the checksum in {RUN_JSON}); {advice}",
+                    found.bytes,
+                    file.bytes
+                ),
+                Err(_) => bail!("{path}: the run's own data cannot be read; {advice}"),
+            }
+        }
+        Ok(())
+    }
+
+    /// The configuration with what `auto` and the like came to when the run began, so that it computes the same again.
+    ///
+    /// # Errors
+    /// The device is none that this version knows.
+    pub fn config_as_run(&self) -> Result<Config> {
+        let mut config = self.config.clone();
+        let device = match self.device.as_str() {
+            "Cpu" => Some(DeviceChoice::Cpu),
+            other => other
+                .strip_prefix("Cuda(")
+                .and_then(|rest| rest.strip_suffix(')')?.parse().ok())
+                .map(DeviceChoice::Cuda),
+        };
+        config.training.device = device.ok_or_else(|| {
+            anyhow!("{RUN_JSON}: device is '{}', expected Cpu or Cuda(N); restore the file or train again", self.device)
+        })?;
+        config.training.threads = Some(self.threads);
+        config.training.precision = self.precision;
+        Ok(config)
+    }
+
+    /// What else than the run's own is at work now, each as the beginning of a sentence.
+    pub fn differences(&self, build: Build) -> Vec<String> {
+        [
+            ("strandnet", &self.version, build.version),
+            ("revision", &self.git_revision, build.git_revision),
+            ("libtorch", &self.libtorch, build.libtorch),
+        ]
+        .into_iter()
+        .filter(|(_, then, now)| then.as_str() != *now)
+        .map(|(what, then, now)| format!("the run was begun with {what} {then} and this is {now}"))
+        .collect()
+    }
+}
+
+/// A file that a run learned from or was judged on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataFile {
+    pub path: PathBuf,
+    pub bytes: u64,
+    pub sha256: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExampleCounts {
+    pub train: usize,
+    pub valid: usize,
+    pub test: usize,
+}
+
+impl Provenance {
+    /// The classes in their order, and which is positive.
+    ///
+    /// # Errors
+    /// `run.json` was edited so that they disagree.
+    pub fn classes(&self) -> Result<Classes> {
+        let damaged = |what: &str| anyhow!("{RUN_JSON}: {what}; restore the file or train again");
+        if self.classes.len() != self.task.count || self.classes.len() < usize::from(self.positive.is_some()) + 1 {
+            return Err(damaged("the classes do not fit the task"));
+        }
+        let positive = match &self.positive {
+            None => 0,
+            Some(name) => self
+                .classes
+                .iter()
+                .position(|class| class == name)
+                .filter(|&positive| positive == self.task.positive)
+                .ok_or_else(|| damaged(&format!("positive is '{name}', expected one of the classes")))?,
+        };
+        Ok(Classes { names: self.classes.clone(), positive })
+    }
+
+    /// Of the question that the run's network answers.
+    ///
+    /// # Errors
+    /// As `classes`, and where the task itself is not one that this version could have written.
+    pub fn task(&self) -> Result<&Task> {
+        let Task { kind, count, positive, weights, scales, .. } = &self.task;
+        let binary = *kind == TaskKind::Binary;
+        let regression = *kind == TaskKind::Regression;
+        let fits = (1..=MAX_CLASSES).contains(count)
+            && (!binary || (*count == 2 && *positive < 2 && self.positive.is_some()))
+            && (weights.is_empty() || weights.len() == *count)
+            && scales.len() == if regression { *count } else { 0 }
+            // As f32, which predictions are, all of these are numbers still.
+            && scales.iter().all(|scale| {
+                let largest = f64::from(f32::MAX);
+                scale.mean.abs() <= largest && scale.deviation > 0.0 && scale.deviation <= largest
+            })
+            && TEMPERATURES.contains(&self.task.temperature);
+        if !fits {
+            bail!("{RUN_JSON}: the task does not fit together; restore the file or train again");
+        }
+        self.classes().map(|_| &self.task)
+    }
+}
+
+fn json_bytes(value: &impl Serialize) -> Result<Vec<u8>> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    Ok(text.into_bytes())
+}
+
+impl RunFolder {
+    /// Opens a run.
+    ///
+    /// # Errors
+    /// The folder is missing, is no run folder, was written by a newer version, or holds settings that no run has.
+    pub fn open(path: &Path) -> Result<(Self, Provenance)> {
+        let shown = path.display();
+        if !path.is_dir() {
+            bail!("{shown}: no such folder, expected a run folder that train made; check the path");
+        }
+        let text = std::fs::read_to_string(path.join(RUN_JSON)).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                anyhow!("{shown}: holds no {RUN_JSON}, expected a run folder that train made; check the path")
+            }
+            _ => anyhow!("{shown}/{RUN_JSON}: cannot be read ({error})"),
+        })?;
+        let damaged = |error| anyhow!("{shown}/{RUN_JSON}: is damaged ({error}); restore the file or train again");
+        let value: serde_json::Value = serde_json::from_str(&text).map_err(damaged)?;
+        check_format_version(&value).map_err(|what| anyhow!("{shown}/{RUN_JSON}: {what}"))?;
+        let provenance: Provenance = serde_json::from_value(value).map_err(damaged)?;
+        if let Some(fault) = provenance.config.faults().into_iter().next() {
+            bail!("{shown}/{RUN_JSON}: holds settings that no run has ({fault}); restore the file or train again");
+        }
+        Ok((Self { path: path.into() }, provenance))
+    }
+
+    /// Opens a run whose training has ended.
+    ///
+    /// # Errors
+    /// As `open`, and where it has not, or not for each member, or `run.json` or the metrics have changed since.
+    pub fn open_finished(path: &Path) -> Result<(Self, Provenance)> {
+        let (folder, provenance) = Self::open_unchecked(path)?;
+        // Weights have a checksum of their own; in these two files a changed digit would go unnoticed.
+        if let Some(manifest) = Manifest::read(&folder, provenance.format_version)? {
+            [RUN_JSON, METRICS_JSON].into_iter().try_for_each(|name| manifest.check(&folder, name))?;
+        }
+        Ok((folder, provenance))
+    }
+
+    /// The same without holding its files against their checksums.
+    pub fn open_unchecked(path: &Path) -> Result<(Self, Provenance)> {
+        let (folder, provenance) = Self::open(path)?;
+        // The outcome is that of training; the metrics come last.
+        let Some(outcome) = provenance.outcome.as_ref().filter(|_| folder.file(METRICS_JSON).is_file()) else {
+            let shown = path.display();
+            bail!("{shown}: the run did not finish; go on with it: strandnet train --resume {shown}");
+        };
+        let (found, members) = (outcome.best_epochs.len(), provenance.config.training.ensemble);
+        if found != members {
+            bail!(
+                "{}/{RUN_JSON}: holds best epochs of {found} members, expected {members}; restore the file or train again",
+                path.display()
+            );
+        }
+        Ok((folder, provenance))
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Makes a folder within it, unless it is there.
+    pub fn make_folder(&self, name: &str) -> Result<()> {
+        let path = self.file(name);
+        std::fs::create_dir_all(&path).map_err(|error| cannot_write(&path, &error))
+    }
+
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        write_atomically(&self.file(name), bytes)
+    }
+
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        self.write(name, &json_bytes(value)?)
+    }
+
+    /// Writes the last file of a run, by which it is known to be finished, and before it the checksums of all.
+    pub fn finish(&self, metrics: &impl Serialize) -> Result<()> {
+        let _ = std::fs::remove_file(self.file(PREVIOUS_WEIGHTS));
+        let metrics = json_bytes(metrics)?;
+        let mut manifest = Manifest::of(self)?;
+        manifest.add(METRICS_JSON, &metrics);
+        manifest.write(self)?;
+        self.write(METRICS_JSON, &metrics)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_with_settings_that_no_run_has_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |change: fn(&mut serde_json::Value)| {
+            let mut run = serde_json::json!({
+                "format_version": FORMAT_VERSION, "version": "", "git_revision": "", "libtorch": "", "device": "Cpu",
+                "threads": 1, "precision": "f32", "seed": 1, "command": [], "data_files": [],
+                "task": {"kind": "binary", "loss": "cross-entropy", "positive": 0, "count": 2},
+                "classes": ["human", "mouse"], "positive": "human", "length": 128, "parameter_count": 1,
+                "examples": {"train": 1, "valid": 1, "test": 1},
+                "config": Config::default(),
+                "outcome": {"best_epochs": [1], "restarts": 0, "seconds": 1.0},
+            });
+            change(&mut run);
+            std::fs::write(folder.path().join(RUN_JSON), run.to_string()).unwrap();
+            std::fs::write(folder.path().join(METRICS_JSON), "{}").unwrap();
+            let opened = RunFolder::open_unchecked(folder.path());
+            opened.and_then(|(_, run)| run.task().map(drop)).map_err(|error| error.to_string())
+        };
+        open(|_| {}).unwrap();
+        for (change, part) in [
+            (
+                (|run| run["config"]["training"]["ensemble"] = 0.into()) as fn(&mut serde_json::Value),
+                "--ensemble is 0, expected 1 to 100",
+            ),
+            (|run| run["config"]["training"]["ensemble"] = 1_000_000_000.into(), "expected 1 to 100"),
+            (|run| run["config"]["training"]["ensemble"] = 3.into(), "best epochs of 1 members, expected 3"),
+            (|run| run["config"]["model"]["filters"] = u64::MAX.into(), "--filters is"),
+            (|run| run["config"]["data"]["negatives_per_positive"] = 7.into(), "--negatives-per-positive goes with"),
+            (|run| run["task"]["temperature"] = 1e-300.into(), "the task does not fit together"),
+            (|run| run["outcome"] = serde_json::Value::Null, "did not finish"),
+        ] {
+            let error = open(change).unwrap_err();
+            assert!(error.contains(part), "'{part}' is missing from: {error}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What scores sequences, whatever it computes with: evaluation, prediction and attribution take a [`Scorer`] and need no
+//! tensor. The package `strandnet` implements it with libtorch.
+
+use anyhow::Result;
+
+use crate::task::Task;
+
+/// Name of the array that holds raw outputs, `[n, outputs]`.
+pub const LOGITS: &str = "logits";
+
+/// One array of scores, row by row, whose first axis is the sequences.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    pub name: &'static str,
+    /// Shape for one sequence: an array of n sequences is `[n, shape...]`.
+    pub shape: Vec<usize>,
+    pub values: Vec<f32>,
+}
+
+/// What a scorer gives for n sequences.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scores {
+    /// Sequences.
+    pub n: usize,
+    pub arrays: Vec<Array>,
+}
+
+impl Scores {
+    /// Raw outputs `[n, outputs]` alone.
+    pub fn of_logits(values: Vec<f32>, outputs: usize) -> Self {
+        Self { n: values.len() / outputs.max(1), arrays: vec![Array { name: LOGITS, shape: vec![outputs], values }] }
+    }
+
+    /// The array of a name.
+    pub fn get(&self, name: &str) -> Option<&Array> {
+        self.arrays.iter().find(|array| array.name == name)
+    }
+
+    /// Raw outputs `[n, outputs]`, row by row; empty where the scorer gives none.
+    pub fn logits(&self) -> &[f32] {
+        self.get(LOGITS).map_or(&[], |array| &array.values)
+    }
+
+    /// The same, taken out.
+    pub fn into_logits(self) -> Vec<f32> {
+        self.arrays.into_iter().find(|array| array.name == LOGITS).map_or_else(Vec::new, |array| array.values)
+    }
+}
+
+/// Scores that a device may still be computing.
+pub struct Pending(Box<dyn FnOnce() -> Result<Scores> + Send>);
+
+impl Pending {
+    /// Scores that `wait` waits for.
+    pub fn new(wait: impl FnOnce() -> Result<Scores> + Send + 'static) -> Self {
+        Self(Box::new(wait))
+    }
+
+    /// Scores that are there.
+    pub fn ready(scores: Scores) -> Self {
+        Self::new(move || Ok(scores))
+    }
+
+    /// Waits for the scores.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn wait(self) -> Result<Scores> {
+        (self.0)()
+    }
+}
+
+/// Turns raw outputs `[n, outputs]` of a task into its predictions, of the same shape.
+pub type Activation = fn(&Task, &[f32]) -> Result<Vec<f64>>;
+
+/// A network, or several averaged, with its weights.
+pub trait Scorer {
+    /// Of a sequence, in bp.
+    fn length(&self) -> usize;
+
+    /// Begins to score codes `[n, length]`.
+    ///
+    /// # Errors
+    /// The codes do not fit, or the device failed.
+    fn submit(&self, codes: &[u8]) -> Result<Pending>;
+
+    /// Begins to score windows that start at `starts` of codes, one not before the other. What they share may be computed
+    /// once.
+    ///
+    /// # Errors
+    /// As [`Scorer::submit`].
+    fn submit_windows(&self, codes: &[u8], starts: &[usize]) -> Result<Pending> {
+        let windows = starts.iter().flat_map(|&start| &codes[start..start + self.length()]);
+        self.submit(&windows.copied().collect::<Vec<_>>())
+    }
+
+    /// Scores of codes `[n, length]`.
+    ///
+    /// # Errors
+    /// As [`Scorer::submit`].
+    fn score(&self, codes: &[u8]) -> Result<Scores> {
+        self.submit(codes)?.wait()
+    }
+
+    /// What turns its raw outputs into predictions: plain arithmetic, unless the scorer has its own.
+    fn activation(&self) -> Activation {
+        Task::activate
+    }
+
+    /// Gradients with respect to the input, where it can compute them.
+    fn differentiable(&self) -> Option<&dyn Differentiable> {
+        None
+    }
+}
+
+/// A scorer that knows how its outputs change with its input.
+pub trait Differentiable {
+    /// Scores of inputs `[n, 4, length]`, which need not be one-hot.
+    ///
+    /// # Errors
+    /// As [`Scorer::submit`].
+    fn score_inputs(&self, inputs: &[f32]) -> Result<Scores>;
+
+    /// Gradients `[n, 4, length]` with respect to inputs of that shape of numbers, one for each sequence, whose derivatives
+    /// with respect to the logits `[n, outputs]` are what `derivatives` gives for them.
+    ///
+    /// # Errors
+    /// As [`Scorer::submit`].
+    fn gradients(&self, inputs: &[f32], derivatives: &dyn Fn(&[f32]) -> Vec<f32>) -> Result<Vec<f32>>;
+}
+
+/// One-hot `[n, 4, length]` of codes `[n, length]`; code 4 is the zero column.
+pub fn one_hot(codes: &[u8], length: usize) -> Vec<f32> {
+    let mut input = vec![0.0; codes.len() * 4];
+    for (codes, input) in codes.chunks(length).zip(input.chunks_mut(4 * length)) {
+        for (position, &code) in codes.iter().enumerate().filter(|&(_, &code)| code < 4) {
+            input[usize::from(code) * length + position] = 1.0;
+        }
+    }
+    input
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts each base: four outputs.
+    struct Counter;
+
+    impl Scorer for Counter {
+        fn length(&self) -> usize {
+            3
+        }
+
+        fn submit(&self, codes: &[u8]) -> Result<Pending> {
+            let counts = codes
+                .chunks(3)
+                .flat_map(|codes| (0..4u8).map(move |base| codes.iter().filter(|&&code| code == base).count() as f32));
+            Ok(Pending::ready(Scores::of_logits(counts.collect(), 4)))
+        }
+    }
+
+    #[test]
+    fn windows_score_as_they_do_alone() {
+        let codes = [0, 1, 2, 3, 3, 4];
+        let windows = Counter.submit_windows(&codes, &[0, 2, 3]).unwrap().wait().unwrap();
+        assert_eq!((windows.n, windows.get(LOGITS).unwrap().shape.as_slice()), (3, [4].as_slice()));
+        let alone: Vec<f32> = [0, 2, 3]
+            .iter()
+            .flat_map(|&start| Counter.score(&codes[start..start + 3]).unwrap().into_logits())
+            .collect();
+        assert_eq!(windows.logits(), alone);
+    }
+
+    #[test]
+    fn an_unknown_base_is_the_zero_column() {
+        assert_eq!(one_hot(&[0, 4, 3], 3), [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
+    }
+}

@@ -1,0 +1,4 @@
+//! Sequences as codes: bases, complements and shuffles.
+
+pub mod alphabet;
+pub mod shuffle;

@@ -1,0 +1,390 @@
+//! The question put to a network: one of two classes, one of several, several yes/no labels, or real values. Its loss,
+//! how logits become predictions, and the one number that chooses the best epoch.
+
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::config::{ClassWeights, Loss, Metric, TaskKind, TrainingConfig};
+use crate::dataset::Classes;
+use crate::dataset::examples::Examples;
+use crate::metrics;
+use crate::metrics::Ranking;
+use crate::network::kernels::BinaryLoss;
+
+/// Labels that are this much rarer than their opposite count this much more with `--class-weights auto`, and no more.
+const LARGEST_LABEL_WEIGHT: f64 = 100.0;
+
+/// A question, with all that turns logits into predictions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    pub kind: TaskKind,
+    pub loss: Loss,
+    /// Index of the positive class, of two.
+    pub positive: usize,
+    /// Classes, labels or columns.
+    pub count: usize,
+    /// Weight of each class, or of the positives of each label; empty where all count the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub weights: Vec<f64>,
+    /// Of each column of values in the training examples; empty for classes and labels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scales: Vec<Scale>,
+    /// What chooses the best epoch; the question's own choice where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<Metric>,
+    /// Share of each label that training spreads over all classes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub label_smoothing: f64,
+    /// What logits are divided by before they become probabilities, so that these mean what they say.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub temperature: f64,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn is_one(value: &f64) -> bool {
+    *value == 1.0
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
+}
+
+/// What the values of a column are measured against, so that a network need not learn their unit.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scale {
+    pub mean: f64,
+    pub deviation: f64,
+}
+
+impl Task {
+    /// Settles the loss, the weights and the scales from the training examples.
+    ///
+    /// # Errors
+    /// The loss or the weights do not go with the question, or counts are negative.
+    pub fn new(
+        kind: TaskKind,
+        classes: &Classes,
+        loss: Option<Loss>,
+        weights: &ClassWeights,
+        train: &Examples,
+    ) -> Result<Self> {
+        let is_regression = kind == TaskKind::Regression;
+        let loss = loss.unwrap_or(if is_regression { Loss::Mse } else { Loss::CrossEntropy });
+        match loss {
+            Loss::Poisson if !is_regression => {
+                bail!("--loss poisson goes with --task regression; use cross-entropy or mse here")
+            }
+            Loss::CrossEntropy if is_regression => {
+                bail!("--loss cross-entropy goes with classes and labels; use mse or poisson for --task regression")
+            }
+            _ => {}
+        }
+        let count = classes.names.len();
+        let scales = if is_regression { scales(train, classes, loss)? } else { Vec::new() };
+        let mut task = Self {
+            kind,
+            loss,
+            positive: classes.positive,
+            count,
+            weights: Vec::new(),
+            scales,
+            monitor: None,
+            label_smoothing: 0.0,
+            temperature: 1.0,
+        };
+        task.weights = task.class_weights(weights, classes, train)?;
+        Ok(task)
+    }
+
+    /// The same, trained as `training` says.
+    ///
+    /// # Errors
+    /// The metric that is to choose the best epoch, or label smoothing, does not go with the question.
+    pub fn trained_by(self, training: &TrainingConfig) -> Result<Self> {
+        let allowed: &[Metric] = match self.kind {
+            TaskKind::Binary => &[Metric::Auroc, Metric::AveragePrecision, Metric::Accuracy, Metric::Mcc, Metric::Loss],
+            TaskKind::Multiclass | TaskKind::Multilabel => &[Metric::Auroc, Metric::Accuracy, Metric::Loss],
+            TaskKind::Regression => &[Metric::R2, Metric::Pearson, Metric::Loss],
+        };
+        if let Some(metric) = training.monitor.filter(|metric| !allowed.contains(metric)) {
+            let names: Vec<&str> = allowed.iter().map(|metric| metric.name()).collect();
+            bail!("--monitor {} does not go with this question, expected {}", metric.name(), names.join(", "));
+        }
+        if self.kind == TaskKind::Regression && training.label_smoothing > 0.0 {
+            bail!("--label-smoothing goes with classes and labels, and --task regression has neither; remove it");
+        }
+        Ok(Self { monitor: training.monitor, label_smoothing: training.label_smoothing, ..self })
+    }
+
+    /// Numbers a network gives for each sequence.
+    pub fn outputs(&self) -> usize {
+        if self.kind == TaskKind::Binary { 1 } else { self.count }
+    }
+
+    fn class_weights(&self, wanted: &ClassWeights, classes: &Classes, train: &Examples) -> Result<Vec<f64>> {
+        if self.kind == TaskKind::Regression && *wanted != ClassWeights::None {
+            bail!("--class-weights goes with classes and labels, and --task regression has neither; remove it");
+        }
+        let n = train.len() as f64;
+        let positives = |label: usize| (0..train.len()).filter(|&i| train.labels_of(i)[label] == 1.0).count() as f64;
+        Ok(match wanted {
+            ClassWeights::None => Vec::new(),
+            ClassWeights::Auto if self.kind == TaskKind::Multilabel => (0..self.count)
+                .map(|label| {
+                    let positives = positives(label);
+                    ((n - positives) / positives.max(1.0)).clamp(1.0 / LARGEST_LABEL_WEIGHT, LARGEST_LABEL_WEIGHT)
+                })
+                .collect(),
+            ClassWeights::Auto => {
+                let mut counts = vec![0.0; self.count];
+                train.classes().into_iter().for_each(|class| counts[class] += 1.0);
+                counts.iter().map(|count: &f64| n / (self.count as f64 * count.max(1.0))).collect()
+            }
+            ClassWeights::Given(given) => {
+                let mut weights = vec![1.0; self.count];
+                for (name, weight) in given {
+                    let Some(class) = classes.names.iter().position(|class| class == name) else {
+                        bail!(
+                            "--class-weights names '{name}', expected names among {}; correct it",
+                            classes.names.join(", ")
+                        );
+                    };
+                    weights[class] = *weight;
+                }
+                weights
+            }
+        })
+    }
+
+    /// Predictions of the same shape as logits `[n, outputs]`: the probability of the positive class, of each class, of each
+    /// label, or values.
+    ///
+    /// # Errors
+    /// Some are not finite.
+    pub fn activate(&self, logits: &[f32]) -> Result<Vec<f64>> {
+        let temperature = self.temperature;
+        let logits = logits.iter().map(|&logit| f64::from(logit));
+        let predictions: Vec<f64> = match self.kind {
+            TaskKind::Binary | TaskKind::Multilabel => {
+                logits.map(|logit| 1.0 / (1.0 + (-logit / temperature).exp())).collect()
+            }
+            TaskKind::Multiclass => {
+                let scaled: Vec<f64> = logits.map(|logit| logit / temperature).collect();
+                scaled.chunks(self.count).flat_map(softmax).collect()
+            }
+            TaskKind::Regression => {
+                let value = |(logit, scale): (f64, &Scale)| match self.loss {
+                    Loss::Poisson => logit.exp() * scale.mean,
+                    _ => logit * scale.deviation + scale.mean,
+                };
+                logits.zip(self.scales.iter().cycle()).map(value).collect()
+            }
+        };
+        require_finite(&predictions)?;
+        Ok(predictions)
+    }
+
+    /// The share of examples that are right, as `hits` counts them.
+    pub fn accuracy_of(&self, examples: &Examples, predictions: &[f64]) -> Option<f64> {
+        let outputs = self.outputs();
+        let right = |i: usize| -> f64 {
+            let (found, labels) = (&predictions[i * outputs..(i + 1) * outputs], examples.labels_of(i));
+            match self.kind {
+                TaskKind::Binary => f64::from((found[0] >= 0.5) == (labels[0] as usize == self.positive)),
+                TaskKind::Multiclass => f64::from(metrics::classes::highest(found) == labels[0] as usize),
+                TaskKind::Multilabel | TaskKind::Regression => {
+                    let hits = labels.iter().zip(found).filter(|&(&label, &p)| (p >= 0.5) == (label == 1.0)).count();
+                    hits as f64 / outputs as f64
+                }
+            }
+        };
+        let is_decision = self.kind != TaskKind::Regression && !examples.is_empty();
+        is_decision.then(|| (0..examples.len()).map(right).sum::<f64>() / examples.len() as f64)
+    }
+
+    /// The metric that chooses the best epoch, by the name it has in `metrics.json` and `history.csv`.
+    pub fn selection_metric(&self) -> &'static str {
+        match (self.monitored(), self.kind) {
+            (Metric::Auroc, TaskKind::Multiclass | TaskKind::Multilabel) => "macro_auroc",
+            (Metric::AveragePrecision, _) => "average_precision",
+            (metric, _) => metric.name(),
+        }
+    }
+
+    fn monitored(&self) -> Metric {
+        self.monitor.unwrap_or(match self.kind {
+            // Of counts, whose spread grows with them, the few largest would decide R2.
+            TaskKind::Regression if self.loss == Loss::Poisson => Metric::Pearson,
+            TaskKind::Regression => Metric::R2,
+            _ => Metric::Auroc,
+        })
+    }
+
+    /// That metric of predictions `[n, outputs]`, higher being better (a loss comes out negative); chance where it is
+    /// undefined.
+    pub fn selection(&self, examples: &Examples, predictions: &[f64]) -> f64 {
+        let ranking = || Ranking::new(&self.positives(examples), predictions);
+        let (value, chance) = match (self.monitored(), self.kind) {
+            (Metric::Loss, _) => (Some(-self.loss_of(examples, predictions)), f64::NEG_INFINITY),
+            (Metric::Accuracy, _) => (self.accuracy_of(examples, predictions), 0.0),
+            (Metric::AveragePrecision, _) => (ranking().average_precision(), 0.0),
+            (Metric::Mcc, _) => {
+                let ranking = ranking();
+                (ranking.mcc(ranking.best_threshold()), 0.0)
+            }
+            (Metric::R2, _) => (metrics::regression::mean_r2(&values(examples), predictions, self.count), 0.0),
+            (Metric::Pearson, _) => {
+                (metrics::regression::mean_pearson(&values(examples), predictions, self.count), 0.0)
+            }
+            (Metric::Auroc, TaskKind::Multiclass) => {
+                (metrics::classes::macro_auroc(&examples.classes(), predictions, self.count), 0.5)
+            }
+            (Metric::Auroc, TaskKind::Multilabel) => {
+                (metrics::labels::macro_auroc(&yes_no(examples), predictions, self.count), 0.5)
+            }
+            (Metric::Auroc, _) => (ranking().auroc(), 0.5),
+        };
+        value.unwrap_or(chance)
+    }
+
+    /// What the CPU kernels minimise, of a binary task.
+    pub fn binary_loss(&self) -> Option<BinaryLoss> {
+        (self.kind == TaskKind::Binary).then(|| BinaryLoss {
+            is_squared: self.loss == Loss::Mse,
+            positive: self.positive,
+            label_smoothing: self.label_smoothing,
+            weights: [0, 1].map(|class| self.weights.get(class).copied().unwrap_or(1.0)),
+        })
+    }
+
+    /// The loss of finished predictions `[n, outputs]`, for validation.
+    pub fn loss_of(&self, examples: &Examples, predictions: &[f64]) -> f64 {
+        let outputs = self.outputs();
+        let weight = |class: usize| self.weights.get(class).copied().unwrap_or(1.0);
+        let log = |p: f64| -p.max(f64::MIN_POSITIVE).ln();
+        let one = |i: usize| -> f64 {
+            let found = &predictions[i * outputs..(i + 1) * outputs];
+            let labels = examples.labels_of(i);
+            match (self.kind, self.loss) {
+                (TaskKind::Binary, loss) => {
+                    let (class, p) = (labels[0] as usize, found[0]);
+                    let right = if class == self.positive { p } else { 1.0 - p };
+                    weight(class) * if loss == Loss::Mse { (1.0 - right).powi(2) } else { log(right) }
+                }
+                (TaskKind::Multiclass, loss) => {
+                    let class = labels[0] as usize;
+                    let squares = |(k, p): (usize, &f64)| (p - f64::from(u8::from(k == class))).powi(2);
+                    let sum = || found.iter().enumerate().map(squares).sum();
+                    weight(class) * if loss == Loss::Mse { sum() } else { log(found[class]) }
+                }
+                (TaskKind::Multilabel, loss) => {
+                    let each = labels.iter().zip(found).enumerate().map(|(k, (&label, &p))| {
+                        let right = if label == 1.0 { p } else { 1.0 - p };
+                        let weight = if label == 1.0 { weight(k) } else { 1.0 };
+                        weight * if loss == Loss::Mse { (1.0 - right).powi(2) } else { log(right) }
+                    });
+                    each.sum::<f64>() / outputs as f64
+                }
+                (TaskKind::Regression, loss) => {
+                    let each = labels.iter().zip(found).zip(&self.scales).map(|((&value, &p), scale)| match loss {
+                        Loss::Poisson => {
+                            (p - f64::from(value) * (p / scale.mean).max(f64::MIN_POSITIVE).ln()) / scale.mean
+                        }
+                        _ => ((p - f64::from(value)) / scale.deviation).powi(2),
+                    });
+                    each.sum::<f64>() / outputs as f64
+                }
+            }
+        };
+        (0..examples.len()).map(one).sum::<f64>() / examples.len().max(1) as f64
+    }
+
+    /// Which examples are of the positive class, of two, `[n]`.
+    pub fn positives(&self, examples: &Examples) -> Vec<bool> {
+        (0..examples.len()).map(|i| examples.class_of(i) == self.positive).collect()
+    }
+}
+
+/// Refuses predictions that are not finite.
+///
+/// # Errors
+/// Some are not.
+pub fn require_finite(predictions: &[f64]) -> Result<()> {
+    if predictions.iter().any(|prediction| !prediction.is_finite()) {
+        bail!("the network's predictions are not finite numbers, so training has diverged; use a smaller --lr");
+    }
+    Ok(())
+}
+
+fn softmax(logits: &[f64]) -> Vec<f64> {
+    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let powers: Vec<f64> = logits.iter().map(|logit| (logit - largest).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.into_iter().map(|power| power / sum).collect()
+}
+
+/// Labels as yes or no, `[n, labels]`.
+pub fn yes_no(examples: &Examples) -> Vec<bool> {
+    examples.labels.iter().map(|&label| label == 1.0).collect()
+}
+
+/// Values, `[n, columns]`.
+pub fn values(examples: &Examples) -> Vec<f64> {
+    examples.labels.iter().map(|&value| f64::from(value)).collect()
+}
+
+fn scales(train: &Examples, classes: &Classes, loss: Loss) -> Result<Vec<Scale>> {
+    classes
+        .names
+        .iter()
+        .enumerate()
+        .map(|(column, name)| {
+            let values: Vec<f64> = (0..train.len()).map(|i| f64::from(train.labels_of(i)[column])).collect();
+            if loss == Loss::Poisson
+                && let Some(negative) = values.iter().find(|value| **value < 0.0)
+            {
+                bail!(
+                    "column '{name}' holds {negative}, expected counts of 0 or more for --loss poisson; use --loss mse"
+                );
+            }
+            let n = values.len().max(1) as f64;
+            let mean = values.iter().sum::<f64>() / n;
+            let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n;
+            Ok(Scale { mean, deviation: if variance > 0.0 { variance.sqrt() } else { 1.0 } })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn classes(n: usize) -> Classes {
+        Classes { names: (0..n).map(|i| format!("c{i}")).collect(), positive: 0 }
+    }
+
+    #[test]
+    fn losses_and_weights_that_do_not_fit_the_question_are_refused() {
+        let (names, examples) = (classes(2), Examples::from_codes(&[0; 6], 2, &[0.0, 1.0, 0.0]));
+        let new = |kind, loss, weights: &ClassWeights| Task::new(kind, &names, Some(loss), weights, &examples);
+        let values = Examples::from_codes(&[0; 6], 2, &[3.0, 0.0, -7.0, 10.0, 1.0, 1.0]);
+        assert!(new(TaskKind::Binary, Loss::Poisson, &ClassWeights::None).is_err());
+        assert!(
+            Task::new(TaskKind::Regression, &names, Some(Loss::CrossEntropy), &ClassWeights::None, &values).is_err()
+        );
+        let negative = Task::new(TaskKind::Regression, &names, Some(Loss::Poisson), &ClassWeights::None, &values);
+        assert!(negative.unwrap_err().to_string().contains("'c0' holds -7"));
+        let unknown = new(TaskKind::Binary, Loss::Mse, &ClassWeights::Given(vec![("other".into(), 2.0)]));
+        assert!(unknown.unwrap_err().to_string().contains("'other'"));
+    }
+
+    #[test]
+    fn auto_weights_let_every_class_count_the_same() {
+        let examples = Examples::from_codes(&[0; 8], 2, &[0.0, 1.0, 1.0, 1.0]);
+        let task = Task::new(TaskKind::Binary, &classes(2), None, &ClassWeights::Auto, &examples).unwrap();
+        assert_eq!(task.weights, [2.0, 2.0 / 3.0]);
+    }
+}

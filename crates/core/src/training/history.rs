@@ -1,0 +1,178 @@
+//! What each epoch came to: one row of `history.csv`, on disk as soon as the epoch ends.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::config::TrainingConfig;
+use crate::formats::tensorboard::Events;
+use crate::run;
+use crate::run::{HISTORY_CSV, RunFolder};
+use crate::training::number;
+
+/// One epoch. Losses are means over fragments; training accuracy is at 0.5 and with dropout on.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// Of an ensemble, counted from 1.
+    pub member: usize,
+    pub epoch: usize,
+    #[serde(with = "number")]
+    pub train_loss: f64,
+    /// Nothing for real values.
+    pub train_accuracy: Option<f64>,
+    #[serde(with = "number")]
+    pub valid_loss: f64,
+    pub valid_accuracy: Option<f64>,
+    /// The metric that chooses the best epoch.
+    #[serde(with = "number")]
+    pub valid_score: f64,
+    pub learning_rate: f64,
+    pub seconds: f64,
+    pub fragments_per_second: f64,
+}
+
+impl Epoch {
+    /// The epoch as a line for people.
+    pub fn line(&self, epochs: usize, metric: &str) -> String {
+        let accuracy = |value: Option<f64>| value.map_or_else(String::new, |value| format!(" accuracy {value:.3}"));
+        format!(
+            "epoch {:>2}/{epochs}  train loss {:.4}{}  valid loss {:.4}{}{}  {:.0} fragments/s",
+            self.epoch,
+            self.train_loss,
+            accuracy(self.train_accuracy),
+            self.valid_loss,
+            accuracy(self.valid_accuracy),
+            // Loss and accuracy stand there already.
+            if matches!(metric, "loss" | "accuracy") {
+                String::new()
+            } else {
+                format!(" {} {:.4}", metric_name(metric), self.valid_score)
+            },
+            self.fragments_per_second
+        )
+    }
+
+    /// The columns of `history.csv` and their values; those of accuracy are left out where there is none.
+    fn columns(&self, metric: &str, members: usize) -> Vec<(String, String)> {
+        let columns = [
+            ("member".to_owned(), (members > 1).then(|| self.member.to_string())),
+            ("epoch".to_owned(), Some(self.epoch.to_string())),
+            ("train_loss".to_owned(), Some(self.train_loss.to_string())),
+            ("train_accuracy".to_owned(), self.train_accuracy.map(|value| value.to_string())),
+            ("valid_loss".to_owned(), Some(self.valid_loss.to_string())),
+            ("valid_accuracy".to_owned(), self.valid_accuracy.map(|value| value.to_string())),
+            // Loss and accuracy have their columns already.
+            (format!("valid_{metric}"), (!matches!(metric, "loss" | "accuracy")).then(|| self.valid_score.to_string())),
+            ("learning_rate".to_owned(), Some(self.learning_rate.to_string())),
+            ("seconds".to_owned(), Some(self.seconds.to_string())),
+            ("fragments_per_second".to_owned(), Some(self.fragments_per_second.to_string())),
+        ];
+        columns.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+}
+
+/// A score as people read it: of the loss, higher is better only with the sign turned.
+pub fn shown(metric: &str, score: f64) -> f64 {
+    if metric == "loss" { -score } else { score }
+}
+
+/// A metric as people write it.
+pub fn metric_name(metric: &str) -> String {
+    metric
+        .replace(['_', '-'], " ")
+        .replace("auroc", "AUROC")
+        .replace("mcc", "MCC")
+        .replace("r2", "R2")
+        .replace("pearson", "Pearson correlation")
+        .replace("spearman", "Spearman correlation")
+        .replace("f1", "F1")
+        .replace("rmse", "RMSE")
+        .replace("mae", "MAE")
+}
+
+/// The epochs so far, in memory and on disk, and for TensorBoard where that is asked for.
+pub struct History {
+    path: PathBuf,
+    writer: csv::Writer<File>,
+    metric: &'static str,
+    members: usize,
+    epochs: Vec<Epoch>,
+    events: Option<Events>,
+}
+
+impl History {
+    /// Starts a `history.csv` with the epochs that there were, if any.
+    pub fn create(
+        run: &RunFolder,
+        metric: &'static str,
+        training: &TrainingConfig,
+        epochs: Vec<Epoch>,
+    ) -> Result<Self> {
+        let path = run.file(HISTORY_CSV);
+        let writer = Self::writer(&path)?;
+        let members = training.ensemble;
+        let events = training.tensorboard.then(|| Events::create(run, members)).transpose()?;
+        let mut history = Self { path, writer, metric, members, epochs: Vec::new(), events };
+        let mut seconds_ago: f64 = epochs.iter().map(|epoch| epoch.seconds).sum();
+        for epoch in epochs {
+            seconds_ago -= epoch.seconds;
+            history.add(epoch, seconds_ago)?;
+        }
+        Ok(history)
+    }
+
+    pub fn epochs(&self) -> &[Epoch] {
+        &self.epochs
+    }
+
+    fn writer(path: &Path) -> Result<csv::Writer<File>> {
+        csv::Writer::from_path(path).map_err(|error| run::cannot_write(path, &error.into()))
+    }
+
+    /// Prepares for a start of a member, counted from 1; rows of a start of it that was given up go.
+    pub fn begin_member(&mut self, member: usize) -> Result<()> {
+        if self.epochs.last().is_some_and(|epoch| epoch.member == member) {
+            self.writer = Self::writer(&self.path)?;
+            let mut epochs = std::mem::take(&mut self.epochs);
+            epochs.retain(|epoch| epoch.member != member);
+            epochs.into_iter().try_for_each(|epoch| self.write(epoch))?;
+            if let Some(events) = &mut self.events {
+                events.forget(member)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the epoch that just ended.
+    pub fn push(&mut self, epoch: Epoch) -> Result<()> {
+        self.add(epoch, 0.0)
+    }
+
+    fn add(&mut self, epoch: Epoch, seconds_ago: f64) -> Result<()> {
+        self.write(epoch)?;
+        match &mut self.events {
+            Some(events) => events.push(&epoch, self.metric, seconds_ago),
+            None => Ok(()),
+        }
+    }
+
+    fn write(&mut self, epoch: Epoch) -> Result<()> {
+        let (names, values): (Vec<_>, Vec<_>) = epoch.columns(self.metric, self.members).into_iter().unzip();
+        let header = if self.epochs.is_empty() { self.writer.write_record(&names) } else { Ok(()) };
+        header
+            .and_then(|()| self.writer.write_record(&values))
+            .map_err(std::io::Error::from)
+            .and_then(|()| self.writer.flush())
+            .map_err(|error| run::cannot_write(&self.path, &error))?;
+        self.epochs.push(epoch);
+        Ok(())
+    }
+
+    /// All epochs, once the file is on the disk for good.
+    pub fn finish(self) -> Result<Vec<Epoch>> {
+        self.writer.get_ref().sync_all().map_err(|error| run::cannot_write(&self.path, &error))?;
+        Ok(self.epochs)
+    }
+}

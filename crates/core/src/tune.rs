@@ -1,0 +1,200 @@
+//! Random search with successive halving: which settings are tried, how long each is trained, and what came of it. No
+//! network here: what to train next follows from the plan and the rows so far alone, so a search can stop anywhere and go
+//! on.
+
+pub mod halving;
+pub mod plan;
+pub mod range;
+pub mod sampling;
+pub mod trials;
+
+use anyhow::{Result, bail};
+
+use crate::config::Config;
+use crate::config::search::Search;
+use crate::tune::halving::Rung;
+use crate::tune::sampling::Trial;
+use crate::tune::trials::{Outcome, Row};
+
+/// A search: what is tried, and the rows so far.
+#[derive(Debug)]
+pub struct Tuning {
+    pub search: Search,
+    pub trials: Vec<Trial>,
+    pub rungs: Vec<Rung>,
+    /// One for each trial and rung that came to an end, in the order in which they did.
+    pub rows: Vec<Row>,
+}
+
+/// A trial to be trained at a rung; both counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Job {
+    pub trial: usize,
+    pub rung: usize,
+    pub epochs: usize,
+}
+
+impl Tuning {
+    /// What to train next; nothing at the end.
+    ///
+    /// # Errors
+    /// A row is not what this search comes to.
+    pub fn next(&self) -> Result<Option<Job>> {
+        let mut rows = self.rows.iter();
+        let mut going: Vec<usize> = self.trials.iter().map(|trial| trial.number).collect();
+        for (index, rung) in self.rungs.iter().enumerate() {
+            going.truncate(rung.trials);
+            going.sort_unstable();
+            let mut scores = Vec::with_capacity(going.len());
+            for &trial in &going {
+                let job = Job { trial, rung: index + 1, epochs: rung.epochs };
+                let Some(row) = rows.next() else { return Ok(Some(job)) };
+                if (row.job, row.knobs.as_slice()) != (job, self.trial(trial).texts().as_slice()) {
+                    bail!(
+                        "holds trial {} of rung {} where trial {trial} of rung {}, or another value of it, is expected; restore the file, or start anew with --force",
+                        row.job.trial,
+                        row.job.rung,
+                        job.rung
+                    );
+                }
+                scores.push((trial, row.score()));
+            }
+            going = halving::ranked(&scores);
+        }
+        if rows.next().is_some() {
+            bail!("holds more rows than the search comes to; restore the file, or start anew with --force");
+        }
+        Ok(None)
+    }
+
+    /// A trial by its number.
+    pub fn trial(&self, number: usize) -> &Trial {
+        &self.trials[number - 1]
+    }
+
+    /// The configuration that a job trains. One member shows as well as all of an ensemble what a setting is worth.
+    pub fn config_of(&self, job: Job) -> Config {
+        let mut config = for_epochs(&self.trial(job.trial).config, job.epochs);
+        config.training.ensemble = 1;
+        config
+    }
+
+    /// The metric that trials are compared by, once one has come to a score.
+    pub fn metric(&self) -> Option<&str> {
+        self.rows.iter().find(|row| row.score().is_some()).map(|row| row.metric.as_str())
+    }
+
+    /// The last good row of each trial, the best first: those that got furthest, by their score.
+    pub fn best(&self) -> Vec<&Row> {
+        let mut best: Vec<&Row> = self.rows.iter().filter(|row| row.score().is_some()).collect();
+        best.sort_by(|a, b| {
+            let by_score = b.score().partial_cmp(&a.score()).unwrap_or(std::cmp::Ordering::Equal);
+            b.job.rung.cmp(&a.job.rung).then(by_score).then(a.job.trial.cmp(&b.job.trial))
+        });
+        let mut seen = std::collections::HashSet::new();
+        best.retain(|row| seen.insert(row.job.trial));
+        best
+    }
+
+    /// The experiment with the settings of a row, for as many epochs as it had.
+    pub fn config_of_row(&self, row: &Row) -> Config {
+        for_epochs(&self.trial(row.job.trial).config, row.job.epochs)
+    }
+
+    /// Rows that failed, with their reasons.
+    pub fn failures(&self) -> impl Iterator<Item = (&Row, &str)> {
+        self.rows.iter().filter_map(|row| match &row.outcome {
+            Outcome::Failed(reason) => Some((row, reason.as_str())),
+            Outcome::Done { .. } => None,
+        })
+    }
+}
+
+/// An experiment in as many epochs, its warm-up shortened alike.
+fn for_epochs(config: &Config, epochs: usize) -> Config {
+    let mut config = config.clone();
+    if epochs != config.training.epochs {
+        config.training.warmup *= epochs as f64 / config.training.epochs as f64;
+        config.training.epochs = epochs;
+    }
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Faults;
+
+    fn tuning(trials: usize) -> Tuning {
+        let search = Search::usual();
+        let resolve = |_: &toml::Table| Ok::<_, Faults>(Config::default());
+        let trials = sampling::trials(&search, trials, 1, resolve).unwrap();
+        let rungs = halving::rungs(trials.len(), 9, 3, 3);
+        Tuning { search, trials, rungs, rows: Vec::new() }
+    }
+
+    /// Carries a search on until the end or `most` rows.
+    fn go_on(tuning: &mut Tuning, most: usize, outcome: impl Fn(Job) -> Outcome) {
+        while let Some(job) = tuning.next().unwrap().filter(|_| tuning.rows.len() < most) {
+            let knobs = tuning.trial(job.trial).texts();
+            tuning.rows.push(Row { job, knobs, metric: "auroc".into(), outcome: outcome(job), seconds: 0.0 });
+        }
+    }
+
+    fn score(job: Job) -> Outcome {
+        let score = ((job.trial * 7) % 10) as f64 / 10.0; // of nine trials 7, 4 and 1 are the best: 0.9, 0.8, 0.7
+        Outcome::Done { score, best_epoch: 1 }
+    }
+
+    #[test]
+    fn the_best_go_on_and_a_search_cut_anywhere_comes_to_the_same() {
+        let mut whole = tuning(9);
+        go_on(&mut whole, usize::MAX, score);
+        let jobs: Vec<_> = whole.rows.iter().map(|row| (row.job.rung, row.job.trial, row.job.epochs)).collect();
+        let first = (1..=9).map(|trial| (1, trial, 1));
+        assert_eq!(jobs, first.chain([(2, 1, 3), (2, 4, 3), (2, 7, 3), (3, 7, 9)]).collect::<Vec<_>>());
+        assert_eq!(whole.best().iter().map(|row| row.job.trial).collect::<Vec<_>>()[..3], [7, 4, 1]);
+        for cut in 0..=jobs.len() {
+            let mut cut_short = tuning(9);
+            go_on(&mut cut_short, cut, score);
+            let mut resumed = tuning(9);
+            resumed.rows = cut_short.rows;
+            go_on(&mut resumed, usize::MAX, score);
+            assert_eq!(resumed.rows, whole.rows);
+        }
+        whole.rows.swap(0, 1);
+        assert!(whole.next().unwrap_err().to_string().contains("trial 2 of rung 1"));
+        whole.rows.swap(0, 1);
+        let again = whole.rows[0].clone();
+        whole.rows.push(again);
+        assert!(whole.next().unwrap_err().to_string().contains("more rows"));
+    }
+
+    #[test]
+    fn failed_trials_do_not_go_on_and_do_not_stop_the_others() {
+        let mut some = tuning(9);
+        let only = |good: fn(usize) -> bool| {
+            move |job: Job| if good(job.trial) { score(job) } else { Outcome::Failed("diverged".into()) }
+        };
+        go_on(&mut some, usize::MAX, only(|trial| trial == 3 || trial == 5));
+        assert_eq!(
+            some.rows.iter().filter(|row| row.job.rung == 2).map(|row| row.job.trial).collect::<Vec<_>>(),
+            [3, 5]
+        );
+        assert_eq!(some.failures().count(), 7);
+        let mut none = tuning(9);
+        go_on(&mut none, usize::MAX, only(|_| false));
+        assert_eq!((none.rows.len(), none.best().len()), (9, 0));
+    }
+
+    #[test]
+    fn fewer_epochs_take_a_shorter_warm_up_and_one_network() {
+        let mut tuning = tuning(9);
+        tuning.trials[0].config.training.epochs = 9;
+        tuning.trials[0].config.training.warmup = 3.0;
+        tuning.trials[0].config.training.ensemble = 5;
+        let of = |epochs| tuning.config_of(Job { trial: 1, rung: 1, epochs }).training;
+        assert_eq!((of(3).warmup, of(3).epochs, of(3).ensemble), (1.0, 3, 1));
+        assert_eq!(of(9).warmup, 3.0);
+    }
+}

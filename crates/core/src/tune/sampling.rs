@@ -1,0 +1,233 @@
+//! Draws the settings of trials. A draw is keyed by the seed and the trial's number, so the same search tries the same.
+
+use rand::{Rng, RngExt};
+
+use crate::config::search::{Knob, Scale, Search, Values};
+use crate::config::{Config, Faults};
+use crate::random;
+use crate::random::Purpose;
+
+/// Draws of a trial before the search is given up: settings may exclude each other, as --dropout-after does all
+/// architectures but one, and then other values are drawn.
+const MOST_DRAWS: u64 = 1000;
+
+/// Draws of the other settings among which one must go with a value.
+const CONTEXTS: u64 = 50;
+
+/// Digits of a sampled number: more would say nothing about a network and make tables hard to read.
+const DIGITS: usize = 4;
+
+/// A drawn combination of settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trial {
+    /// Counted from 1.
+    pub number: usize,
+    /// A value for each knob, in their order.
+    pub values: Vec<toml::Value>,
+    /// The experiment with these settings, for the full number of epochs.
+    pub config: Config,
+}
+
+impl Trial {
+    /// The values as tables and files hold them.
+    pub fn texts(&self) -> Vec<String> {
+        self.values.iter().map(text).collect()
+    }
+}
+
+/// A value as tables and files hold it.
+pub fn text(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Float(number) => number.to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// Draws trials; `resolve` makes an experiment of sampled settings or says why they do not go together.
+///
+/// # Errors
+/// A value goes with none of the others; every such value is named. Or nothing was found that goes together.
+pub fn trials(
+    search: &Search,
+    count: usize,
+    seed: u64,
+    resolve: impl Fn(&toml::Table) -> Result<Config, Faults>,
+) -> Result<Vec<Trial>, Faults> {
+    let faults = impossible_values(search, seed, &resolve);
+    if !faults.is_empty() {
+        return Err(Faults(faults));
+    }
+    (1..=count)
+        .map(|number| {
+            let mut why = None;
+            for attempt in 0..MOST_DRAWS {
+                let values = draw(search, seed, number as u64, attempt);
+                match resolve(&table(search, &values)) {
+                    Ok(config) => return Ok(Trial { number, values, config }),
+                    Err(faults) => why = Some(faults),
+                }
+            }
+            let why = why.map_or_else(String::new, |faults| faults.to_string());
+            Err(Faults(vec![format!(
+                "[search]: {MOST_DRAWS} draws of trial {number} gave no settings that go together ({why}); take out those that exclude each other"
+            )]))
+        })
+        .collect()
+}
+
+/// What is wrong with values that can never be used.
+fn impossible_values(
+    search: &Search,
+    seed: u64,
+    resolve: &impl Fn(&toml::Table) -> Result<Config, Faults>,
+) -> Vec<String> {
+    let mut found = Vec::new();
+    for (place, knob) in search.knobs.iter().enumerate() {
+        for value in knob.extremes() {
+            let alone = Search { knobs: vec![knob.clone()] };
+            let Err(faults) = resolve(&table(&alone, std::slice::from_ref(&value))) else { continue };
+            // It may still go with values of the others; trial 0 is none that is ever trained.
+            let goes_with = |context| {
+                let mut values = draw(search, seed, 0, context);
+                values[place] = value.clone();
+                resolve(&table(search, &values)).is_ok()
+            };
+            if !(0..CONTEXTS).any(goes_with) {
+                found.extend(faults.0.into_iter().map(|fault| format!("search.{}: {fault}", knob.key)));
+            }
+        }
+    }
+    found
+}
+
+/// A value for each knob.
+fn draw(search: &Search, seed: u64, trial: u64, attempt: u64) -> Vec<toml::Value> {
+    let mut random = random::generator(seed, Purpose::Search, trial, attempt);
+    search.knobs.iter().map(|knob| value(knob, &mut random)).collect()
+}
+
+fn value(knob: &Knob, random: &mut impl Rng) -> toml::Value {
+    match &knob.values {
+        Values::Choice(values) => values[random.random_range(0..values.len())].clone(),
+        Values::Range { low, high, scale, whole } => {
+            // A whole number is as likely as those that round to it, the ends no less than the others.
+            let margin = if *whole { 0.5 } else { 0.0 };
+            let share: f64 = random.random();
+            let number = match scale {
+                Scale::Linear => (low - margin) + share * (high - low + 2.0 * margin),
+                Scale::Log => ((low - margin).ln() + share * ((high + margin) / (low - margin)).ln()).exp(),
+            };
+            let number = match scale {
+                _ if *whole => number.round(),
+                Scale::Linear => with_decimals(number, high - low),
+                Scale::Log => with_digits(number),
+            };
+            knob.number_value(number.clamp(*low, *high))
+        }
+    }
+}
+
+/// A number with few digits.
+fn with_digits(number: f64) -> f64 {
+    format!("{number:.*e}", DIGITS - 1).parse().unwrap_or(number)
+}
+
+/// A number with as many decimals as few digits of `span` have.
+fn with_decimals(number: f64, span: f64) -> f64 {
+    let decimals = (DIGITS as f64 - 1.0 - span.log10().floor()).clamp(0.0, 300.0) as usize;
+    format!("{number:.decimals$}").parse().unwrap_or(number)
+}
+
+/// Sampled values as a file would hold them, by section.
+fn table(search: &Search, values: &[toml::Value]) -> toml::Table {
+    let mut table = toml::Table::new();
+    for (knob, value) in search.knobs.iter().zip(values) {
+        let section = table.entry(knob.section.as_str()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        if let toml::Value::Table(section) = section {
+            section.insert(knob.key.clone(), value.clone());
+        }
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn knob(low: f64, high: f64, scale: Scale, whole: bool) -> Knob {
+        Knob { section: "training".into(), key: "lr".into(), values: Values::Range { low, high, scale, whole } }
+    }
+
+    fn numbers(knob: &Knob, count: u64) -> Vec<f64> {
+        let search = Search { knobs: vec![knob.clone()] };
+        let number = |value: &toml::Value| value.as_float().or(value.as_integer().map(|n| n as f64)).unwrap();
+        (1..=count).map(|trial| number(&draw(&search, 1, trial, 0)[0])).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn draws_stay_within_their_range(low in 1e-6f64..1e3, times in 1.0001f64..1e6, log: bool) {
+            let scale = if log { Scale::Log } else { Scale::Linear };
+            let high = low * times;
+            prop_assert!(numbers(&knob(low, high, scale, false), 20).iter().all(|n| (low..=high).contains(n)));
+            let (low, high) = (low.ceil(), high.ceil() + 1.0);
+            let whole = numbers(&knob(low, high, scale, true), 20);
+            prop_assert!(whole.iter().all(|n| (low..=high).contains(n) && n.fract() == 0.0), "{:?}", whole);
+        }
+    }
+
+    #[test]
+    fn a_log_range_gives_each_decade_its_share_and_whole_numbers_come_alike() {
+        let drawn = numbers(&knob(1e-4, 1e-1, Scale::Log, false), 3000);
+        for decade in [1e-4, 1e-3, 1e-2] {
+            let count = drawn.iter().filter(|&&n| (decade..decade * 10.0).contains(&n)).count();
+            assert!((850..1150).contains(&count), "{count} of 3000 from {decade}");
+        }
+        let drawn = numbers(&knob(0.0, 3.0, Scale::Linear, true), 4000);
+        for number in 0..4 {
+            let count = drawn.iter().filter(|&&n| n == f64::from(number)).count();
+            assert!((850..1150).contains(&count), "{count} of 4000 are {number}");
+        }
+    }
+
+    #[test]
+    fn the_same_seed_and_trial_give_the_same_and_others_others() {
+        let search = Search::usual();
+        assert_eq!(draw(&search, 1, 2, 0), draw(&search, 1, 2, 0));
+        for other in [draw(&search, 2, 2, 0), draw(&search, 1, 3, 0), draw(&search, 1, 2, 1)] {
+            assert_ne!(other, draw(&search, 1, 2, 0));
+        }
+        let sampled = trials(&search, 20, 1, |_| Ok(Config::default())).unwrap();
+        let more = trials(&search, 40, 1, |_| Ok(Config::default())).unwrap();
+        assert_eq!(sampled, more[..20], "more trials begin with the same");
+        assert!(sampled.iter().all(|trial| trial.texts()[0].len() <= "0.0003456".len()), "{:?}", sampled[0].texts());
+    }
+
+    #[test]
+    fn values_that_exclude_each_other_are_drawn_again_and_impossible_ones_are_named() {
+        let choice = |key: &str, values: &[&str]| Knob {
+            section: "model".into(),
+            key: key.into(),
+            values: Values::Choice(values.iter().map(|&value| value.into()).collect()),
+        };
+        let search = Search {
+            knobs: vec![choice("arch", &["seed", "residual"]), choice("dropout_after", &["both", "dense", "no"])],
+        };
+        let resolve = |table: &toml::Table| {
+            let get = |key: &str| table["model"].get(key).and_then(toml::Value::as_str).map(str::to_owned);
+            match (get("arch").as_deref(), get("dropout_after").as_deref()) {
+                (_, Some("no")) => Err(Faults(vec!["no never works".into()])),
+                (None | Some("residual"), Some("dense")) => Err(Faults(vec!["dense goes with seed".into()])),
+                _ => Ok(Config::default()),
+            }
+        };
+        let error = trials(&search, 5, 1, resolve).unwrap_err().to_string();
+        assert_eq!(error, "search.dropout_after: no never works");
+        let search = Search { knobs: vec![search.knobs[0].clone(), choice("dropout_after", &["both", "dense"])] };
+        let drawn = trials(&search, 50, 1, resolve).unwrap();
+        let texts: Vec<_> = drawn.iter().map(|trial| trial.texts().join(" ")).collect();
+        assert!(texts.contains(&"seed dense".to_owned()) && !texts.contains(&"residual dense".to_owned()), "{texts:?}");
+    }
+}

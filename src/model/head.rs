@@ -1,0 +1,59 @@
+//! The last step from logits to predictions, by libtorch, so that they are those of the exported model to the last bit.
+
+use anyhow::Result;
+use strandnet_core::config::{Loss, TaskKind};
+use strandnet_core::task::{self, Scale, Task};
+use tch::{Device, Kind, Tensor};
+
+use crate::device;
+
+/// Turns logits into predictions. A model is traced with one made before: tensors made from numbers while tracing would come
+/// out as nothing.
+pub struct Head<'a> {
+    task: &'a Task,
+    scales: (Tensor, Tensor),
+}
+
+impl<'a> Head<'a> {
+    /// The head of a task, with its tensors on a device.
+    pub fn new(task: &'a Task, device: Device) -> Self {
+        Self { task, scales: scale_tensors(task, device) }
+    }
+
+    /// Predictions of the same shape as logits `[batch, outputs]`: the probability of the positive class, of each class, of
+    /// each label, or values.
+    pub fn predictions(&self, logits: &Tensor) -> Tensor {
+        match self.task.kind {
+            TaskKind::Binary | TaskKind::Multilabel => (logits / self.task.temperature).sigmoid(),
+            TaskKind::Multiclass => (logits / self.task.temperature).softmax(1, Kind::Float),
+            TaskKind::Regression => {
+                let (mean, deviation) = &self.scales;
+                match self.task.loss {
+                    Loss::Poisson => logits.exp() * mean,
+                    _ => logits * deviation + mean,
+                }
+            }
+        }
+    }
+}
+
+/// Predictions `[n, outputs]`, row by row, of logits of the same shape.
+///
+/// # Errors
+/// Some are not finite.
+pub fn activate(task: &Task, logits: &[f32]) -> Result<Vec<f64>> {
+    let logits = Tensor::from_slice(logits).view([-1, task.outputs() as i64]);
+    let found = tch::no_grad(|| Head::new(task, Device::Cpu).predictions(&logits).flatten(0, -1).to_kind(Kind::Double));
+    let predictions = Vec::<f64>::try_from(found)?;
+    task::require_finite(&predictions)?;
+    Ok(predictions)
+}
+
+/// Means and deviations of values, `[1, outputs]` each.
+pub(crate) fn scale_tensors(task: &Task, device: Device) -> (Tensor, Tensor) {
+    let of = |value: fn(&Scale) -> f64| {
+        let values: Vec<f32> = task.scales.iter().map(|scale| value(scale) as f32).collect();
+        device::upload(&values, device).view([1, -1])
+    };
+    (of(|scale| scale.mean), of(|scale| scale.deviation))
+}

@@ -1,0 +1,109 @@
+//! Networks and ensembles as core's [`Scorer`]: what evaluation, prediction and attribution take.
+
+use anyhow::Result;
+use strandnet_core::scorer::{Activation, Differentiable, Pending, Scorer, Scores};
+use tch::{Device, Kind, Tensor};
+
+use super::ensemble::{self, Ensemble};
+use super::{Network, head};
+
+impl Scorer for Network {
+    fn length(&self) -> usize {
+        self.length
+    }
+
+    fn submit(&self, codes: &[u8]) -> Result<Pending> {
+        Ok(pending(tch::no_grad(|| self.score(codes))))
+    }
+
+    fn submit_windows(&self, codes: &[u8], starts: &[usize]) -> Result<Pending> {
+        Ok(pending(tch::no_grad(|| self.score_windows(codes, starts))))
+    }
+
+    fn activation(&self) -> Activation {
+        head::activate
+    }
+
+    fn differentiable(&self) -> Option<&dyn Differentiable> {
+        Some(self)
+    }
+}
+
+impl Scorer for Ensemble {
+    fn length(&self) -> usize {
+        self.first().map_or(0, |network| network.length)
+    }
+
+    fn submit(&self, codes: &[u8]) -> Result<Pending> {
+        Ok(pending(tch::no_grad(|| ensemble::logits(self, codes))))
+    }
+
+    fn submit_windows(&self, codes: &[u8], starts: &[usize]) -> Result<Pending> {
+        Ok(pending(tch::no_grad(|| ensemble::logits_of_windows(self, codes, starts))))
+    }
+
+    fn activation(&self) -> Activation {
+        head::activate
+    }
+
+    fn differentiable(&self) -> Option<&dyn Differentiable> {
+        Some(self)
+    }
+}
+
+impl Differentiable for Network {
+    fn score_inputs(&self, inputs: &[f32]) -> Result<Scores> {
+        score_inputs(std::slice::from_ref(self), inputs)
+    }
+
+    fn gradients(&self, inputs: &[f32], derivatives: &dyn Fn(&[f32]) -> Vec<f32>) -> Result<Vec<f32>> {
+        gradients(std::slice::from_ref(self), inputs, derivatives)
+    }
+}
+
+impl Differentiable for Ensemble {
+    fn score_inputs(&self, inputs: &[f32]) -> Result<Scores> {
+        score_inputs(self, inputs)
+    }
+
+    fn gradients(&self, inputs: &[f32], derivatives: &dyn Fn(&[f32]) -> Vec<f32>) -> Result<Vec<f32>> {
+        gradients(self, inputs, derivatives)
+    }
+}
+
+/// Scores of logits `[n, outputs]`, which a device may still be computing.
+fn pending(logits: Tensor) -> Pending {
+    Pending::new(move || scores(&logits))
+}
+
+fn scores(logits: &Tensor) -> Result<Scores> {
+    let outputs = logits.size().get(1).map_or(1, |&outputs| outputs as usize);
+    Ok(Scores::of_logits(numbers(logits)?, outputs))
+}
+
+fn score_inputs(networks: &[Network], inputs: &[f32]) -> Result<Scores> {
+    scores(&tch::no_grad(|| ensemble::logits_of_one_hot(networks, &tensor(networks, inputs))))
+}
+
+fn gradients(networks: &[Network], inputs: &[f32], derivatives: &dyn Fn(&[f32]) -> Vec<f32>) -> Result<Vec<f32>> {
+    let inputs = tensor(networks, inputs).set_requires_grad(true);
+    let logits = ensemble::logits_of_one_hot(networks, &inputs);
+    let derivatives = Tensor::from_slice(&derivatives(&numbers(&logits)?)).view_as(&logits).to_device(logits.device());
+    // Each row depends on its own sequence alone, so the gradient of the sum holds those of all.
+    let sum = (logits * derivatives).sum(Kind::Float);
+    let gradients = Tensor::run_backward(&[sum], &[&inputs], false, false);
+    gradients.first().map_or_else(|| Ok(Vec::new()), numbers)
+}
+
+/// Inputs f32 `[n, 4, length]`, where the networks are.
+fn tensor(networks: &[Network], inputs: &[f32]) -> Tensor {
+    let (length, device) = networks.first().map_or((1, Device::Cpu), |network| (network.length, network.device()));
+    Tensor::from_slice(inputs).view([-1, 4, length as i64]).to_device(device)
+}
+
+fn numbers(tensor: &Tensor) -> Result<Vec<f32>> {
+    Ok(Vec::<f32>::try_from(tensor.detach().to_device(Device::Cpu).to_kind(Kind::Float).flatten(0, -1))?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,206 @@
+//! The loss of a batch, and how many of its examples are right, as tensors.
+
+use tch::{Device, Kind, Reduction, Tensor};
+
+use crate::device;
+use crate::model::head;
+use strandnet_core::config::{Loss, TaskKind};
+use strandnet_core::task::Task;
+
+/// The loss of a task, with its tensors at hand, so that a batch takes nothing to the device but itself.
+#[derive(Debug)]
+pub struct Criterion<'a> {
+    task: &'a Task,
+    /// Of each class or label, if they count differently.
+    weights: Option<Tensor>,
+    /// Means and deviations of values, `[1, outputs]` each.
+    scales: (Tensor, Tensor),
+}
+
+impl<'a> Criterion<'a> {
+    /// The loss of a task, on a device.
+    pub fn new(task: &'a Task, device: Device) -> Self {
+        let weights: Vec<f32> = task.weights.iter().map(|&weight| weight as f32).collect();
+        let weights = (!weights.is_empty()).then(|| device::upload(&weights, device));
+        Self { task, weights, scales: head::scale_tensors(task, device) }
+    }
+
+    /// How many of a batch are right, a scalar on the device, from logits `[batch, outputs]` and labels `[batch, width]`: the
+    /// class (the more probable of two), or the share of labels. Nothing for values.
+    pub fn hits(&self, logits: &Tensor, labels: &Tensor) -> Option<Tensor> {
+        let hits = match self.task.kind {
+            TaskKind::Binary => logits.gt(0.0).eq_tensor(&labels.eq(self.task.positive as f64)).sum(Kind::Double),
+            TaskKind::Multiclass => logits.argmax(1, true).eq_tensor(&labels.to_kind(Kind::Int64)).sum(Kind::Double),
+            TaskKind::Multilabel => logits
+                .gt(0.0)
+                .eq_tensor(&labels.gt(0.5))
+                .to_kind(Kind::Double)
+                .mean_dim(1, false, Kind::Double)
+                .sum(Kind::Double),
+            TaskKind::Regression => return None,
+        };
+        Some(hits)
+    }
+
+    /// The mean loss of a batch, a scalar, from logits `[batch, outputs]` and labels `[batch, width]`.
+    pub fn loss(&self, logits: &Tensor, labels: &Tensor) -> Tensor {
+        let task = self.task;
+        let weights = || self.weights.as_ref();
+        // Towards the same probability for all, as PyTorch's cross-entropy does it.
+        let smooth = |targets: Tensor| match task.label_smoothing {
+            0.0 => targets,
+            share => targets * (1.0 - share) + share / task.count.max(2) as f64,
+        };
+        match task.kind {
+            TaskKind::Binary => {
+                let targets = smooth(labels.eq(task.positive as f64).to_kind(Kind::Float));
+                let weight =
+                    weights().map(|w| w.index_select(0, &labels.flatten(0, -1).to_kind(Kind::Int64)).view([-1, 1]));
+                match task.loss {
+                    Loss::Mse => weighted_mean((logits.sigmoid() - targets).square(), weight),
+                    _ => logits.binary_cross_entropy_with_logits(&targets, weight, None::<Tensor>, Reduction::Mean),
+                }
+            }
+            TaskKind::Multiclass => {
+                let classes = labels.to_kind(Kind::Int64);
+                let weight = weights().map(|w| w.index_select(0, &classes.flatten(0, -1)));
+                let each = match task.loss {
+                    Loss::Mse => {
+                        let targets = smooth(logits.zeros_like().scatter_value(1, &classes, 1.0));
+                        (logits.softmax(1, Kind::Float) - targets).square().sum_dim_intlist(1, false, Kind::Float)
+                    }
+                    _ => {
+                        let targets = smooth(logits.zeros_like().scatter_value(1, &classes, 1.0));
+                        -(logits.log_softmax(1, Kind::Float) * targets).sum_dim_intlist(1, false, Kind::Float)
+                    }
+                };
+                weighted_mean(each, weight)
+            }
+            TaskKind::Multilabel => {
+                // Each label is a yes or a no of its own.
+                let targets = labels * (1.0 - task.label_smoothing) + task.label_smoothing / 2.0;
+                match task.loss {
+                    Loss::Mse => {
+                        let weight = weights().map(|w| labels * (w - 1.0) + 1.0);
+                        weighted_mean((logits.sigmoid() - targets).square(), weight)
+                    }
+                    _ => logits.binary_cross_entropy_with_logits(
+                        &targets,
+                        None::<Tensor>,
+                        weights().map(Tensor::shallow_clone),
+                        Reduction::Mean,
+                    ),
+                }
+            }
+            TaskKind::Regression => {
+                let (mean, deviation) = &self.scales;
+                match task.loss {
+                    Loss::Poisson => (logits.exp() - logits * (labels / mean)).mean(Kind::Float),
+                    _ => (logits - (labels - mean) / deviation).square().mean(Kind::Float),
+                }
+            }
+        }
+    }
+}
+
+fn weighted_mean(each: Tensor, weight: Option<Tensor>) -> Tensor {
+    match weight {
+        Some(weight) => (each * weight).mean(Kind::Float),
+        None => each.mean(Kind::Float),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use strandnet_core::config::ClassWeights;
+    use strandnet_core::dataset::Classes;
+    use strandnet_core::dataset::examples::Examples;
+
+    fn classes(n: usize) -> Classes {
+        Classes { names: (0..n).map(|i| format!("c{i}")).collect(), positive: 0 }
+    }
+
+    /// Three examples of every kind of question, with logits for them.
+    fn questions() -> Vec<(TaskKind, Vec<Loss>, Examples, Vec<f32>)> {
+        let codes = [0u8; 6];
+        let of = |labels: &[f32]| Examples::from_codes(&codes, 2, labels);
+        let (ce, mse, poisson) = (Loss::CrossEntropy, Loss::Mse, Loss::Poisson);
+        let wide = vec![-2.0f32, 0.5, 3.0, 0.1, -0.4, 1.5];
+        vec![
+            (TaskKind::Binary, vec![ce, mse], of(&[0.0, 1.0, 0.0]), vec![-2.0, 0.5, 3.0]),
+            (TaskKind::Multiclass, vec![ce, mse], of(&[1.0, 0.0, 1.0]), wide.clone()),
+            (TaskKind::Multilabel, vec![ce, mse], of(&[1.0, 0.0, 0.0, 1.0, 1.0, 1.0]), wide.clone()),
+            (TaskKind::Regression, vec![mse, poisson], of(&[3.0, 0.0, 7.0, 10.0, 1.0, 1.0]), wide),
+        ]
+    }
+
+    #[test]
+    fn the_loss_and_the_hits_of_predictions_are_those_of_logits() {
+        for (kind, losses, examples, logits) in questions() {
+            let names = classes(2);
+            for loss in losses {
+                let all = [ClassWeights::None, ClassWeights::Auto, ClassWeights::Given(vec![("c1".into(), 2.5)])];
+                let weights = if kind == TaskKind::Regression { &all[..1] } else { &all[..] };
+                for weights in weights {
+                    let task = Task::new(kind, &names, Some(loss), weights, &examples).unwrap();
+                    let logits = Tensor::from_slice(&logits).view([3, task.outputs() as i64]);
+                    let labels = Tensor::from_slice(&examples.labels).view([3, -1]);
+                    let predictions = head::Head::new(&task, Device::Cpu).predictions(&logits);
+                    assert_eq!(predictions.size(), logits.size());
+                    let predictions: Vec<f64> =
+                        Vec::try_from(predictions.to_kind(Kind::Double).flatten(0, -1)).unwrap();
+                    let expected = Criterion::new(&task, Device::Cpu).loss(&logits, &labels).double_value(&[]);
+                    let values = Vec::<f32>::try_from(logits.flatten(0, -1)).unwrap();
+                    for (own, expected) in task.activate(&values).unwrap().iter().zip(&predictions) {
+                        assert!((own - expected).abs() < 1e-6 * expected.abs().max(1.0), "{kind:?}: {own} {expected}");
+                    }
+                    let found = task.loss_of(&examples, &predictions);
+                    assert!(
+                        (found - expected).abs() < 1e-5 * expected.abs().max(1.0),
+                        "{kind:?} {loss:?} {weights:?}: {found} {expected}"
+                    );
+                    let hits = Criterion::new(&task, Device::Cpu)
+                        .hits(&logits, &labels)
+                        .map(|hits| hits.double_value(&[]) / 3.0);
+                    assert_eq!(hits, task.accuracy_of(&examples, &predictions), "{kind:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn without_libtorch_the_loss_of_two_classes_and_its_gradient_are_the_same() {
+        let classes = Classes::named(vec!["a".into(), "b".into()]);
+        let labels = [0.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0];
+        let examples = Examples::from_codes(&[0; 14], 2, &labels);
+        let logits = [0.3f32, -1.5, 40.0, -40.0, 0.0, 120.0, -0.01];
+        for loss in [Loss::CrossEntropy, Loss::Mse] {
+            for weights in [ClassWeights::None, ClassWeights::Given(vec![("a".into(), 3.0), ("b".into(), 0.5)])] {
+                for (label_smoothing, positive) in [(0.0, 1), (0.1, 0)] {
+                    let task = Task::new(TaskKind::Binary, &classes, Some(loss), &weights, &examples).unwrap();
+                    let task = Task { label_smoothing, positive, ..task };
+                    let mut gradient = logits;
+                    let n = logits.len();
+                    let (mut own, mut hits) = (0.0, 0);
+                    // In two parts, as the shards of a batch are.
+                    for (logits, labels) in gradient.chunks_mut(4).zip(labels.chunks(4)) {
+                        let (loss, right) = task.binary_loss().unwrap().of(logits, labels, n);
+                        (own, hits) = (own + loss, hits + right);
+                    }
+                    let tensor = Tensor::from_slice(&logits).view([-1, 1]).set_requires_grad(true);
+                    let of_labels = Tensor::from_slice(&labels).view([-1, 1]);
+                    let expected = Criterion::new(&task, Device::Cpu).loss(&tensor, &of_labels);
+                    assert!((own - expected.double_value(&[])).abs() < 1e-5 * own.max(1.0), "{loss:?}");
+                    assert_eq!(
+                        hits as f64,
+                        Criterion::new(&task, Device::Cpu).hits(&tensor, &of_labels).unwrap().double_value(&[])
+                    );
+                    let expected = &Tensor::run_backward(&[expected], &[&tensor], false, false)[0];
+                    let difference = (Tensor::from_slice(&gradient).view([-1, 1]) - expected).abs().max();
+                    assert!(difference.double_value(&[]) < 1e-6, "{loss:?} {label_smoothing}");
+                }
+            }
+        }
+    }
+}
