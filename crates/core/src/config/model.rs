@@ -18,11 +18,11 @@ pub struct ModelConfig {
     /// Architecture
     #[arg(long, value_enum, default_value_t = Architecture::Residual)]
     pub arch: Architecture,
-    /// Filters of the first convolution, and of the blocks behind it [default: seed 16, residual and gated 256, basset 300, danq 320]
+    /// Filters of the first convolution, and of the blocks behind it [default: shallow 16, residual and gated 256, basset 300, danq 320]
     #[arg(long, value_name = "N", value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filters: Option<usize>,
-    /// Width of the first convolution, in bp [default: seed 32, residual and gated 15, basset 19, danq 26]
+    /// Kernel size of the first convolution, in bp [default: shallow 32, residual and gated 15, basset 19, danq 26]
     #[arg(long, value_name = "BP", value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub width: Option<usize>,
@@ -30,7 +30,7 @@ pub struct ModelConfig {
     #[arg(long, value_name = "N", value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub depth: Option<usize>,
-    /// Dropout rate, a share from 0 to below 1
+    /// Dropout rate, from 0 to below 1
     #[arg(long, value_name = "RATE", default_value_t = 0.5)]
     pub dropout: f64,
     /// Where dropout stands in the shallow network
@@ -111,7 +111,7 @@ impl ModelConfig {
         self.filters.or(self.arch.sizes().0).unwrap_or(1)
     }
 
-    /// Width of the first convolution, in bp.
+    /// Kernel size of the first convolution, in bp.
     pub fn width(&self) -> usize {
         self.width.or(self.arch.sizes().1).unwrap_or(1)
     }
