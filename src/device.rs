@@ -32,8 +32,11 @@ pub fn choose(choice: DeviceChoice) -> Result<(Device, String)> {
 
 /// What training computes on, with which numbers.
 pub struct Machine {
+    /// The device.
     pub device: Device,
+    /// CPU threads.
     pub threads: usize,
+    /// Precision of training.
     pub precision: Precision,
     /// All of it and why, for people.
     pub description: String,

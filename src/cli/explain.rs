@@ -11,8 +11,10 @@ use strandnet_core::attribute::variant_rows::Format;
 use strandnet_core::config;
 use strandnet_core::dataset::split::Split;
 
+/// Flags of `explain`.
 #[derive(Args, Debug)]
 pub struct Explain {
+    /// What to explain.
     #[command(subcommand)]
     pub what: What,
 }
@@ -28,6 +30,7 @@ pub enum What {
     Variants(Variants),
 }
 
+/// Flags of `explain motifs`.
 #[derive(Args, Debug)]
 pub struct Motifs {
     /// Run folder made by train
@@ -64,6 +67,7 @@ pub struct Motifs {
     pub threads: Option<u16>,
 }
 
+/// Flags of `explain sequences`.
 #[derive(Args, Debug)]
 pub struct Sequences {
     /// Run folder made by train
@@ -103,6 +107,7 @@ pub struct Sequences {
     /// Seed of the shuffled copies
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=config::MAX_SEED))]
     pub seed: u64,
+    /// Where to compute.
     #[command(flatten)]
     pub compute: Compute,
 }
@@ -120,6 +125,7 @@ impl Sequences {
     }
 }
 
+/// Flags of `explain variants`.
 #[derive(Args, Debug)]
 pub struct Variants {
     /// Run folder made by train
@@ -142,6 +148,7 @@ pub struct Variants {
     /// Replace the file that --out names [default: no]
     #[arg(long)]
     pub force: bool,
+    /// Where to compute.
     #[command(flatten)]
     pub compute: Compute,
 }

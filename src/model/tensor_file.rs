@@ -44,6 +44,7 @@ struct Metadata {
 pub struct TensorFile<About> {
     /// On the CPU, f32 or f64.
     pub tensors: BTreeMap<String, Tensor>,
+    /// The metadata.
     pub about: About,
 }
 

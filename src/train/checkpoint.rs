@@ -63,16 +63,20 @@ impl Position {
 /// What a checkpoint says besides its tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct State {
+    /// What training does next.
     #[serde(rename = "place")]
     pub position: Position,
     /// Steps that the optimizer has taken.
     pub step: i32,
     /// Updates of the moving average.
     pub average_updates: f64,
+    /// Of the plateau schedule.
     pub plateau: Plateau,
+    /// The best epoch so far.
     pub best: Option<Best>,
     /// Examples that the totals of the epoch are over.
     pub summed: usize,
+    /// All epochs so far.
     pub history: Vec<Epoch>,
     /// Of each finished member, counted from 1.
     pub best_epochs: Vec<usize>,
@@ -80,6 +84,7 @@ pub struct State {
     pub restarts: u64,
     /// Spent on the epoch, and on training as a whole.
     pub epoch_seconds: f64,
+    /// See `epoch_seconds`.
     pub seconds: f64,
 }
 
@@ -124,6 +129,7 @@ pub fn save(
 /// A checkpoint that was read.
 #[derive(Debug)]
 pub struct Checkpoint {
+    /// What it says besides its tensors.
     pub state: State,
     tensors: BTreeMap<String, Tensor>,
     path: PathBuf,
