@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::inputs::{Folder, bases_of_gc};
-use crate::runs::{copied, tables, trained, trained_on};
-use crate::support::{fail, fasta, finished, run, succeed, text};
+use crate::fixtures::{Folder, bases_of_gc, copied, fail, fasta, finished, run, succeed, tables, text, trained, trained_on};
 
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap()
@@ -173,7 +171,7 @@ fn runs_side_by_side_are_tested_where_they_answered_the_same_examples() {
     assert!(classes.contains("All were tested on the same examples"));
     assert!(classes.contains("P-values are given for the AUROC of two classes only"));
     // In the current folder where nobody says otherwise.
-    let output = crate::support::strandnet()
+    let output = crate::fixtures::strandnet()
         .args(["report", text(&first.path), text(&longer.path)])
         .current_dir(folder.path(""))
         .output()
@@ -181,7 +179,7 @@ fn runs_side_by_side_are_tested_where_they_answered_the_same_examples() {
     assert_eq!(output.status.code(), Some(1), "comparison.html is there");
     std::fs::remove_file(folder.path("comparison.html")).unwrap();
     let arguments = ["report", text(&first.path), text(&longer.path)];
-    let output = crate::support::strandnet().args(arguments).current_dir(folder.path("")).output().unwrap();
+    let output = crate::fixtures::strandnet().args(arguments).current_dir(folder.path("")).output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "comparison.html\n");
     assert!(folder.path("comparison.html").is_file());
 }

@@ -5,10 +5,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::fixtures::{LENGTH, bases, fasta, fastq, gzip, strandnet, tables, text, trained};
 use super::{Ended, run_within_limit, tree, wait_within_limit};
-use crate::inputs::fastq;
-use crate::runs::{LENGTH, tables, trained};
-use crate::support::{bases, fasta, gzip, strandnet, text};
 
 const TRAIN: &str = "train --train TABLE --arch seed --epochs 1 --threads 1 --out out/run";
 

@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::fixtures::{Folder, LENGTH, bases, bgzip, fasta, fastq, gzip, strandnet, tables, trained};
 use super::FOLDER;
 use super::mutations::Mutation::{self, *};
 use super::mutations::{of_bytes, of_numbers, of_text};
-use crate::inputs::fastq;
-use crate::runs::{LENGTH, tables, trained};
-use crate::support::{bases, bgzip, fasta, gzip, strandnet};
 
 /// A command on valid files, one of which is broken.
 pub struct Subject {
@@ -472,7 +470,7 @@ pub fn stock(folder: &Path) -> Stock {
     put("examples.tsv", listing().into());
 
     let words = [1, 2, 3].map(|seed| bases(seed, 10));
-    put("known.meme", crate::inputs::meme(&words).into());
+    put("known.meme", crate::fixtures::meme(&words).into());
     put(
         "x.toml",
         "[data]\ntrain = \"t.csv\"\nvalid_fraction = 0.2\ntest_fraction = 0.25\nlength = 60\n\n\

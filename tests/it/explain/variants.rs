@@ -3,9 +3,7 @@
 
 use std::path::Path;
 
-use crate::inputs::{Folder, borrowed};
-use crate::runs::{LENGTH, tables, trained, trained_on};
-use crate::support::{bases, bgzip, column, fail, fasta, gzip, run, succeed, text};
+use crate::fixtures::{Folder, LENGTH, bases, bgzip, borrowed, column, fail, fasta, gzip, run, succeed, tables, text, trained, trained_on};
 
 const HEADER: &str = "##fileformat=VCFv4.2\n##INFO=<ID=DP,Number=1,Type=Integer,Description=\"depth\">\n##contig=<ID=chr1>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tone\n";
 
@@ -82,7 +80,7 @@ fn scores_are_those_that_predict_gives_both_alleles() {
         assert!(difference.iter().any(|difference| difference.abs() > 1e-3));
         assert_eq!(numbers(&out, "start")[4], 500.0);
         // Packed files, and the other class, which loses what this one gains.
-        let positive = &crate::support::json(&own.join("run.json"))["positive"];
+        let positive = &crate::fixtures::json(&own.join("run.json"))["positive"];
         let negative = if positive == "rich" { "poor" } else { "rich" };
         let again = folder.path(&format!("{strands}.again.tsv"));
         variants(&own, &vcf_gz, &packed, &["--out", text(&again), "--of", negative]);

@@ -1,12 +1,10 @@
-//! Several networks with one voice, and the two strands of a sequence.
+//! Ensembles of networks, and the two strands of a sequence.
 
 use std::path::Path;
 
 use tch::{CModule, Tensor};
 
-use crate::inputs::{reverse_complement, weights};
-use crate::runs::{SMALL_RESIDUAL, Tensors, Trained, apart, numbers, tables, tensors, trained, trained_on};
-use crate::support::{contents, fasta, json, succeed, text};
+use crate::fixtures::{SMALL_RESIDUAL, Tensors, Trained, apart, contents, fasta, json, numbers, reverse_complement, succeed, tables, tensors, text, trained, trained_on, weights};
 
 const THREE: [&str; 6] = ["--ensemble", "3", "--lr", "0.01", "--calibration", "none"];
 
@@ -69,7 +67,7 @@ fn an_ensemble_says_the_mean_of_what_its_members_say() {
     assert!(member(&all, 0) == single.tensors(), "the first is the network that the seed gives alone");
     let members: Vec<Trained> = (0..3).map(|i| alone(&single, &ensemble, i)).collect();
     for (i, other) in [(0, 1), (0, 2), (1, 2)] {
-        assert!(crate::runs::weights_apart(&member(&all, i), &member(&all, other)) > 0.01, "{i} {other}");
+        assert!(crate::fixtures::weights_apart(&member(&all, i), &member(&all, other)) > 0.01, "{i} {other}");
     }
 
     let examples = ensemble.test_examples();
@@ -199,7 +197,7 @@ fn strands_are_called_the_same_where_the_network_reads_both() {
             let card = if strands == "augment" { "single" } else { strands };
             assert_eq!(run.json("model.json")["strands"], card);
             let outputs = exported(&run.file("model.pt"), &turned);
-            assert!(crate::runs::apart(&outputs, other) < 1e-5, "{what}: the exported model reads strands as the run");
+            assert!(crate::fixtures::apart(&outputs, other) < 1e-5, "{what}: the exported model reads strands as the run");
         }
     }
 }

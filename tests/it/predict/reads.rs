@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::OnceLock;
 
-use crate::inputs::{Folder, bases_of_gc, borrowed, fastq, reverse_complement};
-use crate::support::{Finished, bases, column, fail, fasta, genomes, gzip, run, succeed, text, train};
+use crate::fixtures::{Finished, Folder, bases, bases_of_gc, borrowed, column, fail, fasta, fastq, genomes, gzip, reverse_complement, run, succeed, text, train_on_genomes};
 
 /// The network's length, in bp.
 const LENGTH: usize = 128;
@@ -18,7 +17,7 @@ fn sure() -> &'static Finished {
         let run = genomes.path("run");
         let flags = ["--train-chroms", "1,2", "--test-chroms", "chrX", "--fragments", "800", "--threads", "1"];
         let stdout =
-            train(&genomes, &run, &[&flags[..], &["--epochs", "8", "--lr", "0.01", "--dropout", "0"]].concat());
+            train_on_genomes(&genomes, &run, &[&flags[..], &["--epochs", "8", "--lr", "0.01", "--dropout", "0"]].concat());
         Finished { genomes, run, stdout }
     })
 }

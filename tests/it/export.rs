@@ -1,9 +1,28 @@
-//! The exported model in PyTorch itself, where there is one: `python3`, or the interpreter that PYTHON names.
+//! `export`: the model is written again, and gives the same scores in PyTorch.
 
+use std::io::Read;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{bases, column, fasta, finished, succeed, text};
+use crate::fixtures::{bases, column, fail, fasta, finished, json, run, succeed, text};
+
+#[test]
+fn export_writes_the_model_again() {
+    let finished = finished();
+    let out = finished.genomes.path("exported.pt");
+    let stdout = succeed(&["export", text(&finished.run), "--out", text(&out)]);
+    assert!(stdout.contains("largest difference"), "{stdout}");
+    let (card, original) = (json(&out.with_extension("json")), json(&finished.run.join("model.json")));
+    for key in ["length", "alphabet", "classes", "positive", "threshold", "strands", "output"] {
+        assert_eq!(card[key], original[key], "{key}");
+    }
+    assert_eq!((card["length"].as_u64(), card["alphabet"].as_str()), (Some(128), Some("ACGT")));
+    assert!(fail(1, &["export", text(&finished.run), "--out", text(&out)]).contains("--force"));
+    assert!(
+        fail(1, &["export", text(&finished.run), "--out", text(&out.with_extension("json"))])
+            .contains("another ending")
+    );
+}
 
 #[test]
 fn pytorch_gives_the_same_scores_as_predict() {

@@ -5,9 +5,7 @@ use std::sync::OnceLock;
 
 use strandnet_core::genome::simulate;
 
-use crate::inputs::{Folder, borrowed, reverse_complement};
-use crate::runs::{LENGTH, tables, trained, trained_on};
-use crate::support::{bases, column, contents, fail, fasta, gzip, json, run, strandnet, succeed, text};
+use crate::fixtures::{Folder, LENGTH, bases, borrowed, column, contents, fail, fasta, gzip, json, reverse_complement, run, strandnet, succeed, tables, text, trained, trained_on};
 
 /// `explain sequences` into a folder; returns standard output.
 fn explain(run: &Path, file: &str, out: &Path, flags: &[&str]) -> String {
