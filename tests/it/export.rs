@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 use std::process::Command;
 
-use crate::fixtures::{bases, column, fail, fasta, finished, json, run, succeed, text};
+use crate::fixtures::{bases, column, fail, fasta, finished, json, python_with, run, succeed, text};
 
 #[test]
 fn export_writes_the_model_again() {
@@ -26,13 +26,7 @@ fn export_writes_the_model_again() {
 
 #[test]
 fn pytorch_gives_the_same_scores_as_predict() {
-    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
-    let has_torch =
-        Command::new(&python).args(["-c", "import torch"]).output().is_ok_and(|output| output.status.success());
-    if !has_torch {
-        eprintln!("skipped: {python} has no torch; install it, or name another interpreter with PYTHON");
-        return;
-    }
+    let Some(python) = python_with("torch") else { return };
     let finished = finished();
     agree(&python, &finished.run, "score");
     // Three classes have a column each.

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::fixtures::{Folder, bases, bases_of_gc, borrowed, examples, fail, fasta, json, reverse_complement, run, text, train};
+use crate::fixtures::{
+    Folder, bases, bases_of_gc, borrowed, examples, fail, fasta, json, reverse_complement, run, text, train,
+};
 
 /// Length of the sequences, in bp.
 const LENGTH: usize = 100;

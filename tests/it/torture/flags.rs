@@ -1,7 +1,7 @@
 //! Settings that cannot be, each with the word that its error has in it.
 
-use crate::fixtures::strandnet;
 use super::{run_within_limit, tree};
+use crate::fixtures::strandnet;
 
 const WRONG: [(&str, &str); 50] = [
     ("train --length 0", "length"),

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::fixtures::{Folder, LENGTH, bases, bgzip, fasta, fastq, gzip, strandnet, tables, trained};
 use super::FOLDER;
 use super::mutations::Mutation::{self, *};
 use super::mutations::{of_bytes, of_numbers, of_text};
+use crate::fixtures::{Folder, LENGTH, bases, bgzip, fasta, fastq, gzip, strandnet, tables, trained};
 
 /// A command on valid files, one of which is broken.
 pub struct Subject {
@@ -247,7 +247,7 @@ pub fn all() -> Vec<Subject> {
             &of_numbers(6),
         ),
         few(
-            subject("table to judge on", "evaluate in/run --test in/t.csv --threads 1 --out out", &["t.csv", "run/"]),
+            subject("table to evaluate on", "evaluate in/run --test in/t.csv --threads 1 --out out", &["t.csv", "run/"]),
             &[Cut(10), Cut(500), Zero(1), Double(1), Prefix, NotUtf8(1), Nul(1), Empty, Missing],
         ),
         Subject {
@@ -287,7 +287,7 @@ pub fn all() -> Vec<Subject> {
         ),
         json(subject("run.json", "predict in/run in/a.seq.fa --threads 1 --out out", &["run/run.json", "run/", "a.seq.fa"])),
         few(
-            json(subject("run.json to judge", "evaluate in/run --threads 1 --out out", &["run/run.json", "run/"])),
+            json(subject("run.json to evaluate", "evaluate in/run --threads 1 --out out", &["run/run.json", "run/"])),
             &[
                 Cut(500),
                 Swap("\"sha256\": \"", "\"sha256\": \"0"),
@@ -408,7 +408,7 @@ pub fn all() -> Vec<Subject> {
             let mutations = subject.mutations.into_iter().filter(|&mutation| mutation != Empty).collect();
             Subject { mutations, noticed: first_bytes, ..subject }
         }
-        "CSV" | "listing" | "table to judge on" | "listing of a run" => Subject { noticed: first_bytes, ..subject },
+        "CSV" | "listing" | "table to evaluate on" | "listing of a run" => Subject { noticed: first_bytes, ..subject },
         _ => subject,
     })
     .collect()

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::fixtures::{Folder, Row, bases, bases_of_gc, borrowed, examples, fail, fasta, fastq, gzip, json, outcome, reverse_complement, text, train};
+use crate::fixtures::{
+    Folder, Row, bases, bases_of_gc, borrowed, examples, fail, fasta, fastq, gzip, json, outcome, reverse_complement,
+    text, train,
+};
 
 /// Records of one class: `n` sequences of `length` bases.
 fn records(class: u64, n: usize, length: usize) -> Vec<(String, String)> {

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use tch::{CModule, Tensor};
 
-use crate::fixtures::{SMALL_RESIDUAL, Tensors, Trained, apart, contents, fasta, json, numbers, reverse_complement, succeed, tables, tensors, text, trained, trained_on, weights};
+use crate::fixtures::{
+    SMALL_RESIDUAL, Tensors, Trained, apart, contents, fasta, json, numbers, reverse_complement, succeed, tables,
+    tensors, text, trained, trained_on, weights,
+};
 
 const THREE: [&str; 6] = ["--ensemble", "3", "--lr", "0.01", "--calibration", "none"];
 
@@ -178,9 +181,9 @@ fn strands_are_called_the_same_where_the_network_reads_both() {
             // What predict says of either strand.
             let examples = run.test_examples();
             let forward: Vec<&str> = examples.iter().map(|row| row.sequence.as_str()).collect();
-            let turned: Vec<String> = forward.iter().map(|bases| reverse_complement(bases)).collect();
-            let turned: Vec<&str> = turned.iter().map(String::as_str).collect();
-            let both = predicted(&run.path, &[&forward[..], &turned].concat(), "score");
+            let reverse: Vec<String> = forward.iter().map(|bases| reverse_complement(bases)).collect();
+            let reverse: Vec<&str> = reverse.iter().map(String::as_str).collect();
+            let both = predicted(&run.path, &[&forward[..], &reverse].concat(), "score");
             let (one, other) = both.split_at(forward.len());
             let threshold = test["threshold"].as_f64().unwrap();
             let n = one.len() as f64;
@@ -196,8 +199,11 @@ fn strands_are_called_the_same_where_the_network_reads_both() {
             assert!(run.stdout.contains(&line), "{line}: {}", run.stdout);
             let card = if strands == "augment" { "single" } else { strands };
             assert_eq!(run.json("model.json")["strands"], card);
-            let outputs = exported(&run.file("model.pt"), &turned);
-            assert!(crate::fixtures::apart(&outputs, other) < 1e-5, "{what}: the exported model reads strands as the run");
+            let outputs = exported(&run.file("model.pt"), &reverse);
+            assert!(
+                crate::fixtures::apart(&outputs, other) < 1e-5,
+                "{what}: the exported model reads strands as the run"
+            );
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::sync::OnceLock;
 
-use crate::fixtures::{SMALL_RESIDUAL, Tensors, Trained, apart, column, fail, numbers, run, tables, text, trained, trained_on, weights_apart, with_defaults};
+use crate::fixtures::{
+    SMALL_RESIDUAL, Tensors, Trained, apart, column, fail, numbers, run, tables, text, trained, trained_on,
+    weights_apart, with_defaults,
+};
 
 /// One epoch at so small a rate that weights stay as they are.
 const STILL: [&str; 4] = ["--lr", "1e-12", "--epochs", "1"];

@@ -5,7 +5,10 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::fixtures::{Folder, bases_of_gc, borrowed, class_files, column, examples, fasta, gc_classes, genomes, json, metrics, repeats_its_own_test, run, succeed, text, train, weights};
+use crate::fixtures::{
+    Folder, bases_of_gc, borrowed, class_files, column, examples, fasta, gc_classes, genomes, json, metrics,
+    repeats_its_own_test, run, succeed, text, train, weights,
+};
 
 /// Kinds of source and the data flags of each.
 type Sources = Vec<(&'static str, Vec<String>)>;
@@ -62,7 +65,11 @@ fn the_listed_examples_repeat_a_run_bit_for_bit() {
     let (folder, sources) = originals();
     let genomes = genomes();
     let of_genomes = folder.path("genomes");
-    crate::fixtures::train_on_genomes(&genomes, &of_genomes, &["--train-chroms", "1,2", "--test-chroms", "X", "--threads", "1"]);
+    crate::fixtures::train_on_genomes(
+        &genomes,
+        &of_genomes,
+        &["--train-chroms", "1,2", "--test-chroms", "X", "--threads", "1"],
+    );
     for name in sources.iter().map(|(name, _)| *name).chain(["genomes"]) {
         let (run, out) = (folder.path(name), folder.path(&format!("{name} again")));
         again(&run, &out);
@@ -135,7 +142,7 @@ fn windows_drawn_anew_every_epoch_repeat_with_the_seed_and_are_not_listed() {
     assert!(listed.iter().all(|row| row.split != "train"));
     assert_eq!(listed.iter().filter(|row| row.split == "test").count(), 200);
     let of_test = |run: &Path| -> Vec<_> { examples(run).into_iter().filter(|row| row.split != "train").collect() };
-    assert_eq!(of_test(&once), of_test(&anew), "what is judged on stays");
+    assert_eq!(of_test(&once), of_test(&anew), "validation and test stay as they are");
     // The configuration is enough to repeat it.
     let out = genomes.path("from file");
     succeed(&["train", text(&anew.join("config.toml")), "--out", text(&out), "--quiet"]);

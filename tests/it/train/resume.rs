@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::fixtures::{LENGTH, SMALL_RESIDUAL, Trained, column, contents, copied, fail, genomes, interrupted, json, long_run, run, signal, start, strandnet, succeed, tables, tensors, text, wait, wait_for, with_defaults};
+use crate::fixtures::{
+    LENGTH, SMALL_RESIDUAL, Trained, column, contents, copied, fail, genomes, interrupted, json, long_run, run, signal,
+    start, strandnet, succeed, tables, tensors, text, wait, wait_for, with_defaults,
+};
 
 /// What a run decides, and what of it depends on the clock: the rest of its files, byte for byte.
 const BY_THE_CLOCK: [&str; 5] = ["history.csv", "last.safetensors", "run.json", "report.html", "checksums.sha256"];

@@ -193,7 +193,7 @@ fn quiet_is_quiet_and_lines_say_how_training_goes() {
     arguments.extend(flags.iter().map(String::as_str));
     let output = run(&[&arguments[..], &["--quiet", "--match-gc"]].concat());
     let stderr = String::from_utf8(output.stderr).unwrap();
-    // Two epochs may leave something to remark on.
+    // Two epochs may leave something to warn of.
     assert!(output.status.success() && stderr.lines().all(|line| line.starts_with("warning: ")), "{stderr}");
     let stderr = String::from_utf8(run(&[&arguments[..], &["--force"]].concat()).stderr).unwrap();
     assert!(stderr.contains("device: CPU") || stderr.contains("device: CUDA"), "{stderr}");

@@ -1,6 +1,9 @@
 //! How a network is trained: its steps, their rates, what is done against overfitting, when it stops, and wrong values.
 
-use crate::fixtures::{SMALL_RESIDUAL, Trained, apart, fail, json, numbers, run, succeed, tables, tensors, text, trained, trained_on, weights_apart, weights_metadata, with_defaults};
+use crate::fixtures::{
+    SMALL_RESIDUAL, Trained, apart, fail, json, numbers, run, succeed, tables, tensors, text, trained, trained_on,
+    weights_apart, weights_metadata, with_defaults,
+};
 
 /// So small a rate that weights stay as they are.
 const STILL: [&str; 2] = ["--lr", "1e-12"];

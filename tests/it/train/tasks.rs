@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::fixtures::{Folder, class_files, column, examples, fail, gc, gc_classes, header, json, metrics, repeats_its_own_test, run, text, train, value, weights};
+use crate::fixtures::{
+    Folder, class_files, column, examples, fail, gc, gc_classes, gc_table, header, json, metrics, numbers,
+    repeats_its_own_test, run, text, train, value, weights,
+};
 
 /// Flags under which such a table is learned in a second.
 const EASY: [&str; 6] = ["--epochs", "6", "--lr", "0.01", "--dropout", "0"];
@@ -29,7 +32,7 @@ fn several_classes_have_probabilities_that_sum_to_one_and_a_confusion_matrix() {
     let table = out.join("predictions.csv");
     assert_eq!(header(&table), "name,chrom,start,end,strand,split,label,score_poor,score_middling,score_rich");
     let names = ["poor", "middling", "rich"];
-    let scores = names.map(|name| numbers(&table, &format!("score_{name}")));
+    let scores = names.map(|name| numbers(&table, b',', &format!("score_{name}")));
     let (labels, splits) = (column(&table, b',', "label"), column(&table, b',', "split"));
     let mut confusion = vec![vec![0u64; 3]; 3];
     for i in 0..labels.len() {
@@ -114,7 +117,7 @@ fn several_labels_have_a_column_each() {
         header(&table),
         "name,chrom,start,end,strand,split,label_rich,label_named A,label_noise,score_rich,score_named A,score_noise"
     );
-    let (rich, score) = (numbers(&table, "label_rich"), numbers(&table, "score_rich"));
+    let (rich, score) = (numbers(&table, b',', "label_rich"), numbers(&table, b',', "score_rich"));
     assert!(rich.iter().all(|label| [0.0, 1.0].contains(label)) && rich.contains(&1.0));
     assert!(score.iter().all(|score| (0.0..=1.0).contains(score)));
     let test = &metrics(&out)["test"];
@@ -169,7 +172,7 @@ fn values_come_out_in_their_own_unit() {
     let test = &metrics(&out)["test"];
     for (name, low, high) in [("large", 900.0, 1100.0), ("small", -0.0035, -0.0015)] {
         assert!(value(&test["classes"][name], "pearson") > 0.6, "{name}: {test}");
-        let scores = numbers(&table, &format!("score_{name}"));
+        let scores = numbers(&table, b',', &format!("score_{name}"));
         assert!(scores.iter().all(|score| (low..high).contains(score)), "{name}: {scores:?}");
         for metric in ["pearson", "spearman", "r2"] {
             let of = &test["classes"][name][metric];
@@ -180,7 +183,12 @@ fn values_come_out_in_their_own_unit() {
     // R2 as it is defined, from the file.
     let splits = column(&table, b',', "split");
     let of_test = |name: &str| -> Vec<f64> {
-        numbers(&table, name).into_iter().zip(&splits).filter(|(_, split)| *split == "test").map(|(v, _)| v).collect()
+        numbers(&table, b',', name)
+            .into_iter()
+            .zip(&splits)
+            .filter(|(_, split)| *split == "test")
+            .map(|(v, _)| v)
+            .collect()
     };
     let (labels, scores) = (of_test("label_large"), of_test("score_large"));
     let mean = labels.iter().sum::<f64>() / labels.len() as f64;
@@ -210,7 +218,7 @@ fn counts_are_learned_with_poisson_and_come_out_as_counts() {
     train(&out, &[&flags[..], &EASY].concat());
     let table = out.join("predictions.csv");
     assert!(header(&table).ends_with("split,label,score"));
-    let (labels, scores) = (numbers(&table, "label"), numbers(&table, "score"));
+    let (labels, scores) = (numbers(&table, b',', "label"), numbers(&table, b',', "score"));
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     assert!(scores.iter().all(|score| *score > 0.0));
     assert!((mean(&scores) / mean(&labels) - 1.0).abs() < 0.3, "{} {}", mean(&scores), mean(&labels));
@@ -219,7 +227,7 @@ fn counts_are_learned_with_poisson_and_come_out_as_counts() {
     assert!(value(&metrics(&out)["baselines"]["GC"]["test"], "pearson") > 0.9);
     repeats_its_own_test(&out);
     let never = folder.path("never");
-    let bad = folder.write("bad.csv", self::table(100, "reads", |i, _| (i as i64 - 3).to_string()));
+    let bad = folder.write("bad.csv", gc_table(100, "reads", |i, _| (i as i64 - 3).to_string()));
     let error =
         fail(1, &["train", "--out", text(&never), "--train", &bad, "--task", "regression", "--loss", "poisson"]);
     assert!(["'reads'", "-", "--loss mse"].iter().all(|word| error.contains(word)), "{error}");
@@ -229,7 +237,8 @@ fn counts_are_learned_with_poisson_and_come_out_as_counts() {
 #[test]
 fn class_weights_change_what_is_learned() {
     let folder = Folder::new();
-    let path = folder.write("rare.csv", gc_table(400, "label", |i, _| if i % 8 == 0 { "rare" } else { "common" }.into()));
+    let path =
+        folder.write("rare.csv", gc_table(400, "label", |i, _| if i % 8 == 0 { "rare" } else { "common" }.into()));
     let run = |name: &str, flags: &[&str]| {
         let out = folder.path(name);
         // A temperature fitted on validation, where all classes weigh the same, would pull the scores back.
@@ -259,7 +268,7 @@ fn class_weights_change_what_is_learned() {
     }
     // A network that is told to care for the rare class calls it more often.
     let mean = |run: &PathBuf| {
-        let scores = numbers(&run.join("predictions.csv"), "score");
+        let scores = numbers(&run.join("predictions.csv"), b',', "score");
         scores.iter().sum::<f64>() / scores.len() as f64
     };
     assert!(mean(&auto) > mean(&none) + 0.1, "{} {}", mean(&auto), mean(&none));
@@ -279,7 +288,7 @@ fn metrics_are_broken_down_by_gc_by_repeats_and_by_class() {
 
     let table = out.join("predictions.csv");
     let of = |name: &str| column(&table, b',', name);
-    let (splits, names, labels, scores) = (of("split"), of("name"), of("label"), numbers(&table, "score"));
+    let (splits, names, labels, scores) = (of("split"), of("name"), of("label"), numbers(&table, b',', "score"));
     let sequences: std::collections::HashMap<String, String> =
         examples(&out).into_iter().map(|row| (row.name, row.sequence)).collect();
     let tested: Vec<usize> = (0..splits.len()).filter(|&i| splits[i] == "test").collect();
