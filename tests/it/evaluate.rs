@@ -1,7 +1,5 @@
 //! `evaluate`: a run on its own test data, on other data, and on data that changed.
 
-use std::io::Read;
-
 use crate::fixtures::{bases, contents, fail, finished, json, run, succeed, text};
 
 #[test]

@@ -1,10 +1,9 @@
 //! `export`: the model is written again, and gives the same scores in PyTorch.
 
-use std::io::Read;
 use std::path::Path;
 use std::process::Command;
 
-use crate::fixtures::{bases, column, fail, fasta, finished, json, python_with, run, succeed, text};
+use crate::fixtures::{bases, column, fail, fasta, finished, json, python_with, succeed, text};
 
 #[test]
 fn export_writes_the_model_again() {

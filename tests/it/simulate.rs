@@ -1,7 +1,5 @@
 //! `simulate`: the genomes of the demo, and where their words are.
 
-use std::io::Write;
-
 use crate::fixtures::{json, succeed, text};
 
 #[test]

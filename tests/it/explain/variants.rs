@@ -4,8 +4,7 @@
 use std::path::Path;
 
 use crate::fixtures::{
-    Folder, LENGTH, bases, bgzip, borrowed, column, fail, fasta, gzip, numbers, run, succeed, tables, text, trained,
-    trained_on,
+    Folder, LENGTH, bases, bgzip, borrowed, fail, fasta, gzip, numbers, run, succeed, tables, text, trained, trained_on,
 };
 
 const HEADER: &str = "##fileformat=VCFv4.2\n##INFO=<ID=DP,Number=1,Type=Integer,Description=\"depth\">\n##contig=<ID=chr1>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tone\n";

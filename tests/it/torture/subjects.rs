@@ -6,7 +6,7 @@ use std::path::Path;
 use super::FOLDER;
 use super::mutations::Mutation::{self, *};
 use super::mutations::{of_bytes, of_numbers, of_text};
-use crate::fixtures::{Folder, LENGTH, bases, bgzip, fasta, fastq, gzip, strandnet, tables, trained};
+use crate::fixtures::{LENGTH, bases, bgzip, fasta, fastq, gzip, strandnet, tables, trained};
 
 /// A command on valid files, one of which is broken.
 pub struct Subject {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use crate::fixtures::{bgzip, column, genomes, gzip, json, text, train_on_genomes};
+use crate::fixtures::{bgzip, column, genomes, gzip, json, outcome, text, train_on_genomes};
 
 #[test]
 fn plain_gzip_bgzf_indexed_and_larger_than_memory_give_the_same_run() {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::fixtures::{Folder, bases_of_gc, fail, genomes, run, text};
+use crate::fixtures::{Folder, bases_of_gc, fail, genomes, text};
 
 /// A network of which a batch of 20,000 takes terabytes.
 const HUGE: [&str; 22] = [

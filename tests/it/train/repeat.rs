@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::fixtures::{
     Folder, bases_of_gc, borrowed, class_files, column, examples, fasta, gc_classes, genomes, json, metrics,
-    repeats_its_own_test, run, succeed, text, train, weights,
+    repeats_its_own_test, succeed, text, train, weights,
 };
 
 /// Kinds of source and the data flags of each.

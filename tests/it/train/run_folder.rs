@@ -1,7 +1,5 @@
 //! What a run folder holds, and what of it the seed and the settings change.
 
-use std::io::Read;
-
 use crate::fixtures::{SHORT, bases, column, contents, finished, genomes, json, run, succeed, text, train_on_genomes};
 
 #[test]
