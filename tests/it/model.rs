@@ -1,6 +1,6 @@
 //! `model`: the table of a network's layers.
 
-use crate::support::{fail, succeed, text};
+use crate::fixtures::{fail, succeed, text};
 
 /// The number in a column of the row that begins so.
 fn cell(table: &str, row: &str, column: usize) -> String {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::support::{Genomes, column, fail, genomes, json, run, strandnet, succeed, text};
+use crate::fixtures::{Genomes, column, fail, genomes, json, run, strandnet, succeed, text};
 
 /// Flags that make a search short.
 const SHORT: [&str; 13] = [

@@ -1,8 +1,8 @@
-//! Help, version, doctor and the README's word on them.
+//! Help, version, wrong usage, and the README's word on them.
 
 use std::path::Path;
 
-use crate::support::{fail, run, strandnet, succeed};
+use crate::fixtures::{fail, run, strandnet, succeed};
 
 #[test]
 fn every_flag_says_its_default() {
@@ -25,14 +25,6 @@ fn every_flag_says_its_default() {
 #[test]
 fn the_version_names_libtorch() {
     assert!(succeed(&["--version"]).contains("libtorch 2.11.0"));
-}
-
-#[test]
-fn doctor_names_versions_devices_and_threads() {
-    let text = succeed(&["doctor"]);
-    for part in ["strandnet", "libtorch", "CUDA", "threads", "default device"] {
-        assert!(text.contains(part), "{part}: {text}");
-    }
 }
 
 #[test]

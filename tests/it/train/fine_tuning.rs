@@ -2,10 +2,10 @@
 
 use std::sync::OnceLock;
 
-use crate::runs::{
-    SMALL_RESIDUAL, Tensors, Trained, apart, numbers, tables, trained, trained_on, weights_apart, with_defaults,
+use crate::fixtures::{
+    SMALL_RESIDUAL, Tensors, Trained, apart, column, fail, numbers, run, tables, text, trained, trained_on,
+    weights_apart, with_defaults,
 };
-use crate::support::{column, fail, run, text};
 
 /// One epoch at so small a rate that weights stay as they are.
 const STILL: [&str; 4] = ["--lr", "1e-12", "--epochs", "1"];
@@ -195,6 +195,6 @@ fn ensembles_start_from_ensembles_member_by_member() {
 fn a_run_is_repeated_from_its_configuration_though_it_started_from_another() {
     let run = trained(&[&from(source())[..], &["--freeze-blocks", "1"]].concat());
     let again = tables().new_path();
-    crate::support::succeed(&["train", text(&run.file("config.toml")), "--out", text(&again), "--quiet"]);
-    assert!(crate::runs::tensors(&again.join("best.safetensors")) == run.tensors());
+    crate::fixtures::succeed(&["train", text(&run.file("config.toml")), "--out", text(&again), "--quiet"]);
+    assert!(crate::fixtures::tensors(&again.join("best.safetensors")) == run.tensors());
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::inputs::{Folder, Row, bases_of_gc, borrowed, examples, fastq, outcome, reverse_complement, train};
-use crate::support::{bases, fail, fasta, gzip, json, text};
+use crate::fixtures::{
+    Folder, Row, bases, bases_of_gc, borrowed, examples, fail, fasta, fastq, gzip, json, outcome, reverse_complement,
+    text, train,
+};
 
 /// Records of one class: `n` sequences of `length` bases.
 fn records(class: u64, n: usize, length: usize) -> Vec<(String, String)> {
@@ -405,7 +407,7 @@ fn a_table_with_a_split_column_is_taken_at_its_word() {
     let other = folder.write("other.gz", gzip(format!("Sequence\textra\tLabel\tSPLIT\r\n{other}").as_bytes()));
     let again = folder.path("again");
     train(&again, &["--train", &other]);
-    assert!(crate::inputs::weights(&out) == crate::inputs::weights(&again));
+    assert!(crate::fixtures::weights(&out) == crate::fixtures::weights(&again));
     assert_eq!(json(&out.join("metrics.json"))["test"], json(&again.join("metrics.json"))["test"]);
 
     let never = folder.path("never");
