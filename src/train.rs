@@ -219,7 +219,7 @@ pub fn interrupted(signal: i32, place: &str, folder: Option<&RunFolder>) -> anyh
 }
 
 /// The network of a member, counted from 0, before its first step: with fresh weights or those of `--init-from`, and with
-/// the blocks frozen that are to stay as they are. Beside it the names of tensors that start afresh, because the other run
+/// the blocks frozen that are to stay as they are. Beside it the names of tensors that start from new weights, because the other run
 /// answers another question.
 ///
 /// # Errors

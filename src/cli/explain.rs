@@ -130,10 +130,10 @@ impl Sequences {
 pub struct Variants {
     /// Run folder made by train
     pub run: PathBuf,
-    /// Variants, VCF, plain, gzip or BGZF; - for uncompressed standard input [required]
+    /// Variants, VCF, plain, gzip or BGZF; - for uncompressed standard input [no default: required]
     #[arg(long, value_name = "VCF")]
     pub vcf: PathBuf,
-    /// Reference genome of the variants, plain, gzip or BGZF [required]
+    /// Reference genome of the variants, plain, gzip or BGZF [no default: required]
     #[arg(long, value_name = "FASTA")]
     pub reference: PathBuf,
     /// Class, label or column to score [default: the positive class]

@@ -85,7 +85,7 @@ impl Network {
         let names = &self.plan.blocks;
         if count >= names.len() {
             bail!(
-                "--freeze-blocks is {count}, and the network has {} blocks ({}), the last of which has to learn; expected at most {}",
+                "--freeze-blocks is {count}, and the network has {} blocks ({}), the last of which cannot be frozen; expected at most {}",
                 names.len(),
                 names.join(", "),
                 names.len() - 1

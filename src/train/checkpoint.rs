@@ -156,7 +156,7 @@ impl Checkpoint {
             match read {
                 Ok(TensorFile { tensors, about }) => {
                     for what in damaged {
-                        progress.warn(&format!("{what}; going on from the checkpoint before it"));
+                        progress.warn(&format!("{what}; resuming from the previous checkpoint"));
                         // Lest the damaged one be what is kept when the next is written.
                         std::fs::rename(&path, run.file(LAST_WEIGHTS))
                             .map_err(|error| run::cannot_write(&path, &error))?;
@@ -170,7 +170,7 @@ impl Checkpoint {
             }
         }
         match damaged.first() {
-            Some(what) => bail!("{what}, and no other is whole; start again with --force"),
+            Some(what) => bail!("{what}, and there is no other; start again with --force"),
             None => Ok(None),
         }
     }

@@ -31,7 +31,7 @@ fn evaluate_refuses_data_that_changed_since_the_run() {
     let rows: String = (0..300).map(|i| format!("{},{}\n", bases(i, 60), i % 2)).collect();
     std::fs::write(&table, format!("sequence,label\n{rows}")).unwrap();
     let out = folder.path().join("out");
-    succeed(&["train", "--arch", "seed", "--train", text(&table), "--out", text(&out), "--epochs", "1", "--quiet"]);
+    succeed(&["train", "--arch", "shallow", "--train", text(&table), "--out", text(&out), "--epochs", "1", "--quiet"]);
     succeed(&["evaluate", text(&out)]);
     let output = run(&["evaluate", text(&out), "--test", text(&table)]);
     assert!(
@@ -77,7 +77,7 @@ fn evaluate_takes_other_genomes_and_tables() {
     assert!(error.contains("--test-fragments is 3"), "{error}");
 
     let output = run(&["evaluate", text(&finished.run), "--test-chroms", "2", "--test-fragments", "20"]);
-    assert!(String::from_utf8_lossy(&output.stderr).contains("the run learned from 2"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("the run was trained on 2"));
 
     let table = finished.genomes.path("other.tsv");
     let rows: String = (0..40).map(|i| format!("{}\t{}\n", ["human", "mouse"][i % 2], bases(i as u64, 128))).collect();

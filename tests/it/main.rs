@@ -3,6 +3,7 @@
 
 mod doctor;
 mod evaluate;
+mod examples;
 mod explain;
 mod export;
 mod fixtures;

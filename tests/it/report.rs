@@ -36,7 +36,7 @@ fn with_names(folder: &Folder, name: &str, class: &str) -> PathBuf {
     let (one, other) = (folder.write("one.fa", fasta_of(0.47, 1)), folder.write("other.fa", fasta_of(0.53, 1000)));
     let run = folder.path("run");
     let (one, other) = (format!("{class}={one}"), format!("other={other}"));
-    let flags = ["--class", &one, "--class", &other, "--arch", "seed", "--epochs", "1", "--threads", "1"];
+    let flags = ["--class", &one, "--class", &other, "--arch", "shallow", "--epochs", "1", "--threads", "1"];
     succeed(&[&["train", "--quiet", "--out", text(&run)], &flags[..]].concat());
     run
 }
@@ -134,7 +134,7 @@ fn no_other_file_is_replaced_without_being_asked() {
     // What replaces the run replaces its page too.
     std::fs::write(run.file("report.html"), "old").unwrap();
     let flags =
-        ["--train", &tables().binary, "--arch", "seed", "--epochs", "1", "--threads", "1", "--force", "--quiet"];
+        ["--train", &tables().binary, "--arch", "shallow", "--epochs", "1", "--threads", "1", "--force", "--quiet"];
     succeed(&[&["train", "--out", text(&run.path)], &flags[..]].concat());
     assert_stands_alone(&read(&run.file("report.html")));
 }

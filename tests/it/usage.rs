@@ -34,7 +34,7 @@ fn usage_errors_exit_with_2() {
     {
         assert_eq!(run(arguments).status.code(), Some(2), "{arguments:?}");
     }
-    let error = fail(2, &["train", "--arch", "seed", "--length", "46", "--epochs", "0"]);
+    let error = fail(2, &["train", "--arch", "shallow", "--length", "46", "--epochs", "0"]);
     assert!(error.contains("--length is 46 bp, expected 47") && error.contains("--epochs is 0"), "{error}");
 }
 

@@ -51,7 +51,7 @@ impl Tuning {
                 let Some(row) = rows.next() else { return Ok(Some(job)) };
                 if (row.job, row.knobs.as_slice()) != (job, self.trial(trial).texts().as_slice()) {
                     bail!(
-                        "holds trial {} of rung {} where trial {trial} of rung {}, or another value of it, is expected; restore the file, or start anew with --force",
+                        "holds trial {} of rung {} where trial {trial} of rung {}, or another value of it, is expected; restore the file, or start over with --force",
                         row.job.trial,
                         row.job.rung,
                         job.rung
@@ -62,7 +62,7 @@ impl Tuning {
             going = halving::ranked(&scores);
         }
         if rows.next().is_some() {
-            bail!("holds more rows than the search comes to; restore the file, or start anew with --force");
+            bail!("holds more rows than the search comes to; restore the file, or start over with --force");
         }
         Ok(None)
     }

@@ -34,7 +34,7 @@ fn planted_words_are_recovered_on_either_strand() {
         text(&run),
         "--quiet",
         "--arch",
-        "seed",
+        "shallow",
         "--fragments",
         "20000",
         "--test-fragments",

@@ -22,7 +22,7 @@ fn demo() -> &'static (Folder, PathBuf) {
     DEMO.get_or_init(|| {
         let folder = Folder::new();
         let run = folder.path("run");
-        let flags = "--quiet --arch seed --fragments 20000 --test-fragments 1000 --epochs 12 --lr 0.003 --threads 2";
+        let flags = "--quiet --arch shallow --fragments 20000 --test-fragments 1000 --epochs 12 --lr 0.003 --threads 2";
         let flags: Vec<&str> = flags.split(' ').collect();
         succeed(&[&["train", "--out", text(&run)], flags.as_slice()].concat());
         (folder, run)

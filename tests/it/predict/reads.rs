@@ -315,7 +315,7 @@ fn every_read_is_sorted_into_exactly_one_file_byte_for_byte() {
     let path = folder.write("reads.fq", &fastq_text);
     let prefix = folder.path("sorted");
     let (stdout, stderr) = predict(&[&path, "--sort-reads", text(&prefix), "--min-confidence", "0.7"]);
-    assert!(stderr.contains("3 reads shorter than 128 bp went to the ambiguous ones"), "{stderr}");
+    assert!(stderr.contains("3 reads shorter than 128 bp were counted as ambiguous"), "{stderr}");
     assert_eq!(folder.names(), ["reads.fq", "sorted.ambiguous.fastq", "sorted.human.fastq", "sorted.mouse.fastq"]);
 
     // Where each read belongs by its score.

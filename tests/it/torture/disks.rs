@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::{Ended, run_within_limit, tree, wait_within_limit};
 use crate::fixtures::{LENGTH, bases, fasta, fastq, gzip, has_bash, strandnet, tables, text, trained};
 
-const TRAIN: &str = "train --train TABLE --arch seed --epochs 1 --threads 1 --out out/run";
+const TRAIN: &str = "train --train TABLE --arch shallow --epochs 1 --threads 1 --out out/run";
 
 /// What writes, and what may be left where a file cannot be written to its end.
 const WRITERS: [(&str, &[u32]); 8] = [
@@ -18,7 +18,7 @@ const WRITERS: [(&str, &[u32]); 8] = [
     ("predict RUN READS --threads 1 --out out/x", &[0, 2]),
     ("predict RUN READS --threads 1 --sort-reads out/x", &[0, 2]),
     ("export RUN --out out/x.pt", &[0, 4]),
-    ("tune --train TABLE --arch seed --trials 1 --rungs 1 --epochs 1 --threads 1 --out out/x", &[0, 2, 10]),
+    ("tune --train TABLE --arch shallow --trials 1 --rungs 1 --epochs 1 --threads 1 --out out/x", &[0, 2, 10]),
     ("simulate out/x", &[0, 100]),
 ];
 

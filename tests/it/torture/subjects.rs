@@ -40,7 +40,7 @@ macro_rules! windows {
 }
 
 /// A search that is done, taken up again.
-const TUNE: &str = "tune in/search.toml --trials 1 --rungs 1 --epochs 1 --arch seed --threads 1 --out in/tune";
+const TUNE: &str = "tune in/search.toml --trials 1 --rungs 1 --epochs 1 --arch shallow --threads 1 --out in/tune";
 
 fn any(_: Mutation) -> bool {
     true
@@ -274,7 +274,7 @@ pub fn all() -> Vec<Subject> {
             few(
                 subject(
                     "search",
-                    "tune in/search.toml --trials 1 --rungs 1 --epochs 1 --arch seed --threads 1 --out out",
+                    "tune in/search.toml --trials 1 --rungs 1 --epochs 1 --arch shallow --threads 1 --out out",
                     &["search.toml", "t.csv"],
                 ),
                 &[
@@ -387,7 +387,7 @@ pub fn all() -> Vec<Subject> {
         few(
             subject(
                 "weights to start from",
-                "train --train in/t.csv --arch seed --epochs 1 --threads 1 --init-from in/run --out out",
+                "train --train in/t.csv --arch shallow --epochs 1 --threads 1 --init-from in/run --out out",
                 &["run/best.safetensors", "run/", "t.csv"],
             ),
             &[Cut(2), Cut(500), CutEnd(1), Prefix, Empty, Missing, Swap("F32", "F64"), Swap("0.weight", "1.weight")],
@@ -395,7 +395,7 @@ pub fn all() -> Vec<Subject> {
         few(
             subject(
                 "run to start from",
-                "train --train in/t.csv --arch seed --epochs 1 --threads 1 --init-from in/run --out out",
+                "train --train in/t.csv --arch shallow --epochs 1 --threads 1 --init-from in/run --out out",
                 &["run/run.json", "run/", "t.csv"],
             ),
             &[Cut(500), Zero(1), Empty, Missing, Folder, Swap("\"seed\"", "\"sead\"")],

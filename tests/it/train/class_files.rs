@@ -490,7 +490,7 @@ fn a_chromosome_named_for_the_test_is_never_trained_on() {
     let out = folder.path("run");
     let chromosomes = ["--train-chroms", "1,2", "--valid-chroms", "3", "--test-chroms", "4"];
     let all = [
-        &["train", "--arch", "seed", "--out", text(&out), "--epochs", "1", "--threads", "1", "--quiet"][..],
+        &["train", "--arch", "shallow", "--out", text(&out), "--epochs", "1", "--threads", "1", "--quiet"][..],
         &flags,
         &chromosomes,
     ]
@@ -522,7 +522,7 @@ fn a_share_for_a_part_that_has_a_file_of_its_own_is_a_contradiction() {
     };
     let (learned, test) = (table("train.csv", 0), table("test.csv", 500));
     let out = folder.path("never");
-    let tables = ["train", "--arch", "seed", "--out", text(&out), "--epochs", "1", "--train", &learned];
+    let tables = ["train", "--arch", "shallow", "--out", text(&out), "--epochs", "1", "--train", &learned];
     for (flag, share) in [("--test", "--test-fraction"), ("--valid", "--valid-fraction")] {
         let error = fail(2, &[&tables[..], &[flag, &test, share, "0.3"]].concat());
         assert!(error.contains(flag) && error.contains(share), "{error}");

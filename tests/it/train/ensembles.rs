@@ -172,7 +172,7 @@ fn strands_are_called_the_same_where_the_network_reads_both() {
     for (strands, agree) in
         [("single", false), ("augment", false), ("average", true), ("shared", true), ("equivariant", true)]
     {
-        for arch in [&["--arch", "seed"][..], &SMALL_RESIDUAL] {
+        for arch in [&["--arch", "shallow"][..], &SMALL_RESIDUAL] {
             let run = trained(&[&["--strands", strands, "--epochs", "1", "--lr", "0.01"], arch].concat());
             let what = format!("{strands} {arch:?}");
             let test = &run.json("metrics.json")["test"];

@@ -105,7 +105,7 @@ fn a_genome_larger_than_memory_is_never_held_in_it() {
         "--test-chroms",
         "4",
         "--arch",
-        "seed",
+        "shallow",
         "--epochs",
         "1",
         "--threads",
@@ -123,7 +123,7 @@ fn a_genome_larger_than_memory_is_never_held_in_it() {
     assert!(found == expected, "the same run");
     // What the program takes by itself, with libtorch.
     let small = genomes();
-    let flags = [vec!["train".to_owned(), "--arch".to_owned(), "seed".to_owned()], small.flags()].concat();
+    let flags = [vec!["train".to_owned(), "--arch".to_owned(), "shallow".to_owned()], small.flags()].concat();
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
     let chromosomes =
         ["--train-chroms", "1,2", "--valid-chroms", "3", "--test-chroms", "X", "--epochs", "1", "--threads", "2"];

@@ -118,7 +118,7 @@ fn windows_drawn_anew_each_epoch_go_on_too() {
     let mut flags: Vec<&str> = own.iter().map(String::as_str).collect();
     flags.extend([
         "--arch",
-        "seed",
+        "shallow",
         "--fragments",
         "400",
         "--test-fragments",
@@ -222,7 +222,7 @@ fn what_cannot_be_gone_on_with_is_refused_in_a_sentence() {
     child.kill().unwrap();
     wait(child);
 
-    let error = fail(2, &["train", "--resume", text(&path), "--lr", "0.1", "--arch", "seed"]);
+    let error = fail(2, &["train", "--resume", text(&path), "--lr", "0.1", "--arch", "shallow"]);
     assert!(error.contains("--lr is given with --resume") && error.contains("--arch is given"), "{error}");
     assert_eq!(run(&["train", "--resume", text(&path), "--out", "x"]).status.code(), Some(2));
     let error = fail(2, &["train", "--resume", text(&path), "--checkpoint-minutes=-1"]);

@@ -160,7 +160,7 @@ fn scores_that_stay_equal_are_an_error_after_a_bounded_number_of_starts() {
     let arguments = [
         "train",
         "--arch",
-        "seed",
+        "shallow",
         "--train",
         table,
         "--valid",

@@ -256,7 +256,7 @@ fn the_learning_rate_follows_its_schedule() {
 #[test]
 fn half_precision_learns_as_much() {
     let learned = ["--epochs", "6", "--lr", "0.01"];
-    for arch in [&["--arch", "seed"][..], &SMALL_RESIDUAL] {
+    for arch in [&["--arch", "shallow"][..], &SMALL_RESIDUAL] {
         let auroc = |precision: &str| {
             trained(&[&learned[..], arch, &["--precision", precision]].concat()).metric("test", "auroc")
         };
@@ -318,7 +318,7 @@ fn all_wrong_values_are_named_at_once_wherever_they_stand() {
     // The first come from a file.
     let path = tables().folder.write("wrong.toml", "[training]\nensemble = 0\nema = 1.0\nshift = 2000000000\n");
     let all = "--clip-norm 0 --patience 0 --label-smoothing 1 --mutate 1 --warmup 3 --epochs 2 --nesterov \
-               --weight-decay=-1 --accumulate 0 --freeze-blocks 1 --arch seed --strands equivariant --filters 7";
+               --weight-decay=-1 --accumulate 0 --freeze-blocks 1 --arch shallow --strands equivariant --filters 7";
     let error = fail(2, &[&["train", &path][..], &all.split_whitespace().collect::<Vec<_>>()].concat());
     for words in [
         "--ensemble is 0, expected 1 to 100",
@@ -378,7 +378,7 @@ fn words_and_fractions_where_others_are_expected_are_usage_errors() {
     }
     assert_eq!(run(&["train", "--ensemble"]).status.code(), Some(2));
     let error = fail(1, &["train", "--device", "cpu", "--cuda-graph"]);
-    assert!(error.contains("--cuda-graph: training is on the CPU, as asked, expected a CUDA device"), "{error}");
+    assert!(error.contains("--cuda-graph: training is on the CPU, as requested, expected a CUDA device"), "{error}");
 }
 
 #[test]
