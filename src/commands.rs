@@ -26,6 +26,7 @@ use crate::model::ensemble::{self, Ensemble};
 use strandnet_core::config::{Config, TaskKind};
 use strandnet_core::dataset;
 use strandnet_core::dataset::{Classes, Dataset, Settled};
+use strandnet_core::evaluate::results::RunMetrics;
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{METRICS_JSON, Provenance, RUN_JSON, RunFolder, WEIGHTS};
 use strandnet_core::task::Task;
@@ -118,11 +119,7 @@ pub fn threshold(run: &RunFolder, task: &Task) -> Result<Option<f64>> {
         return Ok(None);
     }
     let path = run.file(METRICS_JSON);
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("{}: cannot be read, so the run did not finish; train again", path.display()))?;
-    let metrics: serde_json::Value = serde_json::from_str(&text)
-        .with_context(|| format!("{}: is damaged; train again or restore the file", path.display()))?;
-    match metrics["valid"]["threshold"].as_f64() {
+    match RunMetrics::read(&path)?.valid.threshold {
         Some(threshold) if threshold.is_finite() => Ok(Some(threshold)),
         _ => bail!("{}: holds no valid.threshold, expected a number; train again or restore the file", path.display()),
     }

@@ -14,6 +14,7 @@ use strandnet_core::dataset::split::{ChromosomeChoice, Split};
 use strandnet_core::dataset::{Question, TestData};
 use strandnet_core::evaluate;
 use strandnet_core::evaluate::predictions::Predictions;
+use strandnet_core::evaluate::results::{EvaluationMetrics, SplitMetrics};
 use strandnet_core::evaluate::{Evaluation, Strand};
 use strandnet_core::figures;
 use strandnet_core::progress::Progress;
@@ -76,11 +77,8 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         rows.append(Split::Test, &examples, &evaluation.predictions)?;
         out.write(PREDICTIONS_CSV, &rows.finish()?)?;
         figures::draw(&evaluation, &out)?;
-        let mut of_test = evaluation.to_json();
-        if let Some(best) = best_possible {
-            of_test.insert("best_possible_auroc".into(), json!(best));
-        }
-        out.write_json(METRICS_JSON, &json!({"test": of_test}))?;
+        let test = SplitMetrics { best_possible_auroc: best_possible, ..evaluation.metrics() };
+        out.write_json(METRICS_JSON, &EvaluationMetrics { test })?;
         replaced.discard();
     }
     let mut text = figures::table(&evaluation, &[], best_possible);

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::ArgMatches;
-use serde_json::{Map, Value, json};
 
 use crate::BUILD;
 use crate::cli::Train;
@@ -23,10 +22,10 @@ use strandnet_core::dataset::examples::Examples;
 use strandnet_core::dataset::split::Split;
 use strandnet_core::dataset::{Dataset, manifest};
 use strandnet_core::evaluate;
-use strandnet_core::evaluate::baselines;
-use strandnet_core::evaluate::baselines::Floor;
+use strandnet_core::evaluate::baselines::{self, BaselineResult};
 use strandnet_core::evaluate::members::Members;
 use strandnet_core::evaluate::predictions::Predictions;
+use strandnet_core::evaluate::results::{BaselineMetrics, RunMetrics, SplitMetrics};
 use strandnet_core::evaluate::{Evaluation, Strand};
 use strandnet_core::figures;
 use strandnet_core::format::thousands;
@@ -225,12 +224,12 @@ impl Experiment {
         });
         provenance.task = task.clone();
         run.write_json(RUN_JSON, provenance)?;
-        let floors = if config.training.baselines {
-            baselines::floors(task, data, config.training.seed, progress)?
+        let baselines = if config.training.baselines {
+            baselines::evaluate(task, data, config.training.seed, progress)?
         } else {
             Vec::new()
         };
-        let (metrics, results) = judge_and_export(config, task, data, &trained, &valid_logits, floors, run)?;
+        let (metrics, results) = judge_and_export(config, task, data, &trained, &valid_logits, baselines, run)?;
         html::run::write(run, provenance, &metrics)?;
         run.finish(&metrics)?; // last: a folder that has the metrics is a finished run
         remarks.iter().for_each(|remark| progress.warn(remark));
@@ -298,9 +297,9 @@ fn judge_and_export(
     data: &Dataset,
     trained: &Trained,
     valid_logits: &[Vec<f32>],
-    floors: Vec<Floor>,
+    baselines: Vec<BaselineResult>,
     run: &RunFolder,
-) -> Result<(Map<String, Value>, String)> {
+) -> Result<(RunMetrics, String)> {
     let (classes, seed) = (&data.classes, config.training.seed);
     let judge = |examples, logits: &[Vec<f32>], threshold| -> Result<Evaluation> {
         let logits = evaluate::mean_logits(logits);
@@ -324,20 +323,15 @@ fn judge_and_export(
     }
     let best_possible = data.best_possible_scores.as_deref().map(|best| test.beside_best_possible(best));
 
-    let mut metrics = Map::new();
-    metrics.insert("valid".into(), valid.to_json().into());
-    let mut of_test = test.to_json();
-    if let Some(best) = best_possible {
-        of_test.insert("best_possible_auroc".into(), json!(best));
-    }
-    metrics.insert("test".into(), of_test.into());
-    if !floors.is_empty() {
-        let each = floors.iter().map(|floor| {
-            let object = json!({"what": floor.description, "test": floor.report.to_json()});
-            (floor.name.clone(), object)
-        });
-        metrics.insert("baselines".into(), each.collect::<Map<_, _>>().into());
-    }
+    let of_baseline = |baseline: &BaselineResult| {
+        let BaselineResult { name, description, report } = baseline;
+        (name.clone(), BaselineMetrics { description: description.clone(), test: report.into() })
+    };
+    let metrics = RunMetrics {
+        valid: valid.metrics(),
+        test: SplitMetrics { best_possible_auroc: best_possible, ..test.metrics() },
+        baselines: baselines.iter().map(of_baseline).collect(),
+    };
     let mut rows = Predictions::new(task, classes)?;
     rows.append(Split::Valid, &data.valid, &valid.predictions)?;
     rows.append(Split::Test, &data.test, &test.predictions)?;
@@ -348,11 +342,11 @@ fn judge_and_export(
     let (card, difference) = export::export(config, task, classes, data.train.length, &weights, threshold, &model)?;
     run.write_json(MODEL_JSON, &card)?;
 
-    let floors: Vec<_> = floors.into_iter().map(|floor| (floor.name, floor.report)).collect();
+    let baselines: Vec<_> = baselines.into_iter().map(|baseline| (baseline.name, baseline.report)).collect();
     let summary = format!(
         "{}{}exported model: largest difference from the network {difference:.1e}\n",
         best_epochs(trained, task),
-        figures::table(&test, &floors, best_possible)
+        figures::table(&test, &baselines, best_possible)
     );
     Ok((metrics, summary))
 }

@@ -4,17 +4,18 @@ pub mod baselines;
 pub mod breakdown;
 pub mod members;
 pub mod predictions;
+pub mod results;
 pub mod strands;
 pub mod temperature;
 
 use anyhow::Result;
-use serde_json::json;
 
 use crate::config::TaskKind;
 use crate::dataset::Classes;
 use crate::dataset::examples::Examples;
-use crate::evaluate::breakdown::Breakdown;
+use crate::evaluate::breakdown::{Breakdown, Group};
 use crate::evaluate::members::Members;
+use crate::evaluate::results::{GroupMetrics, SplitMetrics};
 use crate::evaluate::strands::StrandAgreement;
 use crate::evaluate::temperature::Validation;
 use crate::metrics;
@@ -217,26 +218,22 @@ impl<'a> Evaluation<'a> {
         Ok(self)
     }
 
-    /// The object that `metrics.json` holds for these examples.
-    pub fn to_json(&self) -> serde_json::Map<String, serde_json::Value> {
-        let mut object = self.report.to_json();
-        if let Some(strands) = &self.strands {
-            if let Some(rate) = strands.flip_rate {
-                object.insert("strand_flip_rate".into(), json!(rate));
-            }
-            object.insert("strand_mean_difference".into(), json!(strands.mean_difference));
+    /// What `metrics.json` holds for these examples.
+    pub fn metrics(&self) -> SplitMetrics {
+        let breakdown = self.breakdown.clone().unwrap_or_default();
+        let groups = |groups: &[Group]| groups.iter().map(GroupMetrics::from).collect();
+        let (uncalibrated, calibrated) = self.calibration_errors().unzip();
+        SplitMetrics {
+            strand_flip_rate: self.strands.and_then(|strands| strands.flip_rate),
+            strand_mean_difference: self.strands.map(|strands| strands.mean_difference),
+            uncalibrated_expected_calibration_error: uncalibrated,
+            calibrated_expected_calibration_error: calibrated,
+            members: self.members.clone(),
+            by_gc: groups(&breakdown.by_gc),
+            by_repeats: groups(&breakdown.by_repeats),
+            by_class: breakdown.by_class.iter().map(|group| (group.name.clone(), group.into())).collect(),
+            ..SplitMetrics::from(&self.report)
         }
-        if let Some((before, after)) = self.calibration_errors() {
-            object.insert("uncalibrated_expected_calibration_error".into(), json!(before));
-            object.insert("calibrated_expected_calibration_error".into(), json!(after));
-        }
-        if let Some(members) = &self.members {
-            object.insert("members".into(), members.to_json());
-        }
-        if let Some(breakdown) = &self.breakdown {
-            object.extend(breakdown.to_json());
-        }
-        object
     }
 
     /// Whether calls are right, or labels there, and how probable each was said to be: what a calibration curve shows. Of

@@ -83,7 +83,7 @@ pub fn table(evaluation: &Evaluation, baselines: &[(String, Report)], best_possi
     if !baselines.is_empty() || members.is_some() {
         text.push_str(&format!("  {:<27}{:<36}", "", if members.is_some() { "ensemble" } else { "network" }));
         if let Some(members) = members {
-            text.push_str(&format!("{:<20}", format!("mean (sd) of {}", members.count)));
+            text.push_str(&format!("{:<20}", format!("mean (sd) of {}", members.n)));
         }
         baselines.iter().for_each(|(name, _)| text.push_str(&format!("{name:<12}")));
         text = text.trim_end().to_owned() + "\n";
@@ -92,7 +92,7 @@ pub fn table(evaluation: &Evaluation, baselines: &[(String, Report)], best_possi
         let value = |report: &Report| report.get(name).map_or("-".into(), |estimate| number(estimate.value));
         let spread = members.map_or_else(String::new, |members| {
             let spread = members.get(name);
-            let text = spread.map_or("-".into(), |s| format!("{} ({})", number(s.mean), number(s.deviation)));
+            let text = spread.map_or("-".into(), |s| format!("{} ({})", number(s.mean), number(s.standard_deviation)));
             format!("{text:<20}")
         });
         std::iter::once(spread).chain(baselines.iter().map(|(_, report)| format!("{:<12}", value(report)))).collect()

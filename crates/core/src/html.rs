@@ -4,11 +4,11 @@
 pub mod comparison;
 mod data;
 mod files;
+mod metric_text;
 mod mistakes;
 mod motifs;
 mod picture;
 mod question;
-mod results;
 pub mod run;
 mod settings;
 mod table;

@@ -10,7 +10,6 @@ pub mod regression;
 
 use rand::RngExt;
 use rayon::prelude::*;
-use serde_json::{Map, Value, json};
 
 pub use crate::metrics::ranking::{CALIBRATION_BINS, CalibrationBin, CurvePoint, Ranking};
 
@@ -63,33 +62,9 @@ impl Report {
         find(&self.metrics, name)
     }
 
-    /// The object that `metrics.json` holds for a split.
-    pub fn to_json(&self) -> Map<String, Value> {
-        let mut object = Map::new();
-        object.insert("n".into(), json!(self.n));
-        if let Some(n_positive) = self.n_positive {
-            object.insert("n_positive".into(), json!(n_positive));
-        }
-        if let Some(threshold) = self.threshold {
-            object.insert("threshold".into(), json!(threshold));
-        }
-        object.extend(values_to_json(&self.metrics, |name| self.why_undefined(name)));
-        if !self.parts.is_empty() {
-            let parts: Map<_, _> = self.parts.iter().map(|part| (part.name.clone(), self.part_to_json(part))).collect();
-            object.insert("classes".into(), parts.into());
-        }
-        if let Some(confusion) = &self.confusion {
-            object.insert("confusion".into(), json!(confusion));
-        }
-        object
-    }
-
-    fn part_to_json(&self, part: &ClassReport) -> Value {
-        let mut object = Map::new();
-        if let Some(n) = part.n {
-            object.insert("n".into(), json!(n));
-        }
-        object.extend(values_to_json(&part.metrics, |name| match name {
+    /// Why a metric of one class, label or column is undefined.
+    pub(crate) fn why_undefined_in_class(&self, name: &str) -> &'static str {
+        match name {
             _ if self.n == 0 => NO_EXAMPLES,
             "auroc" | "average_precision" => "it has no positives or no negatives",
             "f1_at_half" => "it has no positives",
@@ -97,11 +72,11 @@ impl Report {
             "recall" => "it has no examples",
             "f1" => "it has no examples and is never predicted",
             _ => self.why_undefined(name),
-        }));
-        object.into()
+        }
     }
 
-    fn why_undefined(&self, name: &str) -> &'static str {
+    /// Why a metric of all examples is undefined.
+    pub(crate) fn why_undefined(&self, name: &str) -> &'static str {
         match name {
             _ if self.n == 0 => NO_EXAMPLES,
             "pearson" | "spearman" => "the values or the predictions are all equal",
@@ -127,19 +102,6 @@ const NO_EXAMPLES: &str = "there are no examples";
 
 fn find(metrics: &[(&'static str, Option<Estimate>)], name: &str) -> Option<Estimate> {
     metrics.iter().find(|(found, _)| *found == name).and_then(|(_, estimate)| *estimate)
-}
-
-fn values_to_json(
-    metrics: &[(&'static str, Option<Estimate>)],
-    why_undefined: impl Fn(&str) -> &'static str,
-) -> impl Iterator<Item = (String, Value)> {
-    metrics.iter().map(move |(name, estimate)| {
-        let value = match estimate {
-            Some(Estimate { value, low, high }) => json!({"value": value, "low": low, "high": high}),
-            None => json!({"value": null, "reason": why_undefined(name)}),
-        };
-        ((*name).to_owned(), value)
-    })
 }
 
 /// Values of `n` examples with `k` scores each, and their intervals. `values` is given how many times to count each
@@ -201,6 +163,15 @@ fn column<T: Copy>(table: &[T], k: usize, place: usize) -> Vec<T> {
 /// The log loss of one example, from the probability given to what turned out true.
 fn loss(probability: f64) -> f64 {
     -probability.clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()
+}
+
+#[cfg(test)]
+impl Report {
+    /// The object that `metrics.json` holds for a split.
+    fn to_json(&self) -> serde_json::Map<String, serde_json::Value> {
+        let metrics = crate::evaluate::results::SplitMetrics::from(self);
+        serde_json::to_value(metrics).unwrap().as_object().unwrap().clone()
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use anyhow::Result;
-use serde_json::{Map, Value, json};
 
 use crate::config::TaskKind;
 use crate::dataset::Classes;
@@ -90,39 +89,5 @@ impl Breakdown {
             by_repeats: if case_is_known { by_share(&masked, &REPEAT_EDGES) } else { Vec::new() },
             by_class,
         })
-    }
-
-    /// What it adds to a split's object in `metrics.json`.
-    pub fn to_json(&self) -> Map<String, Value> {
-        let mut object = Map::new();
-        let shares = [("by_gc", &self.by_gc), ("by_repeats", &self.by_repeats)];
-        for (name, groups) in shares.into_iter().filter(|(_, groups)| !groups.is_empty()) {
-            object.insert(name.into(), groups.iter().map(Group::to_json).collect());
-        }
-        if !self.by_class.is_empty() {
-            let classes: Map<String, Value> =
-                self.by_class.iter().map(|group| (group.name.clone(), group.to_json())).collect();
-            object.insert("by_class".into(), classes.into());
-        }
-        object
-    }
-}
-
-impl Group {
-    fn to_json(&self) -> Value {
-        let mut object = Map::new();
-        if let Some(range) = &self.range {
-            object.insert("low".into(), json!(range.start));
-            object.insert("high".into(), json!(range.end));
-        }
-        object.insert("n".into(), json!(self.n));
-        for (name, estimate) in &self.metrics {
-            let value = match estimate {
-                Some(Estimate { value, low, high }) => json!({"value": value, "low": low, "high": high}),
-                None => json!({"value": null, "reason": "these examples do not define it"}),
-            };
-            object.insert((*name).into(), value);
-        }
-        object.into()
     }
 }

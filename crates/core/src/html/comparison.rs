@@ -8,11 +8,12 @@ use askama::Template;
 use crate::config::TaskKind;
 use crate::dataset::split::Split;
 use crate::evaluate::predictions::Prediction;
+use crate::evaluate::results::Metric;
 use crate::figures::{curves, number};
 use crate::format::thousands;
 use crate::html::files::RunFiles;
+use crate::html::metric_text::{self, interval, meaning, title};
 use crate::html::picture::Picture;
-use crate::html::results::{meaning, title};
 use crate::html::table::{Cell, Table};
 use crate::html::tracks::Tracks;
 use crate::html::{question, quoted, settings};
@@ -29,7 +30,7 @@ pub fn page(runs: &[RunFiles]) -> Result<String> {
     let (names, kind) = (names(runs), runs[0].task().kind);
     let tests: Vec<Tested> = runs.iter().map(Tested::of).collect::<Result<_>>()?;
     let main = runs[0].metrics.test.main().map_or("auroc", |(name, _)| name);
-    let estimates = runs.iter().map(|run| run.metrics.test.metric(main).and_then(|metric| metric.estimate()));
+    let estimates = runs.iter().map(|run| run.metrics.test.get(main).and_then(Metric::estimate));
     let page = Page {
         version: env!("CARGO_PKG_VERSION"),
         first: names[0].clone(),
@@ -171,12 +172,12 @@ fn metrics(runs: &[RunFiles], names: &[String]) -> Table {
         [Cell::from("Test examples")].into_iter().chain(runs.iter().map(|run| thousands(run.metrics.test.n).into())),
     );
     let kind = runs[0].task().kind;
-    for (name, _) in runs[0].metrics.test.metrics() {
+    for (name, _) in runs[0].metrics.test.metrics.iter() {
         let of = |run: &RunFiles| {
             run.metrics
                 .test
-                .metric(name)
-                .map_or_else(|| "–".into(), |metric| Cell::noted(metric.text(), metric.interval()))
+                .get(name)
+                .map_or_else(|| "–".into(), |metric| Cell::noted(metric_text::value(Some(metric)), interval(metric)))
         };
         table.row([Cell::noted(title(name), meaning(name, kind))].into_iter().chain(runs.iter().map(of)));
     }

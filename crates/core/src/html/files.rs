@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow};
-use serde_json::{Map, Value};
+use anyhow::Result;
 
 use crate::dataset::Classes;
 use crate::evaluate::predictions;
 use crate::evaluate::predictions::Prediction;
+use crate::evaluate::results::RunMetrics;
 use crate::html::picture::Picture;
-use crate::html::results::Metrics;
 use crate::run::{METRICS_JSON, Manifest, PREDICTIONS_CSV, Provenance, RunFolder};
 use crate::task::Task;
 
@@ -18,7 +17,7 @@ pub struct RunFiles {
     pub folder: RunFolder,
     pub provenance: Provenance,
     pub classes: Classes,
-    pub metrics: Metrics,
+    pub metrics: RunMetrics,
     pub is_finished: bool,
     /// Of a finished run that has checksums.
     manifest: Option<Manifest>,
@@ -34,21 +33,16 @@ impl RunFiles {
     pub fn open(path: &Path) -> Result<Self> {
         let (folder, provenance) = RunFolder::open_finished(path)?;
         let manifest = Manifest::read(&folder, provenance.format_version)?;
-        let metrics_json = folder.file(METRICS_JSON);
-        let damaged = |what: &dyn std::fmt::Display| {
-            anyhow!("{}: is damaged ({what}); restore the file or train again", metrics_json.display())
-        };
-        let bytes = std::fs::read(&metrics_json).map_err(|error| damaged(&error))?;
-        let metrics = serde_json::from_slice(&bytes).map_err(|error| damaged(&error))?;
+        let metrics = RunMetrics::read(&folder.file(METRICS_JSON))?;
         Ok(Self { is_finished: true, manifest, ..Self::of(folder, provenance, metrics)? })
     }
 
     /// A run that has everything but its metrics, which are given.
-    pub fn about_to_finish(folder: &RunFolder, provenance: &Provenance, metrics: &Map<String, Value>) -> Result<Self> {
-        Self::of(folder.clone(), provenance.clone(), serde_json::from_value(metrics.clone().into())?)
+    pub fn about_to_finish(folder: &RunFolder, provenance: &Provenance, metrics: &RunMetrics) -> Result<Self> {
+        Self::of(folder.clone(), provenance.clone(), metrics.clone())
     }
 
-    fn of(folder: RunFolder, provenance: Provenance, metrics: Metrics) -> Result<Self> {
+    fn of(folder: RunFolder, provenance: Provenance, metrics: RunMetrics) -> Result<Self> {
         provenance.task()?;
         let classes = provenance.classes()?;
         Ok(Self { folder, provenance, classes, metrics, is_finished: false, manifest: None })

@@ -2,18 +2,18 @@
 
 use anyhow::Result;
 use askama::Template;
-use serde_json::{Map, Value};
 
 use crate::config::TaskKind;
 use crate::dataset::split::Split;
+use crate::evaluate::results::{GroupMetrics, Metric, RunMetrics, SplitMetrics};
 use crate::figures::{MOST_PARTS, number};
 use crate::format::thousands;
 use crate::html::files::RunFiles;
+use crate::html::metric_text::{self, in_words, interval, meaning, title};
 use crate::html::mistakes::Worst;
 use crate::html::motifs;
 use crate::html::motifs::Motifs;
 use crate::html::picture::Picture;
-use crate::html::results::{Group, Metric, Results, meaning, title};
 use crate::html::table::{Cell, Table};
 use crate::html::tracks::Tracks;
 use crate::html::{data, listed, question, quoted};
@@ -21,7 +21,7 @@ use crate::metrics::Estimate;
 use crate::run::{CONFIG_TOML, EXAMPLES_TSV, Provenance, REPORT_HTML, RunFolder};
 
 /// Writes the page of a run that has everything but its metrics, which are given.
-pub fn write(folder: &RunFolder, provenance: &Provenance, metrics: &Map<String, Value>) -> Result<()> {
+pub fn write(folder: &RunFolder, provenance: &Provenance, metrics: &RunMetrics) -> Result<()> {
     let run = RunFiles::about_to_finish(folder, provenance, metrics)?;
     folder.write(REPORT_HTML, page(&run)?.as_bytes())
 }
@@ -51,7 +51,7 @@ pub fn page(run: &RunFiles) -> Result<String> {
         training: training(run),
         training_pictures: pictures(run, &["loss.png", "accuracy.png", "score.png"])?,
         tracks: tracks(run),
-        floors: run.metrics.baselines.iter().map(|(name, floor)| format!("{name}: {}", floor.what)).collect(),
+        floors: run.metrics.baselines.iter().map(|(name, floor)| format!("{name}: {}", floor.description)).collect(),
         metrics: metrics(run),
         curves: pictures(run, &["roc.png", "pr.png", "scores.png", "confusion.png", "scatter.png"])?,
         calibration: calibration(run),
@@ -122,13 +122,13 @@ fn tiles(run: &RunFiles) -> Vec<Tile> {
         TaskKind::Multilabel => "accuracy_at_half",
         TaskKind::Regression => "r2",
     };
-    let of = |name: &str, metric: Metric| Tile {
+    let of = |name: &str, metric: &Metric| Tile {
         name: title(name),
-        value: metric.text(),
-        note: if metric.value.is_some() { format!("95 % {}", metric.interval()) } else { metric.interval() },
+        value: metric_text::value(Some(metric)),
+        note: if metric.value.is_some() { format!("95 % {}", interval(metric)) } else { interval(metric) },
     };
     let mut tiles: Vec<Tile> = test.main().map(|(name, metric)| of(name, metric)).into_iter().collect();
-    tiles.extend(test.metric(second).map(|metric| of(second, metric)));
+    tiles.extend(test.get(second).map(|metric| of(second, metric)));
     if let Some((name, metric, value)) = best_floor(run) {
         let note = format!("{}, the better baseline", title(metric));
         tiles.push(Tile { name: name.into(), value: number(value), note });
@@ -148,7 +148,7 @@ fn tiles(run: &RunFiles) -> Vec<Tile> {
 fn best_floor(run: &RunFiles) -> Option<(&str, &str, f64)> {
     let (metric, _) = run.metrics.test.main()?;
     let floors = run.metrics.baselines.iter();
-    let each = floors.filter_map(|(name, floor)| Some((name.as_str(), metric, floor.test.metric(metric)?.value?)));
+    let each = floors.filter_map(|(name, floor)| Some((name.as_str(), metric, floor.test.get(metric)?.value?)));
     each.max_by(|a, b| a.2.total_cmp(&b.2))
 }
 
@@ -159,7 +159,7 @@ fn summary(run: &RunFiles) -> Vec<String> {
         "On {} test examples, which had no part in training or in any choice, {} is {}.",
         thousands(test.n),
         title(name),
-        metric.in_words()
+        in_words(metric)
     )];
     match (best_floor(run), metric.estimate()) {
         (Some((floor, _, value)), Some(found)) => {
@@ -214,10 +214,10 @@ fn pictures(run: &RunFiles, names: &[&str]) -> Result<Vec<Picture>> {
 }
 
 /// What a picture shows, with the numbers that say it.
-fn alt(picture: &str, test: &Results) -> String {
+fn alt(picture: &str, test: &SplitMetrics) -> String {
     let with = |what: &str, metrics: &[&str]| {
-        let found = metrics.iter().find_map(|name| Some((name, test.metric(name)?)));
-        found.map_or_else(|| what.to_owned(), |(name, metric)| format!("{what}: {} {}", title(name), metric.in_words()))
+        let found = metrics.iter().find_map(|name| Some((name, test.get(name)?)));
+        found.map_or_else(|| what.to_owned(), |(name, metric)| format!("{what}: {} {}", title(name), in_words(metric)))
     };
     match picture {
         "loss.png" => "Loss of training and validation by epoch".into(),
@@ -237,11 +237,11 @@ fn alt(picture: &str, test: &Results) -> String {
 
 fn tracks(run: &RunFiles) -> Tracks {
     let test = &run.metrics.test;
-    let (name, own) = test.main().unwrap_or(("auroc", Metric::default()));
+    let (name, own) = test.main().map_or(("auroc", None), |(name, metric)| (name, metric.estimate()));
     let network = if run.provenance.config.training.ensemble > 1 { "ensemble" } else { "network" };
-    let mut found = vec![(network.to_owned(), own.estimate())];
+    let mut found = vec![(network.to_owned(), own)];
     for (floor, results) in &run.metrics.baselines {
-        found.push((floor.clone(), results.test.metric(name).and_then(|metric| metric.estimate())));
+        found.push((floor.clone(), results.test.get(name).and_then(Metric::estimate)));
     }
     let alone = |value| Estimate { value, low: value, high: value };
     if let Some(best) = test.best_possible_auroc {
@@ -253,27 +253,27 @@ fn tracks(run: &RunFiles) -> Tracks {
 /// Every metric of the test, with those of members, baselines and validation beside it.
 fn metrics(run: &RunFiles) -> Table {
     let (test, floors) = (&run.metrics.test, &run.metrics.baselines);
+    let members = test.members.as_ref().filter(|members| !members.metrics.is_empty());
     let mut table = Table::new("Metrics of the test", &[("metric", false), ("test", true), ("95 % interval", true)]);
-    if !test.members.is_empty() {
+    if members.is_some() {
         table.column("mean ± sd of members", true);
     }
     floors.iter().for_each(|(name, _)| table.column(name.clone(), true));
     table.column("validation", true);
-    for (name, metric) in test.metrics() {
+    for (name, metric) in test.metrics.iter() {
         let mut row = vec![
             Cell::noted(title(name), meaning(name, run.task().kind)),
-            metric.text().into(),
-            metric.interval().into(),
+            metric_text::value(Some(metric)).into(),
+            interval(metric).into(),
         ];
-        if !test.members.is_empty() {
-            let spread = test.members.iter().find(|(other, _)| other == name);
-            row.push(spread.map_or_else(
+        if let Some(members) = members {
+            row.push(members.get(name).map_or_else(
                 || "–".into(),
-                |(_, spread)| format!("{} ± {}", number(spread.mean), number(spread.standard_deviation)).into(),
+                |spread| format!("{} ± {}", number(spread.mean), number(spread.standard_deviation)).into(),
             ));
         }
         let beside = floors.iter().map(|(_, floor)| &floor.test).chain([&run.metrics.valid]);
-        row.extend(beside.map(|results| Cell::from(results.metric(name).unwrap_or_default().text())));
+        row.extend(beside.map(|results| Cell::from(metric_text::value(results.get(name)))));
         table.row(row);
     }
     table
@@ -282,14 +282,14 @@ fn metrics(run: &RunFiles) -> Table {
 fn calibration(run: &RunFiles) -> Option<String> {
     let test = &run.metrics.test;
     let (before, after) = (test.uncalibrated_expected_calibration_error, test.calibrated_expected_calibration_error);
-    match (before.zip(after), test.metric("expected_calibration_error")) {
+    match (before.zip(after), test.get("expected_calibration_error")) {
         (Some((before, after)), _) => Some(format!(
             "Logits are divided by a temperature of {:.3}, fitted on validation. The expected calibration error was {} before and is {} after.",
             run.task().temperature,
             number(before),
             number(after)
         )),
-        (None, Some(error)) => Some(format!("The expected calibration error is {}.", error.in_words())),
+        (None, Some(error)) => Some(format!("The expected calibration error is {}.", in_words(error))),
         (None, None) => None,
     }
 }
@@ -297,11 +297,12 @@ fn calibration(run: &RunFiles) -> Option<String> {
 /// Tables of parts of the test: groups of examples, and classes, labels or columns.
 fn breakdowns(run: &RunFiles) -> Vec<Table> {
     let test = &run.metrics.test;
-    let share = |group: &Group| {
+    let share = |group: &GroupMetrics| {
         let percent = |share: Option<f64>| share.map_or_else(String::new, |share| format!("{:.0}", share * 100.0));
         format!("{} to {} %", percent(group.low), percent(group.high))
     };
-    let by_share = |groups: &[Group]| groups.iter().map(|group| (share(group), group.clone())).collect::<Vec<_>>();
+    let by_share =
+        |groups: &[GroupMetrics]| groups.iter().map(|group| (share(group), group.clone())).collect::<Vec<_>>();
     let (parts, part) = match run.task().kind {
         TaskKind::Binary | TaskKind::Multiclass => ("By class", "class"),
         TaskKind::Multilabel => ("By label", "label"),
@@ -318,7 +319,7 @@ fn breakdowns(run: &RunFiles) -> Vec<Table> {
     .collect()
 }
 
-fn of_groups(caption: &str, what: &str, groups: &[(String, Group)]) -> Option<Table> {
+fn of_groups(caption: &str, what: &str, groups: &[(String, GroupMetrics)]) -> Option<Table> {
     let (_, first) = groups.first()?;
     let more = groups.len().saturating_sub(MOST_PARTS);
     let caption = if more > 0 { format!("{caption}; {more} more are in metrics.json") } else { caption.to_owned() };
@@ -327,10 +328,11 @@ fn of_groups(caption: &str, what: &str, groups: &[(String, Group)]) -> Option<Ta
     if has_counts {
         table.column("examples", true);
     }
-    first.metrics().iter().for_each(|(name, _)| table.column(title(name), true));
+    first.metrics.iter().for_each(|(name, _)| table.column(title(name), true));
     for (name, group) in groups.iter().take(MOST_PARTS) {
         let n = has_counts.then(|| Cell::from(group.n.map_or_else(String::new, thousands)));
-        let metrics = group.metrics().into_iter().map(|(_, metric)| Cell::noted(metric.text(), metric.interval()));
+        let metrics =
+            group.metrics.iter().map(|(_, metric)| Cell::noted(metric_text::value(Some(metric)), interval(metric)));
         table.row([Cell::from(name.clone())].into_iter().chain(n).chain(metrics.collect::<Vec<_>>()));
     }
     Some(table)

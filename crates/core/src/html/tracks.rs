@@ -2,7 +2,7 @@
 
 use crate::config::TaskKind;
 use crate::figures::number;
-use crate::html::results::title;
+use crate::html::metric_text::title;
 use crate::metrics::Estimate;
 
 pub struct Tracks {
