@@ -18,12 +18,10 @@ use crate::evaluate::members::Members;
 use crate::evaluate::results::{GroupMetrics, SplitMetrics};
 use crate::evaluate::strands::StrandAgreement;
 use crate::evaluate::temperature::Validation;
-use crate::metrics;
-use crate::metrics::{Ranking, Report};
+use crate::metrics::{self, Ranking, Report};
 use crate::scorer::{Activation, Scorer};
 use crate::sequence::alphabet;
-use crate::task;
-use crate::task::Task;
+use crate::task::{self, Task};
 
 /// Sequences of this length scored at a time: enough bases to keep every core busy, and little memory whatever the length.
 pub fn batch_size(length: usize) -> usize {

@@ -8,13 +8,11 @@ use serde::Serialize;
 
 use crate::config::{DataConfig, Fit, SourceKind, TaskKind};
 use crate::dataset::Dataset;
-use crate::dataset::duplicates;
-use crate::dataset::duplicates::{Duplicates, Entry, ExactCopies, Kind, Match};
+use crate::dataset::duplicates::{self, Duplicates, Entry, ExactCopies, Kind, Match};
 use crate::dataset::examples::Examples;
 use crate::dataset::split::Split;
 use crate::format::thousands;
-use crate::metrics;
-use crate::metrics::{Ranking, quantile};
+use crate::metrics::{self, Ranking, quantile};
 use crate::sequence::alphabet;
 
 /// GC content alone should not tell classes apart better than this, or a network will learn it.

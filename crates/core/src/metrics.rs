@@ -13,8 +13,7 @@ use rayon::prelude::*;
 
 pub use crate::metrics::ranking::{CALIBRATION_BINS, CalibrationBin, CurvePoint, Ranking};
 
-use crate::random;
-use crate::random::Purpose;
+use crate::random::{self, Purpose};
 
 /// Resamples behind each interval: enough for the second digit of its ends.
 const RESAMPLES: usize = 1000;

@@ -284,10 +284,10 @@ fn score_regions(mut batcher: Batcher, regions: &RegionWindows) -> Result<Counts
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ScoreFormat;
     use crate::config::{ClassWeights, TaskKind};
     use crate::dataset::Classes;
     use crate::dataset::examples::Examples;
-    use crate::predict::output::Format;
     use crate::scorer::Scores;
 
     /// Rows of the table as (name, start, end, score).
@@ -343,7 +343,7 @@ mod tests {
             let mut out = Vec::new();
             let chosen = chosen.iter().map(|name| (*name).to_owned()).collect();
             let windowing = Windowing { stride, short, chosen, skip_unknown: false };
-            let mut sink = Rows::new(&mut out, Format::Tsv, &task, &classes, None, stride, false).unwrap();
+            let mut sink = Rows::new(&mut out, ScoreFormat::Tsv, &task, &classes, None, stride, false).unwrap();
             predict(model, &path, &windowing, &mut sink).map(|counts| (counts, rows(&out)))
         };
         for stride in [1, 7, 50, 120, 1000] {

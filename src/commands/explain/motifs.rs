@@ -14,10 +14,9 @@ use strandnet_core::attribute::target::{Explained, Explainer};
 use strandnet_core::config::Strands;
 use strandnet_core::dataset::split::Split;
 use strandnet_core::figures;
-use strandnet_core::format::thousands;
+use strandnet_core::format::{self, thousands};
 use strandnet_core::formats::meme;
 use strandnet_core::motif::discovery;
-use strandnet_core::motif::enrichment::scientific;
 use strandnet_core::motif::filters::Filters;
 use strandnet_core::motif::matrix::Motif;
 use strandnet_core::motif::motifs::{Motifs, Origin, divisions, label};
@@ -213,13 +212,13 @@ fn table(motifs: &Motifs, of: &str) -> String {
         let (id, sites) = (&filter.motif.id, thousands(filter.sites.n as usize));
         text.push_str(&format!("  {id:<10}{sites:>10}{bits:>7.1}  {:width$}", filter.motif.consensus()));
         if let Some(found) = motifs.enriched_in(filter) {
-            let (class, q) = (figures::curves::short(found.class), scientific(found.log_q));
+            let (class, q) = (format::short_name(found.class), format::p_value(found.log_q));
             text.push_str(&format!("  {class:<24}{:>7.3}{:>7.3}  {q:>9}", found.share, found.share_of_rest));
         } else if !motifs.divisions.is_empty() {
             text.push_str(&" ".repeat(51));
         }
         if let Some((known, found)) = motifs.best_match(filter) {
-            let (name, q) = (figures::curves::short(label(known)), scientific(found.log_q));
+            let (name, q) = (format::short_name(label(known)), format::p_value(found.log_q));
             text.push_str(&format!("  {name:<24}{q:>9}"));
         }
         text.truncate(text.trim_end().len());

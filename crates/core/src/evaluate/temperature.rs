@@ -74,8 +74,7 @@ mod tests {
     use super::*;
     use rand::RngExt;
 
-    use crate::random;
-    use crate::random::Purpose;
+    use crate::random::{self, Purpose};
 
     #[test]
     fn logits_that_were_stretched_are_shrunk_by_the_same_factor() {

@@ -6,8 +6,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::evaluate::breakdown::{Breakdown, Group};
 use crate::figures::canvas::{BLUE, Canvas, Drawing, FONT, GREY, SIZE, picture};
-use crate::figures::curves::short;
-use crate::format::thousands;
+use crate::format::{self, thousands};
 use crate::metrics::{Estimate, Report};
 use crate::training::history::metric_name;
 
@@ -79,7 +78,7 @@ fn panel(area: &Canvas, title: &str, metric: &str, groups: &[Group], all: Option
             }
             None => area.draw(&Text::new("-", (x, (top + bottom) / 2), text(22, HPos::Center)))?,
         }
-        let words = format!("{}, n {}", short(&group.name), thousands(group.n));
+        let words = format!("{}, n {}", format::short_name(&group.name), thousands(group.n));
         let style = (FONT, 17).into_font().color(&BLACK).transform(FontTransform::Rotate90);
         area.draw(&Text::new(words, (x + 8, bottom + 8), style.pos(Pos::new(HPos::Left, VPos::Top))))?;
     }

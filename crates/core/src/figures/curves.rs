@@ -6,7 +6,7 @@ use plotters::prelude::*;
 use crate::config::TaskKind;
 use crate::evaluate::Evaluation;
 use crate::figures::canvas::{BLUE, GREY, ORANGE, SIZE, axes, colour, dashed, legend, line, mark, picture, plane};
-use crate::format::thousands;
+use crate::format::{self, thousands};
 use crate::metrics::{CALIBRATION_BINS, CurvePoint, Ranking, Report};
 
 /// Bars of the score histogram.
@@ -145,7 +145,7 @@ pub fn roc_curves(title: &str, curves: &[(&str, &Ranking, f64)]) -> Result<Vec<u
         line(&mut chart, [(0.0, 0.0), (1.0, 1.0)].into_iter(), GREY, "chance")?;
         for (i, (name, ranking, area)) in curves.iter().take(MOST_CURVES).enumerate() {
             let points = thinned(&ranking.roc()).into_iter();
-            line(&mut chart, points, colour(i), &format!("{}: AUROC {area:.3}", short(name)))?;
+            line(&mut chart, points, colour(i), &format!("{}: AUROC {area:.3}", format::short_name(name)))?;
         }
         legend(&mut chart, SeriesLabelPosition::LowerRight)
     })
@@ -160,18 +160,12 @@ pub fn precision_recall_of_each(rankings: &[Ranking], report: &Report, split: &s
         for (i, (ranking, part)) in rankings.iter().zip(&report.parts).take(MOST_CURVES).enumerate() {
             if let Some(area) = part.get("average_precision") {
                 let points = thinned(&ranking.precision_recall()).into_iter();
-                let name = short(&part.name);
+                let name = format::short_name(&part.name);
                 line(&mut chart, points, colour(i), &format!("{name}: average precision {:.3}", area.value))?;
             }
         }
         legend(&mut chart, SeriesLabelPosition::LowerLeft)
     })
-}
-
-/// A name that fits into a legend.
-pub fn short(name: &str) -> String {
-    const MOST: usize = 24;
-    if name.chars().count() <= MOST { name.to_owned() } else { name.chars().take(MOST - 1).chain(['…']).collect() }
 }
 
 /// The chosen threshold, of a yes/no question.

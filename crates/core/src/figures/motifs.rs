@@ -5,10 +5,8 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::figures::canvas::{BLUE, Canvas, Drawing, FONT, GREY, picture_of};
-use crate::figures::curves::short;
 use crate::figures::logo::{Area, logo};
-use crate::format::thousands;
-use crate::motif::enrichment::scientific;
+use crate::format::{self, thousands};
 use crate::motif::motifs::{FilterMotif, Motifs, Origin, label};
 use crate::motif::sites::Bins;
 
@@ -74,26 +72,31 @@ fn panel(canvas: &Canvas, motifs: &Motifs, filter: &FilterMotif, corner: (f64, f
     // Beside the name, which takes some 13 pixels a letter.
     let beside = (36.0 + 13.0 * motif.id.len() as f64).max(100.0);
     let bits: f64 = motif.information().iter().sum();
-    let counts = format!("{} in {}, {bits:.1} bits", counted(sites.n, "site"), counted(sites.sequences, "sequence"));
+    let counts = format!(
+        "{} in {}, {bits:.1} bits",
+        format::counted(sites.n, "site"),
+        format::counted(sites.sequences, "sequence")
+    );
     canvas.draw(&Text::new(counts, at(beside, 8.0), words(18.0, &BLACK)))?;
     let mut line = 8.0;
     if let Some(found) = motifs.enriched_in(filter) {
         line += 22.0;
         let text = format!(
             "in {} % of {}, {} % of {}; q {}",
-            percent(found.share),
-            short(found.class),
-            percent(found.share_of_rest),
-            short(found.rest),
-            scientific(found.log_q)
+            format::percent(found.share),
+            format::short_name(found.class),
+            format::percent(found.share_of_rest),
+            format::short_name(found.rest),
+            format::p_value(found.log_q)
         );
         canvas.draw(&Text::new(text, at(beside, line), words(18.0, &BLACK)))?;
     }
     if let Some((known, found)) = motifs.best_match(filter) {
         line += 22.0;
-        let id = if known.name.is_empty() { String::new() } else { format!(" ({})", short(&known.id)) };
+        let id = if known.name.is_empty() { String::new() } else { format!(" ({})", format::short_name(&known.id)) };
         let reverse = if found.reverse { ", reversed" } else { "" };
-        let text = format!("like {}{id}{reverse}; q {}", short(label(known)), scientific(found.log_q));
+        let text =
+            format!("like {}{id}{reverse}; q {}", format::short_name(label(known)), format::p_value(found.log_q));
         // What is no likeness is said in grey.
         let colour = if found.log_q < 0.05f64.ln() { BLUE } else { GREY };
         canvas.draw(&Text::new(text, at(beside, line), words(18.0, &colour)))?;
@@ -135,14 +138,4 @@ fn places(canvas: &Canvas, motifs: &Motifs, filter: &FilterMotif, area: Area, sc
     let above = at(area.left + area.width / 2.0, area.top - 6.0 * scale);
     canvas.draw(&Text::new("where sites lie", above, text(HPos::Center, VPos::Bottom)))?;
     Ok(())
-}
-
-/// A number of things, one of them or more.
-fn counted(number: u64, thing: &str) -> String {
-    format!("{} {thing}{}", thousands(number as usize), if number == 1 { "" } else { "s" })
-}
-
-/// A share in per cent, small ones with a digit more.
-fn percent(share: f64) -> String {
-    if share >= 0.0995 { format!("{:.0}", share * 100.0) } else { format!("{:.1}", share * 100.0) }
 }

@@ -10,7 +10,7 @@ use crate::figures::canvas::{
     BLUE, Canvas, Drawing, FONT, GREY, ORANGE, SIZE, axes_written, dashed, legend, line, mark, picture, picture_of,
     plane,
 };
-use crate::figures::curves::short;
+use crate::format;
 use crate::training::history::{metric_name, shown};
 use crate::tune::range::{Curve, Suggestion};
 use crate::tune::trials::Row;
@@ -163,7 +163,7 @@ impl Axis {
         let near = x.round();
         match &self.names {
             Some(names) if (x - near).abs() < 1e-6 && near >= 0.0 => {
-                names.get(near as usize).map_or_else(String::new, |name| short(name))
+                names.get(near as usize).map_or_else(String::new, |name| format::short_name(name))
             }
             Some(_) => String::new(),
             None if self.log => significant(10f64.powf(x), 2),

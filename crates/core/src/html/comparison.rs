@@ -9,8 +9,8 @@ use crate::config::TaskKind;
 use crate::dataset::split::Split;
 use crate::evaluate::predictions::Prediction;
 use crate::evaluate::results::Metric;
-use crate::figures::{curves, number};
-use crate::format::thousands;
+use crate::figures::curves;
+use crate::format::{self, thousands};
 use crate::html::files::RunFiles;
 use crate::html::metric_text::{self, interval, meaning, title};
 use crate::html::picture::Picture;
@@ -19,7 +19,6 @@ use crate::html::tracks::Tracks;
 use crate::html::{question, quoted, settings};
 use crate::metrics::Ranking;
 use crate::metrics::paired::{Paired, delong};
-use crate::motif::enrichment::scientific;
 
 /// The page as HTML.
 ///
@@ -192,7 +191,8 @@ fn roc(tests: &[Tested], names: &[String]) -> Result<Option<Picture>> {
     if curves.is_empty() {
         return Ok(None);
     }
-    let areas: Vec<String> = curves.iter().map(|(name, _, area)| format!("{name} AUROC {}", number(*area))).collect();
+    let areas: Vec<String> =
+        curves.iter().map(|(name, _, area)| format!("{name} AUROC {}", format::metric(*area))).collect();
     let png = curves::roc_curves("ROC curves, test", &curves)?;
     Picture::of(&png, format!("ROC curves of the runs: {}", areas.join(", "))).map(Some)
 }
@@ -208,7 +208,7 @@ fn differences(tests: &[Tested], names: &[String]) -> Table {
     for (found, name) in found.into_iter().zip(&names[1..]) {
         let cells = match found {
             Ok(Paired { difference, low, high, p_value }) => {
-                let p = if p_value > 0.0 { scientific(p_value.ln()) } else { "< 1e-300".into() };
+                let p = if p_value > 0.0 { format::p_value(p_value.ln()) } else { "< 1e-300".into() };
                 [format!("{difference:+.4}"), format!("{low:+.4} to {high:+.4}"), p, String::new()]
             }
             Err(why) => ["–".into(), "–".into(), "–".into(), why.to_owned()],

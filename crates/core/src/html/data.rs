@@ -7,8 +7,8 @@ use anyhow::Result;
 use crate::config::TaskKind;
 use crate::dataset::manifest;
 use crate::dataset::split::Split;
-use crate::figures::{MOST_PARTS, number};
-use crate::format::thousands;
+use crate::figures::MOST_PARTS;
+use crate::format::{self, thousands};
 use crate::html::files::RunFiles;
 use crate::html::table::{Cell, Table};
 use crate::run::EXAMPLES_TSV;
@@ -37,7 +37,13 @@ impl Tally {
         let n = self.count as f64;
         let mean = self.sum / n;
         let deviation = (self.squares / n - mean * mean).max(0.0).sqrt();
-        format!("{} ± {}, {} to {}", number(mean), number(deviation), number(low), number(high))
+        format!(
+            "{} ± {}, {} to {}",
+            format::metric(mean),
+            format::metric(deviation),
+            format::metric(low),
+            format::metric(high)
+        )
     }
 }
 

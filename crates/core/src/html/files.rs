@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use crate::dataset::Classes;
-use crate::evaluate::predictions;
-use crate::evaluate::predictions::Prediction;
+use crate::evaluate::predictions::{self, Prediction};
 use crate::evaluate::results::RunMetrics;
 use crate::html::picture::Picture;
 use crate::run::{METRICS_JSON, Manifest, PREDICTIONS_CSV, Provenance, RunFolder};

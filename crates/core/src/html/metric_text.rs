@@ -2,19 +2,19 @@
 
 use crate::config::TaskKind;
 use crate::evaluate::results::Metric;
-use crate::figures::number;
+use crate::format;
 use crate::metrics::Estimate;
 use crate::training::history::metric_name;
 
 /// The value in digits, or a dash.
 pub fn value(metric: Option<&Metric>) -> String {
-    metric.and_then(|metric| metric.value).map_or_else(|| "–".into(), number)
+    metric.and_then(|metric| metric.value).map_or_else(|| "–".into(), format::metric)
 }
 
 /// The interval in digits, or why there is none.
 pub fn interval(metric: &Metric) -> String {
     match (metric.estimate(), &metric.reason) {
-        (Some(Estimate { low, high, .. }), _) => format!("{} to {}", number(low), number(high)),
+        (Some(Estimate { low, high, .. }), _) => format!("{} to {}", format::metric(low), format::metric(high)),
         (None, Some(reason)) => format!("undefined: {reason}"),
         (None, None) => "undefined".into(),
     }
@@ -23,7 +23,7 @@ pub fn interval(metric: &Metric) -> String {
 /// Value and interval in a sentence.
 pub fn in_words(metric: &Metric) -> String {
     match metric.value {
-        Some(value) => format!("{} (95 % {})", number(value), interval(metric)),
+        Some(value) => format!("{} (95 % {})", format::metric(value), interval(metric)),
         None => interval(metric),
     }
 }

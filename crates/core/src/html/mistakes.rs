@@ -3,7 +3,7 @@
 use crate::config::TaskKind;
 use crate::dataset::Classes;
 use crate::evaluate::predictions::Prediction;
-use crate::figures::number;
+use crate::format;
 use crate::html::table::{Cell, Table};
 use crate::metrics::classes::highest;
 use crate::task::Task;
@@ -66,7 +66,11 @@ impl<'a> Worst<'a> {
             }
             TaskKind::Regression => {
                 let of_column = |value: f64, name: &str| {
-                    if self.task.count > 1 { format!("{name} {}", number(value)) } else { number(value) }
+                    if self.task.count > 1 {
+                        format!("{name} {}", format::metric(value))
+                    } else {
+                        format::metric(value)
+                    }
                 };
                 let columns = self.classes.names.iter().zip(&self.task.scales).zip(labels.iter().zip(scores));
                 for ((name, scale), (&truth, &found)) in columns.collect::<Vec<_>>() {

@@ -3,16 +3,15 @@
 use anyhow::Result;
 use askama::Template;
 
-use crate::config::TaskKind;
+use crate::config::{self, TaskKind};
 use crate::dataset::split::Split;
 use crate::evaluate::results::{GroupMetrics, Metric, RunMetrics, SplitMetrics};
-use crate::figures::{MOST_PARTS, number};
-use crate::format::thousands;
+use crate::figures::MOST_PARTS;
+use crate::format::{self, thousands};
 use crate::html::files::RunFiles;
 use crate::html::metric_text::{self, in_words, interval, meaning, title};
 use crate::html::mistakes::Worst;
-use crate::html::motifs;
-use crate::html::motifs::Motifs;
+use crate::html::motifs::{self, Motifs};
 use crate::html::picture::Picture;
 use crate::html::table::{Cell, Table};
 use crate::html::tracks::Tracks;
@@ -131,11 +130,11 @@ fn tiles(run: &RunFiles) -> Vec<Tile> {
     tiles.extend(test.get(second).map(|metric| of(second, metric)));
     if let Some((name, metric, value)) = best_floor(run) {
         let note = format!("{}, the better baseline", title(metric));
-        tiles.push(Tile { name: name.into(), value: number(value), note });
+        tiles.push(Tile { name: name.into(), value: format::metric(value), note });
     }
     if let Some(error) = test.calibrated_expected_calibration_error {
         let (name, note) = ("Calibration error".into(), "mean gap of probability and truth".into());
-        tiles.push(Tile { name, value: number(error), note });
+        tiles.push(Tile { name, value: format::metric(error), note });
     }
     if let Some(rate) = test.strand_flip_rate {
         let note = "of sequences, called differently on the other strand".into();
@@ -170,13 +169,13 @@ fn summary(run: &RunFiles) -> Vec<String> {
             } else {
                 "that lies within the network's interval, so the network is not shown to be better"
             };
-            sentences.push(format!("The better baseline ({floor}) reaches {}; {beside}.", number(value)));
+            sentences.push(format!("The better baseline ({floor}) reaches {}; {beside}.", format::metric(value)));
         }
         (None, _) => sentences.push("No baselines were fitted to hold it against (train --baselines does).".into()),
         _ => {}
     }
     if let Some(best) = test.best_possible_auroc {
-        sentences.push(format!("No classifier can exceed {} on these simulated sequences.", number(best)));
+        sentences.push(format!("No classifier can exceed {} on these simulated sequences.", format::metric(best)));
     }
     sentences
 }
@@ -196,12 +195,8 @@ fn training(run: &RunFiles) -> String {
     format!(
         "Of {} epochs, {which}; its weights are the run's. Training took {}.{restarts}",
         run.provenance.config.training.epochs,
-        duration(outcome.seconds)
+        format::duration(outcome.seconds)
     )
-}
-
-fn duration(seconds: f64) -> String {
-    if seconds < 120.0 { format!("{seconds:.1} seconds") } else { format!("{:.1} minutes", seconds / 60.0) }
 }
 
 /// Those of the pictures that the run has.
@@ -269,7 +264,9 @@ fn metrics(run: &RunFiles) -> Table {
         if let Some(members) = members {
             row.push(members.get(name).map_or_else(
                 || "–".into(),
-                |spread| format!("{} ± {}", number(spread.mean), number(spread.standard_deviation)).into(),
+                |spread| {
+                    format!("{} ± {}", format::metric(spread.mean), format::metric(spread.standard_deviation)).into()
+                },
             ));
         }
         let beside = floors.iter().map(|(_, floor)| &floor.test).chain([&run.metrics.valid]);
@@ -286,8 +283,8 @@ fn calibration(run: &RunFiles) -> Option<String> {
         (Some((before, after)), _) => Some(format!(
             "Logits are divided by a temperature of {:.3}, fitted on validation. The expected calibration error was {} before and is {} after.",
             run.task().temperature,
-            number(before),
-            number(after)
+            format::metric(before),
+            format::metric(after)
         )),
         (None, Some(error)) => Some(format!("The expected calibration error is {}.", in_words(error))),
         (None, None) => None,
@@ -340,14 +337,14 @@ fn of_groups(caption: &str, what: &str, groups: &[(String, GroupMetrics)]) -> Op
 
 fn strands(run: &RunFiles) -> Option<String> {
     let test = &run.metrics.test;
-    let difference = number(test.strand_mean_difference?);
+    let difference = format::metric(test.strand_mean_difference?);
     let flips = test.strand_flip_rate.map_or_else(String::new, |rate| match run.task().kind {
         TaskKind::Multilabel => format!("{:.2} % of the labels are called differently, and ", rate * 100.0),
         _ => format!("{:.2} % are called differently, and ", rate * 100.0),
     });
     Some(format!(
         "Each test sequence was scored as its reverse complement too: {flips}predictions differ by {difference} on average (--strands {}).",
-        question::name_of(&run.provenance.config.training.strands)
+        config::name_of(&run.provenance.config.training.strands)
     ))
 }
 
@@ -356,7 +353,7 @@ fn mistakes_text(run: &RunFiles, count: usize) -> String {
     match run.task().kind {
         TaskKind::Binary => format!(
             "{count} of {n} test examples are on the wrong side of the threshold ({}). Of these the network is surest:",
-            number(run.metrics.test.threshold.unwrap_or(0.5))
+            format::metric(run.metrics.test.threshold.unwrap_or(0.5))
         ),
         TaskKind::Multiclass => {
             format!("{count} of {n} test examples are called another class. Of these the network is surest:")
@@ -378,7 +375,7 @@ fn provenance(run: &Provenance) -> Vec<(&'static str, String)> {
         ("strandnet", format!("{}{}", run.version, revision(&run.git_revision))),
         ("libtorch", run.libtorch.clone()),
         ("device", format!("{}, {} threads", run.device, run.threads)),
-        ("precision", question::name_of(&run.precision)),
+        ("precision", config::name_of(&run.precision)),
         ("seed", run.seed.to_string()),
         ("command", question::command_line(&run.command)),
     ];

@@ -94,8 +94,7 @@ mod tests {
 
     use super::*;
     use crate::metrics::Ranking;
-    use crate::random;
-    use crate::random::Purpose;
+    use crate::random::{self, Purpose};
 
     #[test]
     fn too_few_or_equal_rankings_say_nothing() {

@@ -26,8 +26,7 @@ use crate::evaluate;
 use crate::metrics;
 use crate::motif::enrichment::Group;
 use crate::motif::sites::{Bins, Division, Found, Set, Sites, shares_of_bases};
-use crate::random;
-use crate::random::Purpose;
+use crate::random::{self, Purpose};
 use crate::sequence::alphabet::UNKNOWN;
 use crate::sequence::shuffle::dinucleotide_shuffle;
 

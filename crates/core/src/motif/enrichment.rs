@@ -80,23 +80,6 @@ pub fn benjamini_hochberg(log_p: &[f64]) -> Vec<f64> {
     log_q
 }
 
-/// A number, given its natural logarithm, as tables write it: three digits, however small it is.
-pub fn scientific(log: f64) -> String {
-    if !log.is_finite() {
-        return if log < 0.0 { "0".into() } else { "1".into() };
-    }
-    let tens = log / std::f64::consts::LN_10;
-    if tens >= -3.0 {
-        return format!("{:.3}", log.exp());
-    }
-    let mut exponent = tens.floor();
-    let mut digits = 10f64.powf(tens - exponent);
-    if digits >= 9.995 {
-        (digits, exponent) = (1.0, exponent + 1.0);
-    }
-    format!("{digits:.2}e{exponent:.0}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,15 +114,6 @@ mod tests {
         assert_eq!(q.iter().filter(|&&q| q <= 0.05).count(), 4);
         assert!((q[0] - 0.0015).abs() < 1e-12 && (q[3] - 0.035_625).abs() < 1e-12 && q[14] == 1.0, "{q:?}");
         assert_eq!(benjamini_hochberg(&[]), [0.0; 0]);
-    }
-
-    #[test]
-    fn numbers_too_small_for_a_number_are_written() {
-        assert_eq!(scientific(0.0), "1.000");
-        assert_eq!(scientific(0.0123f64.ln()), "0.012");
-        assert_eq!(scientific(1.234e-7f64.ln()), "1.23e-7");
-        assert_eq!(scientific(9.999e-7f64.ln()), "1.00e-6");
-        assert_eq!(scientific(-500.0 * std::f64::consts::LN_10 + 2f64.ln()), "2.00e-500");
     }
 
     proptest! {

@@ -15,8 +15,7 @@
 use rayon::prelude::*;
 
 use crate::motif::enrichment::benjamini_hochberg;
-use crate::motif::matrix;
-use crate::motif::matrix::Motif;
+use crate::motif::matrix::{self, Motif};
 
 /// The largest score of two columns.
 const BEST: usize = 100;

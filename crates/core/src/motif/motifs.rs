@@ -6,8 +6,8 @@ use anyhow::Result;
 use crate::config::TaskKind;
 use crate::dataset::Classes;
 use crate::dataset::examples::Examples;
-use crate::motif::enrichment;
-use crate::motif::enrichment::{LogFactorials, scientific};
+use crate::format;
+use crate::motif::enrichment::{self, LogFactorials};
 use crate::motif::matching::{Database, Match};
 use crate::motif::matrix::Motif;
 use crate::motif::sites::{Bins, Division, Found, Sites};
@@ -229,8 +229,8 @@ impl<'a> Motifs<'a> {
                     format!("{:.4}", found.share),
                     format!("{:.4}", found.share_of_rest),
                     format!("{:.3}", found.odds_ratio),
-                    scientific(found.log_p),
-                    scientific(found.log_q),
+                    format::p_value(found.log_p),
+                    format::p_value(found.log_q),
                 ]),
                 None => row.extend([const { String::new() }; 6]),
             }
@@ -239,8 +239,8 @@ impl<'a> Motifs<'a> {
                     label(known).to_owned(),
                     known.id.clone(),
                     strand(found.reverse).into(),
-                    scientific(found.log_p),
-                    scientific(found.log_q),
+                    format::p_value(found.log_p),
+                    format::p_value(found.log_q),
                 ]),
                 None => row.extend([const { String::new() }; 5]),
             }
@@ -275,8 +275,8 @@ impl<'a> Motifs<'a> {
                     other.with.to_string(),
                     other.without.to_string(),
                     format!("{:.3}", found.odds_ratio),
-                    scientific(found.log_p),
-                    scientific(found.log_q),
+                    format::p_value(found.log_p),
+                    format::p_value(found.log_q),
                 ])?;
             }
         }
@@ -330,9 +330,9 @@ impl<'a> Motifs<'a> {
                     strand(found.reverse).into(),
                     found.offset.to_string(),
                     found.overlap.to_string(),
-                    scientific(found.log_p),
+                    format::p_value(found.log_p),
                     expected(found.log_e(self.database.len())),
-                    scientific(found.log_q),
+                    format::p_value(found.log_q),
                     filter.motif.consensus(),
                     turned.consensus(),
                 ])?;
@@ -386,7 +386,7 @@ fn strand(reverse: bool) -> &'static str {
 
 /// An expected number, which may be above 1.
 fn expected(log: f64) -> String {
-    if log > 0.0 { format!("{:.2}", log.exp()) } else { scientific(log) }
+    if log > 0.0 { format!("{:.2}", log.exp()) } else { format::p_value(log) }
 }
 
 /// Rows of a table of tabs.

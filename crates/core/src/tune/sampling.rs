@@ -4,8 +4,7 @@ use rand::{Rng, RngExt};
 
 use crate::config::search::{Knob, Scale, Search, Values};
 use crate::config::{Config, Faults};
-use crate::random;
-use crate::random::Purpose;
+use crate::random::{self, Purpose};
 
 /// Draws of a trial before the search is given up: settings may exclude each other, as --dropout-after does all
 /// architectures but one, and then other values are drawn.
