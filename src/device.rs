@@ -108,7 +108,7 @@ pub fn leave_to_native() {
 
 /// Numbers as a tensor `[n]` on a device. On a GPU they are on their way when this returns: they go from memory that the device
 /// reads itself, so that neither the program nor the work the device was given before waits for them.
-pub fn upload<T: Element>(numbers: &[T], device: Device) -> Tensor {
+pub fn to_device<T: Element>(numbers: &[T], device: Device) -> Tensor {
     let tensor = Tensor::from_slice(numbers);
     if device == Device::Cpu {
         return tensor;

@@ -191,8 +191,8 @@ mod tests {
             let task = Task::new(kind, &classes, Some(loss), &ClassWeights::None, examples).unwrap();
             let task = Task { temperature: 1.7, ..task };
             for (length, arch, strands, members) in [
-                (47, Architecture::Seed, Strands::Single, 1),
-                (128, Architecture::Seed, Strands::Average, 3),
+                (47, Architecture::Shallow, Strands::Single, 1),
+                (128, Architecture::Shallow, Strands::Average, 3),
                 (301, Architecture::Residual, Strands::Average, 1),
                 (20, Architecture::Residual, Strands::Augment, 2),
             ] {

@@ -4,8 +4,9 @@ use anyhow::{Result, bail};
 use serde_json::json;
 
 use crate::cli::Evaluate;
-use crate::commands::{FinishedRun, open_run, print, threshold};
+use crate::commands::{FinishedRun, open_run, print};
 use crate::device;
+use crate::model::threshold;
 use strandnet_core::config::{DataConfig, SourceKind};
 use strandnet_core::dataset;
 use strandnet_core::dataset::manifest::Learned;

@@ -16,7 +16,7 @@ use crate::cli::Tune;
 use crate::commands::{data_of, error_of_panic, print};
 use crate::device;
 use crate::train;
-use crate::train::Continuity;
+use crate::train::Setup;
 use strandnet_core::config::search::Search;
 use strandnet_core::config::{Config, DataConfig, Faults, Metric};
 use strandnet_core::dataset::Dataset;
@@ -272,8 +272,8 @@ impl Trainer {
             let task = Task::new(data.kind, &data.classes, training.loss, &training.class_weights, &data.train)?
                 .trained_by(training)?;
             let memory = memory::check(config, task.outputs(), data, device::kind(device))?;
-            let train = || train::train(config, &task, data, device, workshop, progress, Continuity::default());
-            let trained = memory.explaining(train)?;
+            let setup = Setup { config, task: &task, data, device, folder: Some(workshop), progress };
+            let trained = memory.explaining(|| train::train(setup, &mut [], None))?;
             let Some(best) = trained.summary.best(0) else { bail!("no epoch was the best") };
             let (score, best_epoch) = (best.valid_score, best.epoch);
             if !score.is_finite() {

@@ -5,9 +5,10 @@ use std::fmt::Write;
 use anyhow::{Result, bail};
 
 use crate::cli::Verify;
-use crate::commands::{FinishedRun, data_of, open_run, print, threshold};
+use crate::commands::{FinishedRun, data_of, open_run, print};
 use crate::device;
 use crate::export;
+use crate::model::threshold;
 use strandnet_core::dataset::Dataset;
 use strandnet_core::dataset::split::Split;
 use strandnet_core::evaluate;

@@ -188,7 +188,7 @@ mod tests {
 
         /// Wherever a bit is turned, the file is refused, or reads as it was (as where it is in the padding).
         #[test]
-        fn no_turned_bit_goes_unnoticed(place in any::<prop::sample::Index>(), bit in 0..8) {
+        fn no_flipped_bit_goes_unnoticed(place in any::<prop::sample::Index>(), bit in 0..8) {
             let mut bytes = file(&[1.0, 2.0, 3.0], &[0.5]);
             let place = place.index(bytes.len());
             bytes[place] ^= 1u8 << bit;

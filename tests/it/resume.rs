@@ -320,9 +320,12 @@ fn a_loss_that_is_no_number_stops_at_its_step_and_the_last_good_checkpoint_stays
     let (status, said) = wait(start(&arguments));
     assert_eq!(status.code(), Some(1), "{said}");
     let error = said.lines().find(|line| line.starts_with("error: ")).unwrap();
-    for part in
-        ["at step ", "learning rate was ", "largest gradient of the step before was ", "train anew with a smaller --lr"]
-    {
+    for part in [
+        "at step ",
+        "learning rate was ",
+        "largest gradient of the step before was ",
+        "train again with a smaller --lr",
+    ] {
         assert!(error.contains(part), "{error}");
     }
     let kept = tensors(&path.join("last.safetensors"));

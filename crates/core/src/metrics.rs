@@ -166,10 +166,17 @@ fn loss(probability: f64) -> f64 {
 
 #[cfg(test)]
 impl Report {
-    /// The object that `metrics.json` holds for a split.
-    fn to_json(&self) -> serde_json::Map<String, serde_json::Value> {
-        let metrics = crate::evaluate::results::SplitMetrics::from(self);
-        serde_json::to_value(metrics).unwrap().as_object().unwrap().clone()
+    /// Why a metric is undefined; `None` where it is defined or not there.
+    fn reason(&self, name: &str) -> Option<&'static str> {
+        let found = self.metrics.iter().find(|(own, _)| *own == name);
+        found.filter(|(_, estimate)| estimate.is_none()).map(|_| self.why_undefined(name))
+    }
+
+    /// The same of a class, label or column.
+    fn reason_in_class(&self, class: &str, name: &str) -> Option<&'static str> {
+        let part = self.parts.iter().find(|part| part.name == class)?;
+        let found = part.metrics.iter().find(|(own, _)| *own == name);
+        found.filter(|(_, estimate)| estimate.is_none()).map(|_| self.why_undefined_in_class(name))
     }
 }
 
@@ -218,7 +225,7 @@ mod tests {
             assert!(report.n == 0 && report.metrics.iter().all(|(_, estimate)| estimate.is_none()), "{report:?}");
             let parts = report.parts.iter().flat_map(|part| &part.metrics);
             assert!(parts.into_iter().all(|(_, estimate)| estimate.is_none()), "{report:?}");
-            assert_eq!(report.to_json()[report.metrics[0].0]["reason"], NO_EXAMPLES);
+            assert_eq!(report.reason(report.metrics[0].0), Some(NO_EXAMPLES));
         }
         assert_eq!(classes::macro_auroc(&[], &[], 2), None);
         assert_eq!(labels::macro_auroc(&[], &[], 0), None);

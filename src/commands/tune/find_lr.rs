@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::cli::Tune;
 use crate::commands::{data_of, print};
 use crate::device;
-use crate::train;
+use crate::train::{Setup, lr_range};
 use strandnet_core::config::{Config, Faults};
 use strandnet_core::figures;
 use strandnet_core::progress::Progress;
@@ -43,10 +43,8 @@ pub fn run(command: &Tune, config: &Config, progress: Progress) -> Result<()> {
 
     let mut curve = Curve::default();
     let bar = progress.bar((steps * training.batch_size.fragments()) as u64);
-    train::range::loss_by_rate(config, &task, &data, machine.device, &range::rates(from, to, steps), |rate, loss| {
-        bar.advance(training.batch_size.fragments() as u64);
-        curve.push(rate, loss)
-    })?;
+    let setup = Setup { config, task: &task, data: &data, device: machine.device, folder: None, progress };
+    lr_range::test(setup, &range::rates(from, to, steps), &mut curve, &bar)?;
     bar.finish();
 
     let suggestion = curve.suggestion(steps);

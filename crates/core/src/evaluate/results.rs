@@ -234,7 +234,7 @@ pub(crate) mod named {
 mod tests {
     use super::*;
     use crate::evaluate::members::Spread;
-    use crate::metrics::{Ranking, classes};
+    use crate::metrics::{Ranking, classes, labels, regression};
     use serde_json::json;
 
     fn of_two_splits() -> RunMetrics {
@@ -272,6 +272,29 @@ mod tests {
         );
         assert_eq!(value["test"]["members"].to_string(), r#"{"n":2,"auroc":{"mean":0.5,"standard_deviation":0.1}}"#);
         assert_eq!(keys(&value["valid"]["classes"]), ["z", "a"]);
+        let found = keys(&value["valid"]);
+        assert_eq!((found[0].as_str(), found[1].as_str()), ("n", "macro_auroc"));
+        assert_eq!(found[found.len() - 2..], ["classes", "confusion"]);
+        let report = classes::report(&[0, 1], &[0.6, 0.4, 0.3, 0.7], &["z".into(), "a".into()], 1);
+        let names =
+            |metrics: &[(&'static str, Option<Estimate>)]| metrics.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+        assert_eq!(found, [&["n"], &names(&report.metrics)[..], &["classes", "confusion"]].concat());
+        let of_class = keys(&value["valid"]["classes"]["a"]);
+        assert_eq!(of_class, [&["n"], &names(&report.parts[1].metrics)[..]].concat());
+    }
+
+    #[test]
+    fn keys_that_a_task_lacks_are_absent() {
+        let labels = labels::report(&[true, false, false, true], &[0.5; 4], &["a".into(), "b".into()], 1);
+        let value = serde_json::to_value(SplitMetrics::from(&labels)).unwrap();
+        assert!(
+            value.get("n_positive").is_none() && value.get("confusion").is_none() && value.get("threshold").is_none()
+        );
+        let column = regression::report(&[0.1, 0.7, 0.2], &[0.1, 0.7, 0.2], &["a".into()], 1);
+        assert!(serde_json::to_value(SplitMetrics::from(&column)).unwrap().get("classes").is_none());
+        let columns = regression::report(&[0.1, 0.7, 0.2, 0.9], &[0.5; 4], &["a".into(), "b".into()], 1);
+        let value = serde_json::to_value(SplitMetrics::from(&columns)).unwrap();
+        assert!(value["classes"]["a"].get("n").is_none() && value["classes"]["a"]["pearson"]["value"].is_null());
     }
 
     #[test]

@@ -243,7 +243,7 @@ mod tests {
 
     fn tuned() -> Tuning {
         let mut search = Search::usual();
-        let arch = ["seed", "residual", "mixed"].map(toml::Value::from).to_vec();
+        let arch = ["shallow", "residual", "mixed"].map(toml::Value::from).to_vec();
         search.knobs.push(Knob { section: "model".into(), key: "arch".into(), values: Values::Choice(arch) });
         let trials = sampling::trials(&search, 27, 1, |_| Ok::<_, Faults>(Config::default())).unwrap();
         let mut tuning = Tuning { search, trials, rungs: halving::rungs(27, 9, 3, 3), rows: Vec::new() };

@@ -187,20 +187,18 @@ mod tests {
         assert_eq!(report.parts.iter().map(|part| part.n).collect::<Vec<_>>(), [Some(2), Some(0), Some(2)]);
         assert_eq!(report.get("macro_auroc").unwrap().value, (0.75 + 1.0) / 2.0);
         assert_eq!(report.get("accuracy_at_half").unwrap().value, 10.0 / 12.0);
-        let json = report.to_json();
-        let without = &json["classes"]["b"];
-        assert_eq!(without["auroc"]["reason"], "it has no positives or no negatives");
-        assert_eq!(without["f1_at_half"]["reason"], "it has no positives");
-        assert_eq!(without["accuracy_at_half"]["value"], 0.75);
-        assert!(!json.contains_key("n_positive") && !json.contains_key("confusion"));
+        assert_eq!(report.reason_in_class("b", "auroc"), Some("it has no positives or no negatives"));
+        assert_eq!(report.reason_in_class("b", "f1_at_half"), Some("it has no positives"));
+        assert_eq!(report.parts[1].get("accuracy_at_half").unwrap().value, 0.75);
+        assert!(report.n_positive.is_none() && report.confusion.is_none());
     }
 
     #[test]
     fn no_positives_at_all_leave_the_means_undefined() {
-        let json = report(&[false; 6], &[0.1; 6], &names(), 1).to_json();
-        assert_eq!(json["macro_auroc"]["reason"], "no label has both positives and negatives");
-        assert_eq!(json["macro_f1_at_half"]["reason"], "no label has positives");
-        assert_eq!(json["accuracy_at_half"]["value"], 1.0);
+        let report = report(&[false; 6], &[0.1; 6], &names(), 1);
+        assert_eq!(report.reason("macro_auroc"), Some("no label has both positives and negatives"));
+        assert_eq!(report.reason("macro_f1_at_half"), Some("no label has positives"));
+        assert_eq!(report.get("accuracy_at_half").unwrap().value, 1.0);
     }
 
     proptest! {

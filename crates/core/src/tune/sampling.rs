@@ -212,7 +212,7 @@ mod tests {
             values: Values::Choice(values.iter().map(|&value| value.into()).collect()),
         };
         let search = Search {
-            knobs: vec![choice("arch", &["seed", "residual"]), choice("dropout_after", &["both", "dense", "no"])],
+            knobs: vec![choice("arch", &["shallow", "residual"]), choice("dropout_after", &["both", "dense", "no"])],
         };
         let resolve = |table: &toml::Table| {
             let get = |key: &str| table["model"].get(key).and_then(toml::Value::as_str).map(str::to_owned);

@@ -9,9 +9,8 @@ use anyhow::Result;
 use tch::Device;
 
 use crate::train::cuda;
-use crate::train::cuda::Uploads;
-use crate::train::resident::{DeviceBatch, Gathered};
-use strandnet_core::dataset::batches::Batch;
+use crate::train::cuda::TransferStream;
+use crate::train::loader::{Batch, DeviceBatch, HostBatch};
 
 /// Batches that are there before they are asked for, beside the one on its way.
 const AHEAD: usize = 1;
@@ -19,18 +18,18 @@ const AHEAD: usize = 1;
 /// The same batches on a device, in the same order; they end with the first that could not be gathered or sent.
 pub fn sent<'scope>(
     scope: &'scope Scope<'scope, '_>,
-    batches: impl Iterator<Item = Result<Batch>> + Send + 'scope,
+    batches: impl Iterator<Item = Result<HostBatch>> + Send + 'scope,
     device: Device,
 ) -> impl Iterator<Item = Result<DeviceBatch>> {
     let (sender, receiver) = mpsc::sync_channel(AHEAD);
     let sending = scope.spawn(move || {
         let mut stream = None;
-        let mut send = |batch: Result<Batch>| {
+        let mut send = |batch: Result<HostBatch>| {
             let batch = batch?;
             if stream.is_none() {
-                stream = Uploads::enter(device)?;
+                stream = TransferStream::enter(device)?;
             }
-            let batch = Gathered::Host(batch).on(device);
+            let batch = Batch::Host(batch).on(device);
             if let Some(stream) = &stream {
                 stream.wait()?;
             }
@@ -64,12 +63,15 @@ mod tests {
     use super::*;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    fn batch(i: u8) -> Batch {
-        Batch { codes: vec![i % 5; 6], labels: vec![f32::from(i), f32::from(i) + 0.5], n: 2 }
+    fn batch(i: u8) -> HostBatch {
+        HostBatch { codes: vec![i % 5; 6], labels: vec![f32::from(i), f32::from(i) + 0.5], n: 2 }
     }
 
     /// What comes out, each with the first code and label of it; on a GPU where there is one.
-    fn received(batches: impl Iterator<Item = Result<Batch>> + Send, most: usize) -> Vec<Result<(i64, f64), String>> {
+    fn received(
+        batches: impl Iterator<Item = Result<HostBatch>> + Send,
+        most: usize,
+    ) -> Vec<Result<(i64, f64), String>> {
         let device = if cfg!(cuda_shim) { Device::cuda_if_available() } else { Device::Cpu };
         std::thread::scope(|scope| {
             sent(scope, batches, device)

@@ -1,39 +1,30 @@
-//! A batch's way through a network and back on a GPU: request by request, or recorded as a CUDA graph.
+//! A step recorded as a CUDA graph: what a GPU is asked to do for a batch, asked for again as a whole.
 
 use anyhow::Result;
 use tch::{Device, Tensor};
 
+use super::{BatchGradient, Context, GradientMethod};
 use crate::train::cuda::{Graph, Stream};
-use crate::train::flat::Gradient;
-use crate::train::resident::DeviceBatch;
+use crate::train::loader::Batch;
+use crate::train::parameters::Gradient;
 
 /// Batches that go request by request first: kernels are chosen and memory is found at the first ones.
 const FIRST: usize = 3;
 
-/// What a batch came to.
-#[derive(Debug)]
-pub struct Passed {
-    pub gradient: Gradient,
-    /// The mean, a scalar.
-    pub loss: Tensor,
-    /// How many are right, a scalar.
-    pub hits: Option<Tensor>,
-}
-
-impl Passed {
+impl BatchGradient {
     /// The same in tensors of its own.
     fn copy(&self) -> Self {
         let gradient = match &self.gradient {
             Gradient::Host(numbers) => Gradient::Host(numbers.clone()),
             Gradient::Device(tensor) => Gradient::Device(tensor.copy()),
         };
-        Self { gradient, loss: self.loss.copy(), hits: self.hits.as_ref().map(Tensor::copy) }
+        Self { gradient, loss: self.loss.copy(), hits: self.hits.as_ref().map(|hits| hits.copy()) }
     }
 }
 
 /// Records what batches of one size have in common, and replays it for each of them.
 #[derive(Debug)]
-pub struct Recorder {
+pub struct CudaGraph {
     // Dropped in this order.
     recorded: Option<Recorded>,
     _stream: Option<Stream>,
@@ -47,10 +38,10 @@ struct Recorded {
     /// Where it reads from, and what it fills.
     codes: Tensor,
     labels: Tensor,
-    passed: Passed,
+    result: BatchGradient,
 }
 
-impl Recorder {
+impl CudaGraph {
     /// For batches of `size`; others go request by request. This thread uses a stream of its own until it is dropped.
     ///
     /// # Errors
@@ -58,20 +49,15 @@ impl Recorder {
     pub fn new(device: Device, size: usize) -> Result<Self> {
         Ok(Self { recorded: None, _stream: Stream::enter(device)?, size, passed: 0 })
     }
+}
 
-    /// What a batch comes to by `pass`, which takes codes and labels and draws random numbers from `seed`.
-    ///
-    /// # Errors
-    /// Its work cannot be recorded.
-    pub fn pass(
-        &mut self,
-        batch: &DeviceBatch,
-        seed: i64,
-        pass: impl FnOnce(&Tensor, &Tensor) -> Passed,
-    ) -> Result<Passed> {
+impl GradientMethod for CudaGraph {
+    fn gradient(&mut self, context: &Context, batch: Batch, seed: i64) -> Result<BatchGradient> {
+        let batch = batch.on(context.network.device());
+        let compute = |codes: &Tensor, labels: &Tensor| context.backward(context.network.train_on(codes, seed), labels);
         if batch.n != self.size || self.passed < FIRST {
             self.passed += usize::from(batch.n == self.size);
-            return Ok(pass(&batch.codes, &batch.labels));
+            return Ok(compute(&batch.codes, &batch.labels));
         }
         tch::manual_seed(seed);
         let recorded = match &mut self.recorded {
@@ -82,12 +68,12 @@ impl Recorder {
             }
             none => {
                 let (codes, labels) = (batch.codes.copy(), batch.labels.copy());
-                let (graph, passed) = Graph::record(|| pass(&codes, &labels))?;
-                none.insert(Recorded { graph, codes, labels, passed })
+                let (graph, result) = Graph::record(|| compute(&codes, &labels))?;
+                none.insert(Recorded { graph, codes, labels, result })
             }
         };
         recorded.graph.replay()?;
-        Ok(recorded.passed.copy())
+        Ok(recorded.result.copy())
     }
 }
 
@@ -95,14 +81,12 @@ impl Recorder {
 mod tests {
     use crate::model::Network;
     use crate::train::learner::Learner;
-    use crate::train::sums::Sums;
     use strandnet_core::config::{
         Architecture, BatchSize, ClassWeights, ModelConfig, Strands, TaskKind, TrainingConfig,
     };
     use strandnet_core::dataset::Classes;
     use strandnet_core::dataset::batches::{Augmentation, Order};
     use strandnet_core::dataset::examples::Examples;
-    use strandnet_core::progress::Bar;
     use strandnet_core::task::Task;
     use tch::{Device, Kind, Tensor};
 
@@ -120,8 +104,7 @@ mod tests {
         let mut learner = Learner::new(network, &training, &task, examples.len()).unwrap();
         for epoch in 1..=2 {
             let order = Order { batch_size: 32, augmentation: Augmentation::default(), seed: 1, epoch };
-            let (mut sums, bar) = (Sums::new(device), Bar::hidden());
-            learner.pass((&examples, None), order, 0, &mut sums, &bar, &mut |_, _, _| Ok(())).unwrap();
+            learner.train_epoch(&examples, order).unwrap();
         }
         learner.parameters.buffer.to_device(Device::Cpu).to_kind(Kind::Double)
     }
@@ -132,7 +115,7 @@ mod tests {
             eprintln!("skipped: CUDA graphs need a GPU and a program built with CUDA's headers");
             return;
         }
-        for arch in [Architecture::Seed, Architecture::Residual] {
+        for arch in [Architecture::Shallow, Architecture::Residual] {
             let [recorded, asked] = [true, false].map(|cuda_graph| trained(arch, cuda_graph, Device::Cuda(0)));
             let difference = (recorded - asked).abs().max().double_value(&[]);
             assert!(difference < 1e-4, "{arch:?}: {difference}");

@@ -19,7 +19,7 @@ pub struct FlatParameters {
     pub buffer: Tensor,
     views: Vec<Tensor>,
     ranges: Vec<Range<usize>>,
-    /// On the CPU, what the optimizer works on; `settle` puts it into the buffer.
+    /// On the CPU, what the optimizer works on; `write_back` puts it into the buffer.
     pub host: Option<Vec<f32>>,
 }
 
@@ -48,21 +48,21 @@ impl FlatParameters {
     }
 
     /// Puts the parameters, as training left them, into the network.
-    pub fn settle(&mut self) {
+    pub fn write_back(&mut self) {
         if let Some(host) = &self.host {
             tch::no_grad(|| self.buffer.copy_(&Tensor::from_slice(host)));
         }
     }
 
     /// Where the numbers of tensors of the store stand; nothing if one is not trained.
-    pub fn places(&self, tensors: &[Tensor]) -> Option<Vec<Range<usize>>> {
+    pub fn ranges_of(&self, tensors: &[Tensor]) -> Option<Vec<Range<usize>>> {
         let of = |tensor: &Tensor| self.views.iter().position(|view| view.data_ptr() == tensor.data_ptr());
         tensors.iter().map(|tensor| of(tensor).map(|view| self.ranges[view].clone())).collect()
     }
 
     /// 1 for parameters of two dimensions or more, which are weights, and 0 for the others, which are biases and norms,
     /// `[parameters]`.
-    pub fn matrices(&self) -> Tensor {
+    pub fn decay_mask(&self) -> Tensor {
         let of = |view: &Tensor| if view.dim() > 1 { view.ones_like() } else { view.zeros_like() };
         tch::no_grad(|| Tensor::cat(&self.views.iter().map(|view| of(view).flatten(0, -1)).collect::<Vec<_>>(), 0))
     }
@@ -123,8 +123,8 @@ impl Gradient {
             Self::Host(numbers) => {
                 // Chunk by chunk, so that it is the same for any number of threads.
                 let squares = |chunk: &[f32]| chunk.iter().map(|&number| f64::from(number).powi(2)).sum::<f64>();
-                let sums: Vec<f64> = numbers.par_chunks(CHUNK).map(squares).collect();
-                let scale = most / (sums.iter().sum::<f64>().sqrt() + GUARD);
+                let totals: Vec<f64> = numbers.par_chunks(CHUNK).map(squares).collect();
+                let scale = most / (totals.iter().sum::<f64>().sqrt() + GUARD);
                 if scale < 1.0 { Self::Host(numbers).scaled(scale) } else { Self::Host(numbers) }
             }
             // The norm stays on the device.

@@ -4,7 +4,7 @@
 use tch::Tensor;
 use tch::nn::VarStore;
 
-use crate::train::flat::FlatParameters;
+use crate::train::parameters::FlatParameters;
 
 /// The average of all that a network computes with: its parameters, and the statistics of its batch norms.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Sums over the batches of an epoch.
+//! Loss and accuracy over the batches of an epoch.
 
 use tch::{Device, Kind, Tensor};
 
@@ -21,7 +21,7 @@ impl Sum {
         if tensor.device() == Device::Cpu { Self::Host(tensor.double_value(&[])) } else { Self::Device(tensor) }
     }
 
-    fn add(&mut self, number: Number, times: f64) {
+    fn add(&mut self, number: Scalar, times: f64) {
         match self {
             Self::Host(sum) => *sum += number.value() * times,
             Self::Device(sum) => *sum += number.tensor() * times,
@@ -45,13 +45,21 @@ impl Sum {
 
 /// One number of a batch.
 #[derive(Debug)]
-pub enum Number {
+pub enum Scalar {
     Known(f64),
     /// On any device.
     Computed(Tensor),
 }
 
-impl Number {
+impl Scalar {
+    /// The same in a tensor of its own.
+    pub fn copy(&self) -> Self {
+        match self {
+            Self::Known(number) => Self::Known(*number),
+            Self::Computed(tensor) => Self::Computed(tensor.copy()),
+        }
+    }
+
     fn value(self) -> f64 {
         match self {
             Self::Known(number) => number,
@@ -67,16 +75,16 @@ impl Number {
     }
 }
 
-/// Sums over the batches of an epoch.
+/// Loss and accuracy over the batches of an epoch so far.
 #[derive(Debug)]
-pub struct Sums {
+pub struct EpochTotals {
     loss: Sum,
     hits: Option<Sum>,
     device: Device,
     n: usize,
 }
 
-impl Sums {
+impl EpochTotals {
     /// Their names in a checkpoint.
     pub const LOSS: &str = "loss";
     pub const HITS: &str = "hits";
@@ -85,7 +93,7 @@ impl Sums {
         Self { loss: Sum::zero(device), hits: None, device, n: 0 }
     }
 
-    /// Sums that `tensors` gave, over `n` examples.
+    /// Totals that `tensors` gave, over `n` examples.
     pub fn of(loss: Tensor, hits: Option<Tensor>, n: usize) -> Self {
         let device = loss.device();
         Self { loss: Sum::of(loss), hits: hits.map(Sum::of), device, n }
@@ -102,7 +110,7 @@ impl Sums {
     }
 
     /// Takes in a batch of `n` examples: their mean loss, and how many were right.
-    pub fn add(&mut self, loss: Number, hits: Option<Number>, n: usize) {
+    pub fn add(&mut self, loss: Scalar, hits: Option<Scalar>, n: usize) {
         self.loss.add(loss, n as f64);
         if let Some(hits) = hits {
             self.hits.get_or_insert_with(|| Sum::zero(self.device)).add(hits, 1.0);

@@ -4,7 +4,8 @@ use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
 use crate::device;
-use strandnet_core::dataset::batches::{Batch, Order};
+use crate::train::loader::DeviceBatch;
+use strandnet_core::dataset::batches::Order;
 use strandnet_core::dataset::examples::Examples;
 use strandnet_core::sequence::alphabet::UNKNOWN;
 
@@ -16,56 +17,14 @@ const PART: usize = 64 << 20;
 
 /// Codes and labels of all training examples on a device.
 #[derive(Debug)]
-pub struct Resident {
+pub struct DeviceExamples {
     /// u8 `[n, length]`
     codes: Tensor,
     /// f32 `[n, width]`
     labels: Tensor,
 }
 
-/// A batch where the network is.
-#[derive(Debug)]
-pub struct DeviceBatch {
-    /// u8 `[n, length]`
-    pub codes: Tensor,
-    /// f32 `[n, width]`
-    pub labels: Tensor,
-    pub n: usize,
-}
-
-/// A batch wherever it was gathered.
-#[derive(Debug)]
-pub enum Gathered {
-    Host(Batch),
-    Device(DeviceBatch),
-}
-
-impl Gathered {
-    /// Its size.
-    pub fn n(&self) -> usize {
-        match self {
-            Self::Host(batch) => batch.n,
-            Self::Device(batch) => batch.n,
-        }
-    }
-
-    /// On a device.
-    pub fn on(self, device: Device) -> DeviceBatch {
-        match self {
-            Self::Host(Batch { codes, labels, n }) => {
-                let rows = |tensor: Tensor| tensor.view([n as i64, -1]);
-                DeviceBatch {
-                    codes: rows(device::upload(&codes, device)),
-                    labels: rows(device::upload(&labels, device)),
-                    n,
-                }
-            }
-            Self::Device(batch) => batch,
-        }
-    }
-}
-
-impl Resident {
+impl DeviceExamples {
     /// Takes examples to a GPU, if they are in memory and not too many; on the CPU they are where they should be.
     ///
     /// # Errors
@@ -80,11 +39,11 @@ impl Resident {
         let (n, length) = (examples.len() as i64, examples.length as i64);
         let codes = Tensor::empty([n, length], (Kind::Uint8, device));
         examples.for_each_batch(PART / examples.length.max(1), |first, part| {
-            let part = device::upload(part, device).view([-1, length]);
+            let part = device::to_device(part, device).view([-1, length]);
             codes.narrow(0, first as i64, part.size()[0]).copy_(&part);
             Ok(())
         })?;
-        let labels = device::upload(&examples.labels, device).view([n, -1]);
+        let labels = device::to_device(&examples.labels, device).view([n, -1]);
         Ok(Self { codes, labels })
     }
 
@@ -92,17 +51,17 @@ impl Resident {
     /// that knows.
     pub fn shuffled(&self, order: Order) -> Option<impl Iterator<Item = DeviceBatch>> {
         let (n, device) = (self.codes.size()[0] as usize, self.codes.device());
-        let turned = order.turned(n)?;
-        let turned = turned.contains(&true).then(|| device::upload(&turned, device).unsqueeze(1));
+        let reversed = order.turned(n)?;
+        let reversed = reversed.contains(&true).then(|| device::to_device(&reversed, device).unsqueeze(1));
         let indices: Vec<i64> = order.indices(n).into_iter().map(|index| index as i64).collect();
-        let indices = device::upload(&indices, device);
+        let indices = device::to_device(&indices, device);
         let batch = move |first: usize| {
             let size = order.batch_size.min(n - first);
             let own = |tensor: &Tensor| tensor.narrow(0, first as i64, size as i64);
             let chosen = own(&indices);
             let codes = self.codes.index_select(0, &chosen);
-            let codes = match &turned {
-                Some(turned) => reverse_complements(&codes).where_self(&own(turned), &codes),
+            let codes = match &reversed {
+                Some(reversed) => reverse_complements(&codes).where_self(&own(reversed), &codes),
                 None => codes,
             };
             DeviceBatch { codes, labels: self.labels.index_select(0, &chosen), n: size }
@@ -128,12 +87,12 @@ mod tests {
         let codes: Vec<u8> = (0..100 * 9).map(|i| (i * i % 11 % 5) as u8).collect();
         let labels: Vec<f32> = (0..200).map(|i| i as f32).collect();
         let examples = Examples::from_codes(&codes, 9, &labels);
-        let resident = Resident::new(Device::Cpu, &examples).unwrap();
+        let on_device = DeviceExamples::new(Device::Cpu, &examples).unwrap();
         for either_strand in [false, true] {
             let augmentation = Augmentation { either_strand, ..Augmentation::default() };
             let order = Order { batch_size: 32, augmentation, seed: 3, epoch: 2 };
-            let found: Vec<DeviceBatch> = resident.shuffled(order).unwrap().collect();
-            let expected: Vec<Batch> =
+            let found: Vec<DeviceBatch> = on_device.shuffled(order).unwrap().collect();
+            let expected: Vec<batches::Batch> =
                 std::thread::scope(|scope| batches::shuffled(scope, &examples, order).map(Result::unwrap).collect());
             assert_eq!(found.len(), expected.len());
             for (found, expected) in found.iter().zip(expected) {
@@ -147,13 +106,13 @@ mod tests {
     #[test]
     fn what_only_the_cpu_does_is_left_to_it() {
         let examples = Examples::from_codes(&[0; 40], 4, &[0.0; 10]);
-        assert!(Resident::on(Device::Cpu, &examples).unwrap().is_none());
-        let resident = Resident::new(Device::Cpu, &examples).unwrap();
+        assert!(DeviceExamples::on(Device::Cpu, &examples).unwrap().is_none());
+        let on_device = DeviceExamples::new(Device::Cpu, &examples).unwrap();
         for augmentation in [
             Augmentation { shift: 1, ..Augmentation::default() },
             Augmentation { mutate: 0.1, ..Augmentation::default() },
         ] {
-            assert!(resident.shuffled(Order { batch_size: 4, augmentation, seed: 1, epoch: 1 }).is_none());
+            assert!(on_device.shuffled(Order { batch_size: 4, augmentation, seed: 1, epoch: 1 }).is_none());
         }
     }
 }

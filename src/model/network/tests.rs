@@ -4,6 +4,7 @@ use tch::nn::{self, OptimizerConfig};
 use tch::{CModule, Cuda, Device, Kind, Tensor};
 
 use super::*;
+use crate::model::weights;
 use crate::train::loss::Criterion;
 use strandnet_core::config::layers;
 use strandnet_core::config::{Architecture, Layer};
@@ -119,7 +120,7 @@ fn one_hot_is_acgt_and_unknown_is_zero() {
 /// The hash was taken at revision ebdad9a, before layers were planned.
 #[test]
 fn the_weights_of_a_seed_are_those_of_earlier_versions() {
-    for (arch, expected) in [(Architecture::Seed, 0xd07af572abfe44e0)] {
+    for (arch, expected) in [(Architecture::Shallow, 0xd07af572abfe44e0)] {
         let config = ModelConfig { arch, ..ModelConfig::default() };
         let network = Network::new(&config, 128, 2, Strands::Single, Device::Cpu, 5).unwrap();
         let mut variables: Vec<(String, Tensor)> = network.store.variables().into_iter().collect();
@@ -313,7 +314,7 @@ fn without_libtorch_the_same_is_computed() {
     assert_eq!(natives, 4 * 4 * 2);
 }
 
-/// Steps of the seed network as training takes them, and the same by way of libtorch's loss.
+/// Steps of the shallow network as training takes them, and the same by way of libtorch's loss.
 #[test]
 fn a_fused_step_gives_the_gradient_that_libtorch_gives_with_any_number_of_threads() {
     let classes = strandnet_core::dataset::Classes::named(vec!["a".into(), "b".into()]);
@@ -323,7 +324,7 @@ fn a_fused_step_gives_the_gradient_that_libtorch_gives_with_any_number_of_thread
     let task =
         strandnet_core::task::Task::new(kind, &classes, None, &strandnet_core::config::ClassWeights::None, &examples)
             .unwrap();
-    let network = Network::new(&config(Architecture::Seed), 71, 1, Strands::Single, Device::Cpu, 1).unwrap();
+    let network = Network::new(&config(Architecture::Shallow), 71, 1, Strands::Single, Device::Cpu, 1).unwrap();
     let [tensor, _] = sequences(100, 71);
     let mut codes = vec![0; tensor.numel()];
     tensor.copy_data(&mut codes, tensor.numel());
@@ -495,7 +496,7 @@ fn speed_of_training() {
         _ => Strands::Average,
     };
     for arch in
-        [Architecture::Seed, Architecture::Residual, Architecture::Gated, Architecture::Basset, Architecture::Danq]
+        [Architecture::Shallow, Architecture::Residual, Architecture::Gated, Architecture::Basset, Architecture::Danq]
     {
         let config = ModelConfig { arch, ..ModelConfig::default() };
         let [exact, half] = [Precision::F32, Precision::Bf16]
@@ -524,7 +525,7 @@ fn speed_of_training() {
 
 #[test]
 fn the_published_network_has_the_published_shapes_for_any_length_from_47() {
-    let config = ModelConfig { arch: Architecture::Seed, ..ModelConfig::default() };
+    let config = ModelConfig { arch: Architecture::Shallow, ..ModelConfig::default() };
     let network = |length| Network::new(&config, length, 3, Strands::Single, Device::Cpu, 1);
     for length in [47usize, 63, 128, 500] {
         let network = network(length).unwrap();
@@ -545,7 +546,7 @@ fn the_published_network_has_the_published_shapes_for_any_length_from_47() {
         assert_eq!(network.logits(&input, false).size(), [3, 3]);
     }
     let error = network(46).unwrap_err().to_string();
-    assert!(error.contains("--arch seed needs 47"), "{error}");
+    assert!(error.contains("--arch shallow needs 47"), "{error}");
 }
 
 #[test]
