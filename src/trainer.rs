@@ -18,8 +18,8 @@ use strandnet_core::format::thousands;
 use strandnet_core::interrupt::Interrupt;
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{
-    self, CONFIG_TOML, Contents, EXAMPLES_TSV, ExampleCounts, METRICS_JSON, MODEL_JSON, MODEL_PT, NewFolder, Outcome,
-    PREDICTIONS_CSV, Provenance, RUN_JSON, RunFolder, SetAside, WEIGHTS,
+    self, CONFIG_TOML, Contents, EXAMPLES_TSV, ExampleCounts, METRICS_JSON, MODEL_JSON, MODEL_PT, Outcome,
+    OutputFolder, PREDICTIONS_CSV, Provenance, RUN_JSON, RunFolder, SetAside, WEIGHTS,
 };
 use strandnet_core::scorer::Scorer;
 use strandnet_core::task::Task;
@@ -54,7 +54,7 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(600);
 /// ```
 pub struct Trainer {
     config: Config,
-    folder: Option<NewFolder>,
+    folder: Option<OutputFolder>,
     out: Option<PathBuf>,
     progress: Progress,
     checkpoint_every: Duration,
@@ -99,7 +99,7 @@ impl Trainer {
     }
 
     /// Writes a run folder that is claimed already.
-    pub fn in_claimed_folder(mut self, folder: NewFolder) -> Self {
+    pub fn in_output_folder(mut self, folder: OutputFolder) -> Self {
         self.folder = Some(folder);
         self
     }
@@ -151,7 +151,7 @@ impl Trainer {
         }
         let folder = match (self.folder.take(), &self.out) {
             (Some(folder), _) => Some(folder),
-            (None, Some(path)) => Some(NewFolder::claim(path, Contents::Run, false)?),
+            (None, Some(path)) => Some(OutputFolder::create(path, Contents::Run, false)?),
             (None, None) => None,
         };
         let Some(folder) = folder else {
@@ -332,7 +332,7 @@ impl Experiment<'_> {
                 best_epochs: trained.summary.best_epochs.clone(),
                 restarts: trained.summary.restarts,
                 seconds: trained.summary.seconds,
-                remarks: warnings.clone(),
+                warnings: warnings.clone(),
             });
             provenance.task = task.clone();
             run.write_json(RUN_JSON, provenance)?;

@@ -20,7 +20,7 @@ use strandnet_core::evaluate::{Evaluation, Strand};
 use strandnet_core::figures;
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{
-    Contents, EVALUATION_JSON, EXAMPLES_TSV, FORMAT_VERSION, METRICS_JSON, NewFolder, PREDICTIONS_CSV, RunFolder,
+    Contents, EVALUATION_JSON, EXAMPLES_TSV, FORMAT_VERSION, METRICS_JSON, OutputFolder, PREDICTIONS_CSV, RunFolder,
     lies_in,
 };
 use strandnet_core::scorer::Scorer;
@@ -36,7 +36,7 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         Some(path) if lies_in(path, &folder.path) => {
             bail!("{}: lies in the run folder, which evaluate never changes; choose another --out", path.display())
         }
-        Some(path) => Some(NewFolder::claim(path, Contents::Evaluation, command.force)?),
+        Some(path) => Some(OutputFolder::create(path, Contents::Evaluation, command.force)?),
         None => None,
     };
     let own = &provenance.config.data;

@@ -1,4 +1,4 @@
-//! What is shown of a run: the table and the pictures. `page` puts them on a page.
+//! Figures and text tables of results. `html` puts them into a report.
 
 pub mod breakdown;
 mod canvas;

@@ -363,7 +363,7 @@ impl Inspection {
                 train.n as f64 / if data.kind == TaskKind::Multilabel { 2.0 } else { train.of_class.len() as f64 };
             if (count as f64) < RARE * even && data.kind != TaskKind::Multilabel {
                 warnings.push(format!(
-                    "class '{name}' has {} of {} training examples; try --class-weights auto, and judge by average precision",
+                    "class '{name}' has {} of {} training examples; try --class-weights auto, and compare by average precision",
                     thousands(count),
                     thousands(train.n)
                 ));

@@ -1,8 +1,8 @@
 //! The run folder: what its files are called, writing them whole or not at all, and reading them back.
 
-pub mod claim;
 pub mod files;
 pub mod manifest;
+pub mod output_folder;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, DeviceChoice, MAX_CLASSES, Precision, TaskKind};
 use crate::dataset::Classes;
-pub use crate::run::claim::{Contents, Lock, NewFolder, SetAside, lock};
 pub use crate::run::files::{
     CannotWrite, cannot_write, check_output_file, describe_file, lies_in, persist, sha256, sha256_of, temporary_beside,
     write_atomically, write_keeping_previous, write_through,
 };
 pub use crate::run::manifest::Manifest;
+pub use crate::run::output_folder::{Contents, Lock, OutputFolder, SetAside, lock};
 use crate::task::Task;
 
 pub const RUN_JSON: &str = "run.json";
@@ -39,7 +39,7 @@ pub const TRAINING_PICTURES: [&str; 3] = ["loss.png", "accuracy.png", "score.png
 pub const TEST_PICTURES: [&str; 7] =
     ["roc.png", "pr.png", "calibration.png", "scores.png", "confusion.png", "scatter.png", "breakdown.png"];
 pub const CONFUSION_CSV: &str = "confusion.csv";
-/// The page that shows all of it. It can be made again from the others at any time, so it has no checksum.
+/// The HTML report. It can be written again from the other files at any time, so it has no checksum.
 pub const REPORT_HTML: &str = "report.html";
 
 pub const INSPECTION_JSON: &str = "inspection.json";
@@ -51,7 +51,7 @@ pub const SIMULATION_JSON: &str = "simulation.json";
 pub const TUNE_JSON: &str = "tune.json";
 pub const TRIALS_CSV: &str = "trials.csv";
 pub const BEST_TOML: &str = "best.toml";
-pub const KNOBS_PNG: &str = "knobs.png";
+pub const SETTINGS_PNG: &str = "knobs.png"; // the name that folders of earlier versions have
 pub const RATES_CSV: &str = "lr.csv";
 pub const RATES_PNG: &str = "lr.png";
 
@@ -157,9 +157,9 @@ pub struct Outcome {
     pub restarts: u64,
     /// Wall-clock time of training, in seconds.
     pub seconds: f64,
-    /// What was said of how it went.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub remarks: Vec<String>,
+    /// Warnings about how training went. The key is that of format version 3.
+    #[serde(default, rename = "remarks", skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl Provenance {
@@ -227,7 +227,7 @@ impl Provenance {
     }
 }
 
-/// A file that a run learned from or was judged on.
+/// A file with data that a run was trained or evaluated on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataFile {
     pub path: PathBuf,

@@ -23,7 +23,7 @@ use strandnet_core::motif::motifs::{Motifs, Origin, divisions, label};
 use strandnet_core::motif::sites;
 use strandnet_core::motif::sites::{Division, Found, Set};
 use strandnet_core::progress::Progress;
-use strandnet_core::run::{Contents, MOTIFS_JSON, NewFolder, RunFolder};
+use strandnet_core::run::{Contents, MOTIFS_JSON, OutputFolder, RunFolder};
 
 /// Filters that the table for people has room for.
 const MOST_ROWS: usize = 20;
@@ -41,7 +41,7 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
     let filters = filters(command, &run.ensemble)?;
     let both_strands = run.provenance.config.training.strands != Strands::Single;
     let path = command.out.clone().unwrap_or_else(|| run.folder.file("explain").join("motifs"));
-    let out = NewFolder::claim(&path, Contents::Motifs, command.force)?;
+    let out = OutputFolder::create(&path, Contents::Motifs, command.force)?;
 
     let explained = explained(command, &run)?;
     let limit = command.limit.unwrap_or(usize::MAX);
@@ -179,9 +179,9 @@ fn write(motifs: &Motifs, out: &RunFolder, name: &str, prefix: &str, of: &str) -
     for filter in motifs.firing() {
         out.write(&format!("logos/{}.png", filter.motif.id), &figures::motifs::of_filter(motifs, filter)?)?;
     }
-    for (i, page) in figures::motifs::pages(motifs, of)?.into_iter().enumerate() {
+    for (i, part) in figures::motifs::draw(motifs, of)?.into_iter().enumerate() {
         let name = if i == 0 { format!("{name}.png") } else { format!("logos/{prefix}page_{}.png", i + 1) };
-        out.write(&name, &page)?;
+        out.write(&name, &part)?;
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ use strandnet_core::config::layers::Layer;
 use strandnet_core::figures;
 use strandnet_core::format::{self, thousands};
 use strandnet_core::progress::Progress;
-use strandnet_core::run::{Contents, IMPORTANCE_JSON, NewFolder, RunFolder, cannot_write};
+use strandnet_core::run::{Contents, IMPORTANCE_JSON, OutputFolder, RunFolder, cannot_write};
 use strandnet_core::sequence::alphabet;
 
 /// Sequences that are drawn where none is named.
@@ -34,7 +34,7 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
     let explained = Explained::new(run.provenance.task()?, &run.classes, command.of.as_deref())?;
     let explainer = Explainer { scorer: &run.ensemble, explained: &explained };
     let path = command.out.clone().unwrap_or_else(|| default_folder(&run.folder, &command.sequences));
-    let out = NewFolder::claim(&path, Contents::Importance, command.force)?;
+    let out = OutputFolder::create(&path, Contents::Importance, command.force)?;
     let mut output = Output::new(out.path(), &command.methods(), explainer.length())?;
     let found = explain(command, explainer, &mut output)?;
 

@@ -13,9 +13,9 @@ use crate::motif::sites::Bins;
 /// Size of one filter's panel, in pixels.
 const PANEL: (u32, u32) = (760, 215);
 const TITLE: u32 = 64;
-/// Logos side by side, and on one page.
+/// Logos side by side, and in one figure.
 const COLUMNS: usize = 2;
-pub const ON_A_PAGE: usize = 64;
+pub const PER_FIGURE: usize = 64;
 
 /// The logo of one filter alone.
 pub fn of_filter(motifs: &Motifs, filter: &FilterMotif) -> Result<Vec<u8>> {
@@ -24,32 +24,35 @@ pub fn of_filter(motifs: &Motifs, filter: &FilterMotif) -> Result<Vec<u8>> {
     picture_of((size[0], size[1]), |canvas| panel(canvas, motifs, filter, (0.0, 0.0), SCALE))
 }
 
-/// Pages of all filters that fire, those that tell most first; one page at least.
-pub fn pages(motifs: &Motifs, of: &str) -> Result<Vec<Vec<u8>>> {
+/// Figures of all filters that fire, the most informative first; one figure at least.
+///
+/// # Errors
+/// A figure cannot be drawn.
+pub fn draw(motifs: &Motifs, of: &str) -> Result<Vec<Vec<u8>>> {
     let ranked = motifs.ranked();
-    let pages = ranked.chunks(ON_A_PAGE);
-    let count = pages.len().max(1);
-    let title = |page: usize| {
+    let parts = ranked.chunks(PER_FIGURE);
+    let count = parts.len().max(1);
+    let title = |part: usize| {
         let (fire, all) = (ranked.len(), motifs.filters.len());
         let fire = match motifs.origin {
             Origin::Importance => all.to_string(),
             Origin::Filters if fire == all => format!("{all} filters"),
             Origin::Filters => format!("{fire} of {all} filters fire"),
         };
-        let page = if count == 1 { String::new() } else { format!(", page {page} of {count}") };
+        let part = if count == 1 { String::new() } else { format!(", part {part} of {count}") };
         let what = match motifs.origin {
             Origin::Filters => format!("First-layer motifs: {fire}"),
             Origin::Importance => format!("Motifs that the answers rest on: {fire}"),
         };
-        format!("{what}, on {} {of}{page}", thousands(motifs.sequences as usize))
+        format!("{what}, on {} {of}{part}", thousands(motifs.sequences as usize))
     };
     if ranked.is_empty() {
-        return Ok(vec![page(motifs, &[], &title(1))?]);
+        return Ok(vec![draw_part(motifs, &[], &title(1))?]);
     }
-    pages.enumerate().map(|(number, filters)| page(motifs, filters, &title(number + 1))).collect()
+    parts.enumerate().map(|(number, filters)| draw_part(motifs, filters, &title(number + 1))).collect()
 }
 
-fn page(motifs: &Motifs, filters: &[&FilterMotif], title: &str) -> Result<Vec<u8>> {
+fn draw_part(motifs: &Motifs, filters: &[&FilterMotif], title: &str) -> Result<Vec<u8>> {
     let rows = filters.len().div_ceil(COLUMNS).max(1) as u32;
     picture_of((PANEL.0 * COLUMNS as u32, TITLE + PANEL.1 * rows + 10), |canvas| {
         let style = (FONT, 28).into_font().color(&BLACK);

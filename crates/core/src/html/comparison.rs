@@ -1,4 +1,4 @@
-//! The page of several runs side by side, the others held against the first.
+//! The report of several runs side by side, the others compared with the first.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -20,17 +20,17 @@ use crate::html::{question, quoted, settings};
 use crate::metrics::Ranking;
 use crate::metrics::paired::{Paired, delong};
 
-/// The page as HTML.
+/// The report as HTML.
 ///
 /// # Errors
 /// The runs answer different kinds of question, or their files are missing or damaged.
-pub fn page(runs: &[RunFiles]) -> Result<String> {
+pub fn report(runs: &[RunFiles]) -> Result<String> {
     check_kinds(runs)?;
     let (names, kind) = (names(runs), runs[0].task().kind);
     let tests: Vec<Tested> = runs.iter().map(Tested::of).collect::<Result<_>>()?;
     let main = runs[0].metrics.test.main().map_or("auroc", |(name, _)| name);
     let estimates = runs.iter().map(|run| run.metrics.test.get(main).and_then(Metric::estimate));
-    let page = Page {
+    let report = ComparisonReport {
         version: env!("CARGO_PKG_VERSION"),
         first: names[0].clone(),
         count: runs.len(),
@@ -47,12 +47,12 @@ pub fn page(runs: &[RunFiles]) -> Result<String> {
         commands: runs.iter().map(|run| question::command_line(&run.provenance.command)).collect(),
         again: again(runs),
     };
-    Ok(page.render()?)
+    Ok(report.render()?)
 }
 
 #[derive(Template)]
 #[template(path = "comparison.html")]
-struct Page {
+struct ComparisonReport {
     version: &'static str,
     first: String,
     count: usize,
@@ -231,7 +231,7 @@ fn difference(first: &Tested, other: &Tested) -> std::result::Result<Paired, &'s
     found.ok_or("both rank the examples alike, or a class has fewer than two, so no p-value is given")
 }
 
-/// The command that makes the page again.
+/// The command that writes the report again.
 fn again(runs: &[RunFiles]) -> String {
     let folders: Vec<String> = runs.iter().map(|run| quoted(&run.folder.path.to_string_lossy())).collect();
     format!("strandnet report {}", folders.join(" "))
@@ -258,8 +258,8 @@ mod tests {
         let found = difference(&first, &other).unwrap();
         assert!(found.difference < 0.0 && (0.0..1.0).contains(&found.p_value), "{found:?}");
         assert!(difference(&first, &tested(2, &[])).unwrap_err().contains("different examples"));
-        let turned: Vec<(bool, f64)> = first.rows.iter().map(|row| (!row.is_positive, row.score)).collect();
-        assert!(difference(&first, &tested(1, &turned)).unwrap_err().contains("positive class"));
+        let swapped: Vec<(bool, f64)> = first.rows.iter().map(|row| (!row.is_positive, row.score)).collect();
+        assert!(difference(&first, &tested(1, &swapped)).unwrap_err().contains("positive class"));
         assert!(difference(&first, &first).unwrap_err().contains("alike"));
     }
 }

@@ -1,4 +1,4 @@
-//! The run folder as pages read it: files that a run was finished with must still be what they were.
+//! The run folder as reports read it: files of a finished run must be unaltered.
 
 use std::path::{Path, PathBuf};
 

@@ -83,7 +83,7 @@ impl<'a> Worst<'a> {
 
     fn push(&mut self, size: f64, example: &Prediction, truth: String, predicted: String) {
         self.count += 1;
-        // Of equals the first stay, so that the same table gives the same page.
+        // Of equals the first stay, so that the same table gives the same report.
         let at = self.mistakes.partition_point(|other| other.size >= size);
         if at < MOST {
             let [chromosome, start, end, strand] = &example.place;

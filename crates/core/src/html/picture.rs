@@ -1,4 +1,4 @@
-//! A picture within the page.
+//! A figure embedded in the report.
 
 use std::path::Path;
 

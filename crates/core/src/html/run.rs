@@ -1,4 +1,4 @@
-//! The page of one run.
+//! The report of one run.
 
 use anyhow::Result;
 use askama::Template;
@@ -19,14 +19,20 @@ use crate::html::{data, listed, question, quoted};
 use crate::metrics::Estimate;
 use crate::run::{CONFIG_TOML, EXAMPLES_TSV, Provenance, REPORT_HTML, RunFolder};
 
-/// Writes the page of a run that has everything but its metrics, which are given.
+/// Writes the report of a run that has everything but its metrics, which are given.
+///
+/// # Errors
+/// A file of the run cannot be read, or the report cannot be written.
 pub fn write(folder: &RunFolder, provenance: &Provenance, metrics: &RunMetrics) -> Result<()> {
     let run = RunFiles::about_to_finish(folder, provenance, metrics)?;
-    folder.write(REPORT_HTML, page(&run)?.as_bytes())
+    folder.write(REPORT_HTML, report(&run)?.as_bytes())
 }
 
-/// The page of a run as HTML.
-pub fn page(run: &RunFiles) -> Result<String> {
+/// The report of a run as HTML.
+///
+/// # Errors
+/// A file of the run is missing or damaged.
+pub fn report(run: &RunFiles) -> Result<String> {
     let test = &run.metrics.test;
     let mut worst = Worst::new(run.task(), &run.classes, test.threshold);
     run.predictions(|prediction| {
@@ -35,13 +41,13 @@ pub fn page(run: &RunFiles) -> Result<String> {
         }
         Ok(())
     })?;
-    let page = Page {
+    let report = RunReport {
         name: run.name(),
         version: env!("CARGO_PKG_VERSION"),
         question: question::question(run),
         tiles: tiles(run),
         summary: summary(run),
-        remarks: run.provenance.outcome.as_ref().map_or_else(Vec::new, |outcome| outcome.remarks.clone()),
+        warnings: run.provenance.outcome.as_ref().map_or_else(Vec::new, |outcome| outcome.warnings.clone()),
         asked: Table::of_pairs("What was asked", question::asked(run)),
         config: run.provenance.config.to_toml(),
         balance: data::balance(run)?,
@@ -50,7 +56,12 @@ pub fn page(run: &RunFiles) -> Result<String> {
         training: training(run),
         training_pictures: pictures(run, &["loss.png", "accuracy.png", "score.png"])?,
         tracks: tracks(run),
-        floors: run.metrics.baselines.iter().map(|(name, floor)| format!("{name}: {}", floor.description)).collect(),
+        baselines: run
+            .metrics
+            .baselines
+            .iter()
+            .map(|(name, baseline)| format!("{name}: {}", baseline.description))
+            .collect(),
         metrics: metrics(run),
         curves: pictures(run, &["roc.png", "pr.png", "scores.png", "confusion.png", "scatter.png"])?,
         calibration: calibration(run),
@@ -64,19 +75,19 @@ pub fn page(run: &RunFiles) -> Result<String> {
         provenance: Table::of_pairs("Where it comes from", provenance(&run.provenance)),
         commands: commands(run)?,
     };
-    Ok(page.render()?)
+    Ok(report.render()?)
 }
 
 #[derive(Template)]
 #[template(path = "run.html")]
-struct Page {
+struct RunReport {
     name: String,
     version: &'static str,
     question: String,
     tiles: Vec<Tile>,
     summary: Vec<String>,
-    /// What was said of how training went.
-    remarks: Vec<String>,
+    /// Warnings about how training went.
+    warnings: Vec<String>,
     asked: Table,
     config: String,
     balance: data::Balance,
@@ -86,7 +97,7 @@ struct Page {
     training: String,
     training_pictures: Vec<Picture>,
     tracks: Tracks,
-    floors: Vec<String>,
+    baselines: Vec<String>,
     metrics: Table,
     curves: Vec<Picture>,
     calibration: Option<String>,
@@ -128,7 +139,7 @@ fn tiles(run: &RunFiles) -> Vec<Tile> {
     };
     let mut tiles: Vec<Tile> = test.main().map(|(name, metric)| of(name, metric)).into_iter().collect();
     tiles.extend(test.get(second).map(|metric| of(second, metric)));
-    if let Some((name, metric, value)) = best_floor(run) {
+    if let Some((name, metric, value)) = best_baseline(run) {
         let note = format!("{}, the better baseline", title(metric));
         tiles.push(Tile { name: name.into(), value: format::metric(value), note });
     }
@@ -144,10 +155,11 @@ fn tiles(run: &RunFiles) -> Vec<Tile> {
 }
 
 /// The baseline with the highest main metric: its name, the metric and the value.
-fn best_floor(run: &RunFiles) -> Option<(&str, &str, f64)> {
+fn best_baseline(run: &RunFiles) -> Option<(&str, &str, f64)> {
     let (metric, _) = run.metrics.test.main()?;
-    let floors = run.metrics.baselines.iter();
-    let each = floors.filter_map(|(name, floor)| Some((name.as_str(), metric, floor.test.get(metric)?.value?)));
+    let baselines = run.metrics.baselines.iter();
+    let each =
+        baselines.filter_map(|(name, baseline)| Some((name.as_str(), metric, baseline.test.get(metric)?.value?)));
     each.max_by(|a, b| a.2.total_cmp(&b.2))
 }
 
@@ -160,8 +172,8 @@ fn summary(run: &RunFiles) -> Vec<String> {
         title(name),
         in_words(metric)
     )];
-    match (best_floor(run), metric.estimate()) {
-        (Some((floor, _, value)), Some(found)) => {
+    match (best_baseline(run), metric.estimate()) {
+        (Some((baseline, _, value)), Some(found)) => {
             let beside = if found.low > value {
                 "the network's whole interval is above that"
             } else if found.high < value {
@@ -169,7 +181,7 @@ fn summary(run: &RunFiles) -> Vec<String> {
             } else {
                 "that lies within the network's interval, so the network is not shown to be better"
             };
-            sentences.push(format!("The better baseline ({floor}) reaches {}; {beside}.", format::metric(value)));
+            sentences.push(format!("The better baseline ({baseline}) reaches {}; {beside}.", format::metric(value)));
         }
         (None, _) => sentences.push("No baselines were fitted to hold it against (train --baselines does).".into()),
         _ => {}
@@ -235,8 +247,8 @@ fn tracks(run: &RunFiles) -> Tracks {
     let (name, own) = test.main().map_or(("auroc", None), |(name, metric)| (name, metric.estimate()));
     let network = if run.provenance.config.training.ensemble > 1 { "ensemble" } else { "network" };
     let mut found = vec![(network.to_owned(), own)];
-    for (floor, results) in &run.metrics.baselines {
-        found.push((floor.clone(), results.test.get(name).and_then(Metric::estimate)));
+    for (baseline, results) in &run.metrics.baselines {
+        found.push((baseline.clone(), results.test.get(name).and_then(Metric::estimate)));
     }
     let alone = |value| Estimate { value, low: value, high: value };
     if let Some(best) = test.best_possible_auroc {
@@ -247,13 +259,13 @@ fn tracks(run: &RunFiles) -> Tracks {
 
 /// Every metric of the test, with those of members, baselines and validation beside it.
 fn metrics(run: &RunFiles) -> Table {
-    let (test, floors) = (&run.metrics.test, &run.metrics.baselines);
+    let (test, baselines) = (&run.metrics.test, &run.metrics.baselines);
     let members = test.members.as_ref().filter(|members| !members.metrics.is_empty());
     let mut table = Table::new("Metrics of the test", &[("metric", false), ("test", true), ("95 % interval", true)]);
     if members.is_some() {
         table.column("mean ± sd of members", true);
     }
-    floors.iter().for_each(|(name, _)| table.column(name.clone(), true));
+    baselines.iter().for_each(|(name, _)| table.column(name.clone(), true));
     table.column("validation", true);
     for (name, metric) in test.metrics.iter() {
         let mut row = vec![
@@ -269,7 +281,7 @@ fn metrics(run: &RunFiles) -> Table {
                 },
             ));
         }
-        let beside = floors.iter().map(|(_, floor)| &floor.test).chain([&run.metrics.valid]);
+        let beside = baselines.iter().map(|(_, baseline)| &baseline.test).chain([&run.metrics.valid]);
         row.extend(beside.map(|results| Cell::from(metric_text::value(results.get(name)))));
         table.row(row);
     }
@@ -407,9 +419,9 @@ fn commands(run: &RunFiles) -> Result<Vec<Command>> {
     }
     for (what, name) in [
         ("Check that its files are unaltered and come to the same results", "verify"),
-        ("Judge it again, or on other data", "evaluate"),
-        ("Find the motifs that it has learned; they then have a place on this page", "explain motifs"),
-        ("Make this page again", "report"),
+        ("Evaluate it again, or on other data", "evaluate"),
+        ("Find the motifs that it has learned; this report then shows them", "explain motifs"),
+        ("Write this report again", "report"),
     ] {
         commands.push(Command { what, line: format!("strandnet {name} {folder}") });
     }

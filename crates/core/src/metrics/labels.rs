@@ -19,9 +19,9 @@ struct Examples<'a> {
     labels: Vec<OneOfSeveral>,
 }
 
-/// Sums over the examples for one label.
+/// LabelTotals over the examples for one label.
 #[derive(Clone, Copy, Debug, Default)]
-struct Sums {
+struct LabelTotals {
     positives: u64,
     negatives: u64,
     true_positives: u64,
@@ -94,10 +94,10 @@ impl<'a> Examples<'a> {
 
     /// The overall metrics, then those of each label, of the examples, each counted `weights` times.
     fn values(&self, weights: &[u32]) -> Vec<Option<f64>> {
-        let sums = self.sums(weights);
+        let totals = self.totals(weights);
         let areas: Vec<_> = self.labels.iter().map(|label| label.areas(weights)).collect();
-        let decisions: Vec<_> = sums.iter().map(Sums::decisions).collect();
-        let log_loss = || sums.iter().map(Sums::mean_log_loss);
+        let decisions: Vec<_> = totals.iter().map(LabelTotals::decisions).collect();
+        let log_loss = || totals.iter().map(LabelTotals::mean_log_loss);
         let mut values = vec![
             mean_of_defined(areas.iter().map(|label| label.auroc())),
             mean_of_defined(areas.iter().map(|label| label.average_precision())),
@@ -112,29 +112,29 @@ impl<'a> Examples<'a> {
     }
 
     /// Row by row, as the table lies in memory.
-    fn sums(&self, weights: &[u32]) -> Vec<Sums> {
+    fn totals(&self, weights: &[u32]) -> Vec<LabelTotals> {
         let k = self.labels.len();
-        let mut sums = vec![Sums::default(); k];
+        let mut totals = vec![LabelTotals::default(); k];
         for (example, &weight) in weights.iter().enumerate().filter(|(_, weight)| **weight > 0) {
             let row = example * k..(example + 1) * k;
             let cells = self.positive[row.clone()].iter().zip(&self.scores[row.clone()]).zip(&self.log_loss[row]);
-            for (sums, ((&positive, &score), &log_loss)) in sums.iter_mut().zip(cells) {
+            for (totals, ((&positive, &score), &log_loss)) in totals.iter_mut().zip(cells) {
                 let called = if score >= 0.5 { u64::from(weight) } else { 0 };
                 if positive {
-                    sums.positives += u64::from(weight);
-                    sums.true_positives += called;
+                    totals.positives += u64::from(weight);
+                    totals.true_positives += called;
                 } else {
-                    sums.negatives += u64::from(weight);
-                    sums.false_positives += called;
+                    totals.negatives += u64::from(weight);
+                    totals.false_positives += called;
                 }
-                sums.log_loss += f64::from(weight) * log_loss;
+                totals.log_loss += f64::from(weight) * log_loss;
             }
         }
-        sums
+        totals
     }
 }
 
-impl Sums {
+impl LabelTotals {
     fn decisions(&self) -> Decisions {
         Decisions::new(self.true_positives, self.false_positives, self.positives, self.negatives)
     }

@@ -136,9 +136,9 @@ mod tests {
                 prop_assert!((found.difference - (auroc(&second) - auroc(&first))).abs() < 1e-12);
                 prop_assert!((0.0..=1.0).contains(&found.p_value));
                 prop_assert!(found.low <= found.difference && found.difference <= found.high);
-                let turned = delong(&labels, &second, &first).unwrap();
-                prop_assert!((turned.difference + found.difference).abs() < 1e-12);
-                prop_assert!((turned.p_value - found.p_value).abs() < 1e-12);
+                let swapped = delong(&labels, &second, &first).unwrap();
+                prop_assert!((swapped.difference + found.difference).abs() < 1e-12);
+                prop_assert!((swapped.p_value - found.p_value).abs() < 1e-12);
             }
         }
     }

@@ -229,12 +229,13 @@ impl Ranking {
 
     /// Predicted probability against the share of positives, in equal-width bins; empty bins are left out.
     pub fn calibration(&self, bins: usize) -> Vec<CalibrationBin> {
-        let mut sums = vec![(0usize, 0.0, 0usize); bins];
+        let mut totals = vec![(0usize, 0.0, 0usize); bins];
         for (&score, &positive) in self.scores.iter().zip(&self.positive) {
-            let bin = &mut sums[calibration_bin(score, bins)];
+            let bin = &mut totals[calibration_bin(score, bins)];
             *bin = (bin.0 + 1, bin.1 + score, bin.2 + usize::from(positive));
         }
-        sums.into_iter()
+        totals
+            .into_iter()
             .filter(|(count, ..)| *count > 0)
             .map(|(count, predicted, positives)| CalibrationBin {
                 count,

@@ -163,7 +163,7 @@ impl Sequences {
         Ok(Self { length, codes, importance })
     }
 
-    /// Sums of the importances of each stretch of a sequence, turned round by `sign`.
+    /// Sums of the importances of each stretch of a sequence, times `sign`.
     fn cores(&self, sequence: usize, sign: f32) -> impl Iterator<Item = f32> {
         let own = &self.importance[sequence * self.length..(sequence + 1) * self.length];
         own.windows(CORE.min(self.length)).map(move |core| sign * core.iter().sum::<f32>())

@@ -122,8 +122,8 @@ mod tests {
             let p = fisher(table);
             prop_assert!((0.0..=1.0).contains(&p));
             prop_assert!((p - fisher([table[1], table[0]])).abs() < 1e-9);
-            let turned = table.map(|[with, without]| [without, with]);
-            prop_assert!((p - fisher(turned)).abs() < 1e-9);
+            let swapped = table.map(|[with, without]| [without, with]);
+            prop_assert!((p - fisher(swapped)).abs() < 1e-9);
         }
     }
 }

@@ -212,17 +212,17 @@ impl Scores {
     /// For the first, the first two and so on of the query's columns from `start` on, up to `widest` of them, the logarithm of
     /// the probability of a sum as large or larger, by sum.
     fn tails(&self, start: usize, widest: usize) -> Vec<Vec<f64>> {
-        let mut sums = vec![1.0f64];
+        let mut distribution = vec![1.0f64];
         let mut tails = Vec::new();
         for probabilities in self.probabilities[start..].iter().take(widest) {
-            let mut longer = vec![0.0; sums.len() + BEST];
+            let mut longer = vec![0.0; distribution.len() + BEST];
             for (score, &probability) in probabilities.iter().enumerate().filter(|(_, p)| **p > 0.0) {
-                for (to, sum) in longer[score..].iter_mut().zip(&sums) {
+                for (to, sum) in longer[score..].iter_mut().zip(&distribution) {
                     *to += probability * sum;
                 }
             }
-            sums = longer;
-            let mut tail: Vec<f64> = sums
+            distribution = longer;
+            let mut tail: Vec<f64> = distribution
                 .iter()
                 .rev()
                 .scan(0.0, |tail, &p| {

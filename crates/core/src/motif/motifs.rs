@@ -322,7 +322,7 @@ impl<'a> Motifs<'a> {
         for filter in self.firing() {
             for found in &filter.matches {
                 let known = &self.database[found.target];
-                let turned = if found.reverse { known.reverse_complement() } else { known.clone() };
+                let oriented = if found.reverse { known.reverse_complement() } else { known.clone() };
                 out.row(&[
                     filter.motif.id.clone(),
                     label(known).to_owned(),
@@ -334,7 +334,7 @@ impl<'a> Motifs<'a> {
                     expected(found.log_e(self.database.len())),
                     format::p_value(found.log_q),
                     filter.motif.consensus(),
-                    turned.consensus(),
+                    oriented.consensus(),
                 ])?;
             }
         }

@@ -34,7 +34,7 @@ pub struct Rows<'a> {
     format: ScoreFormat,
     /// Of a table, until the first row: what cannot be read at all gets no header.
     header: Option<String>,
-    /// The output that BED and bedGraph hold, and whether it is turned round (two classes have one output).
+    /// The output that BED and bedGraph hold, and whether it is inverted (two classes have one output).
     output: usize,
     inverse: bool,
     stride: usize,

@@ -12,7 +12,7 @@ use crate::run::{CHECKSUMS, Contents, FIRST_WITH_CHECKSUMS, REPORT_HTML, RunFold
 pub struct Manifest(BTreeMap<String, String>);
 
 impl Manifest {
-    /// Of every file that a run has so far, but for the page that is made from them.
+    /// Checksums of the files that a run folder holds, except the report that is made from them.
     pub fn of(run: &RunFolder) -> Result<Self> {
         let has_one = |name: &&str| ![CHECKSUMS, REPORT_HTML].contains(name) && run.file(name).is_file();
         let names = Contents::Run.files().into_iter().filter(has_one);

@@ -138,7 +138,7 @@ mod tests {
         Plan::new(&other, &Search::usual(), (9, 3, 3), BUILD).unwrap().check_same(&path).unwrap();
         other.training.lr = 0.5;
         let mut search = Search::usual();
-        search.knobs.pop();
+        search.hyperparameters.pop();
         let error = Plan::new(&other, &search, (10, 3, 3), BUILD).unwrap().check_same(&path).unwrap_err().to_string();
         for part in ["trials was 9, is 10", "search.knobs was", "config.training.lr was 0.01, is 0.5", "--force"] {
             assert!(error.contains(part), "{error}");

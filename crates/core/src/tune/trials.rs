@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, anyhow, bail};
 
 use crate::config::search::Search;
-use crate::tune::Job;
+use crate::tune::TrialRun;
 
 /// What the outcome of a good row is called.
 const DONE: &str = "done";
@@ -16,9 +16,9 @@ const FAILED: &str = "failed: ";
 /// A trial at a rung, trained.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    pub job: Job,
-    /// The values of the knobs, in their order.
-    pub knobs: Vec<String>,
+    pub run: TrialRun,
+    /// The values of the hyperparameters, in their order.
+    pub hyperparameters: Vec<String>,
     /// The metric that the score is of.
     pub metric: String,
     pub outcome: Outcome,
@@ -46,10 +46,10 @@ impl Row {
 
 /// The columns for a search.
 fn columns(search: &Search) -> Vec<&str> {
-    let knobs = search.knobs.iter().map(|knob| knob.key.as_str());
+    let hyperparameters = search.hyperparameters.iter().map(|hyperparameter| hyperparameter.key.as_str());
     ["trial", "rung", "epochs"]
         .into_iter()
-        .chain(knobs)
+        .chain(hyperparameters)
         .chain(["metric", "score", "best_epoch", "seconds", "outcome"])
         .collect()
 }
@@ -63,10 +63,10 @@ pub fn write(search: &Search, rows: &[Row]) -> Result<Vec<u8>> {
             Outcome::Done { score, best_epoch } => (score.to_string(), best_epoch.to_string(), DONE.to_owned()),
             Outcome::Failed(reason) => (String::new(), String::new(), format!("{FAILED}{reason}")),
         };
-        let Job { trial, rung, epochs } = row.job;
+        let TrialRun { trial, rung, epochs } = row.run;
         let first = [trial, rung, epochs].map(|number| number.to_string());
         let last = [row.metric.clone(), score, best_epoch, format!("{:.3}", row.seconds), outcome];
-        writer.write_record(first.iter().chain(&row.knobs).chain(&last))?;
+        writer.write_record(first.iter().chain(&row.hyperparameters).chain(&last))?;
     }
     Ok(writer.into_inner()?)
 }
@@ -101,7 +101,7 @@ pub fn read(path: &Path, search: &Search) -> Result<Vec<Row>> {
     for record in reader.records() {
         let record = record.map_err(damaged)?;
         let line = record.position().map_or(0, csv::Position::line);
-        let row = row(&record, search.knobs.len()).map_err(|(column, what)| {
+        let row = row(&record, search.hyperparameters.len()).map_err(|(column, what)| {
             let (name, found) = (expected[column], brief(&record[column]));
             anyhow!("{shown}: line {line}: found the {name} '{found}', expected {what}; {MEND}")
         })?;
@@ -117,7 +117,7 @@ fn brief(text: &str) -> String {
 }
 
 /// A row from its fields; otherwise which column is wrong and what it should be.
-fn row(record: &csv::StringRecord, knobs: usize) -> Result<Row, (usize, &'static str)> {
+fn row(record: &csv::StringRecord, hyperparameters: usize) -> Result<Row, (usize, &'static str)> {
     let count = |column: usize| match record[column].parse::<usize>() {
         Ok(number) if number > 0 => Ok(number),
         _ => Err((column, "a number from 1")),
@@ -126,8 +126,8 @@ fn row(record: &csv::StringRecord, knobs: usize) -> Result<Row, (usize, &'static
         Ok(number) if number.is_finite() => Ok(number),
         _ => Err((column, "a number")),
     };
-    let job = Job { trial: count(0)?, rung: count(1)?, epochs: count(2)? };
-    let [metric, score, best_epoch, seconds, outcome] = std::array::from_fn(|i| 3 + knobs + i);
+    let run = TrialRun { trial: count(0)?, rung: count(1)?, epochs: count(2)? };
+    let [metric, score, best_epoch, seconds, outcome] = std::array::from_fn(|i| 3 + hyperparameters + i);
     let result = match &record[outcome] {
         DONE => Outcome::Done { score: number(score)?, best_epoch: count(best_epoch)? },
         failed => match failed.strip_prefix(FAILED) {
@@ -135,8 +135,8 @@ fn row(record: &csv::StringRecord, knobs: usize) -> Result<Row, (usize, &'static
             None => return Err((outcome, "done, or failed and why")),
         },
     };
-    let knobs = record.iter().skip(3).take(knobs).map(str::to_owned).collect();
-    Ok(Row { job, knobs, metric: record[metric].to_owned(), outcome: result, seconds: number(seconds)? })
+    let hyperparameters = record.iter().skip(3).take(hyperparameters).map(str::to_owned).collect();
+    Ok(Row { run, hyperparameters, metric: record[metric].to_owned(), outcome: result, seconds: number(seconds)? })
 }
 
 #[cfg(test)]
@@ -146,8 +146,8 @@ mod tests {
 
     fn rows() -> Vec<Row> {
         let row = |trial, outcome| Row {
-            job: Job { trial, rung: 1, epochs: 3 },
-            knobs: ["0.001", "0.25", "0.01"].map(str::to_owned).to_vec(),
+            run: TrialRun { trial, rung: 1, epochs: 3 },
+            hyperparameters: ["0.001", "0.25", "0.01"].map(str::to_owned).to_vec(),
             metric: "auroc".into(),
             outcome,
             seconds: 1.5,
