@@ -17,7 +17,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use strandnet_core::attribute::gradients::{self, Integrated};
 use strandnet_core::attribute::target::{Explained, Explainer};
-use strandnet_core::config::TaskKind;
+use strandnet_core::config::{AttributionBaseline, TaskKind};
 use strandnet_core::dataset::Classes;
 use strandnet_core::evaluate;
 use strandnet_core::evaluate::results::RunMetrics;
@@ -129,7 +129,7 @@ impl Model {
         let mut codes = Vec::new();
         self.encode(sequence.as_ref(), &mut codes)?;
         let explained = Explained::new(&self.task, &self.classes, of)?;
-        let path = gradients::Path { baseline: gradients::Baseline::Shuffles, steps: 32, seed: 1 };
+        let path = gradients::Path { baseline: AttributionBaseline::Shuffles, steps: 32, seed: 1 };
         path.integrate(&Explainer { scorer: &self.ensemble, explained: &explained }, &codes, 0..codes.len(), 0)
     }
 

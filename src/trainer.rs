@@ -98,7 +98,7 @@ impl Trainer {
         self
     }
 
-    /// Writes a run folder that is claimed already.
+    /// Writes into an output folder that is created already.
     pub fn in_output_folder(mut self, folder: OutputFolder) -> Self {
         self.folder = Some(folder);
         self

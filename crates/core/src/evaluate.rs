@@ -97,6 +97,9 @@ pub fn predictions_of(scorer: &dyn Scorer, task: &Task, examples: &Examples) -> 
 
 /// The temperature that makes probabilities mean most on examples, given their logits `[n, outputs]`; 1 for values, and
 /// where only one class is there to learn from.
+///
+/// # Errors
+/// The fit fails.
 pub fn fitted_temperature(task: &Task, examples: &Examples, logits: &[f32]) -> Result<f64> {
     let targets: Vec<f64> = match task.kind {
         TaskKind::Binary => task.positives(examples).into_iter().map(f64::from).collect(),
@@ -155,22 +158,32 @@ pub fn report(
 
 /// What an ensemble's answers for a set of examples come to.
 pub struct Evaluation<'a> {
+    /// The task.
     pub task: &'a Task,
+    /// The classes.
     pub classes: &'a Classes,
+    /// The examples evaluated.
     pub examples: &'a Examples,
     /// `[n, outputs]`
     pub predictions: Vec<f64>,
     /// What the predictions would be at a temperature of 1, where it is another, `[n, outputs]`.
     pub uncalibrated: Option<Vec<f64>>,
+    /// Metrics of all examples.
     pub report: Report,
+    /// Metrics of groups, once measured.
     pub breakdown: Option<Breakdown>,
+    /// Agreement of both strands, once measured.
     pub strands: Option<StrandAgreement>,
+    /// Spread over the members of an ensemble, once measured.
     pub members: Option<Members>,
 }
 
 impl<'a> Evaluation<'a> {
     /// Measures the predictions that logits `[n, outputs]` give; of two classes at a threshold, or with none given at the
     /// one that is best on these examples.
+    ///
+    /// # Errors
+    /// Predictions are not finite.
     pub fn of(
         task: &'a Task,
         classes: &'a Classes,
@@ -198,6 +211,9 @@ impl<'a> Evaluation<'a> {
     }
 
     /// Measures groups of the examples too.
+    ///
+    /// # Errors
+    /// The examples cannot be read.
     pub fn with_breakdown(mut self, seed: u64) -> Result<Self> {
         let threshold = self.report.threshold;
         let of = |examples: &Examples, predictions: &[f64]| {
@@ -208,6 +224,9 @@ impl<'a> Evaluation<'a> {
     }
 
     /// Scores the reverse complement of each example too, and compares.
+    ///
+    /// # Errors
+    /// The examples cannot be read, or the scorer fails.
     pub fn with_strands(mut self, scorer: &dyn Scorer) -> Result<Self> {
         let logits = logits_of(scorer, self.examples, Strand::ReverseComplement)?;
         let reverse = scorer.activation()(self.task, &logits)?;

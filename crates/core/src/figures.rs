@@ -26,6 +26,9 @@ use crate::task;
 pub const MOST_PARTS: usize = 20;
 
 /// Draws the pictures of a test set.
+///
+/// # Errors
+/// A figure cannot be drawn or written.
 pub fn draw(evaluation: &Evaluation, folder: &RunFolder) -> Result<()> {
     let Evaluation { task, classes, examples, predictions, report, .. } = evaluation;
     let split = "test";

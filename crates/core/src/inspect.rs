@@ -27,12 +27,16 @@ const UNKNOWN: f64 = 0.05;
 /// What was found.
 #[derive(Clone, Debug, Serialize)]
 pub struct Inspection {
+    /// Examples of each split.
     pub splits: Vec<SplitCounts>,
+    /// Composition of each class.
     pub classes: Vec<Composition>,
     /// How well GC content alone tells the classes of the training examples apart: AUROC (of each class against the rest,
     /// the mean), at least one half. Nothing for values and labels.
     pub gc_auroc: Option<f64>,
+    /// Copies of sequences across splits.
     pub copies: Copies,
+    /// Warnings, one sentence each.
     pub warnings: Vec<String>,
 }
 
@@ -131,12 +135,16 @@ impl KindCounts {
         self.identical + self.reverse_complement
     }
 
+    /// All kinds together.
     pub fn all(self) -> usize {
         self.exact() + self.near
     }
 }
 
 /// Looks at a data set; nearly identical sequences, which take seconds, are looked for on request.
+///
+/// # Errors
+/// The examples cannot be read.
 pub fn inspect(data: &Dataset, config: &DataConfig, near: bool) -> Result<Inspection> {
     let has_classes = matches!(data.kind, TaskKind::Binary | TaskKind::Multiclass);
     let splits: Vec<SplitCounts> =

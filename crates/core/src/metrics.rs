@@ -27,18 +27,24 @@ const MOST_SCORES: usize = 4_000_000_000;
 /// A metric with its 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
+    /// The value on all examples.
     pub value: f64,
+    /// Lower end of the interval.
     pub low: f64,
+    /// Upper end of the interval.
     pub high: f64,
 }
 
 /// Every metric of one split, in the order in which they are shown.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
+    /// Number of examples.
     pub n: usize,
     /// Yes/no questions only.
     pub n_positive: Option<usize>,
+    /// Probability from which an example is called positive; yes/no questions only.
     pub threshold: Option<f64>,
+    /// Metrics by name; `None` is undefined.
     pub metrics: Vec<(&'static str, Option<Estimate>)>,
     /// Each class against the rest, each label or each column; empty for a single yes/no question or column.
     pub parts: Vec<ClassReport>,
@@ -49,9 +55,11 @@ pub struct Report {
 /// The metrics of one class, label or column.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClassReport {
+    /// The class, label or column.
     pub name: String,
     /// Examples of the class, positives of the label; `None` for real values.
     pub n: Option<usize>,
+    /// Metrics by name; `None` is undefined.
     pub metrics: Vec<(&'static str, Option<Estimate>)>,
 }
 

@@ -248,6 +248,9 @@ fn predict_records(mut batcher: Batcher, path: &Path, windowing: &Windowing) -> 
 }
 
 /// Scores one window for each region, in order of place.
+///
+/// # Errors
+/// The genome cannot be read, the scorer fails, or the rows cannot be written.
 pub fn predict_regions(model: Model, regions: &RegionWindows, rows: &mut Rows) -> Result<Counts> {
     let counts =
         std::thread::scope(|scope| score_regions(Batcher::new(model, Writer::new(scope, rows, model)), regions))?;

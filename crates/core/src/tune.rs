@@ -19,8 +19,11 @@ use crate::tune::trials::{Outcome, Row};
 /// A search: what is tried, and the rows so far.
 #[derive(Debug)]
 pub struct Tuning {
+    /// The hyperparameters and their ranges.
     pub search: Search,
+    /// All trials.
     pub trials: Vec<Trial>,
+    /// Rungs of successive halving.
     pub rungs: Vec<Rung>,
     /// One for each trial and rung that came to an end, in the order in which they did.
     pub rows: Vec<Row>,
@@ -29,8 +32,11 @@ pub struct Tuning {
 /// A trial to be trained at a rung; both counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrialRun {
+    /// Number of the trial.
     pub trial: usize,
+    /// Number of the rung.
     pub rung: usize,
+    /// Epochs trained at the rung.
     pub epochs: usize,
 }
 

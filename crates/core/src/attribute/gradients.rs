@@ -33,9 +33,11 @@ pub fn saliency_times_input(explainer: &Explainer, codes: &[u8]) -> Result<Vec<f
 /// A path of integrated gradients.
 #[derive(Clone, Copy, Debug)]
 pub struct Path {
+    /// Where the path begins.
     pub baseline: AttributionBaseline,
     /// To begin with.
     pub steps: usize,
+    /// Seed of the shuffled copies.
     pub seed: u64,
 }
 
@@ -48,6 +50,7 @@ pub struct Integrated {
     pub difference: f64,
     /// What they do add up to.
     pub sum: f64,
+    /// Steps taken in the end.
     pub steps: usize,
 }
 

@@ -21,6 +21,7 @@ use crate::sequence::alphabet;
 /// What one method says of a sequence.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Track {
+    /// How it was computed.
     pub method: AttributionMethod,
     /// `[4, length]`: changes by substitution, or attributions.
     pub numbers: Vec<f32>,
@@ -35,6 +36,7 @@ pub struct Explanation {
     pub score: f64,
     /// In the order of the methods asked for.
     pub tracks: Vec<Track>,
+    /// Integrated gradients, where asked for.
     pub integrated: Option<Integrated>,
 }
 

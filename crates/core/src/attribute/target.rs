@@ -143,7 +143,9 @@ impl Explained {
 /// A scorer, and the number of its that is explained.
 #[derive(Clone, Copy)]
 pub struct Explainer<'a> {
+    /// The network.
     pub scorer: &'a dyn Scorer,
+    /// The output that is explained.
     pub explained: &'a Explained,
 }
 

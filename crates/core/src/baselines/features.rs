@@ -33,6 +33,7 @@ pub enum Rows {
 }
 
 impl Sequences<'_> {
+    /// Number of features.
     pub fn count(&self) -> usize {
         self.codes.len().checked_div(self.length).unwrap_or(0)
     }
@@ -48,6 +49,7 @@ impl Features {
         }
     }
 
+    /// The features of sequences.
     pub fn read(self, sequences: &Sequences) -> Rows {
         assert_eq!(sequences.count() * sequences.length, sequences.codes.len(), "codes are whole sequences");
         let each = sequences.codes.chunks_exact(sequences.length.max(1));
@@ -95,6 +97,7 @@ pub fn canonical_numbers(k: usize) -> Vec<u16> {
 }
 
 impl Rows {
+    /// Number of rows.
     pub fn len(&self) -> usize {
         match self {
             Rows::Shares(shares) => shares.len(),

@@ -19,16 +19,20 @@ const REPEAT_EDGES: [f64; 5] = [0.0, 0.05, 0.5, 0.95, 1.0];
 /// The metrics of some of the examples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group {
+    /// How the group is called.
     pub name: String,
     /// Shares that the group takes; nothing for classes.
     pub range: Option<Range<f64>>,
+    /// Number of examples.
     pub n: usize,
+    /// Metrics by name; `None` is undefined.
     pub metrics: Vec<(&'static str, Option<Estimate>)>,
 }
 
 /// Groups of the same examples.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Breakdown {
+    /// By GC content.
     pub by_gc: Vec<Group>,
     /// Empty where case does not tell repeats from other sequence.
     pub by_repeats: Vec<Group>,
@@ -38,6 +42,9 @@ pub struct Breakdown {
 
 impl Breakdown {
     /// Measures groups of examples with `report`, which takes examples and their predictions.
+    ///
+    /// # Errors
+    /// The examples cannot be read.
     pub fn new(
         task: &Task,
         classes: &Classes,

@@ -42,6 +42,9 @@ impl Spread {
 impl Members {
     /// Measures each member on `test` as if it were alone: with its own temperature if they are `calibrated`, and of two
     /// classes with the threshold that is best for it on `valid`. Logits are `[n, outputs]` of each member.
+    ///
+    /// # Errors
+    /// Predictions are not finite, or the fit of a temperature fails.
     pub fn of(
         task: &Task,
         classes: &Classes,

@@ -14,11 +14,13 @@ const HIGHEST: f64 = 20.0;
 
 /// What logits should have said.
 pub struct Validation<'a> {
+    /// The kind of task.
     pub kind: TaskKind,
     /// `[n, outputs]`
     pub logits: &'a [f64],
     /// Of several classes the true one, `[n]`; else yes (1) or no (0), `[n, outputs]`.
     pub targets: &'a [f64],
+    /// Outputs of an example.
     pub outputs: usize,
 }
 
@@ -44,6 +46,9 @@ impl Validation<'_> {
     }
 
     /// The temperature of the smallest loss; 1 where there is nothing to learn from, or no smallest loss.
+    ///
+    /// # Errors
+    /// The optimizer fails.
     pub fn temperature(self) -> Result<f64> {
         if self.targets.is_empty() {
             return Ok(1.0);

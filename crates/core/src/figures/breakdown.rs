@@ -11,6 +11,9 @@ use crate::metrics::{Estimate, Report};
 use crate::training::history::metric_name;
 
 /// One panel for each way of grouping: a dot with its interval for each group, and the metric of all as a line.
+///
+/// # Errors
+/// The figure cannot be drawn.
 pub fn breakdown(breakdown: &Breakdown, report: &Report, split: &str) -> Result<Vec<u8>> {
     let first = |groups: &[Group]| groups.first().and_then(|group| group.metrics.first()).map(|(name, _)| *name);
     let of_classes: Vec<Group> = if breakdown.by_class.is_empty() {

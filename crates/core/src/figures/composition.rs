@@ -16,6 +16,9 @@ const BINS: usize = 50;
 const MOST_CLASSES: usize = 7;
 
 /// Draws the pictures of an inspection.
+///
+/// # Errors
+/// A figure cannot be drawn or written.
 pub fn draw(inspection: &Inspection, folder: &RunFolder) -> Result<()> {
     let classes = &inspection.classes;
     folder.write(

@@ -11,6 +11,9 @@ use crate::format::{self, thousands};
 const MOST_CLASSES: usize = 20;
 
 /// A cell for each true class (row) and called class (column), darker the larger its share of the row.
+///
+/// # Errors
+/// The figure cannot be drawn.
 pub fn picture_of(confusion: &[Vec<usize>], names: &[String], split: &str) -> Result<Vec<u8>> {
     let shown = names.len().min(MOST_CLASSES);
     let n: usize = confusion.iter().flatten().sum();
@@ -80,6 +83,9 @@ pub fn picture_of(confusion: &[Vec<usize>], names: &[String], split: &str) -> Re
 }
 
 /// The same as CSV: a row for each true class, a column for each called class.
+///
+/// # Errors
+/// The table cannot be written.
 pub fn table_of(confusion: &[Vec<usize>], names: &[String]) -> Result<Vec<u8>> {
     let mut out = csv::Writer::from_writer(Vec::new());
     out.write_record(std::iter::once("true_class").chain(names.iter().map(String::as_str)))?;

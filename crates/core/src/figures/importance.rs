@@ -32,6 +32,9 @@ const POSITIONS: f64 = 40.0;
 const LEGEND: f64 = 44.0;
 
 /// The picture of one sequence; `description` says what is explained.
+///
+/// # Errors
+/// The figure cannot be drawn.
 pub fn of_sequence(sequence: &Sequence, explanation: &Explanation, description: &str) -> Result<Vec<u8>> {
     let own = &sequence.own;
     let shown = match explanation.tracks.first() {

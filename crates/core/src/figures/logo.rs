@@ -19,13 +19,18 @@ const SAMPLES: i32 = 3;
 /// A rectangle in pixels.
 #[derive(Clone, Copy, Debug)]
 pub struct Area {
+    /// Left edge in pixels.
     pub left: f64,
+    /// Upper edge in pixels.
     pub top: f64,
+    /// Width in pixels.
     pub width: f64,
+    /// Height in pixels.
     pub height: f64,
 }
 
 impl Area {
+    /// The lower edge.
     pub fn bottom(self) -> f64 {
         self.top + self.height
     }

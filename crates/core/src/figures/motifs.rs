@@ -15,9 +15,13 @@ const PANEL: (u32, u32) = (760, 215);
 const TITLE: u32 = 64;
 /// Logos side by side, and in one figure.
 const COLUMNS: usize = 2;
+/// Logos in one figure.
 pub const PER_FIGURE: usize = 64;
 
 /// The logo of one filter alone.
+///
+/// # Errors
+/// The figure cannot be drawn.
 pub fn of_filter(motifs: &Motifs, filter: &FilterMotif) -> Result<Vec<u8>> {
     const SCALE: f64 = 1.25;
     let size = [PANEL.0, PANEL.1].map(|side| (f64::from(side) * SCALE) as u32);

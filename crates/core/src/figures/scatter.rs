@@ -16,6 +16,9 @@ const MOST_PANELS: usize = 4;
 const MOST_DOTS: usize = 4000;
 
 /// A panel for each column: one dot for each example, and the line on which predictions are right.
+///
+/// # Errors
+/// The figure cannot be drawn.
 pub fn scatter(
     targets: &[f64],
     predictions: &[f64],

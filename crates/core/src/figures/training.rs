@@ -11,6 +11,9 @@ use crate::training::Summary;
 use crate::training::history::{Epoch, metric_name};
 
 /// Draws the pictures of a training run.
+///
+/// # Errors
+/// A figure cannot be drawn or written.
 pub fn draw(summary: &Summary, task: &Task, run: &RunFolder) -> Result<()> {
     run.write("loss.png", &loss(summary, task)?)?;
     if task.kind == TaskKind::Regression {

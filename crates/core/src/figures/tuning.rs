@@ -64,6 +64,9 @@ fn score_of(row: &Row) -> (f64, String) {
 }
 
 /// Value against score, a panel for each hyperparameter. A dot is a trial at a rung, darker with more epochs.
+///
+/// # Errors
+/// The figure cannot be drawn.
 pub fn hyperparameters(tuning: &Tuning) -> Result<Vec<u8>> {
     let panels = tuning.search.hyperparameters.len().min(MOST_PANELS);
     let columns = if panels == 1 { 1 } else { 2 };
@@ -199,6 +202,9 @@ fn padded_range(values: impl Iterator<Item = f64>) -> Range<f64> {
 }
 
 /// Loss against rate, with the rate to take; `steps` is how many were to be taken.
+///
+/// # Errors
+/// The figure cannot be drawn.
 pub fn rates(curve: &Curve, steps: usize, suggestion: Option<Suggestion>) -> Result<Vec<u8>> {
     let at: Vec<f64> = curve.steps.iter().map(|(rate, _)| rate.log10()).collect();
     let smoothed: Vec<(f64, f64)> = at.iter().copied().zip(curve.smoothed(steps)).collect();

@@ -49,12 +49,16 @@ impl Tally {
 
 /// How the examples are spread over splits and classes.
 pub struct Balance {
+    /// Counts by split and class.
     pub table: Table,
     /// Classes, labels or columns that the table has no room for.
     pub more: usize,
 }
 
 /// Counts the examples that a run lists.
+///
+/// # Errors
+/// The listing of examples has changed or cannot be read.
 pub fn balance(run: &RunFiles) -> Result<Balance> {
     let (kind, names) = (run.task().kind, &run.classes.names);
     let mut tallies = vec![[Tally::default(); Split::ALL.len()]; names.len()];

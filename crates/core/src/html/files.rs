@@ -13,10 +13,15 @@ use crate::task::Task;
 
 /// A run, finished or about to be.
 pub struct RunFiles {
+    /// The run folder.
     pub folder: RunFolder,
+    /// The contents of `run.json`.
     pub provenance: Provenance,
+    /// The classes.
     pub classes: Classes,
+    /// The contents of `metrics.json`.
     pub metrics: RunMetrics,
+    /// Whether the folder holds its metrics already.
     pub is_finished: bool,
     /// Of a finished run that has checksums.
     manifest: Option<Manifest>,
@@ -37,6 +42,9 @@ impl RunFiles {
     }
 
     /// A run that has everything but its metrics, which are given.
+    ///
+    /// # Errors
+    /// The provenance holds no valid task or classes.
     pub fn about_to_finish(folder: &RunFolder, provenance: &Provenance, metrics: &RunMetrics) -> Result<Self> {
         Self::of(folder.clone(), provenance.clone(), metrics.clone())
     }
@@ -47,6 +55,7 @@ impl RunFiles {
         Ok(Self { folder, provenance, classes, metrics, is_finished: false, manifest: None })
     }
 
+    /// The task of the run.
     pub fn task(&self) -> &Task {
         &self.provenance.task
     }
@@ -72,11 +81,17 @@ impl RunFiles {
     }
 
     /// A picture, if the run has it.
+    ///
+    /// # Errors
+    /// The file has changed since the run ended, or is no PNG.
     pub fn picture(&self, name: &str, alt: impl Into<String>) -> Result<Option<Picture>> {
         self.file(name)?.map(|path| Picture::read(&path, alt, ADVICE)).transpose()
     }
 
     /// Hands every prediction for validation and test to `each`.
+    ///
+    /// # Errors
+    /// The file is missing or damaged, or `each` fails.
     pub fn predictions(&self, each: impl FnMut(Prediction) -> Result<()>) -> Result<()> {
         let path = self.file(PREDICTIONS_CSV)?.unwrap_or_else(|| self.folder.file(PREDICTIONS_CSV));
         predictions::read(&path, self.task(), &self.classes, each)

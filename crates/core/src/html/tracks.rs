@@ -5,6 +5,7 @@ use crate::format;
 use crate::html::metric_text::title;
 use crate::metrics::Estimate;
 
+/// Estimates of one metric on a common scale.
 pub struct Tracks {
     pub metric: String,
     /// The ends of the scale.

@@ -25,6 +25,7 @@ pub struct CurvePoint {
 /// One bin of predicted probability.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CalibrationBin {
+    /// Number of scores in the bin.
     pub count: usize,
     /// Mean predicted probability.
     pub predicted: f64,

@@ -5,6 +5,7 @@
 pub struct LogFactorials(Vec<f64>);
 
 impl LogFactorials {
+    /// The table for 0 to `n`.
     pub fn up_to(n: u64) -> Self {
         let mut sum = 0.0;
         Self(
@@ -26,15 +27,19 @@ impl LogFactorials {
 /// How many sequences of a group have something, and how many do not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Group {
+    /// Sequences with the motif.
     pub with: u64,
+    /// Sequences without the motif.
     pub without: u64,
 }
 
 impl Group {
+    /// Number of sequences.
     pub fn len(self) -> u64 {
         self.with + self.without
     }
 
+    /// Whether there are none.
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }

@@ -121,10 +121,12 @@ impl Filters {
         })
     }
 
+    /// Number of filters.
     pub fn len(&self) -> usize {
         self.bias.len()
     }
 
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.bias.is_empty()
     }

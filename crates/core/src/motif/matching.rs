@@ -33,11 +33,13 @@ pub struct Match {
     pub target: usize,
     /// Position of the query at which the target, read on `reverse`, begins; negative where it begins before.
     pub offset: i64,
+    /// The match is to the reverse complement.
     pub reverse: bool,
     /// Columns that lie one above the other and count.
     pub overlap: usize,
     /// Natural logarithms, as the numbers may be too small for one.
     pub log_p: f64,
+    /// Natural logarithm of the q-value.
     pub log_q: f64,
 }
 
@@ -50,6 +52,7 @@ impl Match {
 
 /// Motifs to compare with, and their columns on both strands.
 pub struct Database<'a> {
+    /// The database.
     pub motifs: &'a [Motif],
     /// Columns of a motif as it is and reversed, one motif after another, `[2 * columns, 4]`.
     columns: Vec<[f64; 4]>,
@@ -59,6 +62,7 @@ pub struct Database<'a> {
 }
 
 impl<'a> Database<'a> {
+    /// Prepares a database for searching.
     pub fn new(motifs: &'a [Motif]) -> Self {
         let (mut columns, mut starts) = (Vec::new(), Vec::new());
         for motif in motifs {

@@ -68,13 +68,21 @@ pub struct Enrichment {
 
 /// All motifs of one origin, and what they were held against.
 pub struct Motifs<'a> {
+    /// Where the motifs come from.
     pub origin: Origin,
+    /// The motifs.
     pub filters: Vec<FilterMotif>,
+    /// Classes with and without the motifs.
     pub divisions: Vec<Division>,
+    /// Known motifs that these are compared with.
     pub database: &'a [Motif],
+    /// Sites are on either strand.
     pub both_strands: bool,
+    /// Number of sequences searched.
     pub sequences: u64,
+    /// Bins of positions.
     pub bins: Bins,
+    /// Frequencies of A, C, G and T.
     pub background: [f64; 4],
 }
 
@@ -185,6 +193,9 @@ impl<'a> Motifs<'a> {
     }
 
     /// `motifs.tsv`: a row for each filter.
+    ///
+    /// # Errors
+    /// The table cannot be written.
     pub fn table(&self) -> Result<Vec<u8>> {
         let mut out = Table::new(&[
             self.origin.word(),
@@ -250,6 +261,9 @@ impl<'a> Motifs<'a> {
     }
 
     /// `enrichment.tsv`: a row for each filter that fires and each class.
+    ///
+    /// # Errors
+    /// The table cannot be written.
     pub fn enrichment_table(&self) -> Result<Vec<u8>> {
         let mut out = Table::new(&[
             self.origin.word(),
@@ -285,6 +299,9 @@ impl<'a> Motifs<'a> {
 
     /// `positions.tsv`: how many sites have their centre in each part of the sequence; in bp where all have one length, else
     /// in shares of it.
+    ///
+    /// # Errors
+    /// The table cannot be written.
     pub fn positions_table(&self) -> Result<Vec<u8>> {
         let unit = match self.bins {
             Bins::Bases { .. } => ["start_bp", "end_bp"],
@@ -305,6 +322,9 @@ impl<'a> Motifs<'a> {
     }
 
     /// `matches.tsv`: the best matches of each filter that fires.
+    ///
+    /// # Errors
+    /// The table cannot be written.
     pub fn matches_table(&self) -> Result<Vec<u8>> {
         let mut out = Table::new(&[
             self.origin.word(),

@@ -15,7 +15,9 @@ use crate::task::Task;
 pub struct Row {
     /// The same one for all windows of a record.
     pub name: Arc<str>,
+    /// 0-based, half-open, in bp.
     pub range: Range<usize>,
+    /// On the minus strand.
     pub reverse: bool,
     /// The region's own name.
     pub region: Option<String>,
@@ -88,6 +90,10 @@ impl<'a> Rows<'a> {
         Ok(Self { out, format, header, output, inverse, stride, before: None })
     }
 
+    /// Writes a row with its scores `[outputs]`.
+    ///
+    /// # Errors
+    /// The output cannot be written.
     pub fn write(&mut self, row: &Row, scores: &[f64]) -> Result<()> {
         self.begin()?;
         let Row { name, range, reverse, region } = row;
@@ -134,6 +140,10 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
+    /// Completes the output; a table without rows still gets its header.
+    ///
+    /// # Errors
+    /// The output cannot be written.
     pub fn finish(&mut self) -> Result<()> {
         self.begin()?;
         Ok(self.out.flush()?)

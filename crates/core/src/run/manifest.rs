@@ -13,6 +13,9 @@ pub struct Manifest(BTreeMap<String, String>);
 
 impl Manifest {
     /// Checksums of the files that a run folder holds, except the report that is made from them.
+    ///
+    /// # Errors
+    /// A file of the run cannot be read.
     pub fn of(run: &RunFolder) -> Result<Self> {
         let has_one = |name: &&str| ![CHECKSUMS, REPORT_HTML].contains(name) && run.file(name).is_file();
         let names = Contents::Run.files().into_iter().filter(has_one);
@@ -24,6 +27,10 @@ impl Manifest {
         self.0.insert(name.to_owned(), sha256_of(bytes));
     }
 
+    /// Writes `checksums.sha256`.
+    ///
+    /// # Errors
+    /// The file cannot be written.
     pub fn write(&self, run: &RunFolder) -> Result<()> {
         let lines: String = self.0.iter().map(|(name, checksum)| format!("{checksum}  {name}\n")).collect();
         run.write(CHECKSUMS, lines.as_bytes())
@@ -52,10 +59,12 @@ impl Manifest {
         text.lines().enumerate().map(line).collect::<Result<_>>().map(|checksums| Some(Self(checksums)))
     }
 
+    /// Whether a file has a checksum.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
+    /// The names of the files with checksums.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }

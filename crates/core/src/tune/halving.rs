@@ -4,7 +4,9 @@
 /// How many trials are trained, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rung {
+    /// Trials that reach the rung.
     pub trials: usize,
+    /// Epochs trained.
     pub epochs: usize,
 }
 

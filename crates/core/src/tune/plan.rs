@@ -20,16 +20,24 @@ const MOST_NAMED: usize = 4;
 /// What a search was asked for.
 #[derive(Debug, Serialize)]
 pub struct Plan {
+    /// Version of the format.
     pub format_version: u32,
     /// Version of strandnet, and the git revision it was built from.
     pub version: String,
     pub git_revision: String,
+    /// The seed.
     pub seed: u64,
+    /// Number of trials.
     pub trials: usize,
+    /// Number of rungs.
     pub rungs: usize,
+    /// One of this many trials goes on at each rung.
     pub eta: usize,
+    /// The hyperparameters and their ranges.
     pub search: Search,
+    /// Data files with size and checksum.
     pub data_files: Vec<DataFile>,
+    /// The configuration that trials vary.
     pub config: Config,
 }
 

@@ -16,11 +16,13 @@ const FAILED: &str = "failed: ";
 /// A trial at a rung, trained.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
+    /// The trial and its rung.
     pub run: TrialRun,
     /// The values of the hyperparameters, in their order.
     pub hyperparameters: Vec<String>,
     /// The metric that the score is of.
     pub metric: String,
+    /// Score or failure.
     pub outcome: Outcome,
     /// Wall-clock time.
     pub seconds: f64,
@@ -55,6 +57,9 @@ fn columns(search: &Search) -> Vec<&str> {
 }
 
 /// The rows as CSV.
+///
+/// # Errors
+/// A row cannot be written.
 pub fn write(search: &Search, rows: &[Row]) -> Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(columns(search))?;
