@@ -1,4 +1,4 @@
-//! Network times data gives predictions; predictions times labels give metrics.
+//! Evaluation: from a network and examples to predictions, and from predictions and labels to metrics.
 
 pub mod baselines;
 pub mod breakdown;

@@ -1,5 +1,5 @@
-//! A look at data before training on it: counts, lengths, GC content and unknown bases of each class, copies between
-//! splits and labels, and what to do about what is wrong.
+//! Inspection of a dataset before training: counts, lengths, GC content and unknown bases of each class, copies between
+//! splits and labels, and warnings.
 
 use std::collections::HashMap;
 

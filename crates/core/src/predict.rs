@@ -1,5 +1,4 @@
-//! Scores of sequences, streamed in constant memory: long ones in windows, however long they are; regions of a genome
-//! one window each.
+//! Streamed scoring in constant memory: long sequences in windows, and one window for each region of a genome.
 
 pub mod output;
 pub mod sorting;

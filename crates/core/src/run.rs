@@ -1,4 +1,4 @@
-//! The run folder: what its files are called, writing them whole or not at all, and reading them back.
+//! The run folder: names of its files, atomic writes, and reading it back.
 
 pub mod files;
 pub mod manifest;

@@ -1,6 +1,5 @@
-//! Random search with successive halving: which settings are tried, how long each is trained, and what came of it. No
-//! network here: what to train next follows from the plan and the rows so far alone, so a search can stop anywhere and go
-//! on.
+//! Random search with successive halving. No tensors here: the next trial follows from the plan and the finished rows
+//! alone, so a search can be stopped and resumed anywhere.
 
 pub mod halving;
 pub mod plan;

@@ -1,5 +1,5 @@
-//! How much each base adds to a network's answer, by its gradients: saliency times input (Simonyan and others, 2014) and
-//! integrated gradients (Sundararajan and others, 2017).
+//! Gradient-based attribution: saliency times input (Simonyan and others, 2014) and integrated gradients (Sundararajan
+//! and others, 2017).
 
 use anyhow::Result;
 

@@ -1,5 +1,5 @@
-//! What is said of each base of a file's sequences, by one method or several, and the files that hold it. What grows with
-//! the number of sequences goes to disk as it comes.
+//! Attributions of the sequences of a file by one or several methods, and the files that hold them. Results are
+//! streamed to disk, so that memory does not grow with the number of sequences.
 
 use std::io::{BufWriter, Write};
 use std::ops::Range;

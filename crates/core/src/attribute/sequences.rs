@@ -1,4 +1,4 @@
-//! Sequences to be explained: records of a file, brought to the length of a network, and where each base of theirs lies.
+//! Sequences to explain: records of a file, padded or cropped to the length of a network, with their coordinates.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! How scores of variants are written: VCF with fields of INFO, or a table.
+//! Output of variant scores: VCF with INFO fields, or a table.
 
 use std::io::Write;
 

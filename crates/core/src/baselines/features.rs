@@ -1,5 +1,4 @@
-//! What a baseline reads of sequences: GC content, or the numbers of their k-mers, kept one after another and never as a
-//! matrix.
+//! Features of the baselines: GC content or k-mer counts, stored sparsely rather than as a matrix.
 
 use crate::sequence::alphabet::{UNKNOWN, complement, gc_share};
 

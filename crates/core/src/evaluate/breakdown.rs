@@ -1,4 +1,4 @@
-//! Where a network is right and where it is not: the main metrics by GC content, by the share of repeats and by class.
+//! The main metrics by GC content, by the share of soft-masked bases and by class.
 
 use std::ops::Range;
 

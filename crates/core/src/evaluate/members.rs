@@ -1,4 +1,4 @@
-//! What the members of an ensemble come to one by one: the mean and the standard deviation of each metric.
+//! Mean and standard deviation of each metric over the members of an ensemble.
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
-//! The contents of `metrics.json`: what evaluation writes and what reports, thresholds and checks read back. Keys keep
-//! their order, optional ones are left out, and a key that a reader does not know is passed over.
+//! The contents of `metrics.json`, written by evaluation and read by reports, `verify` and whatever needs the
+//! threshold. Keys keep their order, optional keys are left out, and unknown keys are ignored.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Whether a network says the same of a sequence and of its reverse complement.
+//! Agreement between the predictions for a sequence and for its reverse complement.
 
 use crate::config::TaskKind;
 use crate::metrics::classes::highest;

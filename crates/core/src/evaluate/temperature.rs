@@ -1,6 +1,7 @@
-//! Temperature scaling (Guo and others, 2017): the one number that logits are divided by so that probabilities mean what
-//! they say. It changes no call, and for two classes and for labels it moves no example past another, so areas stay what
-//! they were. Of several classes examples may change places, because a class's probability hangs on all logits.
+//! Temperature scaling (Guo and others, 2017): a single divisor of the logits, fitted on validation, that calibrates
+//! the probabilities. It changes no predicted class. For binary and multilabel tasks the ranking of the examples stays
+//! the same, and so do areas under curves; for multiclass tasks the ranking may change, as the probability of a class
+//! depends on all logits.
 
 use anyhow::{Result, anyhow};
 use argmin::core::{CostFunction, Executor};

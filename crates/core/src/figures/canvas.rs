@@ -1,5 +1,4 @@
-//! Drawing into memory with a typeface of our own, so that pictures need no system fonts and a failed drawing leaves no
-//! file behind.
+//! Drawing into memory with a bundled font: figures need no system fonts, and a failed drawing leaves no file behind.
 
 use std::ops::Range;
 use std::sync::Once;

@@ -1,4 +1,4 @@
-//! What data look like before training: tables, and pictures of GC content, lengths and unknown bases of each class.
+//! Composition of a dataset: tables, and figures of GC content, lengths and unknown bases of each class.
 
 use anyhow::Result;
 use plotters::prelude::*;

@@ -1,4 +1,4 @@
-//! The confusion matrix: which class is taken for which.
+//! The confusion matrix as a figure and as CSV.
 
 use anyhow::Result;
 use plotters::prelude::*;

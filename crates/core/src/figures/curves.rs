@@ -1,4 +1,4 @@
-//! Curves of decisions: ROC, precision and recall, calibration, and how scores are spread.
+//! ROC, precision-recall and calibration curves, and histograms of scores.
 
 use anyhow::Result;
 use plotters::prelude::*;

@@ -1,5 +1,5 @@
-//! How much each base of a sequence counts: letters as high as their importance, up where they raise the number that is
-//! explained and down where they lower it; under those of mutagenesis, what each substitution does, as a map of colours.
+//! Attributions of a sequence: letters as high as the importance of their base, upwards where it raises the explained
+//! output and downwards where it lowers it; for in-silico mutagenesis a heat map of all substitutions below.
 
 use std::ops::Range;
 

@@ -1,5 +1,5 @@
-//! Sequence logos: letters as high as their probability times the information of their position. Letters are drawn as
-//! shapes that stretch to any height, which no typeface here does.
+//! Sequence logos: letters as high as their probability times the information content of the position. Letters are
+//! polygons, as the font cannot be stretched.
 
 use plotters::prelude::*;
 

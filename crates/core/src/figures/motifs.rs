@@ -1,4 +1,4 @@
-//! Motifs as pictures: a logo of each filter, with what is known of it and where along the sequence it fires.
+//! Motif figures: the logo of each filter with its enrichment, its best match and the positions of its sites.
 
 use anyhow::Result;
 use plotters::prelude::*;

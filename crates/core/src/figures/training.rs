@@ -1,4 +1,4 @@
-//! Pictures of a training run: loss, and what chooses the best epoch, by epoch.
+//! Figures of a training run: the loss and the metric that chooses the best epoch, by epoch.
 
 use anyhow::Result;
 use plotters::prelude::*;

@@ -1,4 +1,4 @@
-//! What is shown of a search: the best trials as a table, a panel for each hyperparameter, and the curve of a range test.
+//! Figures and tables of a search: the best trials, a panel for each hyperparameter, and the curve of a range test.
 
 use std::ops::Range;
 

@@ -150,7 +150,7 @@ fn same_test(tests: &[Tested]) -> bool {
 
 fn overview(runs: &[RunFiles], names: &[String]) -> Table {
     let columns = [("run", false), ("folder", false), ("network", false), ("parameters", true), ("training", true)];
-    let mut table = Table::new("The runs", &columns);
+    let mut table = Table::new("Runs", &columns);
     for (run, name) in runs.iter().zip(names) {
         let training = &run.provenance.config.training;
         let arch = run.provenance.config.model.arch.name();

@@ -1,4 +1,4 @@
-//! The examples of a run: how many there are of what.
+//! The examples of a run, counted by split and class.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! The test examples that a network is most wrong about.
+//! The test examples with the largest errors.
 
 use crate::config::TaskKind;
 use crate::dataset::Classes;

@@ -1,4 +1,4 @@
-//! What `explain motifs` found, where it was run.
+//! The motifs that `explain motifs` found for a run.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What a run was asked, in words.
+//! The task of a run in words.
 
 use crate::config::{self, BatchSize, SourceKind, TaskKind};
 use crate::format::thousands;

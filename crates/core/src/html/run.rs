@@ -48,7 +48,7 @@ pub fn report(run: &RunFiles) -> Result<String> {
         tiles: tiles(run),
         summary: summary(run),
         warnings: run.provenance.outcome.as_ref().map_or_else(Vec::new, |outcome| outcome.warnings.clone()),
-        asked: Table::of_pairs("What was asked", question::asked(run)),
+        asked: Table::of_pairs("Task and settings", question::asked(run)),
         config: run.provenance.config.to_toml(),
         balance: data::balance(run)?,
         drawn_anew: run.provenance.config.data.resample,
@@ -72,7 +72,7 @@ pub fn report(run: &RunFiles) -> Result<String> {
         motifs: motifs::read(run)?,
         mistakes_text: mistakes_text(run, worst.count()),
         mistakes: worst.table(),
-        provenance: Table::of_pairs("Where it comes from", provenance(&run.provenance)),
+        provenance: Table::of_pairs("Provenance", provenance(&run.provenance)),
         commands: commands(run)?,
     };
     Ok(report.render()?)
@@ -148,7 +148,7 @@ fn tiles(run: &RunFiles) -> Vec<Tile> {
         tiles.push(Tile { name, value: format::metric(error), note });
     }
     if let Some(rate) = test.strand_flip_rate {
-        let note = "of sequences, called differently on the other strand".into();
+        let note = "of sequences, classified differently on the other strand".into();
         tiles.push(Tile { name: "Strand flips".into(), value: format!("{:.2} %", rate * 100.0), note });
     }
     tiles
@@ -166,24 +166,20 @@ fn best_baseline(run: &RunFiles) -> Option<(&str, &str, f64)> {
 fn summary(run: &RunFiles) -> Vec<String> {
     let test = &run.metrics.test;
     let Some((name, metric)) = test.main() else { return Vec::new() };
-    let mut sentences = vec![format!(
-        "On {} test examples, which had no part in training or in any choice, {} is {}.",
-        thousands(test.n),
-        title(name),
-        in_words(metric)
-    )];
+    let mut sentences =
+        vec![format!("On {} held-out test examples, {} is {}.", thousands(test.n), title(name), in_words(metric))];
     match (best_baseline(run), metric.estimate()) {
         (Some((baseline, _, value)), Some(found)) => {
             let beside = if found.low > value {
-                "the network's whole interval is above that"
+                "the network's interval is above that"
             } else if found.high < value {
-                "the network's whole interval is below that: it learned less than a baseline knows"
+                "the network's interval is below that"
             } else {
-                "that lies within the network's interval, so the network is not shown to be better"
+                "that lies within the network's interval, so the network is not significantly better"
             };
             sentences.push(format!("The better baseline ({baseline}) reaches {}; {beside}.", format::metric(value)));
         }
-        (None, _) => sentences.push("No baselines were fitted to hold it against (train --baselines does).".into()),
+        (None, _) => sentences.push("No baselines were fitted (train --baselines does).".into()),
         _ => {}
     }
     if let Some(best) = test.best_possible_auroc {
@@ -196,13 +192,13 @@ fn training(run: &RunFiles) -> String {
     let Some(outcome) = &run.provenance.outcome else { return String::new() };
     let epochs: Vec<String> = outcome.best_epochs.iter().map(ToString::to_string).collect();
     let which = match epochs.len() {
-        1 => format!("epoch {} was the best", epochs[0]),
+        1 => format!("epoch {} was best", epochs[0]),
         members => format!("the best epochs of the {members} networks were {}", listed(&epochs)),
     };
     let restarts = match outcome.restarts {
         0 => String::new(),
-        1 => " One start was given up, as all scores had become equal.".into(),
-        many => format!(" {many} starts were given up, as all scores had become equal."),
+        1 => " Training was restarted once, as all scores had become equal.".into(),
+        many => format!(" Training was restarted {many} times, as all scores had become equal."),
     };
     format!(
         "Of {} epochs, {which}; its weights are the run's. Training took {}.{restarts}",
@@ -232,12 +228,10 @@ fn alt(picture: &str, test: &SplitMetrics) -> String {
         "score.png" => "The validation metric that chooses the best epoch, by epoch".into(),
         "roc.png" => with("ROC curve of the test", &["auroc", "macro_auroc"]),
         "pr.png" => with("Precision and recall of the test", &["average_precision", "macro_average_precision"]),
-        "scores.png" => "How the test scores of both classes are spread, and the threshold".into(),
-        "confusion.png" => {
-            "Which test examples of each class are called which; the numbers are in confusion.csv".into()
-        }
+        "scores.png" => "Histogram of the test scores of both classes, with the threshold".into(),
+        "confusion.png" => "Confusion matrix of the test; the numbers are in confusion.csv".into(),
         "scatter.png" => with("Predicted against true values of the test", &["pearson"]),
-        "calibration.png" => "Predicted probability against the share that is so, on the test".into(),
+        "calibration.png" => "Calibration curve of the test: predicted probability against observed frequency".into(),
         _ => "The main metric of parts of the test, with intervals; the numbers are in the tables".into(),
     }
 }
@@ -351,8 +345,8 @@ fn strands(run: &RunFiles) -> Option<String> {
     let test = &run.metrics.test;
     let difference = format::metric(test.strand_mean_difference?);
     let flips = test.strand_flip_rate.map_or_else(String::new, |rate| match run.task().kind {
-        TaskKind::Multilabel => format!("{:.2} % of the labels are called differently, and ", rate * 100.0),
-        _ => format!("{:.2} % are called differently, and ", rate * 100.0),
+        TaskKind::Multilabel => format!("{:.2} % of the labels change, and ", rate * 100.0),
+        _ => format!("{:.2} % are classified differently, and ", rate * 100.0),
     });
     Some(format!(
         "Each test sequence was scored as its reverse complement too: {flips}predictions differ by {difference} on average (--strands {}).",
@@ -364,20 +358,16 @@ fn mistakes_text(run: &RunFiles, count: usize) -> String {
     let (n, count) = (thousands(run.metrics.test.n), thousands(count));
     match run.task().kind {
         TaskKind::Binary => format!(
-            "{count} of {n} test examples are on the wrong side of the threshold ({}). Of these the network is surest:",
+            "{count} of {n} test examples are misclassified at the threshold ({}). The most confident of them:",
             format::metric(run.metrics.test.threshold.unwrap_or(0.5))
         ),
         TaskKind::Multiclass => {
-            format!("{count} of {n} test examples are called another class. Of these the network is surest:")
+            format!("{count} of {n} test examples are misclassified. The most confident of them:")
         }
         TaskKind::Multilabel => {
-            format!(
-                "{count} labels of {n} test examples are called wrongly at one half. Of these the network is surest:"
-            )
+            format!("{count} labels of {n} test examples are wrong at 0.5. The most confident of them:")
         }
-        TaskKind::Regression => {
-            "These predictions are farthest off, in standard deviations of the training values:".into()
-        }
+        TaskKind::Regression => "The largest errors, in standard deviations of the training values:".into(),
     }
 }
 
@@ -396,7 +386,7 @@ fn provenance(run: &Provenance) -> Vec<(&'static str, String)> {
     }
     for resumed in &run.resumed {
         rows.push((
-            "went on",
+            "resumed",
             format!("{}, with strandnet {}{}", resumed.place, resumed.version, revision(&resumed.git_revision)),
         ));
     }
@@ -413,14 +403,14 @@ fn commands(run: &RunFiles) -> Result<Vec<Command>> {
     }];
     if !run.provenance.config.data.resample && run.file(EXAMPLES_TSV)?.is_some() {
         commands.push(Command {
-            what: "Train again on exactly the same examples, wherever they came from",
+            what: "Train again on exactly the same examples",
             line: format!("strandnet train {config} --examples {} --out NEW", path(EXAMPLES_TSV)),
         });
     }
     for (what, name) in [
-        ("Check that its files are unaltered and come to the same results", "verify"),
+        ("Check that its files are unaltered and reproduce the results", "verify"),
         ("Evaluate it again, or on other data", "evaluate"),
-        ("Find the motifs that it has learned; this report then shows them", "explain motifs"),
+        ("Find its motifs; this report then shows them", "explain motifs"),
         ("Write this report again", "report"),
     ] {
         commands.push(Command { what, line: format!("strandnet {name} {folder}") });

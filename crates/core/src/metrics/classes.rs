@@ -1,5 +1,4 @@
-//! Several classes, of which each example has one: metrics of the class of the highest probability, and of each class
-//! against the rest.
+//! Metrics of multiclass tasks: of the class with the highest probability, and of each class against the rest.
 
 use rayon::prelude::*;
 

@@ -1,5 +1,4 @@
-//! Several yes/no labels, of which each example has any number: metrics of each label, decided at one half, and their
-//! means.
+//! Metrics of multilabel tasks: of each label at a probability of one half, and their means.
 
 use rayon::prelude::*;
 

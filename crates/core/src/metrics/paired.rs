@@ -1,5 +1,5 @@
-//! Whether one network ranks better than another on the same examples: the test of DeLong, DeLong and Clarke-Pearson (1988)
-//! for two correlated areas under the ROC curve, with ranks in place of all pairs as Sun and Xu (2014).
+//! DeLong's test (DeLong, DeLong and Clarke-Pearson, 1988) of two correlated areas under the ROC curve, computed from
+//! ranks as in Sun and Xu (2014).
 
 /// Half the width of a 95 % interval in standard deviations.
 const Z_95: f64 = 1.959963984540054;

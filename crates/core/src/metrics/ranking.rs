@@ -1,5 +1,5 @@
-//! One yes/no question: the ranking that its scores make of the examples, its curves, its threshold and its metrics.
-//! The areas under the curves are found here for every class and label of the other files too.
+//! Metrics of binary tasks: the ranking by score, its curves, the threshold and what follows from it. The areas under
+//! the curves of single classes and labels are computed here too.
 
 use crate::metrics::{Report, bootstrap, column, loss};
 

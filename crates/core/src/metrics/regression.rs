@@ -1,4 +1,4 @@
-//! Real values: how predictions go with them and how far they are off, by column, and the means over the columns.
+//! Metrics of regression tasks: correlations and errors of each column, and their means.
 
 use rayon::prelude::*;
 

@@ -1,5 +1,5 @@
-//! Whether more sequences of one group have something than of the other: Fisher's exact test, and the correction of many
-//! p-values. Plain numbers. Logarithms throughout: with thousands of sequences, p-values are too small for a number.
+//! Enrichment: Fisher's exact test and the Benjamini-Hochberg correction. All in natural logarithms, as p-values of
+//! thousands of sequences underflow an `f64`.
 
 /// Natural logarithms of the factorials of 0 to `n`.
 pub struct LogFactorials(Vec<f64>);

@@ -1,5 +1,5 @@
-//! The filters of a network's first layer, as plain numbers: what they make of a sequence, position by position, up to the
-//! first activation function.
+//! The convolution filters of a network's first layer as plain numbers: their activations at each position of a
+//! sequence, up to the first activation function.
 
 use anyhow::{Result, bail};
 

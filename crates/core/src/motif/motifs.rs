@@ -1,5 +1,5 @@
-//! Motifs, of a network's first layer or of what its answers rest on: sites become matrices, classes are compared, known motifs
-//! are looked up; and the tables all that is written in.
+//! Motifs of first-layer filters or from attributions: matrices from sites, enrichment between classes, matches to
+//! known motifs, and the tables that hold them.
 
 use anyhow::Result;
 

@@ -1,4 +1,4 @@
-//! How scores are written: a table of all of them, or BED or bedGraph with one.
+//! Output of scores: a table, BED or bedGraph.
 
 use std::io::Write;
 use std::ops::Range;

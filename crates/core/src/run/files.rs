@@ -1,4 +1,4 @@
-//! Files that are there whole or not at all, and checksums.
+//! Atomic writes and checksums of files.
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};

@@ -1,4 +1,4 @@
-//! The checksums of a finished run's files, in the form that `sha256sum --check` reads.
+//! Checksums of a finished run's files, in the format of `sha256sum --check`.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -124,7 +124,7 @@ pub fn lock(folder: &Path) -> Result<Lock> {
     let file = File::open(folder).map_err(|error| anyhow!("{shown}: cannot be read ({error}); check the path"))?;
     if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
         bail!(
-            "{shown}: another strandnet is at work in this folder, expected none; wait for it or choose another --out"
+            "{shown}: another strandnet process is using this folder, expected none; wait for it or choose another --out"
         );
     }
     Ok(Lock(file)) // file systems without locks go without

@@ -1,4 +1,4 @@
-//! `tune.json`: what a search was asked for, so that going on with it later is going on with the same search.
+//! `tune.json`: the plan of a search, by which resuming is checked to be resuming the same search.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! Draws the settings of trials. A draw is keyed by the seed and the trial's number, so the same search tries the same.
+//! Samples hyperparameters. A draw is keyed by the seed and the number of the trial, so that the same search draws the
+//! same values.
 
 use rand::{Rng, RngExt};
 

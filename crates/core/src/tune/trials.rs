@@ -1,4 +1,4 @@
-//! `trials.csv`: a row for each trial and rung, with what was tried and what came of it.
+//! `trials.csv`: a row for each trial and rung with its hyperparameters and its outcome.
 
 use std::path::Path;
 
