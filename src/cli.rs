@@ -18,10 +18,11 @@ use strandnet_core::dataset::manifest::Learned;
 use strandnet_core::dataset::split::Assignment;
 use strandnet_core::predict::Short;
 
-/// Trains, judges and ships convolutional networks on DNA, straight from FASTA
+/// Trains, evaluates and ships convolutional networks on DNA, straight from FASTA
 #[derive(Parser, Debug)]
 #[command(name = "strandnet", version = long_version(), max_term_width = 100, args_override_self = true, subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
+    /// What to do.
     #[command(subcommand)]
     pub command: Command,
     /// Print results only, no progress [default: no]
@@ -29,6 +30,7 @@ pub struct Cli {
     pub quiet: bool,
 }
 
+/// The commands.
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Train a network, evaluate it and export it, into a new run folder
@@ -57,6 +59,7 @@ pub enum Command {
     Doctor,
 }
 
+/// Flags of `train`.
 #[derive(Args, Debug)]
 pub struct Train {
     /// TOML file of settings; flags override it [default: none]
@@ -73,6 +76,7 @@ pub struct Train {
     /// Minutes between checkpoints within an epoch (0: after every step); one is written after every epoch anyway
     #[arg(long, value_name = "MINUTES", default_value_t = 10.0)]
     pub checkpoint_minutes: f64,
+    /// Settings of the experiment.
     #[command(flatten)]
     pub settings: Config,
 }
@@ -109,6 +113,7 @@ impl Train {
     }
 }
 
+/// Flags of `tune`.
 #[derive(Args, Debug)]
 pub struct Tune {
     /// TOML file of settings, with a table `search` of those to vary; flags override it [default: none]
@@ -140,6 +145,7 @@ pub struct Tune {
     /// Steps of --find-lr [default: 200]
     #[arg(long, value_name = "N", requires = "find_lr", value_parser = clap::value_parser!(u32).range(50..=1_000_000))]
     pub steps: Option<u32>,
+    /// Settings of the experiment.
     #[command(flatten)]
     pub settings: Config,
 }
@@ -158,6 +164,7 @@ impl Tune {
     }
 }
 
+/// Flags of `inspect`.
 #[derive(Args, Debug)]
 pub struct Inspect {
     /// TOML file of settings; flags override it [default: none]
@@ -174,10 +181,12 @@ pub struct Inspect {
     /// CPU threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+    /// Data.
     #[command(flatten)]
     pub data: DataConfig,
 }
 
+/// Flags of `evaluate`.
 #[derive(Args, Debug)]
 pub struct Evaluate {
     /// Run folder made by train
@@ -188,8 +197,10 @@ pub struct Evaluate {
     /// Replace the evaluation that --out holds [default: no]
     #[arg(long)]
     pub force: bool,
+    /// Data, if not the run's own.
     #[command(flatten)]
     pub data: EvaluationData,
+    /// Where to compute.
     #[command(flatten)]
     pub compute: Compute,
 }
@@ -345,6 +356,7 @@ pub struct Compute {
     pub no_native: bool,
 }
 
+/// Flags of `predict`.
 #[derive(Args, Debug)]
 pub struct Predict {
     /// Run folder made by train
@@ -388,6 +400,7 @@ pub struct Predict {
     /// Minimum probability to assign a read to a class, from 0.5 to 1 [default: 0.9]
     #[arg(long, value_name = "SHARE", requires = "sort_reads")]
     pub min_confidence: Option<f64>,
+    /// Where to compute.
     #[command(flatten)]
     pub compute: Compute,
 }
@@ -435,6 +448,7 @@ impl Predict {
     }
 }
 
+/// Flags of `export`.
 #[derive(Args, Debug)]
 pub struct Export {
     /// Run folder made by train
@@ -447,12 +461,14 @@ pub struct Export {
     pub force: bool,
 }
 
+/// Flags of `verify`.
 #[derive(Args, Debug)]
 pub struct Verify {
     /// Run folder made by train
     pub run: PathBuf,
 }
 
+/// Flags of `model`.
 #[derive(Args, Debug)]
 pub struct Model {
     /// TOML file of settings, with a list of layers for --arch custom; flags override it [default: none]
@@ -466,10 +482,12 @@ pub struct Model {
     /// How both strands are used [default: the TOML file's, or average]
     #[arg(long, value_enum)]
     pub strands: Option<Strands>,
+    /// The network.
     #[command(flatten)]
     pub network: ModelConfig,
 }
 
+/// Flags of `simulate`.
 #[derive(Args, Debug)]
 pub struct Simulate {
     /// Folder for the genomes

@@ -89,9 +89,13 @@ fn data_of(config: &Config, progress: &Progress) -> Result<Dataset> {
 
 /// A finished run with its networks, one or an ensemble, and their best weights.
 pub struct FinishedRun {
+    /// The folder itself.
     pub folder: RunFolder,
+    /// What `run.json` says.
     pub provenance: Provenance,
+    /// Classes, labels or columns.
     pub classes: Classes,
+    /// The networks.
     pub ensemble: Ensemble,
 }
 

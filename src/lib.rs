@@ -11,6 +11,8 @@
 //! model      Model; networks as tensors, ensembles, weights          device  which device, and why
 //! ```
 
+#![warn(missing_docs)]
+
 pub mod cli;
 pub mod commands;
 pub mod device;

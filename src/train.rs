@@ -54,19 +54,26 @@ const MAX_RESTARTS: u64 = 5;
 
 /// An ensemble, often of one, each member with the weights of its best epoch, and how it came about.
 pub struct Trained {
+    /// The networks.
     pub ensemble: Ensemble,
+    /// Every epoch.
     pub summary: Summary,
 }
 
 /// What training is given.
 #[derive(Clone, Copy)]
 pub struct Setup<'a> {
+    /// The experiment.
     pub config: &'a Config,
+    /// What the network is to predict.
     pub task: &'a Task,
+    /// Training and validation examples.
     pub data: &'a Dataset,
+    /// Where the network is.
     pub device: Device,
     /// Where the history, weights and checkpoints go; nothing is written without it.
     pub folder: Option<&'a RunFolder>,
+    /// Where messages go.
     pub progress: Progress,
 }
 
@@ -212,7 +219,7 @@ pub fn interrupted(signal: i32, place: &str, folder: Option<&RunFolder>) -> anyh
 }
 
 /// The network of a member, counted from 0, before its first step: with fresh weights or those of `--init-from`, and with
-/// the blocks frozen that are to stay as they are. Beside it the names of tensors that start afresh, because the other run
+/// the blocks frozen that are to stay as they are. Beside it the names of tensors that start from new weights, because the other run
 /// answers another question.
 ///
 /// # Errors

@@ -147,7 +147,8 @@ impl Trainer {
             train::starting_network(&self.config, &task, data, tch::Device::Cpu, self.config.training.seed, 0)?;
         if let (Some(other), false) = (&self.config.training.init_from, afresh.is_empty()) {
             let names = afresh.join(", ");
-            self.progress.say(&format!("{names} start afresh: {} was trained for another task", other.display()));
+            self.progress
+                .say(&format!("{names} start from new weights: {} was trained for another task", other.display()));
         }
         let folder = match (self.folder.take(), &self.out) {
             (Some(folder), _) => Some(folder),

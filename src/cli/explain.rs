@@ -8,8 +8,10 @@ use crate::cli::Compute;
 use strandnet_core::config::{self, AttributionBaseline, AttributionMethod, VariantFormat};
 use strandnet_core::dataset::split::Split;
 
+/// Flags of `explain`.
 #[derive(Args, Debug)]
 pub struct Explain {
+    /// What to explain.
     #[command(subcommand)]
     pub what: What,
 }
@@ -25,6 +27,7 @@ pub enum What {
     Variants(Variants),
 }
 
+/// Flags of `explain motifs`.
 #[derive(Args, Debug)]
 pub struct Motifs {
     /// Run folder made by train
@@ -61,6 +64,7 @@ pub struct Motifs {
     pub threads: Option<u16>,
 }
 
+/// Flags of `explain sequences`.
 #[derive(Args, Debug)]
 pub struct Sequences {
     /// Run folder made by train
@@ -100,6 +104,7 @@ pub struct Sequences {
     /// Seed of the shuffled copies
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=config::MAX_SEED))]
     pub seed: u64,
+    /// Where to compute.
     #[command(flatten)]
     pub compute: Compute,
 }
@@ -117,14 +122,15 @@ impl Sequences {
     }
 }
 
+/// Flags of `explain variants`.
 #[derive(Args, Debug)]
 pub struct Variants {
     /// Run folder made by train
     pub run: PathBuf,
-    /// Variants, VCF, plain, gzip or BGZF; - for uncompressed standard input [required]
+    /// Variants, VCF, plain, gzip or BGZF; - for uncompressed standard input [no default: required]
     #[arg(long, value_name = "VCF")]
     pub vcf: PathBuf,
-    /// Reference genome of the variants, plain, gzip or BGZF [required]
+    /// Reference genome of the variants, plain, gzip or BGZF [no default: required]
     #[arg(long, value_name = "FASTA")]
     pub reference: PathBuf,
     /// Class, label or column to score [default: the positive class]
@@ -139,6 +145,7 @@ pub struct Variants {
     /// Replace the file that --out names [default: no]
     #[arg(long)]
     pub force: bool,
+    /// Where to compute.
     #[command(flatten)]
     pub compute: Compute,
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+/// Flags of `report`.
 #[derive(Args, Debug)]
 pub struct Report {
     /// Run folder made by train; several are compared with the first

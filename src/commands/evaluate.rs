@@ -56,7 +56,7 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         let shared = learned.shared(&examples)?;
         if shared > 0 {
             progress.warn(&format!(
-                "{shared} of {} test sequences also stand in the training examples of the run, on either strand, so scores on them flatter the network; remove them",
+                "{shared} of {} test sequences also stand in the training examples of the run, on either strand, so their scores are optimistic; remove them",
                 examples.len()
             ));
         }
@@ -109,6 +109,6 @@ fn warn_of_known_data(command: &Evaluate, own: &DataConfig, learned: &Learned, p
     };
     let known: Vec<&str> = command.data.test_chroms.iter().map(String::as_str).filter(is_known).collect();
     if !known.is_empty() {
-        progress.warn(&format!("the run learned from {}, so scores on that flatter it", known.join(", ")));
+        progress.warn(&format!("the run was trained on {}, so its scores there are optimistic", known.join(", ")));
     }
 }

@@ -38,7 +38,7 @@ pub fn run(command: &Inspect, flags: &ArgMatches, progress: Progress) -> Result<
         text.push_str(&format!("{}\n", out.path.display()));
     }
     if found.warnings.is_empty() {
-        progress.say("nothing to warn of");
+        progress.say("no warnings");
     }
     found.warnings.iter().for_each(|warning| progress.warn(warning));
     print(&text)

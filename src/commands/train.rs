@@ -24,7 +24,7 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
         |config: &Config| Trainer::new(config.clone()).with_progress(progress).checkpoint_every(checkpoint_every);
     if let Some(path) = &command.resume {
         let Some(interrupted) = InterruptedRun::open(path, progress)? else {
-            progress.say(&format!("{}: is finished, nothing is left to do", path.display()));
+            progress.say(&format!("{}: is finished; nothing to do", path.display()));
             return print(&format!("{}\n", path.display()));
         };
         let config = interrupted.config.clone();
@@ -36,7 +36,7 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
     if let Some(path) = command.config.as_deref()
         && Search::read(path).ok().flatten().is_some()
     {
-        progress.say(&format!("{}: [search] is for tune and has no part in this run", path.display()));
+        progress.say(&format!("{}: [search] is for tune and is ignored here", path.display()));
     }
     let machine = device::for_training(&config.training)?;
     if let (Some(source), Some(out)) = (&config.training.init_from, &command.out)

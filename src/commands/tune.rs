@@ -85,7 +85,7 @@ pub fn run(command: &Tune, flags: &ArgMatches, progress: Progress) -> Result<()>
             (folder, replaced.discard())
         }
         Folder::Old(folder, lock) => {
-            progress.say(&format!("{}: {} trainings are done, going on", folder.path.display(), tuning.rows.len()));
+            progress.say(&format!("{}: {} trials are done; resuming", folder.path.display(), tuning.rows.len()));
             (folder, Some(lock))
         }
     };

@@ -114,7 +114,7 @@ fn not_opened() -> Outcome {
 }
 
 fn not_repeated() -> Outcome {
-    bail!("not repeated, as files have changed")
+    bail!("not reproduced, as files have changed")
 }
 
 /// Whether the exported model says what the weights say.
@@ -145,7 +145,7 @@ fn results_again(run: &FinishedRun, data: &Dataset) -> Outcome {
         apart = apart.max(far);
     }
     let scores = scores_apart(task, &rows.finish()?, folder)?;
-    Ok(format!("{compared} metrics again, {apart:.1e} apart at most; scores {scores:.1e} apart at most"))
+    Ok(format!("{compared} metrics reproduced within {apart:.1e}, scores within {scores:.1e}"))
 }
 
 /// How many metrics there are and how far the farthest is from what it was.

@@ -24,6 +24,7 @@ use strandnet_core::sequence::alphabet;
 /// A network, its weights and the fragment length it is made for.
 #[derive(Debug)]
 pub struct Network {
+    /// Parameters and batch-norm statistics.
     pub store: VarStore,
     /// Boxed, because it is large and a network is moved about.
     pub plan: Box<Plan>,
@@ -33,6 +34,7 @@ pub struct Network {
     /// Computes the same as `first` from codes, on the CPU.
     native: Option<Native>,
     demands: Arc<Demands>,
+    /// Of a sequence, in bp.
     pub length: usize,
     strands: Strands,
 }
@@ -83,7 +85,7 @@ impl Network {
         let names = &self.plan.blocks;
         if count >= names.len() {
             bail!(
-                "--freeze-blocks is {count}, and the network has {} blocks ({}), the last of which has to learn; expected at most {}",
+                "--freeze-blocks is {count}, and the network has {} blocks ({}), the last of which cannot be frozen; expected at most {}",
                 names.len(),
                 names.join(", "),
                 names.len() - 1
@@ -191,6 +193,7 @@ impl Network {
         self.native_in_training().filter(|native| native.is_all() && self.strands != Strands::Shared)
     }
 
+    /// Where the parameters are.
     pub fn device(&self) -> Device {
         self.store.device()
     }

@@ -44,6 +44,7 @@ struct Metadata {
 pub struct TensorFile<About> {
     /// On the CPU, f32 or f64.
     pub tensors: BTreeMap<String, Tensor>,
+    /// The metadata.
     pub about: About,
 }
 
@@ -123,7 +124,7 @@ pub fn parse<About: DeserializeOwned>(bytes: &[u8]) -> Result<TensorFile<About>,
         let mut views: Vec<(&str, TensorView)> = tensors.iter().collect();
         views.sort_by_key(|(name, _)| *name);
         if sha256 != Some(checksum(&about, views.iter().map(|(name, view)| (*name, view)))) {
-            return Err(damaged(&"its checksum is another"));
+            return Err(damaged(&"its checksum differs"));
         }
     }
     let tensors = tensors.iter().map(|(name, view)| Ok((name.to_owned(), decoded(name, &view)?)));

@@ -28,7 +28,9 @@ const ENOUGH: f64 = 0.9;
 /// A batch size and how fast training is in such batches.
 #[derive(Clone, Copy, Debug)]
 pub struct Tried {
+    /// Examples per batch.
     pub size: usize,
+    /// Speed of training.
     pub fragments_per_second: f64,
 }
 

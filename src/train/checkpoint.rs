@@ -63,16 +63,20 @@ impl Position {
 /// What a checkpoint says besides its tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct State {
+    /// What training does next.
     #[serde(rename = "place")]
     pub position: Position,
     /// Steps that the optimizer has taken.
     pub step: i32,
     /// Updates of the moving average.
     pub average_updates: f64,
+    /// Of the plateau schedule.
     pub plateau: Plateau,
+    /// The best epoch so far.
     pub best: Option<Best>,
     /// Examples that the totals of the epoch are over.
     pub summed: usize,
+    /// All epochs so far.
     pub history: Vec<Epoch>,
     /// Of each finished member, counted from 1.
     pub best_epochs: Vec<usize>,
@@ -80,6 +84,7 @@ pub struct State {
     pub restarts: u64,
     /// Spent on the epoch, and on training as a whole.
     pub epoch_seconds: f64,
+    /// See `epoch_seconds`.
     pub seconds: f64,
 }
 
@@ -124,6 +129,7 @@ pub fn save(
 /// A checkpoint that was read.
 #[derive(Debug)]
 pub struct Checkpoint {
+    /// What it says besides its tensors.
     pub state: State,
     tensors: BTreeMap<String, Tensor>,
     path: PathBuf,
@@ -150,7 +156,7 @@ impl Checkpoint {
             match read {
                 Ok(TensorFile { tensors, about }) => {
                     for what in damaged {
-                        progress.warn(&format!("{what}; going on from the checkpoint before it"));
+                        progress.warn(&format!("{what}; resuming from the previous checkpoint"));
                         // Lest the damaged one be what is kept when the next is written.
                         std::fs::rename(&path, run.file(LAST_WEIGHTS))
                             .map_err(|error| run::cannot_write(&path, &error))?;
@@ -164,7 +170,7 @@ impl Checkpoint {
             }
         }
         match damaged.first() {
-            Some(what) => bail!("{what}, and no other is whole; start again with --force"),
+            Some(what) => bail!("{what}, and there is no other; start again with --force"),
             None => Ok(None),
         }
     }

@@ -23,6 +23,7 @@ pub use fused_step::FusedCpu;
 /// The gradient of a batch's mean loss, and what the epoch's totals take of it.
 #[derive(Debug)]
 pub struct BatchGradient {
+    /// With respect to all parameters.
     pub gradient: Gradient,
     /// The mean loss.
     pub loss: Scalar,
@@ -32,7 +33,9 @@ pub struct BatchGradient {
 
 /// What a gradient is computed from.
 pub struct Context<'a> {
+    /// The network.
     pub network: &'a Network,
+    /// Its parameters.
     pub parameters: &'a FlatParameters,
     /// The task's own loss.
     pub criterion: &'a Criterion<'a>,

@@ -10,6 +10,7 @@ use strandnet_core::training::history::Epoch;
 /// What training does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
+    /// Go on.
     Continue,
     /// Write a checkpoint.
     Checkpoint,

@@ -34,10 +34,15 @@ pub fn order(training: &TrainingConfig, seed: u64, epoch: usize) -> Order {
 
 /// A network, its optimizer and its learning-rate schedule.
 pub struct Learner<'a> {
+    /// The network.
     pub network: Network,
+    /// Its parameters.
     pub parameters: FlatParameters,
+    /// The optimizer and its state.
     pub optimizer: Optimizer,
+    /// The learning-rate schedule.
     pub schedule: Schedule,
+    /// The moving average of the weights, with `--ema`.
     pub average: Option<MovingAverage>,
     method: Box<dyn GradientMethod>,
     finite: FiniteCheck,

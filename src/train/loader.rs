@@ -22,13 +22,16 @@ pub struct DeviceBatch {
     pub codes: Tensor,
     /// f32 `[n, width]`
     pub labels: Tensor,
+    /// Examples.
     pub n: usize,
 }
 
 /// A batch wherever it was gathered.
 #[derive(Debug)]
 pub enum Batch {
+    /// Codes and labels in memory.
     Host(HostBatch),
+    /// Codes and labels where the network is.
     Device(DeviceBatch),
 }
 

@@ -84,11 +84,14 @@ impl FlatParameters {
 /// A gradient with respect to every parameter, `[parameters]`.
 #[derive(Debug)]
 pub enum Gradient {
+    /// On the CPU.
     Host(Vec<f32>),
+    /// On a GPU.
     Device(Tensor),
 }
 
 impl Gradient {
+    /// Multiplied by a number.
     pub fn scaled(mut self, by: f64) -> Self {
         match &mut self {
             Self::Host(numbers) => {
@@ -102,6 +105,7 @@ impl Gradient {
         self
     }
 
+    /// Added to another.
     pub fn plus(mut self, other: &Self) -> Self {
         match (&mut self, other) {
             (Self::Host(numbers), Self::Host(others)) => {

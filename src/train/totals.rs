@@ -46,6 +46,7 @@ impl Sum {
 /// One number of a batch.
 #[derive(Debug)]
 pub enum Scalar {
+    /// In memory.
     Known(f64),
     /// On any device.
     Computed(Tensor),
@@ -87,8 +88,10 @@ pub struct EpochTotals {
 impl EpochTotals {
     /// Their names in a checkpoint.
     pub const LOSS: &str = "loss";
+    /// How many were right, in a checkpoint.
     pub const HITS: &str = "hits";
 
+    /// No batch yet.
     pub fn new(device: Device) -> Self {
         Self { loss: Sum::zero(device), hits: None, device, n: 0 }
     }
@@ -99,6 +102,7 @@ impl EpochTotals {
         Self { loss: Sum::of(loss), hits: hits.map(Sum::of), device, n }
     }
 
+    /// What a checkpoint keeps.
     pub fn tensors(&self) -> impl Iterator<Item = (&'static str, Tensor)> {
         let hits = self.hits.iter().map(|hits| (Self::HITS, hits.tensor()));
         std::iter::once((Self::LOSS, self.loss.tensor())).chain(hits)
@@ -128,10 +132,12 @@ impl EpochTotals {
         self.loss.tensor()
     }
 
+    /// Mean loss per example.
     pub fn mean_loss(&self) -> f64 {
         self.loss.value() / self.n as f64
     }
 
+    /// Accuracy; nothing for values.
     pub fn share_right(&self) -> Option<f64> {
         self.hits.as_ref().map(|hits| hits.value() / self.n as f64)
     }

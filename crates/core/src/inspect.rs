@@ -319,7 +319,7 @@ impl Inspection {
         for (split, counts) in [(Split::Valid, self.copies.valid_in_train), (Split::Test, self.copies.test_in_train)] {
             if counts.exact() > 0 {
                 warnings.push(format!(
-                    "{} of {} {} sequences also stand in training, {} of them as their reverse complement, so scores on them flatter the network; remove them from one of the two",
+                    "{} of {} {} sequences also stand in training, {} of them as their reverse complement, so their scores are optimistic; remove them from one of the two",
                     thousands(counts.exact()),
                     thousands(n(split)),
                     split.name(),
@@ -328,7 +328,7 @@ impl Inspection {
             }
             if counts.near > 0 {
                 warnings.push(format!(
-                    "{} {} sequences are nearly the same as one in training (half of their 12-mers or more), so scores on them flatter the network; split by chromosome or remove them",
+                    "{} {} sequences are nearly the same as one in training (half of their 12-mers or more), so their scores are optimistic; split by chromosome or remove them",
                     thousands(counts.near),
                     split.name()
                 ));

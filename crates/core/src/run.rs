@@ -388,7 +388,7 @@ impl RunFolder {
         // The outcome is that of training; the metrics come last.
         let Some(outcome) = provenance.outcome.as_ref().filter(|_| folder.file(METRICS_JSON).is_file()) else {
             let shown = path.display();
-            bail!("{shown}: the run did not finish; go on with it: strandnet train --resume {shown}");
+            bail!("{shown}: the run did not finish; resume with: strandnet train --resume {shown}");
         };
         let (found, members) = (outcome.best_epochs.len(), provenance.config.training.ensemble);
         if found != members {

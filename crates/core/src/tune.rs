@@ -56,7 +56,7 @@ impl Tuning {
                 let Some(row) = rows.next() else { return Ok(Some(run)) };
                 if (row.run, row.hyperparameters.as_slice()) != (run, self.trial(trial).texts().as_slice()) {
                     bail!(
-                        "holds trial {} of rung {} where trial {trial} of rung {}, or another value of it, is expected; restore the file, or start anew with --force",
+                        "holds trial {} of rung {} where trial {trial} of rung {}, or another value of it, is expected; restore the file, or start over with --force",
                         row.run.trial,
                         row.run.rung,
                         run.rung
@@ -67,7 +67,7 @@ impl Tuning {
             going = halving::ranked(&scores);
         }
         if rows.next().is_some() {
-            bail!("holds more rows than the search comes to; restore the file, or start anew with --force");
+            bail!("holds more rows than the search comes to; restore the file, or start over with --force");
         }
         Ok(None)
     }

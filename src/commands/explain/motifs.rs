@@ -193,7 +193,7 @@ fn table(motifs: &Motifs, of: &str) -> String {
     let mut text = match motifs.origin {
         Origin::Filters => format!("{} of {} filters fire on {sequences}\n", ranked.len(), motifs.filters.len()),
         Origin::Importance if motifs.sequences == 0 => String::new(),
-        Origin::Importance => format!("{} motifs that the answers rest on, in {sequences}\n", ranked.len()),
+        Origin::Importance => format!("{} motifs discovered from attributions, in {sequences}\n", ranked.len()),
     };
     if ranked.is_empty() {
         return text;

@@ -64,19 +64,19 @@ fn describe(curve: &Curve, suggestion: Option<Suggestion>, steps: usize, (from, 
     let taken = curve.steps.len();
     let end = curve.steps.last().map_or(from, |(rate, _)| *rate);
     let mut text = format!("learning rates {from:e} to {end:.1e}, {taken} steps");
-    text.push_str(if taken < steps { ", until training fell apart\n" } else { "\n" });
+    text.push_str(if taken < steps { ", until training diverged\n" } else { "\n" });
     match suggestion {
         None => text.push_str(&format!(
             "no rate to suggest: the loss fell no more than by chance; try more --steps, larger batches, or other rates than {from:e} to {to:e}\n"
         )),
         Some(Suggestion { least, rate, steepest, still_falling }) => {
-            text.push_str(&format!("  loss is least at       {least:.1e}\n"));
-            text.push_str(&format!("  loss falls fastest at  {steepest:.1e}\n"));
-            text.push_str(&format!("suggested: --lr {rate:.1e}, a tenth of where the loss is least"));
+            text.push_str(&format!("  lowest loss at         {least:.1e}\n"));
+            text.push_str(&format!("  steepest loss at       {steepest:.1e}\n"));
+            text.push_str(&format!("suggested: --lr {rate:.1e}, a tenth of the rate with the lowest loss"));
             text.push_str(if still_falling {
                 "; it was still falling at the last rate, so raise --to\n"
             } else {
-                ": there it is on the brink of rising\n"
+                ": there the loss is about to rise\n"
             });
         }
     }

@@ -73,10 +73,10 @@ impl Plan {
         let shown = path.display();
         let text = std::fs::read_to_string(path).map_err(|error| anyhow!("{shown}: cannot be read ({error})"))?;
         let found: Value = serde_json::from_str(&text)
-            .map_err(|error| anyhow!("{shown}: is damaged ({error}); restore the file, or start anew with --force"))?;
+            .map_err(|error| anyhow!("{shown}: is damaged ({error}); restore the file, or start over with --force"))?;
         if found["format_version"] != FORMAT_VERSION {
             bail!(
-                "{shown}: has format version {}, expected {FORMAT_VERSION}; use the version of strandnet that wrote it, or start anew with --force",
+                "{shown}: has format version {}, expected {FORMAT_VERSION}; use the version of strandnet that wrote it, or start over with --force",
                 found["format_version"]
             );
         }
@@ -92,7 +92,7 @@ impl Plan {
         let named: Vec<String> =
             different.into_iter().take(MOST_NAMED).map(|(place, what)| format!("{place} {what}")).collect();
         bail!(
-            "{shown}: is of another search ({}{more}), expected the same to go on with; choose another --out, or start anew with --force",
+            "{shown}: is of another search ({}{more}), expected the same to go on with; choose another --out, or start over with --force",
             named.join(", ")
         )
     }

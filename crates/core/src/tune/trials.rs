@@ -87,7 +87,7 @@ pub fn read(path: &Path, search: &Search) -> Result<Vec<Row>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => bail!("{shown}: cannot be read ({error}); make it readable"),
     };
-    const MEND: &str = "restore the file, or start anew with --force";
+    const MEND: &str = "restore the file, or start over with --force";
     let expected = columns(search);
     let mut reader = csv::Reader::from_reader(bytes.as_slice());
     let damaged = |error: csv::Error| {

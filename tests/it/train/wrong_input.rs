@@ -1,6 +1,6 @@
 //! Wrong input on purpose: one sentence with file, record or line and remedy, the right exit code, nothing left behind.
 
-use crate::support::{Genomes, bases, bgzip, fail, fasta, finished, genomes, gzip, text};
+use crate::fixtures::{Genomes, bases, bgzip, fail, fasta, finished, genomes, gzip, text};
 
 /// Trains on `human` as the first genome and expects exit code 1, the words in the message, and no run folder.
 fn train_fails(genomes: &Genomes, human: &[u8], flags: &[&str], words: &[&str]) {
@@ -192,7 +192,7 @@ fn wrong_configuration() {
         &["--length", "2000000"],
         &["--valid-fragments", "0"],
     ] {
-        assert_eq!(crate::support::run(&[&["train"], flags].concat()).status.code(), Some(2), "{flags:?}");
+        assert_eq!(crate::fixtures::run(&[&["train"], flags].concat()).status.code(), Some(2), "{flags:?}");
     }
     if !tch::Cuda::is_available() {
         let error = fail(1, &["train", "--device", "cuda", "--out", text(&folder.path().join("out"))]);
@@ -218,60 +218,4 @@ fn wrong_output_folders() {
         &["predict", text(&finished().run), text(&finished().genomes.human), "--out", text(&taken.join("notes.txt/x"))],
     );
     assert!(error.contains("cannot be written"), "{error}");
-}
-
-#[test]
-fn predict_names_the_record_and_leaves_no_file() {
-    let finished = finished();
-    let path = finished.genomes.path("bad for predict.fa");
-    let out = finished.genomes.path("never.tsv");
-    let good = fasta(&[("good", &bases(1, 400))]);
-    for (text_, words) in [
-        (format!("{good}>short\nACGT\n"), &["'short' has 4 bases", "expected 128", "--skip-short"][..]),
-        (format!("{good}>odd\n{}\nAC!T\n", bases(2, 60)), &["'odd'", "'!'", "base 63"]),
-        ("ACGT\n".into(), &["starts with 'A'", "expected FASTA"]),
-        (String::new(), &["empty"]),
-    ] {
-        std::fs::write(&path, text_).unwrap();
-        let error = fail(1, &["predict", text(&finished.run), text(&path), "--out", text(&out)]);
-        assert!(words.iter().all(|word| error.contains(word)), "{error}");
-        assert!(!out.exists());
-    }
-    let left: Vec<_> =
-        std::fs::read_dir(finished.genomes.folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
-    assert!(!left.iter().any(|name| name.to_str().unwrap().ends_with(".partial")), "{left:?}");
-}
-
-#[test]
-fn damaged_runs() {
-    let finished = finished();
-    let copy = finished.genomes.path("damaged run");
-    let sequences = finished.genomes.path("fine.fa");
-    std::fs::write(&sequences, fasta(&[("fine", &bases(1, 400))])).unwrap();
-    for (name, damage) in [
-        ("run.json", b"{\"format_version\": 99}".to_vec()),
-        ("run.json", b"{\"format_version\": 2}".to_vec()),
-        ("run.json", b"{\"format_version\": 1}".to_vec()),
-        ("run.json", b"not json".to_vec()),
-        ("did not finish", text_of(&finished.run.join("run.json")).replace("\"outcome\"", "\"other\"").into()),
-        (
-            "run.json",
-            text_of(&finished.run.join("run.json")).replace("\"length\": 128", "\"length\": 1000000000000000").into(),
-        ),
-        ("best.safetensors", b"short".to_vec()),
-        ("best.safetensors", vec![0xff; 4000]),
-    ] {
-        let _ = std::fs::remove_dir_all(&copy);
-        std::fs::create_dir(&copy).unwrap();
-        for (path, bytes) in crate::support::contents(&finished.run) {
-            std::fs::write(copy.join(path.file_name().unwrap()), bytes).unwrap();
-        }
-        std::fs::write(copy.join(if name == "did not finish" { "run.json" } else { name }), damage).unwrap();
-        let error = fail(1, &["predict", text(&copy), text(&sequences)]);
-        assert!(error.contains(name) || error.contains("at most 1000000"), "{error}");
-    }
-}
-
-fn text_of(path: &std::path::Path) -> String {
-    std::fs::read_to_string(path).unwrap()
 }

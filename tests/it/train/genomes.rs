@@ -3,18 +3,13 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use crate::support::{bgzip, column, genomes, gzip, json, succeed, text, train};
-
-/// Everything that training decides, as bytes.
-fn outcome(run: &std::path::Path) -> (Vec<u8>, Vec<u8>) {
-    (std::fs::read(run.join("best.safetensors")).unwrap(), std::fs::read(run.join("predictions.csv")).unwrap())
-}
+use crate::fixtures::{bgzip, column, genomes, gzip, json, outcome, text, train_on_genomes};
 
 #[test]
 fn plain_gzip_bgzf_indexed_and_larger_than_memory_give_the_same_run() {
     let mut genomes = genomes();
     let chromosomes = ["--train-chroms", "1,2", "--test-chroms", "X"];
-    train(&genomes, &genomes.path("plain"), &chromosomes);
+    train_on_genomes(&genomes, &genomes.path("plain"), &chromosomes);
     let expected = outcome(&genomes.path("plain"));
     let plain = std::fs::read(&genomes.human).unwrap();
 
@@ -26,7 +21,7 @@ fn plain_gzip_bgzf_indexed_and_larger_than_memory_give_the_same_run() {
             std::fs::write(genomes.path(&format!("{name}.fa.fai")), index).unwrap();
         }
         let out = genomes.path(&format!("run {name}"));
-        train(&genomes, &out, &[&chromosomes[..], flags].concat());
+        train_on_genomes(&genomes, &out, &[&chromosomes[..], flags].concat());
         assert!(outcome(&out) == expected, "{name}");
         let left: Vec<_> = std::fs::read_dir(genomes.folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert!(
@@ -77,7 +72,7 @@ fn plain_gzip_bgzf_indexed_and_larger_than_memory_give_the_same_run() {
 fn chromosomes_stay_in_their_splits_and_windows_are_distinct() {
     let genomes = genomes();
     let out = genomes.path("run");
-    train(&genomes, &out, &["--train-chroms", "chr1", "--valid-chroms", "2", "--test-chroms", "3,chrX"]);
+    train_on_genomes(&genomes, &out, &["--train-chroms", "chr1", "--valid-chroms", "2", "--test-chroms", "3,chrX"]);
     let table = out.join("predictions.csv");
     let (splits, chroms, names) =
         (column(&table, b',', "split"), column(&table, b',', "chrom"), column(&table, b',', "name"));
@@ -112,7 +107,7 @@ fn match_gc_gives_equal_gc_in_every_bin() {
     let sequences = [("human", sequence(&genomes.human)), ("mouse", sequence(&genomes.mouse))];
     let histograms = |flags: &[&str]| {
         let out = genomes.path(&format!("run{}", flags.len()));
-        train(&genomes, &out, &[&["--train-chroms", "1,2", "--test-chroms", "3,X"][..], flags].concat());
+        train_on_genomes(&genomes, &out, &[&["--train-chroms", "1,2", "--test-chroms", "3,X"][..], flags].concat());
         let table = out.join("predictions.csv");
         let mut histograms: BTreeMap<(String, String), BTreeMap<usize, usize>> = BTreeMap::new();
         let columns = ["split", "label", "chrom", "start", "end"].map(|name| column(&table, b',', name));
@@ -138,7 +133,7 @@ fn match_gc_gives_equal_gc_in_every_bin() {
 #[test]
 fn the_demo_runs_with_no_data_named_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let output = crate::support::strandnet()
+    let output = crate::fixtures::strandnet()
         .args(["train", "--fragments", "300", "--test-fragments", "100", "--epochs", "1"])
         .current_dir(&folder)
         .output()
@@ -152,42 +147,4 @@ fn the_demo_runs_with_no_data_named_and_says_so() {
     assert!(run.join("metrics.json").exists() && run.parent().unwrap().ends_with("runs"));
     let best = json(&run.join("metrics.json"))["test"]["best_possible_auroc"].as_f64().unwrap();
     assert!((0.85..0.97).contains(&best), "{best}");
-}
-
-#[test]
-fn simulated_genomes_are_what_the_demo_uses_and_bed_files_point_at_the_words() {
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("demo");
-    let stdout = succeed(&["simulate", text(&out), "--windows", "2000", "--quiet"]);
-    assert_eq!(stdout.lines().last().unwrap(), text(&out));
-    let simulation = json(&out.join("simulation.json"));
-    assert!((0.85..0.97).contains(&simulation["best_possible_auroc"].as_f64().unwrap()));
-    for species in ["human", "mouse"] {
-        let fasta = std::fs::read_to_string(out.join(format!("{species}.fa"))).unwrap();
-        let first = fasta.split('>').nth(1).unwrap().replace('\n', "");
-        let sequence = first.strip_prefix("chr1").unwrap();
-        assert!(sequence.contains('N') && sequence.contains('a') && sequence.contains('A'));
-        let bed = std::fs::read_to_string(out.join(format!("{species}.words.bed"))).unwrap();
-        let (mut exact, mut all) = (0, 0);
-        for line in bed.lines().filter(|line| line.starts_with("chr1\t")) {
-            let fields: Vec<&str> = line.split('\t').collect();
-            let mut word = sequence[fields[1].parse().unwrap()..fields[2].parse().unwrap()].to_owned();
-            if fields[5] == "-" {
-                word = word
-                    .chars()
-                    .rev()
-                    .map(|c| match c {
-                        'A' => 'T',
-                        'C' => 'G',
-                        'G' => 'C',
-                        _ => 'A',
-                    })
-                    .collect();
-            }
-            exact += usize::from(word == fields[3]);
-            all += 1;
-        }
-        assert!(all > 5000 && exact * 10 > all * 4, "{exact} of {all}");
-        assert!(std::fs::read_to_string(out.join(format!("{species}.repeats.bed"))).unwrap().lines().count() > 1000);
-    }
 }

@@ -1,12 +1,13 @@
-//! Several networks with one voice, and the two strands of a sequence.
+//! Ensembles of networks, and the two strands of a sequence.
 
 use std::path::Path;
 
 use tch::{CModule, Tensor};
 
-use crate::inputs::{reverse_complement, weights};
-use crate::runs::{SMALL_RESIDUAL, Tensors, Trained, apart, numbers, tables, tensors, trained, trained_on};
-use crate::support::{contents, fasta, json, succeed, text};
+use crate::fixtures::{
+    SMALL_RESIDUAL, Tensors, Trained, apart, contents, fasta, json, numbers, reverse_complement, succeed, tables,
+    tensors, text, trained, trained_on, weights,
+};
 
 const THREE: [&str; 6] = ["--ensemble", "3", "--lr", "0.01", "--calibration", "none"];
 
@@ -69,7 +70,7 @@ fn an_ensemble_says_the_mean_of_what_its_members_say() {
     assert!(member(&all, 0) == single.tensors(), "the first is the network that the seed gives alone");
     let members: Vec<Trained> = (0..3).map(|i| alone(&single, &ensemble, i)).collect();
     for (i, other) in [(0, 1), (0, 2), (1, 2)] {
-        assert!(crate::runs::weights_apart(&member(&all, i), &member(&all, other)) > 0.01, "{i} {other}");
+        assert!(crate::fixtures::weights_apart(&member(&all, i), &member(&all, other)) > 0.01, "{i} {other}");
     }
 
     let examples = ensemble.test_examples();
@@ -171,7 +172,7 @@ fn strands_are_called_the_same_where_the_network_reads_both() {
     for (strands, agree) in
         [("single", false), ("augment", false), ("average", true), ("shared", true), ("equivariant", true)]
     {
-        for arch in [&["--arch", "seed"][..], &SMALL_RESIDUAL] {
+        for arch in [&["--arch", "shallow"][..], &SMALL_RESIDUAL] {
             let run = trained(&[&["--strands", strands, "--epochs", "1", "--lr", "0.01"], arch].concat());
             let what = format!("{strands} {arch:?}");
             let test = &run.json("metrics.json")["test"];
@@ -180,9 +181,9 @@ fn strands_are_called_the_same_where_the_network_reads_both() {
             // What predict says of either strand.
             let examples = run.test_examples();
             let forward: Vec<&str> = examples.iter().map(|row| row.sequence.as_str()).collect();
-            let turned: Vec<String> = forward.iter().map(|bases| reverse_complement(bases)).collect();
-            let turned: Vec<&str> = turned.iter().map(String::as_str).collect();
-            let both = predicted(&run.path, &[&forward[..], &turned].concat(), "score");
+            let reverse: Vec<String> = forward.iter().map(|bases| reverse_complement(bases)).collect();
+            let reverse: Vec<&str> = reverse.iter().map(String::as_str).collect();
+            let both = predicted(&run.path, &[&forward[..], &reverse].concat(), "score");
             let (one, other) = both.split_at(forward.len());
             let threshold = test["threshold"].as_f64().unwrap();
             let n = one.len() as f64;
@@ -198,8 +199,11 @@ fn strands_are_called_the_same_where_the_network_reads_both() {
             assert!(run.stdout.contains(&line), "{line}: {}", run.stdout);
             let card = if strands == "augment" { "single" } else { strands };
             assert_eq!(run.json("model.json")["strands"], card);
-            let outputs = exported(&run.file("model.pt"), &turned);
-            assert!(crate::runs::apart(&outputs, other) < 1e-5, "{what}: the exported model reads strands as the run");
+            let outputs = exported(&run.file("model.pt"), &reverse);
+            assert!(
+                crate::fixtures::apart(&outputs, other) < 1e-5,
+                "{what}: the exported model reads strands as the run"
+            );
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::sync::OnceLock;
 
-use crate::runs::{
-    SMALL_RESIDUAL, Tensors, Trained, apart, numbers, tables, trained, trained_on, weights_apart, with_defaults,
+use crate::fixtures::{
+    SMALL_RESIDUAL, Tensors, Trained, apart, column, fail, numbers, run, tables, text, trained, trained_on,
+    weights_apart, with_defaults,
 };
-use crate::support::{column, fail, run, text};
 
 /// One epoch at so small a rate that weights stay as they are.
 const STILL: [&str; 4] = ["--lr", "1e-12", "--epochs", "1"];
@@ -44,7 +44,7 @@ fn training_starts_where_the_other_run_ended() {
     let still = trained(&[&from(source())[..], &STILL, &["--seed", "7"]].concat());
     assert!(weights_apart(&still.tensors(), &source().tensors()) < 1e-6);
     assert!(apart(&by_name(&still), &by_name(source())) < 1e-5);
-    assert!(!still.stderr.contains("afresh"), "{}", still.stderr);
+    assert!(!still.stderr.contains("start from new weights"), "{}", still.stderr);
     let fresh = trained(&STILL);
     assert!(weights_apart(&fresh.tensors(), &source().tensors()) > 0.01);
     assert!(apart(&by_name(&fresh), &by_name(source())) > 0.01);
@@ -73,8 +73,8 @@ fn by_name(run: &Trained) -> Vec<f64> {
 fn another_number_of_classes_starts_the_output_layer_afresh() {
     let data = ["--train", tables().several.as_str()];
     let run = trained_on(&data, &[&from(source())[..], &STILL].concat());
-    assert!(run.stderr.contains("8.bias, 8.weight start afresh"), "{}", run.stderr);
-    assert_eq!(run.stderr.matches("start afresh").count(), 1);
+    assert!(run.stderr.contains("8.bias, 8.weight start from new weights"), "{}", run.stderr);
+    assert_eq!(run.stderr.matches("start from new weights").count(), 1);
     let (found, before) = (run.tensors(), source().tensors());
     for name in ["0.weight", "0.bias", "5.weight", "5.bias"] {
         assert!(apart(&found[name], &before[name]) < 1e-6, "{name}");
@@ -90,9 +90,9 @@ fn another_loss_of_values_starts_the_output_layer_afresh() {
     let data = ["--train", counts.as_str(), "--task", "regression"];
     let source = trained_on(&data, &[]);
     let again = trained_on(&data, &[&from(&source)[..], &STILL].concat());
-    assert!(!again.stderr.contains("afresh"), "{}", again.stderr);
+    assert!(!again.stderr.contains("start from new weights"), "{}", again.stderr);
     let poisson = trained_on(&data, &[&from(&source)[..], &STILL, &["--loss", "poisson"]].concat());
-    assert!(poisson.stderr.contains("8.bias, 8.weight start afresh"), "{}", poisson.stderr);
+    assert!(poisson.stderr.contains("8.bias, 8.weight start from new weights"), "{}", poisson.stderr);
 }
 
 /// Other weights cannot be tried: they are the other run's.
@@ -195,6 +195,6 @@ fn ensembles_start_from_ensembles_member_by_member() {
 fn a_run_is_repeated_from_its_configuration_though_it_started_from_another() {
     let run = trained(&[&from(source())[..], &["--freeze-blocks", "1"]].concat());
     let again = tables().new_path();
-    crate::support::succeed(&["train", text(&run.file("config.toml")), "--out", text(&again), "--quiet"]);
-    assert!(crate::runs::tensors(&again.join("best.safetensors")) == run.tensors());
+    crate::fixtures::succeed(&["train", text(&run.file("config.toml")), "--out", text(&again), "--quiet"]);
+    assert!(crate::fixtures::tensors(&again.join("best.safetensors")) == run.tensors());
 }

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::OnceLock;
 
-use crate::inputs::{Folder, bases_of_gc, borrowed, fastq, reverse_complement};
-use crate::support::{Finished, bases, column, fail, fasta, genomes, gzip, run, succeed, text, train};
+use crate::fixtures::{
+    Finished, Folder, bases, bases_of_gc, borrowed, column, fail, fasta, fastq, genomes, gzip, reverse_complement, run,
+    succeed, text, train_on_genomes,
+};
 
 /// The network's length, in bp.
 const LENGTH: usize = 128;
@@ -17,8 +19,11 @@ fn sure() -> &'static Finished {
         let genomes = genomes();
         let run = genomes.path("run");
         let flags = ["--train-chroms", "1,2", "--test-chroms", "chrX", "--fragments", "800", "--threads", "1"];
-        let stdout =
-            train(&genomes, &run, &[&flags[..], &["--epochs", "8", "--lr", "0.01", "--dropout", "0"]].concat());
+        let stdout = train_on_genomes(
+            &genomes,
+            &run,
+            &[&flags[..], &["--epochs", "8", "--lr", "0.01", "--dropout", "0"]].concat(),
+        );
         Finished { genomes, run, stdout }
     })
 }
@@ -37,7 +42,7 @@ fn predict_fails(code: i32, flags: &[&str], words: &[&str]) {
     assert!(words.iter().all(|word| error.contains(word)), "{words:?}: {error}");
 }
 
-/// Flags that do not go together by their nature are turned down before anything is read.
+/// Flags that do not go together by their nature are refused before anything is read.
 fn usage_fails(flags: &[&str], word: &str) {
     let output = run(&[&["predict", text(&sure().run)], flags].concat());
     let stderr = String::from_utf8(output.stderr).unwrap();
@@ -310,7 +315,7 @@ fn every_read_is_sorted_into_exactly_one_file_byte_for_byte() {
     let path = folder.write("reads.fq", &fastq_text);
     let prefix = folder.path("sorted");
     let (stdout, stderr) = predict(&[&path, "--sort-reads", text(&prefix), "--min-confidence", "0.7"]);
-    assert!(stderr.contains("3 reads shorter than 128 bp went to the ambiguous ones"), "{stderr}");
+    assert!(stderr.contains("3 reads shorter than 128 bp were counted as ambiguous"), "{stderr}");
     assert_eq!(folder.names(), ["reads.fq", "sorted.ambiguous.fastq", "sorted.human.fastq", "sorted.mouse.fastq"]);
 
     // Where each read belongs by its score.
@@ -346,7 +351,7 @@ fn every_read_is_sorted_into_exactly_one_file_byte_for_byte() {
     assert_eq!((table.len(), all), (4, reads.len()));
     assert!((percent - 100.0).abs() < 0.02, "{percent}");
 
-    // Padded, short reads are judged too.
+    // Padded, short reads are scored too.
     let padded = folder.path("padded");
     let (_, stderr) = predict(&[&path, "--sort-reads", text(&padded), "--min-confidence", "0.5", "--pad-short"]);
     assert!(!stderr.contains("ambiguous"), "{stderr}");

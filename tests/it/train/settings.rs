@@ -1,10 +1,9 @@
 //! How a network is trained: its steps, their rates, what is done against overfitting, when it stops, and wrong values.
 
-use crate::runs::{
-    SMALL_RESIDUAL, Trained, apart, numbers, tables, tensors, trained, trained_on, weights_apart, weights_metadata,
-    with_defaults,
+use crate::fixtures::{
+    SMALL_RESIDUAL, Trained, apart, fail, json, numbers, run, succeed, tables, tensors, text, trained, trained_on,
+    weights_apart, weights_metadata, with_defaults,
 };
-use crate::support::{fail, json, run, succeed, text};
 
 /// So small a rate that weights stay as they are.
 const STILL: [&str; 2] = ["--lr", "1e-12"];
@@ -226,7 +225,7 @@ fn gradients_of_small_batches_add_up_to_those_of_a_large_one() {
     assert!(apart < 1e-5, "{apart}");
     let start = trained(&STILL);
     assert!(distance(&large, &start) > 0.01, "they went somewhere");
-    assert!(crate::runs::apart(&large.history("train_loss"), &small.history("train_loss")) < 1e-5);
+    assert!(crate::fixtures::apart(&large.history("train_loss"), &small.history("train_loss")) < 1e-5);
 }
 
 #[test]
@@ -257,7 +256,7 @@ fn the_learning_rate_follows_its_schedule() {
 #[test]
 fn half_precision_learns_as_much() {
     let learned = ["--epochs", "6", "--lr", "0.01"];
-    for arch in [&["--arch", "seed"][..], &SMALL_RESIDUAL] {
+    for arch in [&["--arch", "shallow"][..], &SMALL_RESIDUAL] {
         let auroc = |precision: &str| {
             trained(&[&learned[..], arch, &["--precision", precision]].concat()).metric("test", "auroc")
         };
@@ -301,7 +300,7 @@ fn the_last_epochs_state_is_kept_with_what_the_optimizer_remembers() {
 fn the_average_of_the_weights_is_what_is_validated_and_kept() {
     let run = trained(&["--ema", "0.99", "--epochs", "1", "--lr", "0.01", "--calibration", "none"]);
     let (last, best) = (tensors(&run.file("last.safetensors")), run.tensors());
-    let own: crate::runs::Tensors =
+    let own: crate::fixtures::Tensors =
         last.iter().filter(|(name, _)| best.contains_key(*name)).map(|(name, v)| (name.clone(), v.clone())).collect();
     assert!(weights_apart(&own, &best) > 1e-4, "training goes on from the weights themselves");
     // The average holds the same numbers as the tensors that were kept, in another order.
@@ -319,7 +318,7 @@ fn all_wrong_values_are_named_at_once_wherever_they_stand() {
     // The first come from a file.
     let path = tables().folder.write("wrong.toml", "[training]\nensemble = 0\nema = 1.0\nshift = 2000000000\n");
     let all = "--clip-norm 0 --patience 0 --label-smoothing 1 --mutate 1 --warmup 3 --epochs 2 --nesterov \
-               --weight-decay=-1 --accumulate 0 --freeze-blocks 1 --arch seed --strands equivariant --filters 7";
+               --weight-decay=-1 --accumulate 0 --freeze-blocks 1 --arch shallow --strands equivariant --filters 7";
     let error = fail(2, &[&["train", &path][..], &all.split_whitespace().collect::<Vec<_>>()].concat());
     for words in [
         "--ensemble is 0, expected 1 to 100",
@@ -379,7 +378,7 @@ fn words_and_fractions_where_others_are_expected_are_usage_errors() {
     }
     assert_eq!(run(&["train", "--ensemble"]).status.code(), Some(2));
     let error = fail(1, &["train", "--device", "cpu", "--cuda-graph"]);
-    assert!(error.contains("--cuda-graph: training is on the CPU, as asked, expected a CUDA device"), "{error}");
+    assert!(error.contains("--cuda-graph: training is on the CPU, as requested, expected a CUDA device"), "{error}");
 }
 
 #[test]

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use crate::inputs::{Folder, borrowed};
-use crate::runs::{LENGTH, tables, trained, trained_on};
-use crate::support::{bases, bgzip, column, fail, fasta, gzip, run, succeed, text};
+use crate::fixtures::{
+    Folder, LENGTH, bases, bgzip, borrowed, fail, fasta, gzip, numbers, run, succeed, tables, text, trained, trained_on,
+};
 
 const HEADER: &str = "##fileformat=VCFv4.2\n##INFO=<ID=DP,Number=1,Type=Integer,Description=\"depth\">\n##contig=<ID=chr1>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tone\n";
 
@@ -26,10 +26,6 @@ fn variants(own: &Path, vcf: &str, reference: &str, flags: &[&str]) -> (String, 
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{flags:?}: {stderr}");
     (String::from_utf8(output.stdout).unwrap(), stderr)
-}
-
-fn numbers(path: &Path, name: &str) -> Vec<f64> {
-    column(path, b'\t', name).iter().map(|number| number.parse().unwrap()).collect()
 }
 
 #[test]
@@ -67,9 +63,9 @@ fn scores_are_those_that_predict_gives_both_alleles() {
         variants(&own, &vcf, &plain, &["--out", text(&out)]);
         let predicted = folder.path(&format!("{strands}.predicted.tsv"));
         succeed(&["predict", text(&own), &alleles, "--out", text(&predicted), "--quiet"]);
-        let predicted = numbers(&predicted, "score");
+        let predicted = numbers(&predicted, b'\t', "score");
         let [reference, alternative, difference, log_odds] =
-            ["score_ref", "score_alt", "difference", "log_odds"].map(|name| numbers(&out, name));
+            ["score_ref", "score_alt", "difference", "log_odds"].map(|name| numbers(&out, b'\t', name));
         assert_eq!(reference.len(), changes.len());
         for (i, pair) in predicted.chunks(2).enumerate() {
             let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-5, "{strands} {i} {:?}: {a} {b}", changes[i]);
@@ -80,13 +76,13 @@ fn scores_are_those_that_predict_gives_both_alleles() {
             near(log_odds[i], logit(pair[1]) - logit(pair[0]));
         }
         assert!(difference.iter().any(|difference| difference.abs() > 1e-3));
-        assert_eq!(numbers(&out, "start")[4], 500.0);
+        assert_eq!(numbers(&out, b'\t', "start")[4], 500.0);
         // Packed files, and the other class, which loses what this one gains.
-        let positive = &crate::support::json(&own.join("run.json"))["positive"];
+        let positive = &crate::fixtures::json(&own.join("run.json"))["positive"];
         let negative = if positive == "rich" { "poor" } else { "rich" };
         let again = folder.path(&format!("{strands}.again.tsv"));
         variants(&own, &vcf_gz, &packed, &["--out", text(&again), "--of", negative]);
-        for (a, b) in numbers(&again, "log_odds").iter().zip(&log_odds) {
+        for (a, b) in numbers(&again, b'\t', "log_odds").iter().zip(&log_odds) {
             assert!((a + b).abs() < 1e-6);
         }
     }

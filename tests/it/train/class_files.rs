@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::inputs::{Folder, Row, bases_of_gc, borrowed, examples, fastq, outcome, reverse_complement, train};
-use crate::support::{bases, fail, fasta, gzip, json, text};
+use crate::fixtures::{
+    Folder, Row, bases, bases_of_gc, borrowed, examples, fail, fasta, fastq, gzip, json, outcome, reverse_complement,
+    text, train,
+};
 
 /// Records of one class: `n` sequences of `length` bases.
 fn records(class: u64, n: usize, length: usize) -> Vec<(String, String)> {
@@ -405,7 +407,7 @@ fn a_table_with_a_split_column_is_taken_at_its_word() {
     let other = folder.write("other.gz", gzip(format!("Sequence\textra\tLabel\tSPLIT\r\n{other}").as_bytes()));
     let again = folder.path("again");
     train(&again, &["--train", &other]);
-    assert!(crate::inputs::weights(&out) == crate::inputs::weights(&again));
+    assert!(crate::fixtures::weights(&out) == crate::fixtures::weights(&again));
     assert_eq!(json(&out.join("metrics.json"))["test"], json(&again.join("metrics.json"))["test"]);
 
     let never = folder.path("never");
@@ -488,7 +490,7 @@ fn a_chromosome_named_for_the_test_is_never_trained_on() {
     let out = folder.path("run");
     let chromosomes = ["--train-chroms", "1,2", "--valid-chroms", "3", "--test-chroms", "4"];
     let all = [
-        &["train", "--arch", "seed", "--out", text(&out), "--epochs", "1", "--threads", "1", "--quiet"][..],
+        &["train", "--arch", "shallow", "--out", text(&out), "--epochs", "1", "--threads", "1", "--quiet"][..],
         &flags,
         &chromosomes,
     ]
@@ -520,7 +522,7 @@ fn a_share_for_a_part_that_has_a_file_of_its_own_is_a_contradiction() {
     };
     let (learned, test) = (table("train.csv", 0), table("test.csv", 500));
     let out = folder.path("never");
-    let tables = ["train", "--arch", "seed", "--out", text(&out), "--epochs", "1", "--train", &learned];
+    let tables = ["train", "--arch", "shallow", "--out", text(&out), "--epochs", "1", "--train", &learned];
     for (flag, share) in [("--test", "--test-fraction"), ("--valid", "--valid-fraction")] {
         let error = fail(2, &[&tables[..], &[flag, &test, share, "0.3"]].concat());
         assert!(error.contains(flag) && error.contains(share), "{error}");

@@ -1,11 +1,13 @@
 //! Runs that are killed, interrupted or damaged on the way, and end as if nothing had happened.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Stdio;
+use std::time::Duration;
 
-use crate::runs::{LENGTH, SMALL_RESIDUAL, Trained, copied, tables, tensors, with_defaults};
-use crate::support::{column, contents, fail, genomes, json, run, strandnet, succeed, text};
+use crate::fixtures::{
+    LENGTH, SMALL_RESIDUAL, Trained, column, contents, copied, fail, genomes, interrupted, json, long_run, run, signal,
+    start, strandnet, succeed, tables, tensors, text, wait, wait_for, with_defaults,
+};
 
 /// What a run decides, and what of it depends on the clock: the rest of its files, byte for byte.
 const BY_THE_CLOCK: [&str; 5] = ["history.csv", "last.safetensors", "run.json", "report.html", "checksums.sha256"];
@@ -24,54 +26,14 @@ fn experiments() -> Vec<(&'static str, Vec<&'static str>)> {
     vec![("plain", plain), ("ensemble", ensemble), ("plateau", plateau)]
 }
 
-fn command(path: &Path, flags: &[&str]) -> Vec<String> {
-    let flags = with_defaults(flags);
-    let own = ["train", "--quiet", "--out", text(path), "--train", &tables().binary];
-    own.into_iter().chain(flags).map(str::to_owned).collect()
-}
-
-fn start(arguments: &[String]) -> Child {
-    strandnet().args(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
 fn resume(path: &Path) -> Vec<String> {
     ["train", "--quiet", "--resume", text(path), "--checkpoint-minutes", "0"].map(str::to_owned).into()
-}
-
-/// Waits for a child, no longer than a minute.
-fn wait(mut child: Child) -> (ExitStatus, String) {
-    let end = Instant::now() + Duration::from_secs(60);
-    while child.try_wait().unwrap().is_none() {
-        if Instant::now() > end {
-            child.kill().unwrap();
-            panic!("it hangs");
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    let output = child.wait_with_output().unwrap();
-    (output.status, String::from_utf8(output.stderr).unwrap())
-}
-
-fn signal(child: &Child, name: &str) {
-    let killed = std::process::Command::new("kill").args(["-s", name, &child.id().to_string()]).status().unwrap();
-    assert!(killed.success());
-}
-
-/// Waits until a file of a run is there; false where the run ended first.
-fn wait_for(child: &mut Child, path: &Path) -> bool {
-    while !path.exists() {
-        if child.try_wait().unwrap().is_some() {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    true
 }
 
 /// A run that nobody stops.
 fn undisturbed(flags: &[&str]) -> PathBuf {
     let path = tables().new_path();
-    let (status, said) = wait(start(&command(&path, flags)));
+    let (status, said) = wait(start(&long_run(&path, flags)));
     assert!(status.success(), "{said}");
     path
 }
@@ -104,7 +66,7 @@ fn kill_and_resume(name: &str, flags: &[&str], rounds: u64) {
     let whole = undisturbed(flags);
     for round in 0..rounds {
         let path = tables().new_path();
-        let mut arguments = command(&path, flags);
+        let mut arguments = long_run(&path, flags);
         arguments.extend(["--checkpoint-minutes".to_owned(), "0".to_owned()]);
         let mut kills = 0;
         // A longer wait each time, so that it gets somewhere.
@@ -156,7 +118,7 @@ fn windows_drawn_anew_each_epoch_go_on_too() {
     let mut flags: Vec<&str> = own.iter().map(String::as_str).collect();
     flags.extend([
         "--arch",
-        "seed",
+        "shallow",
         "--fragments",
         "400",
         "--test-fragments",
@@ -180,16 +142,6 @@ fn windows_drawn_anew_each_epoch_go_on_too() {
     wait(child);
     succeed(&["train", "--quiet", "--resume", text(&cut)]);
     assert_same(&whole, &cut, "windows drawn anew");
-}
-
-/// Starts a long run, waits for its second checkpoint and sends it a signal.
-pub fn interrupted(flags: &[&str], name: &str) -> (PathBuf, ExitStatus, String) {
-    let path = tables().new_path();
-    let mut child = start(&command(&path, flags));
-    assert!(wait_for(&mut child, &path.join("previous.safetensors")));
-    signal(&child, name);
-    let (status, said) = wait(child);
-    (path, status, said)
 }
 
 #[test]
@@ -217,7 +169,7 @@ fn a_second_signal_stops_at_once() {
     // An epoch of this is one step, for which the network takes seconds.
     let path = tables().new_path();
     let flags = ["--arch", "residual", "--filters", "1024", "--depth", "4", "--batch-size", "1000"];
-    let mut child = start(&command(&path, &flags));
+    let mut child = start(&long_run(&path, &flags));
     assert!(wait_for(&mut child, &path.join("examples.tsv")));
     assert!(wait_for(&mut child, &path.join("history.csv")));
     signal(&child, "INT");
@@ -270,7 +222,7 @@ fn what_cannot_be_gone_on_with_is_refused_in_a_sentence() {
     child.kill().unwrap();
     wait(child);
 
-    let error = fail(2, &["train", "--resume", text(&path), "--lr", "0.1", "--arch", "seed"]);
+    let error = fail(2, &["train", "--resume", text(&path), "--lr", "0.1", "--arch", "shallow"]);
     assert!(error.contains("--lr is given with --resume") && error.contains("--arch is given"), "{error}");
     assert_eq!(run(&["train", "--resume", text(&path), "--out", "x"]).status.code(), Some(2));
     let error = fail(2, &["train", "--resume", text(&path), "--checkpoint-minutes=-1"]);
@@ -287,9 +239,9 @@ fn what_cannot_be_gone_on_with_is_refused_in_a_sentence() {
 
 #[test]
 fn a_run_that_is_replaced_comes_back_unless_its_successor_is_complete() {
-    let old = crate::runs::trained(&[]);
+    let old = crate::fixtures::trained(&[]);
     let before = contents(&old.path);
-    let arguments = |flags: &[&str]| [&command(&old.path, flags)[..], &["--force".to_owned()]].concat();
+    let arguments = |flags: &[&str]| [&long_run(&old.path, flags)[..], &["--force".to_owned()]].concat();
     // Fails: the rate makes the loss no number.
     let (status, said) = wait(start(&arguments(&["--lr", "1e30", "--optimizer", "sgd"])));
     assert_eq!(status.code(), Some(1), "{said}");
@@ -313,7 +265,7 @@ fn a_run_that_is_replaced_comes_back_unless_its_successor_is_complete() {
 fn a_loss_that_is_no_number_stops_at_its_step_and_the_last_good_checkpoint_stays() {
     let path = tables().new_path();
     let flags = ["--lr", "1e18", "--optimizer", "sgd", "--schedule", "constant", "--warmup", "2", "--epochs", "6"];
-    let mut arguments = command(&path, &[&flags[..], &["--task", "regression", "--batch-size", "16"]].concat());
+    let mut arguments = long_run(&path, &[&flags[..], &["--task", "regression", "--batch-size", "16"]].concat());
     let place = arguments.iter().position(|word| *word == tables().binary).unwrap();
     arguments[place] = tables().values.clone();
     arguments.extend(["--checkpoint-minutes".to_owned(), "0".to_owned()]);
@@ -334,9 +286,9 @@ fn a_loss_that_is_no_number_stops_at_its_step_and_the_last_good_checkpoint_stays
 
 #[test]
 fn what_a_person_should_know_is_said_at_the_end() {
-    let last: Trained = crate::runs::trained(&["--epochs", "2", "--lr", "0.003"]);
+    let last: Trained = crate::fixtures::trained(&["--epochs", "2", "--lr", "0.003"]);
     assert!(last.stderr.contains("the best epoch is the last of 2"), "{}", last.stderr);
-    let still = crate::runs::trained(&["--epochs", "3", "--lr", "1e-9", "--schedule", "constant"]);
+    let still = crate::fixtures::trained(&["--epochs", "3", "--lr", "1e-9", "--schedule", "constant"]);
     assert!(still.stderr.contains("the training loss hardly moved"), "{}", still.stderr);
     let remarks = still.json("run.json")["outcome"]["remarks"].to_string();
     assert!(remarks.contains("hardly moved"), "{remarks}");

@@ -5,18 +5,15 @@ use std::sync::OnceLock;
 
 use strandnet_core::genome::simulate;
 
-use crate::inputs::{Folder, borrowed, reverse_complement};
-use crate::runs::{LENGTH, tables, trained, trained_on};
-use crate::support::{bases, column, contents, fail, fasta, gzip, json, run, strandnet, succeed, text};
+use crate::fixtures::{
+    Folder, LENGTH, bases, borrowed, column, contents, fail, fasta, gzip, json, numbers, python_with,
+    reverse_complement, run, strandnet, succeed, tables, text, trained, trained_on,
+};
 
 /// `explain sequences` into a folder; returns standard output.
 fn explain(run: &Path, file: &str, out: &Path, flags: &[&str]) -> String {
     let common = ["explain", "sequences", text(run), file, "--out", text(out), "--threads", "1", "--quiet"];
     succeed(&[&common, flags].concat())
-}
-
-fn numbers(path: &Path, name: &str) -> Vec<f64> {
-    column(path, b'\t', name).iter().map(|number| number.parse().unwrap()).collect()
 }
 
 /// A network that has learned the words of the demo, and its folder.
@@ -25,7 +22,7 @@ fn demo() -> &'static (Folder, PathBuf) {
     DEMO.get_or_init(|| {
         let folder = Folder::new();
         let run = folder.path("run");
-        let flags = "--quiet --arch seed --fragments 20000 --test-fragments 1000 --epochs 12 --lr 0.003 --threads 2";
+        let flags = "--quiet --arch shallow --fragments 20000 --test-fragments 1000 --epochs 12 --lr 0.003 --threads 2";
         let flags: Vec<&str> = flags.split(' ').collect();
         succeed(&[&["train", "--out", text(&run)], flags.as_slice()].concat());
         (folder, run)
@@ -61,7 +58,7 @@ fn the_top_positions_lie_in_planted_words() {
     let completeness = &json(&out.join("importance.json"))["completeness"];
     assert!(completeness["largest_error"].as_f64().unwrap() <= 0.01, "{completeness}");
     for method in ["ism", "saliency", "ig"] {
-        let importance = numbers(&out.join(format!("{method}.tsv")), "importance");
+        let importance = numbers(&out.join(format!("{method}.tsv")), b'\t', "importance");
         assert_eq!(importance.len(), 30 * 128);
         let (mut hits, mut by_chance) = (0, 0.0);
         for ((_, _, site), importance) in planted.iter().zip(importance.chunks(128)) {
@@ -104,11 +101,11 @@ fn mutagenesis_is_what_predict_says_of_each_mutant() {
         let mutants = folder.write("mutants.fa", fasta(&borrowed(&mutants)));
         let scores = folder.path(&format!("{strands}.tsv"));
         succeed(&["predict", text(&run), &mutants, "--out", text(&scores), "--quiet"]);
-        let log_odds: Vec<f64> = numbers(&scores, "score").iter().map(|p| (p / (1.0 - p)).ln()).collect();
+        let log_odds: Vec<f64> = numbers(&scores, b'\t', "score").iter().map(|p| (p / (1.0 - p)).ln()).collect();
         // Which of the two classes `predict` scores is the run's choice.
         let sign = if json(&run.join("run.json"))["positive"] == "rich" { 1.0 } else { -1.0 };
         for (i, base) in ["A", "C", "G", "T"].into_iter().enumerate() {
-            let changes = numbers(&out.join("ism.tsv"), base);
+            let changes = numbers(&out.join("ism.tsv"), b'\t', base);
             for position in 0..LENGTH {
                 let alone = sign * (log_odds[1 + 4 * position + i] - log_odds[0]);
                 assert!((changes[position] - alone).abs() < 1e-4, "{strands} {position}{base}: {alone}");
@@ -166,16 +163,9 @@ fn arrays_hold_what_the_tables_do_and_numpy_reads_them() {
         out.join("importance.npz").display(),
         out.join("ism.tsv").display()
     );
-    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
-    let ran = std::process::Command::new(&python).args(["-c", &script]).output();
-    match ran {
-        Ok(output) if output.status.success() => {}
-        Ok(output) if String::from_utf8_lossy(&output.stderr).contains("No module named 'numpy'") => {
-            eprintln!("skipped: {python} has no numpy; name another with PYTHON");
-        }
-        Ok(output) => panic!("{}", String::from_utf8_lossy(&output.stderr)),
-        Err(_) => eprintln!("skipped: there is no {python}; name another with PYTHON"),
-    }
+    let Some(python) = python_with("numpy") else { return };
+    let output = std::process::Command::new(&python).args(["-c", &script]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
@@ -218,7 +208,7 @@ fn sequences_that_do_not_fit_are_refused_in_one_sentence() {
     for (file, flag) in [(&short, "--pad-short"), (&long, "--crop-long")] {
         let out = folder.path(flag);
         explain(&own, file, &out, &[flag]);
-        let positions = numbers(&out.join("ism.tsv"), "position");
+        let positions = numbers(&out.join("ism.tsv"), b'\t', "position");
         assert_eq!(positions.len(), if flag == "--pad-short" { 20 } else { 60 });
         assert_eq!(positions[0], if flag == "--pad-short" { 0.0 } else { 70.0 });
     }

@@ -1,19 +1,31 @@
-//! The exported model in PyTorch itself, where there is one: `python3`, or the interpreter that PYTHON names.
+//! `export`: the model is written again, and gives the same scores in PyTorch.
 
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{bases, column, fasta, finished, succeed, text};
+use crate::fixtures::{bases, column, fail, fasta, finished, json, python_with, succeed, text};
+
+#[test]
+fn export_writes_the_model_again() {
+    let finished = finished();
+    let out = finished.genomes.path("exported.pt");
+    let stdout = succeed(&["export", text(&finished.run), "--out", text(&out)]);
+    assert!(stdout.contains("largest difference"), "{stdout}");
+    let (card, original) = (json(&out.with_extension("json")), json(&finished.run.join("model.json")));
+    for key in ["length", "alphabet", "classes", "positive", "threshold", "strands", "output"] {
+        assert_eq!(card[key], original[key], "{key}");
+    }
+    assert_eq!((card["length"].as_u64(), card["alphabet"].as_str()), (Some(128), Some("ACGT")));
+    assert!(fail(1, &["export", text(&finished.run), "--out", text(&out)]).contains("--force"));
+    assert!(
+        fail(1, &["export", text(&finished.run), "--out", text(&out.with_extension("json"))])
+            .contains("another ending")
+    );
+}
 
 #[test]
 fn pytorch_gives_the_same_scores_as_predict() {
-    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
-    let has_torch =
-        Command::new(&python).args(["-c", "import torch"]).output().is_ok_and(|output| output.status.success());
-    if !has_torch {
-        eprintln!("skipped: {python} has no torch; install it, or name another interpreter with PYTHON");
-        return;
-    }
+    let Some(python) = python_with("torch") else { return };
     let finished = finished();
     agree(&python, &finished.run, "score");
     // Three classes have a column each.

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
-use crate::inputs::{Folder, Row, bases_of_gc, borrowed, examples, gc, outcome, reverse_complement, train};
-use crate::support::{bgzip, column, fail, fasta, gzip, json, succeed, text};
+use crate::fixtures::{
+    Folder, Row, bases_of_gc, bgzip, borrowed, column, examples, fail, fasta, gc, gzip, json, outcome,
+    reverse_complement, succeed, text, train,
+};
 
 /// Length of a window in these tests, in bp.
 const LENGTH: usize = 100;
