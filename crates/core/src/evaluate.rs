@@ -156,7 +156,7 @@ pub fn report(
     }
 }
 
-/// What an ensemble's answers for a set of examples come to.
+/// The predictions of an ensemble for a set of examples, with their metrics.
 pub struct Evaluation<'a> {
     /// The task.
     pub task: &'a Task,

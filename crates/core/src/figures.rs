@@ -22,7 +22,7 @@ use crate::metrics::{Estimate, Ranking, Report};
 use crate::run::{CONFUSION_CSV, RunFolder};
 use crate::task;
 
-/// Classes, labels or columns that the table for people has room for.
+/// Most classes, labels or columns shown in a text table.
 pub const MOST_PARTS: usize = 20;
 
 /// Draws the pictures of a test set.
@@ -74,7 +74,7 @@ pub fn draw(evaluation: &Evaluation, folder: &RunFolder) -> Result<()> {
     Ok(())
 }
 
-/// The metrics of a test set as a table for people, with those of baselines beside them.
+/// The metrics of a test set as a text table, with those of baselines beside them.
 pub fn table(evaluation: &Evaluation, baselines: &[(String, Report)], best_possible_auroc: Option<f64>) -> String {
     let report = &evaluation.report;
     let mut text = format!("test: {} fragments", thousands(report.n));

@@ -167,7 +167,7 @@ fn column<T: Copy>(table: &[T], k: usize, place: usize) -> Vec<T> {
     table.iter().skip(place).step_by(k).copied().collect()
 }
 
-/// The log loss of one example, from the probability given to what turned out true.
+/// The log loss of one example, from the probability of the true class.
 fn loss(probability: f64) -> f64 {
     -probability.clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()
 }

@@ -15,7 +15,7 @@ use crate::tune::halving::Rung;
 use crate::tune::sampling::Trial;
 use crate::tune::trials::{Outcome, Row};
 
-/// A search: what is tried, and the rows so far.
+/// A search: its trials and the finished rows.
 #[derive(Debug)]
 pub struct Tuning {
     /// The hyperparameters and their ranges.
@@ -84,7 +84,7 @@ impl Tuning {
         config
     }
 
-    /// The metric that trials are compared by, once one has come to a score.
+    /// The metric that trials are compared by, once one has a score.
     pub fn metric(&self) -> Option<&str> {
         self.rows.iter().find(|row| row.score().is_some()).map(|row| row.metric.as_str())
     }

@@ -153,6 +153,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("a file format: run.json of format versions 3 and 4", "\"remarks\""),
     ("a file format: tune.json", "\"knobs\""),
     ("a file of search folders", "\"knobs.png\""),
+    ("files of motif folders", "page_{}.png"),
 ];
 
 /// The words of an identifier, in lower case: `EarlyStopping` and `early_stopping` both give `early`, `stopping`.

@@ -41,7 +41,7 @@ pub struct Path {
     pub seed: u64,
 }
 
-/// What the gradients along a path come to.
+/// The integrated gradients along a path.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Integrated {
     /// `[4, length]`

@@ -32,7 +32,7 @@ impl StrandAgreement {
         Self { flip_rate, mean_difference: difference / forward.len().max(1) as f64 }
     }
 
-    /// A line for people.
+    /// A line of the results table.
     pub fn line(&self) -> String {
         let flips = self.flip_rate.map_or(String::new(), |rate| format!("{:.2} % called differently, ", rate * 100.0));
         format!("both strands of each: {flips}mean difference {:.4}\n", self.mean_difference)

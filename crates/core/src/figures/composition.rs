@@ -78,7 +78,7 @@ fn histogram(
     })
 }
 
-/// The inspection as tables for people.
+/// The inspection as text tables.
 pub fn table(inspection: &Inspection, data: &Dataset) -> String {
     let names: Vec<String> = data.classes.names.iter().map(|name| format::short_name(name)).collect();
     let mut text = format!("examples of {} bp\n  {:<10}{:>12}", data.train.length, "split", "n");

@@ -29,7 +29,7 @@ const HEADER_HEIGHT: u32 = 56;
 /// Scores and losses beyond this are not drawn: an axis to infinity, or as far as numbers go, is never done drawing.
 const LARGEST_DRAWN: f64 = 1e100;
 
-/// The best trials as a table for people.
+/// The best trials as a text table.
 pub fn table(tuning: &Tuning) -> String {
     let best = tuning.best();
     let Some(first) = best.first() else { return String::new() };

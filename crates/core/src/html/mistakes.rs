@@ -11,7 +11,7 @@ use crate::task::Task;
 /// Mistakes that are shown.
 const MOST: usize = 15;
 
-/// The worst so far, the worst first.
+/// The examples with the largest errors, the largest first.
 pub struct Worst<'a> {
     task: &'a Task,
     classes: &'a Classes,
@@ -30,7 +30,7 @@ struct Mistake {
 }
 
 impl<'a> Worst<'a> {
-    /// None so far; of two classes, scores from the threshold up are called positive.
+    /// An empty list; for binary tasks, scores from the threshold up are called positive.
     pub fn new(task: &'a Task, classes: &'a Classes, threshold: Option<f64>) -> Self {
         Self { task, classes, threshold: threshold.unwrap_or(0.5), mistakes: Vec::new(), count: 0 }
     }

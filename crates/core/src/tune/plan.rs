@@ -31,7 +31,7 @@ pub struct Plan {
     pub trials: usize,
     /// Number of rungs.
     pub rungs: usize,
-    /// One of this many trials goes on at each rung.
+    /// One in this many trials is promoted at each rung.
     pub eta: usize,
     /// The hyperparameters and their ranges.
     pub search: Search,
