@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::config::Config;
 use crate::config::search::Search;
-use crate::run::DataFile;
-use crate::run::{self, Build};
+use crate::format;
+use crate::run::{self, Build, DataFile};
 
 /// The version of `tune.json` and `trials.csv`.
 const FORMAT_VERSION: u32 = 1;
@@ -123,7 +123,7 @@ fn brief(value: &Value) -> String {
         Value::Null => "not set".to_owned(),
         other => other.to_string(),
     };
-    if text.chars().count() <= 60 { text } else { text.chars().take(59).chain(['…']).collect() }
+    format::shortened(&text, 60)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Result, anyhow, bail};
 
 use crate::config::search::Search;
+use crate::format;
 use crate::tune::TrialRun;
 
 /// What the outcome of a good row is called.
@@ -117,8 +118,7 @@ pub fn read(path: &Path, search: &Search) -> Result<Vec<Row>> {
 
 /// A field short enough for an error, in one line.
 fn brief(text: &str) -> String {
-    let line = text.replace(['\n', '\r'], " ");
-    if line.chars().count() <= 100 { line } else { line.chars().take(99).chain(['…']).collect() }
+    format::shortened(&text.replace(['\n', '\r'], " "), 100)
 }
 
 /// A row from its fields; otherwise which column is wrong and what it should be.
