@@ -391,9 +391,11 @@ mod tests {
         let top = tempfile::tempdir().unwrap();
         let path = top.path().join("a");
         let folder = OutputFolder::create(&path, Contents::Run, false).unwrap();
-        assert!(OutputFolder::create(&path, Contents::Run, false).unwrap_err().to_string().contains("at work"));
+        assert!(
+            OutputFolder::create(&path, Contents::Run, false).unwrap_err().to_string().contains("is using this folder")
+        );
         let (_, old) = folder.keep().unwrap();
-        assert!(lock(&path).unwrap_err().to_string().contains("at work"));
+        assert!(lock(&path).unwrap_err().to_string().contains("is using this folder"));
         let held = old.discard();
         assert!(lock(&path).is_err());
         drop(held);

@@ -227,7 +227,7 @@ mod tests {
             let get = |key: &str| table["model"].get(key).and_then(toml::Value::as_str).map(str::to_owned);
             match (get("arch").as_deref(), get("dropout_after").as_deref()) {
                 (_, Some("no")) => Err(Faults(vec!["no never works".into()])),
-                (None | Some("residual"), Some("dense")) => Err(Faults(vec!["dense goes with seed".into()])),
+                (None | Some("residual"), Some("dense")) => Err(Faults(vec!["dense goes with shallow".into()])),
                 _ => Ok(Config::default()),
             }
         };
@@ -238,6 +238,9 @@ mod tests {
         };
         let drawn = trials(&search, 50, 1, resolve).unwrap();
         let texts: Vec<_> = drawn.iter().map(|trial| trial.texts().join(" ")).collect();
-        assert!(texts.contains(&"seed dense".to_owned()) && !texts.contains(&"residual dense".to_owned()), "{texts:?}");
+        assert!(
+            texts.contains(&"shallow dense".to_owned()) && !texts.contains(&"residual dense".to_owned()),
+            "{texts:?}"
+        );
     }
 }
