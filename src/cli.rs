@@ -10,13 +10,13 @@ use std::time::Duration;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Parser, Subcommand};
 
-use strandnet_core::config;
-use strandnet_core::config::{Config, DataConfig, DeviceChoice, Faults, ModelConfig, Negatives, SourceKind, Strands};
+use strandnet_core::config::{
+    self, Config, DataConfig, DeviceChoice, Faults, ModelConfig, Negatives, ScoreFormat, SourceKind, Strands,
+};
 use strandnet_core::dataset::Classes;
 use strandnet_core::dataset::manifest::Learned;
 use strandnet_core::dataset::split::Assignment;
 use strandnet_core::predict::Short;
-use strandnet_core::predict::output::Format;
 
 /// Trains, evaluates and ships convolutional networks on DNA, straight from FASTA
 #[derive(Parser, Debug)]
@@ -374,8 +374,8 @@ pub struct Predict {
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = config::trimmed, requires = "reference", conflicts_with = "regions")]
     pub chroms: Vec<String>,
     /// Output format
-    #[arg(long, value_enum, default_value_t = Format::Tsv)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = ScoreFormat::Tsv)]
+    pub format: ScoreFormat,
     /// Class, label or column whose score BED and bedGraph hold [default: the positive class]
     #[arg(long, value_name = "NAME")]
     pub score_of: Option<String>,
@@ -416,7 +416,7 @@ impl Predict {
         };
         let sorts = self.sort_reads.is_some();
         check(
-            !(sorts && (self.reference.is_some() || self.out.is_some() || self.format != Format::Tsv)),
+            !(sorts && (self.reference.is_some() || self.out.is_some() || self.format != ScoreFormat::Tsv)),
             "--sort-reads writes reads and no scores, expected no --reference, --out or --format; remove them",
         );
         check(

@@ -17,9 +17,10 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use strandnet_core::attribute::gradients::{self, Integrated};
 use strandnet_core::attribute::target::{Explained, Explainer};
-use strandnet_core::config::TaskKind;
+use strandnet_core::config::{AttributionBaseline, TaskKind};
 use strandnet_core::dataset::Classes;
 use strandnet_core::evaluate;
+use strandnet_core::evaluate::results::RunMetrics;
 use strandnet_core::run::{METRICS_JSON, RunFolder, WEIGHTS};
 use strandnet_core::scorer::Scorer;
 use strandnet_core::sequence::alphabet;
@@ -128,7 +129,7 @@ impl Model {
         let mut codes = Vec::new();
         self.encode(sequence.as_ref(), &mut codes)?;
         let explained = Explained::new(&self.task, &self.classes, of)?;
-        let path = gradients::Path { baseline: gradients::Baseline::Shuffles, steps: 32, seed: 1 };
+        let path = gradients::Path { baseline: AttributionBaseline::Shuffles, steps: 32, seed: 1 };
         path.integrate(&Explainer { scorer: &self.ensemble, explained: &explained }, &codes, 0..codes.len(), 0)
     }
 
@@ -180,11 +181,7 @@ pub fn threshold(run: &RunFolder, task: &Task) -> Result<Option<f64>> {
         return Ok(None);
     }
     let path = run.file(METRICS_JSON);
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("{}: cannot be read, so the run did not finish; train again", path.display()))?;
-    let metrics: serde_json::Value = serde_json::from_str(&text)
-        .with_context(|| format!("{}: is damaged; train again or restore the file", path.display()))?;
-    match metrics["valid"]["threshold"].as_f64() {
+    match RunMetrics::read(&path)?.valid.threshold {
         Some(threshold) if threshold.is_finite() => Ok(Some(threshold)),
         _ => bail!("{}: holds no valid.threshold, expected a number; train again or restore the file", path.display()),
     }

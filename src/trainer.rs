@@ -5,21 +5,21 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use serde_json::{Map, Value, json};
 use strandnet_core::config::{BatchSize, Calibration, Config, TaskKind};
 use strandnet_core::dataset::examples::Examples;
 use strandnet_core::dataset::split::Split;
 use strandnet_core::dataset::{Dataset, manifest};
-use strandnet_core::evaluate::baselines::{self, Floor};
+use strandnet_core::evaluate::baselines::{self, BaselineResult};
 use strandnet_core::evaluate::members::Members;
 use strandnet_core::evaluate::predictions::Predictions;
+use strandnet_core::evaluate::results::{BaselineMetrics, RunMetrics, SplitMetrics};
 use strandnet_core::evaluate::{self, Evaluation, Strand};
 use strandnet_core::format::thousands;
 use strandnet_core::interrupt::Interrupt;
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{
-    self, CONFIG_TOML, Contents, EXAMPLES_TSV, ExampleCounts, METRICS_JSON, MODEL_JSON, MODEL_PT, NewFolder, Outcome,
-    PREDICTIONS_CSV, Provenance, RUN_JSON, RunFolder, SetAside, WEIGHTS,
+    self, CONFIG_TOML, Contents, EXAMPLES_TSV, ExampleCounts, METRICS_JSON, MODEL_JSON, MODEL_PT, Outcome,
+    OutputFolder, PREDICTIONS_CSV, Provenance, RUN_JSON, RunFolder, SetAside, WEIGHTS,
 };
 use strandnet_core::scorer::Scorer;
 use strandnet_core::task::Task;
@@ -54,7 +54,7 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(600);
 /// ```
 pub struct Trainer {
     config: Config,
-    folder: Option<NewFolder>,
+    folder: Option<OutputFolder>,
     out: Option<PathBuf>,
     progress: Progress,
     checkpoint_every: Duration,
@@ -69,7 +69,7 @@ pub struct TrainedRun {
     /// Every epoch of every member.
     pub summary: Summary,
     /// What `metrics.json` holds.
-    pub metrics: Map<String, Value>,
+    pub metrics: RunMetrics,
     /// The metrics of the test split as a table for people.
     pub report: String,
     /// What the user should know of how training went.
@@ -98,8 +98,8 @@ impl Trainer {
         self
     }
 
-    /// Writes a run folder that is claimed already.
-    pub fn in_claimed_folder(mut self, folder: NewFolder) -> Self {
+    /// Writes into an output folder that is created already.
+    pub fn in_output_folder(mut self, folder: OutputFolder) -> Self {
         self.folder = Some(folder);
         self
     }
@@ -152,7 +152,7 @@ impl Trainer {
         }
         let folder = match (self.folder.take(), &self.out) {
             (Some(folder), _) => Some(folder),
-            (None, Some(path)) => Some(NewFolder::claim(path, Contents::Run, false)?),
+            (None, Some(path)) => Some(OutputFolder::create(path, Contents::Run, false)?),
             (None, None) => None,
         };
         let Some(folder) = folder else {
@@ -333,13 +333,13 @@ impl Experiment<'_> {
                 best_epochs: trained.summary.best_epochs.clone(),
                 restarts: trained.summary.restarts,
                 seconds: trained.summary.seconds,
-                remarks: warnings.clone(),
+                warnings: warnings.clone(),
             });
             provenance.task = task.clone();
             run.write_json(RUN_JSON, provenance)?;
         }
         let baselines = if config.training.baselines {
-            baselines::floors(task, data, config.training.seed, progress)?
+            baselines::evaluate(task, data, config.training.seed, progress)?
         } else {
             Vec::new()
         };
@@ -407,9 +407,9 @@ fn evaluate_and_export(
     data: &Dataset,
     trained: &Trained,
     valid_logits: &[Vec<f32>],
-    baselines: Vec<Floor>,
+    baselines: Vec<BaselineResult>,
     run: Option<&RunFolder>,
-) -> Result<(Map<String, Value>, String, Option<f64>)> {
+) -> Result<(RunMetrics, String, Option<f64>)> {
     let (classes, seed) = (&data.classes, config.training.seed);
     let measure = |examples, logits: &[Vec<f32>], threshold| -> Result<Evaluation> {
         let logits = evaluate::mean_logits(logits);
@@ -434,20 +434,15 @@ fn evaluate_and_export(
     }
     let best_possible = data.best_possible_scores.as_deref().map(|best| test.beside_best_possible(best));
 
-    let mut metrics = Map::new();
-    metrics.insert("valid".into(), valid.to_json().into());
-    let mut of_test = test.to_json();
-    if let Some(best) = best_possible {
-        of_test.insert("best_possible_auroc".into(), json!(best));
-    }
-    metrics.insert("test".into(), of_test.into());
-    if !baselines.is_empty() {
-        let each = baselines.iter().map(|floor| {
-            let object = json!({"what": floor.description, "test": floor.report.to_json()});
-            (floor.name.clone(), object)
-        });
-        metrics.insert("baselines".into(), each.collect::<Map<_, _>>().into());
-    }
+    let of_baseline = |baseline: &BaselineResult| {
+        let BaselineResult { name, description, report } = baseline;
+        (name.clone(), BaselineMetrics { description: description.clone(), test: report.into() })
+    };
+    let metrics = RunMetrics {
+        valid: valid.metrics(),
+        test: SplitMetrics { best_possible_auroc: best_possible, ..test.metrics() },
+        baselines: baselines.iter().map(of_baseline).collect(),
+    };
     let exported = match run {
         Some(run) => {
             let mut rows = Predictions::new(task, classes)?;
@@ -464,7 +459,7 @@ fn evaluate_and_export(
         }
         None => String::new(),
     };
-    let baselines: Vec<_> = baselines.into_iter().map(|floor| (floor.name, floor.report)).collect();
+    let baselines: Vec<_> = baselines.into_iter().map(|baseline| (baseline.name, baseline.report)).collect();
     let table = figures::table(&test, &baselines, best_possible);
     Ok((metrics, format!("{}{table}{exported}", best_epochs(trained, task)), threshold))
 }

@@ -5,10 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use crate::cli::Compute;
-use strandnet_core::attribute::gradients::Baseline;
-use strandnet_core::attribute::importance::Method;
-use strandnet_core::attribute::variant_rows::Format;
-use strandnet_core::config;
+use strandnet_core::config::{self, AttributionBaseline, AttributionMethod, VariantFormat};
 use strandnet_core::dataset::split::Split;
 
 /// Flags of `explain`.
@@ -76,7 +73,7 @@ pub struct Sequences {
     pub sequences: PathBuf,
     /// Attribution methods, one or several: ism, saliency, ig
     #[arg(long, value_name = "NAMES", value_enum, value_delimiter = ',', default_value = "ism")]
-    pub method: Vec<Method>,
+    pub method: Vec<AttributionMethod>,
     /// Class, label or column to explain [default: the positive class]
     #[arg(long, value_name = "NAME")]
     pub of: Option<String>,
@@ -99,8 +96,8 @@ pub struct Sequences {
     #[arg(long)]
     pub crop_long: bool,
     /// Baseline of integrated gradients
-    #[arg(long, value_enum, default_value_t = Baseline::Zeros)]
-    pub baseline: Baseline,
+    #[arg(long, value_enum, default_value_t = AttributionBaseline::Zeros)]
+    pub baseline: AttributionBaseline,
     /// Steps of integrated gradients, doubled for a sequence until completeness holds within 1 %
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub steps: u32,
@@ -114,7 +111,7 @@ pub struct Sequences {
 
 impl Sequences {
     /// The methods, each once, in the order given.
-    pub fn methods(&self) -> Vec<Method> {
+    pub fn methods(&self) -> Vec<AttributionMethod> {
         let mut methods = Vec::new();
         for method in &self.method {
             if !methods.contains(method) {
@@ -144,7 +141,7 @@ pub struct Variants {
     pub out: Option<PathBuf>,
     /// Output format [default: by the extension of --out, otherwise vcf]
     #[arg(long, value_enum)]
-    pub format: Option<Format>,
+    pub format: Option<VariantFormat>,
     /// Replace the file that --out names [default: no]
     #[arg(long)]
     pub force: bool,
@@ -155,10 +152,10 @@ pub struct Variants {
 
 impl Variants {
     /// How scores are written.
-    pub fn format(&self) -> Format {
+    pub fn format(&self) -> VariantFormat {
         let name = self.out.as_ref().map_or_else(String::new, |path| path.to_string_lossy().into_owned());
         let is_table = name.strip_suffix(".gz").unwrap_or(&name).ends_with(".tsv");
-        let by_name = if is_table { Format::Tsv } else { Format::Vcf };
+        let by_name = if is_table { VariantFormat::Tsv } else { VariantFormat::Vcf };
         self.format.unwrap_or(by_name)
     }
 }

@@ -15,11 +15,12 @@ use strandnet_core::dataset::split::{ChromosomeChoice, Split};
 use strandnet_core::dataset::{Question, TestData};
 use strandnet_core::evaluate;
 use strandnet_core::evaluate::predictions::Predictions;
+use strandnet_core::evaluate::results::{EvaluationMetrics, SplitMetrics};
 use strandnet_core::evaluate::{Evaluation, Strand};
 use strandnet_core::figures;
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{
-    Contents, EVALUATION_JSON, EXAMPLES_TSV, FORMAT_VERSION, METRICS_JSON, NewFolder, PREDICTIONS_CSV, RunFolder,
+    Contents, EVALUATION_JSON, EXAMPLES_TSV, FORMAT_VERSION, METRICS_JSON, OutputFolder, PREDICTIONS_CSV, RunFolder,
     lies_in,
 };
 use strandnet_core::scorer::Scorer;
@@ -35,7 +36,7 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         Some(path) if lies_in(path, &folder.path) => {
             bail!("{}: lies in the run folder, which evaluate never changes; choose another --out", path.display())
         }
-        Some(path) => Some(NewFolder::claim(path, Contents::Evaluation, command.force)?),
+        Some(path) => Some(OutputFolder::create(path, Contents::Evaluation, command.force)?),
         None => None,
     };
     let own = &provenance.config.data;
@@ -77,11 +78,8 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         rows.append(Split::Test, &examples, &evaluation.predictions)?;
         out.write(PREDICTIONS_CSV, &rows.finish()?)?;
         figures::draw(&evaluation, &out)?;
-        let mut of_test = evaluation.to_json();
-        if let Some(best) = best_possible {
-            of_test.insert("best_possible_auroc".into(), json!(best));
-        }
-        out.write_json(METRICS_JSON, &json!({"test": of_test}))?;
+        let test = SplitMetrics { best_possible_auroc: best_possible, ..evaluation.metrics() };
+        out.write_json(METRICS_JSON, &EvaluationMetrics { test })?;
         replaced.discard();
     }
     let mut text = figures::table(&evaluation, &[], best_possible);

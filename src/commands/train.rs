@@ -16,7 +16,7 @@ use strandnet_core::format::thousands;
 use strandnet_core::inspect;
 use strandnet_core::interrupt::Interrupt;
 use strandnet_core::progress::Progress;
-use strandnet_core::run::{self, Contents, NewFolder};
+use strandnet_core::run::{self, Contents, OutputFolder};
 
 pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()> {
     let checkpoint_every = command.checkpoint_every(flags)?;
@@ -45,8 +45,8 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
         bail!("{}: is the run of --init-from, which training still reads; choose another --out", out.display());
     }
     let folder = match &command.out {
-        Some(path) => NewFolder::claim(path, Contents::Run, command.force)?,
-        None => NewFolder::claim_named(&experiment_name(command.config.as_deref(), &config))?,
+        Some(path) => OutputFolder::create(path, Contents::Run, command.force)?,
+        None => OutputFolder::create_named(&experiment_name(command.config.as_deref(), &config))?,
     };
     progress.say(&machine.description);
     let data = data_of(&config, &progress)?;
@@ -54,7 +54,7 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
     for warning in inspect::inspect(&data, &config.data, false)?.warnings {
         progress.warn(&warning);
     }
-    show(&trainer(&config).in_claimed_folder(folder).stop_on(Interrupt::on_signals()?).fit(&data)?)
+    show(&trainer(&config).in_output_folder(folder).stop_on(Interrupt::on_signals()?).fit(&data)?)
 }
 
 /// Prints the results and, last, where the run is.

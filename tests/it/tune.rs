@@ -239,7 +239,7 @@ fn two_at_once_do_not_share_a_folder() {
     }
     for second in [run(&long), run(&[&long[..], &["--force"]].concat())] {
         let error = String::from_utf8(second.stderr).unwrap();
-        assert!(error.contains("another strandnet is at work"), "{error}");
+        assert!(error.contains("another strandnet process is using"), "{error}");
     }
     assert!(child.try_wait().unwrap().is_none());
     child.kill().unwrap();

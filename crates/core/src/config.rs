@@ -1,6 +1,7 @@
 //! The resolved experiment: defaults, under a TOML file, under flags. Each setting is declared once, as a clap flag
 //! with its default; its TOML key is the same name with underscores. Faults are collected and reported together.
 
+mod choices;
 mod data;
 mod file;
 pub mod layers;
@@ -15,6 +16,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
 use serde::{Deserialize, Serialize};
 
+pub use crate::config::choices::{AttributionBaseline, AttributionMethod, ScoreFormat, VariantFormat, name_of};
 pub use crate::config::data::{DataConfig, Fit, MAX_CLASSES, NEGATIVE, NamedPath, Negatives, SourceKind, TaskKind};
 pub use crate::config::layers::Layer;
 pub use crate::config::model::{Architecture, DropoutPlace, ModelConfig};

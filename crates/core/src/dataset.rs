@@ -27,6 +27,7 @@ use crate::dataset::genomes::{Genomes, Resampler};
 use crate::dataset::sequences::{Assembled, Division, Read, Rules, Sequences};
 use crate::dataset::split::{Assignment, ChromosomeChoice, Split};
 use crate::dataset::tables::LabelColumns;
+use crate::format;
 use crate::formats::record_names;
 use crate::formats::records::Records;
 use crate::genome::simulate;
@@ -370,7 +371,7 @@ fn check_labels(data: &Dataset, source: SourceKind) -> Result<()> {
                         if needed == 2 && counts.len() == 2 {
                             format!("both {}", classes.names.join(" and "))
                         } else {
-                            format!("all of {}", split::list_first(&classes.names, 8))
+                            format!("all of {}", format::list_first(&classes.names, 8))
                         }
                     );
                 }

@@ -148,8 +148,13 @@ const PRIVATE_WORDS: &[&str] = &[
 ];
 
 /// What such a word may stand in, with the reason.
-const ALLOWED: &[(&str, &str)] =
-    &[("`floor` of mathematics", "floor()"), ("a file format: run.json of format versions 3 and 4", "\"remarks\"")];
+const ALLOWED: &[(&str, &str)] = &[
+    ("`floor` of mathematics", "floor()"),
+    ("a file format: run.json of format versions 3 and 4", "\"remarks\""),
+    ("a file format: tune.json", "\"knobs\""),
+    ("a file of search folders", "\"knobs.png\""),
+    ("files of motif folders", "page_{}.png"),
+];
 
 /// The words of an identifier, in lower case: `EarlyStopping` and `early_stopping` both give `early`, `stopping`.
 fn words(identifier: &str) -> Vec<String> {

@@ -9,7 +9,7 @@ use crate::train::{Setup, lr_range};
 use strandnet_core::config::{Config, Faults};
 use strandnet_core::figures;
 use strandnet_core::progress::Progress;
-use strandnet_core::run::{Contents, NewFolder, RATES_CSV, RATES_PNG};
+use strandnet_core::run::{Contents, OutputFolder, RATES_CSV, RATES_PNG};
 use strandnet_core::task::Task;
 use strandnet_core::training::memory;
 use strandnet_core::tune::range;
@@ -33,7 +33,7 @@ pub fn run(command: &Tune, config: &Config, progress: Progress) -> Result<()> {
     let steps = command.steps.unwrap_or(STEPS) as usize;
     let machine = device::for_training(&config.training)?;
     let out =
-        command.out.as_ref().map(|path| NewFolder::claim(path, Contents::RateRange, command.force)).transpose()?;
+        command.out.as_ref().map(|path| OutputFolder::create(path, Contents::RateRange, command.force)).transpose()?;
     progress.say(&machine.description);
     let data = data_of(config, &progress)?;
     let training = &config.training;

@@ -217,7 +217,7 @@ fn what_cannot_be_gone_on_with_is_refused_in_a_sentence() {
     // While it is at work nobody else may be.
     for other in [&["train", "--resume", text(&path)][..], &[&arguments[..], &["--force"]].concat()] {
         let error = fail(1, other);
-        assert!(error.contains("another strandnet is at work in this folder"), "{error}");
+        assert!(error.contains("another strandnet process is using this folder"), "{error}");
     }
     child.kill().unwrap();
     wait(child);

@@ -13,6 +13,7 @@ use crate::dataset::genomes::report_deal;
 use crate::dataset::split;
 use crate::dataset::split::{Assignment, Split};
 use crate::dataset::store::{Store, StoreWriter};
+use crate::format;
 use crate::genome::Chromosome;
 use crate::progress::Progress;
 use crate::sequence::alphabet;
@@ -367,7 +368,7 @@ fn settle_classes(entries: &[Entry], columns: Vec<String>, rules: &Rules) -> Res
         });
         Classes::from_labels(labels)
     };
-    let (n, shown) = (classes.names.len(), split::list_first(&classes.names, 8));
+    let (n, shown) = (classes.names.len(), format::list_first(&classes.names, 8));
     if n < 2 {
         bail!("{source}: holds 1 class ({shown}), expected two or more; check the labels");
     }
@@ -398,7 +399,7 @@ fn number_labels(entries: &[Entry], kind: TaskKind, classes: &Classes) -> Result
                 None => bail!(
                     "{}: found the label '{name}', expected {}; correct or remove it",
                     origin.describe(),
-                    split::list_first(&classes.names, 8).replace(", ", " or ")
+                    format::list_first(&classes.names, 8).replace(", ", " or ")
                 ),
             },
             Label::Values(values) => {

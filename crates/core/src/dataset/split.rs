@@ -169,14 +169,6 @@ pub fn list_names<'a>(names: impl Iterator<Item = &'a str>) -> String {
     }
 }
 
-/// The first names of a list, and how many there are if that is more.
-pub fn list_first(names: &[String], most: usize) -> String {
-    match names.len() {
-        n if n > most => format!("{}, ... ({n} in all)", names[..most].join(", ")),
-        _ => names.join(", "),
-    }
-}
-
 /// How the chromosomes of a genome are assigned to splits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Assignment {

@@ -1,4 +1,4 @@
-//! Reads sorted by class: one FASTQ file for each class and one for reads that no class is sure of.
+//! Reads sorted by predicted class: a FASTQ file for each class and one for unassigned reads.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -11,8 +11,7 @@ use noodles_fastq as fastq;
 use crate::config::TaskKind;
 use crate::dataset::Classes;
 use crate::dataset::sequences;
-use crate::formats::compression;
-use crate::formats::compression::Compression;
+use crate::formats::compression::{self, Compression};
 use crate::formats::fastq::write_read;
 use crate::formats::records::Records;
 use crate::predict::{Model, Short};

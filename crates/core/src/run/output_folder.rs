@@ -1,4 +1,4 @@
-//! Claiming a folder for output: locked, never over what is there unless asked, and given back as it was where it fails.
+//! Output folders: locked while a command writes them, never overwritten without `--force`, and restored if it fails.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -10,13 +10,21 @@ use super::*;
 /// What a command fills a folder with. `--force` replaces a folder of the same kind and no other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contents {
+    /// A trained run, by `train`
     Run,
+    /// Metrics on other data, by `evaluate`
     Evaluation,
+    /// Simulated genomes, by `simulate`
     Simulation,
+    /// Figures of a dataset, by `inspect`
     Inspection,
+    /// Motifs of filters, by `explain motifs`
     Motifs,
+    /// Attributions, by `explain sequences`
     Importance,
+    /// A hyperparameter search, by `tune`
     Tuning,
+    /// A learning-rate range test, by `tune --find-lr`
     RateRange,
 }
 
@@ -72,7 +80,7 @@ impl Contents {
                 .into_iter()
                 .chain(["ism.tsv", "saliency.tsv", "ig.tsv", "ism.bedgraph", "saliency.bedgraph", "ig.bedgraph"])
                 .collect(),
-            Self::Tuning => vec![TUNE_JSON, TRIALS_CSV, BEST_TOML, KNOBS_PNG],
+            Self::Tuning => vec![TUNE_JSON, TRIALS_CSV, BEST_TOML, SETTINGS_PNG],
             Self::RateRange => vec![RATES_CSV, RATES_PNG],
             Self::Simulation => {
                 let genomes = [
@@ -102,7 +110,7 @@ impl Contents {
     }
 }
 
-/// Keeps other programs out of a folder for as long as it is held.
+/// The lock of an output folder, released when dropped.
 #[derive(Debug)]
 pub struct Lock(#[expect(dead_code, reason = "held, never read")] File);
 
@@ -116,28 +124,28 @@ pub fn lock(folder: &Path) -> Result<Lock> {
     let file = File::open(folder).map_err(|error| anyhow!("{shown}: cannot be read ({error}); check the path"))?;
     if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
         bail!(
-            "{shown}: another strandnet is at work in this folder, expected none; wait for it or choose another --out"
+            "{shown}: another strandnet process is using this folder, expected none; wait for it or choose another --out"
         );
     }
     Ok(Lock(file)) // file systems without locks go without
 }
 
-/// A folder under construction, locked. Dropped without `keep`, it is removed again if this program made it and put nothing
-/// in.
+/// A locked folder that a command is about to fill. Dropped without `keep`, it is removed if this program made it and it
+/// is empty.
 #[derive(Debug)]
-pub struct NewFolder {
+pub struct OutputFolder {
     path: PathBuf,
     made: Vec<PathBuf>,
     replaces: Option<Contents>,
     lock: Option<Lock>,
 }
 
-impl NewFolder {
-    /// Claims `path` for output, so that a folder that cannot be written is known before any work is done.
+impl OutputFolder {
+    /// Creates or takes over `path`, so that a folder that cannot be written is reported before any work is done.
     ///
     /// # Errors
     /// The folder holds something and `force` is not set, holds something of another kind, or cannot be made or written.
-    pub fn claim(path: &Path, contents: Contents, force: bool) -> Result<Self> {
+    pub fn create(path: &Path, contents: Contents, force: bool) -> Result<Self> {
         let shown = path.display();
         let mut folder = Self { path: path.into(), made: Vec::new(), replaces: None, lock: None };
         match std::fs::read_dir(path) {
@@ -184,30 +192,40 @@ impl NewFolder {
         Ok(folder)
     }
 
-    /// Claims a new folder `runs/NAME-TIME`.
-    pub fn claim_named(name: &str) -> Result<Self> {
-        Self::claim_named_for(name, Contents::Run)
+    /// Creates a folder `runs/NAME-TIME` for a run.
+    ///
+    /// # Errors
+    /// As [`OutputFolder::create`], and if a hundred folders have the name.
+    pub fn create_named(name: &str) -> Result<Self> {
+        Self::create_named_for(name, Contents::Run)
     }
 
-    /// The same for other contents.
-    pub fn claim_named_for(name: &str, contents: Contents) -> Result<Self> {
+    /// Creates a folder `runs/NAME-TIME` for other contents.
+    ///
+    /// # Errors
+    /// As [`OutputFolder::create_named`].
+    pub fn create_named_for(name: &str, contents: Contents) -> Result<Self> {
         let time = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S");
         for number in 1..100 {
             let suffix = if number == 1 { String::new() } else { format!("-{number}") };
             let path = Path::new("runs").join(format!("{name}-{time}{suffix}"));
             if !path.exists() {
-                return Self::claim(&path, contents, false);
+                return Self::create(&path, contents, false);
             }
         }
         bail!("runs/{name}-{time}: a hundred runs have this name; choose one with --out")
     }
 
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Keeps the folder. What `--force` replaces is set aside until the new contents are complete; other files stay. Where
-    /// something is set aside already, what is being replaced was never complete, and goes.
+    /// something is set aside already, what is being replaced was never complete, and is removed.
+    ///
+    /// # Errors
+    /// A file cannot be moved.
     pub fn keep(mut self) -> Result<(RunFolder, SetAside)> {
         let (made, lock) = (std::mem::take(&mut self.made), self.lock.take());
         let mut old = SetAside { path: self.path.clone(), aside: None, names: Vec::new(), made, lock, is_whole: false };
@@ -315,7 +333,7 @@ impl Drop for SetAside {
     }
 }
 
-impl Drop for NewFolder {
+impl Drop for OutputFolder {
     fn drop(&mut self) {
         remove_if_empty(&self.made);
     }
@@ -338,30 +356,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_folder_is_refused_and_an_unused_claim_leaves_nothing() {
+    fn a_full_folder_is_refused_and_an_unused_folder_leaves_nothing() {
         let top = tempfile::tempdir().unwrap();
         let path = top.path().join("a/b");
-        drop(NewFolder::claim(&path, Contents::Run, false).unwrap());
+        drop(OutputFolder::create(&path, Contents::Run, false).unwrap());
         assert!(!top.path().join("a").exists());
 
-        let (run, nothing) = NewFolder::claim(&path, Contents::Run, false).unwrap().keep().unwrap();
+        let (run, nothing) = OutputFolder::create(&path, Contents::Run, false).unwrap().keep().unwrap();
         nothing.discard();
         run.write("notes.txt", b"mine").unwrap();
         run.write(METRICS_JSON, b"{}").unwrap();
-        let error = |contents, force| NewFolder::claim(&path, contents, force).unwrap_err().to_string();
+        let error = |contents, force| OutputFolder::create(&path, contents, force).unwrap_err().to_string();
         assert!(error(Contents::Run, false).contains("--force"));
         assert!(error(Contents::Run, true).contains("does not hold a run"));
         run.write(RUN_JSON, b"{}").unwrap();
         assert!(error(Contents::Evaluation, true).contains("does not hold an evaluation"));
         // A replacement that fails gives back what was there.
-        let (run, old) = NewFolder::claim(&path, Contents::Run, true).unwrap().keep().unwrap();
+        let (run, old) = OutputFolder::create(&path, Contents::Run, true).unwrap().keep().unwrap();
         assert!(!path.join(METRICS_JSON).exists() && path.join("notes.txt").exists());
         run.write(RUN_JSON, b"new").unwrap();
         run.write(MODEL_PT, b"new").unwrap();
         drop(old);
         assert_eq!(std::fs::read(path.join(RUN_JSON)).unwrap(), b"{}");
         assert!(path.join(METRICS_JSON).exists() && !path.join(MODEL_PT).exists());
-        let (run, old) = NewFolder::claim(&path, Contents::Run, true).unwrap().keep().unwrap();
+        let (run, old) = OutputFolder::create(&path, Contents::Run, true).unwrap().keep().unwrap();
         run.write(RUN_JSON, b"new").unwrap();
         old.discard();
         assert_eq!(std::fs::read(path.join(RUN_JSON)).unwrap(), b"new");
@@ -372,10 +390,12 @@ mod tests {
     fn a_folder_is_one_programs_at_a_time() {
         let top = tempfile::tempdir().unwrap();
         let path = top.path().join("a");
-        let claimed = NewFolder::claim(&path, Contents::Run, false).unwrap();
-        assert!(NewFolder::claim(&path, Contents::Run, false).unwrap_err().to_string().contains("at work"));
-        let (_, old) = claimed.keep().unwrap();
-        assert!(lock(&path).unwrap_err().to_string().contains("at work"));
+        let folder = OutputFolder::create(&path, Contents::Run, false).unwrap();
+        assert!(
+            OutputFolder::create(&path, Contents::Run, false).unwrap_err().to_string().contains("is using this folder")
+        );
+        let (_, old) = folder.keep().unwrap();
+        assert!(lock(&path).unwrap_err().to_string().contains("is using this folder"));
         let held = old.discard();
         assert!(lock(&path).is_err());
         drop(held);
@@ -392,16 +412,16 @@ mod tests {
     fn what_a_killed_program_had_set_aside_comes_back() {
         let top = tempfile::tempdir().unwrap();
         let path = top.path().join("a");
-        let (run, nothing) = NewFolder::claim(&path, Contents::Run, false).unwrap().keep().unwrap();
+        let (run, nothing) = OutputFolder::create(&path, Contents::Run, false).unwrap().keep().unwrap();
         run.write(RUN_JSON, b"old").unwrap();
         nothing.discard();
-        let replace = || NewFolder::claim(&path, Contents::Run, true).unwrap().keep().unwrap();
+        let replace = || OutputFolder::create(&path, Contents::Run, true).unwrap().keep().unwrap();
         // Killed as it wrote the first file of a new folder.
         let fresh = top.path().join("b");
-        let (run, nothing) = NewFolder::claim(&fresh, Contents::Run, false).unwrap().keep().unwrap();
+        let (run, nothing) = OutputFolder::create(&fresh, Contents::Run, false).unwrap().keep().unwrap();
         run.write(".x.partial", b"half").unwrap();
         nothing.discard();
-        drop(NewFolder::claim(&fresh, Contents::Run, false).unwrap());
+        drop(OutputFolder::create(&fresh, Contents::Run, false).unwrap());
         assert_eq!(std::fs::read_dir(&fresh).unwrap().count(), 0);
         // Killed between setting aside and the first file of the new run; then while it trained; then it failed.
         killed(replace().1);
@@ -418,12 +438,12 @@ mod tests {
         let aside = path.join(format!("{SET_ASIDE}x"));
         std::fs::create_dir(&aside).unwrap();
         std::fs::rename(path.join(RUN_JSON), aside.join(RUN_JSON)).unwrap();
-        let claimed = NewFolder::claim(&path, Contents::Run, true).unwrap();
+        let folder = OutputFolder::create(&path, Contents::Run, true).unwrap();
         assert_eq!(std::fs::read(path.join(RUN_JSON)).unwrap(), b"old");
         assert_eq!(std::fs::read(path.join(METRICS_JSON)).unwrap(), b"old");
 
         // A run that can be gone on with stays beside what it replaces; replaced itself, it goes, and the complete one stays.
-        let (run, old) = claimed.keep().unwrap();
+        let (run, old) = folder.keep().unwrap();
         run.write(RUN_JSON, b"new").unwrap();
         run.write(LAST_WEIGHTS, b"new").unwrap();
         drop(old);
