@@ -9,13 +9,13 @@ use crate::device;
 use strandnet_core::config::{DataConfig, SourceKind};
 use strandnet_core::dataset;
 use strandnet_core::dataset::manifest::Learned;
-use strandnet_core::dataset::split;
 use strandnet_core::dataset::split::{ChromosomeChoice, Split};
 use strandnet_core::dataset::{Question, TestData};
 use strandnet_core::evaluate;
 use strandnet_core::evaluate::predictions::Predictions;
 use strandnet_core::evaluate::{Evaluation, Strand};
 use strandnet_core::figures;
+use strandnet_core::genome::names::is_same_name;
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{
     Contents, EVALUATION_JSON, EXAMPLES_TSV, FORMAT_VERSION, METRICS_JSON, NewFolder, PREDICTIONS_CSV, RunFolder,
@@ -105,7 +105,7 @@ fn warn_of_known_data(command: &Evaluate, own: &DataConfig, learned: &Learned, p
     let choice = ChromosomeChoice::from(own);
     let by_choice = matches!(own.source(), SourceKind::Genomes | SourceKind::Demo | SourceKind::Regions);
     let is_known = |name: &&str| {
-        let listed = learned.chromosomes.iter().any(|other| split::is_same_name(other, name));
+        let listed = learned.chromosomes.iter().any(|other| is_same_name(other, name));
         if by_choice { choice.learns_from(name) } else { listed }
     };
     let known: Vec<&str> = command.data.test_chroms.iter().map(String::as_str).filter(is_known).collect();

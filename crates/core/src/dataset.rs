@@ -17,7 +17,6 @@ pub mod tables;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
@@ -27,9 +26,10 @@ use crate::dataset::genomes::{Genomes, Resampler};
 use crate::dataset::sequences::{Assembled, Division, Read, Rules, Sequences};
 use crate::dataset::split::{Assignment, ChromosomeChoice, Split};
 use crate::dataset::tables::LabelColumns;
+use crate::format::list_first;
 use crate::formats::record_names;
 use crate::formats::records::Records;
-use crate::genome::simulate;
+use crate::genome::{simulate, source_name};
 use crate::machine;
 use crate::progress::Progress;
 
@@ -370,7 +370,7 @@ fn check_labels(data: &Dataset, source: SourceKind) -> Result<()> {
                         if needed == 2 && counts.len() == 2 {
                             format!("both {}", classes.names.join(" and "))
                         } else {
-                            format!("all of {}", split::list_first(&classes.names, 8))
+                            format!("all of {}", list_first(&classes.names, 8))
                         }
                     );
                 }
@@ -417,11 +417,6 @@ fn refuse_unlearned_label(data: &Dataset, class: usize, counts: &[usize]) -> Res
         }
     }
     Ok(())
-}
-
-/// How an example names the file it came from: by the absolute path, so that another run finds it.
-pub fn source_name(path: &Path) -> Arc<str> {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).display().to_string().into()
 }
 
 /// The default of `--memory`, in bytes; 4 GB where the system does not say what is free.

@@ -13,6 +13,14 @@ pub fn thousands(number: usize) -> String {
     grouped
 }
 
+/// The first names of a list, and how many there are if that is more.
+pub fn list_first(names: &[String], most: usize) -> String {
+    match names.len() {
+        n if n > most => format!("{}, ... ({n} in all)", names[..most].join(", ")),
+        _ => names.join(", "),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,10 @@
 //! not. Which windows are taken from them is not decided here.
 
 mod index;
+pub mod interval;
+pub mod names;
 mod random_access;
+pub mod reference;
 pub mod simulate;
 
 use std::collections::HashSet;
@@ -10,14 +13,14 @@ use std::fs::File;
 use std::io::{BufRead, Seek, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use rayon::prelude::*;
 
 use crate::formats::compression;
 use crate::formats::compression::{Compression, read_error};
-use crate::formats::fasta;
-pub use crate::formats::fasta::Records;
+use crate::formats::fasta::{self, duplicate_name, expect_fasta};
 use crate::genome::random_access::Anywhere;
 use crate::sequence::alphabet;
 
@@ -123,7 +126,7 @@ impl Genome {
 
     /// Reads the whole file into memory, or nothing if it needs more than `memory` bytes.
     fn decode(path: &Path, memory: u64, wanted: &dyn Fn(&str) -> bool) -> Result<Option<Self>> {
-        let mut records = Records::of_genome(path)?;
+        let mut records = fasta::Records::of_genome(path)?;
         let (mut chromosomes, mut storage) = (Vec::new(), Vec::new());
         let mut kept = 0u64;
         while let Some(name) = records.next_record()? {
@@ -164,6 +167,17 @@ impl Genome {
             chromosomes.push(Chromosome { name, length: record.length() as usize });
         }
         Ok(Self { path: path.into(), chromosomes, storage: Storage::Indexed(file) })
+    }
+
+    /// The file as examples and messages name it: by the absolute path, so that another run finds it.
+    pub fn source_name(&self) -> Arc<str> {
+        let path = self.path.to_string_lossy();
+        if path.starts_with(simulate::SIMULATED) { path.into() } else { source_name(&self.path) }
+    }
+
+    /// The names of the chromosomes, to be shared by all that comes from them.
+    pub fn chromosome_names(&self) -> Vec<Arc<str>> {
+        self.chromosomes.iter().map(|c| c.name.as_str().into()).collect()
     }
 
     /// Whether the bases are held in memory.
@@ -242,36 +256,9 @@ impl Genome {
     }
 }
 
-/// Writes records as FASTA, 60 bases a line.
-pub fn write_record(out: &mut dyn Write, name: &str, bases: &str) -> std::io::Result<()> {
-    writeln!(out, ">{name}")?;
-    for line in bases.as_bytes().chunks(60) {
-        out.write_all(line)?;
-        out.write_all(b"\n")?;
-    }
-    Ok(())
-}
-
-pub(crate) fn invalid_base(path: &Path, record: &str, fault: alphabet::InvalidBase) -> anyhow::Error {
-    anyhow!("{}: record '{record}': {fault}; mend or remove the record", path.display())
-}
-
-pub(crate) fn expect_fasta(path: &Path, first: Option<u8>) -> Result<()> {
-    let path = path.display();
-    match first {
-        Some(b'>') => Ok(()),
-        None => bail!("{path}: holds no records, expected FASTA; check the file"),
-        Some(b'@') => {
-            bail!("{path}: starts with '@', which looks like FASTQ, expected FASTA ('>name'); convert it first")
-        }
-        Some(byte) => {
-            bail!("{path}: starts with '{}', expected FASTA ('>name'); check the file", byte.escape_ascii())
-        }
-    }
-}
-
-pub(crate) fn duplicate_name(path: &Path, name: &str) -> anyhow::Error {
-    anyhow!("{}: record name '{name}' stands twice, expected unique names; rename or remove one", path.display())
+/// How examples and messages name a file: by the absolute path, so that another run finds it.
+pub fn source_name(path: &Path) -> Arc<str> {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).display().to_string().into()
 }
 
 /// Decodes a file to a temporary one without a name.

@@ -12,13 +12,13 @@ use anyhow::{Result, bail};
 
 use crate::config::TaskKind;
 use crate::dataset::Classes;
-use crate::dataset::examples::{Examples, Name, Place};
+use crate::dataset::examples::{Examples, Name};
 use crate::dataset::genomes::open_genome;
 use crate::dataset::sequences::{Label, Read, Sequences};
-use crate::dataset::split;
-use crate::dataset::split::Split;
+use crate::dataset::split::{self, Split};
 use crate::dataset::tables::{PlaceColumns, Table};
 use crate::genome::Genome;
+use crate::genome::interval::Place;
 use crate::progress::Progress;
 use crate::sequence::alphabet;
 

@@ -8,12 +8,13 @@ use anyhow::{Result, bail};
 
 use crate::config::{DataConfig, Fit, MAX_CLASSES, SourceKind, TaskKind};
 use crate::dataset::Classes;
-use crate::dataset::examples::{Examples, ExamplesWriter, Name, Origin, Place, describe};
+use crate::dataset::examples::{Examples, ExamplesWriter, Name, Origin, describe};
 use crate::dataset::genomes::report_deal;
-use crate::dataset::split;
-use crate::dataset::split::{Assignment, Split};
+use crate::dataset::split::{self, Assignment, Split};
 use crate::dataset::store::{Store, StoreWriter};
+use crate::format::list_first;
 use crate::genome::Chromosome;
+use crate::genome::interval::Place;
 use crate::progress::Progress;
 use crate::sequence::alphabet;
 
@@ -367,7 +368,7 @@ fn settle_classes(entries: &[Entry], columns: Vec<String>, rules: &Rules) -> Res
         });
         Classes::from_labels(labels)
     };
-    let (n, shown) = (classes.names.len(), split::list_first(&classes.names, 8));
+    let (n, shown) = (classes.names.len(), list_first(&classes.names, 8));
     if n < 2 {
         bail!("{source}: holds 1 class ({shown}), expected two or more; check the labels");
     }
@@ -398,7 +399,7 @@ fn number_labels(entries: &[Entry], kind: TaskKind, classes: &Classes) -> Result
                 None => bail!(
                     "{}: found the label '{name}', expected {}; correct or remove it",
                     origin.describe(),
-                    split::list_first(&classes.names, 8).replace(", ", " or ")
+                    list_first(&classes.names, 8).replace(", ", " or ")
                 ),
             },
             Label::Values(values) => {

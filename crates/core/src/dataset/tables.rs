@@ -6,12 +6,13 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
 
-use crate::dataset::examples::{LONGEST_CHROMOSOME, Name, Place};
+use crate::dataset::examples::Name;
 use crate::dataset::sequences::{Label, Read, Sequences};
-use crate::dataset::source_name;
-use crate::dataset::split;
 use crate::dataset::split::Split;
+use crate::format::list_first;
 use crate::formats::compression;
+use crate::genome::interval::{LONGEST_CHROMOSOME, Place};
+use crate::genome::source_name;
 use crate::sequence::alphabet;
 
 /// Columns that are never labels.
@@ -58,7 +59,7 @@ impl Table {
             anyhow!(
                 "{}: line 1: there is no column '{name}' (found: {}), expected a header with {wanted}; name the columns",
                 self.file,
-                split::list_first(&self.header, 8)
+                list_first(&self.header, 8)
             )
         })
     }
@@ -188,8 +189,8 @@ pub fn read(path: &Path, labels: &LabelColumns, part: Option<Split>, sequences: 
             bail!(
                 "{}: line 1: the columns of labels are {}, expected {} as in the training table; name them alike",
                 table.file,
-                split::list_first(&names, 8),
-                split::list_first(&sequences.columns, 8)
+                list_first(&names, 8),
+                list_first(&sequences.columns, 8)
             );
         }
         sequences.columns = names;

@@ -8,12 +8,12 @@ use noodles_fastq as fastq;
 
 use crate::formats::compression;
 use crate::formats::compression::read_error;
+use crate::formats::fasta;
 use crate::formats::fastq::Reads;
-use crate::genome;
 
 /// One pass over the records of a file.
 pub enum Records {
-    Fasta(genome::Records),
+    Fasta(fasta::Records),
     Fastq(FastqRecords),
 }
 
@@ -41,7 +41,7 @@ impl Records {
             let reads = Reads::new(path, input);
             return Ok(Self::Fastq(FastqRecords { reads, codes: Vec::new(), fresh: false }));
         }
-        genome::Records::of_sequences(path, input).map(Self::Fasta)
+        fasta::Records::of_sequences(path, input).map(Self::Fasta)
     }
 
     /// Goes to the next record and returns its name: the header up to the first space.

@@ -14,9 +14,9 @@ use rayon::prelude::*;
 
 use crate::formats::compression;
 use crate::formats::compression::{Compression, read_error};
-use crate::genome::{index, invalid_base, unpack};
-use crate::sequence::alphabet;
-use crate::sequence::alphabet::InvalidBase;
+use crate::formats::fasta::invalid_base;
+use crate::genome::{index, unpack};
+use crate::sequence::alphabet::{self, InvalidBase};
 
 /// The bytes of a file, decoded, from anywhere in it.
 pub enum Bytes {
