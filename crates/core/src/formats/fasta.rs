@@ -9,8 +9,7 @@ use anyhow::{Result, anyhow, bail};
 use memchr::memchr;
 use noodles_fasta as fasta;
 
-use crate::formats::compression;
-use crate::formats::compression::read_error;
+use crate::formats::compression::{InputFile, read_error};
 use crate::sequence::alphabet;
 
 /// Bytes of a piece at most, so that it is still in the nearest cache but one when its lines, then its bases are gone through.
@@ -30,9 +29,9 @@ pub struct Records {
 }
 
 impl Records {
-    /// Opens plain, gzip or BGZF FASTA whose record names must differ, as those of a genome do.
-    pub fn of_genome(path: &Path) -> Result<Self> {
-        Ok(Self { names: Some(HashSet::new()), ..Self::of_sequences(path, compression::open(path)?)? })
+    /// Takes the records of a file whose names must differ, as those of a genome do.
+    pub fn of_genome(file: &InputFile) -> Result<Self> {
+        Ok(Self { names: Some(HashSet::new()), ..Self::of_sequences(file.path(), file.reader())? })
     }
 
     /// Takes the records of an opened file, whose names may repeat; `path` is only what messages call it.

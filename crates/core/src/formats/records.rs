@@ -1,13 +1,12 @@
 //! Records of FASTA or FASTQ, told apart by the first byte: plain, gzip or BGZF, one pass in constant memory.
 
-use std::io::{BufRead, BufReader};
+use std::io::BufRead;
 use std::path::Path;
 
 use anyhow::Result;
 use noodles_fastq as fastq;
 
-use crate::formats::compression;
-use crate::formats::compression::read_error;
+use crate::formats::compression::{self, read_error};
 use crate::formats::fasta;
 use crate::formats::fastq::Reads;
 
@@ -31,11 +30,14 @@ impl Records {
     /// # Errors
     /// The file is missing, damaged, or neither FASTA nor FASTQ.
     pub fn open(path: &Path) -> Result<Self> {
-        let mut input: Box<dyn BufRead + Send> = if path == Path::new("-") {
-            Box::new(BufReader::with_capacity(1 << 16, std::io::stdin()))
-        } else {
-            compression::open(path)?
-        };
+        Self::of_input(path, compression::open_or_stdin(path)?)
+    }
+
+    /// Takes the records of an opened file; `path` is only what messages call it.
+    ///
+    /// # Errors
+    /// The file is damaged, or neither FASTA nor FASTQ.
+    pub fn of_input(path: &Path, mut input: Box<dyn BufRead + Send>) -> Result<Self> {
         let first = input.fill_buf().map_err(|error| read_error(path, &error))?.first().copied();
         if first == Some(b'@') {
             let reads = Reads::new(path, input);
