@@ -10,7 +10,7 @@ use strandnet_core::config::{DataConfig, SourceKind};
 use strandnet_core::dataset;
 use strandnet_core::dataset::manifest::Learned;
 use strandnet_core::dataset::split::{ChromosomeChoice, Split};
-use strandnet_core::dataset::{Question, TestData};
+use strandnet_core::dataset::{LoadRequest, TestData};
 use strandnet_core::evaluate;
 use strandnet_core::evaluate::predictions::Predictions;
 use strandnet_core::evaluate::{Evaluation, Strand};
@@ -45,11 +45,14 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
     }
     let learned = learned_by(&folder, foreign || !command.data.test_chroms.is_empty())?;
     warn_of_known_data(command, own, &learned, progress);
-    let assignment = command.data.assignment(own, &learned);
     let seed = command.data.seed.unwrap_or(provenance.seed);
-    let question = Question { kind: task.kind, classes: &classes, length: provenance.length };
-    let TestData { examples, best_possible_scores } =
-        dataset::load_test(&config, &assignment, foreign, question, seed, &progress)?;
+    let request = LoadRequest {
+        assignment: command.data.assignment(own, &learned),
+        task: Some((task.kind, &classes)),
+        length: Some(provenance.length),
+        ..LoadRequest::new(&config, seed, &progress)
+    };
+    let TestData { examples, best_possible_scores } = dataset::load_test(&request)?;
     if foreign {
         let shared = learned.shared(&examples)?;
         if shared > 0 {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
-use crate::config::DataConfig;
-use crate::dataset::Classes;
 use crate::dataset::examples::{Examples, ExamplesWriter, Name, Origin};
 use crate::dataset::sampling::{Plan, Request, Source, Window};
+use crate::dataset::source::DataSource;
 use crate::dataset::split::{self, Assignment, Split};
+use crate::dataset::{Classes, LoadRequest};
 use crate::genome::interval::{Interval, Place};
 use crate::genome::names::list_names;
 use crate::genome::simulate::{self, SIMULATED};
@@ -46,33 +46,18 @@ impl Resampler {
 
 impl Genomes {
     /// Opens the genomes named, or simulates the demo's, keeping the chromosomes that `splits` want.
-    pub fn open(
-        config: &DataConfig,
-        assignment: &Assignment,
-        splits: &[Split],
-        seed: u64,
-        memory: u64,
-        progress: &Progress,
-    ) -> Result<Self> {
+    ///
+    /// # Errors
+    /// A genome cannot be read, its class is not among `--classes`, or no genome has a chromosome that is named.
+    pub fn open(source: DataSource, request: &LoadRequest, splits: &[Split]) -> Result<Self> {
+        let LoadRequest { config, ref assignment, seed, mut memory, progress, .. } = *request;
         let (mut genomes, mut names): (Vec<(usize, Genome)>, Vec<String>) = Default::default();
-        let mut memory = memory;
-        if config.is_demo() {
-            for (class, species) in simulate::species().into_iter().enumerate() {
-                let chromosomes =
-                    species.genome(seed).into_iter().map(|c| (c.name.clone(), c.codes_with_case())).collect();
-                let path = format!("{SIMULATED}{}", species.name);
-                genomes.push((class, Genome::from_codes(Path::new(&path), chromosomes)));
-                names.push(species.name);
-            }
-            progress.say(
-                "no data named: using simulated demo genomes (human and mouse in name only); --genome, --class, --regions or --train gives real data",
-            );
-        } else {
+        if let DataSource::Genomes(files) = source {
             names = match config.classes.as_slice() {
                 [] => config.genome_classes().into_iter().map(str::to_owned).collect(),
                 given => given.to_vec(),
             };
-            for named in &config.genome {
+            for named in files {
                 let Some(class) = names.iter().position(|name| *name == named.name) else {
                     bail!(
                         "--genome names the class '{}', expected {}; correct the name",
@@ -85,6 +70,17 @@ impl Genomes {
                 memory = memory.saturating_sub(genome.memory());
                 genomes.push((class, genome));
             }
+        } else {
+            for (class, species) in simulate::species().into_iter().enumerate() {
+                let chromosomes =
+                    species.genome(seed).into_iter().map(|c| (c.name.clone(), c.codes_with_case())).collect();
+                let path = format!("{SIMULATED}{}", species.name);
+                genomes.push((class, Genome::from_codes(Path::new(&path), chromosomes)));
+                names.push(species.name);
+            }
+            progress.say(
+                "no data named: using simulated demo genomes (human and mouse in name only); --genome, --class, --regions or --train gives real data",
+            );
         }
         let known: Vec<&str> =
             genomes.iter().flat_map(|(_, genome)| genome.chromosomes.iter().map(|c| c.name.as_str())).collect();

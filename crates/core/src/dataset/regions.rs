@@ -4,13 +4,14 @@ use std::collections::HashSet;
 
 use anyhow::{Result, bail};
 
-use crate::config::{DataConfig, NEGATIVE, NamedPath, Negatives};
-use crate::dataset::Scope;
+use crate::config::{NEGATIVE, NamedPath, Negatives};
+use crate::dataset::LoadRequest;
 use crate::dataset::examples::Name;
 use crate::dataset::genomes::open_genome;
 use crate::dataset::negatives;
 use crate::dataset::reference::{DividedReference, SplitWindow};
 use crate::dataset::sequences::{Read, Sequences};
+use crate::dataset::source::RegionFiles;
 use crate::dataset::split::Split;
 use crate::format::thousands;
 use crate::genome::interval::{self, Interval};
@@ -21,22 +22,21 @@ use crate::sequence::alphabet;
 /// Length of a window where the user does not say, in bp: the width of most peaks' core.
 const DEFAULT_LENGTH: usize = 200;
 
-/// Reads regions, and makes negatives where they are a single set, into `sequences`. Only examples of the splits in
-/// `scope` are made.
+/// Reads regions, and makes negatives where they are a single set, into `sequences`. Only examples of the given
+/// splits are made.
 ///
 /// # Errors
 /// A file is missing or malformed, a region lies outside its chromosome, or there are not enough negatives.
-pub fn read(config: &DataConfig, scope: &Scope, sequences: &mut Sequences, progress: &Progress) -> Result<()> {
-    let Scope { assignment, splits, seed, memory, question } = *scope;
-    let length = question.map(|question| question.length).or(config.length).unwrap_or(DEFAULT_LENGTH);
-    let Some(path) = &config.reference else { bail!("--regions needs --reference, the genome they lie in") };
+pub fn read(files: RegionFiles, request: &LoadRequest, splits: &[Split], sequences: &mut Sequences) -> Result<()> {
+    let LoadRequest { config, assignment, seed, memory, progress, .. } = request;
+    let length = request.length.or(config.length).unwrap_or(DEFAULT_LENGTH);
     let wanted = |name: &str| assignment.split_of(name).is_some_and(|split| splits.contains(&split));
-    let genome = open_genome(path, memory, &wanted, progress)?;
+    let genome = open_genome(files.reference, *memory, &wanted, progress)?;
     let divided = DividedReference::new(genome, assignment, splits, length, progress)?;
 
     let mut covered: Vec<Interval> = Vec::new();
     let mut classes: Vec<(&str, Vec<SplitWindow>)> = Vec::new();
-    for NamedPath { name, path } in &config.regions {
+    for NamedPath { name, path } in files.regions {
         let found = divided.find(path)?;
         found.report(path, length, progress)?;
         covered.extend(found.covered);
@@ -48,20 +48,20 @@ pub fn read(config: &DataConfig, scope: &Scope, sequences: &mut Sequences, progr
     let single = classes.len() == 1;
     let mut choice = Choice { splits, max_n: config.max_n, progress };
     for (name, windows) in &mut classes {
-        choice.add(&divided, name, windows, sequences, config.negatives == Some(Negatives::Shuffle))?;
+        choice.add(&divided, name, windows, sequences, *files.negatives == Negatives::Shuffle)?;
     }
     if !single {
         return Ok(());
     }
-    if matches!(config.negatives, None | Some(Negatives::GcMatched | Negatives::Random)) {
-        for path in &config.exclude {
+    if matches!(files.negatives, Negatives::GcMatched | Negatives::Random) {
+        for path in files.exclude {
             covered.extend(divided.reference.intervals(path)?);
         }
     }
     covered.sort_by_key(|interval| (interval.chromosome, interval.range.start));
     let positives = &classes[0].1;
-    let wanted = negatives::Wanted { per_positive: config.negatives_per_positive, max_n: config.max_n, seed };
-    match config.negatives.as_ref().unwrap_or(&Negatives::GcMatched) {
+    let wanted = negatives::Wanted { per_positive: config.negatives_per_positive, max_n: config.max_n, seed: *seed };
+    match files.negatives {
         Negatives::Shuffle => negatives::shuffled(&divided, positives, wanted, sequences, progress),
         Negatives::GcMatched => negatives::drawn(&divided, positives, &covered, wanted, true, sequences, progress),
         Negatives::Random => negatives::drawn(&divided, positives, &covered, wanted, false, sequences, progress),
