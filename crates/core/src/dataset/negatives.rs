@@ -12,8 +12,7 @@ use crate::dataset::split::Split;
 use crate::format::thousands;
 use crate::genome::interval::{self, Interval};
 use crate::progress::Progress;
-use crate::random;
-use crate::random::Purpose;
+use crate::random::{self, Purpose};
 use crate::sequence::alphabet;
 use crate::sequence::shuffle::dinucleotide_shuffle;
 
