@@ -4,13 +4,14 @@
 use anyhow::Result;
 use strandnet::Device;
 use strandnet::config::{Architecture, Config};
+use strandnet::dataset::{self, LoadRequest};
+use strandnet::evaluate;
 use strandnet::model::Network;
 use strandnet::progress::Progress;
 use strandnet::task::Task;
 use strandnet::train::gradient::{BatchGradient, Context, GradientMethod};
 use strandnet::train::learner::{self, Learner};
 use strandnet::train::loader::Batch;
-use strandnet::{dataset, evaluate};
 use tch::Kind;
 
 /// Cross-entropy in which sequences that are called right already count less.
@@ -36,7 +37,7 @@ fn main() -> Result<()> {
     config.model.arch = Architecture::Shallow;
     (config.training.lr, config.training.warmup) = (1e-3, 0.0);
     (config.data.fragments, config.data.test_fragments) = (20_000, 1000);
-    let data = dataset::load(&config.data, None, 1, &Progress::Quiet)?;
+    let data = dataset::load(&LoadRequest::new(&config.data, 1, &Progress::Quiet))?;
     let training = &config.training;
     let task = Task::new(data.kind, &data.classes, None, &training.class_weights, &data.train)?;
     let network = Network::new(&config.model, data.train.length, task.outputs(), training.strands, Device::Cpu, 1)?;

@@ -25,7 +25,7 @@ use crate::model::Network;
 use crate::model::ensemble::{self, Ensemble};
 use strandnet_core::config::Config;
 use strandnet_core::dataset;
-use strandnet_core::dataset::{Classes, Dataset, Settled};
+use strandnet_core::dataset::{Classes, Dataset, LoadRequest};
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{Provenance, RUN_JSON, RunFolder, WEIGHTS};
 
@@ -77,14 +77,15 @@ pub fn error_of_panic(panic: &(dyn std::any::Any + Send)) -> anyhow::Error {
 /// The data of an experiment. Beside a listing of examples, the run that wrote it says what the question is.
 fn data_of(config: &Config, progress: &Progress) -> Result<Dataset> {
     let run = config.data.examples.as_ref().and_then(|path| path.parent()).filter(|path| path.join(RUN_JSON).is_file());
-    let settled = match run {
+    let task = match run {
         Some(run) => {
             let (_, provenance) = RunFolder::open(run)?;
-            Some(Settled { kind: provenance.task()?.kind, classes: provenance.classes()? })
+            Some((provenance.task()?.kind, provenance.classes()?))
         }
         None => None,
     };
-    dataset::load(&config.data, settled, config.training.seed, progress)
+    let task = task.as_ref().map(|(kind, classes)| (*kind, classes));
+    dataset::load(&LoadRequest { task, ..LoadRequest::new(&config.data, config.training.seed, progress) })
 }
 
 /// A finished run with its networks, one or an ensemble, and their best weights.

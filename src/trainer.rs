@@ -42,11 +42,13 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(600);
 ///
 /// ```no_run
 /// use strandnet::config::Config;
-/// use strandnet::{Trainer, dataset};
+/// use strandnet::Trainer;
+/// use strandnet::dataset::{self, LoadRequest};
+/// use strandnet::progress::Progress;
 ///
 /// # fn main() -> anyhow::Result<()> {
 /// let config = Config::default(); // simulated genomes, the default network
-/// let dataset = dataset::load(&config.data, None, config.training.seed, &strandnet::progress::Progress::Quiet)?;
+/// let dataset = dataset::load(&LoadRequest::new(&config.data, config.training.seed, &Progress::Quiet))?;
 /// let run = Trainer::new(config).in_folder("runs/demo").fit(&dataset)?;
 /// println!("{}", run.report);
 /// # Ok(())

@@ -10,14 +10,14 @@ use crate::model::threshold;
 use strandnet_core::config::{DataConfig, SourceKind};
 use strandnet_core::dataset;
 use strandnet_core::dataset::manifest::Learned;
-use strandnet_core::dataset::split;
 use strandnet_core::dataset::split::{ChromosomeChoice, Split};
-use strandnet_core::dataset::{Question, TestData};
+use strandnet_core::dataset::{LoadRequest, TestData};
 use strandnet_core::evaluate;
 use strandnet_core::evaluate::predictions::Predictions;
 use strandnet_core::evaluate::results::{EvaluationMetrics, SplitMetrics};
 use strandnet_core::evaluate::{Evaluation, Strand};
 use strandnet_core::figures;
+use strandnet_core::genome::names::is_same_name;
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{
     Contents, EVALUATION_JSON, EXAMPLES_TSV, FORMAT_VERSION, METRICS_JSON, OutputFolder, PREDICTIONS_CSV, RunFolder,
@@ -47,11 +47,14 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
     }
     let learned = learned_by(&folder, foreign || !command.data.test_chroms.is_empty())?;
     warn_of_known_data(command, own, &learned, progress);
-    let assignment = command.data.assignment(own, &learned);
     let seed = command.data.seed.unwrap_or(provenance.seed);
-    let question = Question { kind: task.kind, classes: &classes, length: provenance.length };
-    let TestData { examples, best_possible_scores } =
-        dataset::load_test(&config, &assignment, foreign, question, seed, &progress)?;
+    let request = LoadRequest {
+        assignment: command.data.assignment(own, &learned),
+        task: Some((task.kind, &classes)),
+        length: Some(provenance.length),
+        ..LoadRequest::new(&config, seed, &progress)
+    };
+    let TestData { examples, best_possible_scores } = dataset::load_test(&request)?;
     if foreign {
         let shared = learned.shared(&examples)?;
         if shared > 0 {
@@ -104,7 +107,7 @@ fn warn_of_known_data(command: &Evaluate, own: &DataConfig, learned: &Learned, p
     let choice = ChromosomeChoice::from(own);
     let by_choice = matches!(own.source(), SourceKind::Genomes | SourceKind::Demo | SourceKind::Regions);
     let is_known = |name: &&str| {
-        let listed = learned.chromosomes.iter().any(|other| split::is_same_name(other, name));
+        let listed = learned.chromosomes.iter().any(|other| is_same_name(other, name));
         if by_choice { choice.learns_from(name) } else { listed }
     };
     let known: Vec<&str> = command.data.test_chroms.iter().map(String::as_str).filter(is_known).collect();

@@ -10,10 +10,11 @@ use std::thread::{Scope, ScopedJoinHandle};
 
 use anyhow::{Result, bail};
 
-use crate::dataset::reference::RegionWindows;
-use crate::dataset::{sequences, split};
+use crate::dataset::sequences;
 use crate::evaluate;
 use crate::formats::records::Records;
+use crate::genome::names::is_same_name;
+use crate::genome::reference::RegionWindows;
 use crate::predict::output::{Row, Rows};
 use crate::scorer::{Pending, Scorer};
 use crate::sequence::alphabet;
@@ -192,7 +193,7 @@ fn predict_records(mut batcher: Batcher, path: &Path, windowing: &Windowing) -> 
         if !windowing.chosen.is_empty() {
             let mut is_chosen = false;
             for (chosen, found) in windowing.chosen.iter().zip(&mut found) {
-                if split::is_same_name(chosen, &name) {
+                if is_same_name(chosen, &name) {
                     (is_chosen, *found) = (true, true);
                 }
             }

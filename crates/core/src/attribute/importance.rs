@@ -129,9 +129,12 @@ impl Output {
         self.arrays.name(&sequence.name);
         self.arrays.push_bytes("sequences", &sequence.codes)?;
         self.arrays.push("scores", &[explanation.score as f32])?;
+        let own = sequence.own_place();
         for (files, track) in self.files.iter_mut().zip(&explanation.tracks) {
             self.arrays.push(track.method.name(), &track.numbers)?;
-            files.graph.push(sequence, &track.importance)?;
+            if let Some(place) = &own {
+                files.graph.push(place, &track.importance[sequence.own.clone()])?;
+            }
             write_rows(&mut files.table, sequence, track)?;
         }
         Ok(())

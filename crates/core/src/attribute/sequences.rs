@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::dataset::examples::Place;
 use crate::dataset::sequences;
 use crate::formats::record_names;
 use crate::formats::records::Records;
+use crate::genome::interval::Place;
 use crate::sequence::alphabet;
 
 /// What is done about records of another length than the network's.
@@ -48,6 +48,13 @@ impl Sequence {
         let place = self.place.as_ref()?;
         let position = self.position(at);
         Some(if place.reverse { place.range.end - 1 - position } else { place.range.start + position })
+    }
+
+    /// Where the bases of `own` lie, if the record's name says so.
+    pub fn own_place(&self) -> Option<Place> {
+        let Place { chromosome, reverse, .. } = self.place.clone()?;
+        let (one, other) = (self.coordinate(self.own.start)?, self.coordinate(self.own.end - 1)?);
+        Some(Place { chromosome, range: one.min(other)..one.max(other) + 1, reverse })
     }
 }
 

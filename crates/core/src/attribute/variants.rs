@@ -11,11 +11,10 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use crate::attribute::target::Explainer;
-use crate::dataset::reference::other_name;
-use crate::dataset::split;
 use crate::evaluate;
 use crate::formats::vcf::{Allele, Variant, Vcf};
 use crate::genome::Genome;
+use crate::genome::names::{list_names, other_name};
 use crate::sequence::alphabet;
 
 /// Bases of a genome that are read beyond what a variant needs, as the next one is often near.
@@ -147,7 +146,7 @@ impl Contexts {
                 at(),
                 self.genome.path.display(),
                 variant.chromosome,
-                split::list_names(names),
+                list_names(names),
                 other_name(&self.genome.chromosomes, &variant.chromosome)
             );
         };

@@ -8,10 +8,8 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 
 use crate::dataset::examples::Examples;
-use crate::random;
-use crate::random::{Generator, Purpose};
-use crate::sequence::alphabet;
-use crate::sequence::alphabet::UNKNOWN;
+use crate::random::{self, Generator, Purpose};
+use crate::sequence::alphabet::{self, UNKNOWN};
 
 /// Loads of batches gathered ahead: one is learned from, one waits, one is gathered.
 pub const AHEAD: usize = 2;

@@ -17,8 +17,7 @@ use std::path::Path;
 use anyhow::{Result, anyhow, bail};
 
 use crate::format;
-use crate::formats::compression;
-use crate::formats::compression::read_error;
+use crate::formats::compression::{self, read_error};
 use crate::motif::matrix::Motif;
 
 /// The widest motif that is read, in bp: twice the widest of the public databases, and few enough for any to be compared

@@ -1,5 +1,7 @@
 //! Arrays in NumPy's own format (NEP 1): a zip file of `.npy` files, which `numpy.load` opens. Items are appended one by
-//! one to files on disk, as their number stands in the header, so memory does not grow with it.
+//! one to files on disk, as their number stands in the header, so memory does not grow with it. The header is written here
+//! and not by the crate npyz: that writes another spacing, so that files would differ from those of earlier versions, and
+//! brings a parser of Python literals that only reading takes.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Seek, Write};

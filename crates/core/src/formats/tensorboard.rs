@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use prost::Message;
 
-use crate::run;
-use crate::run::{RunFolder, TENSORBOARD};
+use crate::run::{self, RunFolder, TENSORBOARD};
 use crate::training::history::Epoch;
 
 /// TensorFlow's `Event`: its fields that are used here.
