@@ -108,7 +108,7 @@ pub fn export(
 /// same one each time, in a temporary folder.
 fn script(module: &CModule, path: &Path) -> Result<Vec<u8>> {
     let (mut reader, writer) = std::io::pipe().context("a pipe cannot be made")?;
-    let folder = tempfile::tempdir().or_else(|_| run::files::temporary_folder_beside(path))?;
+    let folder = tempfile::tempdir().or_else(|_| strandnet_core::files::temporary_folder_beside(path))?;
     let name = folder.path().join(run::MODEL_PT);
     std::os::unix::fs::symlink(format!("/dev/fd/{}", writer.as_raw_fd()), &name)
         .map_err(|error| run::cannot_write(path, &error))?;

@@ -242,7 +242,7 @@ impl InterruptedRun {
     pub fn open(path: &Path, progress: Progress) -> Result<Option<Self>> {
         let (run, provenance) = RunFolder::open(path)?;
         let lock = run::lock(path)?;
-        run::files::remove_partial_files(path);
+        strandnet_core::files::remove_partial_files(path);
         let replaced = SetAside::left_in(path, Contents::Run, Some(lock));
         if run.file(METRICS_JSON).is_file() {
             replaced.discard();

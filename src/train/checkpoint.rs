@@ -96,7 +96,8 @@ const MOST: usize = 1_000_000_000;
 const BEST: &str = "best.";
 const OPTIMIZER: &str = "optimizer.";
 const AVERAGE: &str = "average.";
-const SUMS: &str = "sums.";
+/// Format: checkpoints of before say so.
+const TOTALS: &str = "sums.";
 
 fn finished(member: usize) -> String {
     format!("finished.{member}.")
@@ -122,7 +123,7 @@ pub fn save(
     tensors.extend(optimizer.map(|(name, tensor)| (format!("{OPTIMIZER}{name}"), tensor)));
     let averages = learner.average.iter().flat_map(|average| average.tensors()).enumerate();
     tensors.extend(averages.map(|(i, tensor)| (format!("{AVERAGE}{i}"), tensor.shallow_clone())));
-    tensors.extend(totals.tensors().map(|(name, tensor)| (format!("{SUMS}{name}"), tensor)));
+    tensors.extend(totals.tensors().map(|(name, tensor)| (format!("{TOTALS}{name}"), tensor)));
     tensor_file::write(tensors, state, &run.file(LAST_WEIGHTS), Some(&run.file(PREVIOUS_WEIGHTS)))
 }
 
@@ -203,8 +204,8 @@ impl Checkpoint {
             average.restore(average_updates, &saved);
         }
         let device = learner.network.device();
-        let sum = |name: &str| self.tensors.get(&format!("{SUMS}{name}")).map(|tensor| tensor.to_device(device));
-        let loss = sum(EpochTotals::LOSS).ok_or_else(|| self.misfit(&format!("{SUMS}{}", EpochTotals::LOSS)))?;
+        let sum = |name: &str| self.tensors.get(&format!("{TOTALS}{name}")).map(|tensor| tensor.to_device(device));
+        let loss = sum(EpochTotals::LOSS).ok_or_else(|| self.misfit(&format!("{TOTALS}{}", EpochTotals::LOSS)))?;
         Ok(EpochTotals::of(loss, sum(EpochTotals::HITS), summed))
     }
 

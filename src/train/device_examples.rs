@@ -51,7 +51,7 @@ impl DeviceExamples {
     /// that knows.
     pub fn shuffled(&self, order: Order) -> Option<impl Iterator<Item = DeviceBatch>> {
         let (n, device) = (self.codes.size()[0] as usize, self.codes.device());
-        let reversed = order.turned(n)?;
+        let reversed = order.reversed(n)?;
         let reversed = reversed.contains(&true).then(|| device::to_device(&reversed, device).unsqueeze(1));
         let indices: Vec<i64> = order.indices(n).into_iter().map(|index| index as i64).collect();
         let indices = device::to_device(&indices, device);

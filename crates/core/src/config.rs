@@ -43,7 +43,7 @@ pub const MAX_SEED: u64 = i64::MAX as u64;
 /// The longest fragment, in bp. Far more than any network here reads, and far less than overflows a tensor.
 pub const LONGEST_BP: usize = 1_000_000;
 
-/// A number of things: whole, and small enough that sums and products of two stay exact.
+/// A number of things: whole, and small enough that arithmetic on two of them stays exact.
 pub fn count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count) if count <= MOST_COUNT => Ok(count),

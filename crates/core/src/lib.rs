@@ -5,6 +5,7 @@ pub mod config;
 pub mod dataset;
 pub mod evaluate;
 pub mod figures;
+pub mod files;
 pub mod format;
 pub mod formats;
 pub mod genome;

@@ -1,6 +1,5 @@
 //! The run folder: names of its files, atomic writes, and reading it back.
 
-pub mod files;
 pub mod manifest;
 pub mod output_folder;
 
@@ -12,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, DeviceChoice, MAX_CLASSES, Precision, TaskKind};
 use crate::dataset::Classes;
-pub use crate::run::files::{
-    CannotWrite, cannot_write, check_output_file, describe_file, lies_in, persist, sha256, sha256_of, temporary_beside,
-    write_atomically, write_keeping_previous, write_through,
+pub use crate::files::{
+    CannotWrite, DataFile, cannot_write, check_output_file, describe_file, lies_in, persist, sha256, sha256_of,
+    temporary_beside, write_atomically, write_keeping_previous, write_through,
 };
 pub use crate::run::manifest::Manifest;
 pub use crate::run::output_folder::{Contents, Lock, OutputFolder, SetAside, lock};
@@ -265,16 +264,6 @@ impl Provenance {
         .map(|(what, then, now)| format!("the run was begun with {what} {then} and this is {now}"))
         .collect()
     }
-}
-
-/// A file with data that a run was trained or evaluated on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DataFile {
-    pub path: PathBuf,
-    /// Size.
-    pub bytes: u64,
-    /// SHA-256 in hexadecimal.
-    pub sha256: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

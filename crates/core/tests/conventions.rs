@@ -55,7 +55,7 @@ fn modules_named(text: &str) -> BTreeSet<String> {
 
 /// Layers of the core from the lowest, each with its modules; a module names those of its own layer and below.
 const LAYERS: &[&[&str]] = &[
-    &["format", "progress", "random", "interrupt"],
+    &["format", "files", "progress", "random", "interrupt"],
     &["config", "machine", "sequence", "metrics"],
     &["formats", "genome"],
     &["dataset"],
@@ -151,6 +151,7 @@ const PRIVATE_WORDS: &[&str] = &[
 const ALLOWED: &[(&str, &str)] = &[
     ("`floor` of mathematics", "floor()"),
     ("a file format: run.json of format versions 3 and 4", "\"remarks\""),
+    ("a file format: checkpoints", "\"sums.\""),
     ("a file format: tune.json", "\"knobs\""),
     ("a file of search folders", "\"knobs.png\""),
     ("files of motif folders", "page_{}.png"),

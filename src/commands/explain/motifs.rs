@@ -18,12 +18,12 @@ use strandnet_core::format::{self, thousands};
 use strandnet_core::formats::meme;
 use strandnet_core::motif::discovery;
 use strandnet_core::motif::filters::Filters;
-use strandnet_core::motif::matrix::Motif;
 use strandnet_core::motif::motifs::{Motifs, Origin, divisions, label};
 use strandnet_core::motif::sites;
 use strandnet_core::motif::sites::{Division, Found, Set};
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{Contents, MOTIFS_JSON, OutputFolder, RunFolder};
+use strandnet_core::sequence::motif::Motif;
 
 /// Filters that the table for people has room for.
 const MOST_ROWS: usize = 20;

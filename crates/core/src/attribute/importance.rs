@@ -13,9 +13,10 @@ use crate::attribute::mutagenesis;
 use crate::attribute::sequences::Sequence;
 use crate::attribute::target::Explainer;
 use crate::config::AttributionMethod;
+use crate::files;
 use crate::formats::bedgraph::BedGraph;
 use crate::formats::npz::{Kind, Npz};
-use crate::run::{RunFolder, cannot_write, files};
+use crate::run::{RunFolder, cannot_write};
 use crate::sequence::alphabet;
 
 /// What one method says of a sequence.

@@ -4,7 +4,7 @@
 use plotters::prelude::*;
 
 use crate::figures::canvas::{Canvas, Drawing, FONT, GREY};
-use crate::motif::matrix::Motif;
+use crate::sequence::motif::Motif;
 
 /// The colours that logos are known by: A green, C blue, G orange, T red.
 const LETTERS: [RGBColor; 4] =

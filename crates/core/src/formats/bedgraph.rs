@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_other_strand_is_turned_and_overlaps_are_written_once_in_order() {
+    fn the_other_strand_is_reversed_and_overlaps_are_written_once_in_order() {
         let place = |range: Range<usize>, reverse| Place { chromosome: "chr1".into(), range, reverse };
         let folder = tempfile::tempdir().unwrap();
         let (mut out, mut graph) = (Vec::new(), BedGraph::new(folder.path()).unwrap());

@@ -18,7 +18,7 @@ use anyhow::{Result, anyhow, bail};
 
 use crate::format;
 use crate::formats::compression::{self, read_error};
-use crate::motif::matrix::Motif;
+use crate::sequence::motif::Motif;
 
 /// The widest motif that is read, in bp: twice the widest of the public databases, and few enough for any to be compared
 /// with all others in seconds.

@@ -49,7 +49,7 @@ impl Npz {
     /// Temporary files cannot be made in `folder`.
     pub fn new(folder: &Path, arrays: &[(&'static str, Kind, Vec<usize>)]) -> Result<Self> {
         let begin = |(key, kind, shape): &(&'static str, Kind, Vec<usize>)| {
-            let file = tempfile::tempfile_in(folder).map_err(|error| crate::run::cannot_write(folder, &error))?;
+            let file = tempfile::tempfile_in(folder).map_err(|error| crate::files::cannot_write(folder, &error))?;
             Ok(Array { key, kind: *kind, shape: shape.clone(), file: BufWriter::new(file) })
         };
         Ok(Self { arrays: arrays.iter().map(begin).collect::<Result<_>>()?, names: Vec::new() })

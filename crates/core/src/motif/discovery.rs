@@ -365,8 +365,8 @@ fn reverse_complement(profile: &Profile) -> Profile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::motif::matrix::Motif;
     use crate::sequence::alphabet;
+    use crate::sequence::motif::Motif;
     use rand::RngExt;
 
     /// Sequences of which every second holds a word, on either strand by turns, that alone is important; what else there is

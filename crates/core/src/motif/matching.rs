@@ -15,7 +15,7 @@
 use rayon::prelude::*;
 
 use crate::motif::enrichment::benjamini_hochberg;
-use crate::motif::matrix::{self, Motif};
+use crate::sequence::motif::{self, Motif};
 
 /// The largest score of two columns.
 const BEST: usize = 100;
@@ -79,7 +79,7 @@ impl<'a> Database<'a> {
     /// Those that lie beside too few columns which count, wherever they are laid, are left out, so nothing fits a query that
     /// tells nothing.
     pub fn matches(&self, query: &[[f64; 4]]) -> Vec<Match> {
-        let counts: Vec<bool> = query.iter().map(|column| matrix::bits(column) >= LEAST_BITS).collect();
+        let counts: Vec<bool> = query.iter().map(|column| motif::bits(column) >= LEAST_BITS).collect();
         if self.columns.is_empty() || !counts.contains(&true) {
             return Vec::new();
         }

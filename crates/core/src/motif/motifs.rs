@@ -9,8 +9,8 @@ use crate::dataset::examples::Examples;
 use crate::format;
 use crate::motif::enrichment::{self, LogFactorials};
 use crate::motif::matching::{Database, Match};
-use crate::motif::matrix::Motif;
 use crate::motif::sites::{Bins, Division, Found, Sites};
+use crate::sequence::motif::Motif;
 
 /// Matches of each filter that are kept.
 const MATCHES: usize = 5;

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use crate::files;
 use anyhow::{Result, anyhow, bail};
 
 use super::*;

@@ -7,9 +7,9 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::config::TrainingConfig;
-use crate::formats::tensorboard::Events;
 use crate::run;
 use crate::run::{HISTORY_CSV, RunFolder};
+use crate::training::events::Events;
 use crate::training::number;
 
 /// One epoch. Losses are means over fragments; training accuracy is at 0.5 and with dropout on.
