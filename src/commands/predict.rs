@@ -106,7 +106,7 @@ fn sort_reads(command: &Predict, run: &FinishedRun, progress: Progress) -> Resul
     let sorted = sorting::sort(Model { scorer: ensemble, task: provenance.task()? }, classes, path, sorting)?;
     if sorted.too_short > 0 {
         progress.say(&format!(
-            "{} reads shorter than {} bp went to the ambiguous ones; --pad-short scores them",
+            "{} reads shorter than {} bp were counted as ambiguous; --pad-short scores them",
             thousands(sorted.too_short),
             length
         ));

@@ -17,7 +17,7 @@ use strandnet_core::genome::simulate::{self, SimulatedChromosome};
 use strandnet_core::metrics::Ranking;
 use strandnet_core::progress::Progress;
 use strandnet_core::run;
-use strandnet_core::run::{Contents, NewFolder, SIMULATION_JSON};
+use strandnet_core::run::{Contents, OutputFolder, SIMULATION_JSON};
 
 /// Windows of each species take this much memory twice over while their best score is computed.
 const MOST_BASES: u64 = 500_000_000;
@@ -29,7 +29,7 @@ pub fn run(command: &Simulate, progress: Progress) -> Result<()> {
             format!("--length times --windows is {bases} bases, expected at most {MOST_BASES}; ask for fewer windows");
         return Err(Faults(vec![fault]).into());
     }
-    let folder = NewFolder::claim(&command.out, Contents::Simulation, command.force)?;
+    let folder = OutputFolder::create(&command.out, Contents::Simulation, command.force)?;
     let species = simulate::species();
     let genomes: Vec<Vec<SimulatedChromosome>> = species.iter().map(|species| species.genome(command.seed)).collect();
     let best = best_auroc(command, &genomes)?;

@@ -1,4 +1,4 @@
-//! Sequences to be explained: records of a file, brought to the length of a network, and where each base of theirs lies.
+//! Sequences to explain: records of a file, padded or cropped to the length of a network, with their coordinates.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,7 @@ pub struct Fitting {
 /// A sequence as the network sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sequence {
+    /// The name of the record.
     pub name: String,
     /// Counted from 0.
     pub index: usize,
@@ -68,6 +69,9 @@ pub struct Sequences {
 
 impl Sequences {
     /// Opens a file for a network of `length` bp.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is neither FASTA nor FASTQ.
     pub fn open(path: &Path, length: usize, fitting: Fitting) -> Result<Self> {
         Ok(Self { path: path.into(), records: Records::open(path)?, length, fitting, read: 0 })
     }

@@ -1,4 +1,4 @@
-//! A motif: how probable each base is at each of its positions, and what follows from that alone.
+//! A motif as a matrix of base probabilities by position, and what follows from it alone.
 
 use crate::sequence::alphabet;
 

@@ -1,4 +1,4 @@
-//! Reads sorted by class: one FASTQ file for each class and one for reads that no class is sure of.
+//! Reads sorted by predicted class: a FASTQ file for each class and one for unassigned reads.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};

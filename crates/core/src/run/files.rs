@@ -1,4 +1,4 @@
-//! Files that are there whole or not at all, and checksums.
+//! Atomic writes and checksums of files.
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
@@ -13,11 +13,17 @@ use crate::run::DataFile;
 const PARTIAL: &str = ".partial";
 
 /// Writes a file beside its final name and renames it, so that it is there whole or not at all.
+///
+/// # Errors
+/// The file cannot be written.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     write_through(path, |file| file.write_all(bytes).map_err(|error| cannot_write(path, &error)))
 }
 
 /// Like `write_atomically`, for what is written piece by piece. On an error nothing is left.
+///
+/// # Errors
+/// The file cannot be written, or `write` fails.
 pub fn write_through(path: &Path, write: impl FnOnce(&mut std::fs::File) -> Result<()>) -> Result<()> {
     let mut file = temporary_beside(path)?;
     write(file.as_file_mut())?;
@@ -25,6 +31,9 @@ pub fn write_through(path: &Path, write: impl FnOnce(&mut std::fs::File) -> Resu
 }
 
 /// A temporary file in the folder of `path`, removed again unless it is persisted.
+///
+/// # Errors
+/// The folder cannot be written.
 pub fn temporary_beside(path: &Path) -> Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
@@ -36,6 +45,9 @@ pub fn temporary_beside(path: &Path) -> Result<tempfile::NamedTempFile> {
 }
 
 /// A temporary folder beside `path`, removed again with all that is in it.
+///
+/// # Errors
+/// The folder cannot be written.
 pub fn temporary_folder_beside(path: &Path) -> Result<tempfile::TempDir> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".").suffix(PARTIAL).tempdir_in(folder_of(path)).map_err(|error| cannot_write(path, &error))
@@ -53,6 +65,9 @@ pub fn lies_in(path: &Path, folder: &Path) -> bool {
 }
 
 /// Checks, before any work, that an output file may be written: it is new, or a regular file and `force` is set.
+///
+/// # Errors
+/// The file exists and `force` is not set, is no regular file, or cannot be written.
 pub fn check_output_file(path: &Path, force: bool) -> Result<()> {
     let shown = path.display();
     match std::fs::metadata(path) {
@@ -65,6 +80,9 @@ pub fn check_output_file(path: &Path, force: bool) -> Result<()> {
 }
 
 /// Gives a temporary file its final name.
+///
+/// # Errors
+/// The file cannot be renamed.
 pub fn persist(file: tempfile::NamedTempFile, path: &Path) -> Result<()> {
     file.as_file().sync_all().map_err(|error| cannot_write(path, &error))?;
     file.persist(path).map_err(|error| cannot_write(path, &error.error))?;
@@ -80,6 +98,9 @@ fn sync_folder_of(path: &Path) {
 
 /// Like `write_atomically`, but what stood there before is kept under another name: at every moment one of the two is there
 /// and whole.
+///
+/// # Errors
+/// A file cannot be renamed or written.
 pub fn write_keeping_previous(path: &Path, previous: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = temporary_beside(path)?;
     file.write_all(bytes).map_err(|error| cannot_write(path, &error))?;
@@ -106,6 +127,7 @@ pub fn remove_partial_files(folder: &Path) {
     }
 }
 
+/// The error for a path that cannot be written.
 pub fn cannot_write(path: &Path, error: &std::io::Error) -> anyhow::Error {
     // tempfile names the path of its temporary file too, which says nothing to anyone.
     let error = error.to_string();
@@ -130,12 +152,18 @@ impl std::fmt::Display for CannotWrite {
 impl std::error::Error for CannotWrite {}
 
 /// Size and checksum of a data file, with its absolute path.
+///
+/// # Errors
+/// The file cannot be read.
 pub fn describe_file(path: &Path) -> Result<DataFile> {
     let bytes = std::fs::metadata(path).with_context(|| format!("{}: cannot be read", path.display()))?.len();
     Ok(DataFile { path: std::path::absolute(path)?, bytes, sha256: sha256(path)? })
 }
 
 /// The SHA-256 checksum of a file, in hexadecimal.
+///
+/// # Errors
+/// The file cannot be read.
 pub fn sha256(path: &Path) -> Result<String> {
     let cannot_read = |error| anyhow!("{}: cannot be read ({error})", path.display());
     let mut file = std::fs::File::open(path).map_err(cannot_read)?;
