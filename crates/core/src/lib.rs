@@ -1,4 +1,6 @@
 //! Everything of strandnet that needs no libtorch, no C++ and no Python.
+#![warn(missing_docs)]
+
 pub mod attribute;
 pub mod baselines;
 pub mod config;

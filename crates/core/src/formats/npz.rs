@@ -1,7 +1,7 @@
 //! Arrays in NumPy's own format (NEP 1): a zip file of `.npy` files, which `numpy.load` opens. Items are appended one by
-//! one to files on disk, as their number stands in the header, so memory does not grow with it. The header is written here
-//! and not by the crate npyz: that writes another spacing, so that files would differ from those of earlier versions, and
-//! brings a parser of Python literals that only reading takes.
+//! one to files on disk, as their number stands in the header, so memory does not grow with it. The header of a few lines is
+//! written here and not by the crate npyz: for the sake of reading, that brings a parser whose stack guard is assembled by a C
+//! compiler, which nothing else in the core needs.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Seek, Write};
