@@ -3,14 +3,15 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use strandnet::config::{DataConfig, Fit, TaskKind};
-use strandnet::data::examples::Name;
-use strandnet::data::records::Records;
-use strandnet::data::sequences::{Assembled, Division, Read, Rules, Sequences, assemble};
-use strandnet::data::split::{Assignment, Split};
-use strandnet::data::tables::{self, LabelColumns};
-use strandnet::data::{Classes, listing, record_names};
-use strandnet::progress::Progress;
+use strandnet_core::config::{DataConfig, Fit, TaskKind};
+use strandnet_core::dataset::examples::Name;
+use strandnet_core::dataset::sequences::{Assembled, Division, Read, Rules, Sequences, assemble};
+use strandnet_core::dataset::split::{Assignment, Split};
+use strandnet_core::dataset::tables::{self, LabelColumns};
+use strandnet_core::dataset::{Classes, manifest};
+use strandnet_core::formats::record_names;
+use strandnet_core::formats::records::Records;
+use strandnet_core::progress::Progress;
 use strandnet_fuzz::{check, explained, put};
 
 /// Settings off a line: each byte is one choice, and the first where there are no more.
@@ -114,5 +115,5 @@ fuzz_target!(|input: &[u8]| {
     }
     let parts = [Split::Train, Split::Valid, Split::Test];
     let parts: Vec<_> = parts.into_iter().zip(&splits).collect();
-    listing::write(&mut std::io::sink(), &parts, kind, &classes).unwrap();
+    manifest::write(&mut std::io::sink(), &parts, kind, &classes).unwrap();
 });

@@ -3,11 +3,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use strandnet::config::{Architecture, ModelConfig, Strands};
 use strandnet::model::Network;
-use strandnet::progress::Progress;
-use strandnet::run::{LAST_WEIGHTS, PREVIOUS_WEIGHTS, RunFolder};
 use strandnet::train::checkpoint::Checkpoint;
+use strandnet_core::config::{Architecture, ModelConfig, Strands};
+use strandnet_core::progress::Progress;
+use strandnet_core::run::{LAST_WEIGHTS, PREVIOUS_WEIGHTS, RunFolder};
 use strandnet_fuzz::{explained, folder, put, tensor_file};
 
 thread_local! {

@@ -4,8 +4,8 @@
 use std::io::Read;
 
 use libfuzzer_sys::fuzz_target;
-use strandnet::data::compression::{Compression, detect, first_byte, index_bgzf, open};
-use strandnet::data::fasta::Genome;
+use strandnet_core::formats::compression::{Compression, detect, first_byte, index_bgzf, open};
+use strandnet_core::genome::Genome;
 use strandnet_fuzz::{explained, put};
 
 /// The empty block that ends BGZF; with it, changed files get past the first check.

@@ -3,15 +3,15 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use strandnet::config::{Config, DataConfig};
-use strandnet::data::{Dataset, Settled, listing, load};
-use strandnet::progress::Progress;
+use strandnet_core::config::{Config, DataConfig};
+use strandnet_core::dataset::{Dataset, Settled, load, manifest};
+use strandnet_core::progress::Progress;
 use strandnet_fuzz::{check, explained, put, resolve, sections};
 
 /// What a listing says of the examples, and all their codes.
 fn listed(data: &Dataset) -> (String, Vec<u8>) {
     let mut text = Vec::new();
-    listing::write(&mut text, &data.splits(), data.kind, &data.classes).unwrap();
+    manifest::write(&mut text, &data.splits(), data.kind, &data.classes).unwrap();
     let codes = data.splits().map(|(_, examples)| examples.all_codes().unwrap()).concat();
     (String::from_utf8(text).unwrap(), codes)
 }

@@ -7,13 +7,13 @@ use std::sync::OnceLock;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use libfuzzer_sys::fuzz_target;
-use strandnet::config::Config;
-use strandnet::config::search::Search;
-use strandnet::report::tuning::table;
-use strandnet::run::{TRIALS_CSV, TUNE_JSON};
-use strandnet::tune::plan::Plan;
-use strandnet::tune::trials::{self, Outcome, Row};
-use strandnet::tune::{Tuning, halving, sampling};
+use strandnet_core::config::Config;
+use strandnet_core::config::search::Search;
+use strandnet_core::figures::tuning::table;
+use strandnet_core::run::{TRIALS_CSV, TUNE_JSON};
+use strandnet_core::tune::plan::Plan;
+use strandnet_core::tune::trials::{self, Outcome, Row};
+use strandnet_core::tune::{Tuning, halving, sampling};
 use strandnet_fuzz::{explained, put, sections};
 
 const TRIALS: usize = 5;

@@ -6,8 +6,8 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use strandnet::config::{Architecture, ModelConfig, Strands};
 use strandnet::model::{Network, weights};
+use strandnet_core::config::{Architecture, ModelConfig, Strands};
 use strandnet_fuzz::{explained, put, tensor_file};
 
 /// A small network, with as many outputs as asked for.
