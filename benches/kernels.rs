@@ -32,7 +32,7 @@ fn training(criterion: &mut Criterion) {
     let codes = codes(BATCH * LENGTH);
     let mut group = criterion.benchmark_group("forward and backward");
     group.throughput(Throughput::Elements(BATCH as u64)).sample_size(20);
-    for arch in [Architecture::Seed, Architecture::Residual] {
+    for arch in [Architecture::Shallow, Architecture::Residual] {
         for no_native in [false, true] {
             let network = network(arch).without_native(no_native);
             let parameters = network.store.trainable_variables();
@@ -49,14 +49,14 @@ fn training(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A step of the seed network without libtorch but for the optimizer, by threads.
+/// A step of the shallow network without libtorch but for the optimizer, by threads.
 fn fused_step(criterion: &mut Criterion) {
-    let network = network(Architecture::Seed);
+    let network = network(Architecture::Shallow);
     let classes = Classes::named(vec!["a".into(), "b".into()]);
     let labels: Vec<f32> = (0..BATCH).map(|i| (i % 2) as f32).collect();
     let task = Task::new(TaskKind::Binary, &classes, None, &ClassWeights::None, &Examples::default())
         .expect("a question of two classes");
-    let native = network.all_native().expect("the seed network needs nothing of libtorch");
+    let native = network.all_native().expect("the shallow network needs nothing of libtorch");
     let (mut places, mut parameters): (Vec<_>, Vec<f32>) = Default::default();
     for parameter in native.parameters() {
         let start = parameters.len();
@@ -78,7 +78,7 @@ fn fused_step(criterion: &mut Criterion) {
 
 /// Scores of windows by how far apart they start.
 fn scanning(criterion: &mut Criterion) {
-    let network = network(Architecture::Seed);
+    let network = network(Architecture::Shallow);
     let mut group = criterion.benchmark_group("scores of windows");
     for stride in [1, 16, 128] {
         let starts: Vec<usize> = (0..1024).map(|i| i * stride).collect();

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
-use strandnet_core::genome::{Genome, write_record};
+use strandnet_core::formats::fasta::write_record;
+use strandnet_core::genome::Genome;
 use strandnet_core::sequence::alphabet;
 
 /// Bases of the genome that is made: more than the caches hold.
@@ -94,7 +95,7 @@ fn write_genome(folder: &Path) -> [PathBuf; 2] {
         }
         let name = format!("chr{}", chromosome + 1);
         let outs: [&mut dyn Write; 2] = [&mut plain, &mut packed];
-        outs.into_iter().for_each(|out| write_record(out, &name, &bases).expect("there is room on the disk"));
+        outs.into_iter().for_each(|out| write_record(out, &name, bases.as_str()).expect("there is room on the disk"));
     }
     plain.flush().expect("there is room on the disk");
     packed.finish().expect("there is room on the disk");

@@ -1,4 +1,4 @@
-//! What can be typed. Settings of an experiment are declared in `config`; here are the commands and what is theirs alone.
+//! The command line. Settings of an experiment are declared in core's `config`; here are the commands and their own flags.
 
 pub mod explain;
 pub mod report;
@@ -10,18 +10,19 @@ use std::time::Duration;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Parser, Subcommand};
 
-use strandnet_core::config;
-use strandnet_core::config::{Config, DataConfig, DeviceChoice, Faults, ModelConfig, Negatives, SourceKind, Strands};
+use strandnet_core::config::{
+    self, Config, DataConfig, DeviceChoice, Faults, ModelConfig, Negatives, ScoreFormat, SourceKind, Strands,
+};
 use strandnet_core::dataset::Classes;
 use strandnet_core::dataset::manifest::Learned;
 use strandnet_core::dataset::split::Assignment;
 use strandnet_core::predict::Short;
-use strandnet_core::predict::output::Format;
 
-/// Trains, judges and ships convolutional networks on DNA, straight from FASTA
+/// Trains, evaluates and ships convolutional networks on DNA, straight from FASTA
 #[derive(Parser, Debug)]
 #[command(name = "strandnet", version = long_version(), max_term_width = 100, args_override_self = true, subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
+    /// What to do.
     #[command(subcommand)]
     pub command: Command,
     /// Print results only, no progress [default: no]
@@ -29,37 +30,39 @@ pub struct Cli {
     pub quiet: bool,
 }
 
+/// The commands.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Train a network, judge it and export it, into a new run folder
+    /// Train a network, evaluate it and export it, into a new run folder
     Train(Box<Train>),
-    /// Search for settings that train well, or for a learning rate
+    /// Search hyperparameters, or find a learning rate
     Tune(Box<Tune>),
-    /// Look at data before training on it: counts, lengths, GC content, copies
+    /// Check data before training: counts, lengths, GC content, duplicates
     Inspect(Box<Inspect>),
-    /// Judge a run on its own test data or on other data
+    /// Evaluate a run on its own test split or on other data
     Evaluate(Box<Evaluate>),
-    /// Check that a run's files are unaltered and come to the same results again
+    /// Verify a run's checksums, and reproduce its results
     Verify(Verify),
     /// Score sequences, regions or genomes with a run, or sort reads by class
     Predict(Predict),
-    /// Show what a network has learned: motifs, bases that count, effects of variants
+    /// Explain a network: motifs, base attributions, variant effects
     Explain(explain::Explain),
-    /// Show a run, or several side by side, as one page to read, print and send
+    /// Write a run, or a comparison of several, as one HTML file
     Report(report::Report),
     /// Write a run's network as TorchScript
     Export(Export),
-    /// Show a network's layers, without data or training: shapes, parameters, reach
+    /// Show a network's layers without training it: shapes, parameters, receptive fields
     Model(Model),
-    /// Write demo genomes whose best possible score is known
+    /// Write demo genomes with a known best possible AUROC
     Simulate(Simulate),
-    /// Show versions and devices, and what to do about what is wrong
+    /// Show versions and devices, and how to fix what is wrong
     Doctor,
 }
 
+/// Flags of `train`.
 #[derive(Args, Debug)]
 pub struct Train {
-    /// TOML file of settings; flags win over it [default: none]
+    /// TOML file of settings; flags override it [default: none]
     pub config: Option<PathBuf>,
     /// Folder for the run [default: runs/NAME-TIME, the name from the TOML file]
     #[arg(long, value_name = "DIR")]
@@ -67,12 +70,13 @@ pub struct Train {
     /// Replace the run that --out holds [default: no]
     #[arg(long)]
     pub force: bool,
-    /// Go on with a run that was stopped, as if it never had been; all settings are the run's [default: no]
+    /// Resume an interrupted run, with its own settings [default: no]
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "out", "force"])]
     pub resume: Option<PathBuf>,
-    /// Minutes between checkpoints within an epoch, of which 0 are one after each step; there is one after each epoch too
+    /// Minutes between checkpoints within an epoch (0: after every step); one is written after every epoch anyway
     #[arg(long, value_name = "MINUTES", default_value_t = 10.0)]
     pub checkpoint_minutes: f64,
+    /// Settings of the experiment.
     #[command(flatten)]
     pub settings: Config,
 }
@@ -99,34 +103,37 @@ impl Train {
             let typed = settings
                 .get_arguments()
                 .filter(|setting| flags.value_source(setting.get_id().as_str()) == Some(ValueSource::CommandLine));
-            faults.extend(typed.filter_map(|setting| setting.get_long()).map(|flag| {
-                format!("--{flag} is given with --resume, which goes on with the run's own settings; remove it")
-            }));
+            faults.extend(
+                typed.filter_map(|setting| setting.get_long()).map(|flag| {
+                    format!("--{flag} is given with --resume, which takes the run's own settings; remove it")
+                }),
+            );
         }
         if faults.is_empty() { Ok(every) } else { Err(Faults(faults)) }
     }
 }
 
+/// Flags of `tune`.
 #[derive(Args, Debug)]
 pub struct Tune {
-    /// TOML file of settings, with a table `search` of those to vary; flags win over it [default: none]
+    /// TOML file of settings, with a table `search` of those to vary; flags override it [default: none]
     pub config: Option<PathBuf>,
-    /// Folder for the search, which goes on where it stopped when it is there already [default: runs/tune-NAME-TIME; with --find-lr print only]
+    /// Folder for the search; one that is there already is resumed [default: runs/tune-NAME-TIME; with --find-lr print only]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Start anew, replacing what --out holds [default: no]
+    /// Start over, replacing what --out holds [default: no]
     #[arg(long)]
     pub force: bool,
     /// Combinations of settings to try
     #[arg(long, value_name = "N", default_value_t = 27, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub trials: u32,
-    /// Rounds of successive halving: the last trains all epochs, each before it fewer
+    /// Rounds of successive halving; the last trains all epochs, earlier ones fewer
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
     pub rungs: u32,
-    /// Of how many trials one goes on to the next round, with as many times the epochs
+    /// Keep one in N trials for the next round, with N times the epochs
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(2..=100))]
     pub eta: u32,
-    /// Find a learning rate instead: raise it from step to step until training falls apart [default: no]
+    /// Learning-rate range test instead: raise the rate at every step until training diverges [default: no]
     #[arg(long, conflicts_with_all = ["trials", "rungs", "eta"])]
     pub find_lr: bool,
     /// First rate of --find-lr [default: 1e-7]
@@ -138,6 +145,7 @@ pub struct Tune {
     /// Steps of --find-lr [default: 200]
     #[arg(long, value_name = "N", requires = "find_lr", value_parser = clap::value_parser!(u32).range(50..=1_000_000))]
     pub steps: Option<u32>,
+    /// Settings of the experiment.
     #[command(flatten)]
     pub settings: Config,
 }
@@ -156,43 +164,48 @@ impl Tune {
     }
 }
 
+/// Flags of `inspect`.
 #[derive(Args, Debug)]
 pub struct Inspect {
-    /// TOML file of settings; flags win over it [default: none]
+    /// TOML file of settings; flags override it [default: none]
     pub config: Option<PathBuf>,
-    /// Folder for the tables as JSON and for pictures [default: print tables only]
+    /// Folder for tables as JSON and for figures [default: print tables only]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Replace the inspection that --out holds [default: no]
     #[arg(long)]
     pub force: bool,
-    /// Seed of the windows drawn, and of the demo's genomes, a whole number [default: the TOML file's, or 1]
+    /// Seed of the windows drawn, and of the demo genomes [default: the TOML file's, or 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=config::MAX_SEED))]
     pub seed: Option<u64>,
     /// CPU threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+    /// Data.
     #[command(flatten)]
     pub data: DataConfig,
 }
 
+/// Flags of `evaluate`.
 #[derive(Args, Debug)]
 pub struct Evaluate {
-    /// Run folder that train made
+    /// Run folder made by train
     pub run: PathBuf,
-    /// Folder for metrics, predictions and pictures; the run itself is never changed [default: print metrics only]
+    /// Folder for metrics, predictions and figures; the run itself is never changed [default: print metrics only]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Replace the evaluation that --out holds [default: no]
     #[arg(long)]
     pub force: bool,
+    /// Data, if not the run's own.
     #[command(flatten)]
     pub data: EvaluationData,
+    /// Where to compute.
     #[command(flatten)]
     pub compute: Compute,
 }
 
-/// Data to judge on, if not the run's own test split.
+/// Data to evaluate on, if not the run's own test split.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Data (default: the run's own test split)")]
 pub struct EvaluationData {
@@ -208,22 +221,22 @@ pub struct EvaluationData {
     /// Genome that --regions lie in [default: the run's]
     #[arg(long, value_name = "FASTA", requires = "regions")]
     pub reference: Option<PathBuf>,
-    /// What a single --regions is told from: shuffle, gc-matched, random or a BED file [default: the run's]
+    /// Negatives for a single --regions: shuffle, gc-matched, random or a BED file [default: the run's]
     #[arg(long, value_name = "KIND|BED", requires = "regions")]
     pub negatives: Option<config::Negatives>,
-    /// Regions that negatives stay away from, BED [default: the run's, in its own reference]
+    /// Regions that negatives must not overlap, BED [default: the run's, in its own reference]
     #[arg(long, value_name = "BED", requires = "regions")]
     pub exclude: Vec<PathBuf>,
     /// Table with the columns sequence and label [default: the run's]
     #[arg(long, value_name = "TABLE", group = "source")]
     pub test: Option<PathBuf>,
-    /// The examples.tsv of another run, whose test split is taken [default: the run's]
+    /// examples.tsv of another run, for its test split [default: the run's]
     #[arg(long, value_name = "TSV", group = "source")]
     pub examples: Option<PathBuf>,
     /// What to do with sequences of another length [default: the run's]
     #[arg(long, value_enum)]
     pub fit: Option<config::Fit>,
-    /// Chromosomes to judge on [default: the run's; for other genomes all that the run did not learn from]
+    /// Chromosomes to evaluate on [default: the run's; for other genomes all that it was not trained on]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = config::trimmed)]
     pub test_chroms: Vec<String>,
     /// Fragments, half from each class [default: the run's]
@@ -235,10 +248,10 @@ pub struct EvaluationData {
     /// Give both classes the same GC content, in bins of two percentage points [default: the run's]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub match_gc: Option<bool>,
-    /// Memory that genomes may take, such as 8GB [default: half of what is free]
+    /// Memory limit for genomes, such as 8GB [default: half of what is free]
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<bytesize::ByteSize>,
-    /// Seed of the windows drawn, and of the demo's genomes, a whole number [default: the run's]
+    /// Seed of the windows drawn, and of the demo genomes [default: the run's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=config::MAX_SEED))]
     pub seed: Option<u64>,
 }
@@ -312,7 +325,7 @@ impl EvaluationData {
         if faults.is_empty() { Ok(data) } else { Err(Faults(faults)) }
     }
 
-    /// Which chromosomes to judge on, given what the run itself was made from and what its listing says it learned from.
+    /// Which chromosomes to evaluate on, given what the run was made from and which it was trained on.
     pub fn assignment(&self, own: &DataConfig, learned: &Learned) -> Assignment {
         if !self.test_chroms.is_empty() {
             Assignment::TestOn(self.test_chroms.clone())
@@ -338,16 +351,17 @@ pub struct Compute {
     /// Device: auto, cpu, cuda or cuda:N
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: DeviceChoice,
-    /// Leave to libtorch what this program computes faster itself [default: as in training]
+    /// Compute everything with libtorch, without the faster CPU kernels [default: as in training]
     #[arg(long)]
     pub no_native: bool,
 }
 
+/// Flags of `predict`.
 #[derive(Args, Debug)]
 pub struct Predict {
-    /// Run folder that train made
+    /// Run folder made by train
     pub run: PathBuf,
-    /// FASTA or FASTQ file, plain, gzip or BGZF; - is standard input, not compressed [default: --reference]
+    /// FASTA or FASTQ file, plain, gzip or BGZF; - for uncompressed standard input [default: --reference]
     #[arg(required_unless_present = "reference", conflicts_with = "reference")]
     pub sequences: Option<PathBuf>,
     /// Genome to score: its --regions, or whole chromosomes in windows [no default]
@@ -359,9 +373,9 @@ pub struct Predict {
     /// Chromosomes of --reference to score; 1 and chr1 are the same [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = config::trimmed, requires = "reference", conflicts_with = "regions")]
     pub chroms: Vec<String>,
-    /// How scores are written
-    #[arg(long, value_enum, default_value_t = Format::Tsv)]
-    pub format: Format,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = ScoreFormat::Tsv)]
+    pub format: ScoreFormat,
     /// Class, label or column whose score BED and bedGraph hold [default: the positive class]
     #[arg(long, value_name = "NAME")]
     pub score_of: Option<String>,
@@ -374,18 +388,19 @@ pub struct Predict {
     /// Distance between windows of sequences longer than the network's length, in bp [default: the network's length]
     #[arg(long, value_name = "BP", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub stride: Option<u64>,
-    /// Leave out sequences shorter than the network's length and count them, instead of stopping [default: no]
+    /// Skip sequences shorter than the network's length, and count them, instead of stopping [default: no]
     #[arg(long)]
     pub skip_short: bool,
-    /// Put unknown bases at both ends of sequences shorter than the network's length, instead of stopping [default: no]
+    /// Pad sequences shorter than the network's length with N at both ends, instead of stopping [default: no]
     #[arg(long, conflicts_with = "skip_short")]
     pub pad_short: bool,
-    /// Write each read of a FASTQ file to PREFIX.CLASS.fastq or PREFIX.ambiguous.fastq, and print how many went where [default: no]
+    /// Sort the reads of a FASTQ file into PREFIX.CLASS.fastq and PREFIX.ambiguous.fastq, and print counts [default: no]
     #[arg(long, value_name = "PREFIX")]
     pub sort_reads: Option<PathBuf>,
-    /// Least probability for a read to go to a class, from 0.5 to 1 [default: 0.9]
+    /// Minimum probability to assign a read to a class, from 0.5 to 1 [default: 0.9]
     #[arg(long, value_name = "SHARE", requires = "sort_reads")]
     pub min_confidence: Option<f64>,
+    /// Where to compute.
     #[command(flatten)]
     pub compute: Compute,
 }
@@ -401,7 +416,7 @@ impl Predict {
         };
         let sorts = self.sort_reads.is_some();
         check(
-            !(sorts && (self.reference.is_some() || self.out.is_some() || self.format != Format::Tsv)),
+            !(sorts && (self.reference.is_some() || self.out.is_some() || self.format != ScoreFormat::Tsv)),
             "--sort-reads writes reads and no scores, expected no --reference, --out or --format; remove them",
         );
         check(
@@ -433,11 +448,12 @@ impl Predict {
     }
 }
 
+/// Flags of `export`.
 #[derive(Args, Debug)]
 pub struct Export {
-    /// Run folder that train made
+    /// Run folder made by train
     pub run: PathBuf,
-    /// File for the TorchScript model; its description goes beside it as .json [default: model.pt in the current folder]
+    /// File for the TorchScript model, described in a .json file beside it [default: model.pt in the current folder]
     #[arg(long, value_name = "FILE", default_value = "model.pt", hide_default_value = true)]
     pub out: PathBuf,
     /// Replace the file that --out names [default: no]
@@ -445,29 +461,33 @@ pub struct Export {
     pub force: bool,
 }
 
+/// Flags of `verify`.
 #[derive(Args, Debug)]
 pub struct Verify {
-    /// Run folder that train made
+    /// Run folder made by train
     pub run: PathBuf,
 }
 
+/// Flags of `model`.
 #[derive(Args, Debug)]
 pub struct Model {
-    /// TOML file of settings, with a list of layers for --arch custom; flags win over it [default: none]
+    /// TOML file of settings, with a list of layers for --arch custom; flags override it [default: none]
     pub config: Option<PathBuf>,
     /// Length of a sequence, in bp [default: the TOML file's, or 128]
     #[arg(long, value_name = "BP", value_parser = config::count)]
     pub length: Option<usize>,
-    /// Outputs of the network: 1 for two classes or one value, else one for each class, label or column
+    /// Outputs of the network: 1 for two classes or one value, otherwise one per class, label or column
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=config::MAX_CLASSES as u64))]
     pub outputs: u64,
-    /// Which strands of each fragment the network sees [default: the TOML file's, or average]
+    /// How both strands are used [default: the TOML file's, or average]
     #[arg(long, value_enum)]
     pub strands: Option<Strands>,
+    /// The network.
     #[command(flatten)]
     pub network: ModelConfig,
 }
 
+/// Flags of `simulate`.
 #[derive(Args, Debug)]
 pub struct Simulate {
     /// Folder for the genomes
@@ -475,13 +495,13 @@ pub struct Simulate {
     /// Replace the genomes that the folder holds [default: no]
     #[arg(long)]
     pub force: bool,
-    /// Seed of the genomes, a whole number
+    /// Seed of the genomes
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=config::MAX_SEED))]
     pub seed: u64,
-    /// Length of the windows that the best possible score is computed for, in bp
+    /// Length of the windows that the best possible AUROC is computed for, in bp
     #[arg(long, value_name = "BP", default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub length: u64,
-    /// Windows of each species that the best possible score is computed from
+    /// Windows of each species that the best possible AUROC is computed from
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(10..=1_000_000))]
     pub windows: u64,
 }

@@ -16,19 +16,18 @@ mod verify;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use clap::ArgMatches;
 
 use crate::cli::{Cli, Command};
 use crate::device;
 use crate::model::Network;
 use crate::model::ensemble::{self, Ensemble};
-use strandnet_core::config::{Config, TaskKind};
+use strandnet_core::config::Config;
 use strandnet_core::dataset;
-use strandnet_core::dataset::{Classes, Dataset, Settled};
+use strandnet_core::dataset::{Classes, Dataset, LoadRequest};
 use strandnet_core::progress::Progress;
-use strandnet_core::run::{METRICS_JSON, Provenance, RUN_JSON, RunFolder, WEIGHTS};
-use strandnet_core::task::Task;
+use strandnet_core::run::{Provenance, RUN_JSON, RunFolder, WEIGHTS};
 
 /// Runs what was typed.
 pub fn run(cli: Cli, matches: &ArgMatches) -> Result<()> {
@@ -78,21 +77,26 @@ pub fn error_of_panic(panic: &(dyn std::any::Any + Send)) -> anyhow::Error {
 /// The data of an experiment. Beside a listing of examples, the run that wrote it says what the question is.
 fn data_of(config: &Config, progress: &Progress) -> Result<Dataset> {
     let run = config.data.examples.as_ref().and_then(|path| path.parent()).filter(|path| path.join(RUN_JSON).is_file());
-    let settled = match run {
+    let task = match run {
         Some(run) => {
             let (_, provenance) = RunFolder::open(run)?;
-            Some(Settled { kind: provenance.task()?.kind, classes: provenance.classes()? })
+            Some((provenance.task()?.kind, provenance.classes()?))
         }
         None => None,
     };
-    dataset::load(&config.data, settled, config.training.seed, progress)
+    let task = task.as_ref().map(|(kind, classes)| (*kind, classes));
+    dataset::load(&LoadRequest { task, ..LoadRequest::new(&config.data, config.training.seed, progress) })
 }
 
 /// A finished run with its networks, one or an ensemble, and their best weights.
 pub struct FinishedRun {
+    /// The folder itself.
     pub folder: RunFolder,
+    /// What `run.json` says.
     pub provenance: Provenance,
+    /// Classes, labels or columns.
     pub classes: Classes,
+    /// The networks.
     pub ensemble: Ensemble,
 }
 
@@ -110,22 +114,6 @@ pub fn open_run(path: &Path, device: tch::Device, no_native: bool) -> Result<Fin
         device::leave_to_native();
     }
     Ok(FinishedRun { folder, provenance, classes, ensemble: Ensemble::new(ensemble) })
-}
-
-/// Of two classes, the threshold that a run chose on validation.
-pub fn threshold(run: &RunFolder, task: &Task) -> Result<Option<f64>> {
-    if task.kind != TaskKind::Binary {
-        return Ok(None);
-    }
-    let path = run.file(METRICS_JSON);
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("{}: cannot be read, so the run did not finish; train again", path.display()))?;
-    let metrics: serde_json::Value = serde_json::from_str(&text)
-        .with_context(|| format!("{}: is damaged; train again or restore the file", path.display()))?;
-    match metrics["valid"]["threshold"].as_f64() {
-        Some(threshold) if threshold.is_finite() => Ok(Some(threshold)),
-        _ => bail!("{}: holds no valid.threshold, expected a number; train again or restore the file", path.display()),
-    }
 }
 
 /// Writes results to standard output; a reader that went away is an error and no panic.

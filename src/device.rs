@@ -14,11 +14,11 @@ use strandnet_core::machine::{self, DeviceKind};
 pub fn choose(choice: DeviceChoice) -> Result<(Device, String)> {
     let count = if tch::Cuda::is_available() { usize::try_from(tch::Cuda::device_count()).unwrap_or(0) } else { 0 };
     match choice {
-        DeviceChoice::Cpu => Ok((Device::Cpu, "CPU, as asked".into())),
-        DeviceChoice::Auto if count > 0 => Ok((Device::Cuda(0), "CUDA device 0, as there is one".into())),
+        DeviceChoice::Cpu => Ok((Device::Cpu, "CPU, as requested".into())),
+        DeviceChoice::Auto if count > 0 => Ok((Device::Cuda(0), "CUDA device 0, found by auto".into())),
         DeviceChoice::Auto => Ok((Device::Cpu, format!("CPU, as {}", why_no_cuda()))),
         DeviceChoice::Cuda(index) if index < count => {
-            Ok((Device::Cuda(index), format!("CUDA device {index}, as asked")))
+            Ok((Device::Cuda(index), format!("CUDA device {index}, as requested")))
         }
         DeviceChoice::Cuda(index) if count > 0 => {
             bail!(
@@ -32,8 +32,11 @@ pub fn choose(choice: DeviceChoice) -> Result<(Device, String)> {
 
 /// What training computes on, with which numbers.
 pub struct Machine {
+    /// The device.
     pub device: Device,
+    /// CPU threads.
     pub threads: usize,
+    /// Precision of training.
     pub precision: Precision,
     /// All of it and why, for people.
     pub description: String,
@@ -108,7 +111,7 @@ pub fn leave_to_native() {
 
 /// Numbers as a tensor `[n]` on a device. On a GPU they are on their way when this returns: they go from memory that the device
 /// reads itself, so that neither the program nor the work the device was given before waits for them.
-pub fn upload<T: Element>(numbers: &[T], device: Device) -> Tensor {
+pub fn to_device<T: Element>(numbers: &[T], device: Device) -> Tensor {
     let tensor = Tensor::from_slice(numbers);
     if device == Device::Cpu {
         return tensor;

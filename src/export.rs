@@ -21,11 +21,13 @@ use strandnet_core::training::memory::{TRACE_BATCH, check_batch};
 /// What goes into an exported model and what comes out: `model.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelCard {
+    /// Of the run folder.
     pub format_version: u32,
     /// Length of a sequence in bp; the input is one-hot f32 `[N, 4, length]`.
     pub length: usize,
     /// Order of the four input rows.
     pub alphabet: String,
+    /// The kind of task.
     pub task: TaskKind,
     /// Classes, labels or columns, in the order of the output's columns.
     pub classes: Vec<String>,
@@ -106,7 +108,7 @@ pub fn export(
 /// same one each time, in a temporary folder.
 fn script(module: &CModule, path: &Path) -> Result<Vec<u8>> {
     let (mut reader, writer) = std::io::pipe().context("a pipe cannot be made")?;
-    let folder = tempfile::tempdir().or_else(|_| run::files::temporary_folder_beside(path))?;
+    let folder = tempfile::tempdir().or_else(|_| strandnet_core::files::temporary_folder_beside(path))?;
     let name = folder.path().join(run::MODEL_PT);
     std::os::unix::fs::symlink(format!("/dev/fd/{}", writer.as_raw_fd()), &name)
         .map_err(|error| run::cannot_write(path, &error))?;
@@ -191,8 +193,8 @@ mod tests {
             let task = Task::new(kind, &classes, Some(loss), &ClassWeights::None, examples).unwrap();
             let task = Task { temperature: 1.7, ..task };
             for (length, arch, strands, members) in [
-                (47, Architecture::Seed, Strands::Single, 1),
-                (128, Architecture::Seed, Strands::Average, 3),
+                (47, Architecture::Shallow, Strands::Single, 1),
+                (128, Architecture::Shallow, Strands::Average, 3),
                 (301, Architecture::Residual, Strands::Average, 1),
                 (20, Architecture::Residual, Strands::Augment, 2),
             ] {

@@ -1,4 +1,17 @@
-//! Convolutional networks on DNA: trained, evaluated and shipped, straight from FASTA.
+//! Convolutional networks on DNA: trained, evaluated and shipped, straight from FASTA, on libtorch.
+//!
+//! The front door is [`Model`], a finished run that scores sequences, and [`Trainer`], which makes one. What needs no libtorch
+//! (files, datasets, metrics, motifs, figures) is the package `strandnet_core`, whose modules stand here too.
+//!
+//! ```text
+//! main       parse, dispatch, turn an error into one line and an exit code
+//! commands   one file for each command: its table of contents        cli     flags
+//! trainer    Trainer: training, evaluation, export and run folder
+//! train      the training loop and what it needs                     export  TorchScript
+//! model      Model; networks as tensors, ensembles, weights          device  which device, and why
+//! ```
+
+#![warn(missing_docs)]
 
 pub mod cli;
 pub mod commands;
@@ -6,9 +19,15 @@ pub mod device;
 pub mod export;
 pub mod model;
 pub mod train;
+mod trainer;
+
+pub use model::{Model, ScoreMatrix};
+pub use strandnet_core::*;
+pub use tch::Device;
+pub use trainer::{InterruptedRun, TrainedRun, Trainer};
 
 /// This program, as runs record it.
-pub const BUILD: strandnet_core::run::Build = strandnet_core::run::Build {
+pub const BUILD: run::Build = run::Build {
     version: env!("CARGO_PKG_VERSION"),
     git_revision: env!("STRANDNET_GIT_REVISION"),
     libtorch: env!("STRANDNET_LIBTORCH_VERSION"),

@@ -1,289 +1,188 @@
-//! Networks: a `SequentialT` from one-hot `[batch, 4, length]` to logits `[batch, outputs]`. An architecture is a plan, one file
-//! each; what is made of it here knows its strands, the precision it trains in, and which blocks stay as they are.
+//! Trained models: networks as tensors, ensembles of them, and the front door to a finished run.
 
 pub mod ensemble;
-
 pub mod head;
 mod layers;
 mod lstm;
 pub mod native;
-
+mod network;
 mod pooling;
 mod scorer;
-
 mod strands;
 pub mod tensor_file;
 pub mod weights;
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::path::Path;
 
-use anyhow::{Result, bail};
-use tch::nn::{ModuleT, SequentialT, VarStore};
-use tch::{Device, Kind, Tensor};
-
-use crate::device;
-use crate::model::layers::Demands;
-use crate::model::native::Native;
-use strandnet_core::config::{ModelConfig, Precision, Strands};
-use strandnet_core::machine;
-use strandnet_core::network::Parameters;
-use strandnet_core::network::kernels::Key;
-use strandnet_core::network::plan::Plan;
-use strandnet_core::random;
-use strandnet_core::random::Purpose;
+use anyhow::{Context, Result, bail};
+use strandnet_core::attribute::gradients::{self, Integrated};
+use strandnet_core::attribute::target::{Explained, Explainer};
+use strandnet_core::config::{AttributionBaseline, TaskKind};
+use strandnet_core::dataset::Classes;
+use strandnet_core::evaluate;
+use strandnet_core::evaluate::results::RunMetrics;
+use strandnet_core::run::{METRICS_JSON, RunFolder, WEIGHTS};
+use strandnet_core::scorer::Scorer;
 use strandnet_core::sequence::alphabet;
+use strandnet_core::task::Task;
+use tch::Device;
 
-/// A network, its weights and the fragment length it is made for.
-#[derive(Debug)]
-pub struct Network {
-    pub store: VarStore,
-    /// Boxed, because it is large and a network is moved about.
-    pub plan: Box<Plan>,
-    /// The layers that `native` stands for, and those that follow: together, as many as the plan has steps.
-    first: SequentialT,
-    rest: SequentialT,
-    /// Computes the same as `first` from codes, on the CPU.
-    native: Option<Native>,
-    demands: Arc<Demands>,
-    pub length: usize,
-    strands: Strands,
+use ensemble::Ensemble;
+pub use network::{Forward, Network, codes_tensor, one_hot};
+
+/// A trained model: an ensemble, often of one network, and the task that it answers.
+///
+/// ```no_run
+/// use strandnet::{Device, Model};
+///
+/// # fn main() -> anyhow::Result<()> {
+/// let model = Model::load("runs/ctcf", Device::cuda_if_available())?;
+/// let sequence = "ACGT".repeat(model.length() / 4);
+/// let scores = model.predict(&[sequence])?;
+/// println!("{} of {}", scores.row(0)[0], model.output_names()[0]);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Model {
+    ensemble: Ensemble,
+    task: Task,
+    classes: Classes,
+    threshold: Option<f64>,
 }
 
-impl Network {
-    /// Builds a network with `outputs` logits and fresh weights drawn from `seed`, the same on every device. `strands`
-    /// says which strands it reads, and whether its filters are tied between them.
+/// Scores of several sequences: `[n, outputs]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScoreMatrix {
+    outputs: usize,
+    values: Vec<f64>,
+}
+
+impl ScoreMatrix {
+    /// Sequences.
+    pub fn len(&self) -> usize {
+        self.values.len() / self.outputs.max(1)
+    }
+
+    /// Whether there are no sequences.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// Scores of a sequence, `[outputs]`.
+    ///
+    /// # Panics
+    /// There are not that many sequences.
+    pub fn row(&self, sequence: usize) -> &[f64] {
+        &self.values[sequence * self.outputs..(sequence + 1) * self.outputs]
+    }
+
+    /// The scores of each sequence, one after another.
+    pub fn rows(&self) -> impl Iterator<Item = &[f64]> {
+        self.values.chunks(self.outputs.max(1))
+    }
+
+    /// All of them, row by row.
+    pub fn values(&self) -> &[f64] {
+        &self.values
+    }
+}
+
+impl Model {
+    /// A model of an ensemble; of two classes, `threshold` is the score from which on a sequence counts as positive.
+    pub fn new(ensemble: Ensemble, task: Task, classes: Classes, threshold: Option<f64>) -> Self {
+        Self { ensemble, task, classes, threshold }
+    }
+
+    /// Loads a finished run folder.
     ///
     /// # Errors
-    /// The architecture does not fit fragments of `length` bp, or its filters cannot be tied.
-    pub fn new(
-        config: &ModelConfig,
-        length: usize,
-        outputs: usize,
-        strands: Strands,
-        device: Device,
-        seed: u64,
-    ) -> Result<Self> {
-        let plan = Box::new(Plan::new(config, length, outputs, strands)?);
-        let mut random = random::generator(seed, Purpose::Weights, 0, 0);
-        let mut store = VarStore::new(Device::Cpu);
-        let demands = Arc::new(Demands::default());
-        let native_steps = Native::steps(&plan).unwrap_or(0);
-        let [first, rest] = layers::sequences(&plan, native_steps, &demands, &store.root(), &mut random);
-        store.set_device(device);
-        let native = if device == Device::Cpu { Native::new(&plan, &store) } else { None };
-        Ok(Self { store, plan, first, rest, native, demands, length, strands })
+    /// Files are missing or damaged, or do not fit together.
+    pub fn load(run: impl AsRef<Path>, device: Device) -> Result<Self> {
+        let (folder, provenance) = RunFolder::open_finished(run.as_ref())?;
+        let task = provenance.task()?.clone();
+        let networks =
+            ensemble::load(&provenance.config, provenance.length, task.outputs(), device, &folder.file(WEIGHTS))?;
+        let (classes, threshold) = (provenance.classes()?, threshold(&folder, &task)?);
+        Ok(Self { ensemble: Ensemble::new(networks), task, classes, threshold })
     }
 
-    /// The same network, computing all of it with libtorch if `no_native` says so.
-    pub fn without_native(self, no_native: bool) -> Self {
-        Self { native: self.native.filter(|_| !no_native), ..self }
-    }
-
-    /// The same network, libtorch training in the precision given; scoring is always in f32.
-    pub fn with_precision(self, precision: Precision) -> Self {
-        let half = machine::resolve_precision(precision, device::kind(self.device())) == Precision::Bf16;
-        self.demands.half.store(half, Relaxed);
-        self
-    }
-
-    /// Leaves the first `count` blocks as they are: their parameters are no longer among the store's trainable variables,
-    /// and they run as in scoring, without dropout and with the statistics that batch norm has gathered before.
+    /// Scores sequences of [`Model::length`] bases each, `[n, outputs]`: the probability of the positive class, of each class or
+    /// label, or values, as `strandnet predict` writes them.
     ///
     /// # Errors
-    /// There are not that many blocks before the last, which has to learn.
-    pub fn freeze_blocks(&mut self, count: usize) -> Result<()> {
-        let names = &self.plan.blocks;
-        if count >= names.len() {
-            bail!(
-                "--freeze-blocks is {count}, and the network has {} blocks ({}), the last of which has to learn; expected at most {}",
-                names.len(),
-                names.join(", "),
-                names.len() - 1
-            );
+    /// A sequence has another length, or a byte that is no IUPAC code.
+    pub fn predict(&self, sequences: &[impl AsRef<[u8]>]) -> Result<ScoreMatrix> {
+        let mut codes = Vec::with_capacity(sequences.len() * self.length());
+        for (i, sequence) in sequences.iter().enumerate() {
+            self.encode(sequence.as_ref(), &mut codes).with_context(|| format!("sequence {}", i + 1))?;
         }
-        self.demands.frozen_blocks.store(count, Relaxed);
-        let frozen: Vec<String> = self.plan.parameter_paths(count).into_iter().map(|path| path + ".").collect();
-        let variables = self.store.variables();
-        let kept: Vec<_> = variables
-            .into_iter()
-            .filter(|(name, _)| frozen.iter().any(|path| name.starts_with(path.as_str())))
-            .map(|(_, variable)| variable.set_requires_grad(false).data_ptr())
-            .collect();
-        let mut variables = self.store.variables_.lock().expect("no thread panics while it holds the variables");
-        variables.trainable_variables.retain(|variable| !kept.contains(&variable.tensor.data_ptr()));
+        let values = evaluate::predict(&self.ensemble, &self.task, &codes)?;
+        Ok(ScoreMatrix { outputs: self.task.outputs(), values })
+    }
+
+    /// How much each base of a sequence adds to the score of an output, `[4, length]`, by integrated gradients. `of` names a
+    /// class, label or column, and may be left out where there is one output.
+    ///
+    /// # Errors
+    /// As [`Model::predict`], and where the name is none of the model's.
+    pub fn attributions(&self, sequence: impl AsRef<[u8]>, of: Option<&str>) -> Result<Integrated> {
+        let mut codes = Vec::new();
+        self.encode(sequence.as_ref(), &mut codes)?;
+        let explained = Explained::new(&self.task, &self.classes, of)?;
+        let path = gradients::Path { baseline: AttributionBaseline::Shuffles, steps: 32, seed: 1 };
+        path.integrate(&Explainer { scorer: &self.ensemble, explained: &explained }, &codes, 0..codes.len(), 0)
+    }
+
+    /// Bases that a sequence must have.
+    pub fn length(&self) -> usize {
+        self.ensemble.length()
+    }
+
+    /// What each output is: the positive class, or classes, labels or columns.
+    pub fn output_names(&self) -> &[String] {
+        match self.task.kind {
+            TaskKind::Binary => &self.classes.names[self.classes.positive..=self.classes.positive],
+            _ => &self.classes.names,
+        }
+    }
+
+    /// Of two classes, the score from which on a sequence counts as positive, chosen on the validation split.
+    pub fn threshold(&self) -> Option<f64> {
+        self.threshold
+    }
+
+    /// The task that it was trained for.
+    pub fn task(&self) -> &Task {
+        &self.task
+    }
+
+    /// The networks themselves.
+    pub fn ensemble(&self) -> &Ensemble {
+        &self.ensemble
+    }
+
+    fn encode(&self, sequence: &[u8], codes: &mut Vec<u8>) -> Result<()> {
+        if sequence.len() != self.length() {
+            bail!("has {} bases, expected {}, the model's length; pad or cut it", sequence.len(), self.length());
+        }
+        let start = codes.len();
+        alphabet::encode(sequence, codes).map_err(|fault| anyhow::anyhow!("{fault}; correct the sequence"))?;
+        alphabet::without_case(&mut codes[start..]);
         Ok(())
     }
-
-    /// Logits `[batch, outputs]` of a batch of codes, u8 `[batch, length]` on the network's device, all by libtorch.
-    pub fn logits(&self, codes: &Tensor, train: bool) -> Tensor {
-        self.logits_of_one_hot(&one_hot(codes), train)
-    }
-
-    /// Logits f32 `[batch, outputs]` of one-hot sequences, f32 `[batch, 4, length]`, all by libtorch.
-    pub fn logits_of_one_hot(&self, one_hot: &Tensor, train: bool) -> Tensor {
-        let forward = |one_hot: &Tensor| self.rest.forward_t(&self.first.forward_t(one_hot, train), train);
-        let logits = match (self.strands, train) {
-            // One batch, so that batch norm treats the strands alike.
-            (Strands::Equivariant, _) | (Strands::Shared, true) => strands::mean(&forward(&strands::both(one_hot))),
-            (Strands::Average | Strands::Shared, false) => {
-                (forward(one_hot) + forward(&strands::reverse_complement(one_hot))) * 0.5
-            }
-            (Strands::Single | Strands::Augment, _) | (Strands::Average, true) => forward(one_hot),
-        };
-        logits.to_kind(Kind::Float)
-    }
-
-    /// Scoring logits f32 `[batch, outputs]` of codes `[batch, length]`, on the network's device.
-    pub fn score(&self, codes: &[u8]) -> Tensor {
-        let Some(native) = &self.native else {
-            return self.logits(&codes_tensor(codes, self.length, self.device()), false);
-        };
-        let forward = |codes: &[u8]| self.rest.forward_t(&native.score(codes), false);
-        match self.strands {
-            Strands::Average | Strands::Shared => {
-                (forward(codes) + forward(&reverse_complements(codes, self.length))) * 0.5
-            }
-            Strands::Single | Strands::Augment | Strands::Equivariant => forward(codes),
-        }
-    }
-
-    /// The same for windows that start at `starts` of codes, one not before the other; what they share is computed once where
-    /// the network allows it.
-    pub fn score_windows(&self, codes: &[u8], starts: &[usize]) -> Tensor {
-        let scan = |codes: &[u8], starts: &[usize]| {
-            let outputs = self.native.as_ref().and_then(|native| native.scan(codes, starts));
-            outputs.map(|outputs| self.rest.forward_t(&outputs, false))
-        };
-        let scanned = match self.strands {
-            Strands::Average | Strands::Shared => scan(codes, starts).and_then(|one| {
-                let end = |&start: &usize| codes.len() - start - self.length;
-                let turned: Vec<usize> = starts.iter().rev().map(end).collect();
-                scan(&reverse_complements(codes, codes.len()), &turned).map(|other| (one + other.flip([0])) * 0.5)
-            }),
-            Strands::Single | Strands::Augment | Strands::Equivariant => scan(codes, starts),
-        };
-        scanned.unwrap_or_else(|| {
-            let windows = starts.iter().flat_map(|&start| &codes[start..start + self.length]);
-            self.score(&windows.copied().collect::<Vec<_>>())
-        })
-    }
-
-    /// A batch of codes `[batch, length]` on its way through the network in training. `seed` keys what dropout drops.
-    pub fn train(&self, codes: &[u8], seed: i64) -> Forward<'_> {
-        let Some(native) = self.native_in_training() else {
-            return self.train_on(&codes_tensor(codes, self.length, self.device()), seed);
-        };
-        tch::manual_seed(seed);
-        let both =
-            (self.strands == Strands::Shared).then(|| [codes, &reverse_complements(codes, self.length)].concat());
-        let batch = native.train(both.as_deref().unwrap_or(codes), Key(seed as u64));
-        let from = batch.tensor().set_requires_grad(true);
-        let logits = self.rest.forward_t(&from, true);
-        let logits = if both.is_some() { strands::mean(&logits) } else { logits };
-        Forward { logits: logits.to_kind(Kind::Float), native: Some((from, batch)) }
-    }
-
-    /// The same for codes u8 `[batch, length]` that are on the network's device, all by libtorch.
-    pub fn train_on(&self, codes: &Tensor, seed: i64) -> Forward<'_> {
-        tch::manual_seed(seed);
-        Forward::by_libtorch(self.logits(codes, true))
-    }
-
-    /// What computes the first layers in training, in f32 also where bf16 is asked for, which would not make it faster; nothing
-    /// where these layers stay as they are.
-    fn native_in_training(&self) -> Option<&Native> {
-        let learns = self.demands.frozen_blocks.load(Relaxed) == 0;
-        self.native.as_ref().filter(|_| learns)
-    }
-
-    /// What takes codes to logits in training where nothing is left to libtorch, neither layers nor both strands of a sequence.
-    pub fn all_native(&self) -> Option<&Native> {
-        self.native_in_training().filter(|native| native.is_all() && self.strands != Strands::Shared)
-    }
-
-    pub fn device(&self) -> Device {
-        self.store.device()
-    }
-
-    /// The numbers of every parameter, by name.
-    ///
-    /// # Errors
-    /// A tensor cannot be read from its device.
-    pub fn parameters(&self) -> Result<Parameters> {
-        let numbers = |(name, tensor): (String, Tensor)| {
-            let flat = tensor.to_device(Device::Cpu).to_kind(Kind::Float).flatten(0, -1);
-            Ok((name, Vec::<f32>::try_from(flat)?))
-        };
-        self.store.variables().into_iter().map(numbers).collect()
-    }
-
-    /// Numbers that training adjusts.
-    pub fn parameter_count(&self) -> usize {
-        self.store.trainable_variables().iter().map(Tensor::numel).sum()
-    }
 }
 
-/// A batch between the pass forward and the one backward.
-pub struct Forward<'a> {
-    /// f32 `[batch, outputs]`
-    pub logits: Tensor,
-    /// What libtorch did not compute, and the tensor it handed over.
-    native: Option<(Tensor, native::NativeBatch<'a>)>,
-}
-
-impl Forward<'_> {
-    /// Logits that libtorch alone computed.
-    pub fn by_libtorch(logits: Tensor) -> Self {
-        Self { logits, native: None }
+/// Of two classes, the threshold that a run chose on validation.
+///
+/// # Errors
+/// The run did not finish, or its metrics are damaged.
+pub fn threshold(run: &RunFolder, task: &Task) -> Result<Option<f64>> {
+    if task.kind != TaskKind::Binary {
+        return Ok(None);
     }
-
-    /// The gradients of a scalar loss with respect to parameters, each flattened.
-    pub fn gradients(self, loss: &Tensor, parameters: &[Tensor]) -> Vec<Tensor> {
-        let Some((from, batch)) = self.native else {
-            return flat(Tensor::run_backward(&[loss], parameters, false, false));
-        };
-        let own = batch.parameters();
-        let place = |parameter: &Tensor| own.iter().position(|own| own.data_ptr() == parameter.data_ptr());
-        let places: Vec<Option<usize>> = parameters.iter().map(place).collect();
-        let others =
-            parameters.iter().zip(&places).filter(|(_, place)| place.is_none()).map(|(parameter, _)| parameter);
-        let to: Vec<&Tensor> = std::iter::once(&from).chain(others).collect();
-        let mut others = Tensor::run_backward(&[loss], &to, false, false).into_iter();
-        let Some(gradient) = others.next() else { return Vec::new() };
-        let gradient = gradient.to_kind(Kind::Float).contiguous();
-        let mut numbers = vec![0.0; gradient.numel()];
-        gradient.copy_data(&mut numbers, gradient.numel());
-        let own = batch.gradients(&numbers);
-        let of = |place: &Option<usize>| match place {
-            Some(place) => Some(Tensor::from_slice(&own[*place])),
-            None => others.next().map(|gradient| gradient.flatten(0, -1)),
-        };
-        places.iter().filter_map(of).collect()
+    let path = run.file(METRICS_JSON);
+    match RunMetrics::read(&path)?.valid.threshold {
+        Some(threshold) if threshold.is_finite() => Ok(Some(threshold)),
+        _ => bail!("{}: holds no valid.threshold, expected a number; train again or restore the file", path.display()),
     }
 }
-
-fn flat(gradients: Vec<Tensor>) -> Vec<Tensor> {
-    gradients.iter().map(|gradient| gradient.flatten(0, -1)).collect()
-}
-
-/// The reverse complements of codes `[batch, length]`.
-fn reverse_complements(codes: &[u8], length: usize) -> Vec<u8> {
-    let mut codes = codes.to_vec();
-    codes.chunks_mut(length).for_each(alphabet::reverse_complement);
-    codes
-}
-
-/// One-hot f32 `[batch, 4, length]` from codes u8 `[batch, length]`, on the codes' device. Code 4 is the zero column.
-pub fn one_hot(codes: &Tensor) -> Tensor {
-    let bases = Tensor::arange(4, (Kind::Uint8, codes.device())).view([1, 4, 1]);
-    codes.unsqueeze(1).eq_tensor(&bases).to_kind(Kind::Float)
-}
-
-/// Codes as a tensor u8 `[n, length]` on a device.
-pub fn codes_tensor(codes: &[u8], length: usize, device: Device) -> Tensor {
-    device::upload(codes, device).view([-1, length as i64])
-}
-
-#[cfg(test)]
-mod tests;

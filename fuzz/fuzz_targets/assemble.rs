@@ -5,10 +5,10 @@
 use libfuzzer_sys::fuzz_target;
 use strandnet_core::config::{DataConfig, Fit, TaskKind};
 use strandnet_core::dataset::examples::Name;
-use strandnet_core::dataset::sequences::{Assembled, Division, Read, Rules, Sequences, assemble};
+use strandnet_core::dataset::sequences::{Assembled, Read, Sequences, assemble};
 use strandnet_core::dataset::split::{Assignment, Split};
 use strandnet_core::dataset::tables::{self, LabelColumns};
-use strandnet_core::dataset::{Classes, manifest};
+use strandnet_core::dataset::{Classes, LoadRequest, manifest};
 use strandnet_core::formats::record_names;
 use strandnet_core::formats::records::Records;
 use strandnet_core::progress::Progress;
@@ -55,19 +55,18 @@ fuzz_target!(|input: &[u8]| {
     }
     let own = Assignment::Choice((&config).into());
     let judged = choices.of(&chromosomes);
-    let division = choices.of(&[
-        Division::Settings,
-        Division::AllTest,
-        Division::Chromosomes(own),
-        Division::Chromosomes(Assignment::TestOn(judged)),
-        Division::Chromosomes(Assignment::TestOnUnseenBy((&config).into())),
-        Division::Chromosomes(Assignment::TestOnAll),
+    let assignment = choices.of(&[
+        own,
+        Assignment::TestOnAll,
+        Assignment::TestOn(judged.clone()),
+        Assignment::TestOnUnseenBy((&config).into()),
+        Assignment::TestOnOthers(judged),
     ]);
     let run_kind = choices.of(&kinds);
     let run_classes = Classes::named(names(choices.of(&[&["a", "b"], &["0", "1"], &["liver"], &["b", "a", "c"]])));
     let run_length = choices.of(&[4, 1, 60]);
-    let run = run_kind.map(|kind| (kind, &run_classes, run_length));
-    let order = choices.of(&[names(&[]), names(&["b", "a"])]);
+    let task = run_kind.map(|kind| (kind, &run_classes));
+    let length = task.map(|_| run_length);
     let memory = choices.of(&[u64::MAX, 0, 16]);
     let part = choices.of(&[None, Some(Split::Train), Some(Split::Test)]);
 
@@ -100,14 +99,15 @@ fuzz_target!(|input: &[u8]| {
         }
     }
     let all = sequences.len();
-    let rules = Rules { config: &config, order, run, division, memory };
-    let assembled = explained(assemble(sequences, &rules, &Progress::quiet()));
+    let progress = Progress::quiet();
+    let request = LoadRequest { assignment, task, length, memory, ..LoadRequest::new(&config, 1, &progress) };
+    let assembled = explained(assemble(sequences, &request));
     let Some(Assembled { splits, kind, classes }) = assembled else { return };
     splits.iter().for_each(check);
     assert!(splits.iter().map(|examples| examples.len()).sum::<usize>() <= all);
     let lengths: Vec<usize> = splits.iter().map(|examples| examples.length).collect();
     assert_eq!(lengths, [lengths[0]; 3]);
-    assert!(run.is_none_or(|(.., length)| length == lengths[0]));
+    assert!(length.is_none_or(|length| length == lengths[0]));
     assert!(classes.positive < classes.names.len());
     if matches!(kind, Binary | Multiclass) {
         let found = splits.iter().flat_map(|examples| examples.classes());

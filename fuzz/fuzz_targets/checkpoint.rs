@@ -12,7 +12,7 @@ use strandnet_fuzz::{explained, folder, put, tensor_file};
 
 thread_local! {
     static NETWORK: Network = {
-        let config = ModelConfig { arch: Architecture::Seed, filters: Some(2), width: Some(8), ..ModelConfig::default() };
+        let config = ModelConfig { arch: Architecture::Shallow, filters: Some(2), width: Some(8), ..ModelConfig::default() };
         Network::new(&config, 80, 1, Strands::Single, tch::Device::Cpu, 1).expect("80 bp are enough")
     };
 }

@@ -4,7 +4,7 @@
 use std::io::Read;
 
 use libfuzzer_sys::fuzz_target;
-use strandnet_core::formats::compression::{Compression, detect, first_byte, index_bgzf, open};
+use strandnet_core::formats::compression::{Compression, InputFile};
 use strandnet_core::genome::Genome;
 use strandnet_fuzz::{explained, put};
 
@@ -21,15 +21,15 @@ fuzz_target!(|bytes: &[u8]| {
         bytes.extend_from_slice(&END);
     }
     let path = put("file", Some(&bytes));
-    let Some(kind) = explained(detect(&path)) else { return };
-    let first = explained(first_byte(&path, kind)).flatten();
+    let Some(file) = explained(InputFile::open(&path)) else { return };
+    let first = explained(file.first_byte()).flatten();
     let mut text = Vec::new();
-    let whole = explained(open(&path)).is_some_and(|input| input.take(MOST).read_to_end(&mut text).is_ok());
+    let whole = file.reader().take(MOST).read_to_end(&mut text).is_ok();
     if whole {
         assert_eq!(first, text.first().copied());
     }
-    if kind == Compression::Bgzf
-        && let Some(index) = explained(index_bgzf(&path))
+    if file.compression() == Compression::Bgzf
+        && let Some(index) = explained(file.blocks())
         && whole
         && (text.len() as u64) < MOST
     {

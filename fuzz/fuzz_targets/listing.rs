@@ -6,8 +6,9 @@ use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
 use strandnet_core::config::{DataConfig, Fit, TaskKind};
+use strandnet_core::dataset::LoadRequest;
 use strandnet_core::dataset::manifest::{self, Learned};
-use strandnet_core::dataset::sequences::{Assembled, Division, Rules, Sequences, assemble};
+use strandnet_core::dataset::sequences::{Assembled, Sequences, assemble};
 use strandnet_core::dataset::split::Split;
 use strandnet_core::progress::Progress;
 use strandnet_fuzz::{check, explained, put, sections};
@@ -18,8 +19,8 @@ fn rewritten(path: &Path, task: Option<TaskKind>, columns: &[String], memory: u6
     let mut sequences = Sequences::new(memory);
     explained(manifest::read(path, task, columns, memory, &mut sequences, &progress))?;
     let config = DataConfig { fit: Some(Fit::Pad), task, ..DataConfig::default() };
-    let rules = Rules { config: &config, order: Vec::new(), run: None, division: Division::Settings, memory };
-    let Assembled { splits, kind, classes } = explained(assemble(sequences, &rules, &progress))?;
+    let request = LoadRequest { memory, ..LoadRequest::new(&config, 0, &progress) };
+    let Assembled { splits, kind, classes } = explained(assemble(sequences, &request))?;
     splits.iter().for_each(check);
     let [train, valid, test] = &splits;
     let mut text = Vec::new();

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use strandnet_core::config::{Config, DataConfig};
-use strandnet_core::dataset::{Dataset, Settled, load, manifest};
+use strandnet_core::dataset::{Dataset, LoadRequest, load, manifest};
 use strandnet_core::progress::Progress;
 use strandnet_fuzz::{check, explained, put, resolve, sections};
 
@@ -32,18 +32,21 @@ fuzz_target!(|input: &[u8]| {
     data.memory = Some(data.memory.unwrap_or("1MB".parse().expect("a size")));
 
     let progress = Progress::quiet();
-    let Some(dataset) = explained(load(&data, None, training.seed, &progress)) else { return };
+    let Some(dataset) = explained(load(&LoadRequest::new(&data, training.seed, &progress))) else { return };
     dataset.splits().into_iter().for_each(|(_, examples)| check(examples));
     if let Some(resampler) = &dataset.resampler {
         check(&resampler.draw(3).unwrap());
     }
     let (text, codes) = listed(&dataset);
     let path = put("examples.tsv", Some(text.as_bytes()));
-    let settled = Settled { kind: dataset.kind, classes: dataset.classes.clone() };
     let DataConfig { task, classes, label_columns, length, fit, memory, .. } = data;
     let config =
         DataConfig { examples: Some(path), task, classes, label_columns, length, fit, memory, ..DataConfig::default() };
-    let again = load(&config, Some(settled), training.seed, &progress).unwrap();
+    let again = load(&LoadRequest {
+        task: Some((dataset.kind, &dataset.classes)),
+        ..LoadRequest::new(&config, training.seed, &progress)
+    })
+    .unwrap();
     assert_eq!(again.classes, dataset.classes);
     let (same_text, same_codes) = listed(&again);
     assert_eq!(same_text, text);

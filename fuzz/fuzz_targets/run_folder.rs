@@ -4,6 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use strandnet_core::evaluate::results::RunMetrics;
 use strandnet_core::network::plan::Plan;
 use strandnet_core::run::{METRICS_JSON, RUN_JSON, RunFolder};
 use strandnet_fuzz::{explained, folder, put, sections};
@@ -14,7 +15,8 @@ fuzz_target!(|input: &[u8]| {
     let sections = sections(input);
     put(RUN_JSON, Some(sections[0]));
     put(METRICS_JSON, sections.get(1).copied());
-    let Some((_run, provenance)) = explained(RunFolder::open(folder())) else { return };
+    let Some((run, provenance)) = explained(RunFolder::open(folder())) else { return };
+    explained(RunMetrics::read(&run.file(METRICS_JSON)));
     let classes = explained(provenance.classes());
     if let Some(task) = explained(provenance.task()) {
         let classes = classes.expect("a task has its classes");
@@ -23,7 +25,7 @@ fuzz_target!(|input: &[u8]| {
         let model = &provenance.config.model;
         explained(Plan::new(model, provenance.length, task.outputs(), provenance.config.training.strands));
         #[cfg(feature = "libtorch")]
-        opened::check_evaluation(&_run, &provenance.config.data, &task, &classes);
+        opened::check_evaluation(&run, &provenance.config.data, &task, &classes);
     }
     #[cfg(feature = "libtorch")]
     opened::check_scores();
@@ -36,9 +38,9 @@ mod opened {
 
     use clap::{ArgMatches, Args, Command, FromArgMatches};
     use strandnet::cli::EvaluationData;
-    use strandnet::commands::{FinishedRun, open_run, threshold};
+    use strandnet::commands::{FinishedRun, open_run};
     use strandnet::model::head::Head;
-    use strandnet::model::{Network, ensemble, weights};
+    use strandnet::model::{Network, ensemble, threshold, weights};
     use strandnet_core::config::{Architecture, DataConfig, ModelConfig, Strands};
     use strandnet_core::dataset::Classes;
     use strandnet_core::dataset::manifest::Learned;
@@ -67,7 +69,7 @@ mod opened {
         DONE.get_or_init(|| {
             tch::set_num_threads(1);
             let config =
-                ModelConfig { arch: Architecture::Seed, filters: Some(2), width: Some(8), ..ModelConfig::default() };
+                ModelConfig { arch: Architecture::Shallow, filters: Some(2), width: Some(8), ..ModelConfig::default() };
             let network = Network::new(&config, 64, 1, Strands::Single, tch::Device::Cpu, 1).unwrap();
             weights::save(&[&network], &[1], &folder().join(WEIGHTS)).unwrap();
         });

@@ -12,7 +12,8 @@ use strandnet_fuzz::{explained, put, tensor_file};
 
 /// A small network, with as many outputs as asked for.
 fn network(outputs: usize, seed: u64) -> Network {
-    let config = ModelConfig { arch: Architecture::Seed, filters: Some(2), width: Some(8), ..ModelConfig::default() };
+    let config =
+        ModelConfig { arch: Architecture::Shallow, filters: Some(2), width: Some(8), ..ModelConfig::default() };
     Network::new(&config, 64, outputs, Strands::Single, tch::Device::Cpu, seed).expect("64 bp are enough")
 }
 

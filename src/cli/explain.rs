@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use crate::cli::Compute;
-use strandnet_core::attribute::gradients::Baseline;
-use strandnet_core::attribute::importance::Method;
-use strandnet_core::attribute::variant_rows::Format;
-use strandnet_core::config;
+use strandnet_core::config::{self, AttributionBaseline, AttributionMethod, VariantFormat};
 use strandnet_core::dataset::split::Split;
 
+/// Flags of `explain`.
 #[derive(Args, Debug)]
 pub struct Explain {
+    /// What to explain.
     #[command(subcommand)]
     pub what: What,
 }
@@ -20,17 +19,18 @@ pub struct Explain {
 /// What is explained.
 #[derive(Subcommand, Debug)]
 pub enum What {
-    /// The motifs of the first layer: logos, matrices in MEME format, enrichment, known motifs they resemble
+    /// Motifs of the first layer: logos, MEME matrices, enrichment, matches to known motifs
     Motifs(Motifs),
-    /// Which bases of sequences the answer rests on: mutagenesis, gradients, pictures of them
+    /// Base attributions of sequences: in-silico mutagenesis, saliency, integrated gradients, figures
     Sequences(Sequences),
-    /// What variants of a genome do to the answer: both alleles of a VCF file scored in their context
+    /// Variant effects: both alleles of each variant of a VCF file, scored in context
     Variants(Variants),
 }
 
+/// Flags of `explain motifs`.
 #[derive(Args, Debug)]
 pub struct Motifs {
-    /// Run folder that train made
+    /// Run folder made by train
     pub run: PathBuf,
     /// Folder for matrices, tables and logos [default: RUN/explain/motifs]
     #[arg(long, value_name = "DIR")]
@@ -38,25 +38,25 @@ pub struct Motifs {
     /// Replace the motifs that the folder holds [default: no]
     #[arg(long)]
     pub force: bool,
-    /// Known motifs to compare with, MEME format, plain or compressed, as JASPAR offers them [default: none]
+    /// Known motifs to compare with, in MEME format, such as JASPAR [default: none]
     #[arg(long, value_name = "MEME")]
     pub database: Option<PathBuf>,
-    /// Sequences to look for sites in, FASTA or FASTQ [default: examples of the run]
+    /// Sequences to scan for sites, FASTA or FASTQ [default: examples of the run]
     #[arg(long, value_name = "FILE", conflicts_with = "split")]
     pub sequences: Option<PathBuf>,
-    /// Which of the run's examples to look for sites in: train, valid or test [default: test]
+    /// Split of the run's examples to scan for sites: train, valid or test [default: test]
     #[arg(long, value_name = "SPLIT", value_parser = split)]
     pub split: Option<Split>,
-    /// Most sequences to look at: examples spread evenly, or the first of --sequences [default: all]
+    /// Maximum number of sequences: examples spread evenly, or the first of --sequences [default: all]
     #[arg(long, value_name = "N", value_parser = config::count)]
     pub limit: Option<usize>,
-    /// Network of an ensemble to look into, counted from 1 [default: all]
+    /// Ensemble member, counted from 1 [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub member: Option<u64>,
-    /// Sequences, of those looked at, in which motifs are discovered by what the answer rests on; 0 leaves that out
+    /// Sequences in which motifs are discovered from attributions; 0 skips discovery
     #[arg(long, value_name = "N", value_parser = config::count, default_value_t = 1000)]
     pub discover: usize,
-    /// Class, label or column whose score the answer is [default: the positive class, or each of several]
+    /// Class, label or column to explain [default: the positive class, or each of several]
     #[arg(long, value_name = "NAME")]
     pub of: Option<String>,
     /// CPU threads [default: one per core]
@@ -64,52 +64,54 @@ pub struct Motifs {
     pub threads: Option<u16>,
 }
 
+/// Flags of `explain sequences`.
 #[derive(Args, Debug)]
 pub struct Sequences {
-    /// Run folder that train made
+    /// Run folder made by train
     pub run: PathBuf,
-    /// FASTA or FASTQ file of sequences of the network's length, plain, gzip or BGZF; - is standard input, not compressed
+    /// FASTA or FASTQ file of sequences of the network's length, plain, gzip or BGZF; - for uncompressed standard input
     pub sequences: PathBuf,
-    /// How importance is found, one or several: ism, saliency, ig
+    /// Attribution methods, one or several: ism, saliency, ig
     #[arg(long, value_name = "NAMES", value_enum, value_delimiter = ',', default_value = "ism")]
-    pub method: Vec<Method>,
-    /// Class, label or column whose score is explained [default: the positive class]
+    pub method: Vec<AttributionMethod>,
+    /// Class, label or column to explain [default: the positive class]
     #[arg(long, value_name = "NAME")]
     pub of: Option<String>,
-    /// Folder for tables, arrays and pictures [default: RUN/explain/sequences-FILE]
+    /// Folder for tables, arrays and figures [default: RUN/explain/sequences-FILE]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Replace the importance that the folder holds [default: no]
+    /// Replace the attributions that the folder holds [default: no]
     #[arg(long)]
     pub force: bool,
-    /// Most sequences to explain, the first of the file [default: all]
+    /// Maximum number of sequences, from the first of the file on [default: all]
     #[arg(long, value_name = "N", value_parser = config::count)]
     pub limit: Option<usize>,
-    /// Sequence to draw, by its name; once for each [default: the first 4]
+    /// Name of a sequence to draw; may be repeated [default: the first 4]
     #[arg(long, value_name = "NAME")]
     pub picture: Vec<String>,
-    /// Put unknown bases at both ends of sequences shorter than the network's length, instead of stopping [default: no]
+    /// Pad sequences shorter than the network's length with N at both ends, instead of stopping [default: no]
     #[arg(long)]
     pub pad_short: bool,
-    /// Take the middle of sequences longer than the network's length, instead of stopping [default: no]
+    /// Crop sequences longer than the network's length to their middle, instead of stopping [default: no]
     #[arg(long)]
     pub crop_long: bool,
-    /// Where the path of integrated gradients begins: no base at all, or the mean of shuffled copies
-    #[arg(long, value_enum, default_value_t = Baseline::Zeros)]
-    pub baseline: Baseline,
-    /// Steps of integrated gradients, doubled for a sequence until what it comes to adds up within 1 %
+    /// Baseline of integrated gradients
+    #[arg(long, value_enum, default_value_t = AttributionBaseline::Zeros)]
+    pub baseline: AttributionBaseline,
+    /// Steps of integrated gradients, doubled for a sequence until completeness holds within 1 %
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub steps: u32,
-    /// Seed of the shuffled copies, a whole number
+    /// Seed of the shuffled copies
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=config::MAX_SEED))]
     pub seed: u64,
+    /// Where to compute.
     #[command(flatten)]
     pub compute: Compute,
 }
 
 impl Sequences {
     /// The methods, each once, in the order given.
-    pub fn methods(&self) -> Vec<Method> {
+    pub fn methods(&self) -> Vec<AttributionMethod> {
         let mut methods = Vec::new();
         for method in &self.method {
             if !methods.contains(method) {
@@ -120,38 +122,40 @@ impl Sequences {
     }
 }
 
+/// Flags of `explain variants`.
 #[derive(Args, Debug)]
 pub struct Variants {
-    /// Run folder that train made
+    /// Run folder made by train
     pub run: PathBuf,
-    /// Variants, VCF, plain, gzip or BGZF; - is standard input, not compressed [no default: it must be given]
+    /// Variants, VCF, plain, gzip or BGZF; - for uncompressed standard input [no default: required]
     #[arg(long, value_name = "VCF")]
     pub vcf: PathBuf,
-    /// Genome that they are variants of, plain, gzip or BGZF [no default: it must be given]
+    /// Reference genome of the variants, plain, gzip or BGZF [no default: required]
     #[arg(long, value_name = "FASTA")]
     pub reference: PathBuf,
-    /// Class, label or column whose score is compared [default: the positive class]
+    /// Class, label or column to score [default: the positive class]
     #[arg(long, value_name = "NAME")]
     pub of: Option<String>,
     /// File for the scores [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// How scores are written [default: as the name of --out ends, else vcf]
+    /// Output format [default: by the extension of --out, otherwise vcf]
     #[arg(long, value_enum)]
-    pub format: Option<Format>,
+    pub format: Option<VariantFormat>,
     /// Replace the file that --out names [default: no]
     #[arg(long)]
     pub force: bool,
+    /// Where to compute.
     #[command(flatten)]
     pub compute: Compute,
 }
 
 impl Variants {
     /// How scores are written.
-    pub fn format(&self) -> Format {
+    pub fn format(&self) -> VariantFormat {
         let name = self.out.as_ref().map_or_else(String::new, |path| path.to_string_lossy().into_owned());
         let is_table = name.strip_suffix(".gz").unwrap_or(&name).ends_with(".tsv");
-        let by_name = if is_table { Format::Tsv } else { Format::Vcf };
+        let by_name = if is_table { VariantFormat::Tsv } else { VariantFormat::Vcf };
         self.format.unwrap_or(by_name)
     }
 }

@@ -1,18 +1,19 @@
-//! `report`: a run, or several, as a page.
+//! `report`: a run, or several, as one HTML file.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
+/// Flags of `report`.
 #[derive(Args, Debug)]
 pub struct Report {
-    /// Run folder that train made; several are shown side by side, and the others held against the first
+    /// Run folder made by train; several are compared with the first
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
-    /// File for the page [default: RUN/report.html; of several runs comparison.html in the current folder]
+    /// HTML file to write [default: RUN/report.html; for several runs comparison.html in the current folder]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Replace the file that is there; the page in the run folder is replaced in any case [default: no]
+    /// Replace an existing file; the report in the run folder is always replaced [default: no]
     #[arg(long)]
     pub force: bool,
 }

@@ -66,7 +66,7 @@ pub fn run() -> Result<()> {
     row("processor", bf16.into());
     row("default device", device::choose(strandnet_core::config::DeviceChoice::Auto)?.1);
     if wrong.is_empty() {
-        text.push_str("all is well\n");
+        text.push_str("no problems found\n");
     }
     for fault in wrong {
         let _ = writeln!(text, "wrong: {fault}");

@@ -4,21 +4,23 @@ use anyhow::{Result, bail};
 use serde_json::json;
 
 use crate::cli::Evaluate;
-use crate::commands::{FinishedRun, open_run, print, threshold};
+use crate::commands::{FinishedRun, open_run, print};
 use crate::device;
+use crate::model::threshold;
 use strandnet_core::config::{DataConfig, SourceKind};
 use strandnet_core::dataset;
 use strandnet_core::dataset::manifest::Learned;
-use strandnet_core::dataset::split;
 use strandnet_core::dataset::split::{ChromosomeChoice, Split};
-use strandnet_core::dataset::{Question, TestData};
+use strandnet_core::dataset::{LoadRequest, TestData};
 use strandnet_core::evaluate;
 use strandnet_core::evaluate::predictions::Predictions;
+use strandnet_core::evaluate::results::{EvaluationMetrics, SplitMetrics};
 use strandnet_core::evaluate::{Evaluation, Strand};
 use strandnet_core::figures;
+use strandnet_core::genome::names::is_same_name;
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{
-    Contents, EVALUATION_JSON, EXAMPLES_TSV, FORMAT_VERSION, METRICS_JSON, NewFolder, PREDICTIONS_CSV, RunFolder,
+    Contents, EVALUATION_JSON, EXAMPLES_TSV, FORMAT_VERSION, METRICS_JSON, OutputFolder, PREDICTIONS_CSV, RunFolder,
     lies_in,
 };
 use strandnet_core::scorer::Scorer;
@@ -34,7 +36,7 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         Some(path) if lies_in(path, &folder.path) => {
             bail!("{}: lies in the run folder, which evaluate never changes; choose another --out", path.display())
         }
-        Some(path) => Some(NewFolder::claim(path, Contents::Evaluation, command.force)?),
+        Some(path) => Some(OutputFolder::create(path, Contents::Evaluation, command.force)?),
         None => None,
     };
     let own = &provenance.config.data;
@@ -45,16 +47,19 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
     }
     let learned = learned_by(&folder, foreign || !command.data.test_chroms.is_empty())?;
     warn_of_known_data(command, own, &learned, progress);
-    let assignment = command.data.assignment(own, &learned);
     let seed = command.data.seed.unwrap_or(provenance.seed);
-    let question = Question { kind: task.kind, classes: &classes, length: provenance.length };
-    let TestData { examples, best_possible_scores } =
-        dataset::load_test(&config, &assignment, foreign, question, seed, &progress)?;
+    let request = LoadRequest {
+        assignment: command.data.assignment(own, &learned),
+        task: Some((task.kind, &classes)),
+        length: Some(provenance.length),
+        ..LoadRequest::new(&config, seed, &progress)
+    };
+    let TestData { examples, best_possible_scores } = dataset::load_test(&request)?;
     if foreign {
         let shared = learned.shared(&examples)?;
         if shared > 0 {
             progress.warn(&format!(
-                "{shared} of {} test sequences also stand in the training examples of the run, on either strand, so scores on them flatter the network; remove them",
+                "{shared} of {} test sequences also stand in the training examples of the run, on either strand, so their scores are optimistic; remove them",
                 examples.len()
             ));
         }
@@ -76,11 +81,8 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         rows.append(Split::Test, &examples, &evaluation.predictions)?;
         out.write(PREDICTIONS_CSV, &rows.finish()?)?;
         figures::draw(&evaluation, &out)?;
-        let mut of_test = evaluation.to_json();
-        if let Some(best) = best_possible {
-            of_test.insert("best_possible_auroc".into(), json!(best));
-        }
-        out.write_json(METRICS_JSON, &json!({"test": of_test}))?;
+        let test = SplitMetrics { best_possible_auroc: best_possible, ..evaluation.metrics() };
+        out.write_json(METRICS_JSON, &EvaluationMetrics { test })?;
         replaced.discard();
     }
     let mut text = figures::table(&evaluation, &[], best_possible);
@@ -105,11 +107,11 @@ fn warn_of_known_data(command: &Evaluate, own: &DataConfig, learned: &Learned, p
     let choice = ChromosomeChoice::from(own);
     let by_choice = matches!(own.source(), SourceKind::Genomes | SourceKind::Demo | SourceKind::Regions);
     let is_known = |name: &&str| {
-        let listed = learned.chromosomes.iter().any(|other| split::is_same_name(other, name));
+        let listed = learned.chromosomes.iter().any(|other| is_same_name(other, name));
         if by_choice { choice.learns_from(name) } else { listed }
     };
     let known: Vec<&str> = command.data.test_chroms.iter().map(String::as_str).filter(is_known).collect();
     if !known.is_empty() {
-        progress.warn(&format!("the run learned from {}, so scores on that flatter it", known.join(", ")));
+        progress.warn(&format!("the run was trained on {}, so its scores there are optimistic", known.join(", ")));
     }
 }

@@ -10,9 +10,9 @@ use serde_json::{Map, Value, json};
 use crate::cli::explain::{Explain, What};
 use crate::commands::{FinishedRun, data_of};
 use strandnet_core::dataset;
-use strandnet_core::dataset::Question;
+use strandnet_core::dataset::LoadRequest;
 use strandnet_core::dataset::examples::Examples;
-use strandnet_core::dataset::split::{Assignment, Split};
+use strandnet_core::dataset::split::Split;
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{FORMAT_VERSION, WEIGHTS, sha256};
 
@@ -42,9 +42,12 @@ fn own_examples(run: &FinishedRun, split: Split, progress: &Progress) -> Result<
     provenance.check_data_files("restore it, or name sequences with --sequences")?;
     let (data, task) = (&provenance.config.data, provenance.task()?);
     let examples = if split == Split::Test {
-        let question = Question { kind: task.kind, classes: &run.classes, length: provenance.length };
-        let assignment = Assignment::Choice(data.into());
-        dataset::load_test(data, &assignment, false, question, provenance.seed, progress)?.examples
+        let request = LoadRequest {
+            task: Some((task.kind, &run.classes)),
+            length: Some(provenance.length),
+            ..LoadRequest::new(data, provenance.seed, progress)
+        };
+        dataset::load_test(&request)?.examples
     } else {
         let data = data_of(&provenance.config, progress)?;
         if split == Split::Train { data.train } else { data.valid }

@@ -3,8 +3,9 @@
 use anyhow::{Result, bail};
 
 use crate::cli::Export;
-use crate::commands::{print, threshold};
+use crate::commands::print;
 use crate::export;
+use crate::model::threshold;
 use strandnet_core::progress::Progress;
 use strandnet_core::run;
 use strandnet_core::run::{MODEL_PT, RunFolder, WEIGHTS, lies_in};

@@ -11,7 +11,7 @@ use strandnet_core::config::Config;
 use strandnet_core::figures::composition;
 use strandnet_core::inspect;
 use strandnet_core::progress::Progress;
-use strandnet_core::run::{Contents, FORMAT_VERSION, INSPECTION_JSON, NewFolder};
+use strandnet_core::run::{Contents, FORMAT_VERSION, INSPECTION_JSON, OutputFolder};
 
 pub fn run(command: &Inspect, flags: &ArgMatches, progress: Progress) -> Result<()> {
     device::set_threads(command.threads.map(usize::from));
@@ -21,7 +21,7 @@ pub fn run(command: &Inspect, flags: &ArgMatches, progress: Progress) -> Result<
         config.training.seed = seed;
     }
     let out =
-        command.out.as_ref().map(|path| NewFolder::claim(path, Contents::Inspection, command.force)).transpose()?;
+        command.out.as_ref().map(|path| OutputFolder::create(path, Contents::Inspection, command.force)).transpose()?;
     let data = data_of(&config, &progress)?;
     let found = inspect::inspect(&data, &config.data, true)?;
     let mut text = composition::table(&found, &data);
@@ -38,7 +38,7 @@ pub fn run(command: &Inspect, flags: &ArgMatches, progress: Progress) -> Result<
         text.push_str(&format!("{}\n", out.path.display()));
     }
     if found.warnings.is_empty() {
-        progress.say("nothing to warn of");
+        progress.say("no warnings");
     }
     found.warnings.iter().for_each(|warning| progress.warn(warning));
     print(&text)

@@ -8,8 +8,8 @@ use crate::cli::Predict;
 use crate::commands::{FinishedRun, closed_output, open_run, print, written};
 use crate::device;
 use strandnet_core::config::Faults;
-use strandnet_core::dataset::reference::RegionWindows;
 use strandnet_core::format::thousands;
+use strandnet_core::genome::reference::RegionWindows;
 use strandnet_core::predict;
 use strandnet_core::predict::output::Rows;
 use strandnet_core::predict::sorting;
@@ -106,7 +106,7 @@ fn sort_reads(command: &Predict, run: &FinishedRun, progress: Progress) -> Resul
     let sorted = sorting::sort(Model { scorer: ensemble, task: provenance.task()? }, classes, path, sorting)?;
     if sorted.too_short > 0 {
         progress.say(&format!(
-            "{} reads shorter than {} bp went to the ambiguous ones; --pad-short scores them",
+            "{} reads shorter than {} bp were counted as ambiguous; --pad-short scores them",
             thousands(sorted.too_short),
             length
         ));

@@ -9,16 +9,16 @@ use crate::commands::print;
 use strandnet_core::html::{RunFiles, comparison, run};
 use strandnet_core::run::{REPORT_HTML, RunFolder, check_output_file, lies_in, write_atomically};
 
-/// The page of several runs where nobody says otherwise.
+/// The report of several runs where no --out is given.
 const COMPARISON_HTML: &str = "comparison.html";
 
 pub fn run(command: &Report) -> Result<()> {
-    let (out, page) = match command.runs.as_slice() {
+    let (out, report) = match command.runs.as_slice() {
         [only] => {
             let files = RunFiles::open(only)?;
             let out = command.out.clone().unwrap_or_else(|| only.join(REPORT_HTML));
             check_output(&out, command.force, &[&files.folder])?;
-            (out, run::page(&files)?)
+            (out, run::report(&files)?)
         }
         several => {
             check_that_runs_differ(several)?;
@@ -26,18 +26,18 @@ pub fn run(command: &Report) -> Result<()> {
             let out = command.out.clone().unwrap_or_else(|| COMPARISON_HTML.into());
             let folders: Vec<&RunFolder> = runs.iter().map(|run| &run.folder).collect();
             check_output(&out, command.force, &folders)?;
-            (out, comparison::page(&runs)?)
+            (out, comparison::report(&runs)?)
         }
     };
-    write_atomically(&out, page.as_bytes())?;
+    write_atomically(&out, report.as_bytes())?;
     print(&format!("{}\n", out.display()))
 }
 
-/// A run's own page may be written anew; nothing else in a run folder is touched, and no other file without being asked.
+/// A run's own report may be written anew; nothing else in a run folder is touched, and no other file without being asked.
 fn check_output(out: &Path, force: bool, runs: &[&RunFolder]) -> Result<()> {
-    let is_a_page = out.file_name().is_some_and(|name| name == REPORT_HTML);
+    let is_a_report = out.file_name().is_some_and(|name| name == REPORT_HTML);
     let Some(run) = runs.iter().find(|run| lies_in(out, &run.path)) else { return check_output_file(out, force) };
-    let is_own = is_a_page && runs.len() == 1 && out.parent().is_some_and(|folder| is_same(folder, &run.path));
+    let is_own = is_a_report && runs.len() == 1 && out.parent().is_some_and(|folder| is_same(folder, &run.path));
     if !is_own {
         bail!(
             "{}: lies in the run folder, where only the run's own {REPORT_HTML} is written; choose another --out",

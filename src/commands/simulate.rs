@@ -9,14 +9,15 @@ use crate::cli::Simulate;
 use crate::commands::print;
 use strandnet_core::config::Faults;
 use strandnet_core::dataset::sampling::{Plan, Request, Source};
-use strandnet_core::dataset::split::{Interval, Split};
-use strandnet_core::genome::simulate;
-use strandnet_core::genome::simulate::SimulatedChromosome;
-use strandnet_core::genome::{Genome, write_record};
+use strandnet_core::dataset::split::Split;
+use strandnet_core::formats::fasta::write_record;
+use strandnet_core::genome::Genome;
+use strandnet_core::genome::interval::Interval;
+use strandnet_core::genome::simulate::{self, SimulatedChromosome};
 use strandnet_core::metrics::Ranking;
 use strandnet_core::progress::Progress;
 use strandnet_core::run;
-use strandnet_core::run::{Contents, NewFolder, SIMULATION_JSON};
+use strandnet_core::run::{Contents, OutputFolder, SIMULATION_JSON};
 
 /// Windows of each species take this much memory twice over while their best score is computed.
 const MOST_BASES: u64 = 500_000_000;
@@ -28,7 +29,7 @@ pub fn run(command: &Simulate, progress: Progress) -> Result<()> {
             format!("--length times --windows is {bases} bases, expected at most {MOST_BASES}; ask for fewer windows");
         return Err(Faults(vec![fault]).into());
     }
-    let folder = NewFolder::claim(&command.out, Contents::Simulation, command.force)?;
+    let folder = OutputFolder::create(&command.out, Contents::Simulation, command.force)?;
     let species = simulate::species();
     let genomes: Vec<Vec<SimulatedChromosome>> = species.iter().map(|species| species.genome(command.seed)).collect();
     let best = best_auroc(command, &genomes)?;
@@ -50,7 +51,7 @@ pub fn run(command: &Simulate, progress: Progress) -> Result<()> {
     for (species, genome) in species.iter().zip(&genomes) {
         progress.say(&format!("writing {}", out.file(&format!("{}.fa", species.name)).display()));
         write(&out, &format!("{}.fa", species.name), |file| {
-            genome.iter().try_for_each(|chromosome| write_record(file, &chromosome.name, &chromosome.soft_masked()))
+            genome.iter().try_for_each(|chromosome| write_record(file, &chromosome.name, chromosome.soft_masked()))
         })?;
         for (kind, repeat) in [("words", false), ("repeats", true)] {
             write(&out, &format!("{}.{kind}.bed", species.name), |file| write_bed(file, genome, repeat))?;

@@ -16,7 +16,7 @@ use crate::cli::Tune;
 use crate::commands::{data_of, error_of_panic, print};
 use crate::device;
 use crate::train;
-use crate::train::Continuity;
+use crate::train::Setup;
 use strandnet_core::config::search::Search;
 use strandnet_core::config::{Config, DataConfig, Faults, Metric};
 use strandnet_core::dataset::Dataset;
@@ -25,7 +25,7 @@ use strandnet_core::format::thousands;
 use strandnet_core::progress::Progress;
 use strandnet_core::run;
 use strandnet_core::run::{
-    BEST_TOML, CannotWrite, Contents, KNOBS_PNG, Lock, NewFolder, RunFolder, TRIALS_CSV, TUNE_JSON,
+    BEST_TOML, CannotWrite, Contents, Lock, OutputFolder, RunFolder, SETTINGS_PNG, TRIALS_CSV, TUNE_JSON,
 };
 use strandnet_core::task::Task;
 use strandnet_core::training::history::{metric_name, shown};
@@ -33,7 +33,7 @@ use strandnet_core::training::memory;
 use strandnet_core::tune::plan::Plan;
 use strandnet_core::tune::trials;
 use strandnet_core::tune::trials::{Outcome, Row};
-use strandnet_core::tune::{Job, Tuning, halving, sampling};
+use strandnet_core::tune::{TrialRun, Tuning, halving, sampling};
 
 /// Where a trial trains, within the folder of the search.
 const WORKSHOP: &str = ".trial";
@@ -48,13 +48,13 @@ pub fn run(command: &Tune, flags: &ArgMatches, progress: Progress) -> Result<()>
         return find_lr::run(command, &config, progress);
     }
     let search = search(file, flags, &config, progress)?;
-    if search.knobs.iter().all(|knob| knob.key != "batch_size")
+    if search.hyperparameters.iter().all(|hyperparameter| hyperparameter.key != "batch_size")
         && let Some(fault) = config.training.batch_size.fault_of_auto("trials that are to be compared")
     {
         return Err(Faults(vec![fault]).into());
     }
     let (trials, rungs, eta) = (command.trials as usize, command.rungs as usize, command.eta as usize);
-    let searches_fragments = search.knobs.iter().any(|knob| knob.key == "fragments");
+    let searches_fragments = search.hyperparameters.iter().any(|hyperparameter| hyperparameter.key == "fragments");
     let resolve = |sampled: &toml::Table| {
         let mut trial = Config::resolve_with(file, &command.settings, flags, sampled)?;
         if searches_fragments {
@@ -73,7 +73,9 @@ pub fn run(command: &Tune, flags: &ArgMatches, progress: Progress) -> Result<()>
     let folder = open(command, &config, &plan, &mut tuning)?;
     progress.say(&machine.description);
     // Data that cannot be read are no trial's failure, unless trials differ in them.
-    if tuning.next()?.is_some() && tuning.search.knobs.iter().all(|knob| knob.section != "data") {
+    if tuning.next()?.is_some()
+        && tuning.search.hyperparameters.iter().all(|hyperparameter| hyperparameter.section != "data")
+    {
         trainer.data_for(&config)?;
     }
     let (folder, _lock) = match folder {
@@ -83,7 +85,7 @@ pub fn run(command: &Tune, flags: &ArgMatches, progress: Progress) -> Result<()>
             (folder, replaced.discard())
         }
         Folder::Old(folder, lock) => {
-            progress.say(&format!("{}: {} trainings are done, going on", folder.path.display(), tuning.rows.len()));
+            progress.say(&format!("{}: {} trials are done; resuming", folder.path.display(), tuning.rows.len()));
             (folder, Some(lock))
         }
     };
@@ -101,21 +103,21 @@ fn search(file: Option<&Path>, flags: &ArgMatches, config: &Config, progress: Pr
         progress.say("no [search] table, so lr, dropout and weight_decay are searched");
         Search::usual()
     });
-    search.knobs.retain(|knob| {
-        let typed = flags.value_source(&knob.key) == Some(ValueSource::CommandLine);
+    search.hyperparameters.retain(|hyperparameter| {
+        let typed = flags.value_source(&hyperparameter.key) == Some(ValueSource::CommandLine);
         if typed {
-            progress.say(&format!("--{} is given, so it is not searched", knob.key.replace('_', "-")));
+            progress.say(&format!("--{} is given, so it is not searched", hyperparameter.key.replace('_', "-")));
         }
         !typed
     });
-    let weights = search.knobs.iter().any(|knob| knob.key == "class_weights");
+    let weights = search.hyperparameters.iter().any(|hyperparameter| hyperparameter.key == "class_weights");
     if weights && config.training.monitor == Some(Metric::Loss) {
         return Err(Faults(vec![
             "search.class_weights: changes the loss that --monitor compares trials by, expected another metric; choose one or remove it".into(),
         ])
         .into());
     }
-    if search.knobs.is_empty() {
+    if search.hyperparameters.is_empty() {
         return Err(Faults(vec![
             "every setting to search is given by a flag, expected one or more that are not; remove flags".into(),
         ])
@@ -126,7 +128,7 @@ fn search(file: Option<&Path>, flags: &ArgMatches, config: &Config, progress: Pr
 
 /// The folder of a search, locked.
 enum Folder {
-    New(NewFolder),
+    New(OutputFolder),
     Old(RunFolder, Lock),
 }
 
@@ -134,11 +136,11 @@ enum Folder {
 fn open(command: &Tune, config: &Config, plan: &Plan, tuning: &mut Tuning) -> Result<Folder> {
     let Some(path) = &command.out else {
         let name = format!("tune-{}", crate::commands::train::experiment_name(command.config.as_deref(), config));
-        return Ok(Folder::New(NewFolder::claim_named_for(&name, Contents::Tuning)?));
+        return Ok(Folder::New(OutputFolder::create_named_for(&name, Contents::Tuning)?));
     };
     let marker = path.join(TUNE_JSON);
     if command.force || !marker.is_file() {
-        return Ok(Folder::New(NewFolder::claim(path, Contents::Tuning, command.force)?));
+        return Ok(Folder::New(OutputFolder::create(path, Contents::Tuning, command.force)?));
     }
     let folder = RunFolder { path: path.clone() };
     let lock = run::lock(path)?;
@@ -155,12 +157,12 @@ fn carry_out(tuning: &mut Tuning, trainer: &mut Trainer, folder: &RunFolder) -> 
     let plan: Vec<String> = tuning.rungs.iter().map(|rung| format!("{} of {}", rung.trials, rung.epochs)).collect();
     progress.say(&format!("trials of epochs: {}", plan.join(", ")));
     let workshop = RunFolder { path: folder.file(WORKSHOP) };
-    while let Some(job) = tuning.next()? {
+    while let Some(run) = tuning.next()? {
         let started = Instant::now();
-        let (metric, outcome) = trainer.train(&tuning.config_of(job), &workshop)?;
+        let (metric, outcome) = trainer.train(&tuning.config_of(run), &workshop)?;
         let row = Row {
-            job,
-            knobs: tuning.trial(job.trial).texts(),
+            run,
+            hyperparameters: tuning.trial(run.trial).texts(),
             metric: metric.to_owned(),
             outcome,
             seconds: started.elapsed().as_secs_f64(),
@@ -168,7 +170,7 @@ fn carry_out(tuning: &mut Tuning, trainer: &mut Trainer, folder: &RunFolder) -> 
         progress.say(&line(tuning, &row));
         tuning.rows.push(row);
         folder.write(TRIALS_CSV, &trials::write(&tuning.search, &tuning.rows)?)?;
-        if tuning.next()?.is_some_and(|next| next.rung != job.rung) {
+        if tuning.next()?.is_some_and(|next| next.rung != run.rung) {
             write_results(tuning, folder)?;
         }
     }
@@ -178,9 +180,10 @@ fn carry_out(tuning: &mut Tuning, trainer: &mut Trainer, folder: &RunFolder) -> 
 
 /// A trained trial in a line.
 fn line(tuning: &Tuning, row: &Row) -> String {
-    let Job { trial, rung, epochs } = row.job;
-    let pairs = tuning.search.knobs.iter().zip(&row.knobs);
-    let knobs: Vec<String> = pairs.map(|(knob, value)| format!("{} {value}", knob.key)).collect();
+    let TrialRun { trial, rung, epochs } = row.run;
+    let pairs = tuning.search.hyperparameters.iter().zip(&row.hyperparameters);
+    let hyperparameters: Vec<String> =
+        pairs.map(|(hyperparameter, value)| format!("{} {value}", hyperparameter.key)).collect();
     let outcome = match &row.outcome {
         Outcome::Done { score, best_epoch } => {
             format!(
@@ -194,7 +197,7 @@ fn line(tuning: &Tuning, row: &Row) -> String {
     format!(
         "rung {rung}/{} trial {trial:>3}  {}  {outcome}  {:.1} s",
         tuning.rungs.len(),
-        knobs.join(", "),
+        hyperparameters.join(", "),
         row.seconds
     )
 }
@@ -206,12 +209,12 @@ fn write_results(tuning: &Tuning, folder: &RunFolder) -> Result<()> {
         let head = format!(
             "# The best of {} trials of strandnet tune: trial {}, validation {} {score:.4}. Train it with\n#   strandnet train {BEST_TOML}\n",
             thousands(tuning.trials.len()),
-            best.job.trial,
+            best.run.trial,
             metric_name(&best.metric),
         );
         folder.write(BEST_TOML, (head + &tuning.config_of_row(best).to_toml()).as_bytes())?;
     }
-    folder.write(KNOBS_PNG, &figures::tuning::knobs(tuning)?)
+    folder.write(SETTINGS_PNG, &figures::tuning::hyperparameters(tuning)?)
 }
 
 fn summary(tuning: &Tuning, folder: &RunFolder) -> Result<()> {
@@ -272,8 +275,8 @@ impl Trainer {
             let task = Task::new(data.kind, &data.classes, training.loss, &training.class_weights, &data.train)?
                 .trained_by(training)?;
             let memory = memory::check(config, task.outputs(), data, device::kind(device))?;
-            let train = || train::train(config, &task, data, device, workshop, progress, Continuity::default());
-            let trained = memory.explaining(train)?;
+            let setup = Setup { config, task: &task, data, device, folder: Some(workshop), progress };
+            let trained = memory.explaining(|| train::train(setup, &mut [], None))?;
             let Some(best) = trained.summary.best(0) else { bail!("no epoch was the best") };
             let (score, best_epoch) = (best.valid_score, best.epoch);
             if !score.is_finite() {

@@ -3,16 +3,17 @@
 use std::fmt::Write;
 
 use anyhow::{Result, bail};
-use serde_json::{Map, Value};
 
 use crate::cli::Verify;
-use crate::commands::{FinishedRun, data_of, open_run, print, threshold};
+use crate::commands::{FinishedRun, data_of, open_run, print};
 use crate::device;
 use crate::export;
+use crate::model::threshold;
 use strandnet_core::dataset::Dataset;
 use strandnet_core::dataset::split::Split;
 use strandnet_core::evaluate;
 use strandnet_core::evaluate::predictions::Predictions;
+use strandnet_core::evaluate::results::{RunMetrics, SplitMetrics};
 use strandnet_core::evaluate::{Evaluation, Strand};
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{METRICS_JSON, MODEL_PT, Manifest, PREDICTIONS_CSV, RunFolder};
@@ -113,7 +114,7 @@ fn not_opened() -> Outcome {
 }
 
 fn not_repeated() -> Outcome {
-    bail!("not repeated, as files have changed")
+    bail!("not reproduced, as files have changed")
 }
 
 /// Whether the exported model says what the weights say.
@@ -129,27 +130,29 @@ fn results_again(run: &FinishedRun, data: &Dataset) -> Outcome {
     let FinishedRun { folder, provenance, classes, ensemble } = run;
     let task = provenance.task()?;
     let threshold = threshold(folder, task)?;
-    let metrics: Value = serde_json::from_slice(&std::fs::read(folder.file(METRICS_JSON))?)?;
+    let metrics = RunMetrics::read(&folder.file(METRICS_JSON))?;
     let mut rows = Predictions::new(task, classes)?;
     let (mut compared, mut apart) = (0, 0.0f64);
-    for (split, name, examples) in [(Split::Valid, "valid", &data.valid), (Split::Test, "test", &data.test)] {
+    let splits =
+        [(Split::Valid, "valid", &data.valid, &metrics.valid), (Split::Test, "test", &data.test, &metrics.test)];
+    for (split, name, examples, expected) in splits {
         let logits = evaluate::logits_of(ensemble, examples, Strand::AsGiven)?;
         let evaluation =
             Evaluation::of(task, classes, examples, &logits, ensemble.activation(), threshold, provenance.seed)?;
         rows.append(split, examples, &evaluation.predictions)?;
-        let (n, far) = compare(&evaluation.to_json(), &metrics[name], 2.0 / examples.len().max(1) as f64, name)?;
+        let (n, far) = compare(&evaluation.metrics(), expected, 2.0 / examples.len().max(1) as f64, name)?;
         compared += n;
         apart = apart.max(far);
     }
     let scores = scores_apart(task, &rows.finish()?, folder)?;
-    Ok(format!("{compared} metrics again, {apart:.1e} apart at most; scores {scores:.1e} apart at most"))
+    Ok(format!("{compared} metrics reproduced within {apart:.1e}, scores within {scores:.1e}"))
 }
 
 /// How many metrics there are and how far the farthest is from what it was.
-fn compare(found: &Map<String, Value>, expected: &Value, of_one_call: f64, split: &str) -> Result<(usize, f64)> {
+fn compare(found: &SplitMetrics, expected: &SplitMetrics, of_one_call: f64, split: &str) -> Result<(usize, f64)> {
     let (mut compared, mut apart) = (0, 0.0f64);
-    for (name, metric) in found {
-        let (Some(found), Some(expected)) = (metric["value"].as_f64(), expected[name]["value"].as_f64()) else {
+    for (name, metric) in found.metrics.iter() {
+        let (Some(found), Some(expected)) = (metric.value, expected.get(name).and_then(|metric| metric.value)) else {
             continue;
         };
         let far = (found - expected).abs() / expected.abs().max(1.0);

@@ -105,8 +105,10 @@ mod tests {
     fn a_network_that_its_weights_are_too_small_for_is_not_made() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("best.safetensors");
-        let mut config =
-            Config { model: ModelConfig { arch: Architecture::Seed, ..ModelConfig::default() }, ..Config::default() };
+        let mut config = Config {
+            model: ModelConfig { arch: Architecture::Shallow, ..ModelConfig::default() },
+            ..Config::default()
+        };
         let saved = Network::new(&config.model, 128, 1, config.training.strands, Device::Cpu, 1).unwrap();
         weights::save(&[&saved], &[1], &path).unwrap();
         assert_eq!(load(&config, 128, 1, Device::Cpu, &path).unwrap().len(), 1);

@@ -53,7 +53,7 @@ pub fn activate(task: &Task, logits: &[f32]) -> Result<Vec<f64>> {
 pub(crate) fn scale_tensors(task: &Task, device: Device) -> (Tensor, Tensor) {
     let of = |value: fn(&Scale) -> f64| {
         let values: Vec<f32> = task.scales.iter().map(|scale| value(scale) as f32).collect();
-        device::upload(&values, device).view([1, -1])
+        device::to_device(&values, device).view([1, -1])
     };
     (of(|scale| scale.mean), of(|scale| scale.deviation))
 }

@@ -12,7 +12,7 @@ pub enum Reading {
     Plain,
     /// Each strand reads its own features.
     Own,
-    /// Each strand reads its own features and, behind them, the other's, turned to its own direction.
+    /// Each strand reads its own features and, behind them, the other's, reversed to its own direction.
     Both,
 }
 
@@ -32,8 +32,8 @@ impl Reading {
             Self::Own if training => return layer(xs),
             Self::Both if training => {
                 let (one, other) = halves(xs);
-                let turned = Tensor::cat(&[other, one], 0).flip([2]);
-                return layer(&Tensor::cat(&[xs, &turned], 1));
+                let reversed = Tensor::cat(&[other, one], 0).flip([2]);
+                return layer(&Tensor::cat(&[xs, &reversed], 1));
             }
             Self::Own | Self::Both => {}
         }
@@ -47,7 +47,7 @@ impl Reading {
     }
 }
 
-/// The reverse complement of one-hot `[batch, 4, length]`: both the rows A, C, G, T and the sequence turned round.
+/// The reverse complement of one-hot `[batch, 4, length]`: both the rows A, C, G, T and the sequence reversed round.
 pub fn reverse_complement(one_hot: &Tensor) -> Tensor {
     one_hot.flip([1, 2])
 }

@@ -44,6 +44,7 @@ struct Metadata {
 pub struct TensorFile<About> {
     /// On the CPU, f32 or f64.
     pub tensors: BTreeMap<String, Tensor>,
+    /// The metadata.
     pub about: About,
 }
 
@@ -123,7 +124,7 @@ pub fn parse<About: DeserializeOwned>(bytes: &[u8]) -> Result<TensorFile<About>,
         let mut views: Vec<(&str, TensorView)> = tensors.iter().collect();
         views.sort_by_key(|(name, _)| *name);
         if sha256 != Some(checksum(&about, views.iter().map(|(name, view)| (*name, view)))) {
-            return Err(damaged(&"its checksum is another"));
+            return Err(damaged(&"its checksum differs"));
         }
     }
     let tensors = tensors.iter().map(|(name, view)| Ok((name.to_owned(), decoded(name, &view)?)));
@@ -188,7 +189,7 @@ mod tests {
 
         /// Wherever a bit is turned, the file is refused, or reads as it was (as where it is in the padding).
         #[test]
-        fn no_turned_bit_goes_unnoticed(place in any::<prop::sample::Index>(), bit in 0..8) {
+        fn no_flipped_bit_goes_unnoticed(place in any::<prop::sample::Index>(), bit in 0..8) {
             let mut bytes = file(&[1.0, 2.0, 3.0], &[0.5]);
             let place = place.index(bytes.len());
             bytes[place] ^= 1u8 << bit;

@@ -144,7 +144,7 @@ mod tests {
     use strandnet_core::config::{Architecture, ModelConfig, Strands};
 
     fn network(length: usize, outputs: usize, seed: u64) -> Network {
-        let config = ModelConfig { arch: Architecture::Seed, ..ModelConfig::default() };
+        let config = ModelConfig { arch: Architecture::Shallow, ..ModelConfig::default() };
         Network::new(&config, length, outputs, Strands::Single, tch::Device::Cpu, seed).unwrap()
     }
 

@@ -2,17 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Error, Result};
-use strandnet_core::progress::Bar;
+use anyhow::Result;
 
 use crate::device;
-use crate::train::learner::{Learner, augmentation};
-use crate::train::resident::Resident;
+use crate::train::device_examples::DeviceExamples;
+use crate::train::learner::{self, Learner};
+use crate::train::loader;
 use crate::train::starting_network;
-use crate::train::sums::Sums;
+use crate::train::totals::EpochTotals;
 use strandnet_core::config::{BatchSize, Config};
 use strandnet_core::dataset::Dataset;
-use strandnet_core::dataset::batches::Order;
 use strandnet_core::task::Task;
 use strandnet_core::training::memory;
 
@@ -29,7 +28,9 @@ const ENOUGH: f64 = 0.9;
 /// A batch size and how fast training is in such batches.
 #[derive(Clone, Copy, Debug)]
 pub struct Tried {
+    /// Examples per batch.
     pub size: usize,
+    /// Speed of training.
     pub fragments_per_second: f64,
 }
 
@@ -40,13 +41,13 @@ pub struct Tried {
 /// Not even the smallest batch can be trained.
 pub fn try_sizes(config: &Config, task: &Task, data: &Dataset, device: tch::Device) -> Result<Vec<Tried>> {
     let largest = (data.train.len() / STEPS).max(SMALLEST);
-    let resident = Resident::on(device, &data.train)?;
+    let on_device = DeviceExamples::on(device, &data.train)?;
     let mut tried: Vec<Tried> = Vec::new();
     for size in std::iter::successors(Some(SMALLEST), |size| size.checked_mul(2)).take_while(|&size| size <= largest) {
         let mut config = config.clone();
         config.training.batch_size = BatchSize::Of(size);
         let speed = memory::check(&config, task.outputs(), data, device::kind(device))
-            .and_then(|memory| memory.explaining(|| speed(&config, task, data, device, resident.as_ref())));
+            .and_then(|memory| memory.explaining(|| speed(&config, task, data, device, on_device.as_ref())));
         match speed {
             Ok(fragments_per_second) => tried.push(Tried { size, fragments_per_second }),
             Err(error) if tried.is_empty() => return Err(error),
@@ -78,43 +79,40 @@ fn speed(
     task: &Task,
     data: &Dataset,
     device: tch::Device,
-    resident: Option<&Resident>,
+    on_device: Option<&DeviceExamples>,
 ) -> Result<f64> {
     let (training, examples) = (&config.training, &data.train);
     let (network, _) = starting_network(config, task, data, device, training.seed, 0)?;
-    if network.all_native().is_some() {
-        device::leave_to_native();
-    }
     let mut learner = Learner::new(network, training, task, examples.len())?;
-    let (size, bar) = (training.batch_size.fragments(), Bar::hidden());
-    let (mut batches, mut began) = (0, Instant::now());
-    let mut seconds = None;
+    let (mut steps, mut began) = (0, Instant::now());
     for epoch in 1.. {
-        let order = Order { batch_size: size, augmentation: augmentation(training), seed: training.seed, epoch };
-        let mut sums = Sums::new(device);
-        let passed = learner.pass((examples, resident), order, 0, &mut sums, &bar, &mut |_, _, sums| {
-            batches += 1;
-            let is_due = batches > WARM_UP && began.elapsed() >= TIME;
-            if batches == WARM_UP || is_due {
-                // Reading the loss waits for the device.
-                sums.mean_loss();
+        let order = learner::order(training, training.seed, epoch);
+        let mut totals = EpochTotals::new(device);
+        let seconds = std::thread::scope(|scope| {
+            for (number, batch) in loader::batches_of(scope, examples, on_device, order, device).enumerate() {
+                if !learner.learn(batch?, order, number, &mut totals)? {
+                    continue;
+                }
+                steps += 1;
+                let is_due = steps > WARM_UP && began.elapsed() >= TIME;
+                if steps == WARM_UP || is_due {
+                    totals.mean_loss(); // reading it waits for the device
+                }
+                if steps == WARM_UP {
+                    began = Instant::now();
+                }
+                if is_due {
+                    return Ok(Some(began.elapsed().as_secs_f64()));
+                }
             }
-            if batches == WARM_UP {
-                began = Instant::now();
-            }
-            if is_due {
-                seconds = Some(began.elapsed().as_secs_f64());
-                return Err(Error::msg("enough"));
-            }
-            Ok(())
-        });
-        if seconds.is_some() {
-            break;
+            Ok::<_, anyhow::Error>(None)
+        })?;
+        if let Some(seconds) = seconds {
+            let size = training.batch_size.fragments().min(examples.len());
+            return Ok(((steps - WARM_UP) * training.accumulate * size) as f64 / seconds);
         }
-        passed?;
     }
-    let fragments = (batches - WARM_UP) * training.accumulate * size.min(examples.len());
-    Ok(fragments as f64 / seconds.unwrap_or(f64::INFINITY))
+    Ok(0.0)
 }
 
 #[cfg(test)]

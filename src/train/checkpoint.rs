@@ -13,7 +13,7 @@ use crate::model::Network;
 use crate::model::tensor_file;
 use crate::model::tensor_file::{Fault, TensorFile};
 use crate::train::learner::Learner;
-use crate::train::sums::Sums;
+use crate::train::totals::EpochTotals;
 use strandnet_core::progress::Progress;
 use strandnet_core::run;
 use strandnet_core::run::{LAST_WEIGHTS, PREVIOUS_WEIGHTS, RunFolder};
@@ -23,7 +23,7 @@ use strandnet_core::training::schedule::Plateau;
 
 /// Where training stands: what it does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct Position {
     /// Of the ensemble, counted from 0.
     pub member: usize,
     /// Starts of the member that were given up.
@@ -37,19 +37,19 @@ pub struct Place {
 impl State {
     /// Whether training can have stood there, in a run of as many members and epochs as there may be.
     fn is_possible(&self) -> bool {
-        let Self { place, step, average_updates, best, history, best_epochs, seconds, epoch_seconds, .. } = self;
+        let Self { position, step, average_updates, best, history, best_epochs, seconds, epoch_seconds, .. } = self;
         let counts = [*average_updates, *seconds, *epoch_seconds];
-        place.epoch >= 1
-            && place.epoch.max(place.batch) <= MOST
-            && place.member == best_epochs.len()
+        position.epoch >= 1
+            && position.epoch.max(position.batch) <= MOST
+            && position.member == best_epochs.len()
             && *step >= 0
             && counts.iter().all(|count| count.is_finite() && *count >= 0.0)
             && best.is_none_or(|best| (1..=MOST).contains(&best.epoch))
-            && history.iter().all(|row| row.member >= 1 && row.member <= place.member + 1)
+            && history.iter().all(|row| row.member >= 1 && row.member <= position.member + 1)
     }
 }
 
-impl Place {
+impl Position {
     /// Where that is, for people, in a run of `members`.
     pub fn describe(&self, members: usize) -> String {
         let member = if members > 1 { format!(" of member {}", self.member + 1) } else { String::new() };
@@ -63,15 +63,20 @@ impl Place {
 /// What a checkpoint says besides its tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct State {
-    pub place: Place,
+    /// What training does next.
+    #[serde(rename = "place")]
+    pub position: Position,
     /// Steps that the optimizer has taken.
     pub step: i32,
     /// Updates of the moving average.
     pub average_updates: f64,
+    /// Of the plateau schedule.
     pub plateau: Plateau,
+    /// The best epoch so far.
     pub best: Option<Best>,
-    /// Examples that the sums of the epoch are over.
+    /// Examples that the totals of the epoch are over.
     pub summed: usize,
+    /// All epochs so far.
     pub history: Vec<Epoch>,
     /// Of each finished member, counted from 1.
     pub best_epochs: Vec<usize>,
@@ -79,18 +84,20 @@ pub struct State {
     pub restarts: u64,
     /// Spent on the epoch, and on training as a whole.
     pub epoch_seconds: f64,
+    /// See `epoch_seconds`.
     pub seconds: f64,
 }
 
 /// More than any run has epochs, or batches in one.
 const MOST: usize = 1_000_000_000;
 
-/// Tensors of the best epoch, of finished members, of the optimizer, of averages and of the epoch's sums stand under these
+/// Tensors of the best epoch, of finished members, of the optimizer, of averages and of the epoch's totals stand under these
 /// beginnings of names; those of the network have no beginning.
 const BEST: &str = "best.";
 const OPTIMIZER: &str = "optimizer.";
 const AVERAGE: &str = "average.";
-const SUMS: &str = "sums.";
+/// Format: checkpoints of before say so.
+const TOTALS: &str = "sums.";
 
 fn finished(member: usize) -> String {
     format!("finished.{member}.")
@@ -104,7 +111,7 @@ fn variables(store: &VarStore, beginning: &str) -> Vec<(String, Tensor)> {
 pub fn save(
     state: &State,
     learner: &Learner,
-    sums: &Sums,
+    totals: &EpochTotals,
     best: &HashMap<String, Tensor>,
     members: &[Network],
     run: &RunFolder,
@@ -116,13 +123,14 @@ pub fn save(
     tensors.extend(optimizer.map(|(name, tensor)| (format!("{OPTIMIZER}{name}"), tensor)));
     let averages = learner.average.iter().flat_map(|average| average.tensors()).enumerate();
     tensors.extend(averages.map(|(i, tensor)| (format!("{AVERAGE}{i}"), tensor.shallow_clone())));
-    tensors.extend(sums.tensors().map(|(name, tensor)| (format!("{SUMS}{name}"), tensor)));
+    tensors.extend(totals.tensors().map(|(name, tensor)| (format!("{TOTALS}{name}"), tensor)));
     tensor_file::write(tensors, state, &run.file(LAST_WEIGHTS), Some(&run.file(PREVIOUS_WEIGHTS)))
 }
 
 /// A checkpoint that was read.
 #[derive(Debug)]
 pub struct Checkpoint {
+    /// What it says besides its tensors.
     pub state: State,
     tensors: BTreeMap<String, Tensor>,
     path: PathBuf,
@@ -144,12 +152,12 @@ impl Checkpoint {
             };
             let read = tensor_file::parse(&bytes).and_then(|file: TensorFile<State>| {
                 let possible = file.about.is_possible();
-                if possible { Ok(file) } else { Err(Fault::Damaged("it stands where no training can".into())) }
+                if possible { Ok(file) } else { Err(Fault::Damaged("its position is impossible".into())) }
             });
             match read {
                 Ok(TensorFile { tensors, about }) => {
                     for what in damaged {
-                        progress.warn(&format!("{what}; going on from the checkpoint before it"));
+                        progress.warn(&format!("{what}; resuming from the previous checkpoint"));
                         // Lest the damaged one be what is kept when the next is written.
                         std::fs::rename(&path, run.file(LAST_WEIGHTS))
                             .map_err(|error| run::cannot_write(&path, &error))?;
@@ -163,7 +171,7 @@ impl Checkpoint {
             }
         }
         match damaged.first() {
-            Some(what) => bail!("{what}, and no other is whole; start again with --force"),
+            Some(what) => bail!("{what}, and there is no other; start again with --force"),
             None => Ok(None),
         }
     }
@@ -178,11 +186,11 @@ impl Checkpoint {
         self.restore_variables(&network.store, &finished(member))
     }
 
-    /// Puts a learner that has just been made where training stood; returns the sums of the epoch so far.
+    /// Puts a learner that has just been made where training stood; returns the totals of the epoch so far.
     ///
     /// # Errors
     /// A tensor is missing or has another shape, so the checkpoint is of another experiment.
-    pub fn restore(&self, learner: &mut Learner) -> Result<Sums> {
+    pub fn restore(&self, learner: &mut Learner) -> Result<EpochTotals> {
         let State { step, average_updates, plateau, summed, .. } = self.state;
         self.restore_variables(&learner.network.store, "")?;
         learner.parameters.reload();
@@ -196,9 +204,9 @@ impl Checkpoint {
             average.restore(average_updates, &saved);
         }
         let device = learner.network.device();
-        let sum = |name: &str| self.tensors.get(&format!("{SUMS}{name}")).map(|tensor| tensor.to_device(device));
-        let loss = sum(Sums::LOSS).ok_or_else(|| self.misfit(&format!("{SUMS}{}", Sums::LOSS)))?;
-        Ok(Sums::of(loss, sum(Sums::HITS), summed))
+        let sum = |name: &str| self.tensors.get(&format!("{TOTALS}{name}")).map(|tensor| tensor.to_device(device));
+        let loss = sum(EpochTotals::LOSS).ok_or_else(|| self.misfit(&format!("{TOTALS}{}", EpochTotals::LOSS)))?;
+        Ok(EpochTotals::of(loss, sum(EpochTotals::HITS), summed))
     }
 
     fn restore_variables(&self, store: &VarStore, beginning: &str) -> Result<()> {
@@ -209,7 +217,7 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// A tensor of the file on the device of one that it is to replace.
+    /// A tensor of the file on the device of one that it is to reposition.
     fn fitting(&self, beginning: &str, name: &str, own: &Tensor) -> Result<Tensor> {
         let name = format!("{beginning}{name}");
         match self.tensors.get(&name) {

@@ -62,12 +62,12 @@ char* strandnet_cuda_leave(int device) {
 }
 
 // Gives this thread, until it ends, the stream for uploads.
-char* strandnet_cuda_enter_uploads(int device) {
+char* strandnet_cuda_enter_transfers(int device) {
   return message_of([&] { c10::cuda::setCurrentCUDAStream(uploads(static_cast<c10::DeviceIndex>(device))); });
 }
 
 // Waits until all that this thread asked for on that stream is done.
-char* strandnet_cuda_wait_for_uploads(int device) {
+char* strandnet_cuda_wait_for_transfers(int device) {
   return message_of([&] { uploads(static_cast<c10::DeviceIndex>(device)).synchronize(); });
 }
 

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use tch::{Device, Tensor};
 
 const RECORDING: &str = "a step cannot be recorded as a CUDA graph; leave out --cuda-graph";
-const UPLOADING: &str = "a batch cannot be sent to the GPU";
+const TRANSFERRING: &str = "a batch cannot be sent to the GPU";
 
 /// A stream of a GPU that this thread uses until it is dropped.
 #[derive(Debug)]
@@ -37,16 +37,16 @@ impl Drop for Stream {
 
 /// The stream on which batches go to a GPU; this thread uses it until the thread ends.
 #[derive(Debug)]
-pub struct Uploads(usize);
+pub struct TransferStream(usize);
 
-impl Uploads {
+impl TransferStream {
     /// Nothing on the CPU.
     ///
     /// # Errors
     /// The GPU is out of order.
     pub fn enter(device: Device) -> Result<Option<Self>> {
         let Device::Cuda(index) = device else { return Ok(None) };
-        shim::enter_uploads(index).context(UPLOADING)?;
+        shim::enter_transfers(index).context(TRANSFERRING)?;
         Ok(Some(Self(index)))
     }
 
@@ -55,7 +55,7 @@ impl Uploads {
     /// # Errors
     /// The GPU is out of order.
     pub fn wait(&self) -> Result<()> {
-        shim::wait_for_uploads(self.0).context(UPLOADING)
+        shim::wait_for_transfers(self.0).context(TRANSFERRING)
     }
 }
 
@@ -67,7 +67,7 @@ pub fn use_here(tensor: &Tensor) -> Result<()> {
     if tensor.device() == Device::Cpu {
         return Ok(());
     }
-    shim::use_here(tensor).context(UPLOADING)
+    shim::use_here(tensor).context(TRANSFERRING)
 }
 
 /// Work on a GPU that was recorded.
@@ -108,8 +108,8 @@ mod shim {
         fn strandnet_cuda_forget(message: *mut c_char);
         fn strandnet_cuda_enter(device: c_int) -> *mut c_char;
         fn strandnet_cuda_leave(device: c_int) -> *mut c_char;
-        fn strandnet_cuda_enter_uploads(device: c_int) -> *mut c_char;
-        fn strandnet_cuda_wait_for_uploads(device: c_int) -> *mut c_char;
+        fn strandnet_cuda_enter_transfers(device: c_int) -> *mut c_char;
+        fn strandnet_cuda_wait_for_transfers(device: c_int) -> *mut c_char;
         fn strandnet_cuda_use(tensor: *const c_void) -> *mut c_char;
         fn strandnet_cuda_graph_begin(graph: *mut *mut c_void) -> *mut c_char;
         fn strandnet_cuda_graph_end(graph: *mut c_void) -> *mut c_char;
@@ -141,14 +141,14 @@ mod shim {
         worked(unsafe { strandnet_cuda_leave(device as c_int) })
     }
 
-    pub fn enter_uploads(device: usize) -> Result<()> {
+    pub fn enter_transfers(device: usize) -> Result<()> {
         // SAFETY: takes a number.
-        worked(unsafe { strandnet_cuda_enter_uploads(device as c_int) })
+        worked(unsafe { strandnet_cuda_enter_transfers(device as c_int) })
     }
 
-    pub fn wait_for_uploads(device: usize) -> Result<()> {
+    pub fn wait_for_transfers(device: usize) -> Result<()> {
         // SAFETY: takes a number.
-        worked(unsafe { strandnet_cuda_wait_for_uploads(device as c_int) })
+        worked(unsafe { strandnet_cuda_wait_for_transfers(device as c_int) })
     }
 
     pub fn use_here(tensor: &Tensor) -> Result<()> {
@@ -220,11 +220,11 @@ mod shim {
         Ok(())
     }
 
-    pub fn enter_uploads(_: usize) -> Result<()> {
+    pub fn enter_transfers(_: usize) -> Result<()> {
         bail!(MISSING)
     }
 
-    pub fn wait_for_uploads(_: usize) -> Result<()> {
+    pub fn wait_for_transfers(_: usize) -> Result<()> {
         bail!(MISSING)
     }
 

@@ -1,39 +1,22 @@
-//! A network and what changes it: one pass over the examples, one step.
-
-use std::time::{Duration, Instant};
+//! A network and all that training changes of it: one batch, one step.
 
 use anyhow::{Result, bail};
-use strandnet_core::progress::Bar;
-use tch::Tensor;
-
-use crate::device;
-use crate::model::{Forward, Network};
-use crate::train::average::MovingAverage;
-use crate::train::flat::{FlatParameters, Gradient};
-use crate::train::loss::Criterion;
-use crate::train::optimizer::Optimizer;
-use crate::train::recorder::{Passed, Recorder};
-use crate::train::resident::{Gathered, Resident};
-use crate::train::sums::{Number, Sums};
-use crate::train::uploads;
-use crate::train::watch::Watch;
 use strandnet_core::config::{Strands, TrainingConfig};
-use strandnet_core::dataset::batches;
-use strandnet_core::dataset::batches::{Augmentation, Batch, Order};
+use strandnet_core::dataset::batches::{Augmentation, Order};
 use strandnet_core::dataset::examples::Examples;
-use strandnet_core::network::kernels::{FusedStep, Key};
-use strandnet_core::random;
-use strandnet_core::random::Purpose;
+use strandnet_core::random::{self, Purpose};
 use strandnet_core::task::Task;
 use strandnet_core::training::schedule::{Rates, Schedule};
 
-/// How often the progress bar's loss is brought up to date.
-const SHOW_LOSS_EVERY: Duration = Duration::from_millis(250);
-
-/// Keys what dropout drops in a batch of an epoch, counted from 0.
-pub fn dropout_seed(order: Order, batch: usize) -> i64 {
-    random::seed_for_libtorch(order.seed, Purpose::Dropout, order.epoch as u64, batch as u64)
-}
+use super::finite_check::FiniteCheck;
+use super::gradient::{self, BatchGradient, Context, GradientMethod};
+use super::loader::{self, Batch};
+use super::loss::Criterion;
+use super::moving_average::MovingAverage;
+use super::optimizer::Optimizer;
+use super::parameters::{FlatParameters, Gradient};
+use super::totals::EpochTotals;
+use crate::model::Network;
 
 /// What training changes of its examples.
 pub fn augmentation(training: &TrainingConfig) -> Augmentation {
@@ -44,18 +27,29 @@ pub fn augmentation(training: &TrainingConfig) -> Augmentation {
     }
 }
 
-/// A network and what changes it.
+/// The order of an epoch, counted from 1, of a network trained with `seed`.
+pub fn order(training: &TrainingConfig, seed: u64, epoch: usize) -> Order {
+    Order { batch_size: training.batch_size.fragments(), augmentation: augmentation(training), seed, epoch }
+}
+
+/// A network, its optimizer and its learning-rate schedule.
 pub struct Learner<'a> {
+    /// The network.
     pub network: Network,
+    /// Its parameters.
     pub parameters: FlatParameters,
+    /// The optimizer and its state.
     pub optimizer: Optimizer,
+    /// The learning-rate schedule.
     pub schedule: Schedule,
+    /// The moving average of the weights, with `--ema`.
     pub average: Option<MovingAverage>,
-    watch: Watch,
-    recorder: Option<Recorder>,
-    task: &'a Task,
+    method: Box<dyn GradientMethod>,
+    finite: FiniteCheck,
     criterion: Criterion<'a>,
     training: &'a TrainingConfig,
+    /// The sum of gradients that wait for the next step, each times the examples it is of, and how many these are.
+    accumulated: Option<(Gradient, usize)>,
     /// Batches, and steps, of an epoch.
     pub batches: usize,
     steps: usize,
@@ -68,29 +62,133 @@ impl<'a> Learner<'a> {
     /// CUDA graphs are asked for and the GPU is out of order.
     pub fn new(network: Network, training: &'a TrainingConfig, task: &'a Task, n: usize) -> Result<Self> {
         let (device, size) = (network.device(), training.batch_size.fragments());
-        let recorder = training.cuda_graph.then(|| Recorder::new(device, size)).transpose()?;
         let parameters = FlatParameters::new(&network.store);
-        let optimizer = Optimizer::new(training, &parameters);
-        let average = training.ema.map(|decay| MovingAverage::new(decay, &parameters, &network.store));
+        let criterion = Criterion::new(task, device);
+        let context = Context { network: &network, parameters: &parameters, criterion: &criterion };
+        let method = gradient::fastest(&context, training, task, size.min(n))?;
         let batches = n.div_ceil(size);
         let steps = batches.div_ceil(training.accumulate);
-        let schedule = Schedule::new(training, steps);
-        let watch = Watch::new(device);
-        let criterion = Criterion::new(task, device);
         Ok(Self {
+            optimizer: Optimizer::new(training, &parameters),
+            schedule: Schedule::new(training, steps),
+            average: training.ema.map(|decay| MovingAverage::new(decay, &parameters, &network.store)),
+            finite: FiniteCheck::new(device),
+            accumulated: None,
             network,
             parameters,
-            optimizer,
-            schedule,
-            average,
-            watch,
-            recorder,
-            task,
+            method,
             criterion,
             training,
             batches,
             steps,
         })
+    }
+
+    /// The same with another way to compute gradients, such as one's own loss.
+    pub fn with_method(mut self, method: impl GradientMethod + 'static) -> Self {
+        self.method = Box::new(method);
+        self
+    }
+
+    /// Learns from batch `number` of an epoch, counted from 0. Returns whether a step was taken, which happens every
+    /// `--accumulate` batches and at the end of the epoch.
+    ///
+    /// # Errors
+    /// The loss or the gradient is not finite, or the device failed.
+    pub fn learn(&mut self, batch: Batch, order: Order, number: usize, totals: &mut EpochTotals) -> Result<bool> {
+        let n = batch.n();
+        let seed = random::seed_for_libtorch(order.seed, Purpose::Dropout, order.epoch as u64, number as u64);
+        let BatchGradient { gradient, loss, hits } = self.gradient(batch, seed)?;
+        totals.add(loss, hits, n);
+        let is_last = number + 1 == self.batches;
+        let Some(gradient) = self.accumulate(gradient, n, (number + 1) % self.training.accumulate == 0 || is_last)
+        else {
+            return Ok(false);
+        };
+        let step = (order.epoch - 1) * self.steps + number / self.training.accumulate;
+        let rates = self.schedule.rates(step);
+        self.finite.record(step + 1, rates.lr, totals, &gradient)?;
+        self.step(gradient, rates);
+        Ok(true)
+    }
+
+    /// The gradient of a batch's mean loss; `seed` keys what dropout drops.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn gradient(&mut self, batch: Batch, seed: i64) -> Result<BatchGradient> {
+        let Self { network, parameters, criterion, method, .. } = self;
+        method.gradient(&Context { network, parameters, criterion }, batch, seed)
+    }
+
+    /// The mean gradient of all batches since the last step, if a step is due.
+    fn accumulate(&mut self, gradient: Gradient, n: usize, is_due: bool) -> Option<Gradient> {
+        if self.training.accumulate == 1 {
+            return Some(gradient);
+        }
+        let sum = match self.accumulated.take() {
+            Some((sum, before)) => (gradient.scaled(n as f64).plus(&sum), before + n),
+            None => (gradient.scaled(n as f64), n),
+        };
+        if is_due {
+            return Some(sum.0.scaled(1.0 / sum.1 as f64));
+        }
+        self.accumulated = Some(sum);
+        None
+    }
+
+    /// A step of the optimizer down a gradient.
+    pub fn step(&mut self, gradient: Gradient, rates: Rates) {
+        let gradient = match self.training.clip_norm {
+            Some(norm) => gradient.clip(norm),
+            None => gradient,
+        };
+        self.optimizer.set_rates(rates);
+        self.optimizer.step(&mut self.parameters, &gradient);
+        if self.method.reads_tensors() || self.average.is_some() {
+            self.parameters.write_back();
+        }
+        if let Some(average) = &mut self.average {
+            average.update();
+        }
+    }
+
+    /// One pass over examples, without validation or checkpoints. Returns loss and accuracy over them.
+    ///
+    /// # Errors
+    /// As [`Learner::learn`], and where the examples cannot be read.
+    pub fn train_epoch(&mut self, examples: &Examples, order: Order) -> Result<EpochTotals> {
+        let device = self.network.device();
+        let mut totals = EpochTotals::new(device);
+        std::thread::scope(|scope| {
+            for (number, batch) in loader::batches_of(scope, examples, None, order, device).enumerate() {
+                self.learn(batch?, order, number, &mut totals)?;
+            }
+            self.finish_epoch()
+        })?;
+        Ok(totals)
+    }
+
+    /// Brings the network's tensors up to date at the end of an epoch.
+    ///
+    /// # Errors
+    /// A loss or a gradient of the epoch was not finite.
+    pub fn finish_epoch(&mut self) -> Result<()> {
+        self.finite.check()?;
+        self.parameters.write_back();
+        Ok(())
+    }
+
+    /// Checks that all steps so far were finite and led to finite weights, which the network's tensors then have.
+    ///
+    /// # Errors
+    /// One of them was not.
+    pub fn check(&mut self) -> Result<()> {
+        self.finish_epoch()?;
+        if self.parameters.buffer.isfinite().all().int64_value(&[]) == 0 {
+            bail!("a weight is not finite; train again with a smaller --lr or --clip-norm 1");
+        }
+        Ok(())
     }
 
     /// Puts the average of the weights in their place, or the weights back; nothing where none is kept.
@@ -100,145 +198,11 @@ impl<'a> Learner<'a> {
         }
     }
 
-    /// One pass over the examples, which a GPU may hold already, or what is left of it after `done` batches, which `sums` are
-    /// over. `after_step` is told how many batches are done after every step.
-    ///
-    /// # Errors
-    /// The loss or the gradient is no longer a number, or what the examples are read from fails, or `after_step`.
-    pub fn pass(
-        &mut self,
-        (examples, resident): (&Examples, Option<&Resident>),
-        order: Order,
-        done: usize,
-        sums: &mut Sums,
-        bar: &Bar,
-        after_step: &mut dyn FnMut(&mut Self, usize, &Sums) -> Result<()>,
-    ) -> Result<()> {
-        let accumulate = self.training.accumulate;
-        let lesson = self.lesson(examples.len());
-        std::thread::scope(|scope| {
-            let mut shown = Instant::now();
-            let mut gathered: Option<(Gradient, usize)> = None;
-            let (resident, device) = (resident.and_then(|all| all.shuffled(order)), self.network.device());
-            let gather = || batches::shuffled(scope, examples, order);
-            let batches: Box<dyn Iterator<Item = Result<Gathered>>> = match resident {
-                Some(batches) => Box::new(batches.map(Gathered::Device).map(Ok)),
-                None if cfg!(cuda_shim) && device.is_cuda() => {
-                    Box::new(uploads::sent(scope, gather(), device).map(|batch| batch.map(Gathered::Device)))
-                }
-                None => Box::new(gather().map(|batch| batch.map(Gathered::Host))),
-            };
-            for (number, batch) in batches.enumerate().skip(done) {
-                let batch = batch?;
-                let (seed, size) = (dropout_seed(order, number), batch.n());
-                let gradient = match (&lesson, &self.parameters.host, batch) {
-                    (Some(lesson), Some(parameters), Gathered::Host(Batch { codes, labels, n })) => {
-                        let (gradient, loss, hits) = lesson.gradient(parameters, codes, labels, Key(seed as u64));
-                        sums.add(Number::Known(loss), Some(Number::Known(hits as f64)), n);
-                        Gradient::Host(gradient)
-                    }
-                    (.., batch) => self.gradient(batch, seed, sums)?,
-                };
-                let (gradient, n) = match gathered.take() {
-                    Some((sum, n)) => (gradient.scaled(size as f64).plus(&sum), n + size),
-                    None if accumulate > 1 => (gradient.scaled(size as f64), size),
-                    None => (gradient, 1),
-                };
-                if (number + 1) % accumulate == 0 || number + 1 == self.batches {
-                    let mean = if accumulate > 1 { gradient.scaled(1.0 / n as f64) } else { gradient };
-                    // Lessons read the weights themselves.
-                    let settle = lesson.is_none();
-                    self.step(mean, sums, (order.epoch - 1) * self.steps + number / accumulate, settle)?;
-                    after_step(self, number + 1, sums)?;
-                } else {
-                    gathered = Some((gradient, n));
-                }
-                bar.advance(size as u64);
-                // Reading the loss waits for the device, so it is done for a person watching and no oftener than needed.
-                if !bar.is_hidden() && shown.elapsed() > SHOW_LOSS_EVERY {
-                    shown = Instant::now();
-                    bar.set_message(format!("epoch {} loss {:.4}", order.epoch, sums.mean_loss()));
-                }
-            }
-            self.watch.check()?;
-            self.parameters.settle();
-            Ok(())
-        })
-    }
-
-    /// The gradient of a batch's mean loss; `seed` keys what dropout drops.
-    ///
-    /// # Errors
-    /// It is to be recorded as a CUDA graph and cannot.
-    pub fn gradient(&mut self, batch: Gathered, seed: i64, sums: &mut Sums) -> Result<Gradient> {
-        let Self { network, parameters, criterion, recorder, .. } = self;
-        let passed = |forward: Forward, labels: &Tensor| {
-            let loss = criterion.loss(&forward.logits, labels);
-            let hits = criterion.hits(&forward.logits.detach(), labels);
-            let gradient = parameters.gradient(forward, &loss);
-            Passed { gradient, loss: loss.detach(), hits }
-        };
-        let (n, device) = (batch.n(), network.device());
-        let Passed { gradient, loss, hits } = match (batch, recorder) {
-            (Gathered::Host(Batch { codes, labels, .. }), None) => {
-                let labels = device::upload(&labels, device).view([n as i64, -1]);
-                passed(network.train(&codes, seed), &labels)
-            }
-            (Gathered::Device(batch), None) => passed(network.train_on(&batch.codes, seed), &batch.labels),
-            (batch, Some(recorder)) => {
-                recorder.pass(&batch.on(device), seed, |codes, labels| passed(network.train_on(codes, seed), labels))?
-            }
-        };
-        sums.add(Number::Computed(loss), hits.map(Number::Computed), n);
-        Ok(gradient)
-    }
-
-    /// Steps over up to `n` examples without libtorch, where it has nothing to do.
-    fn lesson(&self, n: usize) -> Option<FusedStep> {
-        let (native, loss) = (self.network.all_native()?, self.task.binary_loss()?);
-        let places = self.parameters.places(native.parameters()).filter(|_| self.parameters.host.is_some())?;
-        Some(native.fused_step(places, loss, self.training.batch_size.fragments().min(n), rayon::current_num_threads()))
-    }
-
-    /// Step `number` of the run, counted from 0, down a gradient.
-    fn step(&mut self, gradient: Gradient, sums: &Sums, number: usize, settle: bool) -> Result<()> {
-        let rates = self.schedule.rates(number);
-        self.watch.see(number + 1, rates.lr, sums, &gradient)?;
-        self.step_at(gradient, rates, settle);
-        Ok(())
-    }
-
-    /// That all steps so far went down numbers, and came to numbers. The network has its weights as they stand then.
-    pub fn check(&mut self) -> Result<()> {
-        self.watch.check()?;
-        self.parameters.settle();
-        if self.parameters.buffer.isfinite().all().int64_value(&[]) == 0 {
-            bail!("a weight is no longer a number; train anew with a smaller --lr or --clip-norm 1");
-        }
-        Ok(())
-    }
-
     /// Sets the optimizer's rates as they were after so many batches of an epoch, counted from 1.
     pub fn set_rates_after(&mut self, epoch: usize, batches: usize) {
         let steps = (epoch - 1) * self.steps + batches.div_ceil(self.training.accumulate);
         if steps > 0 {
             self.optimizer.set_rates(self.schedule.rates(steps - 1));
-        }
-    }
-
-    /// A step; with `settle`, the network has its new weights at once.
-    pub fn step_at(&mut self, gradient: Gradient, rates: Rates, settle: bool) {
-        let gradient = match self.training.clip_norm {
-            Some(norm) => gradient.clip(norm),
-            None => gradient,
-        };
-        self.optimizer.set_rates(rates);
-        self.optimizer.step(&mut self.parameters, &gradient);
-        if settle || self.average.is_some() {
-            self.parameters.settle();
-        }
-        if let Some(average) = &mut self.average {
-            average.update();
         }
     }
 }

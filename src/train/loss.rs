@@ -21,7 +21,7 @@ impl<'a> Criterion<'a> {
     /// The loss of a task, on a device.
     pub fn new(task: &'a Task, device: Device) -> Self {
         let weights: Vec<f32> = task.weights.iter().map(|&weight| weight as f32).collect();
-        let weights = (!weights.is_empty()).then(|| device::upload(&weights, device));
+        let weights = (!weights.is_empty()).then(|| device::to_device(&weights, device));
         Self { task, weights, scales: head::scale_tensors(task, device) }
     }
 

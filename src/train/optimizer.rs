@@ -5,7 +5,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use tch::Tensor;
 
-use crate::train::flat::{CHUNK, FlatParameters, Gradient};
+use crate::train::parameters::{CHUNK, FlatParameters, Gradient};
 use strandnet_core::config::{OptimizerKind, TrainingConfig};
 use strandnet_core::training::schedule::Rates;
 
@@ -39,7 +39,7 @@ enum State {
 impl Optimizer {
     pub fn new(config: &TrainingConfig, parameters: &FlatParameters) -> Self {
         let is_sgd = config.optimizer == OptimizerKind::Sgd;
-        let decays = (config.weight_decay > 0.0).then(|| parameters.matrices());
+        let decays = (config.weight_decay > 0.0).then(|| parameters.decay_mask());
         let state = match &parameters.host {
             Some(host) => State::Host {
                 first: vec![0.0; host.len()],
@@ -279,7 +279,7 @@ mod tests {
                 gradient = gradient.clip(norm);
             }
             optimizer.step(&mut parameters, &gradient);
-            parameters.settle();
+            parameters.write_back();
         }
         Vec::try_from(parameters.buffer.to_kind(Kind::Double)).unwrap()
     }
@@ -322,16 +322,16 @@ mod tests {
                 let mut second = Optimizer::new(&config, &parameters);
                 let tensors: Vec<Tensor> = first.state().into_iter().map(|(_, tensor)| tensor.copy()).collect();
                 second.restore(first.steps(), &tensors);
-                parameters.settle();
+                parameters.write_back();
                 let before = parameters.buffer.copy();
                 first.step(&mut parameters, &gradient);
-                parameters.settle();
+                parameters.write_back();
                 let expected = parameters.buffer.copy();
                 assert_ne!(before, expected);
                 parameters.buffer.copy_(&before);
                 parameters.reload();
                 second.step(&mut parameters, &gradient);
-                parameters.settle();
+                parameters.write_back();
                 assert_eq!(parameters.buffer, expected, "{optimizer:?}");
             }
         }
@@ -358,7 +358,7 @@ mod tests {
                 }
                 let mut optimizer = Optimizer::new(&config, &parameters);
                 (0..3).for_each(|_| optimizer.step(&mut parameters, &gradient));
-                parameters.settle();
+                parameters.write_back();
                 parameters.buffer.copy()
             });
             let difference = (&found[0] - &found[1]).abs().max().double_value(&[]);

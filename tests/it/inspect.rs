@@ -4,8 +4,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::inputs::{Folder, bases_of_gc, borrowed, examples, reverse_complement, train};
-use crate::support::{bases, fail, fasta, json, run, text};
+use crate::fixtures::{
+    Folder, bases, bases_of_gc, borrowed, examples, fail, fasta, json, reverse_complement, run, text, train,
+};
 
 /// Length of the sequences, in bp.
 const LENGTH: usize = 100;
@@ -181,7 +182,7 @@ fn what_is_wrong_is_said_with_what_to_do() {
     let like = file("like", &records(5000, 390, 100, 0.5));
     assert!(warnings(&like).is_empty(), "{:?}", warnings(&like));
     let (_, stderr) = inspect(&["--class", &common, "--class", &like, "--fit", "center-crop"]);
-    assert!(stderr.contains("nothing to warn of"), "{stderr}");
+    assert!(stderr.contains("no warnings"), "{stderr}");
 }
 
 #[test]
@@ -213,7 +214,7 @@ fn compositions_are_those_of_the_sequences() {
         assert_eq!(class["n"], 150);
         close("length", 82.0);
         assert_eq!((class["length"]["lowest"].as_f64(), class["length"]["highest"].as_f64()), (Some(80.0), Some(84.0)));
-        close("gc", mean(&|bases| crate::inputs::gc(bases)));
+        close("gc", mean(&|bases| crate::fixtures::gc(bases)));
         close("unknown", mean(&|bases| 1.0 - bases.len() as f64 / 84.0));
         close(
             "masked",
@@ -233,7 +234,7 @@ fn inspecting_trains_nothing_and_leaves_what_was_asked_for() {
     );
     let before = folder.names();
     let inside = |flags: &[&str]| {
-        let output = crate::support::strandnet().args(flags).current_dir(folder.path("")).output().unwrap();
+        let output = crate::fixtures::strandnet().args(flags).current_dir(folder.path("")).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "{stderr}");
         String::from_utf8(output.stdout).unwrap()

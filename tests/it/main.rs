@@ -1,31 +1,21 @@
-//! The real binary through its command line, and numbers held against other programs.
+//! The program through its command line, a file or folder of tests for each command, and tests that concern no one command:
+//! usage, golden numbers, TensorBoard files and fault injection. tests/README.md says where a new test goes.
 
-mod bad_input;
-mod baselines;
-mod classes;
-mod data;
-mod ensembles;
+mod doctor;
+mod evaluate;
+mod examples;
 mod explain;
-mod explain_sequences;
-mod explain_variants;
-mod fine_tuning;
+mod export;
+mod fixtures;
 mod golden;
-mod inputs;
 mod inspect;
-mod memory;
 mod model;
-mod pytorch;
-mod questions;
-mod reads;
-mod regions;
+mod predict;
 mod report;
-mod results;
-mod resume;
-mod runs;
-mod support;
+mod simulate;
 mod tensorboard;
 mod torture;
-mod training;
+mod train;
 mod tune;
 mod usage;
 mod verify;

@@ -1,6 +1,6 @@
 //! `model`: the table of a network's layers.
 
-use crate::support::{fail, succeed, text};
+use crate::fixtures::{fail, succeed, text};
 
 /// The number in a column of the row that begins so.
 fn cell(table: &str, row: &str, column: usize) -> String {
@@ -12,7 +12,7 @@ fn cell(table: &str, row: &str, column: usize) -> String {
 
 #[test]
 fn the_published_network_has_the_shapes_it_should() {
-    let table = succeed(&["model", "--arch", "seed", "--strands", "single"]);
+    let table = succeed(&["model", "--arch", "shallow", "--strands", "single"]);
     assert_eq!(cell(&table, "0 ", 2), "16 x 97");
     assert_eq!(cell(&table, "0 ", 3), "2,064");
     assert_eq!(cell(&table, "0 ", 4), "198,656");
@@ -26,7 +26,7 @@ fn the_published_network_has_the_shapes_it_should() {
 
 #[test]
 fn every_architecture_has_a_table_and_settings_change_it() {
-    for arch in ["seed", "residual", "basset", "danq", "gated"] {
+    for arch in ["shallow", "residual", "basset", "danq", "gated"] {
         for strands in ["single", "augment", "average", "shared", "equivariant"] {
             let table = succeed(&["model", "--arch", arch, "--strands", strands, "--length", "70", "--outputs", "3"]);
             assert!(table.contains("4 x 70") && table.contains("total"), "{table}");

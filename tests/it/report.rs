@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::inputs::{Folder, bases_of_gc};
-use crate::runs::{copied, tables, trained, trained_on};
-use crate::support::{fail, fasta, finished, run, succeed, text};
+use crate::fixtures::{
+    Folder, bases_of_gc, browser, copied, fail, fasta, finished, run, succeed, tables, text, trained, trained_on,
+};
 
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap()
@@ -36,7 +36,7 @@ fn with_names(folder: &Folder, name: &str, class: &str) -> PathBuf {
     let (one, other) = (folder.write("one.fa", fasta_of(0.47, 1)), folder.write("other.fa", fasta_of(0.53, 1000)));
     let run = folder.path("run");
     let (one, other) = (format!("{class}={one}"), format!("other={other}"));
-    let flags = ["--class", &one, "--class", &other, "--arch", "seed", "--epochs", "1", "--threads", "1"];
+    let flags = ["--class", &one, "--class", &other, "--arch", "shallow", "--epochs", "1", "--threads", "1"];
     succeed(&[&["train", "--quiet", "--out", text(&run)], &flags[..]].concat());
     run
 }
@@ -134,7 +134,7 @@ fn no_other_file_is_replaced_without_being_asked() {
     // What replaces the run replaces its page too.
     std::fs::write(run.file("report.html"), "old").unwrap();
     let flags =
-        ["--train", &tables().binary, "--arch", "seed", "--epochs", "1", "--threads", "1", "--force", "--quiet"];
+        ["--train", &tables().binary, "--arch", "shallow", "--epochs", "1", "--threads", "1", "--force", "--quiet"];
     succeed(&[&["train", "--out", text(&run.path)], &flags[..]].concat());
     assert_stands_alone(&read(&run.file("report.html")));
 }
@@ -173,7 +173,7 @@ fn runs_side_by_side_are_tested_where_they_answered_the_same_examples() {
     assert!(classes.contains("All were tested on the same examples"));
     assert!(classes.contains("P-values are given for the AUROC of two classes only"));
     // In the current folder where nobody says otherwise.
-    let output = crate::support::strandnet()
+    let output = crate::fixtures::strandnet()
         .args(["report", text(&first.path), text(&longer.path)])
         .current_dir(folder.path(""))
         .output()
@@ -181,7 +181,7 @@ fn runs_side_by_side_are_tested_where_they_answered_the_same_examples() {
     assert_eq!(output.status.code(), Some(1), "comparison.html is there");
     std::fs::remove_file(folder.path("comparison.html")).unwrap();
     let arguments = ["report", text(&first.path), text(&longer.path)];
-    let output = crate::support::strandnet().args(arguments).current_dir(folder.path("")).output().unwrap();
+    let output = crate::fixtures::strandnet().args(arguments).current_dir(folder.path("")).output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "comparison.html\n");
     assert!(folder.path("comparison.html").is_file());
 }
@@ -284,12 +284,6 @@ addEventListener('load', () => {
 
 const WIDTHS: [u32; 3] = [320, 390, 1280];
 
-fn browser() -> Option<PathBuf> {
-    let folders: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH")?).collect();
-    let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-    names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name))).find(|path| path.is_file())
-}
-
 /// Opens a page in a browser without a window, in frames of some widths, and returns what was measured in each.
 fn measured(browser: &Path, page: &str, more: &[&str]) -> Vec<Value> {
     let folder = Folder::new();
@@ -328,10 +322,7 @@ fn measured(browser: &Path, page: &str, more: &[&str]) -> Vec<Value> {
 
 #[test]
 fn a_browser_shows_every_page_whole_on_a_phone_and_on_a_desk() {
-    let Some(browser) = browser() else {
-        eprintln!("skipped: no Chromium or Chrome on the PATH to open pages in");
-        return;
-    };
+    let Some(browser) = browser() else { return };
     let wide = "<!DOCTYPE html><p style=\"width:900px;color:#999\">Wide and pale<img src=\"data:,\"></p>";
     let found = &measured(&browser, wide, &[])[1];
     assert!(found["width"].as_u64() > Some(800) && found["contrast"].as_f64() < Some(3.0), "faults are seen: {found}");

@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 
 use prost::Message;
 
-use crate::resume::interrupted;
-use crate::runs::{tables, with_defaults};
-use crate::support::{column, succeed, text};
+use crate::fixtures::{column, interrupted, succeed, tables, text, with_defaults};
 
 #[derive(Message)]
 struct Event {

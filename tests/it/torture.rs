@@ -16,9 +16,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::strandnet;
 use mutations::Mutation;
 use subjects::{Stock, Subject};
+
+use crate::fixtures::strandnet;
 
 /// Far more than any case takes, also on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);

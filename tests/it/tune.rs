@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::support::{Genomes, column, fail, genomes, json, run, strandnet, succeed, text};
+use crate::fixtures::{Genomes, column, fail, genomes, json, run, strandnet, succeed, text};
 
 /// Flags that make a search short.
 const SHORT: [&str; 13] = [
@@ -23,7 +23,7 @@ const SHORT: [&str; 13] = [
     "--quiet",
 ];
 
-const SEARCH: &str = "[model]\narch = \"seed\"\n[search]\nlr = { low = 1e-3, high = 1e-2, scale = \"log\" }\n\
+const SEARCH: &str = "[model]\narch = \"shallow\"\n[search]\nlr = { low = 1e-3, high = 1e-2, scale = \"log\" }\n\
                       batch_size = [32, 64]\ndropout = { low = 0, high = 0.3 }\n";
 
 struct Search {
@@ -143,7 +143,7 @@ fn a_search_killed_and_taken_up_again_comes_to_what_it_would_have() {
 
 #[test]
 fn trials_that_fail_are_recorded_and_do_not_stop_the_others() {
-    let search = search("[model]\narch = \"seed\"\n[search]\nlr = [0.001, 1e30]\nlength = [50, 60]\n");
+    let search = search("[model]\narch = \"shallow\"\n[search]\nlr = [0.001, 1e30]\nlength = [50, 60]\n");
     let out = search.out("out");
     let mut arguments = search.arguments(&out, &["--trials", "8", "--rungs", "1", "--epochs", "1"]);
     let length = arguments.iter().position(|word| *word == "--length").unwrap();
@@ -161,13 +161,13 @@ fn trials_that_fail_are_recorded_and_do_not_stop_the_others() {
 
     let hopeless = self::search("[search]\nlr = [1e30]\n");
     let out = hopeless.out("out");
-    let error = fail(1, &hopeless.arguments(&out, &["--trials", "2", "--arch", "seed"]));
+    let error = fail(1, &hopeless.arguments(&out, &["--trials", "2", "--arch", "shallow"]));
     assert!(error.contains("all 2 trials failed, the first because"), "{error}");
 }
 
 #[test]
 fn trials_are_compared_on_the_same_validation_and_losses_are_shown_as_they_are() {
-    let search = search("[model]\narch = \"seed\"\n[search]\nfragments = [120, 240]\n");
+    let search = search("[model]\narch = \"shallow\"\n[search]\nfragments = [120, 240]\n");
     let out = search.out("out");
     let mut arguments =
         search.arguments(&out, &["--trials", "4", "--rungs", "1", "--epochs", "1", "--monitor", "loss"]);
@@ -239,7 +239,7 @@ fn two_at_once_do_not_share_a_folder() {
     }
     for second in [run(&long), run(&[&long[..], &["--force"]].concat())] {
         let error = String::from_utf8(second.stderr).unwrap();
-        assert!(error.contains("another strandnet is at work"), "{error}");
+        assert!(error.contains("another strandnet process is using"), "{error}");
     }
     assert!(child.try_wait().unwrap().is_none());
     child.kill().unwrap();
@@ -250,7 +250,7 @@ fn two_at_once_do_not_share_a_folder() {
 fn a_learning_rate_is_found_where_training_falls_apart() {
     let search = search("");
     let out = search.out("rates");
-    let flags = ["--find-lr", "--arch", "seed", "--batch-size", "64", "--steps", "100", "--from", "1e-5"];
+    let flags = ["--find-lr", "--arch", "shallow", "--batch-size", "64", "--steps", "100", "--from", "1e-5"];
     let printed = succeed(&search.arguments(&out, &flags));
     assert!(printed.contains("suggested: --lr "), "{printed}");
     let rates: Vec<f64> = column(&out.join("lr.csv"), b',', "rate").iter().map(|rate| rate.parse().unwrap()).collect();

@@ -1,8 +1,8 @@
-//! Help, version, doctor and the README's word on them.
+//! Help, version, wrong usage, and the README's word on them.
 
 use std::path::Path;
 
-use crate::support::{fail, run, strandnet, succeed};
+use crate::fixtures::{fail, run, strandnet, succeed};
 
 #[test]
 fn every_flag_says_its_default() {
@@ -28,21 +28,13 @@ fn the_version_names_libtorch() {
 }
 
 #[test]
-fn doctor_names_versions_devices_and_threads() {
-    let text = succeed(&["doctor"]);
-    for part in ["strandnet", "libtorch", "CUDA", "threads", "default device"] {
-        assert!(text.contains(part), "{part}: {text}");
-    }
-}
-
-#[test]
 fn usage_errors_exit_with_2() {
     for arguments in
         [&[][..], &["frobnicate"], &["train", "--no-such-flag"], &["train", "--device", "tpu"], &["predict", "run"]]
     {
         assert_eq!(run(arguments).status.code(), Some(2), "{arguments:?}");
     }
-    let error = fail(2, &["train", "--arch", "seed", "--length", "46", "--epochs", "0"]);
+    let error = fail(2, &["train", "--arch", "shallow", "--length", "46", "--epochs", "0"]);
     assert!(error.contains("--length is 46 bp, expected 47") && error.contains("--epochs is 0"), "{error}");
 }
 

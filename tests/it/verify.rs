@@ -1,11 +1,10 @@
 //! `verify`: a run as it was, and a run of which something changed.
 
-use crate::runs::{copied, tables, trained};
-use crate::support::{contents, fail, succeed, text};
+use crate::fixtures::{contents, copied, fail, succeed, tables, text, trained};
 
 /// Fails to verify; returns what standard output says.
 fn verify_fails(run: &std::path::Path) -> String {
-    let output = crate::support::run(&["verify", text(run)]);
+    let output = crate::fixtures::run(&["verify", text(run)]);
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{error}");
     assert!(error.lines().last().unwrap().ends_with("restore what changed, or train again"), "{error}");
@@ -15,7 +14,7 @@ fn verify_fails(run: &std::path::Path) -> String {
 #[test]
 fn an_unaltered_run_comes_to_the_same_for_every_question() {
     for (question, flags, _) in tables().questions() {
-        let run = crate::runs::trained_on(&flags, &["--ensemble", "2", "--epochs", "1"]);
+        let run = crate::fixtures::trained_on(&flags, &["--ensemble", "2", "--epochs", "1"]);
         let lines = succeed(&["verify", "--quiet", text(&run.path)]);
         assert_eq!(lines.lines().filter(|line| line.contains(" ok ")).count(), 5, "{question}: {lines}");
         assert!(lines.contains("scores 0.0e0 apart"), "{question}: {lines}");
@@ -43,7 +42,7 @@ fn every_file_that_changed_is_named() {
         bytes[middle] ^= 1;
         std::fs::write(copy.join(&name), &bytes).unwrap();
         // `run.json` may no longer be read at all, which is said too.
-        let output = crate::support::run(&["verify", text(&copy)]);
+        let output = crate::fixtures::run(&["verify", text(&copy)]);
         let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         assert_eq!(output.status.code(), Some(1), "{name}: {said}");
         assert!(said.contains(&name), "{name}: {said}");
@@ -82,7 +81,7 @@ fn a_model_that_is_another_file_is_not_opened() {
 #[test]
 fn changed_data_are_named() {
     let data = tables().folder.write("own.csv", std::fs::read(&tables().binary).unwrap());
-    let run = crate::runs::trained_on(&["--train", &data], &[]);
+    let run = crate::fixtures::trained_on(&["--train", &data], &[]);
     std::fs::write(&data, std::fs::read_to_string(&data).unwrap().replacen('A', "C", 1)).unwrap();
     let lines = verify_fails(&run.path);
     assert!(lines.contains("data files  FAILED") && lines.contains("own.csv: has changed"), "{lines}");

@@ -1,5 +1,5 @@
-//! What a network's answer rests on: which bases of a sequence, by in-silico mutagenesis and gradients, and what variants of a
-//! genome do to it.
+//! Attribution: which bases of a sequence an output depends on, by in-silico mutagenesis and gradients, and the effects
+//! of genomic variants.
 
 pub mod gradients;
 pub mod importance;

@@ -1,4 +1,4 @@
-//! The floor that a network must clear: generalised linear models on GC content and on k-mer counts, fitted exactly by
+//! Baselines for a network: generalised linear models on GC content and on k-mer counts, fitted exactly by
 //! L2-penalised maximum likelihood. The same data gives the same model, however many threads work.
 
 mod features;

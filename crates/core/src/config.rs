@@ -1,6 +1,7 @@
 //! The resolved experiment: defaults, under a TOML file, under flags. Each setting is declared once, as a clap flag
 //! with its default; its TOML key is the same name with underscores. Faults are collected and reported together.
 
+mod choices;
 mod data;
 mod file;
 pub mod layers;
@@ -15,6 +16,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
 use serde::{Deserialize, Serialize};
 
+pub use crate::config::choices::{AttributionBaseline, AttributionMethod, ScoreFormat, VariantFormat, name_of};
 pub use crate::config::data::{DataConfig, Fit, MAX_CLASSES, NEGATIVE, NamedPath, Negatives, SourceKind, TaskKind};
 pub use crate::config::layers::Layer;
 pub use crate::config::model::{Architecture, DropoutPlace, ModelConfig};
@@ -41,7 +43,7 @@ pub const MAX_SEED: u64 = i64::MAX as u64;
 /// The longest fragment, in bp. Far more than any network here reads, and far less than overflows a tensor.
 pub const LONGEST_BP: usize = 1_000_000;
 
-/// A number of things: whole, and small enough that sums and products of two stay exact.
+/// A number of things: whole, and small enough that arithmetic on two of them stays exact.
 pub fn count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count) if count <= MOST_COUNT => Ok(count),
@@ -128,7 +130,6 @@ impl Config {
         matches: &ArgMatches,
         sampled: &toml::Table,
     ) -> Result<Self, Faults> {
-        let mut faults = Vec::new();
         // Commands have some of the flags; clap panics when asked for one that it does not know.
         let typed = |key: &str| {
             matches.try_contains_id(key).unwrap_or(false) && matches.value_source(key) == Some(ValueSource::CommandLine)
@@ -139,31 +140,38 @@ impl Config {
         };
         let named = || file::architecture(sampled).or_else(|| table.as_ref().and_then(file::architecture));
         let arch = if typed("arch") { Some(flags.model.arch) } else { named() };
-        let mut settings = to_table(&presets::defaults(arch.unwrap_or(ModelConfig::default().arch)))?;
-        if let (Some(path), Some(table)) = (path, &mut table) {
-            if typed("examples") {
-                file::forget_sources(table);
-            }
-            file::overlay(&mut settings, table, path, &mut faults);
+        if let (Some(_), Some(table)) = (path, &mut table)
+            && typed("examples")
+        {
+            file::forget_sources(table);
         }
-        file::overlay(&mut settings, sampled, Path::new("sampled"), &mut faults);
-        for (section, values) in to_table(flags)? {
-            let toml::Value::Table(values) = values else { continue };
-            for (key, value) in values {
-                if typed(&key) {
-                    file::section_mut(&mut settings, &section).insert(key, value);
+        let typed_settings = to_table(flags)?;
+        let over = |base: Config| -> Result<Self, Faults> {
+            let (mut settings, mut faults) = (to_table(&base)?, Vec::new());
+            if let (Some(path), Some(table)) = (path, &table) {
+                file::overlay(&mut settings, table, path, &mut faults);
+            }
+            file::overlay(&mut settings, sampled, Path::new("sampled"), &mut faults);
+            for (section, values) in &typed_settings {
+                let toml::Value::Table(values) = values else { continue };
+                for (key, value) in values.iter().filter(|(key, _)| typed(key)) {
+                    file::section_mut(&mut settings, section).insert(key.clone(), value.clone());
                 }
             }
-        }
-        let config: Config = match toml::Value::Table(settings).try_into() {
-            Ok(config) => config,
-            Err(error) => {
-                faults.push(error.message().to_owned());
-                return Err(Faults(faults));
+            match toml::Value::Table(settings).try_into() {
+                Ok(config) => {
+                    let config: Config = config;
+                    faults.extend(config.faults());
+                    if faults.is_empty() { Ok(config) } else { Err(Faults(faults)) }
+                }
+                Err(error) => {
+                    faults.push(error.message().to_owned());
+                    Err(Faults(faults))
+                }
             }
         };
-        faults.extend(config.faults());
-        if faults.is_empty() { Ok(config) } else { Err(Faults(faults)) }
+        let config = over(presets::defaults(arch.unwrap_or(ModelConfig::default().arch)))?;
+        if arch.is_none() && config.data.is_demo() { over(presets::demo()) } else { Ok(config) }
     }
 
     /// The experiment as a file that `train` accepts, with absolute paths.
@@ -230,7 +238,7 @@ mod tests {
     #[test]
     fn flags_win_over_the_file_and_the_file_over_defaults() {
         let file = "[data]\nmatch_gc = true\nfragments = 600\n[training]\nlr = 0.01\nepochs = 3\n";
-        let config = resolve(Some(file), &["--arch", "seed", "--epochs", "5", "--match-gc=false"]).unwrap();
+        let config = resolve(Some(file), &["--arch", "shallow", "--epochs", "5", "--match-gc=false"]).unwrap();
         assert_eq!(
             (config.training.epochs, config.training.lr, config.training.batch_size),
             (5, 0.01, BatchSize::Of(64))
@@ -251,7 +259,7 @@ mod tests {
             (config.data.fragments, config.data.valid_fragments(), config.data.test_fragments),
             (30_000, 5_000, 10_000)
         );
-        assert_eq!(config.model, ModelConfig { arch: Architecture::Seed, dropout: 0.2, ..ModelConfig::default() });
+        assert_eq!(config.model, ModelConfig { arch: Architecture::Shallow, dropout: 0.2, ..ModelConfig::default() });
         assert_eq!(
             (config.training.lr, config.training.batch_size, config.training.epochs),
             (1e-3, BatchSize::Of(64), 25)
@@ -269,9 +277,11 @@ mod tests {
     #[test]
     fn every_fault_is_reported_at_once() {
         let file = "[data]\nfragmens = 5\nmax_n = \"many\"\n[training]\nepochs = 0\n[modle]\narch = \"seed\"\n";
-        let faults =
-            resolve(Some(file), &["--arch", "seed", "--depth", "2", "--lr", "0", "--dropout", "1", "--length", "46"])
-                .unwrap_err();
+        let faults = resolve(
+            Some(file),
+            &["--arch", "shallow", "--depth", "2", "--lr", "0", "--dropout", "1", "--length", "46"],
+        )
+        .unwrap_err();
         for part in [
             "data.fragmens",
             "data.max_n",
@@ -280,7 +290,7 @@ mod tests {
             "--lr is 0",
             "--dropout is 1",
             "--length is 46 bp, expected 47",
-            "--depth does not go with --arch seed",
+            "--depth does not go with --arch shallow",
         ] {
             assert!(faults.contains(part), "'{part}' is missing from: {faults}");
         }

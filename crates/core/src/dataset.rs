@@ -11,25 +11,27 @@ pub mod reference;
 pub mod regions;
 pub mod sampling;
 pub mod sequences;
+pub mod source;
 pub mod split;
 pub mod store;
 pub mod tables;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
-use crate::config::{DataConfig, NamedPath, Negatives, SourceKind, TaskKind};
+use crate::config::{DataConfig, NamedPath, TaskKind};
 use crate::dataset::examples::{Examples, Name};
 use crate::dataset::genomes::{Genomes, Resampler};
-use crate::dataset::sequences::{Assembled, Division, Read, Rules, Sequences};
+use crate::dataset::sequences::{Assembled, Read, Sequences};
+use crate::dataset::source::DataSource;
 use crate::dataset::split::{Assignment, ChromosomeChoice, Split};
 use crate::dataset::tables::LabelColumns;
+use crate::format::list_first;
 use crate::formats::record_names;
 use crate::formats::records::Records;
-use crate::genome::simulate;
+use crate::genome::{simulate, source_name};
 use crate::machine;
 use crate::progress::Progress;
 
@@ -121,63 +123,96 @@ impl Classes {
     }
 }
 
+/// What is to be read, and what holds before the data are looked at. The two entry points are [`load`], for training, and
+/// [`load_test`], for evaluating a network.
+#[derive(Clone)]
+pub struct LoadRequest<'a> {
+    /// Where the examples come from; its faults must have been reported.
+    pub config: &'a DataConfig,
+    /// What goes to which split.
+    pub assignment: Assignment,
+    /// The task and the classes (or columns) of an earlier run. [`load`] repeats that run: they hold where the settings say
+    /// nothing else. [`load_test`] evaluates its network: they hold. Without one, settings and data decide.
+    pub task: Option<(TaskKind, &'a Classes)>,
+    /// The length of that run's network, in bp, which every sequence must come to. Without it, settings and data decide.
+    pub length: Option<usize>,
+    pub seed: u64,
+    /// Bytes that genomes and sequences may take.
+    pub memory: u64,
+    pub progress: &'a Progress,
+}
+
+impl<'a> LoadRequest<'a> {
+    /// All that is for the settings and the data to decide.
+    pub fn new(config: &'a DataConfig, seed: u64, progress: &'a Progress) -> Self {
+        let memory = config.memory.map_or_else(half_of_free_memory, |memory| memory.as_u64());
+        let assignment = Assignment::Choice(config.into());
+        Self { config, assignment, task: None, length: None, seed, memory, progress }
+    }
+}
+
 /// Reads or simulates everything a training run needs.
 ///
 /// # Errors
 /// A file is missing or malformed, a class or split has too few examples, or a chromosome is unknown.
-pub fn load(config: &DataConfig, settled: Option<Settled>, seed: u64, progress: &Progress) -> Result<Dataset> {
-    let memory = config.memory.map_or_else(half_of_free_memory, |memory| memory.as_u64());
-    if matches!(config.source(), SourceKind::Genomes | SourceKind::Demo) {
-        return load_genomes(config, seed, memory, progress);
+pub fn load(request: &LoadRequest) -> Result<Dataset> {
+    let config = request.config;
+    let source = DataSource::of(config)?;
+    if matches!(source, DataSource::Genomes(_) | DataSource::Demo) {
+        return load_genomes(request, source);
     }
-    let assignment = Assignment::Choice(config.into());
-    // What the listed run had settled holds, whatever order its classes come in here.
-    let mut config = config.clone();
-    if let Some(Settled { kind, classes }) = &settled {
-        config.task = Some(config.task.unwrap_or(*kind));
-        match kind {
-            TaskKind::Multilabel | TaskKind::Regression if config.label_columns.is_empty() => {
-                config.label_columns.clone_from(&classes.names);
-            }
-            TaskKind::Multilabel | TaskKind::Regression => {}
-            TaskKind::Binary | TaskKind::Multiclass if config.classes.is_empty() => {
-                config.classes.clone_from(&classes.names);
-            }
-            TaskKind::Binary | TaskKind::Multiclass => {}
-        }
-    }
-    let scope = Scope { assignment: &assignment, splits: &Split::ALL, seed, memory, question: None };
-    let (sequences, files) = read_sequences(&config, &scope, progress)?;
-    let order = config.flag_classes().into_iter().map(str::to_owned).collect();
-    let rules = Rules { config: &config, order, run: None, division: Division::Settings, memory: memory / 2 };
-    let Assembled { splits: [train, valid, test], kind, mut classes } =
-        sequences::assemble(sequences, &rules, progress)?;
-    if let Some(settled) = settled.filter(|settled| settled.classes.names == classes.names) {
-        classes = settled.classes;
+    let config = &match request.task {
+        Some((kind, classes)) => repeated(config, kind, classes),
+        None => config.clone(),
+    };
+    let source = DataSource::of(config)?;
+    let of_settings = LoadRequest { config, task: None, ..request.clone() };
+    let (sequences, files) = read_sequences(source, &of_settings, &Split::ALL)?;
+    let Assembled { splits: [train, valid, test], kind, mut classes } = sequences::assemble(sequences, &of_settings)?;
+    if let Some((_, earlier)) = request.task.filter(|(_, earlier)| earlier.names == classes.names) {
+        classes = earlier.clone();
     }
     let data = Dataset { train, valid, test, kind, classes, files, best_possible_scores: None, resampler: None };
-    check_labels(&data, config.source())?;
+    check_labels(&data, source)?;
     Ok(data)
 }
 
-fn load_genomes(config: &DataConfig, seed: u64, memory: u64, progress: &Progress) -> Result<Dataset> {
-    let genomes = Genomes::open(config, &Assignment::Choice(config.into()), &Split::ALL, seed, memory, progress)?;
+/// Settings with the task and classes of an earlier run where they say nothing else, whatever order its classes come in here.
+fn repeated(config: &DataConfig, kind: TaskKind, classes: &Classes) -> DataConfig {
+    let mut config = config.clone();
+    config.task = Some(config.task.unwrap_or(kind));
+    let names = match kind {
+        TaskKind::Multilabel | TaskKind::Regression => &mut config.label_columns,
+        TaskKind::Binary | TaskKind::Multiclass => &mut config.classes,
+    };
+    if names.is_empty() {
+        names.clone_from(&classes.names);
+    }
+    config
+}
+
+fn load_genomes(request: &LoadRequest, source: DataSource) -> Result<Dataset> {
+    let config = request.config;
+    let genomes = Genomes::open(source, request, &Split::ALL)?;
     let length = config.length.unwrap_or(DEFAULT_LENGTH);
     let (train, valid, test) = (
         genomes.windows(Split::Train, length, config.fragments)?,
         genomes.windows(Split::Valid, length, config.valid_fragments())?,
         genomes.windows(Split::Test, length, config.test_fragments)?,
     );
-    let best_possible_scores = if config.is_demo() { Some(best_scores(&test)?) } else { None };
-    let files = config.genome.iter().map(|genome| genome.path.clone()).collect();
+    let best_possible_scores = best_scores(source, &test)?;
     let classes = genomes.classes.clone();
     let kind = config.task.unwrap_or(if classes.names.len() == 2 { TaskKind::Binary } else { TaskKind::Multiclass });
     let resampler = if config.resample { Some(genomes.resampler(length, config.fragments)?) } else { None };
-    Ok(Dataset { train, valid, test, kind, classes, files, best_possible_scores, resampler })
+    Ok(Dataset { train, valid, test, kind, classes, files: source.files(), best_possible_scores, resampler })
 }
 
-fn best_scores(examples: &Examples) -> Result<Vec<f64>> {
-    Ok(simulate::best_scores(&examples.all_codes()?, examples.length))
+/// Known for simulated data alone.
+fn best_scores(source: DataSource, examples: &Examples) -> Result<Option<Vec<f64>>> {
+    Ok(match source {
+        DataSource::Demo => Some(simulate::best_scores(&examples.all_codes()?, examples.length)),
+        _ => None,
+    })
 }
 
 /// The test examples that `evaluate` judges a finished run on.
@@ -187,130 +222,63 @@ pub struct TestData {
     pub best_possible_scores: Option<Vec<f64>>,
 }
 
-/// What a network answers, as far as data to judge it on must fit.
-#[derive(Clone, Copy)]
-pub struct Question<'a> {
-    pub kind: TaskKind,
-    pub classes: &'a Classes,
-    /// In bp.
-    pub length: usize,
-}
-
-/// Reads only test examples, for a network that answers `question`: those of the chromosomes that `assignment` gives to
-/// the test, or all of `foreign` data that the run did not learn from.
+/// Reads only test examples: those that the request's assignment gives to the test.
 ///
 /// # Errors
-/// As [`load`], and where the data's classes are not the network's.
-pub fn load_test(
-    config: &DataConfig,
-    assignment: &Assignment,
-    foreign: bool,
-    question: Question,
-    seed: u64,
-    progress: &Progress,
-) -> Result<TestData> {
-    let memory = config.memory.map_or_else(half_of_free_memory, |memory| memory.as_u64());
-    let Question { kind, classes, length } = question;
-    if matches!(config.source(), SourceKind::Genomes | SourceKind::Demo) {
-        let genomes = Genomes::open(config, assignment, &[Split::Test], seed, memory, progress)?;
+/// As [`load`], and where the data's classes are not those of the request.
+pub fn load_test(request: &LoadRequest) -> Result<TestData> {
+    let config = request.config;
+    let source = DataSource::of(config)?;
+    if matches!(source, DataSource::Genomes(_) | DataSource::Demo) {
+        let genomes = Genomes::open(source, request, &[Split::Test])?;
+        let length = request.length.or(config.length).unwrap_or(DEFAULT_LENGTH);
         let examples = genomes.windows(Split::Test, length, config.test_fragments)?;
-        let best_possible_scores = if config.is_demo() { Some(best_scores(&examples)?) } else { None };
+        let best_possible_scores = best_scores(source, &examples)?;
         return Ok(TestData { examples, best_possible_scores });
     }
-    let division = match assignment {
-        Assignment::Choice(_) if !foreign => Division::Settings,
-        // Regions are read for the test alone, and a listing says what the test is.
-        _ if matches!(config.source(), SourceKind::Regions | SourceKind::Examples) => Division::Settings,
-        Assignment::TestOnAll | Assignment::Choice(_) => Division::AllTest,
-        other => Division::Chromosomes(other.clone()),
-    };
     // Regions of other splits are not even made.
-    let scope = Scope { assignment, splits: &[Split::Test], seed, memory, question: Some(question) };
-    let (sequences, _) = read_sequences(config, &scope, progress)?;
-    let run = Some((kind, classes, length));
-    let rules = Rules { config, order: Vec::new(), run, division, memory: memory / 2 };
-    let Assembled { splits: [.., examples], .. } = sequences::assemble(sequences, &rules, progress)?;
+    let (sequences, _) = read_sequences(source, request, &[Split::Test])?;
+    let Assembled { splits: [.., examples], .. } = sequences::assemble(sequences, request)?;
     if examples.is_empty() {
         bail!("no example is left for the test; name other data or chromosomes");
     }
     Ok(TestData { examples, best_possible_scores: None })
 }
 
-/// The question and the classes that the run whose examples are listed had settled.
-pub struct Settled {
-    pub kind: TaskKind,
-    pub classes: Classes,
-}
-
-/// What of the data is wanted.
-#[derive(Clone, Copy)]
-pub struct Scope<'a> {
-    pub assignment: &'a Assignment,
-    pub splits: &'a [Split],
-    pub seed: u64,
-    /// Bytes that genomes and sequences may take.
-    pub memory: u64,
-    /// Of the run that is to be judged.
-    pub question: Option<Question<'a>>,
-}
-
 /// Reads sequences of any source but genomes, and names the files they came from.
-fn read_sequences(config: &DataConfig, scope: &Scope, progress: &Progress) -> Result<(Sequences, Vec<PathBuf>)> {
-    let Scope { memory, question, .. } = *scope;
+fn read_sequences(source: DataSource, request: &LoadRequest, splits: &[Split]) -> Result<(Sequences, Vec<PathBuf>)> {
+    let LoadRequest { config, task, memory, progress, .. } = *request;
     // The other half is for the examples that will be made of them.
     let mut sequences = Sequences::new(memory / 2);
-    let mut files = Vec::new();
-    let kind = question.map(|question| question.kind).or(config.task);
-    match config.source() {
-        SourceKind::Classes => {
-            let groups = [
-                (&config.class, None),
-                (&config.valid_class, Some(Split::Valid)),
-                (&config.test_class, Some(Split::Test)),
-            ];
+    let mut files = source.files();
+    let kind = task.map(|(kind, _)| kind).or(config.task);
+    let columns = task.map_or(&config.label_columns, |(_, classes)| &classes.names);
+    match source {
+        DataSource::Classes(groups) => {
             for (named, split) in groups {
                 for NamedPath { name, path } in named {
                     read_class(name, path, split, &mut sequences)?;
-                    files.push(path.clone());
                 }
             }
         }
-        SourceKind::Regions => {
-            regions::read(config, scope, &mut sequences, progress)?;
-            files.extend(config.reference.clone());
-            files.extend(config.regions.iter().map(|named| named.path.clone()));
-            files.extend(config.exclude.iter().cloned());
-            if let Some(Negatives::Bed(path)) = &config.negatives {
-                files.push(path.clone());
-            }
+        DataSource::Regions(files) => {
+            regions::read(files, request, splits, &mut sequences)?;
         }
-        SourceKind::Tables => {
-            let labels = match (kind, question) {
-                (Some(TaskKind::Multilabel | TaskKind::Regression), Some(question)) => {
-                    LabelColumns::Values(question.classes.names.clone())
-                }
-                (Some(TaskKind::Multilabel | TaskKind::Regression), None) => {
-                    LabelColumns::Values(config.label_columns.clone())
-                }
+        DataSource::Tables(tables) => {
+            let labels = match kind {
+                Some(TaskKind::Multilabel | TaskKind::Regression) => LabelColumns::Values(columns.clone()),
                 _ => LabelColumns::Class,
             };
-            let groups =
-                [(&config.train, None), (&config.valid, Some(Split::Valid)), (&config.test, Some(Split::Test))];
-            for (path, split) in groups {
+            for (path, split) in tables {
                 if let Some(path) = path {
                     tables::read(path, &labels, split, &mut sequences)?;
-                    files.push(path.clone());
                 }
             }
         }
-        SourceKind::Examples => {
-            let Some(path) = &config.examples else { bail!("no listing of examples is named") };
-            let columns = question.map_or(&config.label_columns, |question| &question.classes.names);
-            let genomes = manifest::read(path, kind, columns, memory, &mut sequences, progress)?;
-            files.push(path.clone());
-            files.extend(genomes);
+        DataSource::Examples(path) => {
+            files.extend(manifest::read(path, kind, columns, memory, &mut sequences, progress)?);
         }
-        SourceKind::Genomes | SourceKind::Demo => bail!("genomes are read window by window"),
+        DataSource::Genomes(_) | DataSource::Demo => bail!("genomes are read window by window"),
     }
     Ok((sequences, files))
 }
@@ -333,9 +301,9 @@ fn read_class(class: &str, path: &Path, split: Option<Split>, sequences: &mut Se
 }
 
 /// Checks that every split has examples, and that classes and labels can be learned and judged.
-fn check_labels(data: &Dataset, source: SourceKind) -> Result<()> {
+fn check_labels(data: &Dataset, source: DataSource) -> Result<()> {
     let Dataset { kind, classes, .. } = data;
-    if source == SourceKind::Examples && data.train.is_empty() {
+    if matches!(source, DataSource::Examples(_)) && data.train.is_empty() {
         bail!(
             "the listing holds no training examples, as those of a run with --resample are drawn anew every epoch; repeat such a run from its config.toml"
         );
@@ -370,7 +338,7 @@ fn check_labels(data: &Dataset, source: SourceKind) -> Result<()> {
                         if needed == 2 && counts.len() == 2 {
                             format!("both {}", classes.names.join(" and "))
                         } else {
-                            format!("all of {}", split::list_first(&classes.names, 8))
+                            format!("all of {}", list_first(&classes.names, 8))
                         }
                     );
                 }
@@ -419,11 +387,6 @@ fn refuse_unlearned_label(data: &Dataset, class: usize, counts: &[usize]) -> Res
     Ok(())
 }
 
-/// How an example names the file it came from: by the absolute path, so that another run finds it.
-pub fn source_name(path: &Path) -> Arc<str> {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).display().to_string().into()
-}
-
 /// The default of `--memory`, in bytes; 4 GB where the system does not say what is free.
 pub fn half_of_free_memory() -> u64 {
     machine::memory().map_or(4_000_000_000, |(_, free)| free / 2)
@@ -446,15 +409,17 @@ mod tests {
     #[test]
     fn demo_data_is_balanced_distinct_and_repeatable() {
         let config = DataConfig { fragments: 200, test_fragments: 100, ..DataConfig::default() };
-        let data = load(&config, None, 1, &Progress::quiet()).unwrap();
+        let progress = Progress::quiet();
+        let load = |seed| load(&LoadRequest::new(&config, seed, &progress)).unwrap();
+        let data = load(1);
         assert_eq!((data.train.len(), data.valid.len(), data.test.len()), (200, 32, 100));
         assert_eq!(data.train.labels.iter().filter(|&&label| label == 0.0).count(), 100);
         let codes = |examples: &Examples| examples.all_codes().unwrap();
-        assert_eq!(codes(&load(&config, None, 1, &Progress::quiet()).unwrap().train), codes(&data.train));
-        assert_ne!(codes(&load(&config, None, 2, &Progress::quiet()).unwrap().train), codes(&data.train));
-        let question = Question { kind: data.kind, classes: &data.classes, length: 128 };
-        let assignment = Assignment::Choice((&config).into());
-        let test = load_test(&config, &assignment, false, question, 1, &Progress::quiet()).unwrap();
+        assert_eq!(codes(&load(1).train), codes(&data.train));
+        assert_ne!(codes(&load(2).train), codes(&data.train));
+        let task = Some((data.kind, &data.classes));
+        let request = LoadRequest { task, length: Some(128), ..LoadRequest::new(&config, 1, &progress) };
+        let test = load_test(&request).unwrap();
         assert_eq!(codes(&test.examples), codes(&data.test));
     }
 }

@@ -1,28 +1,27 @@
-//! Network times data gives predictions; predictions times labels give metrics.
+//! Evaluation: from a network and examples to predictions, and from predictions and labels to metrics.
 
 pub mod baselines;
 pub mod breakdown;
 pub mod members;
 pub mod predictions;
+pub mod results;
 pub mod strands;
 pub mod temperature;
 
 use anyhow::Result;
-use serde_json::json;
 
 use crate::config::TaskKind;
 use crate::dataset::Classes;
 use crate::dataset::examples::Examples;
-use crate::evaluate::breakdown::Breakdown;
+use crate::evaluate::breakdown::{Breakdown, Group};
 use crate::evaluate::members::Members;
+use crate::evaluate::results::{GroupMetrics, SplitMetrics};
 use crate::evaluate::strands::StrandAgreement;
 use crate::evaluate::temperature::Validation;
-use crate::metrics;
-use crate::metrics::{Ranking, Report};
+use crate::metrics::{self, Ranking, Report};
 use crate::scorer::{Activation, Scorer};
 use crate::sequence::alphabet;
-use crate::task;
-use crate::task::Task;
+use crate::task::{self, Task};
 
 /// Sequences of this length scored at a time: enough bases to keep every core busy, and little memory whatever the length.
 pub fn batch_size(length: usize) -> usize {
@@ -98,6 +97,9 @@ pub fn predictions_of(scorer: &dyn Scorer, task: &Task, examples: &Examples) -> 
 
 /// The temperature that makes probabilities mean most on examples, given their logits `[n, outputs]`; 1 for values, and
 /// where only one class is there to learn from.
+///
+/// # Errors
+/// The fit fails.
 pub fn fitted_temperature(task: &Task, examples: &Examples, logits: &[f32]) -> Result<f64> {
     let targets: Vec<f64> = match task.kind {
         TaskKind::Binary => task.positives(examples).into_iter().map(f64::from).collect(),
@@ -154,24 +156,34 @@ pub fn report(
     }
 }
 
-/// What an ensemble's answers for a set of examples come to.
+/// The predictions of an ensemble for a set of examples, with their metrics.
 pub struct Evaluation<'a> {
+    /// The task.
     pub task: &'a Task,
+    /// The classes.
     pub classes: &'a Classes,
+    /// The examples evaluated.
     pub examples: &'a Examples,
     /// `[n, outputs]`
     pub predictions: Vec<f64>,
     /// What the predictions would be at a temperature of 1, where it is another, `[n, outputs]`.
     pub uncalibrated: Option<Vec<f64>>,
+    /// Metrics of all examples.
     pub report: Report,
+    /// Metrics of groups, once measured.
     pub breakdown: Option<Breakdown>,
+    /// Agreement of both strands, once measured.
     pub strands: Option<StrandAgreement>,
+    /// Spread over the members of an ensemble, once measured.
     pub members: Option<Members>,
 }
 
 impl<'a> Evaluation<'a> {
     /// Measures the predictions that logits `[n, outputs]` give; of two classes at a threshold, or with none given at the
     /// one that is best on these examples.
+    ///
+    /// # Errors
+    /// Predictions are not finite.
     pub fn of(
         task: &'a Task,
         classes: &'a Classes,
@@ -199,6 +211,9 @@ impl<'a> Evaluation<'a> {
     }
 
     /// Measures groups of the examples too.
+    ///
+    /// # Errors
+    /// The examples cannot be read.
     pub fn with_breakdown(mut self, seed: u64) -> Result<Self> {
         let threshold = self.report.threshold;
         let of = |examples: &Examples, predictions: &[f64]| {
@@ -209,6 +224,9 @@ impl<'a> Evaluation<'a> {
     }
 
     /// Scores the reverse complement of each example too, and compares.
+    ///
+    /// # Errors
+    /// The examples cannot be read, or the scorer fails.
     pub fn with_strands(mut self, scorer: &dyn Scorer) -> Result<Self> {
         let logits = logits_of(scorer, self.examples, Strand::ReverseComplement)?;
         let reverse = scorer.activation()(self.task, &logits)?;
@@ -217,26 +235,22 @@ impl<'a> Evaluation<'a> {
         Ok(self)
     }
 
-    /// The object that `metrics.json` holds for these examples.
-    pub fn to_json(&self) -> serde_json::Map<String, serde_json::Value> {
-        let mut object = self.report.to_json();
-        if let Some(strands) = &self.strands {
-            if let Some(rate) = strands.flip_rate {
-                object.insert("strand_flip_rate".into(), json!(rate));
-            }
-            object.insert("strand_mean_difference".into(), json!(strands.mean_difference));
+    /// What `metrics.json` holds for these examples.
+    pub fn metrics(&self) -> SplitMetrics {
+        let breakdown = self.breakdown.clone().unwrap_or_default();
+        let groups = |groups: &[Group]| groups.iter().map(GroupMetrics::from).collect();
+        let (uncalibrated, calibrated) = self.calibration_errors().unzip();
+        SplitMetrics {
+            strand_flip_rate: self.strands.and_then(|strands| strands.flip_rate),
+            strand_mean_difference: self.strands.map(|strands| strands.mean_difference),
+            uncalibrated_expected_calibration_error: uncalibrated,
+            calibrated_expected_calibration_error: calibrated,
+            members: self.members.clone(),
+            by_gc: groups(&breakdown.by_gc),
+            by_repeats: groups(&breakdown.by_repeats),
+            by_class: breakdown.by_class.iter().map(|group| (group.name.clone(), group.into())).collect(),
+            ..SplitMetrics::from(&self.report)
         }
-        if let Some((before, after)) = self.calibration_errors() {
-            object.insert("uncalibrated_expected_calibration_error".into(), json!(before));
-            object.insert("calibrated_expected_calibration_error".into(), json!(after));
-        }
-        if let Some(members) = &self.members {
-            object.insert("members".into(), members.to_json());
-        }
-        if let Some(breakdown) = &self.breakdown {
-            object.extend(breakdown.to_json());
-        }
-        object
     }
 
     /// Whether calls are right, or labels there, and how probable each was said to be: what a calibration curve shows. Of

@@ -1,4 +1,4 @@
-//! What is shown of a run: the table and the pictures. `page` puts them on a page.
+//! Figures and text tables of results. `html` puts them into a report.
 
 pub mod breakdown;
 mod canvas;
@@ -17,15 +17,18 @@ use anyhow::Result;
 
 use crate::config::TaskKind;
 use crate::evaluate::Evaluation;
-use crate::format::thousands;
+use crate::format::{self, thousands};
 use crate::metrics::{Estimate, Ranking, Report};
 use crate::run::{CONFUSION_CSV, RunFolder};
 use crate::task;
 
-/// Classes, labels or columns that the table for people has room for.
+/// Most classes, labels or columns shown in a text table.
 pub const MOST_PARTS: usize = 20;
 
 /// Draws the pictures of a test set.
+///
+/// # Errors
+/// A figure cannot be drawn or written.
 pub fn draw(evaluation: &Evaluation, folder: &RunFolder) -> Result<()> {
     let Evaluation { task, classes, examples, predictions, report, .. } = evaluation;
     let split = "test";
@@ -71,7 +74,7 @@ pub fn draw(evaluation: &Evaluation, folder: &RunFolder) -> Result<()> {
     Ok(())
 }
 
-/// The metrics of a test set as a table for people, with those of baselines beside them.
+/// The metrics of a test set as a text table, with those of baselines beside them.
 pub fn table(evaluation: &Evaluation, baselines: &[(String, Report)], best_possible_auroc: Option<f64>) -> String {
     let report = &evaluation.report;
     let mut text = format!("test: {} fragments", thousands(report.n));
@@ -83,16 +86,18 @@ pub fn table(evaluation: &Evaluation, baselines: &[(String, Report)], best_possi
     if !baselines.is_empty() || members.is_some() {
         text.push_str(&format!("  {:<27}{:<36}", "", if members.is_some() { "ensemble" } else { "network" }));
         if let Some(members) = members {
-            text.push_str(&format!("{:<20}", format!("mean (sd) of {}", members.count)));
+            text.push_str(&format!("{:<20}", format!("mean (sd) of {}", members.n)));
         }
         baselines.iter().for_each(|(name, _)| text.push_str(&format!("{name:<12}")));
         text = text.trim_end().to_owned() + "\n";
     }
     let beside = |name: &str| -> String {
-        let value = |report: &Report| report.get(name).map_or("-".into(), |estimate| number(estimate.value));
+        let value = |report: &Report| report.get(name).map_or("-".into(), |estimate| format::metric(estimate.value));
         let spread = members.map_or_else(String::new, |members| {
             let spread = members.get(name);
-            let text = spread.map_or("-".into(), |s| format!("{} ({})", number(s.mean), number(s.deviation)));
+            let text = spread.map_or("-".into(), |s| {
+                format!("{} ({})", format::metric(s.mean), format::metric(s.standard_deviation))
+            });
             format!("{text:<20}")
         });
         std::iter::once(spread).chain(baselines.iter().map(|(_, report)| format!("{:<12}", value(report)))).collect()
@@ -101,7 +106,8 @@ pub fn table(evaluation: &Evaluation, baselines: &[(String, Report)], best_possi
         let words = name.replace('_', " ");
         let line = match estimate {
             Some(Estimate { value, low, high }) => {
-                let interval = format!("{}   95 % {} to {}", number(*value), number(*low), number(*high));
+                let interval =
+                    format!("{}   95 % {} to {}", format::metric(*value), format::metric(*low), format::metric(*high));
                 format!("  {words:<27}{interval:<33}{}", beside(name))
             }
             None => format!("  {words:<27}{:<36}{}", "undefined here", beside(name)),
@@ -124,7 +130,7 @@ pub fn table(evaluation: &Evaluation, baselines: &[(String, Report)], best_possi
     }
     text.push_str(&parts(report));
     if let Some(confusion) = report.confusion.as_ref().filter(|confusion| confusion.len() <= 10) {
-        let names: Vec<String> = report.parts.iter().map(|part| curves::short(&part.name)).collect();
+        let names: Vec<String> = report.parts.iter().map(|part| format::short_name(&part.name)).collect();
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(8) + 2;
         let header: String = names.iter().map(|name| format!("{name:>width$}")).collect();
         text.push_str(&format!("confusion, true classes in rows\n  {:width$}{header}\n", ""));
@@ -136,29 +142,19 @@ pub fn table(evaluation: &Evaluation, baselines: &[(String, Report)], best_possi
     text
 }
 
-/// A number with the digits that mean something, however large: errors of values have their unit.
-pub fn number(value: f64) -> String {
-    match value.abs() {
-        size if size < 10.0 => format!("{value:.4}"),
-        size if size < 1000.0 => format!("{value:.2}"),
-        size if size < 1e7 => format!("{value:.0}"),
-        _ => format!("{value:.3e}"),
-    }
-}
-
 /// The metrics of each class, label or column, one line each.
 fn parts(report: &Report) -> String {
     let Some(first) = report.parts.first() else { return String::new() };
-    let width = report.parts.iter().take(MOST_PARTS).map(|part| curves::short(&part.name).chars().count()).max();
+    let width = report.parts.iter().take(MOST_PARTS).map(|part| format::short_name(&part.name).chars().count()).max();
     let width = width.unwrap_or(0).max(6) + 2;
     let mut text = format!("  {:width$}{:>10}", "", if first.n.is_some() { "n" } else { "" });
     first.metrics.iter().for_each(|(name, _)| text.push_str(&format!("{:>19}", name.replace('_', " "))));
     text.push('\n');
     for part in report.parts.iter().take(MOST_PARTS) {
-        let name = curves::short(&part.name);
+        let name = format::short_name(&part.name);
         text.push_str(&format!("  {name:width$}{:>10}", part.n.map_or_else(String::new, thousands)));
         for (_, estimate) in &part.metrics {
-            let value = estimate.map_or("undefined".into(), |estimate| number(estimate.value));
+            let value = estimate.map_or("undefined".into(), |estimate| format::metric(estimate.value));
             text.push_str(&format!("{value:>19}"));
         }
         text.push('\n');

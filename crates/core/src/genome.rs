@@ -2,22 +2,25 @@
 //! not. Which windows are taken from them is not decided here.
 
 mod index;
+pub mod interval;
+pub mod names;
 mod random_access;
+pub mod reference;
 pub mod simulate;
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{BufRead, Seek, Write};
+use std::io::{BufRead, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
+use noodles_fasta::fai;
 use rayon::prelude::*;
 
-use crate::formats::compression;
-use crate::formats::compression::{Compression, read_error};
-use crate::formats::fasta;
-pub use crate::formats::fasta::Records;
+use crate::formats::compression::{Compression, InputFile, read_error};
+use crate::formats::fasta::{self, duplicate_name, expect_fasta};
 use crate::genome::random_access::Anywhere;
 use crate::sequence::alphabet;
 
@@ -76,31 +79,29 @@ impl Genome {
     /// # Errors
     /// The file is missing, damaged, not FASTA, holds a letter that is no base, or names a record twice.
     pub fn open(path: &Path, memory: u64, wanted: &dyn Fn(&str) -> bool) -> Result<Self> {
-        let compression = compression::detect(path)?;
-        expect_fasta(path, compression::first_byte(path, compression)?)?;
-        let too_large = match compression {
-            Compression::Plain => {
-                std::fs::metadata(path).is_ok_and(|file| file.len() > memory) && !index::fits(path, memory, wanted)
-            }
-            Compression::Bgzf => {
-                let bytes = compression::index_bgzf(path)?.as_ref().last().map_or(0, |&(_, decoded)| decoded);
-                bytes > memory && !index::fits(path, memory, wanted)
-            }
-            Compression::Gzip => false, // known only when decoded
+        let file = InputFile::open(path)?;
+        expect_fasta(path, file.first_byte()?)?;
+        // Nothing where the size is known only when decoded.
+        let bytes = match file.compression() {
+            Compression::Plain => Some(file.size()),
+            Compression::Bgzf => Some(file.blocks()?.as_ref().last().map_or(0, |&(_, decoded)| decoded)),
+            Compression::Gzip => None,
         };
-        if too_large {
-            return Self::open_indexed(path, compression);
+        if let Some(bytes) = bytes {
+            let saved = index::saved(&file);
+            if bytes > memory && !saved.as_ref().is_some_and(|index| index::fits(index, memory, wanted)) {
+                return Self::open_indexed(&file, saved);
+            }
+            // An index lets unwanted chromosomes be passed over; one that turns out wrong is done without.
+            if saved.as_ref().is_some_and(|index| index::skips_some(index, wanted))
+                && let Ok(genome) = Self::open_indexed(&file, saved)
+            {
+                return genome.hold(wanted);
+            }
         }
-        // An index lets unwanted chromosomes be passed over; one that turns out wrong is done without.
-        if compression != Compression::Gzip
-            && index::skips_some(path, wanted)
-            && let Ok(genome) = Self::open_indexed(path, compression)
-        {
-            return genome.hold(wanted);
-        }
-        match Self::decode(path, memory, wanted)? {
+        match Self::decode(&file, memory, wanted)? {
             Some(genome) => Ok(genome),
-            None => Self::open_indexed(path, compression),
+            None => Self::open_indexed(&file, index::saved(&file)),
         }
     }
 
@@ -122,8 +123,8 @@ impl Genome {
     }
 
     /// Reads the whole file into memory, or nothing if it needs more than `memory` bytes.
-    fn decode(path: &Path, memory: u64, wanted: &dyn Fn(&str) -> bool) -> Result<Option<Self>> {
-        let mut records = Records::of_genome(path)?;
+    fn decode(file: &InputFile, memory: u64, wanted: &dyn Fn(&str) -> bool) -> Result<Option<Self>> {
+        let mut records = fasta::Records::of_genome(file)?;
         let (mut chromosomes, mut storage) = (Vec::new(), Vec::new());
         let mut kept = 0u64;
         while let Some(name) = records.next_record()? {
@@ -149,12 +150,13 @@ impl Genome {
             chromosomes.push(Chromosome { name, length });
             storage.push(codes);
         }
-        Ok(Some(Self { path: path.into(), chromosomes, storage: Storage::Memory(storage) }))
+        Ok(Some(Self { path: file.path().into(), chromosomes, storage: Storage::Memory(storage) }))
     }
 
-    /// Opens the file through its index.
-    fn open_indexed(path: &Path, compression: Compression) -> Result<Self> {
-        let file = Anywhere::open(path, compression)?;
+    /// Opens the file through its index, the one saved beside it or one made now.
+    fn open_indexed(file: &InputFile, saved: Option<fai::Index>) -> Result<Self> {
+        let path = file.path();
+        let file = Anywhere::open(file, saved)?;
         let (mut chromosomes, mut names) = (Vec::new(), HashSet::new());
         for record in file.index().as_ref() {
             let name = record.name().to_string();
@@ -164,6 +166,17 @@ impl Genome {
             chromosomes.push(Chromosome { name, length: record.length() as usize });
         }
         Ok(Self { path: path.into(), chromosomes, storage: Storage::Indexed(file) })
+    }
+
+    /// The file as examples and messages name it: by the absolute path, so that another run finds it.
+    pub fn source_name(&self) -> Arc<str> {
+        let path = self.path.to_string_lossy();
+        if path.starts_with(simulate::SIMULATED) { path.into() } else { source_name(&self.path) }
+    }
+
+    /// The names of the chromosomes, to be shared by all that comes from them.
+    pub fn chromosome_names(&self) -> Vec<Arc<str>> {
+        self.chromosomes.iter().map(|c| c.name.as_str().into()).collect()
     }
 
     /// Whether the bases are held in memory.
@@ -242,44 +255,18 @@ impl Genome {
     }
 }
 
-/// Writes records as FASTA, 60 bases a line.
-pub fn write_record(out: &mut dyn Write, name: &str, bases: &str) -> std::io::Result<()> {
-    writeln!(out, ">{name}")?;
-    for line in bases.as_bytes().chunks(60) {
-        out.write_all(line)?;
-        out.write_all(b"\n")?;
-    }
-    Ok(())
-}
-
-pub(crate) fn invalid_base(path: &Path, record: &str, fault: alphabet::InvalidBase) -> anyhow::Error {
-    anyhow!("{}: record '{record}': {fault}; mend or remove the record", path.display())
-}
-
-pub(crate) fn expect_fasta(path: &Path, first: Option<u8>) -> Result<()> {
-    let path = path.display();
-    match first {
-        Some(b'>') => Ok(()),
-        None => bail!("{path}: holds no records, expected FASTA; check the file"),
-        Some(b'@') => {
-            bail!("{path}: starts with '@', which looks like FASTQ, expected FASTA ('>name'); convert it first")
-        }
-        Some(byte) => {
-            bail!("{path}: starts with '{}', expected FASTA ('>name'); check the file", byte.escape_ascii())
-        }
-    }
-}
-
-pub(crate) fn duplicate_name(path: &Path, name: &str) -> anyhow::Error {
-    anyhow!("{}: record name '{name}' stands twice, expected unique names; rename or remove one", path.display())
+/// How examples and messages name a file: by the absolute path, so that another run finds it.
+pub fn source_name(path: &Path) -> Arc<str> {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).display().to_string().into()
 }
 
 /// Decodes a file to a temporary one without a name.
-fn unpack(path: &Path) -> Result<File> {
+fn unpack(input: &InputFile) -> Result<File> {
+    let path = input.path();
     let no_room = |error: std::io::Error| {
         anyhow!("{}: cannot be unpacked to a temporary file ({error}); set TMPDIR or raise --memory", path.display())
     };
-    let mut packed = compression::open(path)?;
+    let mut packed = input.reader();
     let mut file = tempfile::tempfile().map_err(no_room)?;
     loop {
         let piece = packed.fill_buf().map_err(|error| read_error(path, &error))?;
@@ -290,6 +277,5 @@ fn unpack(path: &Path) -> Result<File> {
         let length = piece.len();
         packed.consume(length);
     }
-    file.rewind().map_err(no_room)?;
     Ok(file)
 }

@@ -1,14 +1,14 @@
-//! Runs as pages: one HTML file each that needs nothing else, neither network nor script. Pictures are those of the run
-//! folder; what stands in the templates comes from the files there. `askama` escapes every text that is put in.
+//! Reports of runs: self-contained HTML files without network access or scripts. Figures and values are those of the run
+//! folder; `askama` escapes every text.
 
 pub mod comparison;
 mod data;
 mod files;
+mod metric_text;
 mod mistakes;
 mod motifs;
 mod picture;
 mod question;
-mod results;
 pub mod run;
 mod settings;
 mod table;

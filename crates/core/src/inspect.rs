@@ -1,5 +1,5 @@
-//! A look at data before training on it: counts, lengths, GC content and unknown bases of each class, copies between
-//! splits and labels, and what to do about what is wrong.
+//! Inspection of a dataset before training: counts, lengths, GC content and unknown bases of each class, copies between
+//! splits and labels, and warnings.
 
 use std::collections::HashMap;
 
@@ -8,13 +8,11 @@ use serde::Serialize;
 
 use crate::config::{DataConfig, Fit, SourceKind, TaskKind};
 use crate::dataset::Dataset;
-use crate::dataset::duplicates;
-use crate::dataset::duplicates::{Duplicates, Entry, ExactCopies, Kind, Match};
+use crate::dataset::duplicates::{self, Duplicates, Entry, ExactCopies, Kind, Match};
 use crate::dataset::examples::Examples;
 use crate::dataset::split::Split;
 use crate::format::thousands;
-use crate::metrics;
-use crate::metrics::{Ranking, quantile};
+use crate::metrics::{self, Ranking, quantile};
 use crate::sequence::alphabet;
 
 /// GC content alone should not tell classes apart better than this, or a network will learn it.
@@ -29,12 +27,16 @@ const UNKNOWN: f64 = 0.05;
 /// What was found.
 #[derive(Clone, Debug, Serialize)]
 pub struct Inspection {
+    /// Examples of each split.
     pub splits: Vec<SplitCounts>,
+    /// Composition of each class.
     pub classes: Vec<Composition>,
     /// How well GC content alone tells the classes of the training examples apart: AUROC (of each class against the rest,
     /// the mean), at least one half. Nothing for values and labels.
     pub gc_auroc: Option<f64>,
+    /// Copies of sequences across splits.
     pub copies: Copies,
+    /// Warnings, one sentence each.
     pub warnings: Vec<String>,
 }
 
@@ -133,12 +135,16 @@ impl KindCounts {
         self.identical + self.reverse_complement
     }
 
+    /// All kinds together.
     pub fn all(self) -> usize {
         self.exact() + self.near
     }
 }
 
 /// Looks at a data set; nearly identical sequences, which take seconds, are looked for on request.
+///
+/// # Errors
+/// The examples cannot be read.
 pub fn inspect(data: &Dataset, config: &DataConfig, near: bool) -> Result<Inspection> {
     let has_classes = matches!(data.kind, TaskKind::Binary | TaskKind::Multiclass);
     let splits: Vec<SplitCounts> =
@@ -313,7 +319,7 @@ impl Inspection {
         for (split, counts) in [(Split::Valid, self.copies.valid_in_train), (Split::Test, self.copies.test_in_train)] {
             if counts.exact() > 0 {
                 warnings.push(format!(
-                    "{} of {} {} sequences also stand in training, {} of them as their reverse complement, so scores on them flatter the network; remove them from one of the two",
+                    "{} of {} {} sequences also stand in training, {} of them as their reverse complement, so their scores are optimistic; remove them from one of the two",
                     thousands(counts.exact()),
                     thousands(n(split)),
                     split.name(),
@@ -322,7 +328,7 @@ impl Inspection {
             }
             if counts.near > 0 {
                 warnings.push(format!(
-                    "{} {} sequences are nearly the same as one in training (half of their 12-mers or more), so scores on them flatter the network; split by chromosome or remove them",
+                    "{} {} sequences are nearly the same as one in training (half of their 12-mers or more), so their scores are optimistic; split by chromosome or remove them",
                     thousands(counts.near),
                     split.name()
                 ));
@@ -365,7 +371,7 @@ impl Inspection {
                 train.n as f64 / if data.kind == TaskKind::Multilabel { 2.0 } else { train.of_class.len() as f64 };
             if (count as f64) < RARE * even && data.kind != TaskKind::Multilabel {
                 warnings.push(format!(
-                    "class '{name}' has {} of {} training examples; try --class-weights auto, and judge by average precision",
+                    "class '{name}' has {} of {} training examples; try --class-weights auto, and compare by average precision",
                     thousands(count),
                     thousands(train.n)
                 ));

@@ -21,8 +21,8 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
-    /// Watches for signals from now on.
-    pub fn watch() -> Result<Self> {
+    /// Notices signals from now on.
+    pub fn on_signals() -> Result<Self> {
         let interrupt = Self::default();
         for signal in [SIGINT, SIGTERM] {
             // In this order: the second signal finds the flag that the first one set.
@@ -43,7 +43,7 @@ impl Interrupt {
     }
 
     /// From now on the first signal stops at once. Returns one that came before.
-    pub fn stop_watching(&self) -> Option<i32> {
+    pub fn end(&self) -> Option<i32> {
         self.at_once.store(true, SeqCst);
         self.signal()
     }

@@ -1,10 +1,13 @@
 //! Everything of strandnet that needs no libtorch, no C++ and no Python.
+#![warn(missing_docs)]
+
 pub mod attribute;
 pub mod baselines;
 pub mod config;
 pub mod dataset;
 pub mod evaluate;
 pub mod figures;
+pub mod files;
 pub mod format;
 pub mod formats;
 pub mod genome;

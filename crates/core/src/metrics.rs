@@ -10,12 +10,10 @@ pub mod regression;
 
 use rand::RngExt;
 use rayon::prelude::*;
-use serde_json::{Map, Value, json};
 
 pub use crate::metrics::ranking::{CALIBRATION_BINS, CalibrationBin, CurvePoint, Ranking};
 
-use crate::random;
-use crate::random::Purpose;
+use crate::random::{self, Purpose};
 
 /// Resamples behind each interval: enough for the second digit of its ends.
 const RESAMPLES: usize = 1000;
@@ -29,18 +27,24 @@ const MOST_SCORES: usize = 4_000_000_000;
 /// A metric with its 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
+    /// The value on all examples.
     pub value: f64,
+    /// Lower end of the interval.
     pub low: f64,
+    /// Upper end of the interval.
     pub high: f64,
 }
 
 /// Every metric of one split, in the order in which they are shown.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
+    /// Number of examples.
     pub n: usize,
     /// Yes/no questions only.
     pub n_positive: Option<usize>,
+    /// Probability from which an example is called positive; yes/no questions only.
     pub threshold: Option<f64>,
+    /// Metrics by name; `None` is undefined.
     pub metrics: Vec<(&'static str, Option<Estimate>)>,
     /// Each class against the rest, each label or each column; empty for a single yes/no question or column.
     pub parts: Vec<ClassReport>,
@@ -51,9 +55,11 @@ pub struct Report {
 /// The metrics of one class, label or column.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClassReport {
+    /// The class, label or column.
     pub name: String,
     /// Examples of the class, positives of the label; `None` for real values.
     pub n: Option<usize>,
+    /// Metrics by name; `None` is undefined.
     pub metrics: Vec<(&'static str, Option<Estimate>)>,
 }
 
@@ -63,33 +69,9 @@ impl Report {
         find(&self.metrics, name)
     }
 
-    /// The object that `metrics.json` holds for a split.
-    pub fn to_json(&self) -> Map<String, Value> {
-        let mut object = Map::new();
-        object.insert("n".into(), json!(self.n));
-        if let Some(n_positive) = self.n_positive {
-            object.insert("n_positive".into(), json!(n_positive));
-        }
-        if let Some(threshold) = self.threshold {
-            object.insert("threshold".into(), json!(threshold));
-        }
-        object.extend(values_to_json(&self.metrics, |name| self.why_undefined(name)));
-        if !self.parts.is_empty() {
-            let parts: Map<_, _> = self.parts.iter().map(|part| (part.name.clone(), self.part_to_json(part))).collect();
-            object.insert("classes".into(), parts.into());
-        }
-        if let Some(confusion) = &self.confusion {
-            object.insert("confusion".into(), json!(confusion));
-        }
-        object
-    }
-
-    fn part_to_json(&self, part: &ClassReport) -> Value {
-        let mut object = Map::new();
-        if let Some(n) = part.n {
-            object.insert("n".into(), json!(n));
-        }
-        object.extend(values_to_json(&part.metrics, |name| match name {
+    /// Why a metric of one class, label or column is undefined.
+    pub(crate) fn why_undefined_in_class(&self, name: &str) -> &'static str {
+        match name {
             _ if self.n == 0 => NO_EXAMPLES,
             "auroc" | "average_precision" => "it has no positives or no negatives",
             "f1_at_half" => "it has no positives",
@@ -97,11 +79,11 @@ impl Report {
             "recall" => "it has no examples",
             "f1" => "it has no examples and is never predicted",
             _ => self.why_undefined(name),
-        }));
-        object.into()
+        }
     }
 
-    fn why_undefined(&self, name: &str) -> &'static str {
+    /// Why a metric of all examples is undefined.
+    pub(crate) fn why_undefined(&self, name: &str) -> &'static str {
         match name {
             _ if self.n == 0 => NO_EXAMPLES,
             "pearson" | "spearman" => "the values or the predictions are all equal",
@@ -127,19 +109,6 @@ const NO_EXAMPLES: &str = "there are no examples";
 
 fn find(metrics: &[(&'static str, Option<Estimate>)], name: &str) -> Option<Estimate> {
     metrics.iter().find(|(found, _)| *found == name).and_then(|(_, estimate)| *estimate)
-}
-
-fn values_to_json(
-    metrics: &[(&'static str, Option<Estimate>)],
-    why_undefined: impl Fn(&str) -> &'static str,
-) -> impl Iterator<Item = (String, Value)> {
-    metrics.iter().map(move |(name, estimate)| {
-        let value = match estimate {
-            Some(Estimate { value, low, high }) => json!({"value": value, "low": low, "high": high}),
-            None => json!({"value": null, "reason": why_undefined(name)}),
-        };
-        ((*name).to_owned(), value)
-    })
 }
 
 /// Values of `n` examples with `k` scores each, and their intervals. `values` is given how many times to count each
@@ -198,9 +167,25 @@ fn column<T: Copy>(table: &[T], k: usize, place: usize) -> Vec<T> {
     table.iter().skip(place).step_by(k).copied().collect()
 }
 
-/// The log loss of one example, from the probability given to what turned out true.
+/// The log loss of one example, from the probability of the true class.
 fn loss(probability: f64) -> f64 {
     -probability.clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()
+}
+
+#[cfg(test)]
+impl Report {
+    /// Why a metric is undefined; `None` where it is defined or not there.
+    fn reason(&self, name: &str) -> Option<&'static str> {
+        let found = self.metrics.iter().find(|(own, _)| *own == name);
+        found.filter(|(_, estimate)| estimate.is_none()).map(|_| self.why_undefined(name))
+    }
+
+    /// The same of a class, label or column.
+    fn reason_in_class(&self, class: &str, name: &str) -> Option<&'static str> {
+        let part = self.parts.iter().find(|part| part.name == class)?;
+        let found = part.metrics.iter().find(|(own, _)| *own == name);
+        found.filter(|(_, estimate)| estimate.is_none()).map(|_| self.why_undefined_in_class(name))
+    }
 }
 
 #[cfg(test)]
@@ -248,7 +233,7 @@ mod tests {
             assert!(report.n == 0 && report.metrics.iter().all(|(_, estimate)| estimate.is_none()), "{report:?}");
             let parts = report.parts.iter().flat_map(|part| &part.metrics);
             assert!(parts.into_iter().all(|(_, estimate)| estimate.is_none()), "{report:?}");
-            assert_eq!(report.to_json()[report.metrics[0].0]["reason"], NO_EXAMPLES);
+            assert_eq!(report.reason(report.metrics[0].0), Some(NO_EXAMPLES));
         }
         assert_eq!(classes::macro_auroc(&[], &[], 2), None);
         assert_eq!(labels::macro_auroc(&[], &[], 0), None);

@@ -5,6 +5,5 @@ pub mod discovery;
 pub mod enrichment;
 pub mod filters;
 pub mod matching;
-pub mod matrix;
 pub mod motifs;
 pub mod sites;

@@ -8,7 +8,7 @@ mod gated;
 pub mod kernels;
 pub mod plan;
 mod residual;
-mod seed;
+mod shallow;
 
 use std::collections::HashMap;
 

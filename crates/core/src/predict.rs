@@ -1,5 +1,4 @@
-//! Scores of sequences, streamed in constant memory: long ones in windows, however long they are; regions of a genome
-//! one window each.
+//! Streamed scoring in constant memory: long sequences in windows, and one window for each region of a genome.
 
 pub mod output;
 pub mod sorting;
@@ -11,10 +10,11 @@ use std::thread::{Scope, ScopedJoinHandle};
 
 use anyhow::{Result, bail};
 
-use crate::dataset::reference::RegionWindows;
-use crate::dataset::{sequences, split};
+use crate::dataset::sequences;
 use crate::evaluate;
 use crate::formats::records::Records;
+use crate::genome::names::is_same_name;
+use crate::genome::reference::RegionWindows;
 use crate::predict::output::{Row, Rows};
 use crate::scorer::{Pending, Scorer};
 use crate::sequence::alphabet;
@@ -193,7 +193,7 @@ fn predict_records(mut batcher: Batcher, path: &Path, windowing: &Windowing) -> 
         if !windowing.chosen.is_empty() {
             let mut is_chosen = false;
             for (chosen, found) in windowing.chosen.iter().zip(&mut found) {
-                if split::is_same_name(chosen, &name) {
+                if is_same_name(chosen, &name) {
                     (is_chosen, *found) = (true, true);
                 }
             }
@@ -248,6 +248,9 @@ fn predict_records(mut batcher: Batcher, path: &Path, windowing: &Windowing) -> 
 }
 
 /// Scores one window for each region, in order of place.
+///
+/// # Errors
+/// The genome cannot be read, the scorer fails, or the rows cannot be written.
 pub fn predict_regions(model: Model, regions: &RegionWindows, rows: &mut Rows) -> Result<Counts> {
     let counts =
         std::thread::scope(|scope| score_regions(Batcher::new(model, Writer::new(scope, rows, model)), regions))?;
@@ -284,10 +287,10 @@ fn score_regions(mut batcher: Batcher, regions: &RegionWindows) -> Result<Counts
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ScoreFormat;
     use crate::config::{ClassWeights, TaskKind};
     use crate::dataset::Classes;
     use crate::dataset::examples::Examples;
-    use crate::predict::output::Format;
     use crate::scorer::Scores;
 
     /// Rows of the table as (name, start, end, score).
@@ -343,7 +346,7 @@ mod tests {
             let mut out = Vec::new();
             let chosen = chosen.iter().map(|name| (*name).to_owned()).collect();
             let windowing = Windowing { stride, short, chosen, skip_unknown: false };
-            let mut sink = Rows::new(&mut out, Format::Tsv, &task, &classes, None, stride, false).unwrap();
+            let mut sink = Rows::new(&mut out, ScoreFormat::Tsv, &task, &classes, None, stride, false).unwrap();
             predict(model, &path, &windowing, &mut sink).map(|counts| (counts, rows(&out)))
         };
         for stride in [1, 7, 50, 120, 1000] {

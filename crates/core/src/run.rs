@@ -1,8 +1,7 @@
-//! The run folder: what its files are called, writing them whole or not at all, and reading them back.
+//! The run folder: names of its files, atomic writes, and reading it back.
 
-pub mod claim;
-pub mod files;
 pub mod manifest;
+pub mod output_folder;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -12,47 +11,72 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, DeviceChoice, MAX_CLASSES, Precision, TaskKind};
 use crate::dataset::Classes;
-pub use crate::run::claim::{Contents, Lock, NewFolder, SetAside, lock};
-pub use crate::run::files::{
-    CannotWrite, cannot_write, check_output_file, describe_file, lies_in, persist, sha256, sha256_of, temporary_beside,
-    write_atomically, write_keeping_previous, write_through,
+pub use crate::files::{
+    CannotWrite, DataFile, cannot_write, check_output_file, describe_file, lies_in, persist, sha256, sha256_of,
+    temporary_beside, write_atomically, write_keeping_previous, write_through,
 };
 pub use crate::run::manifest::Manifest;
+pub use crate::run::output_folder::{Contents, Lock, OutputFolder, SetAside, lock};
 use crate::task::Task;
 
+/// Configuration and provenance.
 pub const RUN_JSON: &str = "run.json";
+/// The experiment as a file that `train` accepts.
 pub const CONFIG_TOML: &str = "config.toml";
+/// A row per epoch.
 pub const HISTORY_CSV: &str = "history.csv";
+/// Weights of the best epoch.
 pub const WEIGHTS: &str = "best.safetensors";
+/// The last checkpoint.
 pub const LAST_WEIGHTS: &str = "last.safetensors";
 /// The checkpoint before the last.
 pub const PREVIOUS_WEIGHTS: &str = "previous.safetensors";
+/// Metrics of each split.
 pub const METRICS_JSON: &str = "metrics.json";
+/// Scores of the validation and test examples.
 pub const PREDICTIONS_CSV: &str = "predictions.csv";
+/// The model as TorchScript.
 pub const MODEL_PT: &str = "model.pt";
+/// Inputs and outputs of the exported model.
 pub const MODEL_JSON: &str = "model.json";
 /// Checksums of all other files, as `sha256sum --check` reads them.
 pub const TENSORBOARD: &str = "tensorboard";
 pub const CHECKSUMS: &str = "checksums.sha256";
+/// The examples with their splits.
 pub const EXAMPLES_TSV: &str = "examples.tsv";
+/// Figures of training.
 pub const TRAINING_PICTURES: [&str; 3] = ["loss.png", "accuracy.png", "score.png"];
+/// Figures of an evaluation.
 pub const TEST_PICTURES: [&str; 7] =
     ["roc.png", "pr.png", "calibration.png", "scores.png", "confusion.png", "scatter.png", "breakdown.png"];
+/// The confusion matrix.
 pub const CONFUSION_CSV: &str = "confusion.csv";
-/// The page that shows all of it. It can be made again from the others at any time, so it has no checksum.
+/// The HTML report. It can be written again from the other files at any time, so it has no checksum.
 pub const REPORT_HTML: &str = "report.html";
 
+/// The results of `inspect`.
 pub const INSPECTION_JSON: &str = "inspection.json";
+/// Figures of `inspect`.
 pub const INSPECTION_PICTURES: [&str; 3] = ["gc.png", "lengths.png", "unknown.png"];
+/// What an evaluation folder was made from.
 pub const EVALUATION_JSON: &str = "evaluation.json";
+/// The results of `explain motifs`.
 pub const MOTIFS_JSON: &str = "motifs.json";
+/// The results of `explain sequences`.
 pub const IMPORTANCE_JSON: &str = "importance.json";
+/// The parameters of simulated genomes.
 pub const SIMULATION_JSON: &str = "simulation.json";
+/// The plan of a search.
 pub const TUNE_JSON: &str = "tune.json";
+/// A row per trial and rung of a search.
 pub const TRIALS_CSV: &str = "trials.csv";
+/// The configuration of the best trial.
 pub const BEST_TOML: &str = "best.toml";
-pub const KNOBS_PNG: &str = "knobs.png";
+/// Scores by hyperparameter; the name is that of earlier versions.
+pub const SETTINGS_PNG: &str = "knobs.png";
+/// Losses of a learning-rate range test.
 pub const RATES_CSV: &str = "lr.csv";
+/// The figure of a learning-rate range test.
 pub const RATES_PNG: &str = "lr.png";
 
 /// The version of the files this program writes, the oldest it reads, and the first that has checksums.
@@ -86,25 +110,34 @@ const TEMPERATURES: RangeInclusive<f64> = 1e-3..=1e3;
 /// A folder that holds one run.
 #[derive(Clone, Debug)]
 pub struct RunFolder {
+    /// Its path.
     pub path: PathBuf,
 }
 
 /// Where a run came from: `run.json`, written before the first step.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Provenance {
+    /// Version of the format of the folder.
     pub format_version: u32,
     /// Version of strandnet, and the git revision it was built from.
     pub version: String,
+    /// Git revision of the program.
     pub git_revision: String,
+    /// Version of libtorch.
     pub libtorch: String,
+    /// The device, such as `Cpu` or `Cuda(0)`.
     pub device: String,
+    /// Threads used.
     pub threads: usize,
     /// What it trained in.
     pub precision: Precision,
+    /// The seed.
     pub seed: u64,
     /// The command line, word by word.
     pub command: Vec<String>,
+    /// Data files with size and checksum.
     pub data_files: Vec<DataFile>,
+    /// The task.
     pub task: Task,
     /// Classes, labels or columns.
     pub classes: Vec<String>,
@@ -112,8 +145,11 @@ pub struct Provenance {
     pub positive: Option<String>,
     /// Length of a fragment in bp.
     pub length: usize,
+    /// Number of trained parameters of a member.
     pub parameter_count: usize,
+    /// Examples of each split.
     pub examples: ExampleCounts,
+    /// The resolved configuration.
     pub config: Config,
     /// Weights that training started from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -157,9 +193,9 @@ pub struct Outcome {
     pub restarts: u64,
     /// Wall-clock time of training, in seconds.
     pub seconds: f64,
-    /// What was said of how it went.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub remarks: Vec<String>,
+    /// Warnings about how training went. The key is that of format version 3.
+    #[serde(default, rename = "remarks", skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl Provenance {
@@ -172,6 +208,9 @@ impl Provenance {
     }
 
     /// The same of the weights that training started from.
+    ///
+    /// # Errors
+    /// The file has changed or is gone; `advice` says what to do.
     pub fn check_started_from(&self, advice: &str) -> Result<()> {
         Self::check_files(&self.started_from, advice)
     }
@@ -227,18 +266,13 @@ impl Provenance {
     }
 }
 
-/// A file that a run learned from or was judged on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DataFile {
-    pub path: PathBuf,
-    pub bytes: u64,
-    pub sha256: String,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExampleCounts {
+    /// Training examples.
     pub train: usize,
+    /// Validation examples.
     pub valid: usize,
+    /// Test examples.
     pub test: usize,
 }
 
@@ -335,12 +369,15 @@ impl RunFolder {
     }
 
     /// The same without holding its files against their checksums.
+    ///
+    /// # Errors
+    /// As [`RunFolder::open`], and if training has not ended, or not for each member.
     pub fn open_unchecked(path: &Path) -> Result<(Self, Provenance)> {
         let (folder, provenance) = Self::open(path)?;
         // The outcome is that of training; the metrics come last.
         let Some(outcome) = provenance.outcome.as_ref().filter(|_| folder.file(METRICS_JSON).is_file()) else {
             let shown = path.display();
-            bail!("{shown}: the run did not finish; go on with it: strandnet train --resume {shown}");
+            bail!("{shown}: the run did not finish; resume with: strandnet train --resume {shown}");
         };
         let (found, members) = (outcome.best_epochs.len(), provenance.config.training.ensemble);
         if found != members {
@@ -352,25 +389,40 @@ impl RunFolder {
         Ok((folder, provenance))
     }
 
+    /// The path of a file in the folder.
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
     /// Makes a folder within it, unless it is there.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
     pub fn make_folder(&self, name: &str) -> Result<()> {
         let path = self.file(name);
         std::fs::create_dir_all(&path).map_err(|error| cannot_write(&path, &error))
     }
 
+    /// Writes a file of the folder, whole or not at all.
+    ///
+    /// # Errors
+    /// The file cannot be written.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         write_atomically(&self.file(name), bytes)
     }
 
+    /// Writes a value as JSON.
+    ///
+    /// # Errors
+    /// The file cannot be written.
     pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
         self.write(name, &json_bytes(value)?)
     }
 
     /// Writes the last file of a run, by which it is known to be finished, and before it the checksums of all.
+    ///
+    /// # Errors
+    /// A file cannot be read or written.
     pub fn finish(&self, metrics: &impl Serialize) -> Result<()> {
         let _ = std::fs::remove_file(self.file(PREVIOUS_WEIGHTS));
         let metrics = json_bytes(metrics)?;

@@ -1,4 +1,5 @@
 //! Sequences as codes: bases, complements and shuffles.
 
 pub mod alphabet;
+pub mod motif;
 pub mod shuffle;

@@ -2,6 +2,7 @@
 
 pub mod advice;
 pub mod early_stopping;
+mod events;
 pub mod history;
 pub mod memory;
 pub mod number;

@@ -1,6 +1,5 @@
-//! Random search with successive halving: which settings are tried, how long each is trained, and what came of it. No
-//! network here: what to train next follows from the plan and the rows so far alone, so a search can stop anywhere and go
-//! on.
+//! Random search with successive halving. No tensors here: the next trial follows from the plan and the finished rows
+//! alone, so a search can be stopped and resumed anywhere.
 
 pub mod halving;
 pub mod plan;
@@ -16,11 +15,14 @@ use crate::tune::halving::Rung;
 use crate::tune::sampling::Trial;
 use crate::tune::trials::{Outcome, Row};
 
-/// A search: what is tried, and the rows so far.
+/// A search: its trials and the finished rows.
 #[derive(Debug)]
 pub struct Tuning {
+    /// The hyperparameters and their ranges.
     pub search: Search,
+    /// All trials.
     pub trials: Vec<Trial>,
+    /// Rungs of successive halving.
     pub rungs: Vec<Rung>,
     /// One for each trial and rung that came to an end, in the order in which they did.
     pub rows: Vec<Row>,
@@ -28,9 +30,12 @@ pub struct Tuning {
 
 /// A trial to be trained at a rung; both counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Job {
+pub struct TrialRun {
+    /// Number of the trial.
     pub trial: usize,
+    /// Number of the rung.
     pub rung: usize,
+    /// Epochs trained at the rung.
     pub epochs: usize,
 }
 
@@ -39,7 +44,7 @@ impl Tuning {
     ///
     /// # Errors
     /// A row is not what this search comes to.
-    pub fn next(&self) -> Result<Option<Job>> {
+    pub fn next(&self) -> Result<Option<TrialRun>> {
         let mut rows = self.rows.iter();
         let mut going: Vec<usize> = self.trials.iter().map(|trial| trial.number).collect();
         for (index, rung) in self.rungs.iter().enumerate() {
@@ -47,14 +52,14 @@ impl Tuning {
             going.sort_unstable();
             let mut scores = Vec::with_capacity(going.len());
             for &trial in &going {
-                let job = Job { trial, rung: index + 1, epochs: rung.epochs };
-                let Some(row) = rows.next() else { return Ok(Some(job)) };
-                if (row.job, row.knobs.as_slice()) != (job, self.trial(trial).texts().as_slice()) {
+                let run = TrialRun { trial, rung: index + 1, epochs: rung.epochs };
+                let Some(row) = rows.next() else { return Ok(Some(run)) };
+                if (row.run, row.hyperparameters.as_slice()) != (run, self.trial(trial).texts().as_slice()) {
                     bail!(
-                        "holds trial {} of rung {} where trial {trial} of rung {}, or another value of it, is expected; restore the file, or start anew with --force",
-                        row.job.trial,
-                        row.job.rung,
-                        job.rung
+                        "holds trial {} of rung {} where trial {trial} of rung {}, or another value of it, is expected; restore the file, or start over with --force",
+                        row.run.trial,
+                        row.run.rung,
+                        run.rung
                     );
                 }
                 scores.push((trial, row.score()));
@@ -62,7 +67,7 @@ impl Tuning {
             going = halving::ranked(&scores);
         }
         if rows.next().is_some() {
-            bail!("holds more rows than the search comes to; restore the file, or start anew with --force");
+            bail!("holds more rows than the search comes to; restore the file, or start over with --force");
         }
         Ok(None)
     }
@@ -72,14 +77,14 @@ impl Tuning {
         &self.trials[number - 1]
     }
 
-    /// The configuration that a job trains. One member shows as well as all of an ensemble what a setting is worth.
-    pub fn config_of(&self, job: Job) -> Config {
-        let mut config = for_epochs(&self.trial(job.trial).config, job.epochs);
+    /// The configuration that a run trains. One member shows as well as all of an ensemble what a setting is worth.
+    pub fn config_of(&self, run: TrialRun) -> Config {
+        let mut config = for_epochs(&self.trial(run.trial).config, run.epochs);
         config.training.ensemble = 1;
         config
     }
 
-    /// The metric that trials are compared by, once one has come to a score.
+    /// The metric that trials are compared by, once one has a score.
     pub fn metric(&self) -> Option<&str> {
         self.rows.iter().find(|row| row.score().is_some()).map(|row| row.metric.as_str())
     }
@@ -89,16 +94,16 @@ impl Tuning {
         let mut best: Vec<&Row> = self.rows.iter().filter(|row| row.score().is_some()).collect();
         best.sort_by(|a, b| {
             let by_score = b.score().partial_cmp(&a.score()).unwrap_or(std::cmp::Ordering::Equal);
-            b.job.rung.cmp(&a.job.rung).then(by_score).then(a.job.trial.cmp(&b.job.trial))
+            b.run.rung.cmp(&a.run.rung).then(by_score).then(a.run.trial.cmp(&b.run.trial))
         });
         let mut seen = std::collections::HashSet::new();
-        best.retain(|row| seen.insert(row.job.trial));
+        best.retain(|row| seen.insert(row.run.trial));
         best
     }
 
     /// The experiment with the settings of a row, for as many epochs as it had.
     pub fn config_of_row(&self, row: &Row) -> Config {
-        for_epochs(&self.trial(row.job.trial).config, row.job.epochs)
+        for_epochs(&self.trial(row.run.trial).config, row.run.epochs)
     }
 
     /// Rows that failed, with their reasons.
@@ -134,15 +139,15 @@ mod tests {
     }
 
     /// Carries a search on until the end or `most` rows.
-    fn go_on(tuning: &mut Tuning, most: usize, outcome: impl Fn(Job) -> Outcome) {
-        while let Some(job) = tuning.next().unwrap().filter(|_| tuning.rows.len() < most) {
-            let knobs = tuning.trial(job.trial).texts();
-            tuning.rows.push(Row { job, knobs, metric: "auroc".into(), outcome: outcome(job), seconds: 0.0 });
+    fn go_on(tuning: &mut Tuning, most: usize, outcome: impl Fn(TrialRun) -> Outcome) {
+        while let Some(run) = tuning.next().unwrap().filter(|_| tuning.rows.len() < most) {
+            let hyperparameters = tuning.trial(run.trial).texts();
+            tuning.rows.push(Row { run, hyperparameters, metric: "auroc".into(), outcome: outcome(run), seconds: 0.0 });
         }
     }
 
-    fn score(job: Job) -> Outcome {
-        let score = ((job.trial * 7) % 10) as f64 / 10.0; // of nine trials 7, 4 and 1 are the best: 0.9, 0.8, 0.7
+    fn score(run: TrialRun) -> Outcome {
+        let score = ((run.trial * 7) % 10) as f64 / 10.0; // of nine trials 7, 4 and 1 are the best: 0.9, 0.8, 0.7
         Outcome::Done { score, best_epoch: 1 }
     }
 
@@ -150,11 +155,11 @@ mod tests {
     fn the_best_go_on_and_a_search_cut_anywhere_comes_to_the_same() {
         let mut whole = tuning(9);
         go_on(&mut whole, usize::MAX, score);
-        let jobs: Vec<_> = whole.rows.iter().map(|row| (row.job.rung, row.job.trial, row.job.epochs)).collect();
+        let runs: Vec<_> = whole.rows.iter().map(|row| (row.run.rung, row.run.trial, row.run.epochs)).collect();
         let first = (1..=9).map(|trial| (1, trial, 1));
-        assert_eq!(jobs, first.chain([(2, 1, 3), (2, 4, 3), (2, 7, 3), (3, 7, 9)]).collect::<Vec<_>>());
-        assert_eq!(whole.best().iter().map(|row| row.job.trial).collect::<Vec<_>>()[..3], [7, 4, 1]);
-        for cut in 0..=jobs.len() {
+        assert_eq!(runs, first.chain([(2, 1, 3), (2, 4, 3), (2, 7, 3), (3, 7, 9)]).collect::<Vec<_>>());
+        assert_eq!(whole.best().iter().map(|row| row.run.trial).collect::<Vec<_>>()[..3], [7, 4, 1]);
+        for cut in 0..=runs.len() {
             let mut cut_short = tuning(9);
             go_on(&mut cut_short, cut, score);
             let mut resumed = tuning(9);
@@ -174,11 +179,11 @@ mod tests {
     fn failed_trials_do_not_go_on_and_do_not_stop_the_others() {
         let mut some = tuning(9);
         let only = |good: fn(usize) -> bool| {
-            move |job: Job| if good(job.trial) { score(job) } else { Outcome::Failed("diverged".into()) }
+            move |run: TrialRun| if good(run.trial) { score(run) } else { Outcome::Failed("diverged".into()) }
         };
         go_on(&mut some, usize::MAX, only(|trial| trial == 3 || trial == 5));
         assert_eq!(
-            some.rows.iter().filter(|row| row.job.rung == 2).map(|row| row.job.trial).collect::<Vec<_>>(),
+            some.rows.iter().filter(|row| row.run.rung == 2).map(|row| row.run.trial).collect::<Vec<_>>(),
             [3, 5]
         );
         assert_eq!(some.failures().count(), 7);
@@ -193,7 +198,7 @@ mod tests {
         tuning.trials[0].config.training.epochs = 9;
         tuning.trials[0].config.training.warmup = 3.0;
         tuning.trials[0].config.training.ensemble = 5;
-        let of = |epochs| tuning.config_of(Job { trial: 1, rung: 1, epochs }).training;
+        let of = |epochs| tuning.config_of(TrialRun { trial: 1, rung: 1, epochs }).training;
         assert_eq!((of(3).warmup, of(3).epochs, of(3).ensemble), (1.0, 3, 1));
         assert_eq!(of(9).warmup, 3.0);
     }

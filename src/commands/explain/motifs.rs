@@ -14,17 +14,16 @@ use strandnet_core::attribute::target::{Explained, Explainer};
 use strandnet_core::config::Strands;
 use strandnet_core::dataset::split::Split;
 use strandnet_core::figures;
-use strandnet_core::format::thousands;
+use strandnet_core::format::{self, thousands};
 use strandnet_core::formats::meme;
 use strandnet_core::motif::discovery;
-use strandnet_core::motif::enrichment::scientific;
 use strandnet_core::motif::filters::Filters;
-use strandnet_core::motif::matrix::Motif;
 use strandnet_core::motif::motifs::{Motifs, Origin, divisions, label};
 use strandnet_core::motif::sites;
 use strandnet_core::motif::sites::{Division, Found, Set};
 use strandnet_core::progress::Progress;
-use strandnet_core::run::{Contents, MOTIFS_JSON, NewFolder, RunFolder};
+use strandnet_core::run::{Contents, MOTIFS_JSON, OutputFolder, RunFolder};
+use strandnet_core::sequence::motif::Motif;
 
 /// Filters that the table for people has room for.
 const MOST_ROWS: usize = 20;
@@ -42,7 +41,7 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
     let filters = filters(command, &run.ensemble)?;
     let both_strands = run.provenance.config.training.strands != Strands::Single;
     let path = command.out.clone().unwrap_or_else(|| run.folder.file("explain").join("motifs"));
-    let out = NewFolder::claim(&path, Contents::Motifs, command.force)?;
+    let out = OutputFolder::create(&path, Contents::Motifs, command.force)?;
 
     let explained = explained(command, &run)?;
     let limit = command.limit.unwrap_or(usize::MAX);
@@ -180,9 +179,9 @@ fn write(motifs: &Motifs, out: &RunFolder, name: &str, prefix: &str, of: &str) -
     for filter in motifs.firing() {
         out.write(&format!("logos/{}.png", filter.motif.id), &figures::motifs::of_filter(motifs, filter)?)?;
     }
-    for (i, page) in figures::motifs::pages(motifs, of)?.into_iter().enumerate() {
+    for (i, part) in figures::motifs::draw(motifs, of)?.into_iter().enumerate() {
         let name = if i == 0 { format!("{name}.png") } else { format!("logos/{prefix}page_{}.png", i + 1) };
-        out.write(&name, &page)?;
+        out.write(&name, &part)?;
     }
     Ok(())
 }
@@ -194,7 +193,7 @@ fn table(motifs: &Motifs, of: &str) -> String {
     let mut text = match motifs.origin {
         Origin::Filters => format!("{} of {} filters fire on {sequences}\n", ranked.len(), motifs.filters.len()),
         Origin::Importance if motifs.sequences == 0 => String::new(),
-        Origin::Importance => format!("{} motifs that the answers rest on, in {sequences}\n", ranked.len()),
+        Origin::Importance => format!("{} motifs discovered from attributions, in {sequences}\n", ranked.len()),
     };
     if ranked.is_empty() {
         return text;
@@ -213,13 +212,13 @@ fn table(motifs: &Motifs, of: &str) -> String {
         let (id, sites) = (&filter.motif.id, thousands(filter.sites.n as usize));
         text.push_str(&format!("  {id:<10}{sites:>10}{bits:>7.1}  {:width$}", filter.motif.consensus()));
         if let Some(found) = motifs.enriched_in(filter) {
-            let (class, q) = (figures::curves::short(found.class), scientific(found.log_q));
+            let (class, q) = (format::short_name(found.class), format::p_value(found.log_q));
             text.push_str(&format!("  {class:<24}{:>7.3}{:>7.3}  {q:>9}", found.share, found.share_of_rest));
         } else if !motifs.divisions.is_empty() {
             text.push_str(&" ".repeat(51));
         }
         if let Some((known, found)) = motifs.best_match(filter) {
-            let (name, q) = (figures::curves::short(label(known)), scientific(found.log_q));
+            let (name, q) = (format::short_name(label(known)), format::p_value(found.log_q));
             text.push_str(&format!("  {name:<24}{q:>9}"));
         }
         text.truncate(text.trim_end().len());

@@ -11,14 +11,15 @@ use crate::commands::{FinishedRun, open_run, print};
 use crate::device;
 use strandnet_core::attribute::gradients;
 use strandnet_core::attribute::gradients::TOLERANCE;
-use strandnet_core::attribute::importance::{Explanation, Method, Output, strongest};
+use strandnet_core::attribute::importance::{Explanation, Output, strongest};
 use strandnet_core::attribute::sequences::{Fitting, Sequence, Sequences};
 use strandnet_core::attribute::target::{Explained, Explainer};
+use strandnet_core::config::AttributionMethod;
 use strandnet_core::config::layers::Layer;
 use strandnet_core::figures;
-use strandnet_core::format::thousands;
+use strandnet_core::format::{self, thousands};
 use strandnet_core::progress::Progress;
-use strandnet_core::run::{Contents, IMPORTANCE_JSON, NewFolder, RunFolder, cannot_write};
+use strandnet_core::run::{Contents, IMPORTANCE_JSON, OutputFolder, RunFolder, cannot_write};
 use strandnet_core::sequence::alphabet;
 
 /// Sequences that are drawn where none is named.
@@ -33,7 +34,7 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
     let explained = Explained::new(run.provenance.task()?, &run.classes, command.of.as_deref())?;
     let explainer = Explainer { scorer: &run.ensemble, explained: &explained };
     let path = command.out.clone().unwrap_or_else(|| default_folder(&run.folder, &command.sequences));
-    let out = NewFolder::claim(&path, Contents::Importance, command.force)?;
+    let out = OutputFolder::create(&path, Contents::Importance, command.force)?;
     let mut output = Output::new(out.path(), &command.methods(), explainer.length())?;
     let found = explain(command, explainer, &mut output)?;
 
@@ -72,7 +73,7 @@ fn open(command: &Command, progress: Progress) -> Result<FinishedRun> {
     let mut layers = steps.flat_map(|step| std::iter::once(step).chain(step.within()));
     // CUDA's LSTM keeps what gradients need in training only.
     let needs_cpu = device.is_cuda()
-        && command.method.iter().any(|method| *method != Method::Ism)
+        && command.method.iter().any(|method| *method != AttributionMethod::Ism)
         && layers.any(|step| matches!(step.layer, Layer::Lstm { .. }));
     if !needs_cpu {
         return Ok(run);
@@ -193,7 +194,7 @@ fn row(sequence: &Sequence, explanation: &Explanation, explained: &Explained) ->
     let sum: f32 = track.importance[stretch.clone()].iter().sum();
     format!(
         "  {:<28}{:>9.3}{:>9.4}  {:>6}  {:<STRETCH$}{sum:>+10.3}\n",
-        figures::curves::short(&sequence.name),
+        format::short_name(&sequence.name),
         explanation.score,
         explained.prediction(explanation.score),
         sequence.position(stretch.start),
@@ -201,7 +202,7 @@ fn row(sequence: &Sequence, explanation: &Explanation, explained: &Explained) ->
     )
 }
 
-fn table(found: &Found, explained: &Explained, methods: &[Method]) -> String {
+fn table(found: &Found, explained: &Explained, methods: &[AttributionMethod]) -> String {
     let names: Vec<&str> = methods.iter().map(|method| method.name()).collect();
     let sequences = if found.sequences == 1 { "sequence" } else { "sequences" };
     let mut text = format!(

@@ -5,11 +5,11 @@ use anyhow::Result;
 use crate::cli::Tune;
 use crate::commands::{data_of, print};
 use crate::device;
-use crate::train;
+use crate::train::{Setup, lr_range};
 use strandnet_core::config::{Config, Faults};
 use strandnet_core::figures;
 use strandnet_core::progress::Progress;
-use strandnet_core::run::{Contents, NewFolder, RATES_CSV, RATES_PNG};
+use strandnet_core::run::{Contents, OutputFolder, RATES_CSV, RATES_PNG};
 use strandnet_core::task::Task;
 use strandnet_core::training::memory;
 use strandnet_core::tune::range;
@@ -33,7 +33,7 @@ pub fn run(command: &Tune, config: &Config, progress: Progress) -> Result<()> {
     let steps = command.steps.unwrap_or(STEPS) as usize;
     let machine = device::for_training(&config.training)?;
     let out =
-        command.out.as_ref().map(|path| NewFolder::claim(path, Contents::RateRange, command.force)).transpose()?;
+        command.out.as_ref().map(|path| OutputFolder::create(path, Contents::RateRange, command.force)).transpose()?;
     progress.say(&machine.description);
     let data = data_of(config, &progress)?;
     let training = &config.training;
@@ -43,10 +43,8 @@ pub fn run(command: &Tune, config: &Config, progress: Progress) -> Result<()> {
 
     let mut curve = Curve::default();
     let bar = progress.bar((steps * training.batch_size.fragments()) as u64);
-    train::range::loss_by_rate(config, &task, &data, machine.device, &range::rates(from, to, steps), |rate, loss| {
-        bar.advance(training.batch_size.fragments() as u64);
-        curve.push(rate, loss)
-    })?;
+    let setup = Setup { config, task: &task, data: &data, device: machine.device, folder: None, progress };
+    lr_range::test(setup, &range::rates(from, to, steps), &mut curve, &bar)?;
     bar.finish();
 
     let suggestion = curve.suggestion(steps);
@@ -66,19 +64,19 @@ fn describe(curve: &Curve, suggestion: Option<Suggestion>, steps: usize, (from, 
     let taken = curve.steps.len();
     let end = curve.steps.last().map_or(from, |(rate, _)| *rate);
     let mut text = format!("learning rates {from:e} to {end:.1e}, {taken} steps");
-    text.push_str(if taken < steps { ", until training fell apart\n" } else { "\n" });
+    text.push_str(if taken < steps { ", until training diverged\n" } else { "\n" });
     match suggestion {
         None => text.push_str(&format!(
             "no rate to suggest: the loss fell no more than by chance; try more --steps, larger batches, or other rates than {from:e} to {to:e}\n"
         )),
         Some(Suggestion { least, rate, steepest, still_falling }) => {
-            text.push_str(&format!("  loss is least at       {least:.1e}\n"));
-            text.push_str(&format!("  loss falls fastest at  {steepest:.1e}\n"));
-            text.push_str(&format!("suggested: --lr {rate:.1e}, a tenth of where the loss is least"));
+            text.push_str(&format!("  lowest loss at         {least:.1e}\n"));
+            text.push_str(&format!("  steepest loss at       {steepest:.1e}\n"));
+            text.push_str(&format!("suggested: --lr {rate:.1e}, a tenth of the rate with the lowest loss"));
             text.push_str(if still_falling {
                 "; it was still falling at the last rate, so raise --to\n"
             } else {
-                ": there it is on the brink of rising\n"
+                ": there the loss is about to rise\n"
             });
         }
     }

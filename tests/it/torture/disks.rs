@@ -6,11 +6,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::{Ended, run_within_limit, tree, wait_within_limit};
-use crate::inputs::fastq;
-use crate::runs::{LENGTH, tables, trained};
-use crate::support::{bases, fasta, gzip, strandnet, text};
+use crate::fixtures::{LENGTH, bases, fasta, fastq, gzip, has_bash, strandnet, tables, text, trained};
 
-const TRAIN: &str = "train --train TABLE --arch seed --epochs 1 --threads 1 --out out/run";
+const TRAIN: &str = "train --train TABLE --arch shallow --epochs 1 --threads 1 --out out/run";
 
 /// What writes, and what may be left where a file cannot be written to its end.
 const WRITERS: [(&str, &[u32]); 8] = [
@@ -20,7 +18,7 @@ const WRITERS: [(&str, &[u32]); 8] = [
     ("predict RUN READS --threads 1 --out out/x", &[0, 2]),
     ("predict RUN READS --threads 1 --sort-reads out/x", &[0, 2]),
     ("export RUN --out out/x.pt", &[0, 4]),
-    ("tune --train TABLE --arch seed --trials 1 --rungs 1 --epochs 1 --threads 1 --out out/x", &[0, 2, 10]),
+    ("tune --train TABLE --arch shallow --trials 1 --rungs 1 --epochs 1 --threads 1 --out out/x", &[0, 2, 10]),
     ("simulate out/x", &[0, 100]),
 ];
 
@@ -51,9 +49,9 @@ fn strandnet_in(folder: &Path, words: &[String]) -> Command {
 }
 
 /// The same by way of bash, which sets limits and redirects; `before` comes before the program, `after` behind its words.
+#[track_caller]
 fn by_bash(folder: &Path, before: &str, words: &[String], after: &str) -> Option<Command> {
-    if Command::new("bash").arg("-c").arg("exit").status().is_err() {
-        eprintln!("there is no bash, so this is not tried");
+    if !has_bash() {
         return None;
     }
     let mut command = Command::new("bash");
@@ -192,7 +190,7 @@ fn a_run_folder_that_vanishes_is_one_line() {
         let line = TRAIN.replace("--epochs 1", "--epochs 100000");
         let run = folder.path().join("out/run");
         let gone = run.clone();
-        let watch = std::thread::spawn(move || {
+        let remover = std::thread::spawn(move || {
             let started = Instant::now();
             let rows = || std::fs::read_to_string(gone.join("history.csv")).map_or(0, |text| text.lines().count());
             while rows() < 3 && started.elapsed() < Duration::from_secs(30) {
@@ -202,7 +200,7 @@ fn a_run_folder_that_vanishes_is_one_line() {
         });
         let ended =
             run_within_limit(strandnet_in(folder.path(), &words(&line, Path::new(""))), &folder.path().join("said"));
-        watch.join().unwrap();
+        remover.join().unwrap();
         faults.failed("train in a folder that vanishes", &ended, &["out/run"]);
         if run.exists() {
             faults.note("train in a folder that vanishes", &ended, vec!["the folder is there again".into()]);

@@ -1,7 +1,7 @@
 //! Settings that cannot be, each with the word that its error has in it.
 
 use super::{run_within_limit, tree};
-use crate::support::strandnet;
+use crate::fixtures::strandnet;
 
 const WRONG: [(&str, &str); 50] = [
     ("train --length 0", "length"),

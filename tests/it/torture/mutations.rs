@@ -12,7 +12,7 @@ pub enum Mutation {
     /// The last bytes are gone, as many as said.
     CutEnd(usize),
     Flip(u64),
-    /// A bit of the byte that stands so far before the end.
+    /// A bit of the byte that stands this far before the end.
     FlipEnd(usize),
     /// A tenth of the file, somewhere, is zero.
     Zero(u64),

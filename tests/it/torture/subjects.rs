@@ -6,9 +6,7 @@ use std::path::Path;
 use super::FOLDER;
 use super::mutations::Mutation::{self, *};
 use super::mutations::{of_bytes, of_numbers, of_text};
-use crate::inputs::fastq;
-use crate::runs::{LENGTH, tables, trained};
-use crate::support::{bases, bgzip, fasta, gzip, strandnet};
+use crate::fixtures::{LENGTH, bases, bgzip, fasta, fastq, gzip, strandnet, tables, trained};
 
 /// A command on valid files, one of which is broken.
 pub struct Subject {
@@ -42,7 +40,7 @@ macro_rules! windows {
 }
 
 /// A search that is done, taken up again.
-const TUNE: &str = "tune in/search.toml --trials 1 --rungs 1 --epochs 1 --arch seed --threads 1 --out in/tune";
+const TUNE: &str = "tune in/search.toml --trials 1 --rungs 1 --epochs 1 --arch shallow --threads 1 --out in/tune";
 
 fn any(_: Mutation) -> bool {
     true
@@ -249,7 +247,7 @@ pub fn all() -> Vec<Subject> {
             &of_numbers(6),
         ),
         few(
-            subject("table to judge on", "evaluate in/run --test in/t.csv --threads 1 --out out", &["t.csv", "run/"]),
+            subject("table to evaluate on", "evaluate in/run --test in/t.csv --threads 1 --out out", &["t.csv", "run/"]),
             &[Cut(10), Cut(500), Zero(1), Double(1), Prefix, NotUtf8(1), Nul(1), Empty, Missing],
         ),
         Subject {
@@ -276,7 +274,7 @@ pub fn all() -> Vec<Subject> {
             few(
                 subject(
                     "search",
-                    "tune in/search.toml --trials 1 --rungs 1 --epochs 1 --arch seed --threads 1 --out out",
+                    "tune in/search.toml --trials 1 --rungs 1 --epochs 1 --arch shallow --threads 1 --out out",
                     &["search.toml", "t.csv"],
                 ),
                 &[
@@ -289,7 +287,7 @@ pub fn all() -> Vec<Subject> {
         ),
         json(subject("run.json", "predict in/run in/a.seq.fa --threads 1 --out out", &["run/run.json", "run/", "a.seq.fa"])),
         few(
-            json(subject("run.json to judge", "evaluate in/run --threads 1 --out out", &["run/run.json", "run/"])),
+            json(subject("run.json to evaluate", "evaluate in/run --threads 1 --out out", &["run/run.json", "run/"])),
             &[
                 Cut(500),
                 Swap("\"sha256\": \"", "\"sha256\": \"0"),
@@ -389,7 +387,7 @@ pub fn all() -> Vec<Subject> {
         few(
             subject(
                 "weights to start from",
-                "train --train in/t.csv --arch seed --epochs 1 --threads 1 --init-from in/run --out out",
+                "train --train in/t.csv --arch shallow --epochs 1 --threads 1 --init-from in/run --out out",
                 &["run/best.safetensors", "run/", "t.csv"],
             ),
             &[Cut(2), Cut(500), CutEnd(1), Prefix, Empty, Missing, Swap("F32", "F64"), Swap("0.weight", "1.weight")],
@@ -397,7 +395,7 @@ pub fn all() -> Vec<Subject> {
         few(
             subject(
                 "run to start from",
-                "train --train in/t.csv --arch seed --epochs 1 --threads 1 --init-from in/run --out out",
+                "train --train in/t.csv --arch shallow --epochs 1 --threads 1 --init-from in/run --out out",
                 &["run/run.json", "run/", "t.csv"],
             ),
             &[Cut(500), Zero(1), Empty, Missing, Folder, Swap("\"seed\"", "\"sead\"")],
@@ -410,7 +408,7 @@ pub fn all() -> Vec<Subject> {
             let mutations = subject.mutations.into_iter().filter(|&mutation| mutation != Empty).collect();
             Subject { mutations, noticed: first_bytes, ..subject }
         }
-        "CSV" | "listing" | "table to judge on" | "listing of a run" => Subject { noticed: first_bytes, ..subject },
+        "CSV" | "listing" | "table to evaluate on" | "listing of a run" => Subject { noticed: first_bytes, ..subject },
         _ => subject,
     })
     .collect()
@@ -472,7 +470,7 @@ pub fn stock(folder: &Path) -> Stock {
     put("examples.tsv", listing().into());
 
     let words = [1, 2, 3].map(|seed| bases(seed, 10));
-    put("known.meme", crate::inputs::meme(&words).into());
+    put("known.meme", crate::fixtures::meme(&words).into());
     put(
         "x.toml",
         "[data]\ntrain = \"t.csv\"\nvalid_fraction = 0.2\ntest_fraction = 0.25\nlength = 60\n\n\

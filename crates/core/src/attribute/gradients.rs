@@ -1,13 +1,12 @@
-//! How much each base adds to a network's answer, by its gradients: saliency times input (Simonyan and others, 2014) and
-//! integrated gradients (Sundararajan and others, 2017).
+//! Gradient-based attribution: saliency times input (Simonyan and others, 2014) and integrated gradients (Sundararajan
+//! and others, 2017).
 
 use anyhow::Result;
-use clap::ValueEnum;
 
 use crate::attribute::target::Explainer;
+use crate::config::AttributionBaseline;
 use crate::evaluate;
-use crate::random;
-use crate::random::Purpose;
+use crate::random::{self, Purpose};
 use crate::sequence::shuffle::dinucleotide_shuffle;
 
 /// Shuffled copies whose mean is a baseline: their frequencies are then known to about a tenth.
@@ -22,15 +21,6 @@ const DOUBLINGS: u32 = 7;
 /// A backward pass holds on to what every layer made; a batch is that much smaller than one that is only scored.
 pub const BACKWARD_SHARE: usize = 4;
 
-/// Where the path of integrated gradients begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Baseline {
-    /// No base anywhere: an unknown sequence
-    Zeros,
-    /// The mean of 20 copies of the sequence that are shuffled with their dinucleotides kept
-    Shuffles,
-}
-
 /// The gradient of the explained number at a sequence, times the sequence: `[4, length]`, 0 for bases that are not there.
 ///
 /// # Errors
@@ -43,13 +33,15 @@ pub fn saliency_times_input(explainer: &Explainer, codes: &[u8]) -> Result<Vec<f
 /// A path of integrated gradients.
 #[derive(Clone, Copy, Debug)]
 pub struct Path {
-    pub baseline: Baseline,
+    /// Where the path begins.
+    pub baseline: AttributionBaseline,
     /// To begin with.
     pub steps: usize,
+    /// Seed of the shuffled copies.
     pub seed: u64,
 }
 
-/// What the gradients along a path come to.
+/// The integrated gradients along a path.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Integrated {
     /// `[4, length]`
@@ -58,6 +50,7 @@ pub struct Integrated {
     pub difference: f64,
     /// What they do add up to.
     pub sum: f64,
+    /// Steps taken in the end.
     pub steps: usize,
 }
 
@@ -86,8 +79,8 @@ impl Path {
     ) -> Result<Integrated> {
         let input = explainer.input(codes);
         let from = match self.baseline {
-            Baseline::Zeros => vec![0.0; input.len()],
-            Baseline::Shuffles => self.mean_shuffle(explainer, codes, own, index),
+            AttributionBaseline::Zeros => vec![0.0; input.len()],
+            AttributionBaseline::Shuffles => self.mean_shuffle(explainer, codes, own, index),
         };
         let way: Vec<f32> = input.iter().zip(&from).map(|(to, from)| to - from).collect();
         let ends = explainer.score_inputs(&[from.as_slice(), &input].concat())?;

@@ -1,59 +1,29 @@
-//! What is said of each base of a file's sequences, by one method or several, and the files that hold it. What grows with
-//! the number of sequences goes to disk as it comes.
+//! Attributions of the sequences of a file by one or several methods, and the files that hold them. Results are
+//! streamed to disk, so that memory does not grow with the number of sequences.
 
 use std::io::{BufWriter, Write};
 use std::ops::Range;
 use std::path::Path;
 
 use anyhow::Result;
-use clap::ValueEnum;
 use tempfile::NamedTempFile;
 
-use crate::attribute::gradients;
-use crate::attribute::gradients::Integrated;
+use crate::attribute::gradients::{self, Integrated};
 use crate::attribute::mutagenesis;
 use crate::attribute::sequences::Sequence;
 use crate::attribute::target::Explainer;
+use crate::config::AttributionMethod;
+use crate::files;
 use crate::formats::bedgraph::BedGraph;
 use crate::formats::npz::{Kind, Npz};
-use crate::run::{RunFolder, cannot_write, files};
+use crate::run::{RunFolder, cannot_write};
 use crate::sequence::alphabet;
-
-/// How importance is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Method {
-    /// In-silico mutagenesis: every base replaced by each other one and scored
-    Ism,
-    /// The gradient at the sequence, times the sequence
-    Saliency,
-    /// Integrated gradients
-    Ig,
-}
-
-impl Method {
-    /// As it is called in flags, files and keys.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ism => "ism",
-            Self::Saliency => "saliency",
-            Self::Ig => "ig",
-        }
-    }
-
-    /// What it is called for people.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Ism => "In-silico mutagenesis",
-            Self::Saliency => "Saliency times input",
-            Self::Ig => "Integrated gradients",
-        }
-    }
-}
 
 /// What one method says of a sequence.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Track {
-    pub method: Method,
+    /// How it was computed.
+    pub method: AttributionMethod,
     /// `[4, length]`: changes by substitution, or attributions.
     pub numbers: Vec<f32>,
     /// `[length]`: how much each base counts; above 0 where it raises the number that is explained.
@@ -67,6 +37,7 @@ pub struct Explanation {
     pub score: f64,
     /// In the order of the methods asked for.
     pub tracks: Vec<Track>,
+    /// Integrated gradients, where asked for.
     pub integrated: Option<Integrated>,
 }
 
@@ -75,22 +46,27 @@ impl Explanation {
     ///
     /// # Errors
     /// As `Explainer::score` and `Explainer::gradients`.
-    pub fn of(explainer: &Explainer, sequence: &Sequence, methods: &[Method], path: &gradients::Path) -> Result<Self> {
+    pub fn of(
+        explainer: &Explainer,
+        sequence: &Sequence,
+        methods: &[AttributionMethod],
+        path: &gradients::Path,
+    ) -> Result<Self> {
         let codes = &sequence.codes;
         let score = explainer.score(codes)?.into_iter().sum();
         let (mut tracks, mut integrated) = (Vec::new(), None);
         for &method in methods {
             let numbers = match method {
-                Method::Ism => mutagenesis::changes(explainer, codes, score)?,
-                Method::Saliency => gradients::saliency_times_input(explainer, codes)?,
-                Method::Ig => {
+                AttributionMethod::Ism => mutagenesis::changes(explainer, codes, score)?,
+                AttributionMethod::Saliency => gradients::saliency_times_input(explainer, codes)?,
+                AttributionMethod::Ig => {
                     let found = path.integrate(explainer, codes, sequence.own.clone(), sequence.index as u64)?;
                     integrated.insert(found).attributions.clone()
                 }
             };
             let importance = match method {
-                Method::Ism => mutagenesis::importance(codes, &numbers),
-                Method::Saliency | Method::Ig => gradients::importance(&numbers),
+                AttributionMethod::Ism => mutagenesis::importance(codes, &numbers),
+                AttributionMethod::Saliency | AttributionMethod::Ig => gradients::importance(&numbers),
             };
             tracks.push(Track { method, numbers, importance });
         }
@@ -110,7 +86,7 @@ pub fn strongest(importance: &[f32], own: Range<usize>, width: usize) -> Range<u
 
 /// The files of one method.
 struct Files {
-    method: Method,
+    method: AttributionMethod,
     table: BufWriter<NamedTempFile>,
     graph: BedGraph,
 }
@@ -129,12 +105,12 @@ impl Output {
     ///
     /// # Errors
     /// They cannot be made in `folder`.
-    pub fn new(folder: &Path, methods: &[Method], length: usize) -> Result<Self> {
-        let begin = |&method: &Method| {
+    pub fn new(folder: &Path, methods: &[AttributionMethod], length: usize) -> Result<Self> {
+        let begin = |&method: &AttributionMethod| {
             let mut table = BufWriter::new(files::temporary_beside(&folder.join(table_name(method)))?);
             let header = match method {
-                Method::Ism => "name\tposition\tbase\tA\tC\tG\tT\timportance\n",
-                Method::Saliency | Method::Ig => "name\tposition\tbase\timportance\n",
+                AttributionMethod::Ism => "name\tposition\tbase\tA\tC\tG\tT\timportance\n",
+                AttributionMethod::Saliency | AttributionMethod::Ig => "name\tposition\tbase\timportance\n",
             };
             let started = table.write_all(header.as_bytes()).and_then(|()| BedGraph::new(folder));
             let graph = started.map_err(|error| cannot_write(folder, &error))?;
@@ -154,9 +130,12 @@ impl Output {
         self.arrays.name(&sequence.name);
         self.arrays.push_bytes("sequences", &sequence.codes)?;
         self.arrays.push("scores", &[explanation.score as f32])?;
+        let own = sequence.own_place();
         for (files, track) in self.files.iter_mut().zip(&explanation.tracks) {
             self.arrays.push(track.method.name(), &track.numbers)?;
-            files.graph.push(sequence, &track.importance)?;
+            if let Some(place) = &own {
+                files.graph.push(place, &track.importance[sequence.own.clone()])?;
+            }
             write_rows(&mut files.table, sequence, track)?;
         }
         Ok(())
@@ -190,7 +169,7 @@ impl Output {
     }
 }
 
-fn table_name(method: Method) -> String {
+fn table_name(method: AttributionMethod) -> String {
     format!("{}.tsv", method.name())
 }
 
@@ -199,7 +178,7 @@ fn write_rows(out: &mut dyn Write, sequence: &Sequence, track: &Track) -> std::i
     for at in sequence.own.clone() {
         let base = alphabet::decode(&sequence.codes[at..=at]);
         write!(out, "{}\t{}\t{base}", sequence.name, sequence.position(at))?;
-        if track.method == Method::Ism {
+        if track.method == AttributionMethod::Ism {
             (0..4).try_for_each(|base| write!(out, "\t{}", track.numbers[base * length + at]))?;
         }
         writeln!(out, "\t{}", track.importance[at])?;

@@ -1,4 +1,4 @@
-//! In-silico mutagenesis: what every substitution of one base does to a network's answer. Exact, as each mutant is scored.
+//! In-silico mutagenesis: the effect of every single-base substitution on an output, by scoring each mutant.
 
 use anyhow::Result;
 

@@ -1,14 +1,14 @@
-//! Sequences to be explained: records of a file, brought to the length of a network, and where each base of theirs lies.
+//! Sequences to explain: records of a file, padded or cropped to the length of a network, with their coordinates.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::dataset::examples::Place;
 use crate::dataset::sequences;
 use crate::formats::record_names;
 use crate::formats::records::Records;
+use crate::genome::interval::Place;
 use crate::sequence::alphabet;
 
 /// What is done about records of another length than the network's.
@@ -23,6 +23,7 @@ pub struct Fitting {
 /// A sequence as the network sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sequence {
+    /// The name of the record.
     pub name: String,
     /// Counted from 0.
     pub index: usize,
@@ -48,6 +49,13 @@ impl Sequence {
         let position = self.position(at);
         Some(if place.reverse { place.range.end - 1 - position } else { place.range.start + position })
     }
+
+    /// Where the bases of `own` lie, if the record's name says so.
+    pub fn own_place(&self) -> Option<Place> {
+        let Place { chromosome, reverse, .. } = self.place.clone()?;
+        let (one, other) = (self.coordinate(self.own.start)?, self.coordinate(self.own.end - 1)?);
+        Some(Place { chromosome, range: one.min(other)..one.max(other) + 1, reverse })
+    }
 }
 
 /// One pass over the records of a FASTA or FASTQ file.
@@ -61,6 +69,9 @@ pub struct Sequences {
 
 impl Sequences {
     /// Opens a file for a network of `length` bp.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is neither FASTA nor FASTQ.
     pub fn open(path: &Path, length: usize, fitting: Fitting) -> Result<Self> {
         Ok(Self { path: path.into(), records: Records::open(path)?, length, fitting, read: 0 })
     }

@@ -1,5 +1,5 @@
-//! The number that is explained, of those a network gives: the log-odds of a class or a label, or a value. Explanations add
-//! up on this scale, where probabilities near 0 and 1 would hide what changes.
+//! The output that is explained: the log-odds of a class or label, or a value. On this scale attributions add up, and
+//! changes near probabilities of 0 and 1 are not hidden.
 
 use anyhow::{Context, Result, bail};
 
@@ -143,7 +143,9 @@ impl Explained {
 /// A scorer, and the number of its that is explained.
 #[derive(Clone, Copy)]
 pub struct Explainer<'a> {
+    /// The network.
     pub scorer: &'a dyn Scorer,
+    /// The output that is explained.
     pub explained: &'a Explained,
 }
 

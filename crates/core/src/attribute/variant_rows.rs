@@ -1,29 +1,21 @@
-//! How scores of variants are written: VCF with fields of INFO, or a table.
+//! Output of variant scores: VCF with INFO fields, or a table.
 
 use std::io::Write;
 
 use anyhow::Result;
-use clap::ValueEnum;
 
 use crate::attribute::target::Explained;
 use crate::attribute::variants::{Pair, Scores};
+use crate::config::VariantFormat;
 use crate::formats::vcf::Variant;
 
 /// What every field of ours begins with.
 const PREFIX: &str = "STRANDNET_";
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// The lines as they came, with fields added to INFO
-    Vcf,
-    /// Table with a header, one line for each alternative allele
-    Tsv,
-}
-
 /// Writes scores as they come.
 pub struct VariantRows<'a> {
     out: &'a mut dyn Write,
-    format: Format,
+    format: VariantFormat,
     explained: &'a Explained,
 }
 
@@ -32,11 +24,16 @@ impl<'a> VariantRows<'a> {
     ///
     /// # Errors
     /// `out` cannot be written.
-    pub fn new(out: &'a mut dyn Write, format: Format, explained: &'a Explained, header: &[String]) -> Result<Self> {
+    pub fn new(
+        out: &'a mut dyn Write,
+        format: VariantFormat,
+        explained: &'a Explained,
+        header: &[String],
+    ) -> Result<Self> {
         let mut rows = Self { out, format, explained };
         match format {
-            Format::Vcf => rows.vcf_header(header)?,
-            Format::Tsv => {
+            VariantFormat::Vcf => rows.vcf_header(header)?,
+            VariantFormat::Tsv => {
                 writeln!(
                     rows.out,
                     "chrom\tstart\tend\tid\tref\talt\tscore_ref\tscore_alt\tdifference\tlog_odds\tstatus"
@@ -78,8 +75,8 @@ impl<'a> VariantRows<'a> {
     /// The output cannot be written.
     pub fn write(&mut self, variant: &Variant, scores: &Scores) -> Result<()> {
         match self.format {
-            Format::Vcf => self.write_line(variant, scores)?,
-            Format::Tsv => self.write_rows(variant, scores)?,
+            VariantFormat::Vcf => self.write_line(variant, scores)?,
+            VariantFormat::Tsv => self.write_rows(variant, scores)?,
         }
         Ok(())
     }

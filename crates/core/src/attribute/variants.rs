@@ -11,11 +11,10 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use crate::attribute::target::Explainer;
-use crate::dataset::reference::other_name;
-use crate::dataset::split;
 use crate::evaluate;
 use crate::formats::vcf::{Allele, Variant, Vcf};
 use crate::genome::Genome;
+use crate::genome::names::{list_names, other_name};
 use crate::sequence::alphabet;
 
 /// Bases of a genome that are read beyond what a variant needs, as the next one is often near.
@@ -51,7 +50,9 @@ impl Unscored {
 /// The explained number of both alleles.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pair {
+    /// Score of the reference allele.
     pub reference: f64,
+    /// Score of the alternative allele.
     pub alternative: f64,
 }
 
@@ -61,13 +62,19 @@ pub type Scores = Vec<Result<Pair, Unscored>>;
 /// What a file came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
+    /// Records read.
     pub records: usize,
     /// Alternative alleles.
     pub alleles: usize,
+    /// Alleles scored.
     pub scored: usize,
+    /// Alleles whose REF differs from the genome.
     pub reference_differs: usize,
+    /// Alleles that are not spelled out in bases.
     pub not_spelled_out: usize,
+    /// Alleles longer than the window.
     pub too_long: usize,
+    /// Alleles whose window leaves the sequence.
     pub off_the_end: usize,
 }
 
@@ -117,6 +124,9 @@ struct Windows {
 
 impl Contexts {
     /// Opens a genome, which is read from disk place by place, so that its size does not matter.
+    ///
+    /// # Errors
+    /// The genome cannot be read or indexed.
     pub fn open(path: &Path, length: usize) -> Result<Self> {
         let genome = Genome::open(path, 0, &|_| true)?;
         let index = genome.chromosomes.iter().enumerate().map(|(i, chromosome)| (chromosome.name.clone(), i)).collect();
@@ -136,7 +146,7 @@ impl Contexts {
                 at(),
                 self.genome.path.display(),
                 variant.chromosome,
-                split::list_names(names),
+                list_names(names),
                 other_name(&self.genome.chromosomes, &variant.chromosome)
             );
         };

@@ -1,5 +1,4 @@
-//! What a baseline reads of sequences: GC content, or the numbers of their k-mers, kept one after another and never as a
-//! matrix.
+//! Features of the baselines: GC content or k-mer counts, stored sparsely rather than as a matrix.
 
 use crate::sequence::alphabet::{UNKNOWN, complement, gc_share};
 
@@ -33,6 +32,7 @@ pub enum Rows {
 }
 
 impl Sequences<'_> {
+    /// Number of features.
     pub fn count(&self) -> usize {
         self.codes.len().checked_div(self.length).unwrap_or(0)
     }
@@ -48,6 +48,7 @@ impl Features {
         }
     }
 
+    /// The features of sequences.
     pub fn read(self, sequences: &Sequences) -> Rows {
         assert_eq!(sequences.count() * sequences.length, sequences.codes.len(), "codes are whole sequences");
         let each = sequences.codes.chunks_exact(sequences.length.max(1));
@@ -95,6 +96,7 @@ pub fn canonical_numbers(k: usize) -> Vec<u16> {
 }
 
 impl Rows {
+    /// Number of rows.
     pub fn len(&self) -> usize {
         match self {
             Rows::Shares(shares) => shares.len(),

@@ -9,17 +9,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{count, too_many, trimmed};
 
-/// The question put to a network.
+/// The task that a network is trained for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TaskKind {
-    /// One of two classes
+    /// Two classes
     Binary,
-    /// One of several classes
+    /// Several classes
     Multiclass,
-    /// Several yes/no labels for each sequence
+    /// Several yes/no labels per sequence
     Multilabel,
-    /// One real value or more for each sequence
+    /// One or more real values per sequence
     Regression,
 }
 
@@ -27,15 +27,15 @@ pub enum TaskKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fit {
-    /// Cut longer sequences at both ends; to the shortest one where --length is not given
+    /// Crop longer sequences at both ends; to the shortest one unless --length is given
     CenterCrop,
-    /// Put unknown bases at both ends of shorter sequences; to the longest one where --length is not given
+    /// Pad shorter sequences with N at both ends; to the longest one unless --length is given
     Pad,
-    /// Cut longer and pad shorter ones; takes --length
+    /// Crop longer and pad shorter ones; requires --length
     CropOrPad,
 }
 
-/// What single regions are told from.
+/// The negatives for a single set of regions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Negatives {
@@ -120,13 +120,13 @@ pub struct DataConfig {
     /// Regions of one class, BED or narrowPeak, in --reference; windows are centred on the summit or the middle [default: none]
     #[arg(long, value_name = "NAME=PATH")]
     pub regions: Vec<NamedPath>,
-    /// Examples against a single --regions: shuffle (of each region, dinucleotides kept), gc-matched or random (windows of the genome away from regions), or a BED file [default: gc-matched]
+    /// Negatives for a single --regions: shuffle (dinucleotide shuffles of the regions), gc-matched or random (windows of the genome away from regions), or a BED file [default: gc-matched]
     #[arg(long, value_name = "KIND|BED")]
     pub negatives: Option<Negatives>,
     /// Negatives for each region
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 1)]
     pub negatives_per_positive: usize,
-    /// Regions that negatives stay away from, BED, such as a blacklist [default: none]
+    /// Regions that negatives must not overlap, BED, such as a blacklist [default: none]
     #[arg(long, value_name = "BED")]
     pub exclude: Vec<PathBuf>,
     /// Training table: CSV or TSV with the columns sequence and label, and split where it holds all [no default]
@@ -138,10 +138,10 @@ pub struct DataConfig {
     /// Test table [default: a share of the training table]
     #[arg(long, value_name = "TABLE")]
     pub test: Option<PathBuf>,
-    /// The examples.tsv of another run, to repeat it exactly; replaces the data of a TOML file [default: none]
+    /// examples.tsv of another run, to repeat it exactly; replaces the data of a TOML file [default: none]
     #[arg(long, value_name = "TSV")]
     pub examples: Option<PathBuf>,
-    /// The question [default: binary with two classes, multiclass with more]
+    /// Task [default: binary with two classes, multiclass with more]
     #[arg(long, value_enum)]
     pub task: Option<TaskKind>,
     /// Columns of a table that hold labels or values, for multilabel and regression [default: all but sequence, split, name and coordinates]
@@ -153,7 +153,7 @@ pub struct DataConfig {
     /// Length of a sequence, in bp [default: 128 for --genome, 200 for --regions, else the length of the sequences]
     #[arg(long, value_name = "BP", value_parser = count)]
     pub length: Option<usize>,
-    /// What to do with sequences of another length [default: stop and name the first]
+    /// How to fit sequences of another length [default: stop and name the first]
     #[arg(long, value_enum)]
     pub fit: Option<Fit>,
     /// Training fragments of genomes, split evenly between the classes
@@ -165,7 +165,7 @@ pub struct DataConfig {
     /// Test fragments
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 10_000)]
     pub test_fragments: usize,
-    /// Draw other training windows from the genomes every epoch
+    /// Draw new training windows from the genomes every epoch
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
     pub resample: bool,
     /// Chromosomes to train on; 1 and chr1 are the same [default: those not named for testing; if none are, dealt by a hash of the name]
@@ -177,10 +177,10 @@ pub struct DataConfig {
     /// Chromosomes to test on [default: those not named for training; if none are, dealt by a hash of the name]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = trimmed)]
     pub test_chroms: Vec<String>,
-    /// Share of sequences without coordinates that validate, by a hash of the sequence, from 0 to 1 [default: 0.1]
+    /// Share of sequences without coordinates for validation, by a hash of the sequence, from 0 to 1 [default: 0.1]
     #[arg(long, value_name = "SHARE")]
     pub valid_fraction: Option<f64>,
-    /// Share of sequences without coordinates that test, by a hash of the sequence, from 0 to 1 [default: 0.1]
+    /// Share of sequences without coordinates for testing, by a hash of the sequence, from 0 to 1 [default: 0.1]
     #[arg(long, value_name = "SHARE")]
     pub test_fraction: Option<f64>,
     /// Unknown bases (N) allowed in a window of a genome, in bases
@@ -189,7 +189,7 @@ pub struct DataConfig {
     /// Give windows of all --genome classes the same GC content, in bins of two percentage points
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
     pub match_gc: bool,
-    /// Memory that genomes and sequences may take, such as 8GB; what is larger is read from disk as it is needed [default: half of what is free]
+    /// Memory limit for genomes and sequences, such as 8GB; larger data are read from disk as needed [default: half of what is free]
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<ByteSize>,
 }
@@ -445,7 +445,7 @@ impl DataConfig {
         faults
     }
 
-    /// What is wrong with the settings that judging a finished run takes.
+    /// What is wrong with the settings that evaluating a finished run takes.
     pub fn evaluation_faults(&self) -> Vec<String> {
         self.class_faults().into_iter().chain(self.test_faults()).collect()
     }

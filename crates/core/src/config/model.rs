@@ -18,11 +18,11 @@ pub struct ModelConfig {
     /// Architecture
     #[arg(long, value_enum, default_value_t = Architecture::Residual)]
     pub arch: Architecture,
-    /// Filters of the first convolution, and of the blocks behind it [default: seed 16, residual and gated 256, basset 300, danq 320]
+    /// Filters of the first convolution, and of the blocks behind it [default: shallow 16, residual and gated 256, basset 300, danq 320]
     #[arg(long, value_name = "N", value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filters: Option<usize>,
-    /// Width of the first convolution, in bp [default: seed 32, residual and gated 15, basset 19, danq 26]
+    /// Kernel size of the first convolution, in bp [default: shallow 32, residual and gated 15, basset 19, danq 26]
     #[arg(long, value_name = "BP", value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub width: Option<usize>,
@@ -30,10 +30,10 @@ pub struct ModelConfig {
     #[arg(long, value_name = "N", value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub depth: Option<usize>,
-    /// Dropout rate, a share from 0 to below 1
+    /// Dropout rate, from 0 to below 1
     #[arg(long, value_name = "RATE", default_value_t = 0.5)]
     pub dropout: f64,
-    /// Where dropout stands in the seed network
+    /// Where dropout stands in the shallow network
     #[arg(long, value_enum, value_name = "PLACE", default_value_t = DropoutPlace::Both)]
     pub dropout_after: DropoutPlace,
     /// The layers of a custom network, without the output layer: `[[layer]]` in a TOML file.
@@ -46,7 +46,10 @@ pub struct ModelConfig {
 #[serde(rename_all = "kebab-case")]
 pub enum Architecture {
     /// One convolution of 16 filters, width 32, and a small dense layer: the published experiment
-    Seed,
+    // Once called seed, beside --seed.
+    #[value(alias = "seed")]
+    #[serde(alias = "seed")]
+    Shallow,
     /// A stem of 256 filters, three dilated residual blocks, and pooling over all and by place
     Residual,
     /// Three wide convolutions and two dense layers of 1000 (Kelley and others, 2016)
@@ -61,12 +64,12 @@ pub enum Architecture {
 
 impl Architecture {
     /// Every one.
-    pub const ALL: [Self; 6] = [Self::Seed, Self::Residual, Self::Basset, Self::Danq, Self::Gated, Self::Custom];
+    pub const ALL: [Self; 6] = [Self::Shallow, Self::Residual, Self::Basset, Self::Danq, Self::Gated, Self::Custom];
 
     /// The name that `--arch` takes.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Seed => "seed",
+            Self::Shallow => "shallow",
             Self::Residual => "residual",
             Self::Basset => "basset",
             Self::Danq => "danq",
@@ -79,7 +82,7 @@ impl Architecture {
     /// setting.
     fn sizes(self) -> (Option<usize>, Option<usize>, Option<usize>) {
         match self {
-            Self::Seed => (Some(16), Some(32), None),
+            Self::Shallow => (Some(16), Some(32), None),
             Self::Residual => (Some(256), Some(15), Some(3)),
             Self::Basset => (Some(300), Some(19), Some(3)),
             Self::Danq => (Some(320), Some(26), None),
@@ -108,7 +111,7 @@ impl ModelConfig {
         self.filters.or(self.arch.sizes().0).unwrap_or(1)
     }
 
-    /// Width of the first convolution, in bp.
+    /// Kernel size of the first convolution, in bp.
     pub fn width(&self) -> usize {
         self.width.or(self.arch.sizes().1).unwrap_or(1)
     }
@@ -121,9 +124,9 @@ impl ModelConfig {
     /// The shortest fragment, in bp, that leaves something after pooling.
     pub fn shortest_bp(&self) -> usize {
         match self.arch {
-            Architecture::Seed => self.width() + 15, // a convolution without padding, then a pool of 16
+            Architecture::Shallow => self.width() + 15, // a convolution without padding, then a pool of 16
             Architecture::Residual | Architecture::Basset | Architecture::Gated => 16, // about one motif
-            Architecture::Danq => 26,                // two steps of the memory
+            Architecture::Danq => 26,                   // two steps of the memory
             Architecture::Custom => layers::shortest_bp(&self.layer),
         }
     }
@@ -157,8 +160,8 @@ impl ModelConfig {
             format!("--dropout is {}, expected 0 or more and less than 1", self.dropout),
         );
         check(
-            self.arch == Architecture::Seed || self.dropout_after == DropoutPlace::Both,
-            "--dropout-after goes with --arch seed; remove it".into(),
+            self.arch == Architecture::Shallow || self.dropout_after == DropoutPlace::Both,
+            "--dropout-after goes with --arch shallow; remove it".into(),
         );
         let is_custom = self.arch == Architecture::Custom;
         check(

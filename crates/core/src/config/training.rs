@@ -19,83 +19,82 @@ pub struct TrainingConfig {
     /// Passes over the training fragments
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 8)]
     pub epochs: usize,
-    /// Fragments a batch, or auto: the smallest that trains nearly as fast as any, found by trying; what is found is in the run's
-    /// config.toml
+    /// Batch size, or auto: the smallest that trains nearly as fast as any, found by trying and saved in the run's config.toml
     #[arg(long, value_name = "N", default_value = "256")]
     pub batch_size: BatchSize,
-    /// Batches whose gradients are added up before a step
+    /// Batches to accumulate gradients over before a step
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 1)]
     pub accumulate: usize,
     /// Optimizer
     #[arg(long, value_enum, default_value_t = OptimizerKind::Adamw)]
     pub optimizer: OptimizerKind,
-    /// Learning rate, per step
+    /// Learning rate
     #[arg(long, value_name = "RATE", default_value_t = 1e-2)]
     pub lr: f64,
-    /// How the learning rate changes while training goes on
+    /// Learning-rate schedule
     #[arg(long, value_enum, default_value_t = Schedule::Cosine)]
     pub schedule: Schedule,
-    /// Epochs over which the learning rate rises from nothing first; one-cycle has its own
+    /// Epochs of linear warm-up of the learning rate; one-cycle has its own
     #[arg(long, value_name = "EPOCHS", default_value_t = 0.5)]
     pub warmup: f64,
-    /// Weight decay, per step and unit of learning rate; biases and norms are left alone
+    /// Weight decay; not applied to biases and norms
     #[arg(long, value_name = "RATE", default_value_t = 0.05)]
     pub weight_decay: f64,
-    /// Momentum of sgd, a share from 0 to below 1; one-cycle has its own
+    /// Momentum of sgd, from 0 to below 1; one-cycle has its own
     #[arg(long, value_name = "SHARE", default_value_t = 0.9)]
     pub momentum: f64,
-    /// Nesterov's form of sgd's momentum
+    /// Nesterov momentum for sgd
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
     pub nesterov: bool,
-    /// Largest norm of a step's gradient; larger ones are scaled down to it [default: no limit]
+    /// Clip the gradient norm to this value [default: no clipping]
     #[arg(long, value_name = "NORM")]
     pub clip_norm: Option<f64>,
-    /// Decay of the moving average of the weights that is kept instead of the weights, a share below 1 [default: none]
+    /// Decay of an exponential moving average of the weights, which is validated and kept instead of them, below 1 [default: none]
     #[arg(long, value_name = "SHARE")]
     pub ema: Option<f64>,
     /// Loss [default: cross-entropy for classes and labels, mse for values]
     #[arg(long, value_enum)]
     pub loss: Option<Loss>,
-    /// Share of each label that is spread over all classes
+    /// Label smoothing: share of each label spread over all classes
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     pub label_smoothing: f64,
     /// Weight of each class or label in the loss: none, auto (rare classes count as much as common ones), or NAME=WEIGHT,NAME=WEIGHT
     #[arg(long, value_name = "WEIGHTS", default_value = "none")]
     pub class_weights: ClassWeights,
-    /// Largest random shift of a training fragment, in bp; what is uncovered is unknown
+    /// Maximum random shift of training fragments, in bp; vacated positions become N
     #[arg(long, value_name = "BP", value_parser = count, default_value_t = 0)]
     pub shift: usize,
-    /// Share of the bases of a training fragment that are replaced at random
+    /// Share of the bases of training fragments to mutate at random
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     pub mutate: f64,
     /// Validation metric that chooses the best epoch [default: auroc for classes and labels, r2 or pearson for values]
     #[arg(long, value_enum)]
     pub monitor: Option<Metric>,
-    /// Epochs without a better one after which training stops [default: never]
+    /// Early stopping: epochs without improvement before training stops [default: never]
     #[arg(long, value_name = "EPOCHS", value_parser = count)]
     pub patience: Option<usize>,
-    /// Which strands of each fragment the network sees
+    /// How both strands are used
     #[arg(long, value_enum, default_value_t = Strands::Average)]
     pub strands: Strands,
-    /// Numbers that training computes with; scoring is always in f32
+    /// Precision of training; scoring is always in f32
     #[arg(long, value_enum, default_value_t = Precision::F32)]
     pub precision: Precision,
-    /// Networks trained from different seeds, whose scores are averaged
+    /// Ensemble size: networks trained from different seeds, whose logits are averaged
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 1)]
     pub ensemble: usize,
-    /// Run whose weights training starts from; an output layer for another question starts afresh [default: none]
+    /// Run to initialise weights from; the output layer is new if the task differs [default: none]
     #[arg(long, value_name = "RUN")]
     pub init_from: Option<PathBuf>,
-    /// Blocks of --init-from, counted from the input, that training leaves as they are
+    /// Blocks of --init-from to freeze, counted from the input
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 0)]
     pub freeze_blocks: usize,
-    /// How probabilities are made to mean what they say, on validation
+    /// Probability calibration, fitted on the validation split
     #[arg(long, value_enum, default_value_t = Calibration::Temperature)]
     pub calibration: Calibration,
-    /// Fit GC content and 6-mers with (logistic) regression on the same split, and show them beside the network
+    /// Also fit regression on GC content and on 6-mers, as baselines
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
     pub baselines: bool,
-    /// Seed of everything random, a whole number
+    /// Random seed
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=MAX_SEED))]
     pub seed: u64,
     /// CPU threads [default: one per core]
@@ -104,13 +103,13 @@ pub struct TrainingConfig {
     /// Device: auto, cpu, cuda or cuda:N
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: DeviceChoice,
-    /// On a GPU, record a step's work as a CUDA graph: small networks wait for requests otherwise. Not measured on a GPU yet
+    /// On a GPU, replay each step as a CUDA graph, which helps small networks; not measured on a GPU yet
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
     pub cuda_graph: bool,
-    /// Write each epoch into the run folder for TensorBoard too: tensorboard --logdir RUN
+    /// Also write TensorBoard event files: tensorboard --logdir RUN
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
     pub tensorboard: bool,
-    /// Leave to libtorch what this program computes faster itself: the first block of seed, danq, residual and gated on the CPU
+    /// Compute everything with libtorch, without the faster CPU kernels for the first block of shallow, danq, residual and gated
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
     pub no_native: bool,
 }
@@ -198,7 +197,7 @@ pub enum OptimizerKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Loss {
-    /// Minus the log of the probability of what is true
+    /// Cross-entropy
     #[value(alias = "bce")]
     #[serde(alias = "bce")]
     CrossEntropy,
@@ -257,29 +256,28 @@ impl std::fmt::Display for ClassWeights {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Strands {
-    /// The strand as given, always
+    /// Only the strand as given
     Single,
-    /// Training shows either strand, drawn anew each epoch; scoring reads the strand as given
+    /// Train on a random strand, drawn anew each epoch; score the strand as given
     Augment,
-    /// Training shows either strand; scoring reads both and takes the mean of their logits
+    /// Train on a random strand; score both and average their logits
     Average,
-    /// Training and scoring read both strands and take the mean of their logits
+    /// Train and score on both strands, averaging their logits
     Shared,
-    /// Filters are tied, so that every layer sees the reverse complement of a sequence as the reverse of what it sees of
-    /// the sequence
+    /// Reverse-complement equivariant layers, with filters tied between the strands
     Equivariant,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
-    /// The same rate throughout
+    /// Constant
     Constant,
-    /// From the full rate down to nothing over all epochs, along half a cosine
+    /// Cosine decay to zero over all epochs
     Cosine,
-    /// Up to the full rate and down to nothing, with momentum the other way (Smith and Topin, 2019)
+    /// One-cycle, with inverse momentum (Smith and Topin, 2019)
     OneCycle,
-    /// A tenth of the rate whenever validation has not improved for three epochs
+    /// Divide the rate by ten whenever validation has not improved for three epochs
     Plateau,
 }
 
@@ -291,7 +289,7 @@ pub enum Metric {
     Auroc,
     /// Area under the precision-recall curve, for two classes
     AveragePrecision,
-    /// Share of right calls at a probability of one half
+    /// Accuracy at a probability of 0.5
     Accuracy,
     /// Matthews correlation at the best threshold, for two classes
     Mcc,
@@ -299,7 +297,7 @@ pub enum Metric {
     Loss,
     /// Coefficient of determination, for values
     R2,
-    /// Correlation, for values
+    /// Pearson correlation, for values
     Pearson,
 }
 
@@ -332,9 +330,9 @@ pub enum Precision {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Calibration {
-    /// Logits divided by the one number that fits validation best (Guo and others, 2017)
+    /// Temperature scaling (Guo and others, 2017)
     Temperature,
-    /// As the network gives them
+    /// No calibration
     None,
 }
 

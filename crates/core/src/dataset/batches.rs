@@ -8,10 +8,8 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 
 use crate::dataset::examples::Examples;
-use crate::random;
-use crate::random::{Generator, Purpose};
-use crate::sequence::alphabet;
-use crate::sequence::alphabet::UNKNOWN;
+use crate::random::{self, Generator, Purpose};
+use crate::sequence::alphabet::{self, UNKNOWN};
 
 /// Loads of batches gathered ahead: one is learned from, one waits, one is gathered.
 pub const AHEAD: usize = 2;
@@ -89,9 +87,9 @@ impl Order {
         indices
     }
 
-    /// Of each of `n` examples, in the epoch's order, whether it is turned into its reverse complement; nothing where more
+    /// Of each of `n` examples, in the epoch's order, whether it is reversed into its reverse complement; nothing where more
     /// than that may be changed of it.
-    pub fn turned(self, n: usize) -> Option<Vec<bool>> {
+    pub fn reversed(self, n: usize) -> Option<Vec<bool>> {
         let Augmentation { either_strand, shift, mutate } = self.augmentation;
         if shift > 0 || mutate > 0.0 {
             return None;
@@ -183,9 +181,9 @@ mod tests {
     }
 
     #[test]
-    fn about_half_of_the_examples_are_turned_and_others_each_epoch() {
+    fn about_half_of_the_examples_are_reversed_and_others_each_epoch() {
         let examples = examples([0, 1, 2, 4].repeat(400), 4);
-        let turned = |number| -> Vec<bool> {
+        let reversed = |number| -> Vec<bool> {
             let batches = epoch(&examples, number, Augmentation { either_strand: true, ..Augmentation::default() });
             let codes = batches.iter().flat_map(|batch| batch.codes.chunks(4));
             codes
@@ -196,10 +194,10 @@ mod tests {
                 })
                 .collect()
         };
-        let first = turned(1);
-        assert!((150..250).contains(&first.iter().filter(|&&turned| turned).count()));
-        assert_eq!(first, turned(1));
-        assert_ne!(first, turned(2));
+        let first = reversed(1);
+        assert!((150..250).contains(&first.iter().filter(|&&reversed| reversed).count()));
+        assert_eq!(first, reversed(1));
+        assert_ne!(first, reversed(2));
     }
 
     #[test]

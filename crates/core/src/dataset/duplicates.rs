@@ -6,8 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use rayon::prelude::*;
 
 use crate::random;
-use crate::sequence::alphabet;
-use crate::sequence::alphabet::UNKNOWN;
+use crate::sequence::alphabet::{self, UNKNOWN};
 
 /// Bases in a k-mer. There are 8 million 12-mers if both strands count as one, so unrelated sequences share next to
 /// none, and a substitution breaks no more than 12 of them. Longer ones would meet by chance less, and survive less.

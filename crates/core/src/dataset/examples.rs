@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use crate::dataset::store::{Store, StoreWriter};
+use crate::genome::interval::Place;
 use crate::sequence::alphabet;
 
 /// Labelled sequences of one length.
@@ -46,17 +47,6 @@ pub enum Name {
     /// A line of a table.
     Line(u64),
     Text(Box<str>),
-}
-
-/// Positions beyond this, in bp, are no positions: the longest chromosomes known have a few thousand million bases.
-pub const LONGEST_CHROMOSOME: usize = 1 << 34;
-
-/// A place in a genome: 0-based and half-open, on the strand named.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    pub chromosome: Arc<str>,
-    pub range: Range<usize>,
-    pub reverse: bool,
 }
 
 /// A record or line as a message names it.

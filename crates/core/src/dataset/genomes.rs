@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
-use crate::config::DataConfig;
-use crate::dataset::Classes;
-use crate::dataset::examples::{Examples, ExamplesWriter, Name, Origin, Place};
+use crate::dataset::examples::{Examples, ExamplesWriter, Name, Origin};
 use crate::dataset::sampling::{Plan, Request, Source, Window};
-use crate::dataset::split;
-use crate::dataset::split::{Assignment, Interval, Split};
-use crate::genome::simulate;
+use crate::dataset::source::DataSource;
+use crate::dataset::split::{self, Assignment, Split};
+use crate::dataset::{Classes, LoadRequest};
+use crate::genome::interval::{Interval, Place};
+use crate::genome::names::list_names;
+use crate::genome::simulate::{self, SIMULATED};
 use crate::genome::{Chromosome, Genome};
 use crate::progress::Progress;
 use crate::sequence::alphabet;
@@ -45,33 +46,18 @@ impl Resampler {
 
 impl Genomes {
     /// Opens the genomes named, or simulates the demo's, keeping the chromosomes that `splits` want.
-    pub fn open(
-        config: &DataConfig,
-        assignment: &Assignment,
-        splits: &[Split],
-        seed: u64,
-        memory: u64,
-        progress: &Progress,
-    ) -> Result<Self> {
+    ///
+    /// # Errors
+    /// A genome cannot be read, its class is not among `--classes`, or no genome has a chromosome that is named.
+    pub fn open(source: DataSource, request: &LoadRequest, splits: &[Split]) -> Result<Self> {
+        let LoadRequest { config, ref assignment, seed, mut memory, progress, .. } = *request;
         let (mut genomes, mut names): (Vec<(usize, Genome)>, Vec<String>) = Default::default();
-        let mut memory = memory;
-        if config.is_demo() {
-            for (class, species) in simulate::species().into_iter().enumerate() {
-                let chromosomes =
-                    species.genome(seed).into_iter().map(|c| (c.name.clone(), c.codes_with_case())).collect();
-                let path = format!("{SIMULATED}{}", species.name);
-                genomes.push((class, Genome::from_codes(Path::new(&path), chromosomes)));
-                names.push(species.name);
-            }
-            progress.say(
-                "no data named: using simulated demo genomes (human and mouse in name only); --genome, --class, --regions or --train gives real data",
-            );
-        } else {
+        if let DataSource::Genomes(files) = source {
             names = match config.classes.as_slice() {
                 [] => config.genome_classes().into_iter().map(str::to_owned).collect(),
                 given => given.to_vec(),
             };
-            for named in &config.genome {
+            for named in files {
                 let Some(class) = names.iter().position(|name| *name == named.name) else {
                     bail!(
                         "--genome names the class '{}', expected {}; correct the name",
@@ -84,6 +70,17 @@ impl Genomes {
                 memory = memory.saturating_sub(genome.memory());
                 genomes.push((class, genome));
             }
+        } else {
+            for (class, species) in simulate::species().into_iter().enumerate() {
+                let chromosomes =
+                    species.genome(seed).into_iter().map(|c| (c.name.clone(), c.codes_with_case())).collect();
+                let path = format!("{SIMULATED}{}", species.name);
+                genomes.push((class, Genome::from_codes(Path::new(&path), chromosomes)));
+                names.push(species.name);
+            }
+            progress.say(
+                "no data named: using simulated demo genomes (human and mouse in name only); --genome, --class, --regions or --train gives real data",
+            );
         }
         let known: Vec<&str> =
             genomes.iter().flat_map(|(_, genome)| genome.chromosomes.iter().map(|c| c.name.as_str())).collect();
@@ -186,7 +183,7 @@ impl Genomes {
                 split.name()
             ),
             None => {
-                let names = split::list_names(
+                let names = list_names(
                     source.parts.iter().flat_map(|(genome, _)| genome.chromosomes.iter().map(|c| c.name.as_str())),
                 );
                 bail!(
@@ -209,7 +206,8 @@ struct Names {
 
 impl Names {
     fn of(source: &Source) -> Self {
-        let genomes = source.parts.iter().map(|(genome, _)| (source_name(genome), chromosome_names(genome))).collect();
+        let genomes =
+            source.parts.iter().map(|(genome, _)| (genome.source_name(), genome.chromosome_names())).collect();
         Self { class: source.class, genomes }
     }
 
@@ -229,9 +227,6 @@ impl Names {
     }
 }
 
-/// What the demo's genomes are called in place of a file.
-const SIMULATED: &str = "simulated ";
-
 /// Opens a genome and says so if it has to be read from disk.
 pub fn open_genome(path: &Path, memory: u64, wanted: &dyn Fn(&str) -> bool, progress: &Progress) -> Result<Genome> {
     let genome = Genome::open(path, memory, wanted)?;
@@ -239,17 +234,6 @@ pub fn open_genome(path: &Path, memory: u64, wanted: &dyn Fn(&str) -> bool, prog
         progress.say(&format!("{}: larger than --memory allows, so read from disk window by window", path.display()));
     }
     Ok(genome)
-}
-
-/// The file a genome came from, by the path that another run finds it under.
-pub fn source_name(genome: &Genome) -> Arc<str> {
-    let path = genome.path.to_string_lossy();
-    if path.starts_with(SIMULATED) { path.into() } else { crate::dataset::source_name(&genome.path) }
-}
-
-/// The names of a genome's chromosomes, to be shared by all that comes from them.
-pub fn chromosome_names(genome: &Genome) -> Vec<Arc<str>> {
-    genome.chromosomes.iter().map(|c| c.name.as_str().into()).collect()
 }
 
 /// Says which chromosomes each split takes, where the user left that to the program.
@@ -268,7 +252,7 @@ pub fn report_deal(
         .iter()
         .map(|&split| match split {
             Split::Valid if assignment.validates_on_blocks() => "valid blocks of the training chromosomes".into(),
-            _ => format!("{} {}", split.name(), split::list_names(of(split).map(|c| c.name.as_str()))),
+            _ => format!("{} {}", split.name(), list_names(of(split).map(|c| c.name.as_str()))),
         })
         .collect();
     progress.say(&format!("{name} chromosomes: {}", shares.join("; ")));

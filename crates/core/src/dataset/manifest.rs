@@ -12,13 +12,14 @@ use anyhow::{Result, bail};
 
 use crate::config::TaskKind;
 use crate::dataset::Classes;
-use crate::dataset::examples::{Examples, Name, Place};
+use crate::dataset::examples::{Examples, Name};
 use crate::dataset::genomes::open_genome;
 use crate::dataset::sequences::{Label, Read, Sequences};
-use crate::dataset::split;
-use crate::dataset::split::Split;
+use crate::dataset::split::{self, Split};
 use crate::dataset::tables::{PlaceColumns, Table};
+use crate::formats::compression::InputFile;
 use crate::genome::Genome;
+use crate::genome::interval::Place;
 use crate::progress::Progress;
 use crate::sequence::alphabet;
 
@@ -76,8 +77,9 @@ pub fn read(
     progress: &Progress,
 ) -> Result<Vec<PathBuf>> {
     let values = matches!(kind, Some(TaskKind::Multilabel | TaskKind::Regression));
-    let genomes = Genomes::open(path, memory, progress)?;
-    let mut rows = Rows::open(path)?;
+    let file = InputFile::open(path)?;
+    let genomes = Genomes::open(&file, memory, progress)?;
+    let mut rows = Rows::of_file(&file)?;
     let mut known: HashMap<String, Arc<str>> = HashMap::new();
     let mut codes = Vec::new();
     while rows.table.next_row()? {
@@ -128,7 +130,7 @@ pub fn read(
 /// # Errors
 /// The listing cannot be read.
 pub fn labels(path: &Path, mut each: impl FnMut(Split, &str)) -> Result<()> {
-    let mut rows = Rows::open(path)?;
+    let mut rows = Rows::of_file(&InputFile::open(path)?)?;
     while rows.table.next_row()? {
         each(rows.table.split(rows.split)?, rows.table.text(rows.label)?);
     }
@@ -157,8 +159,8 @@ struct Rows {
 }
 
 impl Rows {
-    fn open(path: &Path) -> Result<Self> {
-        let table = Table::open(path)?;
+    fn of_file(file: &InputFile) -> Result<Self> {
+        let table = Table::of_file(file)?;
         let column = |name: &str| table.column(name, "the columns of examples.tsv");
         let (name, label, split) = (column("name")?, column("label")?, column("split")?);
         let (source, sequence) = (column("source")?, column("sequence")?);
@@ -200,8 +202,9 @@ pub struct Learned {
 impl Learned {
     /// Reads the listing of a finished run. Where a genome is gone, the sequences in it are passed over.
     pub fn read(path: &Path, memory: u64) -> Result<Self> {
-        let genomes = Genomes::open(path, memory, &Progress::quiet());
-        let mut rows = Rows::open(path)?;
+        let file = InputFile::open(path)?;
+        let genomes = Genomes::open(&file, memory, &Progress::quiet());
+        let mut rows = Rows::of_file(&file)?;
         let (mut codes, mut learned, mut judged) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         let mut sequences = HashSet::new();
         while rows.table.next_row()? {
@@ -243,9 +246,9 @@ struct Genomes {
 }
 
 impl Genomes {
-    fn open(listing: &Path, memory: u64, progress: &Progress) -> Result<Self> {
+    fn open(listing: &InputFile, memory: u64, progress: &Progress) -> Result<Self> {
         let mut wanted: HashMap<String, BTreeSet<String>> = HashMap::new();
-        let mut table = Table::open(listing)?;
+        let mut table = Table::of_file(listing)?;
         if let (Some(source), Some(sequence), Some(chrom)) =
             (table.find("source"), table.find("sequence"), table.find("chrom"))
         {

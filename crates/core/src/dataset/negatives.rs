@@ -5,16 +5,14 @@ use anyhow::{Result, bail};
 
 use crate::config::NEGATIVE;
 use crate::dataset::examples::Name;
-use crate::dataset::reference::{Reference, RegionWindow};
-use crate::dataset::sampling;
-use crate::dataset::sampling::{Bins, GC_BINS, Key, REPEAT_BINS, Source};
+use crate::dataset::reference::{DividedReference, SplitWindow};
+use crate::dataset::sampling::{self, Bins, GC_BINS, Key, REPEAT_BINS, Source};
 use crate::dataset::sequences::{Read, Sequences};
-use crate::dataset::split;
-use crate::dataset::split::{Interval, Split};
+use crate::dataset::split::Split;
 use crate::format::thousands;
+use crate::genome::interval::{self, Interval};
 use crate::progress::Progress;
-use crate::random;
-use crate::random::Purpose;
+use crate::random::{self, Purpose};
 use crate::sequence::alphabet;
 use crate::sequence::shuffle::dinucleotide_shuffle;
 
@@ -34,15 +32,16 @@ pub struct Wanted {
 
 /// Adds shuffles of each region with the same dinucleotides, to the region's own split.
 pub fn shuffled(
-    reference: &Reference,
-    positives: &[RegionWindow],
+    divided: &DividedReference,
+    positives: &[SplitWindow],
     wanted: Wanted,
     sequences: &mut Sequences,
     progress: &Progress,
 ) -> Result<()> {
+    let reference = &divided.reference;
     let label = sequences.class(NEGATIVE);
     let (mut codes, mut alike) = (Vec::new(), 0);
-    for window in positives {
+    for SplitWindow { split, window } in positives {
         reference.codes(window, &mut codes)?;
         alphabet::without_case(&mut codes);
         let mut other = codes.clone();
@@ -63,7 +62,7 @@ pub fn shuffled(
             let name =
                 format!("shuffle {} of {}:{}-{}", copy + 1, place.chromosome, place.range.start, place.range.end);
             let read = Read { source: &reference.source, name: Name::Text(name.into()), place: None, in_genome: false };
-            sequences.push(&shuffled, label.clone(), Some(window.split), read)?;
+            sequences.push(&shuffled, label.clone(), Some(*split), read)?;
         }
     }
     if alike > 0 {
@@ -78,15 +77,16 @@ pub fn shuffled(
 /// Adds windows of the genome that touch nothing `covered`, as many in each split as its regions ask for. With `matched`
 /// they have the GC content and the share of repeats that the regions have, bin by bin, as far as the genome allows.
 pub fn drawn(
-    reference: &Reference,
-    positives: &[RegionWindow],
+    divided: &DividedReference,
+    positives: &[SplitWindow],
     covered: &[Interval],
     wanted: Wanted,
     matched: bool,
     sequences: &mut Sequences,
     progress: &Progress,
 ) -> Result<()> {
-    let length = reference.length;
+    let DividedReference { reference, parts, length } = divided;
+    let length = *length;
     let (gc, repeats) = if matched { (GC_BINS, REPEAT_BINS) } else { (1, 1) };
     let bins = Bins { length, max_n: wanted.max_n, gc, repeats };
     let of_positives = Bins { max_n: length, ..bins };
@@ -94,7 +94,7 @@ pub fn drawn(
     let mut codes = Vec::new();
     for split in Split::ALL {
         let mut quota = vec![0u64; bins.count()];
-        for window in positives.iter().filter(|window| window.split == split) {
+        for SplitWindow { window, .. } in positives.iter().filter(|window| window.split == split) {
             reference.codes(window, &mut codes)?;
             if let Some(bin) = of_positives.of(&codes) {
                 quota[bin] += wanted.per_positive as u64;
@@ -104,7 +104,7 @@ pub fn drawn(
         if needed == 0 {
             continue;
         }
-        let mut free = split::without(&reference.parts[split as usize], covered);
+        let mut free = interval::without(&parts[split as usize], covered);
         free.retain(|interval| interval.range.len() >= length);
         let source = Source { class: 0, class_name: NEGATIVE, parts: vec![(&reference.genome, free)] };
         let supply = sampling::count(&source, &bins)?;

@@ -4,39 +4,40 @@ use std::collections::HashSet;
 
 use anyhow::{Result, bail};
 
-use crate::config::{DataConfig, NEGATIVE, NamedPath, Negatives};
-use crate::dataset::Scope;
+use crate::config::{NEGATIVE, NamedPath, Negatives};
+use crate::dataset::LoadRequest;
 use crate::dataset::examples::Name;
 use crate::dataset::genomes::open_genome;
 use crate::dataset::negatives;
-use crate::dataset::reference::{Reference, RegionWindow};
+use crate::dataset::reference::{DividedReference, SplitWindow};
 use crate::dataset::sequences::{Read, Sequences};
-use crate::dataset::split;
-use crate::dataset::split::{Interval, Split};
+use crate::dataset::source::RegionFiles;
+use crate::dataset::split::Split;
 use crate::format::thousands;
+use crate::genome::interval::{self, Interval};
+use crate::genome::reference::RegionWindow;
 use crate::progress::Progress;
 use crate::sequence::alphabet;
 
 /// Length of a window where the user does not say, in bp: the width of most peaks' core.
 const DEFAULT_LENGTH: usize = 200;
 
-/// Reads regions, and makes negatives where they are a single set, into `sequences`. Only examples of the splits in
-/// `scope` are made.
+/// Reads regions, and makes negatives where they are a single set, into `sequences`. Only examples of the given
+/// splits are made.
 ///
 /// # Errors
 /// A file is missing or malformed, a region lies outside its chromosome, or there are not enough negatives.
-pub fn read(config: &DataConfig, scope: &Scope, sequences: &mut Sequences, progress: &Progress) -> Result<()> {
-    let Scope { assignment, splits, seed, memory, question } = *scope;
-    let length = question.map(|question| question.length).or(config.length).unwrap_or(DEFAULT_LENGTH);
-    let Some(path) = &config.reference else { bail!("--regions needs --reference, the genome they lie in") };
+pub fn read(files: RegionFiles, request: &LoadRequest, splits: &[Split], sequences: &mut Sequences) -> Result<()> {
+    let LoadRequest { config, assignment, seed, memory, progress, .. } = request;
+    let length = request.length.or(config.length).unwrap_or(DEFAULT_LENGTH);
     let wanted = |name: &str| assignment.split_of(name).is_some_and(|split| splits.contains(&split));
-    let genome = open_genome(path, memory, &wanted, progress)?;
-    let reference = Reference::new(genome, assignment, splits, length, progress)?;
+    let genome = open_genome(files.reference, *memory, &wanted, progress)?;
+    let divided = DividedReference::new(genome, assignment, splits, length, progress)?;
 
     let mut covered: Vec<Interval> = Vec::new();
-    let mut classes: Vec<(&str, Vec<RegionWindow>)> = Vec::new();
-    for NamedPath { name, path } in &config.regions {
-        let found = reference.find(path)?;
+    let mut classes: Vec<(&str, Vec<SplitWindow>)> = Vec::new();
+    for NamedPath { name, path } in files.regions {
+        let found = divided.find(path)?;
         found.report(path, length, progress)?;
         covered.extend(found.covered);
         match classes.iter_mut().find(|(other, _)| other == name) {
@@ -47,29 +48,29 @@ pub fn read(config: &DataConfig, scope: &Scope, sequences: &mut Sequences, progr
     let single = classes.len() == 1;
     let mut choice = Choice { splits, max_n: config.max_n, progress };
     for (name, windows) in &mut classes {
-        choice.add(&reference, name, windows, sequences, config.negatives == Some(Negatives::Shuffle))?;
+        choice.add(&divided, name, windows, sequences, *files.negatives == Negatives::Shuffle)?;
     }
     if !single {
         return Ok(());
     }
-    if matches!(config.negatives, None | Some(Negatives::GcMatched | Negatives::Random)) {
-        for path in &config.exclude {
-            covered.extend(reference.intervals(path)?);
+    if matches!(files.negatives, Negatives::GcMatched | Negatives::Random) {
+        for path in files.exclude {
+            covered.extend(divided.reference.intervals(path)?);
         }
     }
     covered.sort_by_key(|interval| (interval.chromosome, interval.range.start));
     let positives = &classes[0].1;
-    let wanted = negatives::Wanted { per_positive: config.negatives_per_positive, max_n: config.max_n, seed };
-    match config.negatives.as_ref().unwrap_or(&Negatives::GcMatched) {
-        Negatives::Shuffle => negatives::shuffled(&reference, positives, wanted, sequences, progress),
-        Negatives::GcMatched => negatives::drawn(&reference, positives, &covered, wanted, true, sequences, progress),
-        Negatives::Random => negatives::drawn(&reference, positives, &covered, wanted, false, sequences, progress),
+    let wanted = negatives::Wanted { per_positive: config.negatives_per_positive, max_n: config.max_n, seed: *seed };
+    match files.negatives {
+        Negatives::Shuffle => negatives::shuffled(&divided, positives, wanted, sequences, progress),
+        Negatives::GcMatched => negatives::drawn(&divided, positives, &covered, wanted, true, sequences, progress),
+        Negatives::Random => negatives::drawn(&divided, positives, &covered, wanted, false, sequences, progress),
         Negatives::Bed(path) => {
-            let mut found = reference.find(path)?;
+            let mut found = divided.find(path)?;
             found.report(path, length, progress)?;
             let before = found.windows.len();
-            found.windows.retain(|window| {
-                split::without(std::slice::from_ref(&window.interval), &covered) == [window.interval.clone()]
+            found.windows.retain(|SplitWindow { window, .. }| {
+                interval::without(std::slice::from_ref(&window.interval), &covered) == [window.interval.clone()]
             });
             if found.windows.len() < before {
                 progress.say(&format!(
@@ -79,7 +80,7 @@ pub fn read(config: &DataConfig, scope: &Scope, sequences: &mut Sequences, progr
                     classes[0].0
                 ));
             }
-            choice.add(&reference, NEGATIVE, &mut found.windows, sequences, false)
+            choice.add(&divided, NEGATIVE, &mut found.windows, sequences, false)
         }
     }
 }
@@ -97,18 +98,19 @@ impl Choice<'_> {
     /// from their shuffles.
     fn add(
         &mut self,
-        reference: &Reference,
+        divided: &DividedReference,
         class: &str,
-        windows: &mut Vec<RegionWindow>,
+        windows: &mut Vec<SplitWindow>,
         sequences: &mut Sequences,
         without_case: bool,
     ) -> Result<()> {
+        let reference = &divided.reference;
         let label = sequences.class(class);
         let (mut seen, mut codes, mut added) = (HashSet::new(), Vec::new(), Vec::new());
         let (mut again, mut unknown) = (0, 0);
-        for window in windows.drain(..) {
-            let Interval { chromosome, range } = &window.interval;
-            if !self.splits.contains(&window.split) {
+        for SplitWindow { split, window } in windows.drain(..) {
+            let RegionWindow { interval: Interval { chromosome, range }, reverse, name } = &window;
+            if !self.splits.contains(&split) {
                 continue;
             }
             if !seen.insert((*chromosome, range.start)) {
@@ -123,14 +125,14 @@ impl Choice<'_> {
             if without_case {
                 alphabet::without_case(&mut codes);
             }
-            let place = Some(reference.place(&window.interval, window.reverse));
-            let name = match &window.name {
+            let place = Some(reference.place(&window.interval, *reverse));
+            let name = match name {
                 Some(name) => Name::Text(name.as_str().into()),
                 None => Name::Place,
             };
             let read = Read { source: &reference.source, name, place, in_genome: true };
-            sequences.push(&codes, label.clone(), Some(window.split), read)?;
-            added.push(window);
+            sequences.push(&codes, label.clone(), Some(split), read)?;
+            added.push(SplitWindow { split, window });
         }
         if again > 0 {
             self.progress.say(&format!(

@@ -9,10 +9,10 @@ use anyhow::{Result, bail};
 use rand::RngExt;
 use rayon::prelude::*;
 
-use crate::dataset::split::{Interval, Split};
+use crate::dataset::split::Split;
 use crate::genome::Genome;
-use crate::random;
-use crate::random::Purpose;
+use crate::genome::interval::Interval;
+use crate::random::{self, Purpose};
 use crate::sequence::alphabet;
 
 /// GC bins of two percentage points.

@@ -1,4 +1,4 @@
-//! Labelled sequences as files give them: of any length, with or without a split. Settles classes, splits and lengths,
+//! Labelled sequences as files give them: of any length, with or without a split. Decides on classes, splits and length,
 //! and makes examples of them.
 
 use std::collections::{HashMap, HashSet};
@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
-use crate::config::{DataConfig, Fit, MAX_CLASSES, SourceKind, TaskKind};
-use crate::dataset::Classes;
-use crate::dataset::examples::{Examples, ExamplesWriter, Name, Origin, Place, describe};
+use crate::config::{Fit, MAX_CLASSES, SourceKind, TaskKind};
+use crate::dataset::examples::{Examples, ExamplesWriter, Name, Origin, describe};
 use crate::dataset::genomes::report_deal;
-use crate::dataset::split;
-use crate::dataset::split::{Assignment, Split};
+use crate::dataset::split::{self, Assignment, Split};
 use crate::dataset::store::{Store, StoreWriter};
+use crate::dataset::{Classes, LoadRequest};
+use crate::format::list_first;
 use crate::genome::Chromosome;
+use crate::genome::interval::Place;
 use crate::progress::Progress;
 use crate::sequence::alphabet;
 
@@ -109,28 +110,6 @@ impl Sequences {
     }
 }
 
-/// What the user or an earlier run has settled already.
-pub struct Rules<'a> {
-    pub config: &'a DataConfig,
-    /// Order of the classes where flags give it.
-    pub order: Vec<String>,
-    /// Of the run that is judged on these sequences.
-    pub run: Option<(TaskKind, &'a Classes, usize)>,
-    pub division: Division,
-    pub memory: u64,
-}
-
-/// How sequences whose file names no split are divided.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Division {
-    /// By the settings.
-    Settings,
-    /// For judging: by the chromosome they lie on.
-    Chromosomes(Assignment),
-    /// For judging: all are the test.
-    AllTest,
-}
-
 /// Examples of every split, and what they are examples of.
 pub struct Assembled {
     /// Training, validation and test.
@@ -139,16 +118,16 @@ pub struct Assembled {
     pub classes: Classes,
 }
 
-/// Settles classes, splits and lengths.
+/// Decides on splits, classes and length, and makes examples of one length.
 ///
 /// # Errors
 /// Labels, lengths or chromosomes do not fit together; the message names the first record that does not.
-pub fn assemble(sequences: Sequences, rules: &Rules, progress: &Progress) -> Result<Assembled> {
+pub fn assemble(sequences: Sequences, request: &LoadRequest) -> Result<Assembled> {
     let Sequences { codes, ends, mut entries, columns, .. } = sequences;
     let codes = codes.finish()?;
-    divide(&mut entries, &codes, &ends, rules, progress)?;
-    let (kind, classes) = settle_classes(&entries, columns, rules)?;
-    let length = settle_length(entries.iter().filter(|entry| entry.split.is_some()), rules)?;
+    divide(&mut entries, &codes, &ends, request)?;
+    let (kind, classes) = task_and_classes(&entries, columns, request)?;
+    let length = common_length(entries.iter().filter(|entry| entry.split.is_some()), request)?;
     let labels = number_labels(&entries, kind, &classes)?;
     let width = labels.len() / entries.len().max(1);
 
@@ -158,7 +137,7 @@ pub fn assemble(sequences: Sequences, rules: &Rules, progress: &Progress) -> Res
             totals[split as usize] += length as u64;
         }
     }
-    let limit = if totals.iter().sum::<u64>() > rules.memory { 0 } else { u64::MAX };
+    let limit = if totals.iter().sum::<u64>() > request.memory / 2 { 0 } else { u64::MAX };
     let mut writers = [(); 3].map(|()| ExamplesWriter::new(length, width, limit));
     let (mut whole, mut fitted) = (Vec::new(), Vec::new());
     for (i, entry) in entries.into_iter().enumerate() {
@@ -193,9 +172,12 @@ pub fn fit(codes: &[u8], length: usize, out: &mut Vec<u8>) -> usize {
 }
 
 /// Gives every entry its split; those that no split wants keep none.
-fn divide(entries: &mut [Entry], codes: &Store, ends: &[u64], rules: &Rules, progress: &Progress) -> Result<()> {
-    let config = rules.config;
-    if rules.division != Division::Settings {
+fn divide(entries: &mut [Entry], codes: &Store, ends: &[u64], request: &LoadRequest) -> Result<()> {
+    let LoadRequest { config, assignment, progress, .. } = request;
+    if matches!(config.source(), SourceKind::Regions | SourceKind::Examples) {
+        return Ok(()); // regions are read for the splits that are wanted, and a listing says what the test is
+    }
+    if !matches!(assignment, Assignment::Choice(_)) {
         // What the files say was said for training.
         entries.iter_mut().for_each(|entry| entry.split = None);
     }
@@ -210,26 +192,25 @@ fn divide(entries: &mut [Entry], codes: &Store, ends: &[u64], rules: &Rules, pro
     let open: Vec<usize> = (0..entries.len()).filter(|&i| is_open(&entries[i])).collect();
     let all_placed = open.iter().all(|&i| entries[i].origin.place.is_some());
     let by_share = config.valid_fraction.is_some() || config.test_fraction.is_some();
-    let assignment = match &rules.division {
-        Division::Settings if config.names_chromosomes() => Some(Assignment::Choice(config.into())),
-        Division::Settings => (all_placed && !by_share).then(|| Assignment::Choice(config.into())),
-        Division::Chromosomes(assignment @ Assignment::TestOn(_)) => Some(assignment.clone()),
+    let assignment = match assignment {
+        Assignment::Choice(_) => (config.names_chromosomes() || (all_placed && !by_share)).then_some(assignment),
+        Assignment::TestOn(_) => Some(assignment),
+        Assignment::TestOnAll => {
+            open.into_iter().for_each(|i| entries[i].split = Some(Split::Test));
+            return Ok(());
+        }
         // What has no coordinates cannot be told by them from what the run learned from.
-        Division::Chromosomes(assignment) => {
+        Assignment::TestOnUnseenBy(_) | Assignment::TestOnOthers(_) => {
             let (placed, unplaced): (Vec<usize>, Vec<usize>) =
                 open.into_iter().partition(|&i| entries[i].origin.place.is_some());
             unplaced.into_iter().for_each(|i| entries[i].split = Some(Split::Test));
             return by_place(entries, &placed, assignment, given, progress);
         }
-        Division::AllTest => {
-            open.into_iter().for_each(|i| entries[i].split = Some(Split::Test));
-            return Ok(());
-        }
     };
     match assignment {
         _ if open.is_empty() => Ok(()),
-        Some(assignment) => by_place(entries, &open, &assignment, given, progress),
-        None => by_sequence(entries, &open, codes, ends, given, rules, progress),
+        Some(assignment) => by_place(entries, &open, assignment, given, progress),
+        None => by_sequence(entries, &open, codes, ends, given, request),
     }
 }
 
@@ -312,10 +293,9 @@ fn by_sequence(
     codes: &Store,
     ends: &[u64],
     given: Given,
-    rules: &Rules,
-    progress: &Progress,
+    request: &LoadRequest,
 ) -> Result<()> {
-    let config = rules.config;
+    let LoadRequest { config, progress, .. } = request;
     let share = |given: bool, setting: Option<f64>| if given { 0.0 } else { setting.unwrap_or(DEFAULT_SHARE) };
     let (valid, test) = (share(given.valid, config.valid_fraction), share(given.test, config.test_fraction));
     for (name, share) in [("validation", valid), ("test", test)] {
@@ -324,7 +304,7 @@ fn by_sequence(
         }
     }
     // Of what the network will see: two that are the same once they are cropped must not be parted.
-    let length = settle_length(entries.iter(), rules)?;
+    let length = common_length(entries.iter(), request)?;
     let (mut whole, mut fitted) = (Vec::new(), Vec::new());
     for &i in open {
         whole.clear();
@@ -337,10 +317,10 @@ fn by_sequence(
 }
 
 /// The question and the names of its classes, labels or values.
-fn settle_classes(entries: &[Entry], columns: Vec<String>, rules: &Rules) -> Result<(TaskKind, Classes)> {
+fn task_and_classes(entries: &[Entry], columns: Vec<String>, request: &LoadRequest) -> Result<(TaskKind, Classes)> {
     let source = entries.first().map_or("the data", |entry| &entry.origin.source);
-    let by_columns = !columns.is_empty();
-    if let Some((kind, classes, _)) = rules.run {
+    let (config, by_columns) = (request.config, !columns.is_empty());
+    if let Some((kind, classes)) = request.task {
         let values = matches!(kind, TaskKind::Multilabel | TaskKind::Regression);
         if values != by_columns || (values && columns != classes.names) {
             let found = if by_columns { columns.join(", ") } else { "classes".into() };
@@ -352,13 +332,14 @@ fn settle_classes(entries: &[Entry], columns: Vec<String>, rules: &Rules) -> Res
         return Ok((kind, classes.clone()));
     }
     if by_columns {
-        let kind = rules.config.task.unwrap_or(TaskKind::Multilabel);
+        let kind = config.task.unwrap_or(TaskKind::Multilabel);
         return Ok((kind, Classes::named(columns)));
     }
-    let classes = if !rules.config.classes.is_empty() {
-        Classes::first_positive(rules.config.classes.clone())
-    } else if !rules.order.is_empty() {
-        Classes::named(rules.order.clone())
+    let of_flags = config.flag_classes();
+    let classes = if !config.classes.is_empty() {
+        Classes::first_positive(config.classes.clone())
+    } else if !of_flags.is_empty() {
+        Classes::named(of_flags.into_iter().map(str::to_owned).collect())
     } else {
         let mut seen = HashSet::new();
         let labels = entries.iter().filter_map(|entry| match &entry.label {
@@ -367,7 +348,7 @@ fn settle_classes(entries: &[Entry], columns: Vec<String>, rules: &Rules) -> Res
         });
         Classes::from_labels(labels)
     };
-    let (n, shown) = (classes.names.len(), split::list_first(&classes.names, 8));
+    let (n, shown) = (classes.names.len(), list_first(&classes.names, 8));
     if n < 2 {
         bail!("{source}: holds 1 class ({shown}), expected two or more; check the labels");
     }
@@ -376,7 +357,7 @@ fn settle_classes(entries: &[Entry], columns: Vec<String>, rules: &Rules) -> Res
             "{source}: holds {n} classes ({shown}), expected at most {MAX_CLASSES}; for numbers use --task regression"
         );
     }
-    let kind = match rules.config.task {
+    let kind = match config.task {
         Some(TaskKind::Binary) if n > 2 => {
             bail!("{source}: holds {n} classes ({shown}), expected two for --task binary; remove --task")
         }
@@ -398,7 +379,7 @@ fn number_labels(entries: &[Entry], kind: TaskKind, classes: &Classes) -> Result
                 None => bail!(
                     "{}: found the label '{name}', expected {}; correct or remove it",
                     origin.describe(),
-                    split::list_first(&classes.names, 8).replace(", ", " or ")
+                    list_first(&classes.names, 8).replace(", ", " or ")
                 ),
             },
             Label::Values(values) => {
@@ -426,11 +407,11 @@ fn number_labels(entries: &[Entry], kind: TaskKind, classes: &Classes) -> Result
 }
 
 /// The one length that all sequences get.
-fn settle_length<'a>(entries: impl Iterator<Item = &'a Entry> + Clone, rules: &Rules) -> Result<usize> {
-    let config = rules.config;
+fn common_length<'a>(entries: impl Iterator<Item = &'a Entry> + Clone, request: &LoadRequest) -> Result<usize> {
+    let config = request.config;
     let used = || entries.clone().map(|entry| &entry.origin);
     let Some(first) = used().next() else { bail!("no sequence is left for any split; name other chromosomes") };
-    let named = rules.run.map(|(.., length)| (length, "the network's length".to_owned()));
+    let named = request.length.map(|length| (length, "the network's length".to_owned()));
     let wanted = named.or(config.length.map(|length| (length, "--length".to_owned())));
     let (length, origin) = match (wanted, config.fit) {
         (Some(wanted), _) => wanted,

@@ -7,6 +7,8 @@ use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::genome::Chromosome;
+use crate::genome::interval::Interval;
+use crate::genome::names::{contains, is_same_name, list_names, parent, same_name};
 use crate::random;
 use crate::sequence::alphabet;
 
@@ -49,36 +51,12 @@ pub struct ChromosomeChoice {
     pub test: Vec<String>,
 }
 
-/// An interval of a chromosome, 0-based and half-open.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Interval {
-    pub chromosome: usize,
-    pub range: Range<usize>,
-}
-
 /// Validation blocks are this long where the chromosomes allow it: far longer than any window, so that little is lost
 /// at the edges, and short enough that a few chromosomes give many.
 const BLOCK_BP: usize = 100_000;
 
 /// One block in this many is for validation, as validation has a sixth as many fragments as training.
 const BLOCKS_PER_VALIDATION_BLOCK: usize = 7;
-
-/// `1`, `chr1` and `Chr1` are the same chromosome.
-pub fn same_name(name: &str) -> &str {
-    match name.get(..3) {
-        Some(prefix) if prefix.eq_ignore_ascii_case("chr") && name.len() > 3 => &name[3..],
-        _ => name,
-    }
-}
-
-/// Whether two names are of the same chromosome.
-pub fn is_same_name(a: &str, b: &str) -> bool {
-    same_name(a) == same_name(b)
-}
-
-fn names_contain(names: &[String], name: &str) -> bool {
-    names.iter().any(|other| same_name(other) == same_name(name))
-}
 
 impl ChromosomeChoice {
     /// The split of a chromosome; `None` for one that no split wants. Where validation is to be cut from training
@@ -117,7 +95,7 @@ impl ChromosomeChoice {
     fn named(&self, name: &str) -> Option<Split> {
         [(&self.train, Split::Train), (&self.valid, Split::Valid), (&self.test, Split::Test)]
             .into_iter()
-            .find(|(names, _)| names_contain(names, name))
+            .find(|(names, _)| contains(names, name))
             .map(|(_, split)| split)
     }
 
@@ -137,13 +115,13 @@ impl ChromosomeChoice {
                 .flat_map(|(flag, names)| names.iter().map(move |name| (flag, name)))
                 .collect();
         for (i, (flag, name)) in named.iter().enumerate() {
-            let before = named[..i].iter().find(|(other, n)| other != flag && same_name(n) == same_name(name));
+            let before = named[..i].iter().find(|(other, n)| other != flag && is_same_name(n, name));
             if let Some((other, _)) = before {
                 bail!(
                     "chromosome '{name}' stands in {other} and in {flag}, expected in one only; remove it from the other"
                 );
             }
-            if !known.iter().any(|other| same_name(other) == same_name(name)) {
+            if !known.iter().any(|other| is_same_name(other, name)) {
                 bail!(
                     "no genome has a chromosome '{name}' ({flag}), expected names among {}; correct the name",
                     list_names(known.iter().copied())
@@ -151,29 +129,6 @@ impl ChromosomeChoice {
             }
         }
         Ok(())
-    }
-}
-
-/// Distinct names in the order they come, the first forty of them.
-pub fn list_names<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let mut distinct: Vec<&str> = Vec::new();
-    for name in names {
-        if !distinct.iter().any(|other| same_name(other) == same_name(name)) {
-            distinct.push(name);
-        }
-    }
-    match distinct.len() {
-        0 => "-".into(),
-        n @ 0..=40 => distinct[..n].join(", "),
-        n => format!("{}, ... ({n} in all)", distinct[..40].join(", ")),
-    }
-}
-
-/// The first names of a list, and how many there are if that is more.
-pub fn list_first(names: &[String], most: usize) -> String {
-    match names.len() {
-        n if n > most => format!("{}, ... ({n} in all)", names[..most].join(", ")),
-        _ => names.join(", "),
     }
 }
 
@@ -196,9 +151,9 @@ impl Assignment {
     pub fn split_of(&self, name: &str) -> Option<Split> {
         let is_test = match self {
             Self::Choice(choice) => return choice.split_of(name),
-            Self::TestOn(names) => names_contain(names, name),
+            Self::TestOn(names) => contains(names, name),
             Self::TestOnUnseenBy(choice) => !choice.learns_from(name),
-            Self::TestOnOthers(names) => !names_contain(names, name) && !names_contain(names, parent(name)),
+            Self::TestOnOthers(names) => !contains(names, name) && !contains(names, parent(name)),
             Self::TestOnAll => true,
         };
         is_test.then_some(Split::Test)
@@ -225,16 +180,6 @@ impl Assignment {
             Self::TestOn(names) => ChromosomeChoice { test: names.clone(), ..Default::default() }.check(known),
             Self::TestOnUnseenBy(_) | Self::TestOnOthers(_) | Self::TestOnAll => Ok(()),
         }
-    }
-}
-
-/// The chromosome that an alternate, patched or unplaced piece belongs to, as UCSC names them
-/// (`chr17_GL000258v2_alt`, `chr1_KI270706v1_random`); any other name is its own.
-fn parent(name: &str) -> &str {
-    let is_piece = ["_alt", "_fix", "_random", "_hap"].iter().any(|kind| name.contains(kind));
-    match name.split_once('_') {
-        Some((parent, _)) if is_piece && !parent.is_empty() => parent,
-        _ => name,
     }
 }
 
@@ -274,27 +219,6 @@ pub fn split_holding(parts: &[Vec<Interval>; 3], chromosome: usize, range: &Rang
             part.partition_point(|interval| (interval.chromosome, interval.range.start) <= (chromosome, range.start));
         after.checked_sub(1).is_some_and(|i| part[i].chromosome == chromosome && range.end <= part[i].range.end)
     })
-}
-
-/// Intervals without what `excluded` covers. Both in order of chromosome and start; those excluded may overlap.
-pub fn without(intervals: &[Interval], excluded: &[Interval]) -> Vec<Interval> {
-    let mut left = Vec::new();
-    for Interval { chromosome, range } in intervals {
-        let mut start = range.start;
-        for other in excluded.iter().filter(|other| other.chromosome == *chromosome) {
-            if other.range.start >= range.end {
-                break;
-            }
-            if other.range.start > start {
-                left.push(Interval { chromosome: *chromosome, range: start..other.range.start });
-            }
-            start = start.max(other.range.end);
-        }
-        if start < range.end {
-            left.push(Interval { chromosome: *chromosome, range: start..range.end });
-        }
-    }
-    left
 }
 
 /// Cuts whole chromosomes into blocks and deals one block in seven to validation, by rank of a fixed hash of
@@ -371,8 +295,6 @@ mod tests {
         assert_eq!(choice(&["1"], &[], &["chrX"]).split_of("X"), Some(Split::Test));
         assert_eq!(choice(&["1"], &[], &["chrX"]).split_of("2"), None);
         assert_eq!(deal("chr7"), deal("7"));
-        assert_eq!(same_name("chr"), "chr");
-        assert_eq!(same_name("ch\u{e9}1"), "ch\u{e9}1");
     }
 
     #[test]
@@ -385,7 +307,6 @@ mod tests {
         assert_eq!(choice(&[], &[], &[]).split_of(piece), Some(deal("17")));
         assert_eq!(choice(&["1"], &[], &["17"]).split_of(piece), None);
         assert_eq!(choice(&["1"], &[], &[piece]).split_of(piece), Some(Split::Test));
-        assert_eq!(parent("chrUn_KI270302v1"), "chrUn_KI270302v1");
     }
 
     #[test]
@@ -426,26 +347,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn what_is_excluded_is_left_out_and_nothing_else(
-            whole in prop::collection::vec((0usize..200, 1usize..60), 1..4),
-            excluded in prop::collection::vec((0usize..3, 0usize..200, 1usize..30), 0..12),
-        ) {
-            let whole: Vec<Interval> = whole.iter().enumerate()
-                .map(|(chromosome, &(start, length))| Interval { chromosome, range: start..start + length }).collect();
-            let mut excluded: Vec<Interval> = excluded.into_iter()
-                .map(|(chromosome, start, length)| Interval { chromosome, range: start..start + length }).collect();
-            excluded.sort_by_key(|interval| (interval.chromosome, interval.range.start));
-            let left = without(&whole, &excluded);
-            let covers = |intervals: &[Interval], c: usize, base: usize| intervals.iter().any(|i| i.chromosome == c && i.range.contains(&base));
-            for chromosome in 0..4 {
-                for base in 0..270 {
-                    let expected = covers(&whole, chromosome, base) && !covers(&excluded, chromosome, base);
-                    prop_assert_eq!(covers(&left, chromosome, base), expected);
-                }
-            }
-        }
-
         #[test]
         fn splits_never_overlap_and_validation_is_near_a_seventh(
             lengths in prop::collection::vec(1usize..3_000_000, 1..6),

@@ -6,12 +6,13 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
 
-use crate::dataset::examples::{LONGEST_CHROMOSOME, Name, Place};
+use crate::dataset::examples::Name;
 use crate::dataset::sequences::{Label, Read, Sequences};
-use crate::dataset::source_name;
-use crate::dataset::split;
 use crate::dataset::split::Split;
-use crate::formats::compression;
+use crate::format::list_first;
+use crate::formats::compression::{InputFile, read_error};
+use crate::genome::interval::{LONGEST_CHROMOSOME, Place};
+use crate::genome::source_name;
 use crate::sequence::alphabet;
 
 /// Columns that are never labels.
@@ -28,8 +29,13 @@ pub struct Table {
 
 impl Table {
     pub fn open(path: &Path) -> Result<Self> {
-        let mut input = compression::open(path)?;
-        let head = input.fill_buf().map_err(|error| compression::read_error(path, &error))?;
+        Self::of_file(&InputFile::open(path)?)
+    }
+
+    /// Reads an opened file from its start.
+    pub fn of_file(file: &InputFile) -> Result<Self> {
+        let (path, mut input) = (file.path(), file.reader());
+        let head = input.fill_buf().map_err(|error| read_error(path, &error))?;
         let first = head.split(|&byte| byte == b'\n').next().unwrap_or(&[]);
         let delimiter = if first.contains(&b'\t') { b'\t' } else { b',' };
         let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).from_reader(input);
@@ -58,7 +64,7 @@ impl Table {
             anyhow!(
                 "{}: line 1: there is no column '{name}' (found: {}), expected a header with {wanted}; name the columns",
                 self.file,
-                split::list_first(&self.header, 8)
+                list_first(&self.header, 8)
             )
         })
     }
@@ -188,8 +194,8 @@ pub fn read(path: &Path, labels: &LabelColumns, part: Option<Split>, sequences: 
             bail!(
                 "{}: line 1: the columns of labels are {}, expected {} as in the training table; name them alike",
                 table.file,
-                split::list_first(&names, 8),
-                split::list_first(&sequences.columns, 8)
+                list_first(&names, 8),
+                list_first(&sequences.columns, 8)
             );
         }
         sequences.columns = names;
@@ -228,7 +234,7 @@ pub fn read(path: &Path, labels: &LabelColumns, part: Option<Split>, sequences: 
 fn table_error(file: &str, error: csv::Error) -> anyhow::Error {
     let line = error.position().map_or_else(String::new, |position| format!(" line {}:", position.line()));
     match error.into_kind() {
-        csv::ErrorKind::Io(error) => compression::read_error(Path::new(file), &error),
+        csv::ErrorKind::Io(error) => read_error(Path::new(file), &error),
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
             anyhow!("{file}:{line} found {len} columns, expected {expected_len} as in the header; mend the line")
         }

@@ -1,10 +1,9 @@
-//! The floor that a network must clear: GC content alone, and k-mers, fitted on the same training examples and judged on
-//! the same test.
+//! Baselines for a network: GC content alone and k-mer counts, fitted on the same training examples and evaluated on
+//! the same test examples.
 
 use anyhow::Result;
 
-use crate::baselines;
-use crate::baselines::{Features, Fitted, Link, Sequences};
+use crate::baselines::{self, Features, Fitted, Link, Sequences};
 use crate::config::{Loss, TaskKind};
 use crate::dataset::Dataset;
 use crate::dataset::examples::Examples;
@@ -20,16 +19,22 @@ const K: usize = 6;
 /// Training examples that a baseline learns from at most; more take minutes and change little.
 const MOST_EXAMPLES: usize = 200_000;
 
-/// A baseline and what it comes to on the test.
-pub struct Floor {
+/// A baseline with its metrics on the test split.
+pub struct BaselineResult {
+    /// `6-mers` or `GC`.
     pub name: String,
-    /// What was fitted, for people.
+    /// What was fitted, in words.
     pub description: String,
+    /// Metrics on the test split.
     pub report: Report,
 }
 
-/// Fits both baselines. Of two classes, validation chooses the threshold, as for a network.
-pub fn floors(task: &Task, data: &Dataset, seed: u64, progress: Progress) -> Result<Vec<Floor>> {
+/// Fits both baselines and evaluates them on the test split. For binary tasks validation chooses the threshold, as for a
+/// network.
+///
+/// # Errors
+/// The examples cannot be read, or a fit fails.
+pub fn evaluate(task: &Task, data: &Dataset, seed: u64, progress: Progress) -> Result<Vec<BaselineResult>> {
     let link = match (task.kind, task.loss) {
         (TaskKind::Binary | TaskKind::Multilabel, _) => Link::Logistic,
         (TaskKind::Multiclass, _) => Link::Softmax,
@@ -45,7 +50,7 @@ pub fn floors(task: &Task, data: &Dataset, seed: u64, progress: Progress) -> Res
     let (test_codes, _) = gather(task, &data.test, 1)?;
     let length = data.train.length;
     let of = |codes| Sequences { codes, length };
-    let mut floors = Vec::new();
+    let mut results = Vec::new();
     for (name, features) in [(format!("{K}-mers"), Features::Kmers(K)), ("GC".into(), Features::Gc)] {
         let fitted: Fitted = baselines::fit(
             features,
@@ -63,9 +68,9 @@ pub fn floors(task: &Task, data: &Dataset, seed: u64, progress: Progress) -> Res
             None
         };
         let report = report(&data.test, &test_codes, threshold);
-        floors.push(Floor { name, description: fitted.describe(), report });
+        results.push(BaselineResult { name, description: fitted.describe(), report });
     }
-    Ok(floors)
+    Ok(results)
 }
 
 /// Codes `[n, length]` and targets `[n, outputs]` of every `step`th example.

@@ -1,9 +1,8 @@
-//! Where a network is right and where it is not: the main metrics by GC content, by the share of repeats and by class.
+//! The main metrics by GC content, by the share of soft-masked bases and by class.
 
 use std::ops::Range;
 
 use anyhow::Result;
-use serde_json::{Map, Value, json};
 
 use crate::config::TaskKind;
 use crate::dataset::Classes;
@@ -20,16 +19,20 @@ const REPEAT_EDGES: [f64; 5] = [0.0, 0.05, 0.5, 0.95, 1.0];
 /// The metrics of some of the examples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group {
+    /// How the group is called.
     pub name: String,
     /// Shares that the group takes; nothing for classes.
     pub range: Option<Range<f64>>,
+    /// Number of examples.
     pub n: usize,
+    /// Metrics by name; `None` is undefined.
     pub metrics: Vec<(&'static str, Option<Estimate>)>,
 }
 
 /// Groups of the same examples.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Breakdown {
+    /// By GC content.
     pub by_gc: Vec<Group>,
     /// Empty where case does not tell repeats from other sequence.
     pub by_repeats: Vec<Group>,
@@ -39,6 +42,9 @@ pub struct Breakdown {
 
 impl Breakdown {
     /// Measures groups of examples with `report`, which takes examples and their predictions.
+    ///
+    /// # Errors
+    /// The examples cannot be read.
     pub fn new(
         task: &Task,
         classes: &Classes,
@@ -90,39 +96,5 @@ impl Breakdown {
             by_repeats: if case_is_known { by_share(&masked, &REPEAT_EDGES) } else { Vec::new() },
             by_class,
         })
-    }
-
-    /// What it adds to a split's object in `metrics.json`.
-    pub fn to_json(&self) -> Map<String, Value> {
-        let mut object = Map::new();
-        let shares = [("by_gc", &self.by_gc), ("by_repeats", &self.by_repeats)];
-        for (name, groups) in shares.into_iter().filter(|(_, groups)| !groups.is_empty()) {
-            object.insert(name.into(), groups.iter().map(Group::to_json).collect());
-        }
-        if !self.by_class.is_empty() {
-            let classes: Map<String, Value> =
-                self.by_class.iter().map(|group| (group.name.clone(), group.to_json())).collect();
-            object.insert("by_class".into(), classes.into());
-        }
-        object
-    }
-}
-
-impl Group {
-    fn to_json(&self) -> Value {
-        let mut object = Map::new();
-        if let Some(range) = &self.range {
-            object.insert("low".into(), json!(range.start));
-            object.insert("high".into(), json!(range.end));
-        }
-        object.insert("n".into(), json!(self.n));
-        for (name, estimate) in &self.metrics {
-            let value = match estimate {
-                Some(Estimate { value, low, high }) => json!({"value": value, "low": low, "high": high}),
-                None => json!({"value": null, "reason": "these examples do not define it"}),
-            };
-            object.insert((*name).into(), value);
-        }
-        object.into()
     }
 }

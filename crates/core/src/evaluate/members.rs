@@ -1,26 +1,33 @@
-//! What the members of an ensemble come to one by one: the mean and the standard deviation of each metric.
+//! Mean and standard deviation of each metric over the members of an ensemble.
 
 use anyhow::Result;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
 
 use crate::dataset::Classes;
 use crate::dataset::examples::Examples;
+use crate::evaluate::results::named;
 use crate::evaluate::{best_threshold, fitted_temperature, report};
 use crate::scorer::Activation;
 use crate::task::Task;
 
 /// Mean and standard deviation over members of each metric that is defined for all of them.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Members {
-    pub count: usize,
-    pub metrics: Vec<(&'static str, Spread)>,
+    /// Number of members.
+    #[serde(default)]
+    pub n: usize,
+    /// Metrics by name, in the order in which they are shown.
+    #[serde(flatten, with = "named")]
+    pub metrics: Vec<(String, Spread)>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Mean and standard deviation of a metric over members.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
+    /// Mean over members.
     pub mean: f64,
-    /// Of a sample: over n - 1.
-    pub deviation: f64,
+    /// Sample standard deviation, over n - 1.
+    pub standard_deviation: f64,
 }
 
 impl Spread {
@@ -28,13 +35,16 @@ impl Spread {
         let n = values.len() as f64;
         let mean = values.iter().sum::<f64>() / n;
         let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        Self { mean, deviation: (squares / (n - 1.0).max(1.0)).sqrt() }
+        Self { mean, standard_deviation: (squares / (n - 1.0).max(1.0)).sqrt() }
     }
 }
 
 impl Members {
     /// Measures each member on `test` as if it were alone: with its own temperature if they are `calibrated`, and of two
     /// classes with the threshold that is best for it on `valid`. Logits are `[n, outputs]` of each member.
+    ///
+    /// # Errors
+    /// Predictions are not finite, or the fit of a temperature fails.
     pub fn of(
         task: &Task,
         classes: &Classes,
@@ -55,22 +65,14 @@ impl Members {
         let metrics = names.iter().filter_map(|(name, _)| {
             let values: Option<Vec<f64>> =
                 reports.iter().map(|report| report.get(name).map(|estimate| estimate.value)).collect();
-            Some((*name, Spread::of(&values?)))
+            Some(((*name).to_owned(), Spread::of(&values?)))
         });
-        Ok(Self { count: reports.len(), metrics: metrics.collect() })
+        Ok(Self { n: reports.len(), metrics: metrics.collect() })
     }
 
-    pub fn to_json(&self) -> Value {
-        let mut object = Map::new();
-        object.insert("n".into(), json!(self.count));
-        for (name, Spread { mean, deviation }) in &self.metrics {
-            object.insert((*name).into(), json!({"mean": mean, "standard_deviation": deviation}));
-        }
-        object.into()
-    }
-
+    /// The spread of a metric by name.
     pub fn get(&self, name: &str) -> Option<Spread> {
-        self.metrics.iter().find(|(own, _)| *own == name).map(|(_, spread)| *spread)
+        self.metrics.iter().find(|(own, _)| own == name).map(|(_, spread)| *spread)
     }
 }
 
@@ -90,9 +92,9 @@ mod tests {
             Members::of(&task, &classes, (&examples, &members), (&examples, &members), Task::activate, false, 1)
                 .unwrap();
         let auroc = found.get("auroc").unwrap();
-        assert_eq!(found.count, 2);
+        assert_eq!(found.n, 2);
         assert!(
-            (auroc.mean - 0.875).abs() < 1e-12 && (auroc.deviation - 0.25 / 2f64.sqrt()).abs() < 1e-12,
+            (auroc.mean - 0.875).abs() < 1e-12 && (auroc.standard_deviation - 0.25 / 2f64.sqrt()).abs() < 1e-12,
             "{auroc:?}"
         );
     }

@@ -21,6 +21,9 @@ pub struct Predictions<'a> {
 
 impl<'a> Predictions<'a> {
     /// A table with its header.
+    ///
+    /// # Errors
+    /// The header cannot be written.
     pub fn new(task: &'a Task, classes: &'a Classes) -> Result<Self> {
         let mut out = csv::Writer::from_writer(Vec::new());
         out.write_record(header(task, classes))?;
@@ -29,6 +32,9 @@ impl<'a> Predictions<'a> {
 
     /// Appends the rows of one split. Coordinates are 0-based and half-open, and empty where there are none; scores have
     /// every digit, so that metrics computed from the file are those in `metrics.json`.
+    ///
+    /// # Errors
+    /// A row cannot be written.
     pub fn append(&mut self, split: Split, examples: &Examples, predictions: &[f64]) -> Result<()> {
         let outputs = self.task.outputs();
         for (i, (origin, scores)) in examples.origins.iter().zip(predictions.chunks(outputs)).enumerate() {
@@ -51,6 +57,9 @@ impl<'a> Predictions<'a> {
     }
 
     /// The whole table.
+    ///
+    /// # Errors
+    /// The table cannot be completed.
     pub fn finish(self) -> Result<Vec<u8>> {
         Ok(self.out.into_inner()?)
     }
@@ -71,9 +80,11 @@ fn has_values(task: &Task) -> bool {
 /// An example and what was predicted of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
+    /// The name of the example.
     pub name: String,
     /// Chromosome, start, end and strand; empty where there are none.
     pub place: [String; 4],
+    /// Its split.
     pub split: Split,
     /// The index of a class, or 0 or 1 for each label, or values.
     pub labels: Vec<f64>,

@@ -1,4 +1,4 @@
-//! Whether a network says the same of a sequence and of its reverse complement.
+//! Agreement between the predictions for a sequence and for its reverse complement.
 
 use crate::config::TaskKind;
 use crate::metrics::classes::highest;
@@ -32,7 +32,7 @@ impl StrandAgreement {
         Self { flip_rate, mean_difference: difference / forward.len().max(1) as f64 }
     }
 
-    /// A line for people.
+    /// A line of the results table.
     pub fn line(&self) -> String {
         let flips = self.flip_rate.map_or(String::new(), |rate| format!("{:.2} % called differently, ", rate * 100.0));
         format!("both strands of each: {flips}mean difference {:.4}\n", self.mean_difference)

@@ -1,6 +1,7 @@
-//! Temperature scaling (Guo and others, 2017): the one number that logits are divided by so that probabilities mean what
-//! they say. It changes no call, and for two classes and for labels it moves no example past another, so areas stay what
-//! they were. Of several classes examples may change places, because a class's probability hangs on all logits.
+//! Temperature scaling (Guo and others, 2017): a single divisor of the logits, fitted on validation, that calibrates
+//! the probabilities. It changes no predicted class. For binary and multilabel tasks the ranking of the examples stays
+//! the same, and so do areas under curves; for multiclass tasks the ranking may change, as the probability of a class
+//! depends on all logits.
 
 use anyhow::{Result, anyhow};
 use argmin::core::{CostFunction, Executor};
@@ -14,11 +15,13 @@ const HIGHEST: f64 = 20.0;
 
 /// What logits should have said.
 pub struct Validation<'a> {
+    /// The kind of task.
     pub kind: TaskKind,
     /// `[n, outputs]`
     pub logits: &'a [f64],
     /// Of several classes the true one, `[n]`; else yes (1) or no (0), `[n, outputs]`.
     pub targets: &'a [f64],
+    /// Outputs of an example.
     pub outputs: usize,
 }
 
@@ -44,6 +47,9 @@ impl Validation<'_> {
     }
 
     /// The temperature of the smallest loss; 1 where there is nothing to learn from, or no smallest loss.
+    ///
+    /// # Errors
+    /// The optimizer fails.
     pub fn temperature(self) -> Result<f64> {
         if self.targets.is_empty() {
             return Ok(1.0);
@@ -74,8 +80,7 @@ mod tests {
     use super::*;
     use rand::RngExt;
 
-    use crate::random;
-    use crate::random::Purpose;
+    use crate::random::{self, Purpose};
 
     #[test]
     fn logits_that_were_stretched_are_shrunk_by_the_same_factor() {

@@ -6,12 +6,14 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::evaluate::breakdown::{Breakdown, Group};
 use crate::figures::canvas::{BLUE, Canvas, Drawing, FONT, GREY, SIZE, picture};
-use crate::figures::curves::short;
-use crate::format::thousands;
+use crate::format::{self, thousands};
 use crate::metrics::{Estimate, Report};
 use crate::training::history::metric_name;
 
 /// One panel for each way of grouping: a dot with its interval for each group, and the metric of all as a line.
+///
+/// # Errors
+/// The figure cannot be drawn.
 pub fn breakdown(breakdown: &Breakdown, report: &Report, split: &str) -> Result<Vec<u8>> {
     let first = |groups: &[Group]| groups.first().and_then(|group| group.metrics.first()).map(|(name, _)| *name);
     let of_classes: Vec<Group> = if breakdown.by_class.is_empty() {
@@ -79,7 +81,7 @@ fn panel(area: &Canvas, title: &str, metric: &str, groups: &[Group], all: Option
             }
             None => area.draw(&Text::new("-", (x, (top + bottom) / 2), text(22, HPos::Center)))?,
         }
-        let words = format!("{}, n {}", short(&group.name), thousands(group.n));
+        let words = format!("{}, n {}", format::short_name(&group.name), thousands(group.n));
         let style = (FONT, 17).into_font().color(&BLACK).transform(FontTransform::Rotate90);
         area.draw(&Text::new(words, (x + 8, bottom + 8), style.pos(Pos::new(HPos::Left, VPos::Top))))?;
     }

@@ -1,5 +1,4 @@
-//! Drawing into memory with a typeface of our own, so that pictures need no system fonts and a failed drawing leaves no
-//! file behind.
+//! Drawing into memory with a bundled font: figures need no system fonts, and a failed drawing leaves no file behind.
 
 use std::ops::Range;
 use std::sync::Once;
@@ -10,12 +9,16 @@ use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 
+/// Width and height of a figure in pixels.
 pub const SIZE: (u32, u32) = (1000, 720);
+/// The font family of all text.
 pub const FONT: &str = "sans-serif";
 
 /// Colours that people with any colour vision tell apart (Okabe and Ito, 2008).
 pub const BLUE: RGBColor = RGBColor(0, 114, 178);
+/// The colour of what stands out.
 pub const ORANGE: RGBColor = RGBColor(213, 94, 0);
+/// The colour of reference lines.
 pub const GREY: RGBColor = RGBColor(110, 110, 110);
 const OTHERS: [RGBColor; 5] = [
     RGBColor(0, 158, 115),
@@ -34,16 +37,25 @@ pub fn colour(index: usize) -> RGBColor {
     }
 }
 
+/// An area of a bitmap.
 pub type Canvas<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
+/// The outcome of a drawing step.
 pub type Drawing = std::result::Result<(), Box<dyn std::error::Error>>;
+/// A chart with linear axes.
 pub type Plane<'a, 'b> = ChartContext<'a, BitMapBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
 /// Draws into memory and encodes as PNG.
+///
+/// # Errors
+/// The figure cannot be drawn.
 pub fn picture(draw: impl FnOnce(&Canvas) -> Drawing) -> Result<Vec<u8>> {
     picture_of(SIZE, draw)
 }
 
 /// The same in as many pixels, for pictures of several rows.
+///
+/// # Errors
+/// The figure cannot be drawn.
 pub fn picture_of(size: (u32, u32), draw: impl FnOnce(&Canvas) -> Drawing) -> Result<Vec<u8>> {
     static FONTS: Once = Once::new();
     FONTS.call_once(|| {
@@ -66,6 +78,7 @@ pub fn picture_of(size: (u32, u32), draw: impl FnOnce(&Canvas) -> Drawing) -> Re
     Ok(file)
 }
 
+/// A chart with a title and the given axis ranges.
 pub fn plane<'a, 'b>(
     canvas: &'a Canvas<'b>,
     title: &str,
@@ -81,6 +94,7 @@ pub fn plane<'a, 'b>(
         .build_cartesian_2d(x, y)?)
 }
 
+/// Draws the axes with their labels.
 pub fn axes(chart: &mut Plane, x: &str, y: &str) -> Drawing {
     let (across, up) = (chart.x_range(), chart.y_range());
     axes_written(chart, x, y, &|x| tick(*x, across.end - across.start), &|y| tick(*y, up.end - up.start))
@@ -128,6 +142,7 @@ pub fn tick(value: f64, span: f64) -> String {
     if is_tiny { format!("{value:.1e}") } else { format!("{value:.*}", decimals.max(0.0) as usize) }
 }
 
+/// Draws a line with a legend entry.
 pub fn line(chart: &mut Plane, points: impl Iterator<Item = (f64, f64)>, colour: RGBColor, label: &str) -> Drawing {
     chart
         .draw_series(LineSeries::new(points, colour.stroke_width(3)))?
@@ -136,6 +151,7 @@ pub fn line(chart: &mut Plane, points: impl Iterator<Item = (f64, f64)>, colour:
     Ok(())
 }
 
+/// Draws a dashed reference line with a legend entry.
 pub fn dashed(chart: &mut Plane, from: (f64, f64), to: (f64, f64), label: &str) -> Drawing {
     chart
         .draw_series(DashedLineSeries::new([from, to], 8, 6, BLACK.stroke_width(2)))?
@@ -144,6 +160,7 @@ pub fn dashed(chart: &mut Plane, from: (f64, f64), to: (f64, f64), label: &str) 
     Ok(())
 }
 
+/// Draws a point with a legend entry, if there is one.
 pub fn mark(chart: &mut Plane, point: Option<(f64, f64)>, label: &str) -> Drawing {
     chart
         .draw_series(point.map(|point| Circle::new(point, 8, ORANGE.filled())))?
@@ -152,6 +169,7 @@ pub fn mark(chart: &mut Plane, point: Option<(f64, f64)>, label: &str) -> Drawin
     Ok(())
 }
 
+/// Draws the legend.
 pub fn legend<'a, 'b: 'a>(chart: &mut Plane<'a, 'b>, position: SeriesLabelPosition) -> Drawing {
     chart
         .configure_series_labels()

@@ -1,12 +1,11 @@
-//! What data look like before training: tables, and pictures of GC content, lengths and unknown bases of each class.
+//! Composition of a dataset: tables, and figures of GC content, lengths and unknown bases of each class.
 
 use anyhow::Result;
 use plotters::prelude::*;
 
 use crate::dataset::Dataset;
 use crate::figures::canvas::{axes, colour, legend, line, picture, plane};
-use crate::figures::curves::short;
-use crate::format::thousands;
+use crate::format::{self, thousands};
 use crate::inspect::{Composition, Inspection, SplitCounts};
 use crate::run::RunFolder;
 
@@ -17,6 +16,9 @@ const BINS: usize = 50;
 const MOST_CLASSES: usize = 7;
 
 /// Draws the pictures of an inspection.
+///
+/// # Errors
+/// A figure cannot be drawn or written.
 pub fn draw(inspection: &Inspection, folder: &RunFolder) -> Result<()> {
     let classes = &inspection.classes;
     folder.write(
@@ -65,15 +67,20 @@ fn histogram(
                 let left = low + bin as f64 * width;
                 [(left, share), (left + width, share)]
             });
-            line(&mut chart, steps, colour(i), &format!("{} ({})", short(&class.name), thousands(class.n)))?;
+            line(
+                &mut chart,
+                steps,
+                colour(i),
+                &format!("{} ({})", format::short_name(&class.name), thousands(class.n)),
+            )?;
         }
         legend(&mut chart, SeriesLabelPosition::UpperRight)
     })
 }
 
-/// The inspection as tables for people.
+/// The inspection as text tables.
 pub fn table(inspection: &Inspection, data: &Dataset) -> String {
-    let names: Vec<String> = data.classes.names.iter().map(|name| short(name)).collect();
+    let names: Vec<String> = data.classes.names.iter().map(|name| format::short_name(name)).collect();
     let mut text = format!("examples of {} bp\n  {:<10}{:>12}", data.train.length, "split", "n");
     let shown = if inspection.splits[0].of_class.is_empty() { 0 } else { names.len().min(12) };
     names.iter().take(shown).for_each(|name| text.push_str(&format!("  {name:>12}")));
@@ -99,7 +106,7 @@ pub fn table(inspection: &Inspection, data: &Dataset) -> String {
         let gc = format!("{:.1} ({:.1} to {:.1})", gc.mean * 100.0, gc.lowest * 100.0, gc.highest * 100.0);
         text.push_str(&format!(
             "  {:<26}{:>10}{lengths:>22}{gc:>24}{:>14.2}{:>14.1}\n",
-            short(name),
+            format::short_name(name),
             thousands(*n),
             unknown.mean * 100.0,
             masked.mean * 100.0

@@ -1,17 +1,19 @@
-//! The confusion matrix: which class is taken for which.
+//! The confusion matrix as a figure and as CSV.
 
 use anyhow::Result;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::figures::canvas::{BLUE, FONT, SIZE, picture};
-use crate::figures::curves::short;
-use crate::format::thousands;
+use crate::format::{self, thousands};
 
 /// Classes that the picture has room for; the table has them all.
 const MOST_CLASSES: usize = 20;
 
 /// A cell for each true class (row) and called class (column), darker the larger its share of the row.
+///
+/// # Errors
+/// The figure cannot be drawn.
 pub fn picture_of(confusion: &[Vec<usize>], names: &[String], split: &str) -> Result<Vec<u8>> {
     let shown = names.len().min(MOST_CLASSES);
     let n: usize = confusion.iter().flatten().sum();
@@ -27,7 +29,11 @@ pub fn picture_of(confusion: &[Vec<usize>], names: &[String], split: &str) -> Re
             let total: usize = counts.iter().sum();
             let y = top + row as i32 * side;
             let centre = y + side / 2;
-            canvas.draw(&Text::new(short(name), (left - 12, centre), at(HPos::Right, VPos::Center, text.min(22))))?;
+            canvas.draw(&Text::new(
+                format::short_name(name),
+                (left - 12, centre),
+                at(HPos::Right, VPos::Center, text.min(22)),
+            ))?;
             for (column, &count) in counts.iter().take(shown).enumerate() {
                 let x = left + column as i32 * side;
                 let share = if total > 0 { count as f64 / total as f64 } else { 0.0 };
@@ -54,10 +60,14 @@ pub fn picture_of(confusion: &[Vec<usize>], names: &[String], split: &str) -> Re
         for (column, name) in names.iter().take(shown).enumerate() {
             let x = left + column as i32 * side + side / 2;
             if shown <= 6 {
-                canvas.draw(&Text::new(short(name), (x, bottom + 18), at(HPos::Center, VPos::Center, text.min(22))))?;
+                canvas.draw(&Text::new(
+                    format::short_name(name),
+                    (x, bottom + 18),
+                    at(HPos::Center, VPos::Center, text.min(22)),
+                ))?;
             } else {
                 let style = at(HPos::Left, VPos::Center, text.min(22)).transform(FontTransform::Rotate90);
-                canvas.draw(&Text::new(short(name), (x, bottom + 8), style))?;
+                canvas.draw(&Text::new(format::short_name(name), (x, bottom + 8), style))?;
             }
         }
         canvas.draw(&Text::new("true class (rows)", (20, top / 2 + 40), at(HPos::Left, VPos::Center, 22)))?;
@@ -73,6 +83,9 @@ pub fn picture_of(confusion: &[Vec<usize>], names: &[String], split: &str) -> Re
 }
 
 /// The same as CSV: a row for each true class, a column for each called class.
+///
+/// # Errors
+/// The table cannot be written.
 pub fn table_of(confusion: &[Vec<usize>], names: &[String]) -> Result<Vec<u8>> {
     let mut out = csv::Writer::from_writer(Vec::new());
     out.write_record(std::iter::once("true_class").chain(names.iter().map(String::as_str)))?;

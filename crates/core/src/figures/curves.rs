@@ -1,4 +1,4 @@
-//! Curves of decisions: ROC, precision and recall, calibration, and how scores are spread.
+//! ROC, precision-recall and calibration curves, and histograms of scores.
 
 use anyhow::Result;
 use plotters::prelude::*;
@@ -6,7 +6,7 @@ use plotters::prelude::*;
 use crate::config::TaskKind;
 use crate::evaluate::Evaluation;
 use crate::figures::canvas::{BLUE, GREY, ORANGE, SIZE, axes, colour, dashed, legend, line, mark, picture, plane};
-use crate::format::thousands;
+use crate::format::{self, thousands};
 use crate::metrics::{CALIBRATION_BINS, CurvePoint, Ranking, Report};
 
 /// Bars of the score histogram.
@@ -16,6 +16,9 @@ const SCORE_BINS: usize = 40;
 pub const MOST_CURVES: usize = 7;
 
 /// The ROC curve with its area, the chance line and the chosen threshold.
+///
+/// # Errors
+/// The figure cannot be drawn.
 pub fn roc(ranking: &Ranking, report: &Report, split: &str) -> Result<Vec<u8>> {
     let points = thinned(&ranking.roc());
     let chosen = at_threshold(&ranking.roc(), threshold(report));
@@ -31,6 +34,9 @@ pub fn roc(ranking: &Ranking, report: &Report, split: &str) -> Result<Vec<u8>> {
 }
 
 /// Precision against recall with the average precision, the share of positives and the chosen threshold.
+///
+/// # Errors
+/// The figure cannot be drawn.
 pub fn precision_recall(ranking: &Ranking, report: &Report, split: &str) -> Result<Vec<u8>> {
     let curve = ranking.precision_recall();
     let share = report.n_positive.unwrap_or(0) as f64 / report.n.max(1) as f64;
@@ -61,6 +67,9 @@ pub fn precision_recall(ranking: &Ranking, report: &Report, split: &str) -> Resu
 
 /// Predicted probability against the share that is so, before calibration and after; the area of a dot is the share of
 /// fragments in its bin. Nothing for values.
+///
+/// # Errors
+/// The figure cannot be drawn.
 pub fn calibration(evaluation: &Evaluation, split: &str) -> Result<Option<Vec<u8>>> {
     let Evaluation { task, classes, report, .. } = evaluation;
     let Some(after) = evaluation.probabilities(&evaluation.predictions) else { return Ok(None) };
@@ -100,6 +109,9 @@ pub fn calibration(evaluation: &Evaluation, split: &str) -> Result<Option<Vec<u8
 }
 
 /// How the scores of both classes are spread, and the chosen threshold.
+///
+/// # Errors
+/// The figure cannot be drawn.
 pub fn scores(positive: &[bool], scores: &[f64], report: &Report, split: &str, names: (&str, &str)) -> Result<Vec<u8>> {
     let mut counts = [[0usize; SCORE_BINS]; 2];
     for (&positive, &score) in positive.iter().zip(scores) {
@@ -130,6 +142,9 @@ pub fn scores(positive: &[bool], scores: &[f64], report: &Report, split: &str, n
 }
 
 /// One ROC curve for each class against the rest, or for each label.
+///
+/// # Errors
+/// The figure cannot be drawn.
 pub fn roc_of_each(rankings: &[Ranking], report: &Report, split: &str) -> Result<Vec<u8>> {
     let parts = rankings.iter().zip(&report.parts);
     let curves = parts.filter_map(|(ranking, part)| Some((part.name.as_str(), ranking, part.get("auroc")?.value)));
@@ -138,6 +153,9 @@ pub fn roc_of_each(rankings: &[Ranking], report: &Report, split: &str) -> Result
 }
 
 /// Named ROC curves with their areas on one plane, as many as can be told apart.
+///
+/// # Errors
+/// The figure cannot be drawn.
 pub fn roc_curves(title: &str, curves: &[(&str, &Ranking, f64)]) -> Result<Vec<u8>> {
     picture(|canvas| {
         let mut chart = plane(canvas, title, 0.0..1.0, 0.0..1.0)?;
@@ -145,13 +163,16 @@ pub fn roc_curves(title: &str, curves: &[(&str, &Ranking, f64)]) -> Result<Vec<u
         line(&mut chart, [(0.0, 0.0), (1.0, 1.0)].into_iter(), GREY, "chance")?;
         for (i, (name, ranking, area)) in curves.iter().take(MOST_CURVES).enumerate() {
             let points = thinned(&ranking.roc()).into_iter();
-            line(&mut chart, points, colour(i), &format!("{}: AUROC {area:.3}", short(name)))?;
+            line(&mut chart, points, colour(i), &format!("{}: AUROC {area:.3}", format::short_name(name)))?;
         }
         legend(&mut chart, SeriesLabelPosition::LowerRight)
     })
 }
 
 /// One precision-recall curve for each class against the rest, or for each label.
+///
+/// # Errors
+/// The figure cannot be drawn.
 pub fn precision_recall_of_each(rankings: &[Ranking], report: &Report, split: &str) -> Result<Vec<u8>> {
     picture(|canvas| {
         let title = format!("Precision and recall, {split} ({} fragments)", thousands(report.n));
@@ -160,18 +181,12 @@ pub fn precision_recall_of_each(rankings: &[Ranking], report: &Report, split: &s
         for (i, (ranking, part)) in rankings.iter().zip(&report.parts).take(MOST_CURVES).enumerate() {
             if let Some(area) = part.get("average_precision") {
                 let points = thinned(&ranking.precision_recall()).into_iter();
-                let name = short(&part.name);
+                let name = format::short_name(&part.name);
                 line(&mut chart, points, colour(i), &format!("{name}: average precision {:.3}", area.value))?;
             }
         }
         legend(&mut chart, SeriesLabelPosition::LowerLeft)
     })
-}
-
-/// A name that fits into a legend.
-pub fn short(name: &str) -> String {
-    const MOST: usize = 24;
-    if name.chars().count() <= MOST { name.to_owned() } else { name.chars().take(MOST - 1).chain(['…']).collect() }
 }
 
 /// The chosen threshold, of a yes/no question.

@@ -1,5 +1,5 @@
-//! How much each base of a sequence counts: letters as high as their importance, up where they raise the number that is
-//! explained and down where they lower it; under those of mutagenesis, what each substitution does, as a map of colours.
+//! Attributions of a sequence: letters as high as the importance of their base, upwards where it raises the explained
+//! output and downwards where it lowers it; for in-silico mutagenesis a heat map of all substitutions below.
 
 use std::ops::Range;
 
@@ -7,10 +7,12 @@ use anyhow::Result;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::attribute::importance::{Explanation, Method, Track, strongest};
+use crate::attribute::importance::{Explanation, Track, strongest};
 use crate::attribute::sequences::Sequence;
+use crate::config::AttributionMethod;
 use crate::figures::canvas::{BLUE, Canvas, Drawing, FONT, GREY, ORANGE, picture_of};
 use crate::figures::logo::{Area, letter};
+use crate::format;
 
 /// Bases side by side; a longer sequence takes several rows.
 const ROW: usize = 100;
@@ -30,6 +32,9 @@ const POSITIONS: f64 = 40.0;
 const LEGEND: f64 = 44.0;
 
 /// The picture of one sequence; `description` says what is explained.
+///
+/// # Errors
+/// The figure cannot be drawn.
 pub fn of_sequence(sequence: &Sequence, explanation: &Explanation, description: &str) -> Result<Vec<u8>> {
     let own = &sequence.own;
     let shown = match explanation.tracks.first() {
@@ -38,7 +43,7 @@ pub fn of_sequence(sequence: &Sequence, explanation: &Explanation, description: 
     };
     let rows = shown.len().div_ceil(ROW).max(1);
     let in_a_row = shown.len().div_ceil(rows).max(1);
-    let has_map = explanation.tracks.iter().any(|track| track.method == Method::Ism);
+    let has_map = explanation.tracks.iter().any(|track| track.method == AttributionMethod::Ism);
     let row_height = explanation.tracks.iter().map(height).sum::<f64>() + POSITIONS;
     let legend = if has_map { LEGEND } else { 0.0 };
     // Room for the title over few bases.
@@ -63,7 +68,7 @@ pub fn of_sequence(sequence: &Sequence, explanation: &Explanation, description: 
                     draw_text(canvas, track.method.title(), (LEFT, top + 4.0), 17.0, HPos::Left)?;
                 }
                 letters(canvas, sequence, track, positions.clone(), area, range)?;
-                if track.method == Method::Ism {
+                if track.method == AttributionMethod::Ism {
                     let area = Area { top: area.bottom() + 8.0, height: 4.0 * CELL, ..area };
                     map(canvas, sequence, track, positions.clone(), area, strongest_change(track, &shown))?;
                 }
@@ -71,7 +76,7 @@ pub fn of_sequence(sequence: &Sequence, explanation: &Explanation, description: 
             }
             numbers(canvas, sequence, positions, top)?;
         }
-        match explanation.tracks.iter().find(|track| track.method == Method::Ism) {
+        match explanation.tracks.iter().find(|track| track.method == AttributionMethod::Ism) {
             Some(track) => key(canvas, size.1 as f64 - LEGEND, strongest_change(track, &shown)),
             None => Ok(()),
         }
@@ -79,7 +84,7 @@ pub fn of_sequence(sequence: &Sequence, explanation: &Explanation, description: 
 }
 
 fn height(track: &Track) -> f64 {
-    let map = if track.method == Method::Ism { 8.0 + 4.0 * CELL } else { 0.0 };
+    let map = if track.method == AttributionMethod::Ism { 8.0 + 4.0 * CELL } else { 0.0 };
     TRACK_TITLE + LETTERS_HEIGHT + map + TRACK_GAP
 }
 
@@ -120,14 +125,13 @@ fn title(canvas: &Canvas, sequence: &Sequence, shown: &Range<usize>, description
         String::new()
     };
     draw_text(canvas, &name, (LEFT, 12.0), 26.0, HPos::Left)?;
-    draw_text(canvas, &format!("{description} is {}{part}", number(score)), (LEFT, 42.0), 19.0, HPos::Left)
-}
-
-/// A number with three digits that count.
-fn number(value: f64) -> String {
-    let decimals = if value == 0.0 { 0 } else { (2 - value.abs().log10().floor() as i32).clamp(0, 6) };
-    let text = format!("{value:.*}", decimals as usize);
-    if text.trim_start_matches(['-', '0', '.']).is_empty() { "0".into() } else { text }
+    draw_text(
+        canvas,
+        &format!("{description} is {}{part}", format::three_digits(score)),
+        (LEFT, 42.0),
+        19.0,
+        HPos::Left,
+    )
 }
 
 fn letters(
@@ -162,7 +166,7 @@ fn letters(
         // The ends, where they do not run into the zero.
         if value == 0.0 || (up(value) - zero).abs() > 14.0 {
             canvas.draw(&line(pixel(axis - 5.0, up(value)), pixel(axis, up(value))))?;
-            canvas.draw(&Text::new(number(value), pixel(axis - 8.0, up(value)), style.clone()))?;
+            canvas.draw(&Text::new(format::three_digits(value), pixel(axis - 8.0, up(value)), style.clone()))?;
         }
     }
     Ok(())
@@ -207,7 +211,7 @@ fn key(canvas: &Canvas, top: f64, strongest: f64) -> Drawing {
     const STEPS: i32 = 40;
     const STEP: f64 = 4.0;
     let begin = LEFT + 70.0;
-    draw_text(canvas, &number(-strongest), (begin - 8.0, top + 1.0), 16.0, HPos::Right)?;
+    draw_text(canvas, &format::three_digits(-strongest), (begin - 8.0, top + 1.0), 16.0, HPos::Right)?;
     for step in 0..=STEPS {
         let left = begin + f64::from(step) * STEP;
         let share = f64::from(2 * step - STEPS) / f64::from(STEPS);
@@ -215,7 +219,10 @@ fn key(canvas: &Canvas, top: f64, strongest: f64) -> Drawing {
         canvas.draw(&Rectangle::new(cell, shade(share).filled()))?;
     }
     let end = begin + f64::from(STEPS + 1) * STEP;
-    let text = format!("+{}   what a substitution changes; dots are the sequence's own bases", number(strongest));
+    let text = format!(
+        "+{}   what a substitution changes; dots are the sequence's own bases",
+        format::three_digits(strongest)
+    );
     draw_text(canvas, &text, (end + 8.0, top + 1.0), 16.0, HPos::Left)
 }
 
@@ -242,7 +249,7 @@ mod tests {
         let sequence = Sequence { name: "x".repeat(200), index: 0, codes, own: 0..length, first: 0, place: None };
         let numbers: Vec<f32> = (0..4 * length).map(|i| value * (i as f32).sin()).collect();
         let track = |method| Track { method, numbers: numbers.clone(), importance: numbers[..length].to_vec() };
-        let tracks = [Method::Ism, Method::Saliency, Method::Ig].map(track).to_vec();
+        let tracks = [AttributionMethod::Ism, AttributionMethod::Saliency, AttributionMethod::Ig].map(track).to_vec();
         let explanation = Explanation { score: -1.25, tracks, integrated: None };
         of_sequence(&sequence, &explanation, "log-odds of 'x'").unwrap()
     }
@@ -254,11 +261,5 @@ mod tests {
             assert!(width >= 760 && height > 300 && share > 0.01, "{length}: {width} x {height}, {share}");
         }
         assert!(ink(&drawn(60, 0.0)).2 < ink(&drawn(60, 1.0)).2);
-    }
-
-    #[test]
-    fn numbers_have_three_digits() {
-        let of = [0.0, 1.0, -2.345678, 0.01234, 1234.5, 1e-9].map(number);
-        assert_eq!(of, ["0", "1.00", "-2.35", "0.0123", "1234", "0"]);
     }
 }

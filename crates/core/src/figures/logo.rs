@@ -1,10 +1,10 @@
-//! Sequence logos: letters as high as their probability times the information of their position. Letters are drawn as
-//! shapes that stretch to any height, which no typeface here does.
+//! Sequence logos: letters as high as their probability times the information content of the position. Letters are
+//! polygons, as the font cannot be stretched.
 
 use plotters::prelude::*;
 
 use crate::figures::canvas::{Canvas, Drawing, FONT, GREY};
-use crate::motif::matrix::Motif;
+use crate::sequence::motif::Motif;
 
 /// The colours that logos are known by: A green, C blue, G orange, T red.
 const LETTERS: [RGBColor; 4] =
@@ -19,13 +19,18 @@ const SAMPLES: i32 = 3;
 /// A rectangle in pixels.
 #[derive(Clone, Copy, Debug)]
 pub struct Area {
+    /// Left edge in pixels.
     pub left: f64,
+    /// Upper edge in pixels.
     pub top: f64,
+    /// Width in pixels.
     pub width: f64,
+    /// Height in pixels.
     pub height: f64,
 }
 
 impl Area {
+    /// The lower edge.
     pub fn bottom(self) -> f64 {
         self.top + self.height
     }
@@ -66,12 +71,12 @@ fn axes(canvas: &Canvas, positions: usize, area: Area, width: f64, scale: f64) -
         canvas.draw(&Text::new(bits.to_string(), at(axis - 7.0 * scale, y), numbers.clone()))?;
     }
     let middle = area.top + area.height / 2.0;
-    let (unit, turned) = {
+    let (unit, rotated) = {
         use plotters::style::text_anchor::{HPos, Pos, VPos};
         let below = text(15.0).pos(Pos::new(HPos::Center, VPos::Top));
         (below, text(15.0).transform(FontTransform::Rotate270).pos(Pos::new(HPos::Center, VPos::Center)))
     };
-    canvas.draw(&Text::new("bits", at(axis - 26.0 * scale, middle), turned))?;
+    canvas.draw(&Text::new("bits", at(axis - 26.0 * scale, middle), rotated))?;
     // As many numbers as have room.
     let every = [1, 5, 10, 20, 50, 100, 200, 500].into_iter().find(|&every| every as f64 * width >= 22.0 * scale);
     let every = every.unwrap_or(1000);

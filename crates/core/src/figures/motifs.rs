@@ -1,57 +1,62 @@
-//! Motifs as pictures: a logo of each filter, with what is known of it and where along the sequence it fires.
+//! Motif figures: the logo of each filter with its enrichment, its best match and the positions of its sites.
 
 use anyhow::Result;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::figures::canvas::{BLUE, Canvas, Drawing, FONT, GREY, picture_of};
-use crate::figures::curves::short;
 use crate::figures::logo::{Area, logo};
-use crate::format::thousands;
-use crate::motif::enrichment::scientific;
+use crate::format::{self, thousands};
 use crate::motif::motifs::{FilterMotif, Motifs, Origin, label};
 use crate::motif::sites::Bins;
 
 /// Size of one filter's panel, in pixels.
 const PANEL: (u32, u32) = (760, 215);
 const TITLE: u32 = 64;
-/// Logos side by side, and on one page.
+/// Logos side by side, and in one figure.
 const COLUMNS: usize = 2;
-pub const ON_A_PAGE: usize = 64;
+/// Logos in one figure.
+pub const PER_FIGURE: usize = 64;
 
 /// The logo of one filter alone.
+///
+/// # Errors
+/// The figure cannot be drawn.
 pub fn of_filter(motifs: &Motifs, filter: &FilterMotif) -> Result<Vec<u8>> {
     const SCALE: f64 = 1.25;
     let size = [PANEL.0, PANEL.1].map(|side| (f64::from(side) * SCALE) as u32);
     picture_of((size[0], size[1]), |canvas| panel(canvas, motifs, filter, (0.0, 0.0), SCALE))
 }
 
-/// Pages of all filters that fire, those that tell most first; one page at least.
-pub fn pages(motifs: &Motifs, of: &str) -> Result<Vec<Vec<u8>>> {
+/// Figures of all filters that fire, the most informative first; one figure at least.
+///
+/// # Errors
+/// A figure cannot be drawn.
+pub fn draw(motifs: &Motifs, of: &str) -> Result<Vec<Vec<u8>>> {
     let ranked = motifs.ranked();
-    let pages = ranked.chunks(ON_A_PAGE);
-    let count = pages.len().max(1);
-    let title = |page: usize| {
+    let parts = ranked.chunks(PER_FIGURE);
+    let count = parts.len().max(1);
+    let title = |part: usize| {
         let (fire, all) = (ranked.len(), motifs.filters.len());
         let fire = match motifs.origin {
             Origin::Importance => all.to_string(),
             Origin::Filters if fire == all => format!("{all} filters"),
             Origin::Filters => format!("{fire} of {all} filters fire"),
         };
-        let page = if count == 1 { String::new() } else { format!(", page {page} of {count}") };
+        let part = if count == 1 { String::new() } else { format!(", part {part} of {count}") };
         let what = match motifs.origin {
             Origin::Filters => format!("First-layer motifs: {fire}"),
             Origin::Importance => format!("Motifs that the answers rest on: {fire}"),
         };
-        format!("{what}, on {} {of}{page}", thousands(motifs.sequences as usize))
+        format!("{what}, on {} {of}{part}", thousands(motifs.sequences as usize))
     };
     if ranked.is_empty() {
-        return Ok(vec![page(motifs, &[], &title(1))?]);
+        return Ok(vec![draw_part(motifs, &[], &title(1))?]);
     }
-    pages.enumerate().map(|(number, filters)| page(motifs, filters, &title(number + 1))).collect()
+    parts.enumerate().map(|(number, filters)| draw_part(motifs, filters, &title(number + 1))).collect()
 }
 
-fn page(motifs: &Motifs, filters: &[&FilterMotif], title: &str) -> Result<Vec<u8>> {
+fn draw_part(motifs: &Motifs, filters: &[&FilterMotif], title: &str) -> Result<Vec<u8>> {
     let rows = filters.len().div_ceil(COLUMNS).max(1) as u32;
     picture_of((PANEL.0 * COLUMNS as u32, TITLE + PANEL.1 * rows + 10), |canvas| {
         let style = (FONT, 28).into_font().color(&BLACK);
@@ -74,26 +79,31 @@ fn panel(canvas: &Canvas, motifs: &Motifs, filter: &FilterMotif, corner: (f64, f
     // Beside the name, which takes some 13 pixels a letter.
     let beside = (36.0 + 13.0 * motif.id.len() as f64).max(100.0);
     let bits: f64 = motif.information().iter().sum();
-    let counts = format!("{} in {}, {bits:.1} bits", counted(sites.n, "site"), counted(sites.sequences, "sequence"));
+    let counts = format!(
+        "{} in {}, {bits:.1} bits",
+        format::counted(sites.n, "site"),
+        format::counted(sites.sequences, "sequence")
+    );
     canvas.draw(&Text::new(counts, at(beside, 8.0), words(18.0, &BLACK)))?;
     let mut line = 8.0;
     if let Some(found) = motifs.enriched_in(filter) {
         line += 22.0;
         let text = format!(
             "in {} % of {}, {} % of {}; q {}",
-            percent(found.share),
-            short(found.class),
-            percent(found.share_of_rest),
-            short(found.rest),
-            scientific(found.log_q)
+            format::percent(found.share),
+            format::short_name(found.class),
+            format::percent(found.share_of_rest),
+            format::short_name(found.rest),
+            format::p_value(found.log_q)
         );
         canvas.draw(&Text::new(text, at(beside, line), words(18.0, &BLACK)))?;
     }
     if let Some((known, found)) = motifs.best_match(filter) {
         line += 22.0;
-        let id = if known.name.is_empty() { String::new() } else { format!(" ({})", short(&known.id)) };
+        let id = if known.name.is_empty() { String::new() } else { format!(" ({})", format::short_name(&known.id)) };
         let reverse = if found.reverse { ", reversed" } else { "" };
-        let text = format!("like {}{id}{reverse}; q {}", short(label(known)), scientific(found.log_q));
+        let text =
+            format!("like {}{id}{reverse}; q {}", format::short_name(label(known)), format::p_value(found.log_q));
         // What is no likeness is said in grey.
         let colour = if found.log_q < 0.05f64.ln() { BLUE } else { GREY };
         canvas.draw(&Text::new(text, at(beside, line), words(18.0, &colour)))?;
@@ -135,14 +145,4 @@ fn places(canvas: &Canvas, motifs: &Motifs, filter: &FilterMotif, area: Area, sc
     let above = at(area.left + area.width / 2.0, area.top - 6.0 * scale);
     canvas.draw(&Text::new("where sites lie", above, text(HPos::Center, VPos::Bottom)))?;
     Ok(())
-}
-
-/// A number of things, one of them or more.
-fn counted(number: u64, thing: &str) -> String {
-    format!("{} {thing}{}", thousands(number as usize), if number == 1 { "" } else { "s" })
-}
-
-/// A share in per cent, small ones with a digit more.
-fn percent(share: f64) -> String {
-    if share >= 0.0995 { format!("{:.0}", share * 100.0) } else { format!("{:.1}", share * 100.0) }
 }

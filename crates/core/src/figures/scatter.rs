@@ -6,8 +6,7 @@ use anyhow::Result;
 use plotters::prelude::*;
 
 use crate::figures::canvas::{BLUE, FONT, GREY, axes, legend, line, picture, plane};
-use crate::figures::curves::short;
-use crate::format::thousands;
+use crate::format::{self, thousands};
 use crate::metrics::Report;
 
 /// Columns of values that get a panel each.
@@ -17,6 +16,9 @@ const MOST_PANELS: usize = 4;
 const MOST_DOTS: usize = 4000;
 
 /// A panel for each column: one dot for each example, and the line on which predictions are right.
+///
+/// # Errors
+/// The figure cannot be drawn.
 pub fn scatter(
     targets: &[f64],
     predictions: &[f64],
@@ -32,9 +34,9 @@ pub fn scatter(
             let (x, y) = (of(targets), of(predictions));
             let range = range_of(x.iter().chain(&y).copied());
             let title = if shown == 1 {
-                format!("{}, {split} ({} fragments)", short(&names[column]), thousands(x.len()))
+                format!("{}, {split} ({} fragments)", format::short_name(&names[column]), thousands(x.len()))
             } else {
-                short(&names[column])
+                format::short_name(&names[column])
             };
             let mut chart = plane(panel, &title, range.clone(), range.clone())?;
             axes(&mut chart, "true value", "predicted value")?;

@@ -1,4 +1,4 @@
-//! Pictures of a training run: loss, and what chooses the best epoch, by epoch.
+//! Figures of a training run: the loss and the metric that chooses the best epoch, by epoch.
 
 use anyhow::Result;
 use plotters::prelude::*;
@@ -11,6 +11,9 @@ use crate::training::Summary;
 use crate::training::history::{Epoch, metric_name};
 
 /// Draws the pictures of a training run.
+///
+/// # Errors
+/// A figure cannot be drawn or written.
 pub fn draw(summary: &Summary, task: &Task, run: &RunFolder) -> Result<()> {
     run.write("loss.png", &loss(summary, task)?)?;
     if task.kind == TaskKind::Regression {

@@ -1,16 +1,16 @@
-//! What is shown of a search: the best trials as a table, a panel for each knob, and the curve of a range test.
+//! Figures and tables of a search: the best trials, a panel for each hyperparameter, and the curve of a range test.
 
 use std::ops::Range;
 
 use anyhow::Result;
 use plotters::prelude::*;
 
-use crate::config::search::{Knob, Scale, Values};
+use crate::config::search::{Hyperparameter, Scale, Values};
 use crate::figures::canvas::{
     BLUE, Canvas, Drawing, FONT, GREY, ORANGE, SIZE, axes_written, dashed, legend, line, mark, picture, picture_of,
     plane,
 };
-use crate::figures::curves::short;
+use crate::format;
 use crate::training::history::{metric_name, shown};
 use crate::tune::range::{Curve, Suggestion};
 use crate::tune::trials::Row;
@@ -19,7 +19,7 @@ use crate::tune::{Tuning, sampling};
 /// Trials that the table shows.
 const SHOWN: usize = 5;
 
-/// Knobs that get a panel each.
+/// Hyperparameters that get a panel each.
 const MOST_PANELS: usize = 12;
 
 /// Height of a panel where there are several, and of the words above them, in pixels.
@@ -29,18 +29,19 @@ const HEADER_HEIGHT: u32 = 56;
 /// Scores and losses beyond this are not drawn: an axis to infinity, or as far as numbers go, is never done drawing.
 const LARGEST_DRAWN: f64 = 1e100;
 
-/// The best trials as a table for people.
+/// The best trials as a text table.
 pub fn table(tuning: &Tuning) -> String {
     let best = tuning.best();
     let Some(first) = best.first() else { return String::new() };
     let score_name = format!("valid {}", metric_name(&first.metric));
-    let knobs = tuning.search.knobs.iter().map(|knob| knob.key.clone());
-    let header = ["trial", "epochs", &score_name, "best epoch"].map(str::to_owned).into_iter().chain(knobs).collect();
+    let hyperparameters = tuning.search.hyperparameters.iter().map(|hyperparameter| hyperparameter.key.clone());
+    let header =
+        ["trial", "epochs", &score_name, "best epoch"].map(str::to_owned).into_iter().chain(hyperparameters).collect();
     let mut lines: Vec<Vec<String>> = vec![header];
     for row in best.iter().take(SHOWN) {
         let (score, best_epoch) = score_of(row);
-        let first = [row.job.trial.to_string(), row.job.epochs.to_string(), format!("{score:.4}"), best_epoch];
-        lines.push(first.into_iter().chain(row.knobs.iter().cloned()).collect());
+        let first = [row.run.trial.to_string(), row.run.epochs.to_string(), format!("{score:.4}"), best_epoch];
+        lines.push(first.into_iter().chain(row.hyperparameters.iter().cloned()).collect());
     }
     let widths: Vec<usize> = (0..lines[0].len())
         .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
@@ -62,9 +63,12 @@ fn score_of(row: &Row) -> (f64, String) {
     }
 }
 
-/// Value against score, a panel for each knob. A dot is a trial at a rung, darker with more epochs.
-pub fn knobs(tuning: &Tuning) -> Result<Vec<u8>> {
-    let panels = tuning.search.knobs.len().min(MOST_PANELS);
+/// Value against score, a panel for each hyperparameter. A dot is a trial at a rung, darker with more epochs.
+///
+/// # Errors
+/// The figure cannot be drawn.
+pub fn hyperparameters(tuning: &Tuning) -> Result<Vec<u8>> {
+    let panels = tuning.search.hyperparameters.len().min(MOST_PANELS);
     let columns = if panels == 1 { 1 } else { 2 };
     let rows = panels.div_ceil(columns);
     let height = if rows == 1 { SIZE.1 } else { HEADER_HEIGHT + PANEL_HEIGHT * rows as u32 };
@@ -75,23 +79,23 @@ pub fn knobs(tuning: &Tuning) -> Result<Vec<u8>> {
         let first = tuning.rungs.first().map_or(0, |rung| rung.epochs);
         let last = tuning.rungs.last().map_or(0, |rung| rung.epochs);
         let epochs = if first == last { String::new() } else { format!(", {first} (faint) to {last} (strong) epochs") };
-        let left_out = match tuning.search.knobs.len() - panels {
+        let left_out = match tuning.search.hyperparameters.len() - panels {
             0 => String::new(),
-            _ => format!("; the first {panels} of {} settings", tuning.search.knobs.len()),
+            _ => format!("; the first {panels} of {} settings", tuning.search.hyperparameters.len()),
         };
         let words = format!("Dots are trials{epochs}; the best is orange{left_out}");
         header.draw(&Text::new(words, (24, 20), (FONT, 24)))?;
         for (place, panel) in body.split_evenly((rows, columns)).iter().enumerate().take(panels) {
-            knob_panel(panel, tuning, place, &metric, scores.clone())?;
+            panel_of(panel, tuning, place, &metric, scores.clone())?;
         }
         Ok(())
     })
 }
 
-fn knob_panel(panel: &Canvas, tuning: &Tuning, place: usize, metric: &str, scores: Range<f64>) -> Drawing {
-    let knob = &tuning.search.knobs[place];
-    let axis = Axis::of(knob);
-    let mut chart = plane(panel, &knob.key, axis.range.clone(), scores.clone())?;
+fn panel_of(panel: &Canvas, tuning: &Tuning, place: usize, metric: &str, scores: Range<f64>) -> Drawing {
+    let hyperparameter = &tuning.search.hyperparameters[place];
+    let axis = Axis::of(hyperparameter);
+    let mut chart = plane(panel, &hyperparameter.key, axis.range.clone(), scores.clone())?;
     let (width, height) = chart.plotting_area().dim_in_pixel();
     let write_score = |y: &f64| decimals(*y, &scores);
     let write_value = |x: &f64| axis.label(*x);
@@ -112,19 +116,19 @@ fn knob_panel(panel: &Canvas, tuning: &Tuning, place: usize, metric: &str, score
     mesh.draw()?;
     let height_of = |row: &Row| row.score().map(|score| shown(&row.metric, score));
     let rungs = tuning.rungs.len().max(1) as f64;
-    let best = tuning.best().first().map(|row| row.job);
-    for row in tuning.rows.iter().filter(|row| Some(row.job) != best) {
-        let Some(dot) = axis.place(&row.knobs[place]).zip(height_of(row)) else { continue };
-        let strength = 0.1 + 0.8 * (row.job.rung as f64 / rungs).powi(2);
+    let best = tuning.best().first().map(|row| row.run);
+    for row in tuning.rows.iter().filter(|row| Some(row.run) != best) {
+        let Some(dot) = axis.place(&row.hyperparameters[place]).zip(height_of(row)) else { continue };
+        let strength = 0.1 + 0.8 * (row.run.rung as f64 / rungs).powi(2);
         chart.draw_series([Circle::new(dot, 6, BLUE.mix(strength).filled())])?;
     }
-    let row = tuning.rows.iter().find(|row| Some(row.job) == best);
-    let dot = row.and_then(|row| axis.place(&row.knobs[place]).zip(height_of(row)));
+    let row = tuning.rows.iter().find(|row| Some(row.run) == best);
+    let dot = row.and_then(|row| axis.place(&row.hyperparameters[place]).zip(height_of(row)));
     chart.draw_series(dot.map(|dot| Circle::new(dot, 9, ORANGE.filled())))?;
     Ok(())
 }
 
-/// Where the values of a knob lie along an axis.
+/// Where the values of a hyperparameter lie along an axis.
 struct Axis {
     range: Range<f64>,
     log: bool,
@@ -133,8 +137,8 @@ struct Axis {
 }
 
 impl Axis {
-    fn of(knob: &Knob) -> Self {
-        match &knob.values {
+    fn of(hyperparameter: &Hyperparameter) -> Self {
+        match &hyperparameter.values {
             Values::Choice(values) => {
                 let names: Vec<String> = values.iter().map(sampling::text).collect();
                 Self { range: -0.5..names.len() as f64 - 0.5, log: false, names: Some(names) }
@@ -163,7 +167,7 @@ impl Axis {
         let near = x.round();
         match &self.names {
             Some(names) if (x - near).abs() < 1e-6 && near >= 0.0 => {
-                names.get(near as usize).map_or_else(String::new, |name| short(name))
+                names.get(near as usize).map_or_else(String::new, |name| format::short_name(name))
             }
             Some(_) => String::new(),
             None if self.log => significant(10f64.powf(x), 2),
@@ -198,6 +202,9 @@ fn padded_range(values: impl Iterator<Item = f64>) -> Range<f64> {
 }
 
 /// Loss against rate, with the rate to take; `steps` is how many were to be taken.
+///
+/// # Errors
+/// The figure cannot be drawn.
 pub fn rates(curve: &Curve, steps: usize, suggestion: Option<Suggestion>) -> Result<Vec<u8>> {
     let at: Vec<f64> = curve.steps.iter().map(|(rate, _)| rate.log10()).collect();
     let smoothed: Vec<(f64, f64)> = at.iter().copied().zip(curve.smoothed(steps)).collect();
@@ -243,20 +250,24 @@ mod tests {
 
     fn tuned() -> Tuning {
         let mut search = Search::usual();
-        let arch = ["seed", "residual", "mixed"].map(toml::Value::from).to_vec();
-        search.knobs.push(Knob { section: "model".into(), key: "arch".into(), values: Values::Choice(arch) });
+        let arch = ["shallow", "residual", "mixed"].map(toml::Value::from).to_vec();
+        search.hyperparameters.push(Hyperparameter {
+            section: "model".into(),
+            key: "arch".into(),
+            values: Values::Choice(arch),
+        });
         let trials = sampling::trials(&search, 27, 1, |_| Ok::<_, Faults>(Config::default())).unwrap();
         let mut tuning = Tuning { search, trials, rungs: halving::rungs(27, 9, 3, 3), rows: Vec::new() };
-        while let Some(job) = tuning.next().unwrap() {
-            let trial = tuning.trial(job.trial);
+        while let Some(run) = tuning.next().unwrap() {
+            let trial = tuning.trial(run.trial);
             let lr: f64 = trial.texts()[0].parse().unwrap();
-            let score = 0.8 - 0.1 * (lr.log10() + 2.7).powi(2) + 0.01 * job.rung as f64 + 0.001 * job.trial as f64;
-            let outcome = if job.trial == 5 {
+            let score = 0.8 - 0.1 * (lr.log10() + 2.7).powi(2) + 0.01 * run.rung as f64 + 0.001 * run.trial as f64;
+            let outcome = if run.trial == 5 {
                 Outcome::Failed("diverged".into())
             } else {
-                Outcome::Done { score, best_epoch: job.epochs }
+                Outcome::Done { score, best_epoch: run.epochs }
             };
-            let row = Row { job, knobs: trial.texts(), metric: "auroc".into(), outcome, seconds: 1.0 };
+            let row = Row { run, hyperparameters: trial.texts(), metric: "auroc".into(), outcome, seconds: 1.0 };
             tuning.rows.push(row);
         }
         tuning
@@ -269,16 +280,16 @@ mod tests {
         assert_eq!(text.lines().count(), 6, "{text}");
         assert!(text.contains("valid AUROC") && text.contains("weight_decay"), "{text}");
         let best = tuning.best()[0];
-        assert!(text.lines().nth(1).unwrap().trim_start().starts_with(&best.job.trial.to_string()), "{text}");
-        assert_eq!(best.job.epochs, 9);
+        assert!(text.lines().nth(1).unwrap().trim_start().starts_with(&best.run.trial.to_string()), "{text}");
+        assert_eq!(best.run.epochs, 9);
     }
 
     #[test]
     fn pictures_are_drawn_whatever_there_is() {
         let mut tuning = tuned();
-        let full = ink(&knobs(&tuning).unwrap()).2;
+        let full = ink(&hyperparameters(&tuning).unwrap()).2;
         tuning.rows.clear();
-        let empty = ink(&knobs(&tuning).unwrap()).2;
+        let empty = ink(&hyperparameters(&tuning).unwrap()).2;
         assert!(full > empty && empty > 0.0, "{full} {empty}");
         let mut curve = Curve::default();
         rates(&curve, 100, None).unwrap();
@@ -294,7 +305,7 @@ mod tests {
         for (row, score) in tuning.rows.iter_mut().zip([-1e308, 1e308, f64::MAX, f64::MIN]) {
             row.outcome = Outcome::Done { score, best_epoch: 1 };
         }
-        assert!(ink(&knobs(&tuning).unwrap()).2 > 0.0);
+        assert!(ink(&hyperparameters(&tuning).unwrap()).2 > 0.0);
     }
 
     #[test]

@@ -6,8 +6,7 @@ use std::path::Path;
 use anyhow::{Result, anyhow, bail};
 use noodles_bed as bed;
 
-use crate::formats::compression;
-use crate::formats::compression::read_error;
+use crate::formats::compression::{self, read_error};
 use crate::formats::quoted;
 
 /// No chromosome comes near this many bases; a larger number is a fault of the file.

@@ -1,4 +1,4 @@
-//! Importance along a genome as bedGraph, base by base and in order of place, for sequences whose names say where they lie.
+//! Numbers along a genome as bedGraph, base by base and in order of place.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -6,14 +6,14 @@ use std::io::{BufWriter, Read, Result, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::Path;
 
-use crate::attribute::sequences::Sequence;
+use crate::genome::interval::Place;
 
-/// Importance that waits to be put in order, on disk, and where it belongs.
+/// Numbers that wait to be put in order, on disk, and where they belong.
 pub struct BedGraph {
     numbers: BufWriter<File>,
     /// Chromosomes in order of appearance.
     chromosomes: HashMap<String, usize>,
-    /// Of each sequence its chromosome, the bases written of it, and where its numbers begin.
+    /// Of each place its chromosome, its bases, and where its numbers begin.
     places: Vec<(usize, Range<usize>, u64)>,
     end: u64,
 }
@@ -28,34 +28,31 @@ impl BedGraph {
         Ok(Self { numbers, chromosomes: HashMap::new(), places: Vec::new(), end: 0 })
     }
 
-    /// Whether no sequence said where it lies.
+    /// Whether nothing was taken.
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
 
-    /// Takes the importance `[length]` of a sequence, of which its own bases count.
+    /// Takes the numbers of the bases of a place, in the order of its strand.
     ///
     /// # Errors
-    /// It cannot be written.
-    pub fn push(&mut self, sequence: &Sequence, importance: &[f32]) -> Result<()> {
-        let Some(place) = &sequence.place else { return Ok(()) };
-        let ends = [sequence.own.start, sequence.own.end - 1].map(|at| sequence.coordinate(at));
-        let [Some(one), Some(other)] = ends else { return Ok(()) };
-        let own = &importance[sequence.own.clone()];
+    /// They cannot be written.
+    pub fn push(&mut self, place: &Place, numbers: &[f32]) -> Result<()> {
+        debug_assert_eq!(place.range.len(), numbers.len());
         let write = |out: &mut BufWriter<File>, number: &f32| out.write_all(&number.to_le_bytes());
         if place.reverse {
-            own.iter().rev().try_for_each(|number| write(&mut self.numbers, number))?;
+            numbers.iter().rev().try_for_each(|number| write(&mut self.numbers, number))?;
         } else {
-            own.iter().try_for_each(|number| write(&mut self.numbers, number))?;
+            numbers.iter().try_for_each(|number| write(&mut self.numbers, number))?;
         }
         let next = self.chromosomes.len();
         let chromosome = *self.chromosomes.entry(place.chromosome.to_string()).or_insert(next);
-        self.places.push((chromosome, one.min(other)..one.max(other) + 1, self.end));
-        self.end += own.len() as u64 * 4;
+        self.places.push((chromosome, place.range.clone(), self.end));
+        self.end += numbers.len() as u64 * 4;
         Ok(())
     }
 
-    /// Writes all lines. Where sequences overlap, the first one counts, as genome browsers take one number for each base.
+    /// Writes all lines. Where places overlap, the first one counts, as genome browsers take one number for each base.
     ///
     /// # Errors
     /// They cannot be written.
@@ -87,23 +84,15 @@ impl BedGraph {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::examples::Place;
 
     #[test]
-    fn the_other_strand_is_turned_and_overlaps_are_written_once_in_order() {
-        let sequence = |range: Range<usize>, reverse| Sequence {
-            name: "x".into(),
-            index: 0,
-            codes: vec![0; 3],
-            own: 0..3,
-            first: 0,
-            place: Some(Place { chromosome: "chr1".into(), range, reverse }),
-        };
+    fn the_other_strand_is_reversed_and_overlaps_are_written_once_in_order() {
+        let place = |range: Range<usize>, reverse| Place { chromosome: "chr1".into(), range, reverse };
         let folder = tempfile::tempdir().unwrap();
         let (mut out, mut graph) = (Vec::new(), BedGraph::new(folder.path()).unwrap());
         assert!(graph.is_empty());
-        graph.push(&sequence(7..10, false), &[4.0, 5.0, 6.0]).unwrap();
-        graph.push(&sequence(5..8, true), &[1.0, 2.0, 3.0]).unwrap();
+        graph.push(&place(7..10, false), &[4.0, 5.0, 6.0]).unwrap();
+        graph.push(&place(5..8, true), &[1.0, 2.0, 3.0]).unwrap();
         graph.finish(&mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert_eq!(text, "chr1\t5\t6\t3\nchr1\t6\t7\t2\nchr1\t7\t8\t1\nchr1\t8\t9\t5\nchr1\t9\t10\t6\n");

@@ -1,9 +1,12 @@
 //! Opens plain, gzip and BGZF files as one stream of bytes, told apart by content and never by name.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::num::NonZero;
-use std::path::Path;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 use noodles_bgzf as bgzf;
@@ -22,12 +25,149 @@ pub enum Compression {
 const BGZF_END: [u8; 28] =
     [0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 6, 0, b'B', b'C', 2, 0, 0x1b, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
-/// Looks at the first bytes of a file.
+/// A file that was opened and looked at once: everything that is read of it is read through this.
+pub struct InputFile {
+    path: PathBuf,
+    file: Arc<File>,
+    metadata: Metadata,
+    compression: Compression,
+    /// The blocks of BGZF, once they were asked for.
+    blocks: OnceLock<bgzf::gzi::Index>,
+}
+
+impl InputFile {
+    /// Opens a file and looks at its first bytes.
+    ///
+    /// # Errors
+    /// The file cannot be read, is empty, or is compressed in a way this program does not read.
+    pub fn open(path: &Path) -> Result<Self> {
+        let (file, metadata) = open_file(path)?;
+        let file = Arc::new(file);
+        let compression = detect(path, FromStart::new(&file))?;
+        Ok(Self { path: path.into(), file, metadata, compression, blocks: OnceLock::new() })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn compression(&self) -> Compression {
+        self.compression
+    }
+
+    /// Bytes of the file as it is, not decoded.
+    pub fn size(&self) -> u64 {
+        self.metadata.len()
+    }
+
+    /// When the file was last changed, where the system says so.
+    pub fn modified(&self) -> Option<SystemTime> {
+        self.metadata.modified().ok()
+    }
+
+    /// The file itself, to be read at offsets: its cursor is nobody's.
+    pub fn file(&self) -> &Arc<File> {
+        &self.file
+    }
+
+    /// One pass from the start, decoded.
+    pub fn reader(&self) -> Box<dyn BufRead + Send> {
+        let file = FromStart::new(&self.file);
+        match self.compression {
+            Compression::Plain => Box::new(BufReader::with_capacity(1 << 20, file)),
+            Compression::Gzip => gunzip(file),
+            Compression::Bgzf => {
+                let workers = NonZero::new(rayon::current_num_threads()).unwrap_or(NonZero::<usize>::MIN);
+                Box::new(bgzf::io::MultithreadedReader::with_worker_count(workers, file))
+            }
+        }
+    }
+
+    /// The first byte, decoded, without starting the threads that reading all of the file takes.
+    ///
+    /// # Errors
+    /// The file is damaged.
+    pub fn first_byte(&self) -> Result<Option<u8>> {
+        let file = BufReader::new(FromStart::new(&self.file));
+        let mut byte = [0];
+        let read = match self.compression {
+            Compression::Plain => { file }.read(&mut byte),
+            Compression::Gzip => flate2::bufread::MultiGzDecoder::new(file).read(&mut byte),
+            Compression::Bgzf => bgzf::io::Reader::new(file).read(&mut byte),
+        };
+        Ok((read.map_err(|error| read_error(&self.path, &error))? > 0).then_some(byte[0]))
+    }
+
+    /// The gzi index of a BGZF file, read off its block headers without decoding anything.
+    ///
+    /// # Errors
+    /// A block is damaged.
+    pub fn blocks(&self) -> Result<&bgzf::gzi::Index> {
+        match self.blocks.get() {
+            Some(blocks) => Ok(blocks),
+            None => {
+                let blocks = index_bgzf(&self.path, FromStart::new(&self.file))?;
+                Ok(self.blocks.get_or_init(|| blocks))
+            }
+        }
+    }
+}
+
+/// A file read from its start with a cursor of its own, so that one opened file serves any number of readers.
+pub struct FromStart {
+    file: Arc<File>,
+    position: u64,
+}
+
+impl FromStart {
+    pub fn new(file: &Arc<File>) -> Self {
+        Self { file: file.clone(), position: 0 }
+    }
+}
+
+impl Read for FromStart {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read_at(out, self.position)?;
+        self.position += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for FromStart {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        let position = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+            SeekFrom::End(offset) => self.file.metadata()?.len().checked_add_signed(offset),
+        };
+        self.position = position.ok_or(std::io::ErrorKind::InvalidInput)?;
+        Ok(self.position)
+    }
+}
+
+/// Opens a file for one pass from its start, decoded.
 ///
 /// # Errors
-/// The file cannot be read, is empty, or is compressed in a way this program does not read.
-pub fn detect(path: &Path) -> Result<Compression> {
-    let mut file = open_file(path)?;
+/// As [`InputFile::open`].
+pub fn open(path: &Path) -> Result<Box<dyn BufRead + Send>> {
+    Ok(InputFile::open(path)?.reader())
+}
+
+/// The same, where `-` is standard input, not compressed.
+///
+/// # Errors
+/// As [`InputFile::open`].
+pub fn open_or_stdin(path: &Path) -> Result<Box<dyn BufRead + Send>> {
+    if path == Path::new("-") { Ok(stdin()) } else { open(path) }
+}
+
+/// Standard input, not compressed.
+pub fn stdin() -> Box<dyn BufRead + Send> {
+    Box::new(BufReader::with_capacity(1 << 16, std::io::stdin()))
+}
+
+/// Looks at the first bytes of a file.
+fn detect(path: &Path, mut file: FromStart) -> Result<Compression> {
     let mut head = [0u8; 18];
     let mut filled = 0;
     while filled < head.len() {
@@ -58,32 +198,6 @@ pub fn detect(path: &Path) -> Result<Compression> {
     }
 }
 
-/// Opens a file for one pass from its start, decoded.
-pub fn open(path: &Path) -> Result<Box<dyn BufRead + Send>> {
-    let compression = detect(path)?;
-    let file = open_file(path)?;
-    Ok(match compression {
-        Compression::Plain => Box::new(BufReader::with_capacity(1 << 20, file)),
-        Compression::Gzip => gunzip(file),
-        Compression::Bgzf => {
-            let workers = NonZero::new(rayon::current_num_threads()).unwrap_or(NonZero::<usize>::MIN);
-            Box::new(bgzf::io::MultithreadedReader::with_worker_count(workers, file))
-        }
-    })
-}
-
-/// The first byte of a file, decoded, without starting the threads that reading all of it takes.
-pub fn first_byte(path: &Path, compression: Compression) -> Result<Option<u8>> {
-    let file = BufReader::new(open_file(path)?);
-    let mut byte = [0];
-    let read = match compression {
-        Compression::Plain => { file }.read(&mut byte),
-        Compression::Gzip => flate2::bufread::MultiGzDecoder::new(file).read(&mut byte),
-        Compression::Bgzf => bgzf::io::Reader::new(file).read(&mut byte),
-    };
-    Ok((read.map_err(|error| read_error(path, &error))? > 0).then_some(byte[0]))
-}
-
 /// Decodes ordinary gzip, one member after another, as `gzip` and `cat` write them.
 pub fn gunzip<R: Read + Send + 'static>(file: R) -> Box<dyn BufRead + Send> {
     let file = BufReader::with_capacity(1 << 16, file);
@@ -103,9 +217,9 @@ pub fn read_error(path: &Path, error: &std::io::Error) -> anyhow::Error {
     }
 }
 
-/// The gzi index of a BGZF file, read off its block headers without decoding anything.
-pub fn index_bgzf(path: &Path) -> Result<bgzf::gzi::Index> {
-    let mut file = BufReader::new(open_file(path)?);
+/// Reads the headers of all blocks.
+fn index_bgzf(path: &Path, file: FromStart) -> Result<bgzf::gzi::Index> {
+    let mut file = BufReader::new(file);
     let (mut compressed, mut decoded) = (0u64, 0u64);
     let mut entries = Vec::new();
     let mut header = [0u8; 18];
@@ -130,7 +244,7 @@ pub fn index_bgzf(path: &Path) -> Result<bgzf::gzi::Index> {
     Ok(bgzf::gzi::Index::from(entries))
 }
 
-fn check_bgzf_end(file: &mut File, path: &Path) -> Result<()> {
+fn check_bgzf_end(file: &mut FromStart, path: &Path) -> Result<()> {
     let mut tail = [0u8; BGZF_END.len()];
     let whole = file.seek(SeekFrom::End(-(BGZF_END.len() as i64))).and_then(|_| file.read_exact(&mut tail)).is_ok();
     if !whole || tail != BGZF_END {
@@ -142,7 +256,7 @@ fn check_bgzf_end(file: &mut File, path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn open_file(path: &Path) -> Result<File> {
+fn open_file(path: &Path) -> Result<(File, Metadata)> {
     let file = File::open(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => anyhow::anyhow!("{}: no such file; check the path", path.display()),
         _ => anyhow::anyhow!("{}: cannot be opened ({error})", path.display()),
@@ -154,5 +268,5 @@ fn open_file(path: &Path) -> Result<File> {
     if !metadata.is_file() {
         bail!("{}: is a pipe or device, which cannot be read twice, expected a file; save it first", path.display());
     }
-    Ok(file)
+    Ok((file, metadata))
 }

@@ -1,16 +1,15 @@
-//! One pass over the records of a FASTA file, as a stream that need not be entered in the middle.
+//! FASTA: one pass over the records of a file, as a stream that need not be entered in the middle, and records written.
 
 use std::collections::HashSet;
-use std::io::BufRead;
+use std::io::{BufRead, Write};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use memchr::memchr;
 use noodles_fasta as fasta;
 
-use crate::formats::compression;
-use crate::formats::compression::read_error;
-use crate::genome::{duplicate_name, expect_fasta, invalid_base};
+use crate::formats::compression::{InputFile, read_error};
 use crate::sequence::alphabet;
 
 /// Bytes of a piece at most, so that it is still in the nearest cache but one when its lines, then its bases are gone through.
@@ -30,9 +29,9 @@ pub struct Records {
 }
 
 impl Records {
-    /// Opens plain, gzip or BGZF FASTA whose record names must differ, as those of a genome do.
-    pub fn of_genome(path: &Path) -> Result<Self> {
-        Ok(Self { names: Some(HashSet::new()), ..Self::of_sequences(path, compression::open(path)?)? })
+    /// Takes the records of a file whose names must differ, as those of a genome do.
+    pub fn of_genome(file: &InputFile) -> Result<Self> {
+        Ok(Self { names: Some(HashSet::new()), ..Self::of_sequences(file.path(), file.reader())? })
     }
 
     /// Takes the records of an opened file, whose names may repeat; `path` is only what messages call it.
@@ -127,4 +126,56 @@ fn append_lines(bytes: &[u8], at_line_start: &mut bool, bases: &mut Vec<u8>) -> 
         next += line.len() + usize::from(*at_line_start);
     }
     next
+}
+
+/// Bases in a line of FASTA that this program writes.
+const LINE_BASES: NonZero<usize> = NonZero::new(60).unwrap();
+
+/// Writes a record as FASTA, 60 bases a line.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write_record(out: &mut dyn Write, name: &str, bases: impl Into<Vec<u8>>) -> std::io::Result<()> {
+    let sequence = fasta::record::Sequence::from(bases.into());
+    let record = fasta::Record::new(fasta::record::Definition::new(name, None), sequence);
+    let writer = fasta::io::writer::Builder::default().set_line_base_count(LINE_BASES);
+    writer.build_from_writer(out).write_record(&record)
+}
+
+pub(crate) fn invalid_base(path: &Path, record: &str, fault: alphabet::InvalidBase) -> anyhow::Error {
+    anyhow!("{}: record '{record}': {fault}; mend or remove the record", path.display())
+}
+
+pub(crate) fn expect_fasta(path: &Path, first: Option<u8>) -> Result<()> {
+    let path = path.display();
+    match first {
+        Some(b'>') => Ok(()),
+        None => bail!("{path}: holds no records, expected FASTA; check the file"),
+        Some(b'@') => {
+            bail!("{path}: starts with '@', which looks like FASTQ, expected FASTA ('>name'); convert it first")
+        }
+        Some(byte) => {
+            bail!("{path}: starts with '{}', expected FASTA ('>name'); check the file", byte.escape_ascii())
+        }
+    }
+}
+
+pub(crate) fn duplicate_name(path: &Path, name: &str) -> anyhow::Error {
+    anyhow!("{}: record name '{name}' stands twice, expected unique names; rename or remove one", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_written_in_lines_of_sixty_bases() {
+        for (length, lines) in [(0, &[][..]), (1, &[1]), (60, &[60]), (61, &[60, 1]), (150, &[60, 60, 30])] {
+            let mut out = Vec::new();
+            write_record(&mut out, "chr1", "A".repeat(length)).unwrap();
+            let text = String::from_utf8(out).unwrap();
+            let expected: String = lines.iter().map(|&bases| "A".repeat(bases) + "\n").collect();
+            assert_eq!(text, format!(">chr1\n{expected}"));
+        }
+    }
 }

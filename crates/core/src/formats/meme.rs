@@ -16,9 +16,9 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
 
-use crate::formats::compression;
-use crate::formats::compression::read_error;
-use crate::motif::matrix::Motif;
+use crate::format;
+use crate::formats::compression::{self, read_error};
+use crate::sequence::motif::Motif;
 
 /// The widest motif that is read, in bp: twice the widest of the public databases, and few enough for any to be compared
 /// with all others in seconds.
@@ -146,7 +146,7 @@ impl Lines<'_> {
                     Some(4u64..) => Ok(()),
                     _ => Err(self.fault(&format!(
                         "found MEME version '{}', expected 4 or later; convert the file",
-                        short(version)
+                        quoted(version)
                     ))),
                 };
             }
@@ -165,7 +165,7 @@ impl Lines<'_> {
         if is_dna {
             return Ok(());
         }
-        Err(self.fault(&format!("found the alphabet '{}', expected ACGT; use motifs of DNA", short(letters))))
+        Err(self.fault(&format!("found the alphabet '{}', expected ACGT; use motifs of DNA", quoted(letters))))
     }
 
     /// The number after a key.
@@ -174,7 +174,7 @@ impl Lines<'_> {
         let value = value.split_whitespace().next().unwrap_or_default();
         match value.parse::<f64>() {
             Ok(number) if number.is_finite() => Ok(Some(number)),
-            _ => Err(self.fault(&format!("found '{key} {}', expected a number; mend the line", short(value)))),
+            _ => Err(self.fault(&format!("found '{key} {}', expected a number; mend the line", quoted(value)))),
         }
     }
 
@@ -233,7 +233,7 @@ impl Lines<'_> {
         let fault = || {
             self.fault(&format!(
                 "found '{}', expected four probabilities, of A, C, G and T, that add up to 1; mend the line",
-                short(self.line.trim())
+                quoted(self.line.trim())
             ))
         };
         let row: [f64; 4] = numbers.try_into().map_err(|_| fault())?;
@@ -246,10 +246,9 @@ impl Lines<'_> {
     }
 }
 
-/// What is shown of text that may be anything.
-fn short(text: &str) -> String {
-    let text: String = text.chars().filter(|c| !c.is_control()).collect();
-    if text.chars().count() <= 40 { text } else { text.chars().take(39).chain(['…']).collect() }
+/// Text of a file in a message: without control characters, and not too long.
+fn quoted(text: &str) -> String {
+    format::shortened(&text.chars().filter(|c| !c.is_control()).collect::<String>(), 40)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Arrays in NumPy's own format (NEP 1): a zip file of `.npy` files, which `numpy.load` opens. Items are appended one by
-//! one to files on disk, as their number stands in the header, so memory does not grow with it.
+//! one to files on disk, as their number stands in the header, so memory does not grow with it. The header of a few lines is
+//! written here and not by the crate npyz: for the sake of reading, that brings a parser whose stack guard is assembled by a C
+//! compiler, which nothing else in the core needs.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Seek, Write};
@@ -47,7 +49,7 @@ impl Npz {
     /// Temporary files cannot be made in `folder`.
     pub fn new(folder: &Path, arrays: &[(&'static str, Kind, Vec<usize>)]) -> Result<Self> {
         let begin = |(key, kind, shape): &(&'static str, Kind, Vec<usize>)| {
-            let file = tempfile::tempfile_in(folder).map_err(|error| crate::run::cannot_write(folder, &error))?;
+            let file = tempfile::tempfile_in(folder).map_err(|error| crate::files::cannot_write(folder, &error))?;
             Ok(Array { key, kind: *kind, shape: shape.clone(), file: BufWriter::new(file) })
         };
         Ok(Self { arrays: arrays.iter().map(begin).collect::<Result<_>>()?, names: Vec::new() })

@@ -3,7 +3,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::dataset::examples::{LONGEST_CHROMOSOME, Place};
+use crate::genome::interval::{LONGEST_CHROMOSOME, Place};
 
 /// Reads the coordinates off a record's name, given the record's length in bases.
 ///

@@ -1,19 +1,18 @@
 //! Records of FASTA or FASTQ, told apart by the first byte: plain, gzip or BGZF, one pass in constant memory.
 
-use std::io::{BufRead, BufReader};
+use std::io::BufRead;
 use std::path::Path;
 
 use anyhow::Result;
 use noodles_fastq as fastq;
 
-use crate::formats::compression;
-use crate::formats::compression::read_error;
+use crate::formats::compression::{self, read_error};
+use crate::formats::fasta;
 use crate::formats::fastq::Reads;
-use crate::genome;
 
 /// One pass over the records of a file.
 pub enum Records {
-    Fasta(genome::Records),
+    Fasta(fasta::Records),
     Fastq(FastqRecords),
 }
 
@@ -31,17 +30,20 @@ impl Records {
     /// # Errors
     /// The file is missing, damaged, or neither FASTA nor FASTQ.
     pub fn open(path: &Path) -> Result<Self> {
-        let mut input: Box<dyn BufRead + Send> = if path == Path::new("-") {
-            Box::new(BufReader::with_capacity(1 << 16, std::io::stdin()))
-        } else {
-            compression::open(path)?
-        };
+        Self::of_input(path, compression::open_or_stdin(path)?)
+    }
+
+    /// Takes the records of an opened file; `path` is only what messages call it.
+    ///
+    /// # Errors
+    /// The file is damaged, or neither FASTA nor FASTQ.
+    pub fn of_input(path: &Path, mut input: Box<dyn BufRead + Send>) -> Result<Self> {
         let first = input.fill_buf().map_err(|error| read_error(path, &error))?.first().copied();
         if first == Some(b'@') {
             let reads = Reads::new(path, input);
             return Ok(Self::Fastq(FastqRecords { reads, codes: Vec::new(), fresh: false }));
         }
-        genome::Records::of_sequences(path, input).map(Self::Fasta)
+        fasta::Records::of_sequences(path, input).map(Self::Fasta)
     }
 
     /// Goes to the next record and returns its name: the header up to the first space.

@@ -1,5 +1,4 @@
-//! Epochs as TensorBoard reads them: event files below `tensorboard/` in the run folder, one folder for each member of an
-//! ensemble. A file is a row of records (length and checksum, a protocol buffer, its checksum), as TensorFlow's `TFRecord`
+//! TensorBoard event files. A file is a row of records (length and checksum, a protocol buffer, its checksum), as TensorFlow's `TFRecord`
 //! and `event.proto` have it; only scalars are written.
 
 use std::fs::File;
@@ -9,9 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use prost::Message;
 
-use crate::run;
-use crate::run::{RunFolder, TENSORBOARD};
-use crate::training::history::Epoch;
+use crate::files;
 
 /// TensorFlow's `Event`: its fields that are used here.
 #[derive(Message)]
@@ -49,82 +46,49 @@ struct Value {
     simple_value: Option<f32>,
 }
 
-/// The event files of a run that is being trained.
-pub struct Events {
-    folder: PathBuf,
-    members: usize,
-    /// Of the member that is being trained, counted from 1.
-    open: Option<(usize, File, PathBuf)>,
+/// An event file that is being written.
+#[derive(Debug)]
+pub struct EventFile {
+    file: File,
+    path: PathBuf,
 }
 
-impl Events {
-    /// Starts afresh: what an earlier start of the run wrote goes.
-    pub fn create(run: &RunFolder, members: usize) -> Result<Self> {
-        let folder = run.file(TENSORBOARD);
-        remove_if_there(&folder)?;
-        Ok(Self { folder, members, open: None })
-    }
-
-    /// Removes what was written of a member.
-    pub fn forget(&mut self, member: usize) -> Result<()> {
-        self.open.take_if(|(open, ..)| *open == member);
-        remove_if_there(&self.folder_of(member))
-    }
-
-    /// Adds an epoch, which ended `seconds_ago`. TensorBoard shows it within its next look at the folder.
-    pub fn push(&mut self, epoch: &Epoch, metric: &str, seconds_ago: f64) -> Result<()> {
-        let wall_time = jiff::Timestamp::now().as_duration().as_secs_f64() - seconds_ago;
-        if self.open.as_ref().is_none_or(|(member, ..)| *member != epoch.member) {
-            self.open = Some(self.start(epoch.member, wall_time)?);
-        }
-        let Some((_, file, path)) = &mut self.open else { unreachable!("opened above") };
-        let value =
-            scalars(epoch, metric).into_iter().map(|(tag, number)| Value { tag, simple_value: Some(number as f32) });
-        let summary = Summary { value: value.collect() };
-        let event = Event { wall_time, step: epoch.epoch as i64, what: Some(What::Summary(summary)) };
-        file.write_all(&record(&event)).map_err(|error| run::cannot_write(path, &error))
-    }
-
-    /// Starts the file of a member, by the name that TensorBoard looks for.
-    fn start(&self, member: usize, wall_time: f64) -> Result<(usize, File, PathBuf)> {
-        let folder = self.folder_of(member);
+impl EventFile {
+    /// Starts a file in a folder, by the name that TensorBoard looks for; `wall_time` is in seconds since 1970.
+    ///
+    /// # Errors
+    /// The folder or the file cannot be written.
+    pub fn create(folder: &Path, wall_time: f64) -> Result<Self> {
         let path = folder.join(format!("events.out.tfevents.{:.0}.strandnet", wall_time.max(0.0)));
         let begin = || -> std::io::Result<File> {
-            std::fs::create_dir_all(&folder)?;
+            std::fs::create_dir_all(folder)?;
             let mut file = File::create(&path)?;
-            let version = What::FileVersion("brain.Event:2".into());
-            file.write_all(&record(&Event { wall_time, step: 0, what: Some(version) }))?;
+            file.write_all(&record(&version(wall_time)))?;
             Ok(file)
         };
-        let file = begin().map_err(|error| run::cannot_write(&path, &error))?;
-        Ok((member, file, path))
+        let file = begin().map_err(|error| files::cannot_write(&path, &error))?;
+        Ok(Self { file, path })
     }
 
-    fn folder_of(&self, member: usize) -> PathBuf {
-        if self.members > 1 { self.folder.join(format!("member-{member}")) } else { self.folder.clone() }
+    /// Adds scalars of a step, by tag.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write(&mut self, wall_time: f64, step: i64, scalars: &[(String, f64)]) -> Result<()> {
+        self.file
+            .write_all(&record(&summary(wall_time, step, scalars)))
+            .map_err(|error| files::cannot_write(&self.path, &error))
     }
 }
 
-/// What is shown of an epoch, by name; TensorBoard groups names by what stands before the stroke.
-fn scalars(epoch: &Epoch, metric: &str) -> Vec<(String, f64)> {
-    let score = (!matches!(metric, "loss" | "accuracy")).then_some(epoch.valid_score);
-    let all = [
-        ("loss/train".to_owned(), Some(epoch.train_loss)),
-        ("loss/valid".to_owned(), Some(epoch.valid_loss)),
-        ("accuracy/train".to_owned(), epoch.train_accuracy),
-        ("accuracy/valid".to_owned(), epoch.valid_accuracy),
-        (format!("{metric}/valid"), score),
-        ("learning_rate".to_owned(), Some(epoch.learning_rate)),
-        ("fragments_per_second".to_owned(), Some(epoch.fragments_per_second)),
-    ];
-    all.into_iter().filter_map(|(tag, value)| Some((tag, value?))).collect()
+/// What a file begins with.
+fn version(wall_time: f64) -> Event {
+    Event { wall_time, step: 0, what: Some(What::FileVersion("brain.Event:2".into())) }
 }
 
-fn remove_if_there(folder: &Path) -> Result<()> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(run::cannot_write(folder, &error)),
-        _ => Ok(()),
-    }
+fn summary(wall_time: f64, step: i64, scalars: &[(String, f64)]) -> Event {
+    let value = |(tag, number): &(String, f64)| Value { tag: tag.clone(), simple_value: Some(*number as f32) };
+    Event { wall_time, step, what: Some(What::Summary(Summary { value: scalars.iter().map(value).collect() })) }
 }
 
 /// The bytes of an event with their length and checksums around them.
@@ -148,26 +112,20 @@ mod tests {
     fn records_are_those_of_tensorboard() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/events.out.tfevents.golden");
         let golden = std::fs::read(path).unwrap();
-        let epoch = |epoch, valid_accuracy| Epoch {
-            member: 1,
-            epoch,
-            train_loss: 0.75,
-            train_accuracy: Some(0.5),
-            valid_loss: f64::NAN,
-            valid_accuracy,
-            valid_score: 0.0,
-            learning_rate: 0.001,
-            seconds: 2.0,
-            fragments_per_second: 123_456.0,
+        let scalars = |valid_accuracy: Option<f64>| -> Vec<(String, f64)> {
+            let all = [
+                ("loss/train", Some(0.75)),
+                ("loss/valid", Some(f64::NAN)),
+                ("accuracy/train", Some(0.5)),
+                ("accuracy/valid", valid_accuracy),
+                ("auroc/valid", Some(0.0)),
+                ("learning_rate", Some(0.001)),
+                ("fragments_per_second", Some(123_456.0)),
+            ];
+            all.into_iter().filter_map(|(tag, value)| Some((tag.to_owned(), value?))).collect()
         };
-        let version = Event { wall_time: 1.5, step: 0, what: Some(What::FileVersion("brain.Event:2".into())) };
-        let summary = |epoch: &Epoch, wall_time| {
-            let values = scalars(epoch, "auroc");
-            let value =
-                values.into_iter().map(|(tag, value)| Value { tag, simple_value: Some(value as f32) }).collect();
-            Event { wall_time, step: epoch.epoch as i64, what: Some(What::Summary(Summary { value })) }
-        };
-        let events = [version, summary(&epoch(1, Some(0.25)), 2.5), summary(&epoch(300, None), 1_790_000_000.25)];
+        let events =
+            [version(1.5), summary(2.5, 1, &scalars(Some(0.25))), summary(1_790_000_000.25, 300, &scalars(None))];
         let ours: Vec<u8> = events.iter().flat_map(record).collect();
         assert_eq!(ours, golden);
     }

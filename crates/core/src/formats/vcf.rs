@@ -1,14 +1,13 @@
 //! Variants from VCF, plain, gzip or BGZF, one line at a time. Lines are kept as they stand, so that they can be written
 //! again without a change.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
 use noodles_vcf::Record;
 
-use crate::formats::compression;
-use crate::formats::compression::read_error;
+use crate::formats::compression::{self, read_error};
 use crate::sequence::alphabet;
 
 /// More than the line of any file of people, whatever their number; a file without line ends must not fill memory.
@@ -61,11 +60,7 @@ impl Vcf {
     /// # Errors
     /// The file is missing, damaged, or no VCF.
     pub fn open(path: &Path) -> Result<Self> {
-        let input: Box<dyn BufRead + Send> = if path == Path::new("-") {
-            Box::new(BufReader::with_capacity(1 << 16, std::io::stdin()))
-        } else {
-            compression::open(path)?
-        };
+        let input = compression::open_or_stdin(path)?;
         let mut vcf = Self { path: path.into(), input, header: Vec::new(), lines: 0 };
         vcf.check_format()?;
         while let Some(line) = vcf.next_line()? {

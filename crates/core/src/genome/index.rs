@@ -1,12 +1,12 @@
 //! Indexes of FASTA files: the `.fai` beside one where it describes the file, or one made by a pass over it.
 
 use std::io::{BufRead, Result as IoResult};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Result, bail};
 use noodles_fasta::{self as fasta, fai};
 
-use crate::formats::compression::read_error;
+use crate::formats::compression::{InputFile, read_error};
 use crate::genome::random_access::Bytes;
 
 /// Whether an index describes a file: its records, headers included, follow each other from the first byte to the last.
@@ -66,35 +66,30 @@ fn extent(record: &fai::Record, bytes: &Bytes) -> IoResult<Option<(u64, Option<u
     Ok(right.then(|| (record.position() - header.len() as u64 - 1, next)))
 }
 
-/// Whether the wanted chromosomes fit, as the saved index says; false where there is none.
-pub fn fits(path: &Path, memory: u64, wanted: &dyn Fn(&str) -> bool) -> bool {
-    saved(path).is_some_and(|index| {
-        let wanted = index.as_ref().iter().filter(|record| wanted(&record.name().to_string()));
-        let bases = wanted.fold(0u64, |bases, record| bases.saturating_add(record.length()));
-        bases <= memory
-    })
+/// Whether the wanted chromosomes take no more than `memory` bytes.
+pub fn fits(index: &fai::Index, memory: u64, wanted: &dyn Fn(&str) -> bool) -> bool {
+    let wanted = index.as_ref().iter().filter(|record| wanted(&record.name().to_string()));
+    let bases = wanted.fold(0u64, |bases, record| bases.saturating_add(record.length()));
+    bases <= memory
 }
 
-/// Whether the saved index names chromosomes that are not wanted, so that entering the file in the middle pays.
-pub fn skips_some(path: &Path, wanted: &dyn Fn(&str) -> bool) -> bool {
-    saved(path).is_some_and(|index| index.as_ref().iter().any(|record| !wanted(&record.name().to_string())))
+/// Whether the index names chromosomes that are not wanted, so that entering the file in the middle pays.
+pub fn skips_some(index: &fai::Index, wanted: &dyn Fn(&str) -> bool) -> bool {
+    index.as_ref().iter().any(|record| !wanted(&record.name().to_string()))
 }
 
-/// The `.fai` beside a file, unless it is older than the file or unreadable.
-pub fn saved(path: &Path) -> Option<fai::Index> {
-    fai::fs::read(beside(path, "fai")?).ok()
+/// The `.fai` beside a file (`genome.fa.gz.fai` and the like), unless it is older than the file or unreadable.
+pub fn saved(file: &InputFile) -> Option<fai::Index> {
+    let mut name = file.path().as_os_str().to_owned();
+    name.push(".fai");
+    let changed = std::fs::metadata(&name).and_then(|index| index.modified()).ok()?;
+    if changed < file.modified()? {
+        return None;
+    }
+    fai::fs::read(name).ok()
 }
 
-/// `genome.fa.gz.fai` and the like, where it stands and is not older than the file itself.
-fn beside(path: &Path, extension: &str) -> Option<PathBuf> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(extension);
-    let index = PathBuf::from(name);
-    let time = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified()).ok();
-    (time(&index)? >= time(path)?).then_some(index)
-}
-
+/// Indexes the records of a file by a pass over it.
 pub fn make(path: &Path, input: Box<dyn BufRead + Send>) -> Result<fai::Index> {
     let mut indexer = fasta::io::Indexer::new(input);
     let mut records: Vec<fai::Record> = Vec::new();

@@ -5,28 +5,27 @@ use std::io::{BufReader, Error, ErrorKind, Read, Result as IoResult};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Result, anyhow};
 use noodles_bgzf as bgzf;
 use noodles_fasta::fai;
 use rayon::prelude::*;
 
-use crate::formats::compression;
-use crate::formats::compression::{Compression, read_error};
-use crate::genome::{index, invalid_base, unpack};
-use crate::sequence::alphabet;
-use crate::sequence::alphabet::InvalidBase;
+use crate::formats::compression::{Compression, FromStart, InputFile, read_error};
+use crate::formats::fasta::invalid_base;
+use crate::genome::{index, unpack};
+use crate::sequence::alphabet::{self, InvalidBase};
 
 /// The bytes of a file, decoded, from anywhere in it.
 pub enum Bytes {
-    Plain { file: File, length: u64 },
+    Plain { file: Arc<File>, length: u64 },
     Blocks(Blocks),
 }
 
 /// Blocked gzip, of which only the blocks asked for are decoded.
 pub struct Blocks {
-    file: File,
+    file: Arc<File>,
     /// Where each block starts in the file and in what it holds, and where the last one ends.
     starts: Vec<(u64, u64)>,
     /// The last block decoded, as what is asked for next often lies in it too.
@@ -37,11 +36,6 @@ pub struct Blocks {
 const LARGEST_BLOCK: u64 = 1 << 16;
 
 impl Bytes {
-    pub fn of_file(file: File) -> IoResult<Self> {
-        let length = file.metadata()?.len();
-        Ok(Self::Plain { file, length })
-    }
-
     fn length(&self) -> u64 {
         match self {
             Self::Plain { length, .. } => *length,
@@ -69,13 +63,12 @@ impl Bytes {
 }
 
 impl Blocks {
-    fn open(path: &Path, file: File) -> Result<Self> {
-        let blocks = compression::index_bgzf(path)?;
-        let starts: Vec<(u64, u64)> = std::iter::once((0, 0)).chain(blocks.as_ref().iter().copied()).collect();
+    fn open(file: &InputFile) -> Result<Self> {
+        let starts: Vec<(u64, u64)> = std::iter::once((0, 0)).chain(file.blocks()?.as_ref().iter().copied()).collect();
         if starts.windows(2).any(|block| block[1].1 - block[0].1 > LARGEST_BLOCK) {
-            return Err(read_error(path, &Error::new(ErrorKind::InvalidData, "a block is too large")));
+            return Err(read_error(file.path(), &Error::new(ErrorKind::InvalidData, "a block is too large")));
         }
-        Ok(Self { file, starts, held: Mutex::default() })
+        Ok(Self { file: file.file().clone(), starts, held: Mutex::default() })
     }
 
     fn start(&self, block: usize) -> (u64, u64) {
@@ -137,22 +130,23 @@ pub struct Anywhere {
 }
 
 impl Anywhere {
-    /// Opens a file through the `.fai` beside it, or an index made in memory; ordinary gzip by way of a temporary file.
-    pub fn open(path: &Path, compression: Compression) -> Result<Self> {
-        let failed = |error| read_error(path, &error);
-        let bytes = match compression {
-            Compression::Plain => Bytes::of_file(File::open(path).map_err(failed)?).map_err(failed)?,
-            Compression::Bgzf => Bytes::Blocks(Blocks::open(path, File::open(path).map_err(failed)?)?),
+    /// Opens a file through the index saved beside it, where that describes it, or one made in memory; ordinary gzip by
+    /// way of a temporary file.
+    pub fn open(file: &InputFile, saved: Option<fai::Index>) -> Result<Self> {
+        let path = file.path();
+        let bytes = match file.compression() {
+            Compression::Plain => Bytes::Plain { file: file.file().clone(), length: file.size() },
+            Compression::Bgzf => Bytes::Blocks(Blocks::open(file)?),
             Compression::Gzip => {
-                let file = unpack(path)?;
-                let again = file.try_clone().map_err(failed)?;
-                let index = index::make(path, Box::new(BufReader::with_capacity(1 << 20, again)))?;
-                return Ok(Self { bytes: Bytes::of_file(file).map_err(failed)?, index });
+                let file = Arc::new(unpack(file)?);
+                let index = index::make(path, Box::new(BufReader::with_capacity(1 << 20, FromStart::new(&file))))?;
+                let length = file.metadata().map_err(|error| read_error(path, &error))?.len();
+                return Ok(Self { bytes: Bytes::Plain { file, length }, index });
             }
         };
-        let index = match index::saved(path).filter(|index| index::describes(index, &bytes)) {
+        let index = match saved.filter(|index| index::describes(index, &bytes)) {
             Some(index) => index,
-            None => index::make(path, compression::open(path)?)?,
+            None => index::make(path, file.reader())?,
         };
         Ok(Self { bytes, index })
     }

@@ -13,10 +13,11 @@ use std::ops::Range;
 use rand::RngExt;
 use rayon::prelude::*;
 
-use crate::random;
-use crate::random::Purpose;
-use crate::sequence::alphabet;
-use crate::sequence::alphabet::UNKNOWN;
+use crate::random::{self, Purpose};
+use crate::sequence::alphabet::{self, UNKNOWN};
+
+/// What a simulated genome is called in place of a file, before the name of its species.
+pub const SIMULATED: &str = "simulated ";
 
 /// Share of G and C among background bases, about that of the human genome.
 const BACKGROUND_GC: f64 = 0.42;

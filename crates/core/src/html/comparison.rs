@@ -1,4 +1,4 @@
-//! The page of several runs side by side, the others held against the first.
+//! The report of several runs side by side, the others compared with the first.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -8,29 +8,29 @@ use askama::Template;
 use crate::config::TaskKind;
 use crate::dataset::split::Split;
 use crate::evaluate::predictions::Prediction;
-use crate::figures::{curves, number};
-use crate::format::thousands;
+use crate::evaluate::results::Metric;
+use crate::figures::curves;
+use crate::format::{self, thousands};
 use crate::html::files::RunFiles;
+use crate::html::metric_text::{self, interval, meaning, title};
 use crate::html::picture::Picture;
-use crate::html::results::{meaning, title};
 use crate::html::table::{Cell, Table};
 use crate::html::tracks::Tracks;
 use crate::html::{question, quoted, settings};
 use crate::metrics::Ranking;
 use crate::metrics::paired::{Paired, delong};
-use crate::motif::enrichment::scientific;
 
-/// The page as HTML.
+/// The report as HTML.
 ///
 /// # Errors
 /// The runs answer different kinds of question, or their files are missing or damaged.
-pub fn page(runs: &[RunFiles]) -> Result<String> {
+pub fn report(runs: &[RunFiles]) -> Result<String> {
     check_kinds(runs)?;
     let (names, kind) = (names(runs), runs[0].task().kind);
     let tests: Vec<Tested> = runs.iter().map(Tested::of).collect::<Result<_>>()?;
     let main = runs[0].metrics.test.main().map_or("auroc", |(name, _)| name);
-    let estimates = runs.iter().map(|run| run.metrics.test.metric(main).and_then(|metric| metric.estimate()));
-    let page = Page {
+    let estimates = runs.iter().map(|run| run.metrics.test.get(main).and_then(Metric::estimate));
+    let report = ComparisonReport {
         version: env!("CARGO_PKG_VERSION"),
         first: names[0].clone(),
         count: runs.len(),
@@ -47,12 +47,12 @@ pub fn page(runs: &[RunFiles]) -> Result<String> {
         commands: runs.iter().map(|run| question::command_line(&run.provenance.command)).collect(),
         again: again(runs),
     };
-    Ok(page.render()?)
+    Ok(report.render()?)
 }
 
 #[derive(Template)]
 #[template(path = "comparison.html")]
-struct Page {
+struct ComparisonReport {
     version: &'static str,
     first: String,
     count: usize,
@@ -150,7 +150,7 @@ fn same_test(tests: &[Tested]) -> bool {
 
 fn overview(runs: &[RunFiles], names: &[String]) -> Table {
     let columns = [("run", false), ("folder", false), ("network", false), ("parameters", true), ("training", true)];
-    let mut table = Table::new("The runs", &columns);
+    let mut table = Table::new("Runs", &columns);
     for (run, name) in runs.iter().zip(names) {
         let training = &run.provenance.config.training;
         let arch = run.provenance.config.model.arch.name();
@@ -171,12 +171,12 @@ fn metrics(runs: &[RunFiles], names: &[String]) -> Table {
         [Cell::from("Test examples")].into_iter().chain(runs.iter().map(|run| thousands(run.metrics.test.n).into())),
     );
     let kind = runs[0].task().kind;
-    for (name, _) in runs[0].metrics.test.metrics() {
+    for (name, _) in runs[0].metrics.test.metrics.iter() {
         let of = |run: &RunFiles| {
             run.metrics
                 .test
-                .metric(name)
-                .map_or_else(|| "–".into(), |metric| Cell::noted(metric.text(), metric.interval()))
+                .get(name)
+                .map_or_else(|| "–".into(), |metric| Cell::noted(metric_text::value(Some(metric)), interval(metric)))
         };
         table.row([Cell::noted(title(name), meaning(name, kind))].into_iter().chain(runs.iter().map(of)));
     }
@@ -191,7 +191,8 @@ fn roc(tests: &[Tested], names: &[String]) -> Result<Option<Picture>> {
     if curves.is_empty() {
         return Ok(None);
     }
-    let areas: Vec<String> = curves.iter().map(|(name, _, area)| format!("{name} AUROC {}", number(*area))).collect();
+    let areas: Vec<String> =
+        curves.iter().map(|(name, _, area)| format!("{name} AUROC {}", format::metric(*area))).collect();
     let png = curves::roc_curves("ROC curves, test", &curves)?;
     Picture::of(&png, format!("ROC curves of the runs: {}", areas.join(", "))).map(Some)
 }
@@ -207,7 +208,7 @@ fn differences(tests: &[Tested], names: &[String]) -> Table {
     for (found, name) in found.into_iter().zip(&names[1..]) {
         let cells = match found {
             Ok(Paired { difference, low, high, p_value }) => {
-                let p = if p_value > 0.0 { scientific(p_value.ln()) } else { "< 1e-300".into() };
+                let p = if p_value > 0.0 { format::p_value(p_value.ln()) } else { "< 1e-300".into() };
                 [format!("{difference:+.4}"), format!("{low:+.4} to {high:+.4}"), p, String::new()]
             }
             Err(why) => ["–".into(), "–".into(), "–".into(), why.to_owned()],
@@ -230,7 +231,7 @@ fn difference(first: &Tested, other: &Tested) -> std::result::Result<Paired, &'s
     found.ok_or("both rank the examples alike, or a class has fewer than two, so no p-value is given")
 }
 
-/// The command that makes the page again.
+/// The command that writes the report again.
 fn again(runs: &[RunFiles]) -> String {
     let folders: Vec<String> = runs.iter().map(|run| quoted(&run.folder.path.to_string_lossy())).collect();
     format!("strandnet report {}", folders.join(" "))
@@ -257,8 +258,8 @@ mod tests {
         let found = difference(&first, &other).unwrap();
         assert!(found.difference < 0.0 && (0.0..1.0).contains(&found.p_value), "{found:?}");
         assert!(difference(&first, &tested(2, &[])).unwrap_err().contains("different examples"));
-        let turned: Vec<(bool, f64)> = first.rows.iter().map(|row| (!row.is_positive, row.score)).collect();
-        assert!(difference(&first, &tested(1, &turned)).unwrap_err().contains("positive class"));
+        let swapped: Vec<(bool, f64)> = first.rows.iter().map(|row| (!row.is_positive, row.score)).collect();
+        assert!(difference(&first, &tested(1, &swapped)).unwrap_err().contains("positive class"));
         assert!(difference(&first, &first).unwrap_err().contains("alike"));
     }
 }

@@ -1,4 +1,4 @@
-//! The examples of a run: how many there are of what.
+//! The examples of a run, counted by split and class.
 
 use std::collections::HashMap;
 
@@ -7,8 +7,8 @@ use anyhow::Result;
 use crate::config::TaskKind;
 use crate::dataset::manifest;
 use crate::dataset::split::Split;
-use crate::figures::{MOST_PARTS, number};
-use crate::format::thousands;
+use crate::figures::MOST_PARTS;
+use crate::format::{self, thousands};
 use crate::html::files::RunFiles;
 use crate::html::table::{Cell, Table};
 use crate::run::EXAMPLES_TSV;
@@ -37,18 +37,28 @@ impl Tally {
         let n = self.count as f64;
         let mean = self.sum / n;
         let deviation = (self.squares / n - mean * mean).max(0.0).sqrt();
-        format!("{} ± {}, {} to {}", number(mean), number(deviation), number(low), number(high))
+        format!(
+            "{} ± {}, {} to {}",
+            format::metric(mean),
+            format::metric(deviation),
+            format::metric(low),
+            format::metric(high)
+        )
     }
 }
 
 /// How the examples are spread over splits and classes.
 pub struct Balance {
+    /// Counts by split and class.
     pub table: Table,
     /// Classes, labels or columns that the table has no room for.
     pub more: usize,
 }
 
 /// Counts the examples that a run lists.
+///
+/// # Errors
+/// The listing of examples has changed or cannot be read.
 pub fn balance(run: &RunFiles) -> Result<Balance> {
     let (kind, names) = (run.task().kind, &run.classes.names);
     let mut tallies = vec![[Tally::default(); Split::ALL.len()]; names.len()];

@@ -1,24 +1,27 @@
-//! The run folder as pages read it: files that a run was finished with must still be what they were.
+//! The run folder as reports read it: files of a finished run must be unaltered.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow};
-use serde_json::{Map, Value};
+use anyhow::Result;
 
 use crate::dataset::Classes;
-use crate::evaluate::predictions;
-use crate::evaluate::predictions::Prediction;
+use crate::evaluate::predictions::{self, Prediction};
+use crate::evaluate::results::RunMetrics;
 use crate::html::picture::Picture;
-use crate::html::results::Metrics;
 use crate::run::{METRICS_JSON, Manifest, PREDICTIONS_CSV, Provenance, RunFolder};
 use crate::task::Task;
 
 /// A run, finished or about to be.
 pub struct RunFiles {
+    /// The run folder.
     pub folder: RunFolder,
+    /// The contents of `run.json`.
     pub provenance: Provenance,
+    /// The classes.
     pub classes: Classes,
-    pub metrics: Metrics,
+    /// The contents of `metrics.json`.
+    pub metrics: RunMetrics,
+    /// Whether the folder holds its metrics already.
     pub is_finished: bool,
     /// Of a finished run that has checksums.
     manifest: Option<Manifest>,
@@ -34,26 +37,25 @@ impl RunFiles {
     pub fn open(path: &Path) -> Result<Self> {
         let (folder, provenance) = RunFolder::open_finished(path)?;
         let manifest = Manifest::read(&folder, provenance.format_version)?;
-        let metrics_json = folder.file(METRICS_JSON);
-        let damaged = |what: &dyn std::fmt::Display| {
-            anyhow!("{}: is damaged ({what}); restore the file or train again", metrics_json.display())
-        };
-        let bytes = std::fs::read(&metrics_json).map_err(|error| damaged(&error))?;
-        let metrics = serde_json::from_slice(&bytes).map_err(|error| damaged(&error))?;
+        let metrics = RunMetrics::read(&folder.file(METRICS_JSON))?;
         Ok(Self { is_finished: true, manifest, ..Self::of(folder, provenance, metrics)? })
     }
 
     /// A run that has everything but its metrics, which are given.
-    pub fn about_to_finish(folder: &RunFolder, provenance: &Provenance, metrics: &Map<String, Value>) -> Result<Self> {
-        Self::of(folder.clone(), provenance.clone(), serde_json::from_value(metrics.clone().into())?)
+    ///
+    /// # Errors
+    /// The provenance holds no valid task or classes.
+    pub fn about_to_finish(folder: &RunFolder, provenance: &Provenance, metrics: &RunMetrics) -> Result<Self> {
+        Self::of(folder.clone(), provenance.clone(), metrics.clone())
     }
 
-    fn of(folder: RunFolder, provenance: Provenance, metrics: Metrics) -> Result<Self> {
+    fn of(folder: RunFolder, provenance: Provenance, metrics: RunMetrics) -> Result<Self> {
         provenance.task()?;
         let classes = provenance.classes()?;
         Ok(Self { folder, provenance, classes, metrics, is_finished: false, manifest: None })
     }
 
+    /// The task of the run.
     pub fn task(&self) -> &Task {
         &self.provenance.task
     }
@@ -79,11 +81,17 @@ impl RunFiles {
     }
 
     /// A picture, if the run has it.
+    ///
+    /// # Errors
+    /// The file has changed since the run ended, or is no PNG.
     pub fn picture(&self, name: &str, alt: impl Into<String>) -> Result<Option<Picture>> {
         self.file(name)?.map(|path| Picture::read(&path, alt, ADVICE)).transpose()
     }
 
     /// Hands every prediction for validation and test to `each`.
+    ///
+    /// # Errors
+    /// The file is missing or damaged, or `each` fails.
     pub fn predictions(&self, each: impl FnMut(Prediction) -> Result<()>) -> Result<()> {
         let path = self.file(PREDICTIONS_CSV)?.unwrap_or_else(|| self.folder.file(PREDICTIONS_CSV));
         predictions::read(&path, self.task(), &self.classes, each)

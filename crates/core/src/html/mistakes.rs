@@ -1,9 +1,9 @@
-//! The test examples that a network is most wrong about.
+//! The test examples with the largest errors.
 
 use crate::config::TaskKind;
 use crate::dataset::Classes;
 use crate::evaluate::predictions::Prediction;
-use crate::figures::number;
+use crate::format;
 use crate::html::table::{Cell, Table};
 use crate::metrics::classes::highest;
 use crate::task::Task;
@@ -11,7 +11,7 @@ use crate::task::Task;
 /// Mistakes that are shown.
 const MOST: usize = 15;
 
-/// The worst so far, the worst first.
+/// The examples with the largest errors, the largest first.
 pub struct Worst<'a> {
     task: &'a Task,
     classes: &'a Classes,
@@ -30,7 +30,7 @@ struct Mistake {
 }
 
 impl<'a> Worst<'a> {
-    /// None so far; of two classes, scores from the threshold up are called positive.
+    /// An empty list; for binary tasks, scores from the threshold up are called positive.
     pub fn new(task: &'a Task, classes: &'a Classes, threshold: Option<f64>) -> Self {
         Self { task, classes, threshold: threshold.unwrap_or(0.5), mistakes: Vec::new(), count: 0 }
     }
@@ -66,7 +66,11 @@ impl<'a> Worst<'a> {
             }
             TaskKind::Regression => {
                 let of_column = |value: f64, name: &str| {
-                    if self.task.count > 1 { format!("{name} {}", number(value)) } else { number(value) }
+                    if self.task.count > 1 {
+                        format!("{name} {}", format::metric(value))
+                    } else {
+                        format::metric(value)
+                    }
                 };
                 let columns = self.classes.names.iter().zip(&self.task.scales).zip(labels.iter().zip(scores));
                 for ((name, scale), (&truth, &found)) in columns.collect::<Vec<_>>() {
@@ -79,7 +83,7 @@ impl<'a> Worst<'a> {
 
     fn push(&mut self, size: f64, example: &Prediction, truth: String, predicted: String) {
         self.count += 1;
-        // Of equals the first stay, so that the same table gives the same page.
+        // Of equals the first stay, so that the same table gives the same report.
         let at = self.mistakes.partition_point(|other| other.size >= size);
         if at < MOST {
             let [chromosome, start, end, strand] = &example.place;

@@ -1,4 +1,4 @@
-//! What `explain motifs` found, where it was run.
+//! The motifs that `explain motifs` found for a run.
 
 use std::path::Path;
 
@@ -16,6 +16,7 @@ use crate::run::{MOTIFS_JSON, WEIGHTS, sha256};
 const MOST: usize = 12;
 
 /// The motifs of a run.
+/// A motif with its logo.
 pub struct Motifs {
     pub command: String,
     /// They are of other weights than the run has now, so none are shown.

@@ -1,4 +1,4 @@
-//! A picture within the page.
+//! A figure embedded in the report.
 
 use std::path::Path;
 
@@ -18,6 +18,9 @@ pub struct Picture {
 
 impl Picture {
     /// Puts the bytes of a PNG file into a picture.
+    ///
+    /// # Errors
+    /// The bytes are no PNG.
     pub fn of(png: &[u8], alt: impl Into<String>) -> Result<Self> {
         let reader = png::Decoder::new(std::io::Cursor::new(png)).read_info()?;
         let (width, height) = (reader.info().width, reader.info().height);
@@ -26,6 +29,9 @@ impl Picture {
     }
 
     /// The same from a file; `advice` says how to get it back.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is no PNG.
     pub fn read(path: &Path, alt: impl Into<String>, advice: &str) -> Result<Self> {
         let shown = path.display();
         let png = std::fs::read(path).with_context(|| format!("{shown}: cannot be read; {advice}"))?;

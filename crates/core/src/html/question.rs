@@ -1,8 +1,6 @@
-//! What a run was asked, in words.
+//! The task of a run in words.
 
-use clap::ValueEnum;
-
-use crate::config::{BatchSize, SourceKind, TaskKind};
+use crate::config::{self, BatchSize, SourceKind, TaskKind};
 use crate::format::thousands;
 use crate::html::files::RunFiles;
 use crate::html::{listed, shell_words};
@@ -50,7 +48,7 @@ pub fn kind_in_words(kind: TaskKind) -> &'static str {
 pub fn asked(run: &RunFiles) -> Vec<(&'static str, String)> {
     let (provenance, task) = (&run.provenance, run.task());
     let (data, model, training) = (&provenance.config.data, &provenance.config.model, &provenance.config.training);
-    let mut rows = vec![("task", format!("{} ({})", name_of(&task.kind), kind_in_words(task.kind)))];
+    let mut rows = vec![("task", format!("{} ({})", config::name_of(&task.kind), kind_in_words(task.kind)))];
     let names = &run.classes.names;
     let shown = if names.len() <= 2 * MOST_NAMES {
         names.join(", ")
@@ -81,13 +79,13 @@ pub fn asked(run: &RunFiles) -> Vec<(&'static str, String)> {
     if training.ensemble > 1 {
         rows.push(("ensemble", format!("{} networks, whose scores are averaged", training.ensemble)));
     }
-    rows.push(("strands", name_of(&training.strands)));
-    rows.push(("loss", name_of(&task.loss)));
+    rows.push(("strands", config::name_of(&training.strands)));
+    rows.push(("loss", config::name_of(&task.loss)));
     let batch = match training.batch_size {
         BatchSize::Auto => "batches of a size found by trying".into(),
         BatchSize::Of(fragments) => format!("batches of {fragments}"),
     };
-    let (optimizer, schedule) = (name_of(&training.optimizer), name_of(&training.schedule));
+    let (optimizer, schedule) = (config::name_of(&training.optimizer), config::name_of(&training.schedule));
     rows.push((
         "training",
         format!("{} epochs, {batch}, {optimizer} at {}, {schedule} schedule", training.epochs, training.lr),
@@ -95,11 +93,6 @@ pub fn asked(run: &RunFiles) -> Vec<(&'static str, String)> {
     rows.push(("best epoch by", format!("validation {}", metric_name(task.selection_metric()))));
     rows.push(("seed", provenance.seed.to_string()));
     rows
-}
-
-/// A setting as flags write it.
-pub fn name_of(value: &impl ValueEnum) -> String {
-    value.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
 fn source_in_words(source: SourceKind) -> &'static str {

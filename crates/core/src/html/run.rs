@@ -1,33 +1,38 @@
-//! The page of one run.
+//! The report of one run.
 
 use anyhow::Result;
 use askama::Template;
-use serde_json::{Map, Value};
 
-use crate::config::TaskKind;
+use crate::config::{self, TaskKind};
 use crate::dataset::split::Split;
-use crate::figures::{MOST_PARTS, number};
-use crate::format::thousands;
+use crate::evaluate::results::{GroupMetrics, Metric, RunMetrics, SplitMetrics};
+use crate::figures::MOST_PARTS;
+use crate::format::{self, thousands};
 use crate::html::files::RunFiles;
+use crate::html::metric_text::{self, in_words, interval, meaning, title};
 use crate::html::mistakes::Worst;
-use crate::html::motifs;
-use crate::html::motifs::Motifs;
+use crate::html::motifs::{self, Motifs};
 use crate::html::picture::Picture;
-use crate::html::results::{Group, Metric, Results, meaning, title};
 use crate::html::table::{Cell, Table};
 use crate::html::tracks::Tracks;
 use crate::html::{data, listed, question, quoted};
 use crate::metrics::Estimate;
 use crate::run::{CONFIG_TOML, EXAMPLES_TSV, Provenance, REPORT_HTML, RunFolder};
 
-/// Writes the page of a run that has everything but its metrics, which are given.
-pub fn write(folder: &RunFolder, provenance: &Provenance, metrics: &Map<String, Value>) -> Result<()> {
+/// Writes the report of a run that has everything but its metrics, which are given.
+///
+/// # Errors
+/// A file of the run cannot be read, or the report cannot be written.
+pub fn write(folder: &RunFolder, provenance: &Provenance, metrics: &RunMetrics) -> Result<()> {
     let run = RunFiles::about_to_finish(folder, provenance, metrics)?;
-    folder.write(REPORT_HTML, page(&run)?.as_bytes())
+    folder.write(REPORT_HTML, report(&run)?.as_bytes())
 }
 
-/// The page of a run as HTML.
-pub fn page(run: &RunFiles) -> Result<String> {
+/// The report of a run as HTML.
+///
+/// # Errors
+/// A file of the run is missing or damaged.
+pub fn report(run: &RunFiles) -> Result<String> {
     let test = &run.metrics.test;
     let mut worst = Worst::new(run.task(), &run.classes, test.threshold);
     run.predictions(|prediction| {
@@ -36,14 +41,14 @@ pub fn page(run: &RunFiles) -> Result<String> {
         }
         Ok(())
     })?;
-    let page = Page {
+    let report = RunReport {
         name: run.name(),
         version: env!("CARGO_PKG_VERSION"),
         question: question::question(run),
         tiles: tiles(run),
         summary: summary(run),
-        remarks: run.provenance.outcome.as_ref().map_or_else(Vec::new, |outcome| outcome.remarks.clone()),
-        asked: Table::of_pairs("What was asked", question::asked(run)),
+        warnings: run.provenance.outcome.as_ref().map_or_else(Vec::new, |outcome| outcome.warnings.clone()),
+        asked: Table::of_pairs("Task and settings", question::asked(run)),
         config: run.provenance.config.to_toml(),
         balance: data::balance(run)?,
         drawn_anew: run.provenance.config.data.resample,
@@ -51,7 +56,12 @@ pub fn page(run: &RunFiles) -> Result<String> {
         training: training(run),
         training_pictures: pictures(run, &["loss.png", "accuracy.png", "score.png"])?,
         tracks: tracks(run),
-        floors: run.metrics.baselines.iter().map(|(name, floor)| format!("{name}: {}", floor.what)).collect(),
+        baselines: run
+            .metrics
+            .baselines
+            .iter()
+            .map(|(name, baseline)| format!("{name}: {}", baseline.description))
+            .collect(),
         metrics: metrics(run),
         curves: pictures(run, &["roc.png", "pr.png", "scores.png", "confusion.png", "scatter.png"])?,
         calibration: calibration(run),
@@ -62,22 +72,22 @@ pub fn page(run: &RunFiles) -> Result<String> {
         motifs: motifs::read(run)?,
         mistakes_text: mistakes_text(run, worst.count()),
         mistakes: worst.table(),
-        provenance: Table::of_pairs("Where it comes from", provenance(&run.provenance)),
+        provenance: Table::of_pairs("Provenance", provenance(&run.provenance)),
         commands: commands(run)?,
     };
-    Ok(page.render()?)
+    Ok(report.render()?)
 }
 
 #[derive(Template)]
 #[template(path = "run.html")]
-struct Page {
+struct RunReport {
     name: String,
     version: &'static str,
     question: String,
     tiles: Vec<Tile>,
     summary: Vec<String>,
-    /// What was said of how training went.
-    remarks: Vec<String>,
+    /// Warnings about how training went.
+    warnings: Vec<String>,
     asked: Table,
     config: String,
     balance: data::Balance,
@@ -87,7 +97,7 @@ struct Page {
     training: String,
     training_pictures: Vec<Picture>,
     tracks: Tracks,
-    floors: Vec<String>,
+    baselines: Vec<String>,
     metrics: Table,
     curves: Vec<Picture>,
     calibration: Option<String>,
@@ -122,61 +132,58 @@ fn tiles(run: &RunFiles) -> Vec<Tile> {
         TaskKind::Multilabel => "accuracy_at_half",
         TaskKind::Regression => "r2",
     };
-    let of = |name: &str, metric: Metric| Tile {
+    let of = |name: &str, metric: &Metric| Tile {
         name: title(name),
-        value: metric.text(),
-        note: if metric.value.is_some() { format!("95 % {}", metric.interval()) } else { metric.interval() },
+        value: metric_text::value(Some(metric)),
+        note: if metric.value.is_some() { format!("95 % {}", interval(metric)) } else { interval(metric) },
     };
     let mut tiles: Vec<Tile> = test.main().map(|(name, metric)| of(name, metric)).into_iter().collect();
-    tiles.extend(test.metric(second).map(|metric| of(second, metric)));
-    if let Some((name, metric, value)) = best_floor(run) {
+    tiles.extend(test.get(second).map(|metric| of(second, metric)));
+    if let Some((name, metric, value)) = best_baseline(run) {
         let note = format!("{}, the better baseline", title(metric));
-        tiles.push(Tile { name: name.into(), value: number(value), note });
+        tiles.push(Tile { name: name.into(), value: format::metric(value), note });
     }
     if let Some(error) = test.calibrated_expected_calibration_error {
         let (name, note) = ("Calibration error".into(), "mean gap of probability and truth".into());
-        tiles.push(Tile { name, value: number(error), note });
+        tiles.push(Tile { name, value: format::metric(error), note });
     }
     if let Some(rate) = test.strand_flip_rate {
-        let note = "of sequences, called differently on the other strand".into();
+        let note = "of sequences, classified differently on the other strand".into();
         tiles.push(Tile { name: "Strand flips".into(), value: format!("{:.2} %", rate * 100.0), note });
     }
     tiles
 }
 
 /// The baseline with the highest main metric: its name, the metric and the value.
-fn best_floor(run: &RunFiles) -> Option<(&str, &str, f64)> {
+fn best_baseline(run: &RunFiles) -> Option<(&str, &str, f64)> {
     let (metric, _) = run.metrics.test.main()?;
-    let floors = run.metrics.baselines.iter();
-    let each = floors.filter_map(|(name, floor)| Some((name.as_str(), metric, floor.test.metric(metric)?.value?)));
+    let baselines = run.metrics.baselines.iter();
+    let each =
+        baselines.filter_map(|(name, baseline)| Some((name.as_str(), metric, baseline.test.get(metric)?.value?)));
     each.max_by(|a, b| a.2.total_cmp(&b.2))
 }
 
 fn summary(run: &RunFiles) -> Vec<String> {
     let test = &run.metrics.test;
     let Some((name, metric)) = test.main() else { return Vec::new() };
-    let mut sentences = vec![format!(
-        "On {} test examples, which had no part in training or in any choice, {} is {}.",
-        thousands(test.n),
-        title(name),
-        metric.in_words()
-    )];
-    match (best_floor(run), metric.estimate()) {
-        (Some((floor, _, value)), Some(found)) => {
+    let mut sentences =
+        vec![format!("On {} held-out test examples, {} is {}.", thousands(test.n), title(name), in_words(metric))];
+    match (best_baseline(run), metric.estimate()) {
+        (Some((baseline, _, value)), Some(found)) => {
             let beside = if found.low > value {
-                "the network's whole interval is above that"
+                "the network's interval is above that"
             } else if found.high < value {
-                "the network's whole interval is below that: it learned less than a baseline knows"
+                "the network's interval is below that"
             } else {
-                "that lies within the network's interval, so the network is not shown to be better"
+                "that lies within the network's interval, so the network is not significantly better"
             };
-            sentences.push(format!("The better baseline ({floor}) reaches {}; {beside}.", number(value)));
+            sentences.push(format!("The better baseline ({baseline}) reaches {}; {beside}.", format::metric(value)));
         }
-        (None, _) => sentences.push("No baselines were fitted to hold it against (train --baselines does).".into()),
+        (None, _) => sentences.push("No baselines were fitted (train --baselines does).".into()),
         _ => {}
     }
     if let Some(best) = test.best_possible_auroc {
-        sentences.push(format!("No classifier can exceed {} on these simulated sequences.", number(best)));
+        sentences.push(format!("No classifier can exceed {} on these simulated sequences.", format::metric(best)));
     }
     sentences
 }
@@ -185,23 +192,19 @@ fn training(run: &RunFiles) -> String {
     let Some(outcome) = &run.provenance.outcome else { return String::new() };
     let epochs: Vec<String> = outcome.best_epochs.iter().map(ToString::to_string).collect();
     let which = match epochs.len() {
-        1 => format!("epoch {} was the best", epochs[0]),
+        1 => format!("epoch {} was best", epochs[0]),
         members => format!("the best epochs of the {members} networks were {}", listed(&epochs)),
     };
     let restarts = match outcome.restarts {
         0 => String::new(),
-        1 => " One start was given up, as all scores had become equal.".into(),
-        many => format!(" {many} starts were given up, as all scores had become equal."),
+        1 => " Training was restarted once, as all scores had become equal.".into(),
+        many => format!(" Training was restarted {many} times, as all scores had become equal."),
     };
     format!(
         "Of {} epochs, {which}; its weights are the run's. Training took {}.{restarts}",
         run.provenance.config.training.epochs,
-        duration(outcome.seconds)
+        format::duration(outcome.seconds)
     )
-}
-
-fn duration(seconds: f64) -> String {
-    if seconds < 120.0 { format!("{seconds:.1} seconds") } else { format!("{:.1} minutes", seconds / 60.0) }
 }
 
 /// Those of the pictures that the run has.
@@ -214,10 +217,10 @@ fn pictures(run: &RunFiles, names: &[&str]) -> Result<Vec<Picture>> {
 }
 
 /// What a picture shows, with the numbers that say it.
-fn alt(picture: &str, test: &Results) -> String {
+fn alt(picture: &str, test: &SplitMetrics) -> String {
     let with = |what: &str, metrics: &[&str]| {
-        let found = metrics.iter().find_map(|name| Some((name, test.metric(name)?)));
-        found.map_or_else(|| what.to_owned(), |(name, metric)| format!("{what}: {} {}", title(name), metric.in_words()))
+        let found = metrics.iter().find_map(|name| Some((name, test.get(name)?)));
+        found.map_or_else(|| what.to_owned(), |(name, metric)| format!("{what}: {} {}", title(name), in_words(metric)))
     };
     match picture {
         "loss.png" => "Loss of training and validation by epoch".into(),
@@ -225,23 +228,21 @@ fn alt(picture: &str, test: &Results) -> String {
         "score.png" => "The validation metric that chooses the best epoch, by epoch".into(),
         "roc.png" => with("ROC curve of the test", &["auroc", "macro_auroc"]),
         "pr.png" => with("Precision and recall of the test", &["average_precision", "macro_average_precision"]),
-        "scores.png" => "How the test scores of both classes are spread, and the threshold".into(),
-        "confusion.png" => {
-            "Which test examples of each class are called which; the numbers are in confusion.csv".into()
-        }
+        "scores.png" => "Histogram of the test scores of both classes, with the threshold".into(),
+        "confusion.png" => "Confusion matrix of the test; the numbers are in confusion.csv".into(),
         "scatter.png" => with("Predicted against true values of the test", &["pearson"]),
-        "calibration.png" => "Predicted probability against the share that is so, on the test".into(),
+        "calibration.png" => "Calibration curve of the test: predicted probability against observed frequency".into(),
         _ => "The main metric of parts of the test, with intervals; the numbers are in the tables".into(),
     }
 }
 
 fn tracks(run: &RunFiles) -> Tracks {
     let test = &run.metrics.test;
-    let (name, own) = test.main().unwrap_or(("auroc", Metric::default()));
+    let (name, own) = test.main().map_or(("auroc", None), |(name, metric)| (name, metric.estimate()));
     let network = if run.provenance.config.training.ensemble > 1 { "ensemble" } else { "network" };
-    let mut found = vec![(network.to_owned(), own.estimate())];
-    for (floor, results) in &run.metrics.baselines {
-        found.push((floor.clone(), results.test.metric(name).and_then(|metric| metric.estimate())));
+    let mut found = vec![(network.to_owned(), own)];
+    for (baseline, results) in &run.metrics.baselines {
+        found.push((baseline.clone(), results.test.get(name).and_then(Metric::estimate)));
     }
     let alone = |value| Estimate { value, low: value, high: value };
     if let Some(best) = test.best_possible_auroc {
@@ -252,28 +253,30 @@ fn tracks(run: &RunFiles) -> Tracks {
 
 /// Every metric of the test, with those of members, baselines and validation beside it.
 fn metrics(run: &RunFiles) -> Table {
-    let (test, floors) = (&run.metrics.test, &run.metrics.baselines);
+    let (test, baselines) = (&run.metrics.test, &run.metrics.baselines);
+    let members = test.members.as_ref().filter(|members| !members.metrics.is_empty());
     let mut table = Table::new("Metrics of the test", &[("metric", false), ("test", true), ("95 % interval", true)]);
-    if !test.members.is_empty() {
+    if members.is_some() {
         table.column("mean ± sd of members", true);
     }
-    floors.iter().for_each(|(name, _)| table.column(name.clone(), true));
+    baselines.iter().for_each(|(name, _)| table.column(name.clone(), true));
     table.column("validation", true);
-    for (name, metric) in test.metrics() {
+    for (name, metric) in test.metrics.iter() {
         let mut row = vec![
             Cell::noted(title(name), meaning(name, run.task().kind)),
-            metric.text().into(),
-            metric.interval().into(),
+            metric_text::value(Some(metric)).into(),
+            interval(metric).into(),
         ];
-        if !test.members.is_empty() {
-            let spread = test.members.iter().find(|(other, _)| other == name);
-            row.push(spread.map_or_else(
+        if let Some(members) = members {
+            row.push(members.get(name).map_or_else(
                 || "–".into(),
-                |(_, spread)| format!("{} ± {}", number(spread.mean), number(spread.standard_deviation)).into(),
+                |spread| {
+                    format!("{} ± {}", format::metric(spread.mean), format::metric(spread.standard_deviation)).into()
+                },
             ));
         }
-        let beside = floors.iter().map(|(_, floor)| &floor.test).chain([&run.metrics.valid]);
-        row.extend(beside.map(|results| Cell::from(results.metric(name).unwrap_or_default().text())));
+        let beside = baselines.iter().map(|(_, baseline)| &baseline.test).chain([&run.metrics.valid]);
+        row.extend(beside.map(|results| Cell::from(metric_text::value(results.get(name)))));
         table.row(row);
     }
     table
@@ -282,14 +285,14 @@ fn metrics(run: &RunFiles) -> Table {
 fn calibration(run: &RunFiles) -> Option<String> {
     let test = &run.metrics.test;
     let (before, after) = (test.uncalibrated_expected_calibration_error, test.calibrated_expected_calibration_error);
-    match (before.zip(after), test.metric("expected_calibration_error")) {
+    match (before.zip(after), test.get("expected_calibration_error")) {
         (Some((before, after)), _) => Some(format!(
             "Logits are divided by a temperature of {:.3}, fitted on validation. The expected calibration error was {} before and is {} after.",
             run.task().temperature,
-            number(before),
-            number(after)
+            format::metric(before),
+            format::metric(after)
         )),
-        (None, Some(error)) => Some(format!("The expected calibration error is {}.", error.in_words())),
+        (None, Some(error)) => Some(format!("The expected calibration error is {}.", in_words(error))),
         (None, None) => None,
     }
 }
@@ -297,11 +300,12 @@ fn calibration(run: &RunFiles) -> Option<String> {
 /// Tables of parts of the test: groups of examples, and classes, labels or columns.
 fn breakdowns(run: &RunFiles) -> Vec<Table> {
     let test = &run.metrics.test;
-    let share = |group: &Group| {
+    let share = |group: &GroupMetrics| {
         let percent = |share: Option<f64>| share.map_or_else(String::new, |share| format!("{:.0}", share * 100.0));
         format!("{} to {} %", percent(group.low), percent(group.high))
     };
-    let by_share = |groups: &[Group]| groups.iter().map(|group| (share(group), group.clone())).collect::<Vec<_>>();
+    let by_share =
+        |groups: &[GroupMetrics]| groups.iter().map(|group| (share(group), group.clone())).collect::<Vec<_>>();
     let (parts, part) = match run.task().kind {
         TaskKind::Binary | TaskKind::Multiclass => ("By class", "class"),
         TaskKind::Multilabel => ("By label", "label"),
@@ -318,7 +322,7 @@ fn breakdowns(run: &RunFiles) -> Vec<Table> {
     .collect()
 }
 
-fn of_groups(caption: &str, what: &str, groups: &[(String, Group)]) -> Option<Table> {
+fn of_groups(caption: &str, what: &str, groups: &[(String, GroupMetrics)]) -> Option<Table> {
     let (_, first) = groups.first()?;
     let more = groups.len().saturating_sub(MOST_PARTS);
     let caption = if more > 0 { format!("{caption}; {more} more are in metrics.json") } else { caption.to_owned() };
@@ -327,10 +331,11 @@ fn of_groups(caption: &str, what: &str, groups: &[(String, Group)]) -> Option<Ta
     if has_counts {
         table.column("examples", true);
     }
-    first.metrics().iter().for_each(|(name, _)| table.column(title(name), true));
+    first.metrics.iter().for_each(|(name, _)| table.column(title(name), true));
     for (name, group) in groups.iter().take(MOST_PARTS) {
         let n = has_counts.then(|| Cell::from(group.n.map_or_else(String::new, thousands)));
-        let metrics = group.metrics().into_iter().map(|(_, metric)| Cell::noted(metric.text(), metric.interval()));
+        let metrics =
+            group.metrics.iter().map(|(_, metric)| Cell::noted(metric_text::value(Some(metric)), interval(metric)));
         table.row([Cell::from(name.clone())].into_iter().chain(n).chain(metrics.collect::<Vec<_>>()));
     }
     Some(table)
@@ -338,14 +343,14 @@ fn of_groups(caption: &str, what: &str, groups: &[(String, Group)]) -> Option<Ta
 
 fn strands(run: &RunFiles) -> Option<String> {
     let test = &run.metrics.test;
-    let difference = number(test.strand_mean_difference?);
+    let difference = format::metric(test.strand_mean_difference?);
     let flips = test.strand_flip_rate.map_or_else(String::new, |rate| match run.task().kind {
-        TaskKind::Multilabel => format!("{:.2} % of the labels are called differently, and ", rate * 100.0),
-        _ => format!("{:.2} % are called differently, and ", rate * 100.0),
+        TaskKind::Multilabel => format!("{:.2} % of the labels change, and ", rate * 100.0),
+        _ => format!("{:.2} % are classified differently, and ", rate * 100.0),
     });
     Some(format!(
         "Each test sequence was scored as its reverse complement too: {flips}predictions differ by {difference} on average (--strands {}).",
-        question::name_of(&run.provenance.config.training.strands)
+        config::name_of(&run.provenance.config.training.strands)
     ))
 }
 
@@ -353,20 +358,16 @@ fn mistakes_text(run: &RunFiles, count: usize) -> String {
     let (n, count) = (thousands(run.metrics.test.n), thousands(count));
     match run.task().kind {
         TaskKind::Binary => format!(
-            "{count} of {n} test examples are on the wrong side of the threshold ({}). Of these the network is surest:",
-            number(run.metrics.test.threshold.unwrap_or(0.5))
+            "{count} of {n} test examples are misclassified at the threshold ({}). The most confident of them:",
+            format::metric(run.metrics.test.threshold.unwrap_or(0.5))
         ),
         TaskKind::Multiclass => {
-            format!("{count} of {n} test examples are called another class. Of these the network is surest:")
+            format!("{count} of {n} test examples are misclassified. The most confident of them:")
         }
         TaskKind::Multilabel => {
-            format!(
-                "{count} labels of {n} test examples are called wrongly at one half. Of these the network is surest:"
-            )
+            format!("{count} labels of {n} test examples are wrong at 0.5. The most confident of them:")
         }
-        TaskKind::Regression => {
-            "These predictions are farthest off, in standard deviations of the training values:".into()
-        }
+        TaskKind::Regression => "The largest errors, in standard deviations of the training values:".into(),
     }
 }
 
@@ -376,7 +377,7 @@ fn provenance(run: &Provenance) -> Vec<(&'static str, String)> {
         ("strandnet", format!("{}{}", run.version, revision(&run.git_revision))),
         ("libtorch", run.libtorch.clone()),
         ("device", format!("{}, {} threads", run.device, run.threads)),
-        ("precision", question::name_of(&run.precision)),
+        ("precision", config::name_of(&run.precision)),
         ("seed", run.seed.to_string()),
         ("command", question::command_line(&run.command)),
     ];
@@ -385,7 +386,7 @@ fn provenance(run: &Provenance) -> Vec<(&'static str, String)> {
     }
     for resumed in &run.resumed {
         rows.push((
-            "went on",
+            "resumed",
             format!("{}, with strandnet {}{}", resumed.place, resumed.version, revision(&resumed.git_revision)),
         ));
     }
@@ -402,15 +403,15 @@ fn commands(run: &RunFiles) -> Result<Vec<Command>> {
     }];
     if !run.provenance.config.data.resample && run.file(EXAMPLES_TSV)?.is_some() {
         commands.push(Command {
-            what: "Train again on exactly the same examples, wherever they came from",
+            what: "Train again on exactly the same examples",
             line: format!("strandnet train {config} --examples {} --out NEW", path(EXAMPLES_TSV)),
         });
     }
     for (what, name) in [
-        ("Check that its files are unaltered and come to the same results", "verify"),
-        ("Judge it again, or on other data", "evaluate"),
-        ("Find the motifs that it has learned; they then have a place on this page", "explain motifs"),
-        ("Make this page again", "report"),
+        ("Check that its files are unaltered and reproduce the results", "verify"),
+        ("Evaluate it again, or on other data", "evaluate"),
+        ("Find its motifs; this report then shows them", "explain motifs"),
+        ("Write this report again", "report"),
     ] {
         commands.push(Command { what, line: format!("strandnet {name} {folder}") });
     }

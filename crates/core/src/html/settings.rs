@@ -1,4 +1,4 @@
-//! In what runs differ: their settings, their data and what made them.
+//! The settings, data and versions in which runs differ.
 
 use crate::format::thousands;
 use crate::html::files::RunFiles;

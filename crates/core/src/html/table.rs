@@ -37,10 +37,12 @@ impl Table {
         table
     }
 
+    /// Adds a column.
     pub fn column(&mut self, name: impl Into<String>, is_number: bool) {
         self.columns.push(Column { name: name.into(), class: if is_number { "number" } else { "" } });
     }
 
+    /// Adds a row.
     pub fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
         let cells = cells.into_iter().zip(&self.columns);
         self.rows.push(cells.map(|(cell, column)| Cell { class: column.class, ..cell }).collect());
@@ -53,6 +55,7 @@ impl Table {
 }
 
 impl Cell {
+    /// A cell with a note that shows on hovering.
     pub fn noted(text: impl Into<String>, note: impl Into<String>) -> Self {
         Self { text: text.into(), note: note.into(), class: "" }
     }

@@ -1,10 +1,11 @@
 //! One metric of several networks and baselines on one scale.
 
 use crate::config::TaskKind;
-use crate::figures::number;
-use crate::html::results::title;
+use crate::format;
+use crate::html::metric_text::title;
 use crate::metrics::Estimate;
 
+/// Estimates of one metric on a common scale.
 pub struct Tracks {
     pub metric: String,
     /// The ends of the scale.
@@ -44,8 +45,12 @@ impl Tracks {
     fn on(metric: &str, found: Vec<(String, Estimate)>, from: f64, to: f64) -> Self {
         let place = |value: f64| ((value - from) / (to - from) * 100.0).clamp(0.0, 100.0);
         let tracks = found.into_iter().map(|(name, Estimate { value, low, high })| {
-            let interval = if low < high { format!(" ({} to {})", number(low), number(high)) } else { String::new() };
-            let text = format!("{}{interval}", number(value));
+            let interval = if low < high {
+                format!(" ({} to {})", format::metric(low), format::metric(high))
+            } else {
+                String::new()
+            };
+            let text = format!("{}{interval}", format::metric(value));
             Track { name, text, value: place(value), low: place(low), width: place(high) - place(low) }
         });
         let end = |value: f64| format!("{value:.*}", if to - from < 0.1 { 3 } else { 2 });

@@ -1,5 +1,4 @@
-//! Several yes/no labels, of which each example has any number: metrics of each label, decided at one half, and their
-//! means.
+//! Metrics of multilabel tasks: of each label at a probability of one half, and their means.
 
 use rayon::prelude::*;
 
@@ -19,9 +18,9 @@ struct Examples<'a> {
     labels: Vec<OneOfSeveral>,
 }
 
-/// Sums over the examples for one label.
+/// LabelTotals over the examples for one label.
 #[derive(Clone, Copy, Debug, Default)]
-struct Sums {
+struct LabelTotals {
     positives: u64,
     negatives: u64,
     true_positives: u64,
@@ -94,10 +93,10 @@ impl<'a> Examples<'a> {
 
     /// The overall metrics, then those of each label, of the examples, each counted `weights` times.
     fn values(&self, weights: &[u32]) -> Vec<Option<f64>> {
-        let sums = self.sums(weights);
+        let totals = self.totals(weights);
         let areas: Vec<_> = self.labels.iter().map(|label| label.areas(weights)).collect();
-        let decisions: Vec<_> = sums.iter().map(Sums::decisions).collect();
-        let log_loss = || sums.iter().map(Sums::mean_log_loss);
+        let decisions: Vec<_> = totals.iter().map(LabelTotals::decisions).collect();
+        let log_loss = || totals.iter().map(LabelTotals::mean_log_loss);
         let mut values = vec![
             mean_of_defined(areas.iter().map(|label| label.auroc())),
             mean_of_defined(areas.iter().map(|label| label.average_precision())),
@@ -112,29 +111,29 @@ impl<'a> Examples<'a> {
     }
 
     /// Row by row, as the table lies in memory.
-    fn sums(&self, weights: &[u32]) -> Vec<Sums> {
+    fn totals(&self, weights: &[u32]) -> Vec<LabelTotals> {
         let k = self.labels.len();
-        let mut sums = vec![Sums::default(); k];
+        let mut totals = vec![LabelTotals::default(); k];
         for (example, &weight) in weights.iter().enumerate().filter(|(_, weight)| **weight > 0) {
             let row = example * k..(example + 1) * k;
             let cells = self.positive[row.clone()].iter().zip(&self.scores[row.clone()]).zip(&self.log_loss[row]);
-            for (sums, ((&positive, &score), &log_loss)) in sums.iter_mut().zip(cells) {
+            for (totals, ((&positive, &score), &log_loss)) in totals.iter_mut().zip(cells) {
                 let called = if score >= 0.5 { u64::from(weight) } else { 0 };
                 if positive {
-                    sums.positives += u64::from(weight);
-                    sums.true_positives += called;
+                    totals.positives += u64::from(weight);
+                    totals.true_positives += called;
                 } else {
-                    sums.negatives += u64::from(weight);
-                    sums.false_positives += called;
+                    totals.negatives += u64::from(weight);
+                    totals.false_positives += called;
                 }
-                sums.log_loss += f64::from(weight) * log_loss;
+                totals.log_loss += f64::from(weight) * log_loss;
             }
         }
-        sums
+        totals
     }
 }
 
-impl Sums {
+impl LabelTotals {
     fn decisions(&self) -> Decisions {
         Decisions::new(self.true_positives, self.false_positives, self.positives, self.negatives)
     }
@@ -187,20 +186,18 @@ mod tests {
         assert_eq!(report.parts.iter().map(|part| part.n).collect::<Vec<_>>(), [Some(2), Some(0), Some(2)]);
         assert_eq!(report.get("macro_auroc").unwrap().value, (0.75 + 1.0) / 2.0);
         assert_eq!(report.get("accuracy_at_half").unwrap().value, 10.0 / 12.0);
-        let json = report.to_json();
-        let without = &json["classes"]["b"];
-        assert_eq!(without["auroc"]["reason"], "it has no positives or no negatives");
-        assert_eq!(without["f1_at_half"]["reason"], "it has no positives");
-        assert_eq!(without["accuracy_at_half"]["value"], 0.75);
-        assert!(!json.contains_key("n_positive") && !json.contains_key("confusion"));
+        assert_eq!(report.reason_in_class("b", "auroc"), Some("it has no positives or no negatives"));
+        assert_eq!(report.reason_in_class("b", "f1_at_half"), Some("it has no positives"));
+        assert_eq!(report.parts[1].get("accuracy_at_half").unwrap().value, 0.75);
+        assert!(report.n_positive.is_none() && report.confusion.is_none());
     }
 
     #[test]
     fn no_positives_at_all_leave_the_means_undefined() {
-        let json = report(&[false; 6], &[0.1; 6], &names(), 1).to_json();
-        assert_eq!(json["macro_auroc"]["reason"], "no label has both positives and negatives");
-        assert_eq!(json["macro_f1_at_half"]["reason"], "no label has positives");
-        assert_eq!(json["accuracy_at_half"]["value"], 1.0);
+        let report = report(&[false; 6], &[0.1; 6], &names(), 1);
+        assert_eq!(report.reason("macro_auroc"), Some("no label has both positives and negatives"));
+        assert_eq!(report.reason("macro_f1_at_half"), Some("no label has positives"));
+        assert_eq!(report.get("accuracy_at_half").unwrap().value, 1.0);
     }
 
     proptest! {

@@ -1,5 +1,5 @@
-//! Whether one network ranks better than another on the same examples: the test of DeLong, DeLong and Clarke-Pearson (1988)
-//! for two correlated areas under the ROC curve, with ranks in place of all pairs as Sun and Xu (2014).
+//! DeLong's test (DeLong, DeLong and Clarke-Pearson, 1988) of two correlated areas under the ROC curve, computed from
+//! ranks as in Sun and Xu (2014).
 
 /// Half the width of a 95 % interval in standard deviations.
 const Z_95: f64 = 1.959963984540054;
@@ -94,8 +94,7 @@ mod tests {
 
     use super::*;
     use crate::metrics::Ranking;
-    use crate::random;
-    use crate::random::Purpose;
+    use crate::random::{self, Purpose};
 
     #[test]
     fn too_few_or_equal_rankings_say_nothing() {
@@ -137,9 +136,9 @@ mod tests {
                 prop_assert!((found.difference - (auroc(&second) - auroc(&first))).abs() < 1e-12);
                 prop_assert!((0.0..=1.0).contains(&found.p_value));
                 prop_assert!(found.low <= found.difference && found.difference <= found.high);
-                let turned = delong(&labels, &second, &first).unwrap();
-                prop_assert!((turned.difference + found.difference).abs() < 1e-12);
-                prop_assert!((turned.p_value - found.p_value).abs() < 1e-12);
+                let swapped = delong(&labels, &second, &first).unwrap();
+                prop_assert!((swapped.difference + found.difference).abs() < 1e-12);
+                prop_assert!((swapped.p_value - found.p_value).abs() < 1e-12);
             }
         }
     }

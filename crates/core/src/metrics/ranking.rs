@@ -1,5 +1,5 @@
-//! One yes/no question: the ranking that its scores make of the examples, its curves, its threshold and its metrics.
-//! The areas under the curves are found here for every class and label of the other files too.
+//! Metrics of binary tasks: the ranking by score, its curves, the threshold and what follows from it. The areas under
+//! the curves of single classes and labels are computed here too.
 
 use crate::metrics::{Report, bootstrap, column, loss};
 
@@ -25,6 +25,7 @@ pub struct CurvePoint {
 /// One bin of predicted probability.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CalibrationBin {
+    /// Number of scores in the bin.
     pub count: usize,
     /// Mean predicted probability.
     pub predicted: f64,
@@ -229,12 +230,13 @@ impl Ranking {
 
     /// Predicted probability against the share of positives, in equal-width bins; empty bins are left out.
     pub fn calibration(&self, bins: usize) -> Vec<CalibrationBin> {
-        let mut sums = vec![(0usize, 0.0, 0usize); bins];
+        let mut totals = vec![(0usize, 0.0, 0usize); bins];
         for (&score, &positive) in self.scores.iter().zip(&self.positive) {
-            let bin = &mut sums[calibration_bin(score, bins)];
+            let bin = &mut totals[calibration_bin(score, bins)];
             *bin = (bin.0 + 1, bin.1 + score, bin.2 + usize::from(positive));
         }
-        sums.into_iter()
+        totals
+            .into_iter()
             .filter(|(count, ..)| *count > 0)
             .map(|(count, predicted, positives)| CalibrationBin {
                 count,
@@ -440,7 +442,6 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use rand::RngExt;
-    use serde_json::Value;
 
     fn value(positive: &[bool], scores: &[f64], name: &str) -> Option<f64> {
         Ranking::new(positive, scores).report(0.5, 1).get(name).map(|estimate| estimate.value)
@@ -459,7 +460,7 @@ mod tests {
         let report = Ranking::new(&[true; 5], &[0.2, 0.4, 0.6, 0.8, 0.9]).report(0.5, 1);
         for name in ["auroc", "average_precision", "balanced_accuracy", "mcc"] {
             assert_eq!(report.get(name), None, "{name}");
-            assert_eq!(report.to_json()[name]["value"], Value::Null);
+            assert_eq!(report.reason(name), Some("only one class is present"));
         }
         assert_eq!(report.get("accuracy").unwrap().value, 0.6);
         assert_eq!(Ranking::new(&[true; 5], &[0.1; 5]).best_threshold(), 0.5);

@@ -26,8 +26,7 @@ use crate::evaluate;
 use crate::metrics;
 use crate::motif::enrichment::Group;
 use crate::motif::sites::{Bins, Division, Found, Set, Sites, shares_of_bases};
-use crate::random;
-use crate::random::Purpose;
+use crate::random::{self, Purpose};
 use crate::sequence::alphabet::UNKNOWN;
 use crate::sequence::shuffle::dinucleotide_shuffle;
 
@@ -164,7 +163,7 @@ impl Sequences {
         Ok(Self { length, codes, importance })
     }
 
-    /// Sums of the importances of each stretch of a sequence, turned round by `sign`.
+    /// Sums of the importances of each stretch of a sequence, times `sign`.
     fn cores(&self, sequence: usize, sign: f32) -> impl Iterator<Item = f32> {
         let own = &self.importance[sequence * self.length..(sequence + 1) * self.length];
         own.windows(CORE.min(self.length)).map(move |core| sign * core.iter().sum::<f32>())
@@ -366,8 +365,8 @@ fn reverse_complement(profile: &Profile) -> Profile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::motif::matrix::Motif;
     use crate::sequence::alphabet;
+    use crate::sequence::motif::Motif;
     use rand::RngExt;
 
     /// Sequences of which every second holds a word, on either strand by turns, that alone is important; what else there is

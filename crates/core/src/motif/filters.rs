@@ -1,5 +1,5 @@
-//! The filters of a network's first layer, as plain numbers: what they make of a sequence, position by position, up to the
-//! first activation function.
+//! The convolution filters of a network's first layer as plain numbers: their activations at each position of a
+//! sequence, up to the first activation function.
 
 use anyhow::{Result, bail};
 
@@ -121,10 +121,12 @@ impl Filters {
         })
     }
 
+    /// Number of filters.
     pub fn len(&self) -> usize {
         self.bias.len()
     }
 
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.bias.is_empty()
     }

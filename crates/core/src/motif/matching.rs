@@ -15,8 +15,7 @@
 use rayon::prelude::*;
 
 use crate::motif::enrichment::benjamini_hochberg;
-use crate::motif::matrix;
-use crate::motif::matrix::Motif;
+use crate::sequence::motif::{self, Motif};
 
 /// The largest score of two columns.
 const BEST: usize = 100;
@@ -34,11 +33,13 @@ pub struct Match {
     pub target: usize,
     /// Position of the query at which the target, read on `reverse`, begins; negative where it begins before.
     pub offset: i64,
+    /// The match is to the reverse complement.
     pub reverse: bool,
     /// Columns that lie one above the other and count.
     pub overlap: usize,
     /// Natural logarithms, as the numbers may be too small for one.
     pub log_p: f64,
+    /// Natural logarithm of the q-value.
     pub log_q: f64,
 }
 
@@ -51,6 +52,7 @@ impl Match {
 
 /// Motifs to compare with, and their columns on both strands.
 pub struct Database<'a> {
+    /// The database.
     pub motifs: &'a [Motif],
     /// Columns of a motif as it is and reversed, one motif after another, `[2 * columns, 4]`.
     columns: Vec<[f64; 4]>,
@@ -60,6 +62,7 @@ pub struct Database<'a> {
 }
 
 impl<'a> Database<'a> {
+    /// Prepares a database for searching.
     pub fn new(motifs: &'a [Motif]) -> Self {
         let (mut columns, mut starts) = (Vec::new(), Vec::new());
         for motif in motifs {
@@ -76,7 +79,7 @@ impl<'a> Database<'a> {
     /// Those that lie beside too few columns which count, wherever they are laid, are left out, so nothing fits a query that
     /// tells nothing.
     pub fn matches(&self, query: &[[f64; 4]]) -> Vec<Match> {
-        let counts: Vec<bool> = query.iter().map(|column| matrix::bits(column) >= LEAST_BITS).collect();
+        let counts: Vec<bool> = query.iter().map(|column| motif::bits(column) >= LEAST_BITS).collect();
         if self.columns.is_empty() || !counts.contains(&true) {
             return Vec::new();
         }
@@ -213,17 +216,17 @@ impl Scores {
     /// For the first, the first two and so on of the query's columns from `start` on, up to `widest` of them, the logarithm of
     /// the probability of a sum as large or larger, by sum.
     fn tails(&self, start: usize, widest: usize) -> Vec<Vec<f64>> {
-        let mut sums = vec![1.0f64];
+        let mut distribution = vec![1.0f64];
         let mut tails = Vec::new();
         for probabilities in self.probabilities[start..].iter().take(widest) {
-            let mut longer = vec![0.0; sums.len() + BEST];
+            let mut longer = vec![0.0; distribution.len() + BEST];
             for (score, &probability) in probabilities.iter().enumerate().filter(|(_, p)| **p > 0.0) {
-                for (to, sum) in longer[score..].iter_mut().zip(&sums) {
+                for (to, sum) in longer[score..].iter_mut().zip(&distribution) {
                     *to += probability * sum;
                 }
             }
-            sums = longer;
-            let mut tail: Vec<f64> = sums
+            distribution = longer;
+            let mut tail: Vec<f64> = distribution
                 .iter()
                 .rev()
                 .scan(0.0, |tail, &p| {

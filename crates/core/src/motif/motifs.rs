@@ -1,16 +1,16 @@
-//! Motifs, of a network's first layer or of what its answers rest on: sites become matrices, classes are compared, known motifs
-//! are looked up; and the tables all that is written in.
+//! Motifs of first-layer filters or from attributions: matrices from sites, enrichment between classes, matches to
+//! known motifs, and the tables that hold them.
 
 use anyhow::Result;
 
 use crate::config::TaskKind;
 use crate::dataset::Classes;
 use crate::dataset::examples::Examples;
-use crate::motif::enrichment;
-use crate::motif::enrichment::{LogFactorials, scientific};
+use crate::format;
+use crate::motif::enrichment::{self, LogFactorials};
 use crate::motif::matching::{Database, Match};
-use crate::motif::matrix::Motif;
 use crate::motif::sites::{Bins, Division, Found, Sites};
+use crate::sequence::motif::Motif;
 
 /// Matches of each filter that are kept.
 const MATCHES: usize = 5;
@@ -68,13 +68,21 @@ pub struct Enrichment {
 
 /// All motifs of one origin, and what they were held against.
 pub struct Motifs<'a> {
+    /// Where the motifs come from.
     pub origin: Origin,
+    /// The motifs.
     pub filters: Vec<FilterMotif>,
+    /// Classes with and without the motifs.
     pub divisions: Vec<Division>,
+    /// Known motifs that these are compared with.
     pub database: &'a [Motif],
+    /// Sites are on either strand.
     pub both_strands: bool,
+    /// Number of sequences searched.
     pub sequences: u64,
+    /// Bins of positions.
     pub bins: Bins,
+    /// Frequencies of A, C, G and T.
     pub background: [f64; 4],
 }
 
@@ -185,6 +193,9 @@ impl<'a> Motifs<'a> {
     }
 
     /// `motifs.tsv`: a row for each filter.
+    ///
+    /// # Errors
+    /// The table cannot be written.
     pub fn table(&self) -> Result<Vec<u8>> {
         let mut out = Table::new(&[
             self.origin.word(),
@@ -229,8 +240,8 @@ impl<'a> Motifs<'a> {
                     format!("{:.4}", found.share),
                     format!("{:.4}", found.share_of_rest),
                     format!("{:.3}", found.odds_ratio),
-                    scientific(found.log_p),
-                    scientific(found.log_q),
+                    format::p_value(found.log_p),
+                    format::p_value(found.log_q),
                 ]),
                 None => row.extend([const { String::new() }; 6]),
             }
@@ -239,8 +250,8 @@ impl<'a> Motifs<'a> {
                     label(known).to_owned(),
                     known.id.clone(),
                     strand(found.reverse).into(),
-                    scientific(found.log_p),
-                    scientific(found.log_q),
+                    format::p_value(found.log_p),
+                    format::p_value(found.log_q),
                 ]),
                 None => row.extend([const { String::new() }; 5]),
             }
@@ -250,6 +261,9 @@ impl<'a> Motifs<'a> {
     }
 
     /// `enrichment.tsv`: a row for each filter that fires and each class.
+    ///
+    /// # Errors
+    /// The table cannot be written.
     pub fn enrichment_table(&self) -> Result<Vec<u8>> {
         let mut out = Table::new(&[
             self.origin.word(),
@@ -275,8 +289,8 @@ impl<'a> Motifs<'a> {
                     other.with.to_string(),
                     other.without.to_string(),
                     format!("{:.3}", found.odds_ratio),
-                    scientific(found.log_p),
-                    scientific(found.log_q),
+                    format::p_value(found.log_p),
+                    format::p_value(found.log_q),
                 ])?;
             }
         }
@@ -285,6 +299,9 @@ impl<'a> Motifs<'a> {
 
     /// `positions.tsv`: how many sites have their centre in each part of the sequence; in bp where all have one length, else
     /// in shares of it.
+    ///
+    /// # Errors
+    /// The table cannot be written.
     pub fn positions_table(&self) -> Result<Vec<u8>> {
         let unit = match self.bins {
             Bins::Bases { .. } => ["start_bp", "end_bp"],
@@ -305,6 +322,9 @@ impl<'a> Motifs<'a> {
     }
 
     /// `matches.tsv`: the best matches of each filter that fires.
+    ///
+    /// # Errors
+    /// The table cannot be written.
     pub fn matches_table(&self) -> Result<Vec<u8>> {
         let mut out = Table::new(&[
             self.origin.word(),
@@ -322,7 +342,7 @@ impl<'a> Motifs<'a> {
         for filter in self.firing() {
             for found in &filter.matches {
                 let known = &self.database[found.target];
-                let turned = if found.reverse { known.reverse_complement() } else { known.clone() };
+                let oriented = if found.reverse { known.reverse_complement() } else { known.clone() };
                 out.row(&[
                     filter.motif.id.clone(),
                     label(known).to_owned(),
@@ -330,11 +350,11 @@ impl<'a> Motifs<'a> {
                     strand(found.reverse).into(),
                     found.offset.to_string(),
                     found.overlap.to_string(),
-                    scientific(found.log_p),
+                    format::p_value(found.log_p),
                     expected(found.log_e(self.database.len())),
-                    scientific(found.log_q),
+                    format::p_value(found.log_q),
                     filter.motif.consensus(),
-                    turned.consensus(),
+                    oriented.consensus(),
                 ])?;
             }
         }
@@ -386,7 +406,7 @@ fn strand(reverse: bool) -> &'static str {
 
 /// An expected number, which may be above 1.
 fn expected(log: f64) -> String {
-    if log > 0.0 { format!("{:.2}", log.exp()) } else { scientific(log) }
+    if log > 0.0 { format!("{:.2}", log.exp()) } else { format::p_value(log) }
 }
 
 /// Rows of a table of tabs.

@@ -129,6 +129,7 @@ pub enum Bins {
 }
 
 impl Bins {
+    /// Bins for sequences of `shortest` to `longest` bp.
     pub fn new(shortest: usize, longest: usize) -> Self {
         if shortest == longest {
             Self::Bases { length: longest, each: longest.div_ceil(MOST_BINS).max(1) }

@@ -206,9 +206,9 @@ impl Weights {
 }
 
 impl Part {
-    /// Adds the gradients of every parameter to `sums`.
-    fn add_gradients(&self, layers: &Layers, sums: &mut [Vec<f32>]) {
-        let (of_block, of_rest) = sums.split_at_mut(2);
+    /// Adds the gradients of every parameter to `gradients`.
+    fn add_gradients(&self, layers: &Layers, gradients: &mut [Vec<f32>]) {
+        let (of_block, of_rest) = gradients.split_at_mut(2);
         if let [weight, bias] = of_block {
             self.block.add_gradients(&layers.shape, weight, bias);
         }
@@ -314,9 +314,9 @@ impl Batch<'_> {
         let Work { weights, parts, .. } = &mut self.work;
         let shards = parts.par_iter_mut().zip(gradient.par_chunks(FRAGMENTS * layers.size));
         in_parallel(gradient.len() / layers.size, shards, |(part, gradient)| layers.backward(weights, part, gradient));
-        let mut sums = weights.zeros();
-        self.work.parts.iter().for_each(|part| part.add_gradients(layers, &mut sums));
-        sums
+        let mut gradients = weights.zeros();
+        self.work.parts.iter().for_each(|part| part.add_gradients(layers, &mut gradients));
+        gradients
     }
 }
 

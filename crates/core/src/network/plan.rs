@@ -5,7 +5,7 @@ use anyhow::{Result, anyhow, bail};
 
 use crate::config::layers::{Layer, MOST_PARAMETERS, Shape};
 use crate::config::{Architecture, LONGEST_BP, ModelConfig, Strands};
-use crate::network::{basset, custom, danq, gated, residual, seed};
+use crate::network::{basset, custom, danq, gated, residual, shallow};
 
 /// One layer in its place.
 #[derive(Clone, Debug)]
@@ -77,7 +77,7 @@ impl Plan {
             step_bp: 1,
         };
         match config.arch {
-            Architecture::Seed => seed::plan(&mut plan, config, outputs),
+            Architecture::Shallow => shallow::plan(&mut plan, config, outputs),
             Architecture::Residual => residual::plan(&mut plan, config, outputs),
             Architecture::Basset => basset::plan(&mut plan, config, outputs),
             Architecture::Danq => danq::plan(&mut plan, config, outputs),

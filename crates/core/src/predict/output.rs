@@ -1,32 +1,23 @@
-//! How scores are written: a table of all of them, or BED or bedGraph with one.
+//! Output of scores: a table, BED or bedGraph.
 
 use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use clap::ValueEnum;
 
-use crate::config::TaskKind;
+use crate::config::{ScoreFormat, TaskKind};
 use crate::dataset::Classes;
 use crate::task::Task;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// Table with a header: name, start, end, strand and every score
-    Tsv,
-    /// BED6 with one probability as a score from 0 to 1000
-    Bed,
-    /// bedGraph with one score: windows stand for their middle where they overlap, regions for what none before them covers
-    Bedgraph,
-}
 
 /// What a score is of: a window of a record or a chromosome, 0-based and half-open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// The same one for all windows of a record.
     pub name: Arc<str>,
+    /// 0-based, half-open, in bp.
     pub range: Range<usize>,
+    /// On the minus strand.
     pub reverse: bool,
     /// The region's own name.
     pub region: Option<String>,
@@ -42,10 +33,10 @@ impl Row {
 /// Writes rows as they come.
 pub struct Rows<'a> {
     out: &'a mut (dyn Write + Send),
-    format: Format,
+    format: ScoreFormat,
     /// Of a table, until the first row: what cannot be read at all gets no header.
     header: Option<String>,
-    /// The output that BED and bedGraph hold, and whether it is turned round (two classes have one output).
+    /// The output that BED and bedGraph hold, and whether it is inverted (two classes have one output).
     output: usize,
     inverse: bool,
     stride: usize,
@@ -60,7 +51,7 @@ impl<'a> Rows<'a> {
     /// The format cannot hold these scores, or the name is not one of the run's.
     pub fn new(
         out: &'a mut (dyn Write + Send),
-        format: Format,
+        format: ScoreFormat,
         task: &Task,
         classes: &Classes,
         of: Option<&str>,
@@ -76,18 +67,18 @@ impl<'a> Rows<'a> {
             None => classes.positive,
         };
         match format {
-            Format::Tsv if of.is_some() => {
+            ScoreFormat::Tsv if of.is_some() => {
                 bail!("--score-of goes with --format bed or bedgraph, and a table holds every score; remove it")
             }
-            Format::Bed if task.kind == TaskKind::Regression => {
+            ScoreFormat::Bed if task.kind == TaskKind::Regression => {
                 bail!("--format bed holds scores from 0 to 1000, and the run predicts values; use bedgraph or tsv")
             }
-            Format::Bed | Format::Bedgraph if of.is_none() && task.outputs() > 1 => {
+            ScoreFormat::Bed | ScoreFormat::Bedgraph if of.is_none() && task.outputs() > 1 => {
                 bail!("--format bed and bedgraph hold one score, and the run gives {}; add --score-of NAME", names)
             }
             _ => {}
         }
-        let header = (format == Format::Tsv).then(|| {
+        let header = (format == ScoreFormat::Tsv).then(|| {
             let scores = match task.outputs() {
                 1 => "\tscore".into(),
                 _ => classes.names.iter().map(|name| format!("\tscore_{name}")).collect::<String>(),
@@ -99,6 +90,10 @@ impl<'a> Rows<'a> {
         Ok(Self { out, format, header, output, inverse, stride, before: None })
     }
 
+    /// Writes a row with its scores `[outputs]`.
+    ///
+    /// # Errors
+    /// The output cannot be written.
     pub fn write(&mut self, row: &Row, scores: &[f64]) -> Result<()> {
         self.begin()?;
         let Row { name, range, reverse, region } = row;
@@ -106,7 +101,7 @@ impl<'a> Rows<'a> {
         let one = scores[self.output];
         let one = if self.inverse { 1.0 - one } else { one };
         match self.format {
-            Format::Tsv => {
+            ScoreFormat::Tsv => {
                 write!(self.out, "{name}\t{}\t{}\t{strand}", range.start, range.end)?;
                 scores.iter().try_for_each(|score| write!(self.out, "\t{}", *score as f32))?;
                 if let Some(region) = region {
@@ -114,11 +109,11 @@ impl<'a> Rows<'a> {
                 }
                 writeln!(self.out)?;
             }
-            Format::Bed => {
+            ScoreFormat::Bed => {
                 let (region, score) = (region.as_deref().unwrap_or("."), (one * 1000.0).round() as u16);
                 writeln!(self.out, "{name}\t{}\t{}\t{region}\t{score}\t{strand}", range.start, range.end)?;
             }
-            Format::Bedgraph => {
+            ScoreFormat::Bedgraph => {
                 // The middle `stride` bases of a window, cut where regions come closer than that.
                 let length = range.end - range.start;
                 let width = self.stride.min(length);
@@ -145,6 +140,10 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
+    /// Completes the output; a table without rows still gets its header.
+    ///
+    /// # Errors
+    /// The output cannot be written.
     pub fn finish(&mut self) -> Result<()> {
         self.begin()?;
         Ok(self.out.flush()?)
@@ -158,7 +157,7 @@ mod tests {
     use crate::dataset::examples::Examples;
 
     fn written(
-        format: Format,
+        format: ScoreFormat,
         names: &[&str],
         of: Option<&str>,
         stride: usize,
@@ -184,21 +183,29 @@ mod tests {
         let rows: [(usize, &[f64]); 2] = [(0, &[0.25]), (4, &[0.5])];
         let of = |format, of| written(format, &["a", "b"], of, 4, &rows).unwrap();
         assert_eq!(
-            of(Format::Tsv, None),
+            of(ScoreFormat::Tsv, None),
             "name\tstart\tend\tstrand\tscore\nchr1\t0\t10\t+\t0.25\nchr1\t4\t14\t+\t0.5\n"
         );
-        assert_eq!(of(Format::Bed, None), "chr1\t0\t10\t.\t250\t+\nchr1\t4\t14\t.\t500\t+\n");
-        assert_eq!(of(Format::Bedgraph, None), "chr1\t3\t7\t0.25\nchr1\t7\t11\t0.5\n");
-        assert_eq!(of(Format::Bedgraph, Some("b")), "chr1\t3\t7\t0.75\nchr1\t7\t11\t0.5\n");
+        assert_eq!(of(ScoreFormat::Bed, None), "chr1\t0\t10\t.\t250\t+\nchr1\t4\t14\t.\t500\t+\n");
+        assert_eq!(of(ScoreFormat::Bedgraph, None), "chr1\t3\t7\t0.25\nchr1\t7\t11\t0.5\n");
+        assert_eq!(of(ScoreFormat::Bedgraph, Some("b")), "chr1\t3\t7\t0.75\nchr1\t7\t11\t0.5\n");
         let three: [(usize, &[f64]); 1] = [(0, &[0.25, 0.5, 0.25])];
         assert!(
-            written(Format::Tsv, &["a", "b", "c"], None, 4, &three).unwrap().contains("score_a\tscore_b\tscore_c\n")
+            written(ScoreFormat::Tsv, &["a", "b", "c"], None, 4, &three)
+                .unwrap()
+                .contains("score_a\tscore_b\tscore_c\n")
         );
-        assert_eq!(written(Format::Bed, &["a", "b", "c"], Some("b"), 4, &three).unwrap(), "chr1\t0\t10\t.\t500\t+\n");
+        assert_eq!(
+            written(ScoreFormat::Bed, &["a", "b", "c"], Some("b"), 4, &three).unwrap(),
+            "chr1\t0\t10\t.\t500\t+\n"
+        );
         assert!(
-            written(Format::Bed, &["a", "b", "c"], None, 4, &three).unwrap_err().to_string().contains("--score-of")
+            written(ScoreFormat::Bed, &["a", "b", "c"], None, 4, &three)
+                .unwrap_err()
+                .to_string()
+                .contains("--score-of")
         );
-        assert!(written(Format::Bed, &["a", "b"], Some("x"), 4, &rows).unwrap_err().to_string().contains("a, b"));
+        assert!(written(ScoreFormat::Bed, &["a", "b"], Some("x"), 4, &rows).unwrap_err().to_string().contains("a, b"));
     }
 
     #[test]
@@ -207,7 +214,7 @@ mod tests {
         let labels = Examples::from_codes(&[0; 4], 2, &[0.0, 1.0]);
         let task = Task::new(TaskKind::Binary, &classes, None, &ClassWeights::None, &labels).unwrap();
         let mut out: Vec<u8> = Vec::new();
-        let mut rows = Rows::new(&mut out, Format::Bedgraph, &task, &classes, None, 10, false).unwrap();
+        let mut rows = Rows::new(&mut out, ScoreFormat::Bedgraph, &task, &classes, None, 10, false).unwrap();
         for score in [0.25, 0.5] {
             rows.write(&Row::of_record(&Arc::from("x"), 0..10), &[score]).unwrap();
         }
@@ -218,7 +225,7 @@ mod tests {
     fn bedgraph_never_says_two_things_of_one_base() {
         let rows: [(usize, &[f64]); 3] = [(0, &[0.1]), (5, &[0.2]), (5, &[0.3])];
         assert_eq!(
-            written(Format::Bedgraph, &["a", "b"], None, 10, &rows).unwrap(),
+            written(ScoreFormat::Bedgraph, &["a", "b"], None, 10, &rows).unwrap(),
             "chr1\t0\t10\t0.1\nchr1\t10\t15\t0.2\n"
         );
     }

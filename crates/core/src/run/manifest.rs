@@ -1,4 +1,4 @@
-//! The checksums of a finished run's files, in the form that `sha256sum --check` reads.
+//! Checksums of a finished run's files, in the format of `sha256sum --check`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,7 +12,10 @@ use crate::run::{CHECKSUMS, Contents, FIRST_WITH_CHECKSUMS, REPORT_HTML, RunFold
 pub struct Manifest(BTreeMap<String, String>);
 
 impl Manifest {
-    /// Of every file that a run has so far, but for the page that is made from them.
+    /// Checksums of the files that a run folder holds, except the report that is made from them.
+    ///
+    /// # Errors
+    /// A file of the run cannot be read.
     pub fn of(run: &RunFolder) -> Result<Self> {
         let has_one = |name: &&str| ![CHECKSUMS, REPORT_HTML].contains(name) && run.file(name).is_file();
         let names = Contents::Run.files().into_iter().filter(has_one);
@@ -24,6 +27,10 @@ impl Manifest {
         self.0.insert(name.to_owned(), sha256_of(bytes));
     }
 
+    /// Writes `checksums.sha256`.
+    ///
+    /// # Errors
+    /// The file cannot be written.
     pub fn write(&self, run: &RunFolder) -> Result<()> {
         let lines: String = self.0.iter().map(|(name, checksum)| format!("{checksum}  {name}\n")).collect();
         run.write(CHECKSUMS, lines.as_bytes())
@@ -52,10 +59,12 @@ impl Manifest {
         text.lines().enumerate().map(line).collect::<Result<_>>().map(|checksums| Some(Self(checksums)))
     }
 
+    /// Whether a file has a checksum.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
+    /// The names of the files with checksums.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }

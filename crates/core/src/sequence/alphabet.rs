@@ -189,26 +189,26 @@ impl WithSimd for Turn<'_> {
         let (front, back) = self.0.split_at_mut(self.0.len() / 2);
         let (middle, back) = back.split_at_mut(back.len() - front.len());
         middle.iter_mut().for_each(|code| *code = complement(*code));
-        let (front, back) = swap_turned::<LANES>(front, back);
-        let (front, back) = swap_turned::<8>(front, back);
-        swap_turned::<1>(front, back);
+        let (front, back) = swap_reversed::<LANES>(front, back);
+        let (front, back) = swap_reversed::<8>(front, back);
+        swap_reversed::<1>(front, back);
     }
 }
 
 /// Turns so many codes at a time and lets them change places, from the outer ends of two equally long halves inwards.
 /// Gives back what is left.
 #[inline(always)]
-fn swap_turned<'a, const N: usize>(front: &'a mut [u8], back: &'a mut [u8]) -> (&'a mut [u8], &'a mut [u8]) {
+fn swap_reversed<'a, const N: usize>(front: &'a mut [u8], back: &'a mut [u8]) -> (&'a mut [u8], &'a mut [u8]) {
     let ((ahead, front), (back, behind)) = (front.as_chunks_mut::<N>(), back.as_rchunks_mut::<N>());
     for (a, b) in ahead.iter_mut().zip(behind.iter_mut().rev()) {
-        (*a, *b) = (turned(b), turned(a));
+        (*a, *b) = (reverse_complemented(b), reverse_complemented(a));
     }
     (front, back)
 }
 
 /// The reverse complement of a few codes, made at once.
 #[inline(always)]
-fn turned<const N: usize>(codes: &[u8; N]) -> [u8; N] {
+fn reverse_complemented<const N: usize>(codes: &[u8; N]) -> [u8; N] {
     let mut other = [0; N];
     for (other, &code) in other.iter_mut().zip(codes.iter().rev()) {
         *other = complement(code);
@@ -220,31 +220,31 @@ fn turned<const N: usize>(codes: &[u8; N]) -> [u8; N] {
 pub fn append_reverse_complement(sequence: &[u8], codes: &mut Vec<u8>) {
     let start = codes.len();
     codes.resize(start + sequence.len(), 0);
-    pulp::Arch::new().dispatch(CopyTurned { sequence, to: &mut codes[start..] });
+    pulp::Arch::new().dispatch(CopyReversed { sequence, to: &mut codes[start..] });
 }
 
-struct CopyTurned<'a> {
+struct CopyReversed<'a> {
     sequence: &'a [u8],
     to: &'a mut [u8],
 }
 
-impl WithSimd for CopyTurned<'_> {
+impl WithSimd for CopyReversed<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let (sequence, to) = copy_turned::<LANES>(self.sequence, self.to);
-        let (sequence, to) = copy_turned::<8>(sequence, to);
-        copy_turned::<1>(sequence, to);
+        let (sequence, to) = copy_reversed::<LANES>(self.sequence, self.to);
+        let (sequence, to) = copy_reversed::<8>(sequence, to);
+        copy_reversed::<1>(sequence, to);
     }
 }
 
 /// Turns so many codes at a time, from the end of a sequence on, and gives back what is left.
 #[inline(always)]
-fn copy_turned<'a, const N: usize>(sequence: &'a [u8], to: &'a mut [u8]) -> (&'a [u8], &'a mut [u8]) {
+fn copy_reversed<'a, const N: usize>(sequence: &'a [u8], to: &'a mut [u8]) -> (&'a [u8], &'a mut [u8]) {
     let ((sequence, last), (first, to)) = (sequence.as_rchunks::<N>(), to.as_chunks_mut::<N>());
     for (to, codes) in first.iter_mut().zip(last.iter().rev()) {
-        *to = turned(codes);
+        *to = reverse_complemented(codes);
     }
     (sequence, to)
 }

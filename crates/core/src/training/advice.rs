@@ -8,7 +8,7 @@ use crate::training::history::{Epoch, metric_name};
 /// A training loss that falls by less than this share of itself has not moved.
 const MOVED: f64 = 0.005;
 
-/// Remarks on the epochs of all members, whose best are `best_epochs`, where `epochs` were asked for.
+/// Advice on the epochs of all members, whose best are `best_epochs`, where `epochs` were asked for.
 pub fn of_history(history: &[Epoch], best_epochs: &[usize], epochs: usize) -> Vec<String> {
     let of = |member: usize| history.iter().filter(move |epoch| epoch.member == member);
     let members = |found: &[usize]| match (found.len(), best_epochs.len()) {
@@ -18,12 +18,12 @@ pub fn of_history(history: &[Epoch], best_epochs: &[usize], epochs: usize) -> Ve
         _ => format!(" of members {}", found.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
     };
     let numbers = || 1..=best_epochs.len();
-    let mut remarks = Vec::new();
+    let mut advice = Vec::new();
 
     let still: Vec<usize> = numbers().filter(|&member| !moves(of(member).map(|epoch| epoch.train_loss))).collect();
     if let Some(&first) = still.first() {
         let losses: Vec<f64> = of(first).map(|epoch| epoch.train_loss).collect();
-        remarks.push(format!(
+        advice.push(format!(
             "the training loss{} hardly moved ({:.4} in the first epoch, {:.4} in the last): try another --lr (strandnet tune --lr draws which), and make sure that the labels have to do with the sequences",
             members(&still),
             losses[0],
@@ -32,13 +32,13 @@ pub fn of_history(history: &[Epoch], best_epochs: &[usize], epochs: usize) -> Ve
     }
     let last: Vec<usize> = numbers().filter(|&member| epochs > 1 && best_epochs[member - 1] == epochs).collect();
     if !last.is_empty() {
-        remarks.push(format!(
+        advice.push(format!(
             "the best epoch{} is the last of {epochs}, so more of them may do better: try --epochs {}",
             members(&last),
             epochs.saturating_mul(2)
         ));
     }
-    remarks
+    advice
 }
 
 /// Whether a loss falls, from the first epoch on; one epoch says nothing.
@@ -48,7 +48,7 @@ fn moves(losses: impl Iterator<Item = f64>) -> bool {
     losses.len() < 2 || losses[0] - lowest > MOVED * losses[0].abs()
 }
 
-/// Remarks on validation examples that say nothing of a class, label or column.
+/// Advice on validation examples that say nothing of a class, label or column.
 pub fn of_validation(examples: &Examples, kind: TaskKind, classes: &Classes, metric: &str) -> Vec<String> {
     let n = examples.len();
     let first_epoch = |what: String| {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub enum Decision {
     /// The best so far.
     Best,
-    GoOn,
+    Continue,
     /// No better one for as long as `--patience` allows.
     Stop,
 }
@@ -22,12 +22,12 @@ pub struct Best {
 
 /// Follows the validation score, of which higher is better.
 #[derive(Clone, Copy, Debug)]
-pub struct Stopping {
+pub struct EarlyStopping {
     patience: Option<usize>,
     pub best: Option<Best>,
 }
 
-impl Stopping {
+impl EarlyStopping {
     pub fn new(patience: Option<usize>) -> Self {
         Self { patience, best: None }
     }
@@ -37,7 +37,11 @@ impl Stopping {
         match self.best {
             Some(best) if score <= best.score || score.is_nan() => {
                 let waited = epoch - self.best_epoch();
-                if self.patience.is_some_and(|patience| waited >= patience) { Decision::Stop } else { Decision::GoOn }
+                if self.patience.is_some_and(|patience| waited >= patience) {
+                    Decision::Stop
+                } else {
+                    Decision::Continue
+                }
             }
             _ => {
                 self.best = Some(Best { epoch, score });
@@ -55,21 +59,21 @@ impl Stopping {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Decision::{Best, GoOn, Stop};
+    use Decision::{Best, Continue, Stop};
 
     #[test]
     fn it_stops_after_as_many_epochs_without_a_better_one_as_patience_says() {
-        let mut stopping = Stopping::new(Some(2));
+        let mut stopping = EarlyStopping::new(Some(2));
         let scores = [0.6, 0.7, 0.7, 0.8, 0.79, 0.8];
         let decisions: Vec<Decision> = (1..).zip(scores).map(|(epoch, score)| stopping.after(epoch, score)).collect();
-        assert_eq!(decisions, [Best, Best, GoOn, Best, GoOn, Stop]);
+        assert_eq!(decisions, [Best, Best, Continue, Best, Continue, Stop]);
         assert_eq!(stopping.best_epoch(), 4);
     }
 
     #[test]
     fn without_patience_it_never_stops() {
-        let mut stopping = Stopping::new(None);
+        let mut stopping = EarlyStopping::new(None);
         assert_eq!(stopping.after(1, 0.5), Best);
-        assert!((2..1000).all(|epoch| stopping.after(epoch, 0.5) == GoOn));
+        assert!((2..1000).all(|epoch| stopping.after(epoch, 0.5) == Continue));
     }
 }

@@ -1,15 +1,15 @@
 //! What each epoch came to: one row of `history.csv`, on disk as soon as the epoch ends.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::config::TrainingConfig;
-use crate::formats::tensorboard::Events;
 use crate::run;
 use crate::run::{HISTORY_CSV, RunFolder};
+use crate::training::events::Events;
 use crate::training::number;
 
 /// One epoch. Losses are means over fragments; training accuracy is at 0.5 and with dropout on.
@@ -94,8 +94,8 @@ pub fn metric_name(metric: &str) -> String {
 
 /// The epochs so far, in memory and on disk, and for TensorBoard where that is asked for.
 pub struct History {
-    path: PathBuf,
-    writer: csv::Writer<File>,
+    /// `history.csv`, where there is a run folder.
+    file: Option<(PathBuf, csv::Writer<File>)>,
     metric: &'static str,
     members: usize,
     epochs: Vec<Epoch>,
@@ -103,18 +103,20 @@ pub struct History {
 }
 
 impl History {
-    /// Starts a `history.csv` with the epochs that there were, if any.
+    /// Starts a history with the epochs that there were, if any; written to `history.csv` if there is a run folder.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
     pub fn create(
-        run: &RunFolder,
+        run: Option<&RunFolder>,
         metric: &'static str,
         training: &TrainingConfig,
         epochs: Vec<Epoch>,
     ) -> Result<Self> {
-        let path = run.file(HISTORY_CSV);
-        let writer = Self::writer(&path)?;
         let members = training.ensemble;
-        let events = training.tensorboard.then(|| Events::create(run, members)).transpose()?;
-        let mut history = Self { path, writer, metric, members, epochs: Vec::new(), events };
+        let file = run.map(|run| Self::open(run.file(HISTORY_CSV))).transpose()?;
+        let events = run.filter(|_| training.tensorboard).map(|run| Events::create(run, members)).transpose()?;
+        let mut history = Self { file, metric, members, epochs: Vec::new(), events };
         let mut seconds_ago: f64 = epochs.iter().map(|epoch| epoch.seconds).sum();
         for epoch in epochs {
             seconds_ago -= epoch.seconds;
@@ -127,14 +129,17 @@ impl History {
         &self.epochs
     }
 
-    fn writer(path: &Path) -> Result<csv::Writer<File>> {
-        csv::Writer::from_path(path).map_err(|error| run::cannot_write(path, &error.into()))
+    fn open(path: PathBuf) -> Result<(PathBuf, csv::Writer<File>)> {
+        let writer = csv::Writer::from_path(&path).map_err(|error| run::cannot_write(&path, &error.into()))?;
+        Ok((path, writer))
     }
 
     /// Prepares for a start of a member, counted from 1; rows of a start of it that was given up go.
     pub fn begin_member(&mut self, member: usize) -> Result<()> {
         if self.epochs.last().is_some_and(|epoch| epoch.member == member) {
-            self.writer = Self::writer(&self.path)?;
+            if let Some((path, _)) = self.file.take() {
+                self.file = Some(Self::open(path)?);
+            }
             let mut epochs = std::mem::take(&mut self.epochs);
             epochs.retain(|epoch| epoch.member != member);
             epochs.into_iter().try_for_each(|epoch| self.write(epoch))?;
@@ -160,19 +165,23 @@ impl History {
 
     fn write(&mut self, epoch: Epoch) -> Result<()> {
         let (names, values): (Vec<_>, Vec<_>) = epoch.columns(self.metric, self.members).into_iter().unzip();
-        let header = if self.epochs.is_empty() { self.writer.write_record(&names) } else { Ok(()) };
-        header
-            .and_then(|()| self.writer.write_record(&values))
-            .map_err(std::io::Error::from)
-            .and_then(|()| self.writer.flush())
-            .map_err(|error| run::cannot_write(&self.path, &error))?;
+        if let Some((path, writer)) = &mut self.file {
+            let header = if self.epochs.is_empty() { writer.write_record(&names) } else { Ok(()) };
+            header
+                .and_then(|()| writer.write_record(&values))
+                .map_err(std::io::Error::from)
+                .and_then(|()| writer.flush())
+                .map_err(|error| run::cannot_write(path, &error))?;
+        }
         self.epochs.push(epoch);
         Ok(())
     }
 
     /// All epochs, once the file is on the disk for good.
     pub fn finish(self) -> Result<Vec<Epoch>> {
-        self.writer.get_ref().sync_all().map_err(|error| run::cannot_write(&self.path, &error))?;
+        if let Some((path, writer)) = &self.file {
+            writer.get_ref().sync_all().map_err(|error| run::cannot_write(path, &error))?;
+        }
         Ok(self.epochs)
     }
 }

@@ -1,10 +1,12 @@
-//! Successive halving (Jamieson and Talwalkar, 2016): all trials get a few epochs, the best of them several times more,
-//! until a few get them all. Plain numbers.
+//! Successive halving (Jamieson and Talwalkar, 2016): all trials start with few epochs, and at each rung the best of
+//! them get several times more.
 
 /// How many trials are trained, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rung {
+    /// Trials that reach the rung.
     pub trials: usize,
+    /// Epochs trained.
     pub epochs: usize,
 }
 

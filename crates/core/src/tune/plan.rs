@@ -1,4 +1,4 @@
-//! `tune.json`: what a search was asked for, so that going on with it later is going on with the same search.
+//! `tune.json`: the plan of a search, by which resuming is checked to be resuming the same search.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::config::Config;
 use crate::config::search::Search;
-use crate::run::DataFile;
-use crate::run::{self, Build};
+use crate::format;
+use crate::run::{self, Build, DataFile};
 
 /// The version of `tune.json` and `trials.csv`.
 const FORMAT_VERSION: u32 = 1;
@@ -20,16 +20,24 @@ const MOST_NAMED: usize = 4;
 /// What a search was asked for.
 #[derive(Debug, Serialize)]
 pub struct Plan {
+    /// Version of the format.
     pub format_version: u32,
     /// Version of strandnet, and the git revision it was built from.
     pub version: String,
     pub git_revision: String,
+    /// The seed.
     pub seed: u64,
+    /// Number of trials.
     pub trials: usize,
+    /// Number of rungs.
     pub rungs: usize,
+    /// One in this many trials is promoted at each rung.
     pub eta: usize,
+    /// The hyperparameters and their ranges.
     pub search: Search,
+    /// Data files with size and checksum.
     pub data_files: Vec<DataFile>,
+    /// The configuration that trials vary.
     pub config: Config,
 }
 
@@ -65,10 +73,10 @@ impl Plan {
         let shown = path.display();
         let text = std::fs::read_to_string(path).map_err(|error| anyhow!("{shown}: cannot be read ({error})"))?;
         let found: Value = serde_json::from_str(&text)
-            .map_err(|error| anyhow!("{shown}: is damaged ({error}); restore the file, or start anew with --force"))?;
+            .map_err(|error| anyhow!("{shown}: is damaged ({error}); restore the file, or start over with --force"))?;
         if found["format_version"] != FORMAT_VERSION {
             bail!(
-                "{shown}: has format version {}, expected {FORMAT_VERSION}; use the version of strandnet that wrote it, or start anew with --force",
+                "{shown}: has format version {}, expected {FORMAT_VERSION}; use the version of strandnet that wrote it, or start over with --force",
                 found["format_version"]
             );
         }
@@ -84,7 +92,7 @@ impl Plan {
         let named: Vec<String> =
             different.into_iter().take(MOST_NAMED).map(|(place, what)| format!("{place} {what}")).collect();
         bail!(
-            "{shown}: is of another search ({}{more}), expected the same to go on with; choose another --out, or start anew with --force",
+            "{shown}: is of another search ({}{more}), expected the same to go on with; choose another --out, or start over with --force",
             named.join(", ")
         )
     }
@@ -115,7 +123,7 @@ fn brief(value: &Value) -> String {
         Value::Null => "not set".to_owned(),
         other => other.to_string(),
     };
-    if text.chars().count() <= 60 { text } else { text.chars().take(59).chain(['…']).collect() }
+    format::shortened(&text, 60)
 }
 
 #[cfg(test)]
@@ -138,7 +146,7 @@ mod tests {
         Plan::new(&other, &Search::usual(), (9, 3, 3), BUILD).unwrap().check_same(&path).unwrap();
         other.training.lr = 0.5;
         let mut search = Search::usual();
-        search.knobs.pop();
+        search.hyperparameters.pop();
         let error = Plan::new(&other, &search, (10, 3, 3), BUILD).unwrap().check_same(&path).unwrap_err().to_string();
         for part in ["trials was 9, is 10", "search.knobs was", "config.training.lr was 0.01, is 0.5", "--force"] {
             assert!(error.contains(part), "{error}");

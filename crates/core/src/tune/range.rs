@@ -1,4 +1,4 @@
-//! The learning-rate range test (Smith, 2017): the rate rises from step to step until training falls apart, and the loss
+//! The learning-rate range test (Smith, 2017): the rate rises from step to step until training diverges, and the loss
 //! on the way says which rates will do. Plain numbers; the steps themselves are `train::range`'s.
 
 /// Decay of the moving average that says when training has fallen apart: about its last ten steps.

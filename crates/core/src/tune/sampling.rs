@@ -1,11 +1,11 @@
-//! Draws the settings of trials. A draw is keyed by the seed and the trial's number, so the same search tries the same.
+//! Samples hyperparameters. A draw is keyed by the seed and the number of the trial, so that the same search draws the
+//! same values.
 
 use rand::{Rng, RngExt};
 
-use crate::config::search::{Knob, Scale, Search, Values};
+use crate::config::search::{Hyperparameter, Scale, Search, Values};
 use crate::config::{Config, Faults};
-use crate::random;
-use crate::random::Purpose;
+use crate::random::{self, Purpose};
 
 /// Draws of a trial before the search is given up: settings may exclude each other, as --dropout-after does all
 /// architectures but one, and then other values are drawn.
@@ -22,7 +22,7 @@ const DIGITS: usize = 4;
 pub struct Trial {
     /// Counted from 1.
     pub number: usize,
-    /// A value for each knob, in their order.
+    /// A value for each hyperparameter, in their order.
     pub values: Vec<toml::Value>,
     /// The experiment with these settings, for the full number of epochs.
     pub config: Config,
@@ -83,9 +83,9 @@ fn impossible_values(
     resolve: &impl Fn(&toml::Table) -> Result<Config, Faults>,
 ) -> Vec<String> {
     let mut found = Vec::new();
-    for (place, knob) in search.knobs.iter().enumerate() {
-        for value in knob.extremes() {
-            let alone = Search { knobs: vec![knob.clone()] };
+    for (place, hyperparameter) in search.hyperparameters.iter().enumerate() {
+        for value in hyperparameter.extremes() {
+            let alone = Search { hyperparameters: vec![hyperparameter.clone()] };
             let Err(faults) = resolve(&table(&alone, std::slice::from_ref(&value))) else { continue };
             // It may still go with values of the others; trial 0 is none that is ever trained.
             let goes_with = |context| {
@@ -94,21 +94,21 @@ fn impossible_values(
                 resolve(&table(search, &values)).is_ok()
             };
             if !(0..CONTEXTS).any(goes_with) {
-                found.extend(faults.0.into_iter().map(|fault| format!("search.{}: {fault}", knob.key)));
+                found.extend(faults.0.into_iter().map(|fault| format!("search.{}: {fault}", hyperparameter.key)));
             }
         }
     }
     found
 }
 
-/// A value for each knob.
+/// A value for each hyperparameter.
 fn draw(search: &Search, seed: u64, trial: u64, attempt: u64) -> Vec<toml::Value> {
     let mut random = random::generator(seed, Purpose::Search, trial, attempt);
-    search.knobs.iter().map(|knob| value(knob, &mut random)).collect()
+    search.hyperparameters.iter().map(|hyperparameter| value(hyperparameter, &mut random)).collect()
 }
 
-fn value(knob: &Knob, random: &mut impl Rng) -> toml::Value {
-    match &knob.values {
+fn value(hyperparameter: &Hyperparameter, random: &mut impl Rng) -> toml::Value {
+    match &hyperparameter.values {
         Values::Choice(values) => values[random.random_range(0..values.len())].clone(),
         Values::Range { low, high, scale, whole } => {
             // A whole number is as likely as those that round to it, the ends no less than the others.
@@ -123,7 +123,7 @@ fn value(knob: &Knob, random: &mut impl Rng) -> toml::Value {
                 Scale::Linear => with_decimals(number, high - low),
                 Scale::Log => with_digits(number),
             };
-            knob.number_value(number.clamp(*low, *high))
+            hyperparameter.number_value(number.clamp(*low, *high))
         }
     }
 }
@@ -142,10 +142,11 @@ fn with_decimals(number: f64, span: f64) -> f64 {
 /// Sampled values as a file would hold them, by section.
 fn table(search: &Search, values: &[toml::Value]) -> toml::Table {
     let mut table = toml::Table::new();
-    for (knob, value) in search.knobs.iter().zip(values) {
-        let section = table.entry(knob.section.as_str()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+    for (hyperparameter, value) in search.hyperparameters.iter().zip(values) {
+        let section =
+            table.entry(hyperparameter.section.as_str()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
         if let toml::Value::Table(section) = section {
-            section.insert(knob.key.clone(), value.clone());
+            section.insert(hyperparameter.key.clone(), value.clone());
         }
     }
     table
@@ -156,12 +157,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn knob(low: f64, high: f64, scale: Scale, whole: bool) -> Knob {
-        Knob { section: "training".into(), key: "lr".into(), values: Values::Range { low, high, scale, whole } }
+    fn hyperparameter(low: f64, high: f64, scale: Scale, whole: bool) -> Hyperparameter {
+        Hyperparameter {
+            section: "training".into(),
+            key: "lr".into(),
+            values: Values::Range { low, high, scale, whole },
+        }
     }
 
-    fn numbers(knob: &Knob, count: u64) -> Vec<f64> {
-        let search = Search { knobs: vec![knob.clone()] };
+    fn numbers(hyperparameter: &Hyperparameter, count: u64) -> Vec<f64> {
+        let search = Search { hyperparameters: vec![hyperparameter.clone()] };
         let number = |value: &toml::Value| value.as_float().or(value.as_integer().map(|n| n as f64)).unwrap();
         (1..=count).map(|trial| number(&draw(&search, 1, trial, 0)[0])).collect()
     }
@@ -171,21 +176,21 @@ mod tests {
         fn draws_stay_within_their_range(low in 1e-6f64..1e3, times in 1.0001f64..1e6, log: bool) {
             let scale = if log { Scale::Log } else { Scale::Linear };
             let high = low * times;
-            prop_assert!(numbers(&knob(low, high, scale, false), 20).iter().all(|n| (low..=high).contains(n)));
+            prop_assert!(numbers(&hyperparameter(low, high, scale, false), 20).iter().all(|n| (low..=high).contains(n)));
             let (low, high) = (low.ceil(), high.ceil() + 1.0);
-            let whole = numbers(&knob(low, high, scale, true), 20);
+            let whole = numbers(&hyperparameter(low, high, scale, true), 20);
             prop_assert!(whole.iter().all(|n| (low..=high).contains(n) && n.fract() == 0.0), "{:?}", whole);
         }
     }
 
     #[test]
     fn a_log_range_gives_each_decade_its_share_and_whole_numbers_come_alike() {
-        let drawn = numbers(&knob(1e-4, 1e-1, Scale::Log, false), 3000);
+        let drawn = numbers(&hyperparameter(1e-4, 1e-1, Scale::Log, false), 3000);
         for decade in [1e-4, 1e-3, 1e-2] {
             let count = drawn.iter().filter(|&&n| (decade..decade * 10.0).contains(&n)).count();
             assert!((850..1150).contains(&count), "{count} of 3000 from {decade}");
         }
-        let drawn = numbers(&knob(0.0, 3.0, Scale::Linear, true), 4000);
+        let drawn = numbers(&hyperparameter(0.0, 3.0, Scale::Linear, true), 4000);
         for number in 0..4 {
             let count = drawn.iter().filter(|&&n| n == f64::from(number)).count();
             assert!((850..1150).contains(&count), "{count} of 4000 are {number}");
@@ -207,27 +212,35 @@ mod tests {
 
     #[test]
     fn values_that_exclude_each_other_are_drawn_again_and_impossible_ones_are_named() {
-        let choice = |key: &str, values: &[&str]| Knob {
+        let choice = |key: &str, values: &[&str]| Hyperparameter {
             section: "model".into(),
             key: key.into(),
             values: Values::Choice(values.iter().map(|&value| value.into()).collect()),
         };
         let search = Search {
-            knobs: vec![choice("arch", &["seed", "residual"]), choice("dropout_after", &["both", "dense", "no"])],
+            hyperparameters: vec![
+                choice("arch", &["shallow", "residual"]),
+                choice("dropout_after", &["both", "dense", "no"]),
+            ],
         };
         let resolve = |table: &toml::Table| {
             let get = |key: &str| table["model"].get(key).and_then(toml::Value::as_str).map(str::to_owned);
             match (get("arch").as_deref(), get("dropout_after").as_deref()) {
                 (_, Some("no")) => Err(Faults(vec!["no never works".into()])),
-                (None | Some("residual"), Some("dense")) => Err(Faults(vec!["dense goes with seed".into()])),
+                (None | Some("residual"), Some("dense")) => Err(Faults(vec!["dense goes with shallow".into()])),
                 _ => Ok(Config::default()),
             }
         };
         let error = trials(&search, 5, 1, resolve).unwrap_err().to_string();
         assert_eq!(error, "search.dropout_after: no never works");
-        let search = Search { knobs: vec![search.knobs[0].clone(), choice("dropout_after", &["both", "dense"])] };
+        let search = Search {
+            hyperparameters: vec![search.hyperparameters[0].clone(), choice("dropout_after", &["both", "dense"])],
+        };
         let drawn = trials(&search, 50, 1, resolve).unwrap();
         let texts: Vec<_> = drawn.iter().map(|trial| trial.texts().join(" ")).collect();
-        assert!(texts.contains(&"seed dense".to_owned()) && !texts.contains(&"residual dense".to_owned()), "{texts:?}");
+        assert!(
+            texts.contains(&"shallow dense".to_owned()) && !texts.contains(&"residual dense".to_owned()),
+            "{texts:?}"
+        );
     }
 }

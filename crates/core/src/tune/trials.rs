@@ -1,11 +1,12 @@
-//! `trials.csv`: a row for each trial and rung, with what was tried and what came of it.
+//! `trials.csv`: a row for each trial and rung with its hyperparameters and its outcome.
 
 use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
 
 use crate::config::search::Search;
-use crate::tune::Job;
+use crate::format;
+use crate::tune::TrialRun;
 
 /// What the outcome of a good row is called.
 const DONE: &str = "done";
@@ -16,11 +17,13 @@ const FAILED: &str = "failed: ";
 /// A trial at a rung, trained.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    pub job: Job,
-    /// The values of the knobs, in their order.
-    pub knobs: Vec<String>,
+    /// The trial and its rung.
+    pub run: TrialRun,
+    /// The values of the hyperparameters, in their order.
+    pub hyperparameters: Vec<String>,
     /// The metric that the score is of.
     pub metric: String,
+    /// Score or failure.
     pub outcome: Outcome,
     /// Wall-clock time.
     pub seconds: f64,
@@ -46,15 +49,18 @@ impl Row {
 
 /// The columns for a search.
 fn columns(search: &Search) -> Vec<&str> {
-    let knobs = search.knobs.iter().map(|knob| knob.key.as_str());
+    let hyperparameters = search.hyperparameters.iter().map(|hyperparameter| hyperparameter.key.as_str());
     ["trial", "rung", "epochs"]
         .into_iter()
-        .chain(knobs)
+        .chain(hyperparameters)
         .chain(["metric", "score", "best_epoch", "seconds", "outcome"])
         .collect()
 }
 
 /// The rows as CSV.
+///
+/// # Errors
+/// A row cannot be written.
 pub fn write(search: &Search, rows: &[Row]) -> Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(columns(search))?;
@@ -63,10 +69,10 @@ pub fn write(search: &Search, rows: &[Row]) -> Result<Vec<u8>> {
             Outcome::Done { score, best_epoch } => (score.to_string(), best_epoch.to_string(), DONE.to_owned()),
             Outcome::Failed(reason) => (String::new(), String::new(), format!("{FAILED}{reason}")),
         };
-        let Job { trial, rung, epochs } = row.job;
+        let TrialRun { trial, rung, epochs } = row.run;
         let first = [trial, rung, epochs].map(|number| number.to_string());
         let last = [row.metric.clone(), score, best_epoch, format!("{:.3}", row.seconds), outcome];
-        writer.write_record(first.iter().chain(&row.knobs).chain(&last))?;
+        writer.write_record(first.iter().chain(&row.hyperparameters).chain(&last))?;
     }
     Ok(writer.into_inner()?)
 }
@@ -82,7 +88,7 @@ pub fn read(path: &Path, search: &Search) -> Result<Vec<Row>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => bail!("{shown}: cannot be read ({error}); make it readable"),
     };
-    const MEND: &str = "restore the file, or start anew with --force";
+    const MEND: &str = "restore the file, or start over with --force";
     let expected = columns(search);
     let mut reader = csv::Reader::from_reader(bytes.as_slice());
     let damaged = |error: csv::Error| {
@@ -101,7 +107,7 @@ pub fn read(path: &Path, search: &Search) -> Result<Vec<Row>> {
     for record in reader.records() {
         let record = record.map_err(damaged)?;
         let line = record.position().map_or(0, csv::Position::line);
-        let row = row(&record, search.knobs.len()).map_err(|(column, what)| {
+        let row = row(&record, search.hyperparameters.len()).map_err(|(column, what)| {
             let (name, found) = (expected[column], brief(&record[column]));
             anyhow!("{shown}: line {line}: found the {name} '{found}', expected {what}; {MEND}")
         })?;
@@ -112,12 +118,11 @@ pub fn read(path: &Path, search: &Search) -> Result<Vec<Row>> {
 
 /// A field short enough for an error, in one line.
 fn brief(text: &str) -> String {
-    let line = text.replace(['\n', '\r'], " ");
-    if line.chars().count() <= 100 { line } else { line.chars().take(99).chain(['…']).collect() }
+    format::shortened(&text.replace(['\n', '\r'], " "), 100)
 }
 
 /// A row from its fields; otherwise which column is wrong and what it should be.
-fn row(record: &csv::StringRecord, knobs: usize) -> Result<Row, (usize, &'static str)> {
+fn row(record: &csv::StringRecord, hyperparameters: usize) -> Result<Row, (usize, &'static str)> {
     let count = |column: usize| match record[column].parse::<usize>() {
         Ok(number) if number > 0 => Ok(number),
         _ => Err((column, "a number from 1")),
@@ -126,8 +131,8 @@ fn row(record: &csv::StringRecord, knobs: usize) -> Result<Row, (usize, &'static
         Ok(number) if number.is_finite() => Ok(number),
         _ => Err((column, "a number")),
     };
-    let job = Job { trial: count(0)?, rung: count(1)?, epochs: count(2)? };
-    let [metric, score, best_epoch, seconds, outcome] = std::array::from_fn(|i| 3 + knobs + i);
+    let run = TrialRun { trial: count(0)?, rung: count(1)?, epochs: count(2)? };
+    let [metric, score, best_epoch, seconds, outcome] = std::array::from_fn(|i| 3 + hyperparameters + i);
     let result = match &record[outcome] {
         DONE => Outcome::Done { score: number(score)?, best_epoch: count(best_epoch)? },
         failed => match failed.strip_prefix(FAILED) {
@@ -135,8 +140,8 @@ fn row(record: &csv::StringRecord, knobs: usize) -> Result<Row, (usize, &'static
             None => return Err((outcome, "done, or failed and why")),
         },
     };
-    let knobs = record.iter().skip(3).take(knobs).map(str::to_owned).collect();
-    Ok(Row { job, knobs, metric: record[metric].to_owned(), outcome: result, seconds: number(seconds)? })
+    let hyperparameters = record.iter().skip(3).take(hyperparameters).map(str::to_owned).collect();
+    Ok(Row { run, hyperparameters, metric: record[metric].to_owned(), outcome: result, seconds: number(seconds)? })
 }
 
 #[cfg(test)]
@@ -146,8 +151,8 @@ mod tests {
 
     fn rows() -> Vec<Row> {
         let row = |trial, outcome| Row {
-            job: Job { trial, rung: 1, epochs: 3 },
-            knobs: ["0.001", "0.25", "0.01"].map(str::to_owned).to_vec(),
+            run: TrialRun { trial, rung: 1, epochs: 3 },
+            hyperparameters: ["0.001", "0.25", "0.01"].map(str::to_owned).to_vec(),
             metric: "auroc".into(),
             outcome,
             seconds: 1.5,

@@ -1,8 +1,7 @@
 //! P-values against every way to draw the columns, and planted words among decoys.
 
 use super::*;
-use crate::random;
-use crate::random::Purpose;
+use crate::random::{self, Purpose};
 use proptest::prelude::*;
 use rand::RngExt;
 

@@ -44,7 +44,7 @@ pub struct Weights {
     /// `[units, inputs]`
     weight: Vec<f32>,
     /// For each eight units, `[inputs]` rows of theirs.
-    turned: Vec<Vec<[f32; UNITS]>>,
+    transposed: Vec<Vec<[f32; UNITS]>>,
     bias: Vec<[f32; UNITS]>,
 }
 
@@ -55,14 +55,14 @@ impl Weights {
         self.weight.clear();
         self.weight.extend_from_slice(weight);
         let groups = units.div_ceil(UNITS);
-        self.turned.resize_with(groups, Vec::new);
+        self.transposed.resize_with(groups, Vec::new);
         self.bias.resize(groups, [0.0; UNITS]);
-        for (group, (turned, own_bias)) in self.turned.iter_mut().zip(&mut self.bias).enumerate() {
-            turned.resize(inputs, [0.0; UNITS]);
+        for (group, (transposed, own_bias)) in self.transposed.iter_mut().zip(&mut self.bias).enumerate() {
+            transposed.resize(inputs, [0.0; UNITS]);
             for (lane, unit) in (group * UNITS..units.min((group + 1) * UNITS)).enumerate() {
                 own_bias[lane] = bias[unit];
-                for (turned, weight) in turned.iter_mut().zip(&weight[unit * inputs..][..inputs]) {
-                    turned[lane] = *weight;
+                for (transposed, weight) in transposed.iter_mut().zip(&weight[unit * inputs..][..inputs]) {
+                    transposed[lane] = *weight;
                 }
             }
         }
@@ -159,7 +159,7 @@ impl WithSimd for Forward<'_> {
 /// `outputs = inputs * weights + bias`, four fragments at a time.
 #[inline(always)]
 fn dense(weights: &Weights, width: usize, units: usize, inputs: &[f32], outputs: &mut [f32]) {
-    for (group, (rows, bias)) in weights.turned.iter().zip(&weights.bias).enumerate() {
+    for (group, (rows, bias)) in weights.transposed.iter().zip(&weights.bias).enumerate() {
         let of_group = group * UNITS..units.min((group + 1) * UNITS);
         for (inputs, outputs) in inputs.chunks(ROWS * width).zip(outputs.chunks_mut(ROWS * units)) {
             let count = inputs.len() / width;
@@ -175,8 +175,8 @@ fn dense(weights: &Weights, width: usize, units: usize, inputs: &[f32], outputs:
                     d[k] += of_d * row[k];
                 }
             }
-            for (sums, outputs) in [a, b, c, d].iter().zip(outputs.chunks_exact_mut(units)) {
-                outputs[of_group.clone()].copy_from_slice(&sums[..of_group.len()]);
+            for (unit_sums, outputs) in [a, b, c, d].iter().zip(outputs.chunks_exact_mut(units)) {
+                outputs[of_group.clone()].copy_from_slice(&unit_sums[..of_group.len()]);
             }
         }
     }

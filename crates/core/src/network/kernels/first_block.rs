@@ -411,14 +411,14 @@ impl WithSimd for Backward<'_> {
                 for (part, weight) in weight.chunks_exact_mut(TOGETHER).enumerate() {
                     let Some(weight) = weight.first_chunk_mut::<TOGETHER>() else { continue };
                     let planes = &planes[part * TOGETHER..];
-                    let mut sums = *weight;
+                    let mut total = *weight;
                     for &(at, gradient) in hits.iter() {
                         let Some(plane) = planes[at..].first_chunk::<TOGETHER>() else { continue };
                         for k in 0..TOGETHER {
-                            sums[k] += f32::from_bits(gradient.to_bits() & plane[k]);
+                            total[k] += f32::from_bits(gradient.to_bits() & plane[k]);
                         }
                     }
-                    *weight = sums;
+                    *weight = total;
                 }
             }
         }

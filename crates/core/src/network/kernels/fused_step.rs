@@ -129,14 +129,14 @@ impl FusedStep {
             (batch.key, batch.codes, batch.labels) = (key, codes, labels);
         }
         self.pool.run(n);
-        let mut sums: Vec<Vec<f32>> = places.iter().map(|place| vec![0.0; place.len()]).collect();
+        let mut gradients: Vec<Vec<f32>> = places.iter().map(|place| vec![0.0; place.len()]).collect();
         let (mut loss, mut hits) = (0.0, 0);
         for result in shards.iter().take(n).map(lock) {
-            result.part.add_gradients(layers, &mut sums);
+            result.part.add_gradients(layers, &mut gradients);
             (loss, hits) = (loss + result.loss, hits + result.hits);
         }
         let mut gradient = vec![0.0; parameters.len()];
-        for (sum, place) in sums.iter().zip(places) {
+        for (sum, place) in gradients.iter().zip(places) {
             gradient[place.clone()].copy_from_slice(sum);
         }
         (gradient, loss, hits)

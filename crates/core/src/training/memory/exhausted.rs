@@ -7,9 +7,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use anyhow::{Result, anyhow};
 
-use crate::format::thousands;
+use crate::format::{self, thousands};
 use crate::machine;
-use crate::training::memory::{FILLED, Memory, size};
+use crate::training::memory::{FILLED, Memory};
 
 /// What CUDA takes on a GPU for itself: what is said of a process counts it too.
 const CONTEXT: u128 = 512 << 20;
@@ -47,7 +47,7 @@ impl Memory {
         };
         // Where the estimate would fit, that number would only puzzle.
         let had = had.filter(|&had| had < needed);
-        let found = had.map_or(String::new(), |had| format!(", having {} for it", size(had)));
+        let found = had.map_or(String::new(), |had| format!(", having {} for it", format::bytes(had)));
         let batch = thousands(batch);
         Some(format!("{place} ran out of memory in batches of {batch} fragments{found}; {}", self.advice(fitting)))
     }

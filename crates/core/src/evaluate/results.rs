@@ -1,0 +1,311 @@
+//! The contents of `metrics.json`, written by evaluation and read by reports, `verify` and whatever needs the
+//! threshold. Keys keep their order, optional keys are left out, and unknown keys are ignored.
+
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
+use serde::{Deserialize, Serialize};
+
+use crate::evaluate::breakdown::Group;
+use crate::evaluate::members::Members;
+use crate::metrics::{Estimate, Report};
+
+/// The metrics of a run: the object in `metrics.json` of a run folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunMetrics {
+    /// Validation, which chose the epoch and the threshold.
+    pub valid: SplitMetrics,
+    /// Test.
+    pub test: SplitMetrics,
+    /// Baselines by name, where they were fitted.
+    #[serde(default, with = "named", skip_serializing_if = "Vec::is_empty")]
+    pub baselines: Vec<(String, BaselineMetrics)>,
+}
+
+/// The metrics of a finished run on other data: the object in `metrics.json` of an evaluation folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EvaluationMetrics {
+    /// The examples evaluated.
+    pub test: SplitMetrics,
+}
+
+/// A baseline on the test split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BaselineMetrics {
+    /// What was fitted, in words.
+    #[serde(rename = "what")]
+    pub description: String,
+    /// Its metrics on the same test examples as the network's.
+    pub test: SplitMetrics,
+}
+
+/// The metrics of one split.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SplitMetrics {
+    /// Number of examples.
+    pub n: usize,
+    /// Number of examples of the positive class; binary tasks only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_positive: Option<usize>,
+    /// Probability from which an example is called positive; binary tasks only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+    /// Metrics by name in the order in which they are shown, the main one first.
+    #[serde(flatten)]
+    pub metrics: Metrics,
+    /// Each class, label or column.
+    #[serde(default, with = "named", skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<(String, GroupMetrics)>,
+    /// Number of examples `[classes, classes]` by true class (row) and predicted class (column).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confusion: Option<Vec<Vec<usize>>>,
+    /// Share of examples whose reverse complement is called differently.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strand_flip_rate: Option<f64>,
+    /// Mean absolute difference between the predictions for both strands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strand_mean_difference: Option<f64>,
+    /// Calibration error at a temperature of 1, where another was fitted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uncalibrated_expected_calibration_error: Option<f64>,
+    /// Calibration error at the temperature fitted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calibrated_expected_calibration_error: Option<f64>,
+    /// Mean and deviation over the members of an ensemble.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub members: Option<Members>,
+    /// Groups of examples by GC content.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_gc: Vec<GroupMetrics>,
+    /// Groups of examples by the share of soft-masked bases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_repeats: Vec<GroupMetrics>,
+    /// Examples of each class; binary tasks only.
+    #[serde(default, with = "named", skip_serializing_if = "Vec::is_empty")]
+    pub by_class: Vec<(String, GroupMetrics)>,
+    /// AUROC of the exact likelihood ratio on simulated examples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best_possible_auroc: Option<f64>,
+}
+
+/// The metrics of some of the examples, or of one class, label or column.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GroupMetrics {
+    /// Lower bound of the shares in the group, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub low: Option<f64>,
+    /// Upper bound of the shares in the group, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub high: Option<f64>,
+    /// Number of examples; of a label, of its positives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n: Option<usize>,
+    /// Metrics by name.
+    #[serde(flatten)]
+    pub metrics: Metrics,
+}
+
+/// Metrics by name, in order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Metrics(#[serde(with = "named")] Vec<(String, Metric)>);
+
+/// A metric with its 95 % interval, or why it is undefined.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Metric {
+    /// `None`, null in the file, where it is undefined.
+    #[serde(deserialize_with = "Option::deserialize")] // the key must be there
+    pub value: Option<f64>,
+    /// Lower end of the interval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub low: Option<f64>,
+    /// Upper end of the interval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub high: Option<f64>,
+    /// Why it is undefined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl RunMetrics {
+    /// Reads the file of a finished run.
+    ///
+    /// # Errors
+    /// The file cannot be read, or does not hold the metrics of a run.
+    pub fn read(path: &Path) -> Result<Self> {
+        let damaged = |what: &dyn std::fmt::Display| {
+            anyhow!("{}: is damaged ({what}); restore the file or train again", path.display())
+        };
+        let bytes = std::fs::read(path).map_err(|error| damaged(&error))?;
+        serde_json::from_slice(&bytes).map_err(|error| damaged(&error))
+    }
+}
+
+impl SplitMetrics {
+    /// The metric that says most, which comes first.
+    pub fn main(&self) -> Option<(&str, &Metric)> {
+        self.metrics.iter().next()
+    }
+
+    /// A metric by name.
+    pub fn get(&self, name: &str) -> Option<&Metric> {
+        self.metrics.get(name)
+    }
+}
+
+impl From<&Report> for SplitMetrics {
+    fn from(report: &Report) -> Self {
+        let class = |part: &crate::metrics::ClassReport| GroupMetrics {
+            n: part.n,
+            metrics: Metrics::new(&part.metrics, |name| report.why_undefined_in_class(name)),
+            ..Default::default()
+        };
+        Self {
+            n: report.n,
+            n_positive: report.n_positive,
+            threshold: report.threshold,
+            metrics: Metrics::new(&report.metrics, |name| report.why_undefined(name)),
+            classes: report.parts.iter().map(|part| (part.name.clone(), class(part))).collect(),
+            confusion: report.confusion.clone(),
+            ..Default::default()
+        }
+    }
+}
+
+impl From<&Group> for GroupMetrics {
+    fn from(group: &Group) -> Self {
+        Self {
+            low: group.range.as_ref().map(|range| range.start),
+            high: group.range.as_ref().map(|range| range.end),
+            n: Some(group.n),
+            metrics: Metrics::new(&group.metrics, |_| "these examples do not define it"),
+        }
+    }
+}
+
+impl Metrics {
+    /// Estimates by name; `reason` says why one is undefined.
+    fn new(estimates: &[(&str, Option<Estimate>)], reason: impl Fn(&str) -> &'static str) -> Self {
+        let metric = |name: &str, estimate: &Option<Estimate>| match *estimate {
+            Some(Estimate { value, low, high }) => {
+                Metric { value: Some(value), low: Some(low), high: Some(high), reason: None }
+            }
+            None => Metric { reason: Some(reason(name).into()), ..Default::default() },
+        };
+        Self(estimates.iter().map(|(name, estimate)| ((*name).to_owned(), metric(name, estimate))).collect())
+    }
+
+    /// A metric by name.
+    pub fn get(&self, name: &str) -> Option<&Metric> {
+        self.0.iter().find(|(own, _)| own == name).map(|(_, metric)| metric)
+    }
+
+    /// Every metric with its name, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Metric)> {
+        self.0.iter().map(|(name, metric)| (name.as_str(), metric))
+    }
+}
+
+impl Metric {
+    /// Value and interval; `None` if it is undefined. Without an interval, both ends are the value.
+    pub fn estimate(&self) -> Option<Estimate> {
+        let value = self.value?;
+        Some(Estimate { value, low: self.low.unwrap_or(value), high: self.high.unwrap_or(value) })
+    }
+}
+
+/// Pairs as a JSON object, in order. Reading passes over values of another kind, such as counts.
+pub(crate) mod named {
+    use serde::de::DeserializeOwned;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde_json::{Map, Value};
+
+    pub fn serialize<S: Serializer, T: Serialize>(pairs: &[(String, T)], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Vec<(String, T)>, D::Error> {
+        let object = Map::<String, Value>::deserialize(from)?;
+        Ok(object.into_iter().filter_map(|(name, value)| Some((name, serde_json::from_value(value).ok()?))).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluate::members::Spread;
+    use crate::metrics::{Ranking, classes, labels, regression};
+    use serde_json::json;
+
+    fn of_two_splits() -> RunMetrics {
+        let mut test =
+            SplitMetrics::from(&Ranking::new(&[true, false, true, false], &[0.9, 0.2, 0.4, 0.6]).report(0.5, 1));
+        test.members =
+            Some(Members { n: 2, metrics: vec![("auroc".into(), Spread { mean: 0.5, standard_deviation: 0.1 })] });
+        test.by_gc =
+            vec![(&Group { name: "g".into(), range: Some(0.3..0.4), n: 2, metrics: vec![("auroc", None)] }).into()];
+        test.strand_mean_difference = Some(1.0 / 3.0);
+        let valid = (&classes::report(&[0, 1], &[0.6, 0.4, 0.3, 0.7], &["z".into(), "a".into()], 1)).into();
+        RunMetrics { valid, test, baselines: Vec::new() }
+    }
+
+    #[test]
+    fn metrics_come_back_as_they_were_written() {
+        let mut metrics = of_two_splits();
+        let baseline = BaselineMetrics { description: "fitted".into(), test: metrics.test.clone() };
+        metrics.baselines.push(("GC".into(), baseline));
+        let text = serde_json::to_string(&metrics).unwrap();
+        assert_eq!(serde_json::from_str::<RunMetrics>(&text).unwrap(), metrics);
+    }
+
+    #[test]
+    fn keys_have_an_order_and_absent_ones_are_left_out() {
+        let value = serde_json::to_value(of_two_splits()).unwrap();
+        let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(keys(&value), ["valid", "test"]);
+        let found = keys(&value["test"]);
+        assert_eq!(found[..4], ["n", "n_positive", "threshold", "auroc"]);
+        assert_eq!(found[found.len() - 3..], ["strand_mean_difference", "members", "by_gc"]);
+        assert_eq!(
+            value["test"]["by_gc"][0].to_string(),
+            r#"{"low":0.3,"high":0.4,"n":2,"auroc":{"value":null,"reason":"these examples do not define it"}}"#
+        );
+        assert_eq!(value["test"]["members"].to_string(), r#"{"n":2,"auroc":{"mean":0.5,"standard_deviation":0.1}}"#);
+        assert_eq!(keys(&value["valid"]["classes"]), ["z", "a"]);
+        let found = keys(&value["valid"]);
+        assert_eq!((found[0].as_str(), found[1].as_str()), ("n", "macro_auroc"));
+        assert_eq!(found[found.len() - 2..], ["classes", "confusion"]);
+        let report = classes::report(&[0, 1], &[0.6, 0.4, 0.3, 0.7], &["z".into(), "a".into()], 1);
+        let names =
+            |metrics: &[(&'static str, Option<Estimate>)]| metrics.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+        assert_eq!(found, [&["n"], &names(&report.metrics)[..], &["classes", "confusion"]].concat());
+        let of_class = keys(&value["valid"]["classes"]["a"]);
+        assert_eq!(of_class, [&["n"], &names(&report.parts[1].metrics)[..]].concat());
+    }
+
+    #[test]
+    fn keys_that_a_task_lacks_are_absent() {
+        let labels = labels::report(&[true, false, false, true], &[0.5; 4], &["a".into(), "b".into()], 1);
+        let value = serde_json::to_value(SplitMetrics::from(&labels)).unwrap();
+        assert!(
+            value.get("n_positive").is_none() && value.get("confusion").is_none() && value.get("threshold").is_none()
+        );
+        let column = regression::report(&[0.1, 0.7, 0.2], &[0.1, 0.7, 0.2], &["a".into()], 1);
+        assert!(serde_json::to_value(SplitMetrics::from(&column)).unwrap().get("classes").is_none());
+        let columns = regression::report(&[0.1, 0.7, 0.2, 0.9], &[0.5; 4], &["a".into(), "b".into()], 1);
+        let value = serde_json::to_value(SplitMetrics::from(&columns)).unwrap();
+        assert!(value["classes"]["a"].get("n").is_none() && value["classes"]["a"]["pearson"]["value"].is_null());
+    }
+
+    #[test]
+    fn older_and_newer_files_are_read() {
+        let text = json!({
+            "valid": {"n": 1}, "later": {"n": 2},
+            "test": {"n": 3, "auroc": {"value": 0.5, "low": null, "high": null, "interval_reason": "few"}, "other": [1]},
+        });
+        let found: RunMetrics = serde_json::from_value(text).unwrap();
+        assert_eq!(found.test.metrics.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["auroc"]);
+        assert_eq!(found.test.get("auroc").unwrap().estimate(), Some(Estimate { value: 0.5, low: 0.5, high: 0.5 }));
+        assert!(serde_json::from_value::<RunMetrics>(json!({"test": {"n": 1}})).is_err());
+    }
+}

@@ -1,0 +1,227 @@
+//! Atomic writes and checksums of files.
+
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// A file that a run was trained or evaluated on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataFile {
+    pub path: PathBuf,
+    /// Size.
+    pub bytes: u64,
+    /// SHA-256 in hexadecimal.
+    pub sha256: String,
+}
+
+/// What the names of files end with that are still being written.
+const PARTIAL: &str = ".partial";
+
+/// Writes a file beside its final name and renames it, so that it is there whole or not at all.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_through(path, |file| file.write_all(bytes).map_err(|error| cannot_write(path, &error)))
+}
+
+/// Like `write_atomically`, for what is written piece by piece. On an error nothing is left.
+///
+/// # Errors
+/// The file cannot be written, or `write` fails.
+pub fn write_through(path: &Path, write: impl FnOnce(&mut std::fs::File) -> Result<()>) -> Result<()> {
+    let mut file = temporary_beside(path)?;
+    write(file.as_file_mut())?;
+    persist(file, path)
+}
+
+/// A temporary file in the folder of `path`, removed again unless it is persisted.
+///
+/// # Errors
+/// The folder cannot be written.
+pub fn temporary_beside(path: &Path) -> Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666)); // less the user's umask, as any new file
+    }
+    builder.prefix(".").suffix(PARTIAL).tempfile_in(folder_of(path)).map_err(|error| cannot_write(path, &error))
+}
+
+/// A temporary folder beside `path`, removed again with all that is in it.
+///
+/// # Errors
+/// The folder cannot be written.
+pub fn temporary_folder_beside(path: &Path) -> Result<tempfile::TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".").suffix(PARTIAL).tempdir_in(folder_of(path)).map_err(|error| cannot_write(path, &error))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether `path`, which need not exist yet, is `folder` or lies in it, by whatever name.
+pub fn lies_in(path: &Path, folder: &Path) -> bool {
+    let Ok(absolute) = std::path::absolute(path) else { return false };
+    let existing = absolute.ancestors().find_map(|ancestor| ancestor.canonicalize().ok());
+    existing.zip(folder.canonicalize().ok()).is_some_and(|(path, folder)| path.starts_with(folder))
+}
+
+/// Checks, before any work, that an output file may be written: it is new, or a regular file and `force` is set.
+///
+/// # Errors
+/// The file exists and `force` is not set, is no regular file, or cannot be written.
+pub fn check_output_file(path: &Path, force: bool) -> Result<()> {
+    let shown = path.display();
+    match std::fs::metadata(path) {
+        Ok(file) if !file.is_file() => {
+            bail!("{shown}: is not a regular file, expected a new file; choose another --out")
+        }
+        Ok(_) if !force => bail!("{shown}: exists, expected a new file; choose another name or add --force"),
+        _ => Ok(()),
+    }
+}
+
+/// Gives a temporary file its final name.
+///
+/// # Errors
+/// The file cannot be renamed.
+pub fn persist(file: tempfile::NamedTempFile, path: &Path) -> Result<()> {
+    file.as_file().sync_all().map_err(|error| cannot_write(path, &error))?;
+    file.persist(path).map_err(|error| cannot_write(path, &error.error))?;
+    // The name itself must outlive a power cut too.
+    sync_folder_of(path);
+    Ok(())
+}
+
+fn sync_folder_of(path: &Path) {
+    // Some file systems cannot, and then there is nothing to be done.
+    let _ = std::fs::File::open(folder_of(path)).and_then(|folder| folder.sync_all());
+}
+
+/// Like `write_atomically`, but what stood there before is kept under another name: at every moment one of the two is there
+/// and whole.
+///
+/// # Errors
+/// A file cannot be renamed or written.
+pub fn write_keeping_previous(path: &Path, previous: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = temporary_beside(path)?;
+    file.write_all(bytes).map_err(|error| cannot_write(path, &error))?;
+    file.as_file().sync_all().map_err(|error| cannot_write(path, &error))?;
+    match std::fs::rename(path, previous) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(cannot_write(previous, &error)),
+        _ => {}
+    }
+    persist(file, path)
+}
+
+/// Whether that is the name of a file that is still being written.
+pub fn is_partial(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.starts_with('.') && name.ends_with(PARTIAL)
+}
+
+/// Removes what a killed program was still writing in a folder that nobody else writes in.
+pub fn remove_partial_files(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if is_partial(&entry.file_name()) {
+            let _ = std::fs::remove_file(entry.path()).or_else(|_| std::fs::remove_dir_all(entry.path()));
+        }
+    }
+}
+
+/// The error for a path that cannot be written.
+pub fn cannot_write(path: &Path, error: &std::io::Error) -> anyhow::Error {
+    // tempfile names the path of its temporary file too, which says nothing to anyone.
+    let error = error.to_string();
+    let error = error.split(" at path \"").next().unwrap_or(&error);
+    CannotWrite(format!(
+        "{}: cannot be written ({error}); free some disk space or choose another place",
+        path.display()
+    ))
+    .into()
+}
+
+/// A file cannot be written, which is no fault of what was to be in it.
+#[derive(Debug)]
+pub struct CannotWrite(String);
+
+impl std::fmt::Display for CannotWrite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for CannotWrite {}
+
+/// Size and checksum of a data file, with its absolute path.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn describe_file(path: &Path) -> Result<DataFile> {
+    let bytes = std::fs::metadata(path).with_context(|| format!("{}: cannot be read", path.display()))?.len();
+    Ok(DataFile { path: std::path::absolute(path)?, bytes, sha256: sha256(path)? })
+}
+
+/// The SHA-256 checksum of a file, in hexadecimal.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn sha256(path: &Path) -> Result<String> {
+    let cannot_read = |error| anyhow!("{}: cannot be read ({error})", path.display());
+    let mut file = std::fs::File::open(path).map_err(cannot_read)?;
+    let mut digest = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer).map_err(cannot_read)? {
+            0 => break,
+            n => digest.update(&buffer[..n]),
+        }
+    }
+    Ok(hexadecimal(digest))
+}
+
+/// The same of bytes in memory.
+pub fn sha256_of(bytes: &[u8]) -> String {
+    hexadecimal(Sha256::new_with_prefix(bytes))
+}
+
+fn hexadecimal(digest: Sha256) -> String {
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_that_fails_leaves_what_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        write_atomically(&path, b"old").unwrap();
+        write_through(&path, |file| {
+            file.write_all(b"half").unwrap();
+            bail!("full disk")
+        })
+        .unwrap_err();
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn checksums_are_sha256() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("x"), b"abc").unwrap();
+        // NIST FIPS 180-2, appendix B.1
+        assert_eq!(
+            sha256(&folder.path().join("x")).unwrap(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+}

@@ -1,0 +1,514 @@
+//! The front door of training: from a configuration and a dataset to a trained, calibrated, evaluated model, and to a run folder
+//! if one is wanted.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use strandnet_core::config::{BatchSize, Calibration, Config, TaskKind};
+use strandnet_core::dataset::examples::Examples;
+use strandnet_core::dataset::split::Split;
+use strandnet_core::dataset::{Dataset, manifest};
+use strandnet_core::evaluate::baselines::{self, BaselineResult};
+use strandnet_core::evaluate::members::Members;
+use strandnet_core::evaluate::predictions::Predictions;
+use strandnet_core::evaluate::results::{BaselineMetrics, RunMetrics, SplitMetrics};
+use strandnet_core::evaluate::{self, Evaluation, Strand};
+use strandnet_core::format::thousands;
+use strandnet_core::interrupt::Interrupt;
+use strandnet_core::progress::Progress;
+use strandnet_core::run::{
+    self, CONFIG_TOML, Contents, EXAMPLES_TSV, ExampleCounts, METRICS_JSON, MODEL_JSON, MODEL_PT, Outcome,
+    OutputFolder, PREDICTIONS_CSV, Provenance, RUN_JSON, RunFolder, SetAside, WEIGHTS,
+};
+use strandnet_core::scorer::Scorer;
+use strandnet_core::task::Task;
+use strandnet_core::training::history::metric_name;
+use strandnet_core::training::memory::{self, Memory};
+use strandnet_core::training::{Summary, advice};
+use strandnet_core::{figures, html};
+
+use crate::device::{self, Machine};
+use crate::model::{Model, Network};
+use crate::train::checkpoint::Checkpoint;
+use crate::train::hooks::{Checkpoints, Hook, OnSignal};
+use crate::train::{self, Setup, Trained, batch_size};
+use crate::{BUILD, export};
+
+/// Time between checkpoints within an epoch, where nothing is said.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(600);
+
+/// Trains networks as a configuration says.
+///
+/// ```no_run
+/// use strandnet::config::Config;
+/// use strandnet::Trainer;
+/// use strandnet::dataset::{self, LoadRequest};
+/// use strandnet::progress::Progress;
+///
+/// # fn main() -> anyhow::Result<()> {
+/// let config = Config::default(); // simulated genomes, the default network
+/// let dataset = dataset::load(&LoadRequest::new(&config.data, config.training.seed, &Progress::Quiet))?;
+/// let run = Trainer::new(config).in_folder("runs/demo").fit(&dataset)?;
+/// println!("{}", run.report);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Trainer {
+    config: Config,
+    folder: Option<OutputFolder>,
+    out: Option<PathBuf>,
+    progress: Progress,
+    checkpoint_every: Duration,
+    interrupt: Option<Interrupt>,
+    hooks: Vec<Box<dyn Hook>>,
+}
+
+/// A trained ensemble, often of one, and what its training and evaluation came to.
+pub struct TrainedRun {
+    /// Calibrated, with the threshold that validation chose.
+    pub model: Model,
+    /// Every epoch of every member.
+    pub summary: Summary,
+    /// What `metrics.json` holds.
+    pub metrics: RunMetrics,
+    /// The metrics of the test split as a table for people.
+    pub report: String,
+    /// What the user should know of how training went.
+    pub warnings: Vec<String>,
+    /// Where everything was written, if anywhere.
+    pub folder: Option<RunFolder>,
+}
+
+impl Trainer {
+    /// A quiet trainer that writes nothing.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            folder: None,
+            out: None,
+            progress: Progress::Quiet,
+            checkpoint_every: CHECKPOINT_EVERY,
+            interrupt: None,
+            hooks: Vec::new(),
+        }
+    }
+
+    /// Writes a run folder, which must not exist yet.
+    pub fn in_folder(mut self, path: impl Into<PathBuf>) -> Self {
+        self.out = Some(path.into());
+        self
+    }
+
+    /// Writes into an output folder that is created already.
+    pub fn in_output_folder(mut self, folder: OutputFolder) -> Self {
+        self.folder = Some(folder);
+        self
+    }
+
+    /// Tells the user how training goes.
+    pub fn with_progress(mut self, progress: Progress) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    /// Time between checkpoints within an epoch; there is one after each epoch too.
+    pub fn checkpoint_every(mut self, every: Duration) -> Self {
+        self.checkpoint_every = every;
+        self
+    }
+
+    /// Ends training with a checkpoint when a signal asks for it.
+    pub fn stop_on(mut self, interrupt: Interrupt) -> Self {
+        self.interrupt = Some(interrupt);
+        self
+    }
+
+    /// Asks a hook after every step and epoch.
+    pub fn with_hook(mut self, hook: impl Hook + 'static) -> Self {
+        self.hooks.push(Box::new(hook));
+        self
+    }
+
+    /// Trains, chooses the epoch, the temperature and the threshold on the validation split, and evaluates on the test split.
+    /// With a folder, everything is written there, and the run can be resumed if it is interrupted.
+    ///
+    /// # Errors
+    /// The configuration does not go with the data or the machine, there is too little memory, training diverges, or the folder
+    /// cannot be written.
+    pub fn fit(mut self, data: &Dataset) -> Result<TrainedRun> {
+        let machine = device::for_training(&self.config.training)?;
+        let task = task_of(&self.config, data)?;
+        if self.config.training.batch_size == BatchSize::Auto {
+            self.config.training.batch_size =
+                fastest_batch_size(&self.config, &task, data, machine.device, self.progress)?;
+        }
+        let memory = memory::check(&self.config, task.outputs(), data, device::kind(machine.device))?;
+        // Made before the folder is, so that a start that does not fit leaves nothing behind.
+        let (network, afresh) =
+            train::starting_network(&self.config, &task, data, tch::Device::Cpu, self.config.training.seed, 0)?;
+        if let (Some(other), false) = (&self.config.training.init_from, afresh.is_empty()) {
+            let names = afresh.join(", ");
+            self.progress
+                .say(&format!("{names} start from new weights: {} was trained for another task", other.display()));
+        }
+        let folder = match (self.folder.take(), &self.out) {
+            (Some(folder), _) => Some(folder),
+            (None, Some(path)) => Some(OutputFolder::create(path, Contents::Run, false)?),
+            (None, None) => None,
+        };
+        let Some(folder) = folder else {
+            return self.experiment(data, task, machine.device, memory, None).carry_out(None);
+        };
+        let provenance = provenance(&self.config, &task, data, &network, &machine)?;
+        let (run, replaced) = folder.keep()?;
+        run.write_json(RUN_JSON, &provenance)?;
+        run.write(CONFIG_TOML, self.config.to_toml().as_bytes())?;
+        let files = Files { run, provenance, replaced };
+        self.experiment(data, task, machine.device, memory, Some(files)).carry_out(None)
+    }
+
+    /// Resumes the training of a run folder from a checkpoint, or from the beginning where none was written yet.
+    ///
+    /// # Errors
+    /// As [`Trainer::fit`], and where the data are not those that the run began with.
+    pub fn resume(self, interrupted: InterruptedRun, data: &Dataset) -> Result<TrainedRun> {
+        let InterruptedRun { run, mut provenance, replaced, checkpoint, machine, .. } = interrupted;
+        let task = task_of(&self.config, data)?;
+        let memory = memory::check(&self.config, task.outputs(), data, device::kind(machine.device))?;
+        let found = counts(data);
+        if found != provenance.examples {
+            bail!(
+                "{}: the data come to {} training, {} validation and {} test examples, expected {}, {} and {} as when the run began; use the strandnet that began it, or start again with --force",
+                run.path.display(),
+                found.train,
+                found.valid,
+                found.test,
+                provenance.examples.train,
+                provenance.examples.valid,
+                provenance.examples.test
+            );
+        }
+        let place = match &checkpoint {
+            Some(checkpoint) => checkpoint.state.position.describe(self.config.training.ensemble),
+            None => "from the beginning, as no checkpoint was written yet".into(),
+        };
+        self.progress.say(&format!("resuming {place}"));
+        provenance.resumed.push(run::Resumed {
+            version: BUILD.version.into(),
+            git_revision: BUILD.git_revision.into(),
+            libtorch: BUILD.libtorch.into(),
+            place,
+        });
+        run.write_json(RUN_JSON, &provenance)?;
+        let files = Files { run, provenance, replaced };
+        self.experiment(data, task, machine.device, memory, Some(files)).carry_out(checkpoint)
+    }
+
+    fn experiment(
+        self,
+        data: &Dataset,
+        task: Task,
+        device: tch::Device,
+        memory: Memory,
+        files: Option<Files>,
+    ) -> Experiment<'_> {
+        let mut hooks = self.hooks;
+        if files.is_some() {
+            hooks.push(Box::new(Checkpoints::new(self.checkpoint_every)));
+        }
+        hooks.extend(self.interrupt.clone().map(|interrupt| Box::new(OnSignal(interrupt)) as Box<dyn Hook>));
+        let (config, progress, interrupt) = (self.config, self.progress, self.interrupt);
+        Experiment { config, data, task, device, memory, files, hooks, interrupt, progress }
+    }
+}
+
+/// A run folder whose training was interrupted.
+pub struct InterruptedRun {
+    run: RunFolder,
+    provenance: Provenance,
+    replaced: SetAside,
+    checkpoint: Option<Checkpoint>,
+    /// The configuration, with what `auto` meant when the run began.
+    pub config: Config,
+    machine: Machine,
+}
+
+impl InterruptedRun {
+    /// Opens a run folder; nothing where the run is finished.
+    ///
+    /// # Errors
+    /// It is in use, damaged or of a version that cannot be resumed, or the run's data files have changed.
+    pub fn open(path: &Path, progress: Progress) -> Result<Option<Self>> {
+        let (run, provenance) = RunFolder::open(path)?;
+        let lock = run::lock(path)?;
+        strandnet_core::files::remove_partial_files(path);
+        let replaced = SetAside::left_in(path, Contents::Run, Some(lock));
+        if run.file(METRICS_JSON).is_file() {
+            replaced.discard();
+            return Ok(None);
+        }
+        if provenance.format_version < run::FIRST_WITH_CHECKSUMS {
+            bail!(
+                "{}: was begun by strandnet {} in a format whose checkpoints this one cannot resume; use that one, or start again with --force",
+                path.display(),
+                provenance.version
+            );
+        }
+        let advice = "restore it, or start again with --force";
+        let checkpoint = Checkpoint::last_of(&run, progress)?;
+        provenance.check_data_files(advice)?;
+        if checkpoint.is_none() || provenance.config.training.ensemble > 1 {
+            provenance.check_started_from(advice)?;
+        }
+        let config = provenance.config_as_run()?;
+        let machine = device::for_training(&config.training)?;
+        progress.say(&machine.description);
+        for difference in provenance.differences(BUILD) {
+            progress.warn(&format!(
+                "{difference}, so weights may differ in their last bits from those of an uninterrupted run"
+            ));
+        }
+        Ok(Some(Self { run, provenance, replaced, checkpoint, config, machine }))
+    }
+}
+
+/// The run folder of an experiment, whose `run.json` and `config.toml` are written.
+struct Files {
+    run: RunFolder,
+    provenance: Provenance,
+    /// What `--force` replaces, until the run is complete.
+    replaced: SetAside,
+}
+
+/// Everything of a run, new or resumed.
+struct Experiment<'a> {
+    config: Config,
+    data: &'a Dataset,
+    task: Task,
+    device: tch::Device,
+    memory: Memory,
+    files: Option<Files>,
+    hooks: Vec<Box<dyn Hook>>,
+    interrupt: Option<Interrupt>,
+    progress: Progress,
+}
+
+impl Experiment<'_> {
+    /// Trains, evaluates and exports. What the run replaces goes when it is complete.
+    fn carry_out(mut self, from: Option<Checkpoint>) -> Result<TrainedRun> {
+        let trained = self.train_and_evaluate(from);
+        if let Some(Files { run, replaced, .. }) = self.files {
+            if trained.is_ok() {
+                replaced.discard();
+            } else if let Some(aside) = replaced.stays_in() {
+                let (aside, run) = (aside.display(), run.path.display());
+                self.progress.say(&format!(
+                    "what --force replaces stays in {aside} until this run is complete; resume with: strandnet train --resume {run}"
+                ));
+            }
+        }
+        trained
+    }
+
+    fn train_and_evaluate(&mut self, from: Option<Checkpoint>) -> Result<TrainedRun> {
+        let Self { config, data, task, device, memory, files, hooks, interrupt, progress } = self;
+        let (config, progress) = (&*config, *progress);
+        let run = files.as_ref().map(|files| files.run.clone());
+        if let Some(run) = run.as_ref().filter(|run| !run.file(EXAMPLES_TSV).is_file()) {
+            write_examples(data, run)?;
+        }
+        let setup = Setup { config, task, data, device: *device, folder: run.as_ref(), progress };
+        let trained = memory.explaining(|| train::train(setup, hooks, from))?;
+        if let Some(signal) = interrupt.as_ref().and_then(Interrupt::end) {
+            return Err(train::interrupted(signal, "after training", run.as_ref()));
+        }
+        let valid_logits = logits_of_members(&trained, &data.valid)?;
+        if config.training.calibration == Calibration::Temperature {
+            task.temperature = evaluate::fitted_temperature(task, &data.valid, &evaluate::mean_logits(&valid_logits))?;
+        }
+        let mut warnings =
+            advice::of_history(&trained.summary.history, &trained.summary.best_epochs, config.training.epochs);
+        warnings.extend(advice::of_validation(&data.valid, task.kind, &data.classes, task.selection_metric()));
+        if let Some(Files { run, provenance, .. }) = files {
+            provenance.outcome = Some(Outcome {
+                best_epochs: trained.summary.best_epochs.clone(),
+                restarts: trained.summary.restarts,
+                seconds: trained.summary.seconds,
+                warnings: warnings.clone(),
+            });
+            provenance.task = task.clone();
+            run.write_json(RUN_JSON, provenance)?;
+        }
+        let baselines = if config.training.baselines {
+            baselines::evaluate(task, data, config.training.seed, progress)?
+        } else {
+            Vec::new()
+        };
+        let (metrics, report, threshold) =
+            evaluate_and_export(config, task, data, &trained, &valid_logits, baselines, run.as_ref())?;
+        if let Some(Files { run, provenance, .. }) = files {
+            html::run::write(run, provenance, &metrics)?;
+            run.finish(&metrics)?; // last: a folder that has the metrics is a finished run
+        }
+        warnings.iter().for_each(|warning| progress.warn(warning));
+        let Trained { ensemble, summary } = trained;
+        let model = Model::new(ensemble, task.clone(), data.classes.clone(), threshold);
+        Ok(TrainedRun { model, summary, metrics, report, warnings, folder: run })
+    }
+}
+
+/// The task that a configuration and its data come to.
+fn task_of(config: &Config, data: &Dataset) -> Result<Task> {
+    let training = &config.training;
+    Task::new(data.kind, &data.classes, training.loss, &training.class_weights, &data.train)?.trained_by(training)
+}
+
+fn counts(data: &Dataset) -> ExampleCounts {
+    ExampleCounts { train: data.train.len(), valid: data.valid.len(), test: data.test.len() }
+}
+
+/// The batch size found by trying, and what was found.
+fn fastest_batch_size(
+    config: &Config,
+    task: &Task,
+    data: &Dataset,
+    device: tch::Device,
+    progress: Progress,
+) -> Result<BatchSize> {
+    let tried = batch_size::try_sizes(config, task, data, device)?;
+    let chosen = batch_size::choose(&tried).map_or(BatchSize::Auto, BatchSize::Of);
+    let each = tried.iter().map(|tried| format!("{} {}", tried.size, thousands(tried.fragments_per_second as usize)));
+    let each = each.collect::<Vec<_>>().join(", ");
+    progress.say(&format!("batch size {chosen}; fragments a second in batches of {each}"));
+    Ok(chosen)
+}
+
+/// Lists every example but windows drawn anew each epoch, which the seed gives.
+fn write_examples(data: &Dataset, run: &RunFolder) -> Result<()> {
+    let splits = data.splits();
+    let splits = if data.resampler.is_some() { &splits[1..] } else { &splits[..] };
+    let path = run.file(EXAMPLES_TSV);
+    run::write_through(&path, |file| {
+        let mut file = std::io::BufWriter::new(file);
+        manifest::write(&mut file, splits, data.kind, &data.classes)
+            .map_err(|error| run::cannot_write(&path, &error.into()))
+    })
+}
+
+/// Logits `[n, outputs]` of each member alone.
+fn logits_of_members(trained: &Trained, examples: &Examples) -> Result<Vec<Vec<f32>>> {
+    trained.ensemble.iter().map(|network| evaluate::logits_of(network, examples, Strand::AsGiven)).collect()
+}
+
+/// Evaluates on validation (which chooses the threshold) and, once, on test; writes every result but the metrics, which it
+/// returns with a report for people and the threshold.
+fn evaluate_and_export(
+    config: &Config,
+    task: &Task,
+    data: &Dataset,
+    trained: &Trained,
+    valid_logits: &[Vec<f32>],
+    baselines: Vec<BaselineResult>,
+    run: Option<&RunFolder>,
+) -> Result<(RunMetrics, String, Option<f64>)> {
+    let (classes, seed) = (&data.classes, config.training.seed);
+    let measure = |examples, logits: &[Vec<f32>], threshold| -> Result<Evaluation> {
+        let logits = evaluate::mean_logits(logits);
+        Evaluation::of(task, classes, examples, &logits, trained.ensemble.activation(), threshold, seed)
+    };
+    let valid = measure(&data.valid, valid_logits, None)?;
+    let threshold = valid.report.threshold;
+    let test_logits = logits_of_members(trained, &data.test)?;
+    let mut test =
+        measure(&data.test, &test_logits, threshold)?.with_breakdown(seed)?.with_strands(&trained.ensemble)?;
+    if trained.ensemble.len() > 1 {
+        let (valid, of_test) = ((&data.valid, valid_logits), (&data.test, &test_logits[..]));
+        test.members = Some(Members::of(
+            task,
+            classes,
+            valid,
+            of_test,
+            trained.ensemble.activation(),
+            config.training.calibration == Calibration::Temperature,
+            seed,
+        )?);
+    }
+    let best_possible = data.best_possible_scores.as_deref().map(|best| test.beside_best_possible(best));
+
+    let of_baseline = |baseline: &BaselineResult| {
+        let BaselineResult { name, description, report } = baseline;
+        (name.clone(), BaselineMetrics { description: description.clone(), test: report.into() })
+    };
+    let metrics = RunMetrics {
+        valid: valid.metrics(),
+        test: SplitMetrics { best_possible_auroc: best_possible, ..test.metrics() },
+        baselines: baselines.iter().map(of_baseline).collect(),
+    };
+    let exported = match run {
+        Some(run) => {
+            let mut rows = Predictions::new(task, classes)?;
+            rows.append(Split::Valid, &data.valid, &valid.predictions)?;
+            rows.append(Split::Test, &data.test, &test.predictions)?;
+            run.write(PREDICTIONS_CSV, &rows.finish()?)?;
+            figures::training::draw(&trained.summary, task, run)?;
+            figures::draw(&test, run)?;
+            let (weights, model) = (run.file(WEIGHTS), run.file(MODEL_PT));
+            let (card, difference) =
+                export::export(config, task, classes, data.train.length, &weights, threshold, &model)?;
+            run.write_json(MODEL_JSON, &card)?;
+            format!("exported model: largest difference from the network {difference:.1e}\n")
+        }
+        None => String::new(),
+    };
+    let baselines: Vec<_> = baselines.into_iter().map(|baseline| (baseline.name, baseline.report)).collect();
+    let table = figures::table(&test, &baselines, best_possible);
+    Ok((metrics, format!("{}{table}{exported}", best_epochs(trained, task)), threshold))
+}
+
+/// Which epoch was the best, a line for each member.
+fn best_epochs(trained: &Trained, task: &Task) -> String {
+    let metric = task.selection_metric();
+    let line = |member: usize| {
+        let best = trained.summary.best(member)?;
+        let epochs = trained.summary.history.iter().filter(|epoch| epoch.member == member + 1).count();
+        let which = if trained.ensemble.len() > 1 { format!("member {}: ", member + 1) } else { String::new() };
+        let score = if metric == "loss" { best.valid_loss } else { best.valid_score };
+        Some(format!("{which}best epoch {} of {epochs}, validation {} {score:.4}\n", best.epoch, metric_name(metric)))
+    };
+    (0..trained.ensemble.len()).filter_map(line).collect()
+}
+
+fn provenance(
+    config: &Config,
+    task: &Task,
+    data: &Dataset,
+    network: &Network,
+    machine: &Machine,
+) -> Result<Provenance> {
+    Ok(Provenance {
+        format_version: run::FORMAT_VERSION,
+        version: BUILD.version.into(),
+        git_revision: BUILD.git_revision.into(),
+        libtorch: BUILD.libtorch.into(),
+        device: format!("{:?}", machine.device),
+        threads: machine.threads,
+        precision: machine.precision,
+        seed: config.training.seed,
+        command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
+        data_files: data.files.iter().map(|path| run::describe_file(path)).collect::<Result<_>>()?,
+        task: task.clone(),
+        classes: data.classes.names.clone(),
+        positive: (data.kind == TaskKind::Binary).then(|| data.classes.positive_name().into()),
+        length: data.train.length,
+        parameter_count: network.plan.parameters(),
+        examples: ExampleCounts { train: data.train.len(), valid: data.valid.len(), test: data.test.len() },
+        config: config.with_absolute_paths(),
+        started_from: match &config.training.init_from {
+            Some(other) => vec![run::describe_file(&other.join(WEIGHTS))?],
+            None => Vec::new(),
+        },
+        resumed: Vec::new(),
+        outcome: None,
+    })
+}

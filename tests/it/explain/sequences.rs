@@ -1,0 +1,215 @@
+//! `explain sequences`: what it writes is what `predict` and brute force say, and planted words stand out.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use strandnet_core::genome::simulate;
+
+use crate::fixtures::{
+    Folder, LENGTH, bases, borrowed, column, contents, fail, fasta, gzip, json, numbers, python_with,
+    reverse_complement, run, strandnet, succeed, tables, text, trained, trained_on,
+};
+
+/// `explain sequences` into a folder; returns standard output.
+fn explain(run: &Path, file: &str, out: &Path, flags: &[&str]) -> String {
+    let common = ["explain", "sequences", text(run), file, "--out", text(out), "--threads", "1", "--quiet"];
+    succeed(&[&common, flags].concat())
+}
+
+/// A network that has learned the words of the demo, and its folder.
+fn demo() -> &'static (Folder, PathBuf) {
+    static DEMO: OnceLock<(Folder, PathBuf)> = OnceLock::new();
+    DEMO.get_or_init(|| {
+        let folder = Folder::new();
+        let run = folder.path("run");
+        let flags = "--quiet --arch shallow --fragments 20000 --test-fragments 1000 --epochs 12 --lr 0.003 --threads 2";
+        let flags: Vec<&str> = flags.split(' ').collect();
+        succeed(&[&["train", "--out", text(&run)], flags.as_slice()].concat());
+        (folder, run)
+    })
+}
+
+/// Random sequences of 128 bp, each with a word of the positive species at a place of its own, on either strand.
+fn planted() -> Vec<(String, String, std::ops::Range<usize>)> {
+    let [human, _] = simulate::species();
+    let words = human.words();
+    (0..30)
+        .map(|i| {
+            let word = &words[i % words.len()];
+            let start = 5 + (i * 37) % (128 - 10 - word.len());
+            let mut sequence = bases(500 + i as u64, 128);
+            let word = if i % 4 < 2 { word.clone() } else { reverse_complement(word) };
+            sequence.replace_range(start..start + word.len(), &word);
+            (format!("chr1:{}-{}", 1000 * i, 1000 * i + 128), sequence, start..start + word.len())
+        })
+        .collect()
+}
+
+#[test]
+fn the_top_positions_lie_in_planted_words() {
+    let (folder, run) = demo();
+    let planted = planted();
+    let records: Vec<_> = planted.iter().map(|(name, bases, _)| (name.as_str(), bases.as_str())).collect();
+    let file = folder.write("planted.fa", fasta(&records));
+    let out = folder.path("planted");
+    let table = explain(run, &file, &out, &["--method", "ism,saliency,ig"]);
+    assert!(table.starts_with("30 sequences, log-odds of 'human' explained by ism, saliency, ig"), "{table}");
+    assert!(table.contains("completeness error of integrated gradients: 0."), "{table}");
+    let completeness = &json(&out.join("importance.json"))["completeness"];
+    assert!(completeness["largest_error"].as_f64().unwrap() <= 0.01, "{completeness}");
+    for method in ["ism", "saliency", "ig"] {
+        let importance = numbers(&out.join(format!("{method}.tsv")), b'\t', "importance");
+        assert_eq!(importance.len(), 30 * 128);
+        let (mut hits, mut by_chance) = (0, 0.0);
+        for ((_, _, site), importance) in planted.iter().zip(importance.chunks(128)) {
+            let mut order: Vec<usize> = (0..128).collect();
+            order.sort_by(|&a, &b| importance[b].total_cmp(&importance[a]));
+            hits += order[..10].iter().filter(|position| site.contains(position)).count();
+            by_chance += 10.0 * site.len() as f64 / 128.0;
+        }
+        // 300 positions; about 30 by chance.
+        assert!(hits as f64 > 4.0 * by_chance, "{method}: {hits} of 300 in planted words, {by_chance} by chance");
+        // One line for each base, where the names say.
+        let graph = std::fs::read_to_string(out.join(format!("{method}.bedgraph"))).unwrap();
+        let lines: Vec<Vec<&str>> = graph.lines().map(|line| line.split('\t').collect()).collect();
+        assert_eq!(lines.len(), 30 * 128);
+        assert_eq!(lines[128][..3], ["chr1", "1000", "1001"]);
+        assert_eq!(lines[128][3].parse::<f64>().unwrap(), importance[128]);
+    }
+    let pictures = contents(&out.join("pictures"));
+    assert_eq!(pictures.len(), 4);
+    assert!(pictures.iter().all(|(_, bytes)| bytes.starts_with(b"\x89PNG") && bytes.len() < 200_000));
+}
+
+#[test]
+fn mutagenesis_is_what_predict_says_of_each_mutant() {
+    let folder = Folder::new();
+    for strands in ["single", "average", "equivariant"] {
+        let run = trained(&["--strands", strands]).path;
+        let original = bases(3, LENGTH);
+        let file = folder.write("one.fa", fasta(&[("one", &original)]));
+        let out = folder.path(strands);
+        explain(&run, &file, &out, &["--of", "rich"]);
+        let mut mutants = vec![("one".to_owned(), original.clone())];
+        for position in 0..LENGTH {
+            for base in ["A", "C", "G", "T"] {
+                let mut mutant = original.clone();
+                mutant.replace_range(position..=position, base);
+                mutants.push((format!("{position}{base}"), mutant));
+            }
+        }
+        let mutants = folder.write("mutants.fa", fasta(&borrowed(&mutants)));
+        let scores = folder.path(&format!("{strands}.tsv"));
+        succeed(&["predict", text(&run), &mutants, "--out", text(&scores), "--quiet"]);
+        let log_odds: Vec<f64> = numbers(&scores, b'\t', "score").iter().map(|p| (p / (1.0 - p)).ln()).collect();
+        // Which of the two classes `predict` scores is the run's choice.
+        let sign = if json(&run.join("run.json"))["positive"] == "rich" { 1.0 } else { -1.0 };
+        for (i, base) in ["A", "C", "G", "T"].into_iter().enumerate() {
+            let changes = numbers(&out.join("ism.tsv"), b'\t', base);
+            for position in 0..LENGTH {
+                let alone = sign * (log_odds[1 + 4 * position + i] - log_odds[0]);
+                assert!((changes[position] - alone).abs() < 1e-4, "{strands} {position}{base}: {alone}");
+            }
+        }
+        assert_eq!(column(&out.join("ism.tsv"), b'\t', "base").concat(), original);
+    }
+}
+
+#[test]
+fn every_question_can_be_explained_and_several_outputs_need_a_name() {
+    let folder = Folder::new();
+    let file = folder.write("x.fa", fasta(&[("a", &bases(1, LENGTH)), ("b", &bases(2, LENGTH))]));
+    for (table, flags, of) in [
+        (&tables().several, &["--task", "multiclass"][..], Some("b")),
+        (&tables().labels, &["--task", "multilabel"], Some("not rich")),
+        (&tables().values, &["--task", "regression"], None),
+    ] {
+        let run = trained_on(&["--train", table], flags).path;
+        let out = folder.path(flags[1]);
+        let own: Vec<&str> = of.map_or(Vec::new(), |name| vec!["--of", name]);
+        let shown = explain(&run, &file, &out, &[&["--method", "ig,ism,saliency"], own.as_slice()].concat());
+        assert!(shown.contains(&format!("of '{}' explained by ig, ism, saliency", of.unwrap_or("gc"))), "{shown}");
+        assert!(json(&out.join("importance.json"))["completeness"]["largest_error"].as_f64().unwrap() <= 0.01);
+        if of.is_some() {
+            let error = fail(1, &["explain", "sequences", text(&run), &file, "--out", text(&folder.path("no"))]);
+            assert!(error.contains("outputs, expected --of with one of"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn arrays_hold_what_the_tables_do_and_numpy_reads_them() {
+    let (run, folder) = (trained(&[]).path, Folder::new());
+    let records = [("first", bases(1, LENGTH)), ("zweite_ä", bases(2, LENGTH - 7))];
+    let records: Vec<_> = records.iter().map(|(name, bases)| (*name, bases.as_str())).collect();
+    let file = folder.write("x.fa.gz", gzip(fasta(&records).as_bytes()));
+    let out = folder.path("out");
+    explain(&run, &file, &out, &["--method", "saliency,ism", "--pad-short", "--picture", "zweite_ä"]);
+    assert_eq!(column(&out.join("ism.tsv"), b'\t', "name").len(), 2 * LENGTH - 7, "padding is no part of a record");
+    let names: Vec<_> = contents(&out.join("pictures")).into_iter().map(|(path, _)| path).collect();
+    assert_eq!(names, [out.join("pictures/2_zweite__.png")]);
+    assert!(!out.join("ism.bedgraph").exists(), "the names say no place");
+
+    let script = format!(
+        "import numpy, sys\n\
+         a = numpy.load('{}')\n\
+         assert sorted(a) == ['ism', 'names', 'saliency', 'scores', 'sequences'], sorted(a)\n\
+         assert list(a['names']) == ['first', 'zweite_ä'], a['names']\n\
+         assert a['sequences'].shape == (2, {LENGTH}) and a['sequences'].dtype == 'u1'\n\
+         assert a['ism'].shape == a['saliency'].shape == (2, 4, {LENGTH}) and a['ism'].dtype == 'f4'\n\
+         assert a['scores'].shape == (2,)\n\
+         rows = [line.split('\\t') for line in open('{}')][1:1 + {LENGTH}]\n\
+         assert numpy.allclose(a['ism'][0].T, [[float(x) for x in row[3:7]] for row in rows])\n",
+        out.join("importance.npz").display(),
+        out.join("ism.tsv").display()
+    );
+    let Some(python) = python_with("numpy") else { return };
+    let output = std::process::Command::new(&python).args(["-c", &script]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_folder_is_replaced_only_when_asked_and_the_default_lies_in_the_run() {
+    let (own, folder) = (trained(&[]).path, Folder::new());
+    let file = folder.write("x.y.fa", fasta(&[("a", &bases(1, LENGTH))]));
+    let shown = succeed(&["explain", "sequences", text(&own), &file, "--quiet"]);
+    let out = own.join("explain/sequences-x.y");
+    assert!(shown.ends_with(&format!("{}\n", out.display())) && out.join("importance.npz").is_file(), "{shown}");
+    let error = fail(1, &["explain", "sequences", text(&own), &file]);
+    assert!(error.contains("exists and is not empty"), "{error}");
+    succeed(&["explain", "sequences", text(&own), &file, "--quiet", "--force", "--method", "saliency"]);
+    assert!(out.join("saliency.tsv").is_file() && !out.join("ism.tsv").exists());
+    succeed(&["verify", text(&own), "--quiet"]);
+    let mut command = strandnet();
+    command.args(["explain", "sequences", text(&own), "-", "--out", text(&folder.path("out"))]);
+    command.stdin(std::fs::File::open(&file).unwrap());
+    assert!(command.output().unwrap().status.success());
+}
+
+#[test]
+fn sequences_that_do_not_fit_are_refused_in_one_sentence() {
+    let (own, folder) = (trained(&[]).path, Folder::new());
+    let out = folder.path("out");
+    let error = |file: &str, flags: &[&str]| {
+        let error = fail(1, &[&["explain", "sequences", text(&own), file, "--out", text(&out)], flags].concat());
+        assert!(!out.exists(), "a refusal leaves nothing behind: {error}");
+        error
+    };
+    let of = |name: &str, length: usize| folder.write(name, fasta(&[("x", &bases(1, length))]));
+    let (short, long, fits) = (of("short.fa", 20), of("long.fa", 200), of("fits.fa", LENGTH));
+    assert!(error(&short, &[]).contains("record 'x' has 20 bases, expected 60, the network's length"));
+    assert!(error(&long, &[]).contains("record 'x' has 200 bases, expected 60, the network's --length; cut it"));
+    assert!(error(&fits, &["--of", "nobody"]).contains("--of names 'nobody', expected one of"));
+    assert!(error(&fits, &["--picture", "y"]).contains("no record 'y' among the 1 explained"));
+    assert!(error(&folder.write("empty.fa", ""), &[]).contains("empty"));
+    assert!(error(&folder.write("bad.fa", ">x\nAC!T\n"), &[]).contains("found '!'"));
+    assert!(error(&folder.write("place.fa", format!(">chr1:5-9\n{}\n", bases(1, LENGTH))), &[]).contains("name spans"));
+    assert_eq!(run(&["explain", "sequences", text(&own), &fits, "--method", "guess"]).status.code(), Some(2));
+    for (file, flag) in [(&short, "--pad-short"), (&long, "--crop-long")] {
+        let out = folder.path(flag);
+        explain(&own, file, &out, &[flag]);
+        let positions = numbers(&out.join("ism.tsv"), b'\t', "position");
+        assert_eq!(positions.len(), if flag == "--pad-short" { 20 } else { 60 });
+        assert_eq!(positions[0], if flag == "--pad-short" { 0.0 } else { 70.0 });
+    }
+}

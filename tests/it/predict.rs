@@ -1,0 +1,4 @@
+//! `predict`: a file for each kind of input.
+
+mod reads;
+mod sequences;
