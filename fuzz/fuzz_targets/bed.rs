@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use strandnet::data::bed::{Region, read};
+use strandnet_core::formats::bed::{Region, read};
 use strandnet_fuzz::{explained, put};
 
 fn written(region: &Region) -> String {

@@ -3,16 +3,16 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use strandnet::config::{Architecture, ModelConfig, Strands};
 use strandnet::model::Network;
-use strandnet::progress::Progress;
-use strandnet::run::{LAST_WEIGHTS, PREVIOUS_WEIGHTS, RunFolder};
 use strandnet::train::checkpoint::Checkpoint;
+use strandnet_core::config::{Architecture, ModelConfig, Strands};
+use strandnet_core::progress::Progress;
+use strandnet_core::run::{LAST_WEIGHTS, PREVIOUS_WEIGHTS, RunFolder};
 use strandnet_fuzz::{explained, folder, put, tensor_file};
 
 thread_local! {
     static NETWORK: Network = {
-        let config = ModelConfig { arch: Architecture::Seed, filters: Some(2), width: Some(8), ..ModelConfig::default() };
+        let config = ModelConfig { arch: Architecture::Shallow, filters: Some(2), width: Some(8), ..ModelConfig::default() };
         Network::new(&config, 80, 1, Strands::Single, tch::Device::Cpu, 1).expect("80 bp are enough")
     };
 }

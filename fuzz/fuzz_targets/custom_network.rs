@@ -1,26 +1,44 @@
 //! Networks of one's own: a `[[layer]]` list as `train` reads it. The input is a TOML file, then the length of fragments,
-//! the outputs and the strands: `128 1 single`. A plan that is small is made, and computes what the plan says.
+//! the outputs and the strands: `128 1 single`. With libtorch, a small plan is built and must compute what the plan says.
 #![no_main]
 
 use clap::ValueEnum;
 use libfuzzer_sys::fuzz_target;
-use strandnet::config::layers::read_list;
-use strandnet::config::{Architecture, ModelConfig, Strands};
-use strandnet::model::plan::{Plan, Step};
-use strandnet::model::{Network, codes_tensor};
-use strandnet::report::layers::table;
+use strandnet_core::config::layers::read_list;
+use strandnet_core::config::{Architecture, ModelConfig, Strands};
+use strandnet_core::figures::layers::table;
+use strandnet_core::network::plan::{Plan, Step};
 use strandnet_fuzz::{explained, put, resolve, sections};
-
-/// Plans larger than this are not made. A network of a few layers takes a millisecond.
-const MOST_PARAMETERS: usize = 2000;
-const MOST_MULTIPLY_ADDS: usize = 100_000;
-const MOST_STEPS: usize = 20;
-const LONGEST: usize = 100;
 
 fn check(step: &Step, length: usize) {
     assert!(step.output.channels > 0 && step.output.positions.is_none_or(|n| (1..=length).contains(&n)));
     assert!((1..=length).contains(&step.receptive_bp));
     step.inner.iter().for_each(|step| check(step, length));
+}
+
+/// Larger plans are not built. A network of a few layers takes a millisecond.
+#[cfg(feature = "libtorch")]
+fn build(config: &ModelConfig, plan: &Plan, length: usize, outputs: usize, strands: Strands) {
+    use strandnet::model::{Network, codes_tensor};
+
+    const MOST_PARAMETERS: usize = 2000;
+    const MOST_MULTIPLY_ADDS: usize = 100_000;
+    const MOST_STEPS: usize = 20;
+    const LONGEST: usize = 100;
+
+    let steps: usize = plan.steps.iter().map(|step| 1 + step.within().len()).sum();
+    if plan.parameters() > MOST_PARAMETERS
+        || plan.multiply_adds() > MOST_MULTIPLY_ADDS
+        || steps > MOST_STEPS
+        || length > LONGEST
+    {
+        return;
+    }
+    let network = Network::new(config, length, outputs, strands, tch::Device::Cpu, 1).unwrap();
+    assert_eq!(network.parameter_count(), plan.parameters());
+    let codes: Vec<u8> = (0..2 * length).map(|i| (i * i % 5) as u8).collect();
+    let codes = codes_tensor(&codes, length, tch::Device::Cpu);
+    assert_eq!(network.logits(&codes, false).size(), [2, outputs as i64]);
 }
 
 fuzz_target!(|input: &[u8]| {
@@ -48,17 +66,6 @@ fuzz_target!(|input: &[u8]| {
     let Some(plan) = explained(Plan::new(&config, length, outputs, strands)) else { return };
     assert!(!table(&plan, strands).is_empty());
     plan.steps.iter().for_each(|step| check(step, length));
-    let steps: usize = plan.steps.iter().map(|step| 1 + step.within().len()).sum();
-    if plan.parameters() > MOST_PARAMETERS
-        || plan.multiply_adds() > MOST_MULTIPLY_ADDS
-        || steps > MOST_STEPS
-        || length > LONGEST
-    {
-        return;
-    }
-    let network = Network::new(&config, length, outputs, strands, tch::Device::Cpu, 1).unwrap();
-    assert_eq!(network.parameter_count(), plan.parameters());
-    let codes: Vec<u8> = (0..2 * length).map(|i| (i * i % 5) as u8).collect();
-    let codes = codes_tensor(&codes, length, tch::Device::Cpu);
-    assert_eq!(network.logits(&codes, false).size(), [2, outputs as i64]);
+    #[cfg(feature = "libtorch")]
+    build(&config, &plan, length, outputs, strands);
 });

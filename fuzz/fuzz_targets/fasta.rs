@@ -6,8 +6,8 @@ use std::io::Write;
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use strandnet::data::fasta::{Chromosome, Genome};
-use strandnet::data::records::Records;
+use strandnet_core::formats::records::Records;
+use strandnet_core::genome::{Chromosome, Genome};
 use strandnet_fuzz::{explained, put, sections};
 
 /// Chromosomes and their codes, read whole, in pieces and from the middle; nothing where one is at fault.

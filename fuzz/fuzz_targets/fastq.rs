@@ -5,8 +5,8 @@ use std::io::{BufRead, Cursor};
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use strandnet::data::fastq::{Reads, write_read};
-use strandnet::data::records::Records;
+use strandnet_core::formats::fastq::{Reads, write_read};
+use strandnet_core::formats::records::Records;
 use strandnet_fuzz::{explained, put};
 
 /// Name, bases and qualities.

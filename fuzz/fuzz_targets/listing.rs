@@ -5,26 +5,27 @@
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use strandnet::config::{DataConfig, Fit, TaskKind};
-use strandnet::data::listing::{self, Learned};
-use strandnet::data::sequences::{Assembled, Division, Rules, Sequences, assemble};
-use strandnet::data::split::Split;
-use strandnet::progress::Progress;
+use strandnet_core::config::{DataConfig, Fit, TaskKind};
+use strandnet_core::dataset::LoadRequest;
+use strandnet_core::dataset::manifest::{self, Learned};
+use strandnet_core::dataset::sequences::{Assembled, Sequences, assemble};
+use strandnet_core::dataset::split::Split;
+use strandnet_core::progress::Progress;
 use strandnet_fuzz::{check, explained, put, sections};
 
 /// Codes of every split and the listing of them; nothing where something is at fault.
 fn rewritten(path: &Path, task: Option<TaskKind>, columns: &[String], memory: u64) -> Option<(Vec<Vec<u8>>, String)> {
     let progress = Progress::quiet();
     let mut sequences = Sequences::new(memory);
-    explained(listing::read(path, task, columns, memory, &mut sequences, &progress))?;
+    explained(manifest::read(path, task, columns, memory, &mut sequences, &progress))?;
     let config = DataConfig { fit: Some(Fit::Pad), task, ..DataConfig::default() };
-    let rules = Rules { config: &config, order: Vec::new(), run: None, division: Division::Settings, memory };
-    let Assembled { splits, kind, classes } = explained(assemble(sequences, &rules, &progress))?;
+    let request = LoadRequest { memory, ..LoadRequest::new(&config, 0, &progress) };
+    let Assembled { splits, kind, classes } = explained(assemble(sequences, &request))?;
     splits.iter().for_each(check);
     let [train, valid, test] = &splits;
     let mut text = Vec::new();
     let parts = [(Split::Train, train), (Split::Valid, valid), (Split::Test, test)];
-    listing::write(&mut text, &parts, kind, &classes).unwrap();
+    manifest::write(&mut text, &parts, kind, &classes).unwrap();
     let codes = splits.iter().map(|examples| examples.all_codes().unwrap()).collect();
     Some((codes, String::from_utf8(text).unwrap()))
 }

@@ -42,7 +42,11 @@ fuzz_target!(|input: &[u8]| {
     let DataConfig { task, classes, label_columns, length, fit, memory, .. } = data;
     let config =
         DataConfig { examples: Some(path), task, classes, label_columns, length, fit, memory, ..DataConfig::default() };
-    let again = load(&LoadRequest { task: Some((dataset.kind, &dataset.classes)), ..LoadRequest::new(&config, training.seed, &progress) }).unwrap();
+    let again = load(&LoadRequest {
+        task: Some((dataset.kind, &dataset.classes)),
+        ..LoadRequest::new(&config, training.seed, &progress)
+    })
+    .unwrap();
     assert_eq!(again.classes, dataset.classes);
     let (same_text, same_codes) = listed(&again);
     assert_eq!(same_text, text);

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use strandnet::explain::meme::{WIDEST_BP, read, write};
+use strandnet_core::formats::meme::{WIDEST_BP, read, write};
 use strandnet_fuzz::{explained, put};
 
 fuzz_target!(|bytes: &[u8]| {

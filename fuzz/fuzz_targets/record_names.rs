@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use strandnet::data::record_names::parse;
+use strandnet_core::formats::record_names::parse;
 use strandnet_fuzz::explained;
 
 fuzz_target!(|input: &str| {

@@ -2,9 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use strandnet::data::sequences::Sequences;
-use strandnet::data::split::Split;
-use strandnet::data::tables::{LabelColumns, Table, read};
+use strandnet_core::dataset::sequences::Sequences;
+use strandnet_core::dataset::split::Split;
+use strandnet_core::dataset::tables::{LabelColumns, Table, read};
 use strandnet_fuzz::{explained, put};
 
 fuzz_target!(|bytes: &[u8]| {

@@ -7,13 +7,13 @@ use std::sync::OnceLock;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use libfuzzer_sys::fuzz_target;
-use strandnet::config::Config;
-use strandnet::config::search::Search;
-use strandnet::report::tuning::table;
-use strandnet::run::{TRIALS_CSV, TUNE_JSON};
-use strandnet::tune::plan::Plan;
-use strandnet::tune::trials::{self, Outcome, Row};
-use strandnet::tune::{Tuning, halving, sampling};
+use strandnet_core::config::Config;
+use strandnet_core::config::search::Search;
+use strandnet_core::figures::tuning::table;
+use strandnet_core::run::{Build, TRIALS_CSV, TUNE_JSON};
+use strandnet_core::tune::plan::Plan;
+use strandnet_core::tune::trials::{self, Outcome, Row};
+use strandnet_core::tune::{Tuning, halving, sampling};
 use strandnet_fuzz::{explained, put, sections};
 
 const TRIALS: usize = 5;
@@ -62,7 +62,8 @@ fuzz_target!(|input: &[u8]| {
     };
     let rungs = halving::rungs(trials.len(), config.training.epochs, RUNGS, ETA);
 
-    let plan = Plan::new(&config, &search, trials.len(), RUNGS, ETA).unwrap();
+    let build = Build { version: "0", git_revision: "", libtorch: "" };
+    let plan = Plan::new(&config, &search, (trials.len(), RUNGS, ETA), build).unwrap();
     let own = serde_json::to_vec_pretty(&plan).unwrap();
     plan.check_same(&put(TUNE_JSON, Some(&own))).unwrap();
     if let Some(found) = sections.get(1) {
@@ -80,14 +81,14 @@ fuzz_target!(|input: &[u8]| {
     if explained(tuning.next()).is_none() {
         tuning.rows.clear();
     }
-    while let Some(job) = tuning.next().expect("rows that the search comes to are its own") {
-        tuning.config_of(job);
-        let outcome = match job.trial * 7 % 5 {
+    while let Some(run) = tuning.next().expect("rows that the search comes to are its own") {
+        tuning.config_of(run);
+        let outcome = match run.trial * 7 % 5 {
             0 => Outcome::Failed("diverged".into()),
-            score => Outcome::Done { score: score as f64 / 10.0, best_epoch: job.epochs },
+            score => Outcome::Done { score: score as f64 / 10.0, best_epoch: run.epochs },
         };
-        let knobs = tuning.trial(job.trial).texts();
-        tuning.rows.push(Row { job, knobs, metric: "auroc".into(), outcome, seconds: 1.0 });
+        let hyperparameters = tuning.trial(run.trial).texts();
+        tuning.rows.push(Row { run, hyperparameters, metric: "auroc".into(), outcome, seconds: 1.0 });
         assert!(tuning.rows.len() <= TRIALS * RUNGS);
     }
     put(TRIALS_CSV, Some(&trials::write(&tuning.search, &tuning.rows).unwrap()));

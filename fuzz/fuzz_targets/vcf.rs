@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use strandnet::data::vcf::{Allele, Variant, Vcf};
+use strandnet_core::formats::vcf::{Allele, Variant, Vcf};
 use strandnet_fuzz::{explained, put};
 
 fn all(vcf: &mut Vcf) -> anyhow::Result<Vec<Variant>> {

@@ -6,13 +6,14 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use strandnet::config::{Architecture, ModelConfig, Strands};
 use strandnet::model::{Network, weights};
+use strandnet_core::config::{Architecture, ModelConfig, Strands};
 use strandnet_fuzz::{explained, put, tensor_file};
 
 /// A small network, with as many outputs as asked for.
 fn network(outputs: usize, seed: u64) -> Network {
-    let config = ModelConfig { arch: Architecture::Seed, filters: Some(2), width: Some(8), ..ModelConfig::default() };
+    let config =
+        ModelConfig { arch: Architecture::Shallow, filters: Some(2), width: Some(8), ..ModelConfig::default() };
     Network::new(&config, 64, outputs, Strands::Single, tch::Device::Cpu, seed).expect("64 bp are enough")
 }
 
