@@ -32,7 +32,9 @@ pub fn batch_size(length: usize) -> usize {
 /// Which strand of each example is scored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strand {
+    /// The sequence as the example gives it.
     AsGiven,
+    /// The reverse complement of the sequence.
     ReverseComplement,
 }
 

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 /// A file that a run was trained or evaluated on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataFile {
+    /// Absolute path at the time the run read it.
     pub path: PathBuf,
     /// Size.
     pub bytes: u64,

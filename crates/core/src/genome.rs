@@ -35,6 +35,7 @@ const GROWTH: usize = 16 << 20;
 pub struct Genome {
     /// Where it came from, for messages.
     pub path: PathBuf,
+    /// The records in file order; an index into this list identifies a chromosome elsewhere.
     pub chromosomes: Vec<Chromosome>,
     storage: Storage,
 }
@@ -42,7 +43,9 @@ pub struct Genome {
 /// A chromosome, contig or scaffold: one FASTA record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chromosome {
+    /// The header up to the first space.
     pub name: String,
+    /// Length in bp, unknown bases included.
     pub length: usize,
 }
 
@@ -195,6 +198,9 @@ impl Genome {
     /// Hands the codes, with case, of `interval` (0-based, half-open) of a chromosome to `each`, in order, in one or more pieces;
     /// from the second on, a piece starts with the last `overlap` codes of the one before. `each` gets a piece and
     /// the position of its first code in the chromosome.
+    ///
+    /// # Errors
+    /// The file of an indexed genome cannot be read, or is shorter than its index says.
     pub fn scan(
         &self,
         chromosome: usize,
@@ -223,6 +229,9 @@ impl Genome {
     }
 
     /// Appends the codes, with case, of `interval` (0-based, half-open) of a chromosome to `codes`.
+    ///
+    /// # Errors
+    /// As [`Genome::scan`].
     pub fn read(&self, chromosome: usize, interval: Range<usize>, codes: &mut Vec<u8>) -> Result<()> {
         match &self.storage {
             Storage::Memory(all) => codes.extend_from_slice(&all[chromosome][interval]),
@@ -232,6 +241,9 @@ impl Genome {
     }
 
     /// Appends the codes, with case, of a window to `codes` as one of the strands reads.
+    ///
+    /// # Errors
+    /// As [`Genome::scan`].
     pub fn read_strand(
         &self,
         chromosome: usize,

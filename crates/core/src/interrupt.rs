@@ -22,6 +22,9 @@ pub struct Interrupt {
 
 impl Interrupt {
     /// Notices signals from now on.
+    ///
+    /// # Errors
+    /// The system does not let signal handlers be installed.
     pub fn on_signals() -> Result<Self> {
         let interrupt = Self::default();
         for signal in [SIGINT, SIGTERM] {
@@ -52,6 +55,7 @@ impl Interrupt {
 /// The program ends because a signal asked for it.
 #[derive(Debug)]
 pub struct Interrupted {
+    /// Number of the signal, such as 2 for SIGINT.
     pub signal: i32,
     /// Where it stands and how to go on.
     pub message: String,

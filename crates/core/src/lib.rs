@@ -1,4 +1,62 @@
-//! Everything of strandnet that needs no libtorch, no C++ and no Python.
+//! The part of strandnet that works without tensors: sequence files, datasets and
+//! splits, architectures as data, CPU kernels, metrics, attribution, motifs, figures and reports. It builds without
+//! libtorch, C++ and Python; the package `strandnet` adds networks on libtorch, training, export and the program.
+//!
+//! # Modules
+//!
+//! Each module depends on its own row and on those above it only, which `tests/conventions.rs` checks.
+//!
+//! | layer | modules |
+//! | --- | --- |
+//! | foundations | [`mod@format`]: numbers as text; [`files`]: atomic writes and checksums; [`progress`]: messages and bars; [`random`]: keyed random numbers; [`interrupt`]: signals |
+//! | settings and plain arithmetic | [`config`]: the configuration; [`machine`]: memory and processor; [`sequence`]: bases as codes; [`metrics`]: classification and regression metrics |
+//! | files | [`formats`]: FASTA, FASTQ, BED, VCF, MEME and others; [`genome`]: windows of a reference genome |
+//! | data | [`dataset`]: labelled examples, their splits and batches |
+//! | networks | [`network`]: architectures and CPU kernels; [`task`]: classes, loss and activation; [`scorer`]: the trait that a network implements; [`run`]: the run folder |
+//! | methods | [`training`]: schedules, early stopping and memory estimates; [`evaluate`]; [`predict`]; [`attribute`]; [`motif`]; [`baselines`]: linear models to compare with; [`inspect`]: checks of a dataset; [`tune`]: hyperparameter search |
+//! | presentation | [`figures`]: plots and text tables; [`html`]: reports |
+//!
+//! # Conventions
+//!
+//! A base is one byte, its *code*: 0 to 3 for A, C, G and T, and 4 for an unknown base ([`sequence::alphabet`]). Arrays are
+//! row-major slices whose shape is in their documentation, such as `[n, length]`. Positions are in bp, 0-based and
+//! half-open.
+//!
+//! # Examples
+//!
+//! Metrics of scores, without a network:
+//!
+//! ```
+//! use strandnet_core::metrics::Ranking;
+//!
+//! let is_positive = [true, true, false, true, false, false];
+//! let scores = [0.9, 0.8, 0.7, 0.6, 0.2, 0.1];
+//! let ranking = Ranking::new(&is_positive, &scores);
+//! // Eight of the nine pairs of a positive and a negative are in the right order.
+//! assert_eq!(ranking.auroc(), Some(8.0 / 9.0));
+//! ```
+//!
+//! Windows of a FASTA file, as codes:
+//!
+//! ```
+//! use strandnet_core::genome::Genome;
+//! use strandnet_core::sequence::alphabet;
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! let folder = tempfile::tempdir()?;
+//! let fasta = folder.path().join("genome.fa");
+//! std::fs::write(&fasta, ">chr1 a comment\nACGTNNAA\nCC\n")?;
+//!
+//! // Up to 1 MiB of bases are held in memory; a larger genome is read from disk on demand.
+//! let genome = Genome::open(&fasta, 1 << 20, &|_| true)?;
+//! assert_eq!((genome.chromosomes[0].name.as_str(), genome.chromosomes[0].length), ("chr1", 10));
+//!
+//! let mut codes = Vec::new();
+//! genome.read_strand(0, 6..10, true, &mut codes)?;
+//! assert_eq!(alphabet::decode(&codes), "GGTT");
+//! # Ok(())
+//! # }
+//! ```
 #![warn(missing_docs)]
 
 pub mod attribute;

@@ -5,7 +5,9 @@ use crate::config::Precision;
 /// What kind of device a network computes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceKind {
+    /// The processor, with the memory of the machine.
     Cpu,
+    /// A CUDA device, with memory of its own.
     Gpu,
 }
 

@@ -25,6 +25,7 @@ use crate::task::Task;
 pub struct Windowing {
     /// Distance between window starts, in bp.
     pub stride: usize,
+    /// What to do with sequences shorter than the network's length.
     pub short: Short,
     /// The records to score; all if none is named.
     pub chosen: Vec<String>,
@@ -35,6 +36,7 @@ pub struct Windowing {
 /// What happens to sequences shorter than the network's length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Short {
+    /// Report an error that names the first one.
     Stop,
     /// Leave out and count.
     Skip,
@@ -45,7 +47,9 @@ pub enum Short {
 /// What a prediction came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
+    /// Records or regions read, including those skipped.
     pub sequences: usize,
+    /// Windows scored.
     pub windows: usize,
     /// Sequences that were too short, or regions that run off the end of a chromosome.
     pub skipped: usize,
@@ -56,7 +60,9 @@ pub struct Counts {
 /// A network and the question it answers.
 #[derive(Clone, Copy)]
 pub struct Model<'a> {
+    /// The network, which gives logits.
     pub scorer: &'a dyn Scorer,
+    /// The task, which turns logits into predictions.
     pub task: &'a Task,
 }
 

@@ -10,8 +10,11 @@ use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, P
 /// Where messages go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
+    /// Nothing but warnings.
     Quiet,
+    /// Plain lines, for logs.
     Lines,
+    /// Lines and progress bars.
     Terminal,
 }
 
@@ -25,6 +28,7 @@ impl Progress {
         }
     }
 
+    /// Shows nothing but warnings, as with `--quiet`.
     pub fn quiet() -> Self {
         Self::Quiet
     }
@@ -78,6 +82,7 @@ impl Bar {
         Self(ProgressBar::hidden())
     }
 
+    /// Whether the bar is not drawn, so that building messages for it is wasted work.
     pub fn is_hidden(&self) -> bool {
         self.0.is_hidden()
     }
@@ -87,6 +92,7 @@ impl Bar {
         self.0.inc(fragments);
     }
 
+    /// Sets the text shown in front of the bar.
     pub fn set_message(&self, message: String) {
         self.0.set_message(message);
     }

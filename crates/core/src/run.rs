@@ -39,8 +39,9 @@ pub const PREDICTIONS_CSV: &str = "predictions.csv";
 pub const MODEL_PT: &str = "model.pt";
 /// Inputs and outputs of the exported model.
 pub const MODEL_JSON: &str = "model.json";
-/// Checksums of all other files, as `sha256sum --check` reads them.
+/// Folder of TensorBoard event files.
 pub const TENSORBOARD: &str = "tensorboard";
+/// Checksums of all other files, in the format of `sha256sum --check`.
 pub const CHECKSUMS: &str = "checksums.sha256";
 /// The examples with their splits.
 pub const EXAMPLES_TSV: &str = "examples.tsv";
@@ -79,9 +80,10 @@ pub const RATES_CSV: &str = "lr.csv";
 /// The figure of a learning-rate range test.
 pub const RATES_PNG: &str = "lr.png";
 
-/// The version of the files this program writes, the oldest it reads, and the first that has checksums.
+/// The format version of the files that this program writes.
 pub const FORMAT_VERSION: u32 = 4;
 const OLDEST_FORMAT_VERSION: u32 = 3;
+/// The first format version whose runs have checksums; older ones are read without.
 pub const FIRST_WITH_CHECKSUMS: u32 = 4;
 
 /// The format version that a file of ours says it has.
@@ -176,9 +178,11 @@ pub struct Build {
 /// A program that went on with a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resumed {
-    /// Of strandnet, the git revision it was built from, and libtorch.
+    /// Version of strandnet.
     pub version: String,
+    /// Git revision it was built from; empty outside a checkout.
     pub git_revision: String,
+    /// Version of libtorch.
     pub libtorch: String,
     /// Where it went on, in words.
     pub place: String,
@@ -266,6 +270,7 @@ impl Provenance {
     }
 }
 
+/// Number of examples in each split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExampleCounts {
     /// Training examples.

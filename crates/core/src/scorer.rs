@@ -11,9 +11,11 @@ pub const LOGITS: &str = "logits";
 /// One array of scores, row by row, whose first axis is the sequences.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array {
+    /// What the array holds, such as [`LOGITS`].
     pub name: &'static str,
     /// Shape for one sequence: an array of n sequences is `[n, shape...]`.
     pub shape: Vec<usize>,
+    /// Row-major values, `[n, shape...]`.
     pub values: Vec<f32>,
 }
 
@@ -22,6 +24,7 @@ pub struct Array {
 pub struct Scores {
     /// Sequences.
     pub n: usize,
+    /// The outputs of the scorer, each with `n` as its first axis.
     pub arrays: Vec<Array>,
 }
 

@@ -17,7 +17,9 @@ const LARGEST_LABEL_WEIGHT: f64 = 100.0;
 /// A question, with all that turns logits into predictions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Task {
+    /// Kind of task, which decides the activation and the metrics.
     pub kind: TaskKind,
+    /// Loss that training minimises.
     pub loss: Loss,
     /// Index of the positive class, of two.
     pub positive: usize,
@@ -55,7 +57,9 @@ fn is_zero(value: &f64) -> bool {
 /// What the values of a column are measured against, so that a network need not learn their unit.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scale {
+    /// Mean over the training examples, in the unit of the column.
     pub mean: f64,
+    /// Standard deviation over the training examples, in the unit of the column.
     pub deviation: f64,
 }
 

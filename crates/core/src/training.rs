@@ -5,7 +5,7 @@ pub mod early_stopping;
 mod events;
 pub mod history;
 pub mod memory;
-pub mod number;
+pub(crate) mod number;
 pub mod schedule;
 
 use history::Epoch;
@@ -13,6 +13,7 @@ use history::Epoch;
 /// What training came to: every epoch of every member of an ensemble, often of one.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
+    /// All epochs, by member and then by epoch.
     pub history: Vec<Epoch>,
     /// Of each member, counted from 1.
     pub best_epochs: Vec<usize>,

@@ -28,6 +28,7 @@ const MOST_WAITING: usize = 1 << 24;
 pub enum Unscored {
     /// The genome has other bases there than REF says.
     ReferenceDiffers,
+    /// ALT is symbolic, `*`, a breakend, or holds bases other than A, C, G and T.
     NotSpelledOut,
     /// The window has no room for it.
     TooLong,

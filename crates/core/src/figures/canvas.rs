@@ -79,6 +79,9 @@ pub fn picture_of(size: (u32, u32), draw: impl FnOnce(&Canvas) -> Drawing) -> Re
 }
 
 /// A chart with a title and the given axis ranges.
+///
+/// # Errors
+/// The drawing backend fails.
 pub fn plane<'a, 'b>(
     canvas: &'a Canvas<'b>,
     title: &str,

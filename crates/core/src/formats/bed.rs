@@ -18,11 +18,13 @@ const LONGEST_LINE: u64 = 1 << 20;
 /// An interval of a chromosome and the line it stands on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Region {
+    /// Column 1, as the file spells it; it may be unknown to the genome.
     pub chromosome: String,
     /// 0-based, the first base that belongs to the interval.
     pub start: usize,
     /// 0-based, the first base that no longer does.
     pub end: usize,
+    /// Column 4, if the line has one that is not empty.
     pub name: Option<String>,
     /// Whether it lies on the minus strand.
     pub reverse: bool,

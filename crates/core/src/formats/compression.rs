@@ -14,6 +14,7 @@ use noodles_bgzf as bgzf;
 /// How a file is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
+    /// Not compressed.
     Plain,
     /// Ordinary gzip, which cannot be entered in the middle.
     Gzip,
@@ -47,10 +48,12 @@ impl InputFile {
         Ok(Self { path: path.into(), file, metadata, compression, blocks: OnceLock::new() })
     }
 
+    /// Path that the file was opened by, for messages.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
+    /// Compression found in the first bytes of the file.
     pub fn compression(&self) -> Compression {
         self.compression
     }
@@ -120,6 +123,7 @@ pub struct FromStart {
 }
 
 impl FromStart {
+    /// A reader at byte 0 of an open file, sharing its descriptor but not its cursor.
     pub fn new(file: &Arc<File>) -> Self {
         Self { file: file.clone(), position: 0 }
     }

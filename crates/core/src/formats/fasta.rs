@@ -30,11 +30,17 @@ pub struct Records {
 
 impl Records {
     /// Takes the records of a file whose names must differ, as those of a genome do.
+    ///
+    /// # Errors
+    /// The file is damaged or not FASTA.
     pub fn of_genome(file: &InputFile) -> Result<Self> {
         Ok(Self { names: Some(HashSet::new()), ..Self::of_sequences(file.path(), file.reader())? })
     }
 
     /// Takes the records of an opened file, whose names may repeat; `path` is only what messages call it.
+    ///
+    /// # Errors
+    /// The file is damaged or not FASTA.
     pub fn of_sequences(path: &Path, mut input: Box<dyn BufRead + Send>) -> Result<Self> {
         let first = input.fill_buf().map_err(|error| read_error(path, &error))?.first().copied();
         expect_fasta(path, first)?;
@@ -83,6 +89,9 @@ impl Records {
     }
 
     /// The codes, with case, of the next piece (some lines, or part of one) of the current record; nothing at its end.
+    ///
+    /// # Errors
+    /// The file is damaged, or holds a byte that is not an IUPAC code; the message names the record and the position.
     pub fn next_piece(&mut self) -> Result<Option<&[u8]>> {
         let mut codes = std::mem::take(&mut self.codes);
         codes.clear();
@@ -92,6 +101,9 @@ impl Records {
     }
 
     /// Appends the codes, with case, of the next piece to `codes`, and returns its length in bases; 0 at the record's end.
+    ///
+    /// # Errors
+    /// As [`Records::next_piece`]; `codes` is then as it was.
     pub fn append_piece(&mut self, codes: &mut Vec<u8>) -> Result<usize> {
         let start = codes.len();
         loop {

@@ -108,6 +108,9 @@ impl Reads {
 
 /// Writes a read as it was read, but for line ends and what stood behind the '+'. noodles forgets whether a space or a tab
 /// stood after the name: it was a tab where tags follow, as `samtools fastq -T` and basecallers write them.
+///
+/// # Errors
+/// `out` cannot be written.
 pub fn write_read(out: &mut dyn Write, read: &fastq::Record) -> std::io::Result<()> {
     let description: &[u8] = read.description();
     let is_tag =

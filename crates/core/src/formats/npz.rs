@@ -14,7 +14,9 @@ use zip::{CompressionMethod, ZipWriter};
 /// What an array holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// Unsigned bytes, dtype `|u1`.
     U8,
+    /// Little-endian single precision, dtype `<f4`.
     F32,
 }
 
@@ -86,6 +88,9 @@ impl Npz {
     }
 
     /// Writes all arrays to a file, and `names` with them.
+    ///
+    /// # Errors
+    /// `out` or a temporary file cannot be written or read.
     pub fn finish(self, out: &mut File) -> Result<()> {
         // Arrays may be larger than 4 GB.
         let options = FileOptions::default().compression_method(CompressionMethod::Stored).large_file(true);

@@ -12,7 +12,9 @@ use crate::formats::fastq::Reads;
 
 /// One pass over the records of a file.
 pub enum Records {
+    /// The file starts with `>`.
     Fasta(fasta::Records),
+    /// The file starts with `@`.
     Fastq(FastqRecords),
 }
 
@@ -47,6 +49,9 @@ impl Records {
     }
 
     /// Goes to the next record and returns its name: the header up to the first space.
+    ///
+    /// # Errors
+    /// The file is damaged or a record is malformed.
     pub fn next_record(&mut self) -> Result<Option<String>> {
         match self {
             Self::Fasta(records) => records.next_record(),
@@ -58,6 +63,9 @@ impl Records {
     }
 
     /// The codes, with case, of the next piece of the current record; nothing at its end.
+    ///
+    /// # Errors
+    /// The file is damaged, or holds a byte that is not an IUPAC code.
     pub fn next_piece(&mut self) -> Result<Option<&[u8]>> {
         match self {
             Self::Fasta(records) => records.next_piece(),
@@ -72,6 +80,9 @@ impl Records {
     }
 
     /// Puts the codes, with case, of all of the current record into `codes`.
+    ///
+    /// # Errors
+    /// As [`Records::next_piece`].
     pub fn read_whole(&mut self, codes: &mut Vec<u8>) -> Result<()> {
         codes.clear();
         while let Some(piece) = self.next_piece()? {

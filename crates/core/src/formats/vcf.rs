@@ -33,6 +33,7 @@ pub struct Variant {
     pub line: String,
     /// Counted from 1, header included.
     pub number: usize,
+    /// CHROM, as the file spells it.
     pub chromosome: String,
     /// 0-based; nothing for position 0, which is before the first base.
     pub start: Option<usize>,
@@ -42,6 +43,7 @@ pub struct Variant {
     pub reference: Vec<u8>,
     /// As the file spells them.
     pub reference_bases: String,
+    /// Alternative alleles in the order of ALT, each with its text; empty if ALT is `.`.
     pub alternatives: Vec<(String, Allele)>,
 }
 

@@ -90,6 +90,9 @@ pub fn saved(file: &InputFile) -> Option<fai::Index> {
 }
 
 /// Indexes the records of a file by a pass over it.
+///
+/// # Errors
+/// The file cannot be read, or the lines of a record differ in length, so that they cannot be indexed.
 pub fn make(path: &Path, input: Box<dyn BufRead + Send>) -> Result<fai::Index> {
     let mut indexer = fasta::io::Indexer::new(input);
     let mut records: Vec<fai::Record> = Vec::new();

@@ -10,15 +10,20 @@ pub const LONGEST_CHROMOSOME: usize = 1 << 34;
 /// A place in a genome: 0-based and half-open, on the strand named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
+    /// Name of the chromosome.
     pub chromosome: Arc<str>,
+    /// Positions in bp on the forward strand, 0-based and half-open.
     pub range: Range<usize>,
+    /// Whether the sequence is that of the minus strand.
     pub reverse: bool,
 }
 
 /// An interval of a chromosome, 0-based and half-open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interval {
+    /// Index of the chromosome in [`Genome::chromosomes`](super::Genome::chromosomes).
     pub chromosome: usize,
+    /// Positions in bp, 0-based and half-open.
     pub range: Range<usize>,
 }
 

@@ -55,6 +55,9 @@ impl Bytes {
     }
 
     /// Up to `most` bytes from `at` on, fewer where the file ends before.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a block is damaged.
     pub fn some_at(&self, most: usize, at: u64) -> IoResult<Vec<u8>> {
         let mut bytes = vec![0; self.length().saturating_sub(at).min(most as u64) as usize];
         self.read_exact_at(&mut bytes, at)?;
@@ -132,6 +135,9 @@ pub struct Anywhere {
 impl Anywhere {
     /// Opens a file through the index saved beside it, where that describes it, or one made in memory; ordinary gzip by
     /// way of a temporary file.
+    ///
+    /// # Errors
+    /// The file is damaged or cannot be indexed, or there is no room to decompress it.
     pub fn open(file: &InputFile, saved: Option<fai::Index>) -> Result<Self> {
         let path = file.path();
         let bytes = match file.compression() {
@@ -156,6 +162,9 @@ impl Anywhere {
     }
 
     /// Appends the codes, with case, of an interval (0-based, half-open, within it) of a record to `codes`.
+    ///
+    /// # Errors
+    /// The file cannot be read, is shorter than its index says, or holds a byte that is not an IUPAC code.
     pub fn read(&self, path: &Path, record: usize, range: Range<usize>, codes: &mut Vec<u8>) -> Result<()> {
         let start = codes.len();
         self.read_bases(path, record, range, codes).inspect_err(|_| codes.truncate(start))

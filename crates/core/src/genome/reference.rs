@@ -14,6 +14,7 @@ use crate::genome::names::{list_names, other_name};
 
 /// A genome, and its chromosomes by name.
 pub struct Reference {
+    /// The genome that the positions refer to.
     pub genome: Genome,
     /// The genome's file as examples and messages name it.
     pub source: Arc<str>,
@@ -25,7 +26,9 @@ pub struct Reference {
 /// A window around a region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegionWindow {
+    /// Position of the window, 0-based and half-open.
     pub interval: Interval,
+    /// Whether the region lies on the minus strand, so that the window is reverse-complemented.
     pub reverse: bool,
     /// The region's name, where it has one.
     pub name: Option<String>,
@@ -44,6 +47,7 @@ pub struct Regions {
 }
 
 impl Reference {
+    /// Indexes the chromosomes of a genome by name.
     pub fn new(genome: Genome) -> Self {
         let index = genome.chromosomes.iter().enumerate().map(|(i, c)| (c.name.clone(), i)).collect();
         let (source, chromosomes) = (genome.source_name(), genome.chromosome_names());
@@ -112,6 +116,9 @@ impl Reference {
     }
 
     /// Puts the codes of a window, with case and as its strand reads, into `codes`.
+    ///
+    /// # Errors
+    /// The genome cannot be read.
     pub fn codes(&self, window: &RegionWindow, codes: &mut Vec<u8>) -> Result<()> {
         codes.clear();
         let Interval { chromosome, range } = &window.interval;
@@ -127,6 +134,7 @@ impl Reference {
 /// Windows around the regions of a BED file, for scoring: all that lie on a chromosome.
 pub struct RegionWindows {
     reference: Reference,
+    /// The windows that fit on their chromosome, sorted by chromosome and start.
     pub windows: Vec<RegionWindow>,
     /// Regions in the file.
     pub all: usize,
@@ -152,6 +160,9 @@ impl RegionWindows {
     }
 
     /// Puts the codes of a window, with case and as its strand reads, into `codes`.
+    ///
+    /// # Errors
+    /// The genome cannot be read.
     pub fn codes(&self, window: &RegionWindow, codes: &mut Vec<u8>) -> Result<()> {
         self.reference.codes(window, codes)
     }

@@ -68,6 +68,7 @@ struct Element {
 /// One species' generative model.
 #[derive(Clone, Debug)]
 pub struct Species {
+    /// Common name of the species, which is also its class label.
     pub name: String,
     elements: Vec<Element>,
 }
@@ -75,17 +76,24 @@ pub struct Species {
 /// A planted element: 0-based, half-open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
+    /// Positions in the chromosome in bp, 0-based and half-open.
     pub range: Range<usize>,
+    /// The word on its forward strand, or `repeat`.
     pub name: String,
+    /// Whether the element was planted as its reverse complement.
     pub reverse: bool,
+    /// Whether the element is the repeat that both species share.
     pub repeat: bool,
 }
 
 /// A simulated chromosome and what was planted in it.
 #[derive(Clone, Debug)]
 pub struct SimulatedChromosome {
+    /// Name of the chromosome, such as `chr1`.
     pub name: String,
+    /// Codes of the bases without case, `[length]`.
     pub codes: Vec<u8>,
+    /// The planted elements that no gap covers, sorted by position.
     pub sites: Vec<Site>,
 }
 

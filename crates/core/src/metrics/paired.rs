@@ -9,8 +9,9 @@ const Z_95: f64 = 1.959963984540054;
 pub struct Paired {
     /// AUROC of the second less that of the first.
     pub difference: f64,
-    /// Ends of the difference's 95 % interval.
+    /// Lower end of the difference's 95 % interval.
     pub low: f64,
+    /// Upper end of the difference's 95 % interval.
     pub high: f64,
     /// Of a difference at least as large on either side, were there none.
     pub p_value: f64,

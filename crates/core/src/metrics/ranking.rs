@@ -16,7 +16,9 @@ const MOST_CUTS: usize = 2048;
 /// A point of the ROC or the precision-recall curve.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CurvePoint {
+    /// False positive rate, or recall.
     pub x: f64,
+    /// True positive rate, or precision.
     pub y: f64,
     /// Scores from here up are called positive.
     pub threshold: f64,
@@ -101,6 +103,8 @@ pub(super) struct Decisions {
 }
 
 impl Ranking {
+    /// Sorts labels and scores, both `[n]`, by falling score.
+    ///
     /// # Panics
     /// If the slices differ in length or a score is not a number; callers check both at the network's border.
     pub fn new(positive: &[bool], scores: &[f64]) -> Self {

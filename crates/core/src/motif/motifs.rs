@@ -50,6 +50,7 @@ impl Origin {
 pub struct FilterMotif {
     /// Named as the filter is; without sites, where it never fires, it tells nothing.
     pub motif: Motif,
+    /// Sites in the sequences, with the threshold that defines them.
     pub sites: Sites,
     /// Of each division, in the same order.
     pub enrichments: Vec<Enrichment>,
@@ -60,9 +61,11 @@ pub struct FilterMotif {
 /// Whether more sequences of a class have a site than of the rest.
 #[derive(Clone, Copy, Debug)]
 pub struct Enrichment {
+    /// Odds of a site in the class over the odds in the rest.
     pub odds_ratio: f64,
-    /// Natural logarithms of the two-sided p-value, and of the q-value over all filters and divisions.
+    /// Natural logarithm of the two-sided p-value.
     pub log_p: f64,
+    /// Natural logarithm of the q-value (Benjamini and Hochberg) over all filters and divisions.
     pub log_q: f64,
 }
 
@@ -88,13 +91,19 @@ pub struct Motifs<'a> {
 
 /// The class a filter's sites are enriched in, and how.
 pub struct EnrichedIn<'a> {
+    /// Name of the class.
     pub class: &'a str,
+    /// Name of the rest, against which the class is tested.
     pub rest: &'a str,
-    /// Shares of the sequences with a site.
+    /// Share of the class's sequences that have a site.
     pub share: f64,
+    /// Share of the remaining sequences that have a site.
     pub share_of_rest: f64,
+    /// Odds of a site in the class over the odds in the rest.
     pub odds_ratio: f64,
+    /// Natural logarithm of the two-sided p-value.
     pub log_p: f64,
+    /// Natural logarithm of the q-value over all filters and divisions.
     pub log_q: f64,
 }
 

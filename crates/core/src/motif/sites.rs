@@ -24,10 +24,20 @@ const THRESHOLD: f32 = 0.5;
 
 /// The sequences that are looked at.
 pub enum Set<'a> {
-    /// Some of a run's examples, in ascending order.
-    Examples { examples: &'a Examples, chosen: Vec<usize> },
-    /// The first records, so many, of a FASTA or FASTQ file.
-    File { path: &'a Path, limit: usize },
+    /// Some of a run's examples.
+    Examples {
+        /// All examples of a split.
+        examples: &'a Examples,
+        /// Indices of those to search, ascending.
+        chosen: Vec<usize>,
+    },
+    /// The first records of a file.
+    File {
+        /// FASTA or FASTQ, plain, gzip or BGZF.
+        path: &'a Path,
+        /// Number of records to search at most.
+        limit: usize,
+    },
 }
 
 impl Set<'_> {
@@ -93,6 +103,7 @@ impl Set<'_> {
 /// A division of the sequences in two, such as a class and the others.
 #[derive(Clone, Debug)]
 pub struct Division {
+    /// Name of the class or label.
     pub name: String,
     /// What the rest is called.
     pub other: String,
@@ -103,9 +114,11 @@ pub struct Division {
 /// The sites of one filter.
 #[derive(Clone, Debug)]
 pub struct Sites {
-    /// Its largest number, and the one at which sites begin. A filter whose largest is not above 0 has none.
+    /// Largest activation or importance in any sequence; if it is not above 0, there are no sites.
     pub largest: f32,
+    /// Activation or importance from which a position counts as a site, inclusive.
     pub threshold: f32,
+    /// Number of sites on both strands.
     pub n: u64,
     /// Of them, on the strand opposite to the sequence as it is given.
     pub reverse: u64,
@@ -122,9 +135,14 @@ pub struct Sites {
 /// Parts of a sequence that sites are counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bins {
-    /// Of sequences that all have one length: whole bases, so that no part has more places than another, but for the last.
-    Bases { length: usize, each: usize },
-    /// Of sequences of several lengths: shares of them, so many.
+    /// For sequences of one length: bins of equal width, except that the last may be narrower.
+    Bases {
+        /// Length of the sequences, in bp.
+        length: usize,
+        /// Width of a bin, in bp.
+        each: usize,
+    },
+    /// For sequences of several lengths: this number of equal fractions of each sequence.
     Shares(usize),
 }
 
@@ -169,7 +187,9 @@ impl Bins {
 pub struct Found {
     /// Of each filter.
     pub sites: Vec<Sites>,
+    /// Number of sequences searched.
     pub sequences: u64,
+    /// Bins of the positions in [`Sites::places`].
     pub bins: Bins,
     /// The share of each base, on the strands that were read.
     pub background: [f64; 4],

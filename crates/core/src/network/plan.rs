@@ -14,10 +14,13 @@ pub struct Step {
     pub name: String,
     /// The block it belongs to, counted from 0.
     pub block: usize,
+    /// Kind of the layer, with its hyperparameters.
     pub layer: Layer,
     /// Of `layer`, if that is residual: what it adds to its input.
     pub inner: Vec<Step>,
+    /// Shape that enters the layer, for one sequence.
     pub input: Shape,
+    /// Shape that leaves the layer, for one sequence.
     pub output: Shape,
     /// Numbers that training adjusts, without those of `inner`.
     pub parameters: usize,
@@ -37,6 +40,7 @@ impl Step {
 /// All layers of a network for fragments of one length.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// The layers from input to logits; those inside residual layers are in [`Step::inner`].
     pub steps: Vec<Step>,
     /// Names of the blocks, from the input on.
     pub blocks: Vec<String>,

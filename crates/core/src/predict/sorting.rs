@@ -30,13 +30,16 @@ pub struct Sorting<'a> {
     pub min_confidence: f64,
     /// Distance between windows of a read longer than the network's length, in bp.
     pub stride: usize,
+    /// What to do with reads shorter than the network's length.
     pub short: Short,
+    /// Overwrite files that exist.
     pub force: bool,
 }
 
 /// How many reads went where, the ambiguous ones last.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sorted {
+    /// Class, path of its file and number of reads in it.
     pub files: Vec<(String, PathBuf, usize)>,
     /// Of the ambiguous ones, those shorter than the network.
     pub too_short: usize,

@@ -44,7 +44,9 @@ const CODES: [u8; 256] = {
 /// A byte that is neither a base nor an IUPAC code, and where it stands (0-based).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidBase {
+    /// The byte that was found.
     pub byte: u8,
+    /// 0-based index in the bytes that were to be encoded.
     pub position: usize,
 }
 
@@ -62,6 +64,9 @@ impl std::fmt::Display for InvalidBase {
 impl std::error::Error for InvalidBase {}
 
 /// Appends the codes of `bases` to `codes`, upper and lower case alike. On an error nothing is appended.
+///
+/// # Errors
+/// A byte is neither a base nor an IUPAC code.
 pub fn encode(bases: &[u8], codes: &mut Vec<u8>) -> Result<(), InvalidBase> {
     let start = codes.len();
     encode_with_case(bases, codes)?;
@@ -70,6 +75,9 @@ pub fn encode(bases: &[u8], codes: &mut Vec<u8>) -> Result<(), InvalidBase> {
 }
 
 /// Appends the codes of `bases` with `SOFT_MASKED` added for lower case. On an error nothing is appended.
+///
+/// # Errors
+/// A byte is neither a base nor an IUPAC code.
 pub fn encode_with_case(bases: &[u8], codes: &mut Vec<u8>) -> Result<(), InvalidBase> {
     let start = codes.len();
     codes.extend_from_slice(bases);
@@ -77,6 +85,9 @@ pub fn encode_with_case(bases: &[u8], codes: &mut Vec<u8>) -> Result<(), Invalid
 }
 
 /// Turns bases into their codes with `SOFT_MASKED` added for lower case. On an error only those before it may be codes.
+///
+/// # Errors
+/// A byte is neither a base nor an IUPAC code.
 pub fn encode_in_place(bases: &mut [u8]) -> Result<(), InvalidBase> {
     pulp::Arch::new().dispatch(Encode(bases))
 }

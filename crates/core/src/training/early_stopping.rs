@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 pub enum Decision {
     /// The best so far.
     Best,
+    /// No improvement, but within patience.
     Continue,
     /// No better one for as long as `--patience` allows.
     Stop,
@@ -15,7 +16,9 @@ pub enum Decision {
 /// The best epoch so far, counted from 1, and its score.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Best {
+    /// Epoch, counted from 1.
     pub epoch: usize,
+    /// Its validation score; higher is better.
     #[serde(with = "crate::training::number")]
     pub score: f64,
 }
@@ -24,10 +27,12 @@ pub struct Best {
 #[derive(Clone, Copy, Debug)]
 pub struct EarlyStopping {
     patience: Option<usize>,
+    /// The best epoch so far; `None` before the first.
     pub best: Option<Best>,
 }
 
 impl EarlyStopping {
+    /// Starts before the first epoch; without a patience training is never stopped.
     pub fn new(patience: Option<usize>) -> Self {
         Self { patience, best: None }
     }

@@ -17,19 +17,26 @@ use crate::training::number;
 pub struct Epoch {
     /// Of an ensemble, counted from 1.
     pub member: usize,
+    /// Counted from 1.
     pub epoch: usize,
+    /// Mean loss over the training fragments.
     #[serde(with = "number")]
     pub train_loss: f64,
     /// Nothing for real values.
     pub train_accuracy: Option<f64>,
+    /// Mean loss over the validation examples.
     #[serde(with = "number")]
     pub valid_loss: f64,
+    /// Accuracy on the validation examples; `None` for regression.
     pub valid_accuracy: Option<f64>,
     /// The metric that chooses the best epoch.
     #[serde(with = "number")]
     pub valid_score: f64,
+    /// Learning rate of the last step.
     pub learning_rate: f64,
+    /// Wall-clock time of the epoch, validation included.
     pub seconds: f64,
+    /// Training throughput.
     pub fragments_per_second: f64,
 }
 
@@ -125,6 +132,7 @@ impl History {
         Ok(history)
     }
 
+    /// The epochs recorded so far, restored ones included.
     pub fn epochs(&self) -> &[Epoch] {
         &self.epochs
     }
@@ -135,6 +143,9 @@ impl History {
     }
 
     /// Prepares for a start of a member, counted from 1; rows of a start of it that was given up go.
+    ///
+    /// # Errors
+    /// `history.csv` or the event files cannot be written.
     pub fn begin_member(&mut self, member: usize) -> Result<()> {
         if self.epochs.last().is_some_and(|epoch| epoch.member == member) {
             if let Some((path, _)) = self.file.take() {
@@ -151,6 +162,9 @@ impl History {
     }
 
     /// Adds the epoch that just ended.
+    ///
+    /// # Errors
+    /// `history.csv` or the event files cannot be written.
     pub fn push(&mut self, epoch: Epoch) -> Result<()> {
         self.add(epoch, 0.0)
     }
@@ -178,6 +192,9 @@ impl History {
     }
 
     /// All epochs, once the file is on the disk for good.
+    ///
+    /// # Errors
+    /// `history.csv` cannot be written to disk.
     pub fn finish(self) -> Result<Vec<Epoch>> {
         if let Some((path, writer)) = &self.file {
             writer.get_ref().sync_all().map_err(|error| run::cannot_write(path, &error))?;

@@ -21,6 +21,7 @@ const PLATEAU_FACTOR: f64 = 0.1;
 /// What an optimizer is told before a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rates {
+    /// Learning rate.
     pub lr: f64,
     /// Where the schedule cycles it.
     pub momentum: Option<f64>,
@@ -34,6 +35,7 @@ pub struct Schedule {
     /// Steps of warm-up, which need not be whole, and steps in all.
     warmup: f64,
     steps: f64,
+    /// State of the plateau schedule, saved in checkpoints.
     pub plateau: Plateau,
 }
 
@@ -47,6 +49,7 @@ pub struct Plateau {
 }
 
 impl Schedule {
+    /// The schedule that a configuration asks for, before the first step.
     pub fn new(training: &TrainingConfig, steps_per_epoch: usize) -> Self {
         let steps_per_epoch = steps_per_epoch as f64;
         Self {

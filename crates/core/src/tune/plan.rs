@@ -22,8 +22,9 @@ const MOST_NAMED: usize = 4;
 pub struct Plan {
     /// Version of the format.
     pub format_version: u32,
-    /// Version of strandnet, and the git revision it was built from.
+    /// Version of strandnet.
     pub version: String,
+    /// Git revision that strandnet was built from; empty outside a checkout.
     pub git_revision: String,
     /// The seed.
     pub seed: u64,

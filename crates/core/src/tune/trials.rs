@@ -29,11 +29,17 @@ pub struct Row {
     pub seconds: f64,
 }
 
+/// How the training of a trial at a rung ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// On validation, at the best epoch, counted from 1. Higher is better.
-    Done { score: f64, best_epoch: usize },
-    /// Why.
+    /// Training reached its end.
+    Done {
+        /// Validation score of the best epoch; higher is better.
+        score: f64,
+        /// Epoch with that score, counted from 1.
+        best_epoch: usize,
+    },
+    /// Training failed, with the reason.
     Failed(String),
 }
 

@@ -14,6 +14,7 @@ pub struct BinaryLoss {
     pub is_squared: bool,
     /// Index of the positive class.
     pub positive: usize,
+    /// Share of each label that is spread evenly over both classes, 0 to 1.
     pub label_smoothing: f64,
     /// Of each class.
     pub weights: [f64; 2],
