@@ -112,7 +112,7 @@ fn motifs_have_a_place_once_they_are_found_and_the_run_is_still_what_it_was() {
     let sum = about.split("weights_sha256\": \"").nth(1).unwrap()[..64].to_owned();
     std::fs::write(motifs.join("motifs.json"), about.replace(&sum, &"0".repeat(64))).unwrap();
     succeed(&["report", text(&run.path)]);
-    assert!(read(&run.file("report.html")).contains("are of other weights than the run has now"));
+    assert!(read(&run.file("report.html")).contains("were found with other weights than those of the run"));
 }
 
 #[test]

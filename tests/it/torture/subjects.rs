@@ -295,7 +295,7 @@ pub fn all() -> Vec<Subject> {
                 Swap("\"length\": 60", "\"length\": 61"),
                 Swap("\"ensemble\": 1", "\"ensemble\": 2"),
                 Swap("\"ensemble\": 1", "\"ensemble\": 1000000"),
-                Swap("\"arch\": \"seed\"", "\"arch\": \"danq\""),
+                Swap("\"arch\": \"shallow\"", "\"arch\": \"danq\""),
                 Swap("\"rich\"", "\"other\""),
                 Swap("\"count\": 2", "\"count\": 3"),
                 Swap("\"temperature\": ", "\"temperature\": -"),
