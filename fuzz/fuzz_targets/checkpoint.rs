@@ -23,7 +23,7 @@ fuzz_target!(|input: &[u8]| {
     put(PREVIOUS_WEIGHTS, None);
     let run = RunFolder { path: folder().to_path_buf() };
     if let Some(Some(checkpoint)) = explained(Checkpoint::last_of(&run, Progress::quiet())) {
-        assert!(!checkpoint.state.place.describe(3).is_empty());
+        assert!(!checkpoint.state.position.describe(3).is_empty());
         let network = NETWORK.with(|network| explained(checkpoint.best_weights(&network.store)));
         assert!(network.is_none_or(|weights| !weights.is_empty()));
     }
