@@ -52,7 +52,7 @@ pub fn picture(draw: impl FnOnce(&Canvas) -> Drawing) -> Result<Vec<u8>> {
     picture_of(SIZE, draw)
 }
 
-/// Like `draw`, with the given number of pixels, for figures of several rows.
+/// Like [`picture`], with the given number of pixels, for figures of several rows.
 ///
 /// # Errors
 /// The figure cannot be drawn.

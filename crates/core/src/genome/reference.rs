@@ -38,7 +38,7 @@ pub struct RegionWindow {
 pub struct Regions {
     /// Windows sorted by chromosome and start.
     pub windows: Vec<RegionWindow>,
-    /// Union of each region with its window, in file order.
+    /// The smallest interval around each region and its window, in file order.
     pub covered: Vec<Interval>,
     /// Number of regions in the file.
     pub all: usize,

@@ -16,7 +16,6 @@ use crate::run::{MOTIFS_JSON, WEIGHTS, sha256};
 const MOST: usize = 12;
 
 /// The motifs of a run.
-/// A motif with its logo.
 pub struct Motifs {
     pub command: String,
     /// Whether they belong to other weights than the run has now; then none are shown.

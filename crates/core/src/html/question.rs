@@ -106,7 +106,7 @@ fn source_in_words(source: SourceKind) -> &'static str {
     }
 }
 
-/// The command line of the run, without the path of the program.
+/// The command line of the run, with the program's name in place of its path.
 pub fn command_line(words: &[String]) -> String {
     shell_words(std::iter::once("strandnet").chain(words.iter().skip(1).map(String::as_str)))
 }

@@ -17,7 +17,7 @@ pub struct Column {
 #[derive(Clone, Debug, Default)]
 pub struct Cell {
     pub text: String,
-    /// Small print below the table.
+    /// Note below the text, in smaller print.
     pub note: String,
     pub class: &'static str,
 }
