@@ -106,7 +106,7 @@ pub fn check_format_version(file: &serde_json::Value) -> Result<u32, String> {
     }
 }
 
-/// Far beyond the range of calibration, and small enough that logits divided by its inverse stay finite.
+/// Range of temperatures: far beyond that of calibration, and narrow enough that logits divided by them stay finite.
 const TEMPERATURES: RangeInclusive<f64> = 1e-3..=1e3;
 
 /// The folder of one run.
