@@ -29,10 +29,13 @@ pub use crate::config::training::{
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// Where examples come from, how they are split and how long they are.
     #[command(flatten)]
     pub data: DataConfig,
+    /// Architecture and size of the network.
     #[command(flatten)]
     pub model: ModelConfig,
+    /// Optimisation, ensemble size, random seed and device.
     #[command(flatten)]
     pub training: TrainingConfig,
 }
@@ -44,6 +47,9 @@ pub const MAX_SEED: u64 = i64::MAX as u64;
 pub const LONGEST_BP: usize = 1_000_000;
 
 /// A number of things: whole, and small enough that arithmetic on two of them stays exact.
+///
+/// # Errors
+/// The text is not a whole number, or exceeds the largest count.
 pub fn count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count) if count <= MOST_COUNT => Ok(count),
@@ -61,6 +67,9 @@ fn too_many<const N: usize>(counts: [(&'static str, usize); N]) -> impl Iterator
 }
 
 /// A name without the spaces around it, as in `1, 10, 11`.
+///
+/// # Errors
+/// Nothing is left but spaces.
 pub fn trimmed(text: &str) -> Result<String, String> {
     match text.trim() {
         "" => Err("found an empty name, expected names separated by commas".into()),
@@ -119,11 +128,17 @@ impl std::error::Error for Faults {}
 
 impl Config {
     /// Puts `flags` (those that were typed, as `matches` knows) over the file over the defaults, and checks the whole.
+    ///
+    /// # Errors
+    /// The file cannot be read, or settings are unknown, out of range or do not go together; all faults at once.
     pub fn resolve(path: Option<&Path>, flags: &Config, matches: &ArgMatches) -> Result<Self, Faults> {
         Self::resolve_with(path, flags, matches, &toml::Table::new())
     }
 
     /// The same with `sampled` settings, by section, over the file and under the flags.
+    ///
+    /// # Errors
+    /// As [`Config::resolve`].
     pub fn resolve_with(
         path: Option<&Path>,
         flags: &Config,

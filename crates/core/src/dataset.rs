@@ -51,10 +51,15 @@ impl From<&DataConfig> for ChromosomeChoice {
 
 /// The examples of a run, and what the question is.
 pub struct Dataset {
+    /// Examples that weights are fitted to.
     pub train: Examples,
+    /// Examples for early stopping, calibration and the choice of the epoch.
     pub valid: Examples,
+    /// Examples held out for the final metrics.
     pub test: Examples,
+    /// Kind of prediction that the labels ask for.
     pub kind: TaskKind,
+    /// Names of the classes, or of the label columns.
     pub classes: Classes,
     /// Files that were read, for provenance.
     pub files: Vec<PathBuf>,
@@ -74,6 +79,7 @@ impl Dataset {
 /// The names of the classes (or of labels or values) in their one order, and which class is the positive one.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Classes {
+    /// Names by class index or label column, as in [`Examples::labels`].
     pub names: Vec<String>,
     /// Index of the positive class.
     pub positive: usize,
@@ -113,6 +119,7 @@ impl Classes {
         Self::named(names)
     }
 
+    /// Name of the class whose probability a binary network predicts.
     pub fn positive_name(&self) -> &str {
         &self.names[self.positive]
     }
@@ -136,9 +143,11 @@ pub struct LoadRequest<'a> {
     pub task: Option<(TaskKind, &'a Classes)>,
     /// The length of that run's network, in bp, which every sequence must come to. Without it, settings and data decide.
     pub length: Option<usize>,
+    /// Seed of all draws: windows, negatives and simulated genomes.
     pub seed: u64,
     /// Bytes that genomes and sequences may take.
     pub memory: u64,
+    /// Where notices about the data go.
     pub progress: &'a Progress,
 }
 
@@ -217,6 +226,7 @@ fn best_scores(source: DataSource, examples: &Examples) -> Result<Option<Vec<f64
 
 /// The test examples that `evaluate` judges a finished run on.
 pub struct TestData {
+    /// Examples of the test split.
     pub examples: Examples,
     /// See [`Dataset::best_possible_scores`].
     pub best_possible_scores: Option<Vec<f64>>,

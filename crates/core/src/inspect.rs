@@ -43,7 +43,9 @@ pub struct Inspection {
 /// Examples of one split.
 #[derive(Clone, Debug, Serialize)]
 pub struct SplitCounts {
+    /// Split that is counted.
     pub split: Split,
+    /// Number of examples.
     pub n: usize,
     /// Of each class; positives of each label; nothing for values.
     pub of_class: Vec<usize>,
@@ -52,7 +54,9 @@ pub struct SplitCounts {
 /// What the sequences of a class are like, in all splits; of all sequences where there are no classes.
 #[derive(Clone, Debug, Serialize)]
 pub struct Composition {
+    /// Class, or `all` where there are no classes.
     pub name: String,
+    /// Number of sequences in all splits.
     pub n: usize,
     /// Bases before cropping or padding.
     pub length: Spread,
@@ -62,10 +66,13 @@ pub struct Composition {
     pub unknown: Spread,
     /// Share of soft-masked bases.
     pub masked: Spread,
+    /// GC content of each sequence, from 0 to 1, `[n]`.
     #[serde(skip)]
     pub gc_of_each: Vec<f64>,
+    /// Length of each sequence before cropping or padding, in bp, `[n]`.
     #[serde(skip)]
     pub lengths: Vec<f64>,
+    /// Share of unknown bases of each sequence, from 0 to 1, `[n]`.
     #[serde(skip)]
     pub unknown_of_each: Vec<f64>,
 }
@@ -73,9 +80,13 @@ pub struct Composition {
 /// Mean and quantiles.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Spread {
+    /// Arithmetic mean.
     pub mean: f64,
+    /// Minimum.
     pub lowest: f64,
+    /// Quantile 0.5.
     pub median: f64,
+    /// Maximum.
     pub highest: f64,
 }
 
@@ -84,8 +95,11 @@ pub struct Spread {
 pub struct Copies {
     /// Whether nearly identical sequences were looked for.
     pub near_looked_for: bool,
+    /// Validation sequences with a copy in training.
     pub valid_in_train: KindCounts,
+    /// Test sequences with a copy in training.
     pub test_in_train: KindCounts,
+    /// Test sequences with a copy in validation.
     pub test_in_valid: KindCounts,
     /// Sequences with an earlier copy under another label.
     pub other_label: KindCounts,
@@ -95,20 +109,29 @@ pub struct Copies {
     pub examples: Vec<CopyOf>,
 }
 
+/// Numbers of sequences that have a copy, by how alike the two are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct KindCounts {
+    /// The same bases on the same strand.
     pub identical: usize,
+    /// The same bases on opposite strands.
     pub reverse_complement: usize,
+    /// Half of their 12-mers or more in common, on either strand.
     pub near: usize,
 }
 
 /// A copy and what it is a copy of.
 #[derive(Clone, Debug, Serialize)]
 pub struct CopyOf {
+    /// Name of the example.
     pub name: String,
+    /// Split of the example.
     pub split: Split,
+    /// Name of the example that it is a copy of.
     pub copy_of: String,
+    /// Split of that other example.
     pub split_of_that: Split,
+    /// `identical`, `reverse complement` or `near`.
     pub kind: &'static str,
     /// Share of 12-mers in common.
     pub similarity: f64,

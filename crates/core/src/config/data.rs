@@ -39,9 +39,13 @@ pub enum Fit {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Negatives {
+    /// Dinucleotide-preserving shuffles of the regions.
     Shuffle,
+    /// Windows of the reference away from the regions, matched to them in GC content and repeats.
     GcMatched,
+    /// Windows of the reference away from the regions, drawn uniformly.
     Random,
+    /// The regions of this BED file.
     Bed(PathBuf),
 }
 
@@ -74,7 +78,9 @@ impl std::fmt::Display for Negatives {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct NamedPath {
+    /// Class, without surrounding spaces.
     pub name: String,
+    /// FASTA, FASTQ or BED, depending on the flag.
     pub path: PathBuf,
 }
 
@@ -197,11 +203,17 @@ pub struct DataConfig {
 /// Where examples come from. Exactly one kind at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceKind {
+    /// Windows of simulated genomes, where no data are named.
     Demo,
+    /// Windows of one or more genomes per class: `--genome`.
     Genomes,
+    /// Records of one or more FASTA or FASTQ files per class: `--class`.
     Classes,
+    /// Windows centred on regions of a reference genome: `--regions`.
     Regions,
+    /// Rows of CSV or TSV tables: `--train`, `--valid` and `--test`.
     Tables,
+    /// The `examples.tsv` of an earlier run: `--examples`.
     Examples,
 }
 
@@ -261,6 +273,7 @@ impl DataConfig {
         .collect()
     }
 
+    /// The kind of source that the settings name; the first in order of precedence where they wrongly name several.
     pub fn source(&self) -> SourceKind {
         self.sources().first().copied().unwrap_or(SourceKind::Demo)
     }

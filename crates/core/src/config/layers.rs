@@ -7,6 +7,7 @@ use crate::config::LONGEST_BP;
 
 /// Upper bounds: far above what helps, and low enough that sizes stay exact and memory can be had.
 pub const MOST_FILTERS: usize = 1024;
+/// Widest kernel or largest stride of a convolution, in positions.
 pub const LONGEST_WIDTH_BP: usize = 1000;
 const MOST_UNITS: usize = 16_384;
 const MOST_LAYERS: usize = 500;
@@ -19,65 +20,92 @@ pub const MOST_PARAMETERS: usize = 1_000_000_000;
 pub enum Layer {
     /// `filters` filters of `width` positions.
     Convolution {
+        /// Output channels.
         filters: usize,
+        /// Kernel size, in positions.
         width: usize,
+        /// Positions between neighbouring outputs.
         #[serde(default = "one")]
         stride: usize,
+        /// Positions between neighbouring taps of the kernel.
         #[serde(default = "one")]
         dilation: usize,
+        /// Groups of channels that are convolved separately; must divide input and output channels.
         #[serde(default = "one")]
         groups: usize,
+        /// Whether zeros are added at both ends.
         #[serde(default)]
         padding: Padding,
     },
+    /// Batch normalisation of each channel.
     BatchNorm {},
+    /// Rectified linear unit, `max(0, x)`.
     Relu {},
+    /// Gaussian error linear unit (Hendrycks and Gimpel, 2016).
     Gelu {},
+    /// Sigmoid linear unit, `x * sigmoid(x)`.
     Silu {},
+    /// Hyperbolic tangent.
     Tanh {},
     /// The exponential function, which makes filters of a first layer easier to read (Koo and Ploenzke, 2021).
     Exp {},
     /// Maxima of `width` positions, `stride` apart (else `width`).
     MaxPool {
+        /// Pool size, in positions.
         width: usize,
+        /// Positions between neighbouring pools; `width` if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         stride: Option<usize>,
     },
+    /// Means of `width` positions, `stride` apart (else `width`).
     MeanPool {
+        /// Pool size, in positions.
         width: usize,
+        /// Positions between neighbouring pools; `width` if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         stride: Option<usize>,
     },
     /// A rate of its own, or that of `--dropout`.
     Dropout {
+        /// Probability that an activation is dropped, from 0 to below 1.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rate: Option<f64>,
     },
     /// Adds its input to what the layers in it make of it.
     Residual {
+        /// Layers of the branch, which must keep the shape of their input.
         layers: Vec<Layer>,
     },
     /// Batch norm, then a convolution times the sigmoid of another, added to the input.
     Gated {
+        /// Kernel size of both convolutions, in positions.
         width: usize,
+        /// Positions between neighbouring taps of the kernels.
         #[serde(default = "one")]
         dilation: usize,
     },
     /// `units` in each direction.
     Lstm {
+        /// Hidden units of each direction, so that `2 * units` channels come out.
         units: usize,
     },
     /// Over all positions.
     GlobalPool {
+        /// Statistic taken over the positions of each channel.
         of: GlobalPool,
     },
     /// Maxima and means over all positions, and maxima of `filters` mixed channels in each of `places` parts of them.
     PlacesPool {
+        /// Channels of the pointwise convolution whose outputs are pooled by place.
         filters: usize,
+        /// Equal parts that the positions are divided into.
         places: usize,
     },
+    /// All channels and positions as one vector of `channels * positions` features.
     Flatten {},
+    /// Fully connected layer on the features of a sequence.
     Dense {
+        /// Output features.
         units: usize,
     },
 }
@@ -93,11 +121,15 @@ pub enum Padding {
     None,
 }
 
+/// Statistic that a global pool takes over all positions of each channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GlobalPool {
+    /// The maximum.
     Max,
+    /// The mean.
     Mean,
+    /// Maximum and mean, so twice as many features as channels.
     Both,
 }
 
@@ -108,6 +140,7 @@ fn one() -> usize {
 /// What goes from layer to layer, for one sequence and, where filters are tied, for one strand of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
+    /// Channels at each position, or features once there are no positions.
     pub channels: usize,
     /// None once the positions are pooled or flattened away.
     pub positions: Option<usize>,
@@ -116,6 +149,7 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// The network's input: a one-hot sequence, `[4, length]`.
     pub fn one_hot(length: usize) -> Self {
         Self { channels: 4, positions: Some(length), bases: true }
     }
@@ -416,6 +450,9 @@ fn walk(layers: &[Layer], length: usize, tied: bool) -> Result<Shape, String> {
 
 /// Reads a list of layers, each alone, so that every wrong one is reported with its number (`3.1` is the first in the
 /// third).
+///
+/// # Errors
+/// Every layer that is unknown, or has an unknown or ill-typed field, one sentence each.
 pub fn read_list(list: &toml::Value) -> Result<Vec<Layer>, Vec<String>> {
     let mut faults = Vec::new();
     let layers = read_numbered(list, "", &mut faults);

@@ -42,6 +42,7 @@ pub struct ModelConfig {
     pub layer: Vec<Layer>,
 }
 
+/// Family of networks that `--arch` selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Architecture {
@@ -92,6 +93,7 @@ impl Architecture {
     }
 }
 
+/// Places at which the shallow network applies dropout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DropoutPlace {

@@ -13,6 +13,7 @@ pub const SEARCH: &str = "search";
 /// The settings that are searched, in the order of the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Search {
+    /// One entry per setting of the `[search]` table.
     #[serde(rename = "knobs")] // the key of tune.json
     pub hyperparameters: Vec<Hyperparameter>,
 }
@@ -22,25 +23,39 @@ pub struct Search {
 pub struct Hyperparameter {
     /// data, model or training.
     pub section: String,
+    /// Name of the setting within its section, in snake case.
     pub key: String,
+    /// Candidate values to draw from.
     pub values: Values,
 }
 
+/// Values that a search draws for one setting.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Values {
     /// One of these, each as likely as another.
     Choice(Vec<toml::Value>),
     /// From `low` to `high`, both included.
-    Range { low: f64, high: f64, scale: Scale, whole: bool },
+    Range {
+        /// Smallest value.
+        low: f64,
+        /// Largest value.
+        high: f64,
+        /// Scale on which values are equally likely.
+        scale: Scale,
+        /// Whether values are rounded to whole numbers.
+        whole: bool,
+    },
 }
 
 /// On which scale a range is drawn from evenly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scale {
+    /// Evenly between the ends.
     #[default]
     Linear,
+    /// Evenly in the logarithm; both ends are positive.
     Log,
 }
 

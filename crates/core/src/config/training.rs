@@ -120,6 +120,7 @@ pub struct TrainingConfig {
 pub enum BatchSize {
     /// To be found where training is to happen.
     Auto,
+    /// This many fragments.
     Of(usize),
 }
 
@@ -183,6 +184,7 @@ impl From<BatchSize> for Number {
     }
 }
 
+/// Algorithm that updates the weights from their gradients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OptimizerKind {
@@ -194,6 +196,7 @@ pub enum OptimizerKind {
     Sgd,
 }
 
+/// Objective that training minimises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Loss {
@@ -211,10 +214,12 @@ pub enum Loss {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum ClassWeights {
+    /// All count the same.
     #[default]
     None,
     /// In inverse proportion to the class's share of the training examples.
     Auto,
+    /// Names with their weights, each positive.
     Given(Vec<(String, f64)>),
 }
 
@@ -253,6 +258,7 @@ impl std::fmt::Display for ClassWeights {
     }
 }
 
+/// How training and scoring use the two strands of a sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Strands {
@@ -268,6 +274,7 @@ pub enum Strands {
     Equivariant,
 }
 
+/// Course of the learning rate over the training steps, after any warm-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
@@ -316,6 +323,7 @@ impl Metric {
     }
 }
 
+/// Floating-point format of the forward and backward passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
@@ -327,6 +335,7 @@ pub enum Precision {
     Auto,
 }
 
+/// How predicted probabilities are calibrated on validation after training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Calibration {
@@ -340,8 +349,11 @@ pub enum Calibration {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum DeviceChoice {
+    /// The first GPU if libtorch can use one, otherwise the CPU.
     Auto,
+    /// The CPU, even where there is a GPU.
     Cpu,
+    /// The CUDA GPU with this index, from 0.
     Cuda(usize),
 }
 

@@ -28,14 +28,18 @@ pub struct Batch {
     pub codes: Vec<u8>,
     /// `[n, width]`
     pub labels: Vec<f32>,
+    /// Number of examples.
     pub n: usize,
 }
 
 /// How an epoch goes through the examples.
 #[derive(Clone, Copy, Debug)]
 pub struct Order {
+    /// Examples per batch; the last batch of an epoch may hold fewer.
     pub batch_size: usize,
+    /// Random changes made to each example.
     pub augmentation: Augmentation,
+    /// Seed of the order and of the augmentation.
     pub seed: u64,
     /// Counted from 1.
     pub epoch: usize,

@@ -24,6 +24,9 @@ use crate::progress::Progress;
 use crate::sequence::alphabet;
 
 /// Writes the examples of some splits, one after another.
+///
+/// # Errors
+/// The listing cannot be written, or the temporary file of sequences cannot be read.
 pub fn write(
     out: &mut dyn Write,
     splits: &[(Split, &Examples)],
@@ -201,6 +204,9 @@ pub struct Learned {
 
 impl Learned {
     /// Reads the listing of a finished run. Where a genome is gone, the sequences in it are passed over.
+    ///
+    /// # Errors
+    /// The listing is missing or malformed, or a place in a genome cannot be found.
     pub fn read(path: &Path, memory: u64) -> Result<Self> {
         let file = InputFile::open(path)?;
         let genomes = Genomes::open(&file, memory, &Progress::quiet());
@@ -228,7 +234,10 @@ impl Learned {
         Ok(Self { sequences, chromosomes: learned.into_iter().collect(), by_chromosome })
     }
 
-    /// How many of the examples the run learned from, on either strand.
+    /// Number of examples whose sequence, on either strand, was in the run's training split.
+    ///
+    /// # Errors
+    /// The temporary file of sequences cannot be read.
     pub fn shared(&self, examples: &Examples) -> Result<usize> {
         let mut shared = 0;
         examples.for_each_batch(1024, |_, codes| {

@@ -22,15 +22,21 @@ const STREAM: u64 = 1 << 40;
 /// Shuffles tried for one negative before it is given up as too repetitive to differ.
 const TRIES: usize = 10;
 
+/// How many negatives to make, and from which windows.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
+    /// Negatives for each region.
     pub per_positive: usize,
     /// Unknown bases allowed in a window of the genome.
     pub max_n: usize,
+    /// Seed of the shuffles and of the draw of windows.
     pub seed: u64,
 }
 
 /// Adds shuffles of each region with the same dinucleotides, to the region's own split.
+///
+/// # Errors
+/// The reference cannot be read, or the sequences outgrow memory and the temporary directory.
 pub fn shuffled(
     divided: &DividedReference,
     positives: &[SplitWindow],
@@ -76,6 +82,9 @@ pub fn shuffled(
 
 /// Adds windows of the genome that touch nothing `covered`, as many in each split as its regions ask for. With `matched`
 /// they have the GC content and the share of repeats that the regions have, bin by bin, as far as the genome allows.
+///
+/// # Errors
+/// The genome has too few windows away from `covered`, or cannot be read.
 pub fn drawn(
     divided: &DividedReference,
     positives: &[SplitWindow],

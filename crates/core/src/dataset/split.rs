@@ -16,14 +16,19 @@ use crate::sequence::alphabet;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
+    /// For fitting weights.
     Train,
+    /// For early stopping, calibration and the choice of the epoch.
     Valid,
+    /// For the final metrics, unseen in training.
     Test,
 }
 
 impl Split {
+    /// Every split, in the order of their discriminants, by which arrays of splits are indexed.
     pub const ALL: [Split; 3] = [Split::Train, Split::Valid, Split::Test];
 
+    /// Name in tables and JSON: `train`, `valid` or `test`.
     pub fn name(self) -> &'static str {
         match self {
             Split::Train => "train",
@@ -46,8 +51,11 @@ impl Split {
 /// The chromosomes the user named for each split; empty where none were.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChromosomeChoice {
+    /// Chromosomes named for training.
     pub train: Vec<String>,
+    /// Chromosomes named for validation.
     pub valid: Vec<String>,
+    /// Chromosomes named for testing.
     pub test: Vec<String>,
 }
 
@@ -148,6 +156,7 @@ pub enum Assignment {
 }
 
 impl Assignment {
+    /// Split of a chromosome; `None` where it is in none.
     pub fn split_of(&self, name: &str) -> Option<Split> {
         let is_test = match self {
             Self::Choice(choice) => return choice.split_of(name),
@@ -174,6 +183,9 @@ impl Assignment {
     }
 
     /// Checks the names that the user gave against those there are.
+    ///
+    /// # Errors
+    /// As [`ChromosomeChoice::check`].
     pub fn check(&self, known: &[&str]) -> Result<()> {
         match self {
             Self::Choice(choice) => choice.check(known),

@@ -44,10 +44,15 @@ impl StoreWriter {
         self.length
     }
 
+    /// Whether no bytes were taken.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
 
+    /// Appends bytes, moving all to the temporary file once they exceed the limit.
+    ///
+    /// # Errors
+    /// The temporary file cannot be created or written.
     pub fn push(&mut self, bytes: &[u8]) -> Result<()> {
         self.length += bytes.len() as u64;
         if self.spilled.is_none() && self.length > self.limit {
@@ -64,6 +69,10 @@ impl StoreWriter {
         }
     }
 
+    /// Completes the store.
+    ///
+    /// # Errors
+    /// The temporary file cannot be written.
     pub fn finish(self) -> Result<Store> {
         let bytes = match self.spilled {
             Some(file) => Bytes::File(Arc::new(file.into_inner().map_err(|fault| no_space(fault.into_error()))?)),
@@ -75,6 +84,9 @@ impl StoreWriter {
 
 impl Store {
     /// Appends the bytes of a range to `out`.
+    ///
+    /// # Errors
+    /// The temporary file cannot be read.
     pub fn read(&self, range: Range<u64>, out: &mut Vec<u8>) -> Result<()> {
         match &self.bytes {
             Bytes::Memory(bytes) => out.extend_from_slice(&bytes[range.start as usize..range.end as usize]),
@@ -89,10 +101,12 @@ impl Store {
         Ok(())
     }
 
+    /// Number of bytes.
     pub fn len(&self) -> u64 {
         self.length
     }
 
+    /// Whether it holds no bytes.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
