@@ -18,13 +18,13 @@ use crate::sequence::alphabet;
 /// GC content alone should not tell classes apart better than this, or a network will learn it.
 const GC_AUROC: f64 = 0.6;
 
-/// A class with less than this share of an even one is called rare.
+/// A class is rare below this fraction of an even share.
 const RARE: f64 = 0.2;
 
-/// A class in which more than this share of bases is unknown is worth a word.
+/// Share of unknown bases above which a class gets a warning.
 const UNKNOWN: f64 = 0.05;
 
-/// What was found.
+/// Findings about a dataset.
 #[derive(Clone, Debug, Serialize)]
 pub struct Inspection {
     /// Examples of each split.
@@ -51,14 +51,14 @@ pub struct SplitCounts {
     pub of_class: Vec<usize>,
 }
 
-/// What the sequences of a class are like, in all splits; of all sequences where there are no classes.
+/// Composition of the sequences of a class over all splits; of all sequences where there are no classes.
 #[derive(Clone, Debug, Serialize)]
 pub struct Composition {
     /// Class, or `all` where there are no classes.
     pub name: String,
     /// Number of sequences in all splits.
     pub n: usize,
-    /// Bases before cropping or padding.
+    /// Length before cropping or padding, in bp.
     pub length: Spread,
     /// Share of G and C among known bases.
     pub gc: Spread,
@@ -90,7 +90,7 @@ pub struct Spread {
     pub highest: f64,
 }
 
-/// Sequences that stand more than once, on either strand.
+/// Sequences that occur more than once, on either strand.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Copies {
     /// Whether nearly identical sequences were looked for.
@@ -137,7 +137,7 @@ pub struct CopyOf {
     pub similarity: f64,
 }
 
-/// Copies of each kind that are named.
+/// Copies of each kind that are listed by name.
 const NAMED_COPIES: usize = 20;
 
 impl KindCounts {
@@ -164,7 +164,7 @@ impl KindCounts {
     }
 }
 
-/// Looks at a data set; nearly identical sequences, which take seconds, are looked for on request.
+/// Inspects a dataset; the search for near copies, which takes seconds, is optional.
 ///
 /// # Errors
 /// The examples cannot be read.
@@ -335,7 +335,7 @@ fn copies(data: &Dataset, near: bool) -> Result<Copies> {
 }
 
 impl Inspection {
-    /// What is wrong with the data, each a sentence with what to do.
+    /// Warnings about the data, one sentence each with what to do.
     fn what_is_wrong(&self, data: &Dataset, config: &DataConfig) -> Vec<String> {
         let mut warnings = Vec::new();
         let n = |split: Split| self.splits[split as usize].n;

@@ -238,12 +238,12 @@ impl DataConfig {
         self.valid_fragments.unwrap_or((self.fragments / 6 / classes * classes).max(classes))
     }
 
-    /// Whether nothing was named, so that the demo genomes serve.
+    /// Whether no data are named, so that the simulated demo genomes are used.
     pub fn is_demo(&self) -> bool {
         self.source() == SourceKind::Demo
     }
 
-    /// Every file that is named.
+    /// Every file that the settings name.
     pub fn paths(&self) -> Vec<&Path> {
         let named = [&self.genome, &self.class, &self.valid_class, &self.test_class, &self.regions];
         let single = [&self.reference, &self.train, &self.valid, &self.test, &self.examples];
@@ -283,7 +283,7 @@ impl DataConfig {
         distinct(&self.genome)
     }
 
-    /// The class names of `--class` and its kin, in order.
+    /// Class names of `--class`, `--valid-class` and `--test-class`, in order of first appearance.
     pub fn class_names(&self) -> Vec<&str> {
         let all: Vec<&NamedPath> = self.class.iter().chain(&self.valid_class).chain(&self.test_class).collect();
         distinct(all)
@@ -299,7 +299,7 @@ impl DataConfig {
         ![&self.train_chroms, &self.valid_chroms, &self.test_chroms].iter().all(|names| names.is_empty())
     }
 
-    /// What is wrong with the settings for training.
+    /// Faults of the settings for training.
     pub(super) fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         let sources = self.sources();

@@ -1,18 +1,18 @@
-//! The layers that networks are written in: their settings, as a TOML file lists them, and the shapes, parameters and
-//! multiply-adds that follow from them. Arithmetic alone: what does not fit is a sentence before any tensor is made.
+//! Layers of a network: their settings, as a TOML file lists them, and the shapes, parameter counts and multiply-adds
+//! that follow from them. No tensors here: a layer that does not fit is reported before any is allocated.
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::LONGEST_BP;
 
-/// Upper bounds: far above what helps, and low enough that sizes stay exact and memory can be had.
-pub const MOST_FILTERS: usize = 1024;
+/// Upper bounds: far above what helps, yet low enough that sizes do not overflow and memory can be allocated.
+pub(crate) const MOST_FILTERS: usize = 1024;
 /// Widest kernel or largest stride of a convolution, in positions.
-pub const LONGEST_WIDTH_BP: usize = 1000;
+pub(crate) const LONGEST_WIDTH_BP: usize = 1000;
 const MOST_UNITS: usize = 16_384;
 const MOST_LAYERS: usize = 500;
-/// Of one network: 4 GB in f32.
-pub const MOST_PARAMETERS: usize = 1_000_000_000;
+/// Most parameters of a network: 4 GB in f32.
+pub(crate) const MOST_PARAMETERS: usize = 1_000_000_000;
 
 /// One layer. `[[layer]]` in a TOML file, with `kind` and the fields below.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -137,7 +137,7 @@ fn one() -> usize {
     1
 }
 
-/// What goes from layer to layer, for one sequence and, where filters are tied, for one strand of it.
+/// Shape of the activations between layers, for one sequence and, where filters are tied, one of its strands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     /// Channels at each position, or features once there are no positions.
@@ -150,7 +150,7 @@ pub struct Shape {
 
 impl Shape {
     /// The network's input: a one-hot sequence, `[4, length]`.
-    pub fn one_hot(length: usize) -> Self {
+    pub(crate) fn one_hot(length: usize) -> Self {
         Self { channels: 4, positions: Some(length), bases: true }
     }
 
@@ -282,7 +282,7 @@ impl Layer {
         }
     }
 
-    /// Whether it is one function of each number.
+    /// Whether it is an elementwise function.
     fn is_activation(&self) -> bool {
         matches!(self, Self::Relu {} | Self::Gelu {} | Self::Silu {} | Self::Tanh {} | Self::Exp {})
     }
@@ -311,7 +311,7 @@ impl Layer {
         tied && mixes && !input.bases
     }
 
-    /// Numbers that training adjusts, without those of layers in it.
+    /// Trainable parameters, not counting those of nested layers.
     pub fn parameters(&self, input: Shape, output: Shape, tied: bool) -> usize {
         let (read, channels) = (input.read_channels(self, tied), input.channels);
         match self {
@@ -331,8 +331,7 @@ impl Layer {
         }
     }
 
-    /// Products of a weight and a number that one sequence takes, without those of layers in it; with tied filters those
-    /// of both strands.
+    /// Multiply-adds per sequence, not counting those of nested layers; with tied filters, those of both strands.
     pub fn multiply_adds(&self, input: Shape, output: Shape, tied: bool) -> usize {
         let parameters = self.parameters(input, output, tied);
         let (positions, out) = (input.positions.unwrap_or(1), output.channels);
@@ -347,8 +346,8 @@ impl Layer {
         if tied { 2 * once } else { once }
     }
 
-    /// How far one number of the output reaches over its input and how far apart neighbours stand: `(reach, step)`, in
-    /// positions of the input; None is all of it.
+    /// Receptive field and stride of the layer, `(reach, step)`, in positions of its input; `None` if every output
+    /// depends on all positions.
     pub fn reach(&self) -> Option<(usize, usize)> {
         match self {
             Self::Convolution { width, stride, dilation, .. } => Some(((width - 1) * dilation + 1, *stride)),
@@ -365,7 +364,7 @@ impl Layer {
         }
     }
 
-    /// What is wrong with the values, a part of a sentence that begins with the layer.
+    /// The first value out of range, worded to follow the layer's name in a sentence.
     fn fault(&self) -> Option<String> {
         let range = |name: &str, value: usize, most: usize| {
             (!(1..=most).contains(&value)).then(|| format!("has {name} = {value}, expected 1 to {most}"))
@@ -398,21 +397,21 @@ impl Layer {
     }
 }
 
-/// How many of some filters or units belong to each strand.
+/// Filters or units of each strand: half of them where filters are tied.
 pub fn of_strand(count: usize, tied: bool) -> usize {
     if tied { count / 2 } else { count }
 }
 
-/// How many groups of a convolution belong to each strand.
+/// Groups of a convolution that each strand has where filters are tied.
 pub fn groups_of_strand(groups: usize, input: Shape, tied: bool) -> usize {
     if input.bases || groups == 1 { groups } else { of_strand(groups, tied) }
 }
 
-/// The shape after a free list of layers, for fragments of `length` bp: features for the output layer.
+/// Shape after the layers of a custom network, for fragments of `length` bp: features for the output layer.
 ///
 /// # Errors
 /// A sentence that names the first layer that does not fit.
-pub fn shape_after(layers: &[Layer], length: usize, tied: bool) -> Result<Shape, String> {
+pub(crate) fn shape_after(layers: &[Layer], length: usize, tied: bool) -> Result<Shape, String> {
     if layers.len() > MOST_LAYERS {
         return Err(format!("there are {} layers, expected at most {MOST_LAYERS}; remove some", layers.len()));
     }
@@ -426,9 +425,9 @@ pub fn shape_after(layers: &[Layer], length: usize, tied: bool) -> Result<Shape,
     }
 }
 
-/// The shortest fragment, in bp, of which the layers leave something, or the longest there may be. What fits a fragment
-/// fits any longer one.
-pub fn shortest_bp(layers: &[Layer]) -> usize {
+/// Shortest fragment, in bp, that the layers accept, or [`LONGEST_BP`] if they accept none. Found by bisection, as
+/// layers that fit a fragment fit any longer one.
+pub(crate) fn shortest_bp(layers: &[Layer]) -> usize {
     let (mut short, mut enough) = (0, LONGEST_BP);
     while enough - short > 1 {
         let middle = usize::midpoint(short, enough);

@@ -1,4 +1,4 @@
-//! What settings are where nobody names them. Architectures differ in what trains them well, so each has its own preset;
+//! Defaults of settings that neither a file nor a flag gives. Architectures differ in what trains them well, so each has its own preset;
 //! that of the default architecture is what `--help` shows.
 
 use crate::config::{Architecture, BatchSize, Config, ModelConfig, OptimizerKind, Schedule, TrainingConfig};

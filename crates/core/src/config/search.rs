@@ -48,7 +48,7 @@ pub enum Values {
     },
 }
 
-/// On which scale a range is drawn from evenly.
+/// Scale on which values of a range are equally likely.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scale {
@@ -69,7 +69,7 @@ struct RangeTable {
     scale: Scale,
 }
 
-/// How far a range goes at most: far enough for any setting, and near enough that its width is a number, which can be drawn.
+/// Largest absolute bound of a range: enough for any setting, and small enough that the width of the range is finite.
 const FURTHEST: f64 = 1e100;
 
 /// Settings that are not searched, and why.
@@ -96,7 +96,7 @@ const NOT_SEARCHED: [(&str, &str); 19] = [
 ];
 
 impl Search {
-    /// What is searched where the file does not say: what matters most for any of the networks.
+    /// The search space where the file has no `[search]` table: the settings that matter most for every architecture.
     pub fn usual() -> Self {
         let hyperparameter = |section: &str, key: &str, low, high, scale| Hyperparameter {
             section: section.into(),
@@ -208,7 +208,7 @@ impl Hyperparameter {
         }
     }
 
-    /// The values that decide whether all of them will do: the ends of a range, or every choice.
+    /// Values that must be valid for all others to be: the ends of a range, or every choice.
     pub fn extremes(&self) -> Vec<toml::Value> {
         match &self.values {
             Values::Choice(values) => values.clone(),

@@ -114,18 +114,18 @@ pub struct TrainingConfig {
     pub no_native: bool,
 }
 
-/// Fragments a batch.
+/// Batch size, in fragments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Number", into = "Number")]
 pub enum BatchSize {
-    /// To be found where training is to happen.
+    /// Chosen by timing on the training device.
     Auto,
     /// This many fragments.
     Of(usize),
 }
 
 impl BatchSize {
-    /// The number; where it is still to be found, what a batch has by default.
+    /// The number of fragments, or the default of 256 for `auto`.
     pub fn fragments(self) -> usize {
         match self {
             Self::Auto => 256,
@@ -133,7 +133,7 @@ impl BatchSize {
         }
     }
 
-    /// Where a number is needed and cannot be found.
+    /// The fault if the batch size is `auto`, where `what` needs a number.
     pub fn fault_of_auto(self, what: &str) -> Option<String> {
         (self == Self::Auto).then(|| format!("--batch-size is auto, expected a number for {what}; give one"))
     }
@@ -210,7 +210,7 @@ pub enum Loss {
     Poisson,
 }
 
-/// How much each class or label counts in the loss.
+/// Weight of each class or label in the loss.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum ClassWeights {
@@ -288,7 +288,7 @@ pub enum Schedule {
     Plateau,
 }
 
-/// Measured on validation after each epoch.
+/// Metric computed on validation after each epoch, which `--monitor` selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Metric {
@@ -345,7 +345,7 @@ pub enum Calibration {
     None,
 }
 
-/// The device asked for. What it turns out to be is decided in `device`.
+/// Requested device, as in `--device`; it is resolved to an available one when a command starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum DeviceChoice {
@@ -386,7 +386,7 @@ impl std::fmt::Display for DeviceChoice {
 }
 
 impl TrainingConfig {
-    /// What is wrong with the values.
+    /// Faults of the values.
     pub fn faults(&self) -> Vec<String> {
         let mut faults: Vec<String> = too_many([
             ("--epochs", self.epochs),

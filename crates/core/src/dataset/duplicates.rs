@@ -1,5 +1,5 @@
-//! Finding sequences that stand in the data more than once, exactly or nearly and on either strand: those that leak
-//! from training into validation or test, and those that carry two labels. What to do about them is left to others.
+//! Finds sequences that occur more than once, exactly or nearly and on either strand: those that leak from training
+//! into validation or test, and those with two labels. Reports them only; nothing is removed.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -31,7 +31,7 @@ pub struct Genomes {
     pub memory: u64,
 }
 
-/// Draws other training windows every epoch.
+/// Draws new training windows every epoch.
 pub struct Resampler {
     genomes: Genomes,
     plan: Plan,
@@ -237,7 +237,7 @@ impl Names {
     }
 }
 
-/// Opens a genome and says so if it has to be read from disk.
+/// Opens a genome, and reports it if windows have to be read from disk.
 ///
 /// # Errors
 /// The file is missing or is not FASTA, or it cannot be read.

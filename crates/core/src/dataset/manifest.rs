@@ -66,8 +66,8 @@ pub fn label(examples: &Examples, i: usize, kind: TaskKind, classes: &Classes) -
     }
 }
 
-/// Reads a listing; genomes are opened where a row holds no sequence, and returned. If the question, as far as it is known,
-/// is of labels or values, these are `NAME=VALUE` pairs, of which those named by `columns` are taken, or all.
+/// Reads a listing into `sequences`, and returns the paths of the genomes opened for rows without a sequence. If `kind`
+/// is multilabel or regression, labels are `NAME=VALUE` pairs, of which those named by `columns` are taken, or all.
 ///
 /// # Errors
 /// As for tables, and where a genome or a place in it cannot be found.
@@ -140,7 +140,7 @@ pub fn labels(path: &Path, mut each: impl FnMut(Split, &str)) -> Result<()> {
     Ok(())
 }
 
-/// Labels and values by name.
+/// Parses labels or values of the form `NAME=VALUE,NAME=VALUE`; `None` if the text has another form.
 pub fn pairs(text: &str) -> Option<Vec<(&str, f32)>> {
     let pair = |pair: &'_ str| -> Option<(usize, f32)> {
         let (name, value) = pair.rsplit_once('=')?;
@@ -191,7 +191,7 @@ impl Rows {
     }
 }
 
-/// What a run learned from, as its listing tells.
+/// What a run was trained on, according to its listing.
 #[derive(Debug, Default)]
 pub struct Learned {
     /// Hashes, the same for either strand, of the training sequences.

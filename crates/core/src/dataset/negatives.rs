@@ -1,4 +1,4 @@
-//! What a single set of regions is told from: shuffles of the regions themselves, or windows of the genome away from
+//! Negatives for a single set of regions: dinucleotide shuffles of the regions, or windows of the genome away from
 //! them, matched in GC content and repeats or at random. Each split gets its own, from its own chromosomes.
 
 use anyhow::{Result, bail};
@@ -153,14 +153,14 @@ pub fn drawn(
     Ok(())
 }
 
-/// How many windows had to come from another bin than asked for.
+/// Number of windows taken from another bin than asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Moved {
     gc: u64,
     repeats: u64,
 }
 
-/// Cuts a quota down to the supply and makes up for what lacks: first with windows of the same GC bin and the nearest
+/// Caps a quota at the supply and makes up the shortfall: first with windows of the same GC bin and the nearest
 /// share of repeats, then of the nearest GC bin. There must be enough in all.
 fn within_supply(quota: &mut [u64], supply: &[u64], repeats: usize) -> Moved {
     let mut missing: Vec<(usize, u64)> = Vec::new();

@@ -77,7 +77,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Counts what there is and settles how many windows to take from each bin.
+    /// Counts the eligible windows and decides how many to take from each bin.
     ///
     /// # Errors
     /// There are not enough eligible windows; the message names the number available.
@@ -167,8 +167,8 @@ pub struct Key {
     pub draw: u64,
 }
 
-/// Which windows are eligible, and the bin of each by its GC content and its repeats. A count of 1 means that it is not
-/// looked at.
+/// Which windows are eligible, and the bin of each by its GC content and its repeats. With a single bin the property is
+/// ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bins {
     /// Length of a window, in bp.

@@ -21,7 +21,7 @@ use crate::sequence::alphabet;
 /// Share of sequences that become validation and test where no setting says otherwise.
 const DEFAULT_SHARE: f64 = 0.1;
 
-/// What is known of a sequence's class or values.
+/// Class or values of a sequence.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Label {
     /// Name of the class.
@@ -325,7 +325,7 @@ fn by_sequence(
     Ok(())
 }
 
-/// The question and the names of its classes, labels or values.
+/// The task and the names of its classes, labels or values.
 fn task_and_classes(entries: &[Entry], columns: Vec<String>, request: &LoadRequest) -> Result<(TaskKind, Classes)> {
     let source = entries.first().map_or("the data", |entry| &entry.origin.source);
     let (config, by_columns) = (request.config, !columns.is_empty());

@@ -12,7 +12,7 @@ use anyhow::{Result, anyhow};
 /// Bytes written to the temporary file at a time.
 const BUFFER: usize = 1 << 20;
 
-/// Takes bytes until all are there.
+/// Collects bytes, moving them to a temporary file beyond a limit.
 pub struct StoreWriter {
     limit: u64,
     memory: Vec<u8>,
@@ -20,11 +20,10 @@ pub struct StoreWriter {
     length: u64,
 }
 
-/// Bytes that can be read anywhere. Copies share them.
+/// Bytes with random access; clones share them.
 #[derive(Clone, Debug)]
 pub struct Store {
     bytes: Bytes,
-    length: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -39,14 +38,9 @@ impl StoreWriter {
         Self { limit, memory: Vec::new(), spilled: None, length: 0 }
     }
 
-    /// Bytes taken so far.
+    /// Number of bytes taken.
     pub fn len(&self) -> u64 {
         self.length
-    }
-
-    /// Whether no bytes were taken.
-    pub fn is_empty(&self) -> bool {
-        self.length == 0
     }
 
     /// Appends bytes, moving all to the temporary file once they exceed the limit.
@@ -78,7 +72,7 @@ impl StoreWriter {
             Some(file) => Bytes::File(Arc::new(file.into_inner().map_err(|fault| no_space(fault.into_error()))?)),
             None => Bytes::Memory(Arc::new(self.memory)),
         };
-        Ok(Store { bytes, length: self.length })
+        Ok(Store { bytes })
     }
 }
 
@@ -101,14 +95,12 @@ impl Store {
         Ok(())
     }
 
-    /// Number of bytes.
-    pub fn len(&self) -> u64 {
-        self.length
-    }
-
-    /// Whether it holds no bytes.
-    pub fn is_empty(&self) -> bool {
-        self.length == 0
+    #[cfg(test)]
+    fn len(&self) -> u64 {
+        match &self.bytes {
+            Bytes::Memory(bytes) => bytes.len() as u64,
+            Bytes::File(file) => file.metadata().unwrap().len(),
+        }
     }
 
     /// Whether the bytes are held in memory.
@@ -119,7 +111,7 @@ impl Store {
 
 impl Default for Store {
     fn default() -> Self {
-        Self { bytes: Bytes::Memory(Arc::default()), length: 0 }
+        Self { bytes: Bytes::Memory(Arc::default()) }
     }
 }
 
