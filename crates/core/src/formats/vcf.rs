@@ -115,7 +115,8 @@ impl Vcf {
         } else if bytes.len() as u64 == LONGEST_LINE {
             bail!("{shown}: line {line} has more than {LONGEST_LINE} bytes, expected VCF; check the file");
         }
-        if bytes.last() == Some(&b'\r') {
+        // More than one where a file was converted twice.
+        while bytes.last() == Some(&b'\r') {
             bytes.pop();
         }
         let text = String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'));
@@ -236,6 +237,15 @@ mod tests {
         assert!(all[0].alternatives[1..].iter().all(|(_, allele)| *allele == Allele::NotSpelledOut));
         assert_eq!(all[0].line, "chr1\t10\trs1\tac\tG,<DEL>,*,N,A]chr2:5]\t.\tPASS\tX=1\tGT\t0|1");
         assert_eq!((all[1].start, all[1].alternatives.len()), (None, 0));
+    }
+
+    #[test]
+    fn carriage_returns_at_the_end_belong_to_no_line() {
+        let body = "chr1\t10\t.\tA\tC\t.\t.\tEND=10";
+        for end in ["\n", "\r\n", "\r\r\n", "\r", ""] {
+            let all = read(format!("{HEADER}{body}{end}").as_bytes()).unwrap();
+            assert_eq!((all.len(), all[0].line.as_str()), (1, body));
+        }
     }
 
     #[test]
