@@ -171,7 +171,7 @@ fn train_member(
         let fit = Fit::new(setup, start_seed(seed, restarts), restarts, ensemble, from.take())?;
         match fit.run(ensemble, hooks)? {
             Outcome::Trained { network, best_epoch } => {
-                ensemble.networks.push(network);
+                ensemble.networks.push(*network);
                 ensemble.best_epochs.push(best_epoch);
                 ensemble.restarts += restarts;
                 return Ok(());

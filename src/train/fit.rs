@@ -22,7 +22,7 @@ use crate::model::Network;
 /// How an attempt to train a network ended.
 pub(super) enum Outcome {
     /// With a network, its weights those of its best epoch.
-    Trained { network: Network, best_epoch: usize },
+    Trained { network: Box<Network>, best_epoch: usize },
     /// All validation scores became equal, as when every ReLU has died.
     Died { epoch: usize },
 }
@@ -85,6 +85,7 @@ impl<'a> Fit<'a> {
         while self.position.epoch <= epochs {
             let epoch = self.position.epoch;
             let order = learner::order(&config.training, self.seed, epoch);
+            let mut stopped = false;
             let next = std::thread::scope(|scope| {
                 let next = loader.draw_next(scope, epoch);
                 for (number, batch) in loader.batches(scope, order).enumerate().skip(self.position.batch) {
@@ -92,9 +93,13 @@ impl<'a> Fit<'a> {
                     let n = batch.n();
                     if self.learner.learn(batch, order, number, &mut self.totals)? {
                         self.position.batch = number + 1;
-                        self.carry_out(ensemble, hooks, |hook| hook.after_step(epoch, number + 1))?;
+                        let decision = self.carry_out(ensemble, hooks, |hook| hook.after_step(epoch, number + 1))?;
+                        stopped = decision == Decision::Stop;
                     }
                     bar.advance(n, epoch, &self.totals);
+                    if stopped {
+                        break;
+                    }
                 }
                 self.learner.finish_epoch()?;
                 loader::finish_draw(next)
@@ -107,11 +112,14 @@ impl<'a> Fit<'a> {
             };
             ensemble.history.push(row)?;
             self.begin_epoch(if selection == Selection::Stop { epochs + 1 } else { epoch + 1 });
-            if self.carry_out(ensemble, hooks, |hook| hook.after_epoch(&row))? == Decision::Stop {
+            if self.carry_out(ensemble, hooks, |hook| hook.after_epoch(&row))? == Decision::Stop || stopped {
                 break;
             }
         }
-        Ok(Outcome::Trained { network: self.network_with_best()?, best_epoch: self.early_stopping.best_epoch() })
+        Ok(Outcome::Trained {
+            network: Box::new(self.network_with_best()?),
+            best_epoch: self.early_stopping.best_epoch(),
+        })
     }
 
     /// Scores the validation split and keeps the weights if they are the best so far. Nothing where all scores are equal.

@@ -16,7 +16,8 @@ pub enum Decision {
     Checkpoint,
     /// Tell the user something.
     Warn(String),
-    /// End training of this network with the best weights so far, as early stopping does.
+    /// End training of this network with the best weights so far, as early stopping does; within an epoch, after validating
+    /// what it has come to.
     Stop,
     /// Write a checkpoint and end the program because of this signal.
     Interrupt(i32),

@@ -101,7 +101,8 @@ impl<'a> Learner<'a> {
         let BatchGradient { gradient, loss, hits } = self.gradient(batch, seed)?;
         totals.add(loss, hits, n);
         let is_last = number + 1 == self.batches;
-        let Some(gradient) = self.accumulate(gradient, n, (number + 1) % self.training.accumulate == 0 || is_last)
+        let Some(gradient) =
+            self.accumulate(gradient, n, (number + 1).is_multiple_of(self.training.accumulate) || is_last)
         else {
             return Ok(false);
         };

@@ -9,6 +9,7 @@ mod export;
 mod fixtures;
 mod golden;
 mod inspect;
+mod library;
 mod model;
 mod predict;
 mod report;

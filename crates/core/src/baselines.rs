@@ -18,39 +18,39 @@ use crate::baselines::features::{Rows, add_scaled};
 /// of GUE choose 0.3 to 3 for 6-mers; small and noisy sets need more.
 const PENALTIES: [f64; 6] = [100.0, 30.0, 10.0, 3.0, 1.0, 0.3];
 
-/// A fit is done when the gradient is this much shorter than where all weights and intercepts are zero.
+/// A fit has converged when the gradient is this much shorter than at zero weights and intercepts.
 const GRADIENT_TOLERANCE: f64 = 1e-5;
 
-/// A gradient at zero shorter than this is nothing but rounding: targets are in units that make it about one.
+/// A gradient at zero shorter than this is rounding error: targets are scaled so that it is of order one.
 const SHORTEST_GRADIENT: f64 = 1e-6;
 
-/// Steps of L-BFGS at most. The loss is convex, so a fit that is cut off here is still a good one.
+/// Limit on the steps of L-BFGS. The loss is convex, so a fit that stops here is still a good one.
 const MAX_ITERATIONS: u64 = 300;
 
-/// Evaluations of the loss at most: the line search has no limit of its own.
+/// Limit on the evaluations of the loss, because the line search has none of its own.
 const MAX_EVALUATIONS: usize = 3 * MAX_ITERATIONS as usize;
 
-/// Steps that L-BFGS remembers; the middle of the 3 to 20 that Nocedal and Wright (2006) advise.
+/// Number of steps that L-BFGS stores; the middle of the 3 to 20 recommended by Nocedal and Wright (2006).
 const MEMORY: usize = 10;
 
-/// Shares into which the sequences are cut, summed in order so that the sums do not depend on the number of threads.
-/// Enough for the cores of a workstation; each holds one gradient.
+/// Number of shards of the sequences, added in order so that sums do not depend on the number of threads. Enough for
+/// the cores of a workstation; each shard holds one gradient.
 const SHARDS: usize = 16;
 
-/// Above this the Poisson loss goes on as a straight line, so that a long step of the line search stays finite; rates
-/// are in units of their mean, so no fit comes near e^30 of it.
+/// Above this linear predictor the Poisson loss continues as a straight line, so that a long step of the line search
+/// stays finite. Rates are multiples of their mean, so no fit comes near e^30.
 const LARGEST_LOG_RATE: f64 = 30.0;
 
-/// How the linear predictor becomes what is observed.
+/// The link between the linear predictor and the targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Link {
-    /// Independent yes/no columns; targets 0 to 1.
+    /// Independent binary columns; targets from 0 to 1.
     Logistic,
-    /// One class of several; targets are one-hot.
+    /// One of several classes; targets are one-hot.
     Softmax,
     /// Values, with squared error.
     Identity,
-    /// Poisson counts or rates; targets from 0 up.
+    /// Poisson counts or rates; targets of 0 or more.
     Log,
 }
 
@@ -60,12 +60,12 @@ pub struct Fitted {
     features: Features,
     link: Link,
     outputs: usize,
-    /// Of the features as they are, `[features, outputs]`.
+    /// Weights of the unscaled features, `[features, outputs]`.
     weights: Vec<f64>,
-    /// `[outputs]`
+    /// Intercepts, `[outputs]`.
     intercepts: Vec<f64>,
     /// The penalty with the lowest loss on the validation sequences: half of it times the squared weights was added to
-    /// the summed loss of the training sequences (1 / C, or alpha of the ridge, in scikit-learn).
+    /// the summed loss of the training sequences (1 / C, or the ridge's alpha, in scikit-learn).
     pub penalty: f64,
 }
 
@@ -84,12 +84,12 @@ struct Units {
     scale: Vec<f64>,
 }
 
-/// The penalised mean loss of the training sequences, as a function of weights `[features, outputs]`, then intercepts
-/// `[outputs]`, of centred and scaled features.
+/// The penalised mean loss of the training sequences as a function of weights `[features, outputs]` followed by
+/// intercepts `[outputs]`, for centred and scaled features.
 ///
-/// Centring takes from the k-mers what they share with the intercept, which would slow every step; as the intercept
-/// carries no penalty, it does not change the model. The scale is one for all features: one for each would let the
-/// rarest k-mers, of which least is known, weigh most.
+/// Centring removes the part of the k-mer counts that is collinear with the intercept and would slow every step; since
+/// the intercept is not penalised, the model stays the same. All features share one scale: with a scale for each, the
+/// rarest k-mers, of which least is known, would weigh most.
 struct Objective<'a> {
     examples: &'a Examples<'a>,
     link: Link,
@@ -100,7 +100,7 @@ struct Objective<'a> {
     /// On the mean loss of a sequence.
     penalty: f64,
     evaluations: Cell<usize>,
-    /// The line search asks for cost and gradient of one point one after the other; both come from one pass.
+    /// The line search asks for the cost and the gradient of a point one after the other; both come from one pass.
     last: RefCell<Option<Evaluation>>,
 }
 
@@ -110,11 +110,11 @@ struct Evaluation {
     gradient: Vec<f64>,
 }
 
-/// Fits on `train` with each of a few penalties and keeps the one with the lowest mean loss on `valid`. Targets are
-/// `[n, outputs]`.
+/// Fits on `train` with each penalty and keeps the model with the lowest mean loss on `valid`. Targets are `[n,
+/// outputs]`.
 ///
 /// # Errors
-/// If a split is empty, shapes do not fit together, k is not 1 to 8 or a target is none that the link can have.
+/// If a split is empty, shapes differ, k is not 1 to 8, or a target is outside the range of the link.
 pub fn fit(
     features: Features,
     link: Link,
@@ -143,7 +143,7 @@ pub fn fit(
             evaluations: Cell::new(0),
             last: RefCell::new(None),
         };
-        // The neighbouring penalty's weights are a good start; the strongest has the shortest way from zero.
+        // The weights for the previous penalty are a good start; the strongest penalty is nearest to zero weights.
         parameters = objective.minimise(parameters)?;
         let (weights, intercepts) = objective.of_raw_features(&parameters);
         let loss = valid.loss(link, &units, &weights, &intercepts).0;
@@ -170,7 +170,7 @@ impl Fitted {
         predictions
     }
 
-    /// What the model is, in one line.
+    /// Description of the model in one line.
     pub fn describe(&self) -> String {
         let model = match self.link {
             Link::Logistic => "logistic regression",
@@ -187,7 +187,7 @@ impl Fitted {
 }
 
 impl Link {
-    /// Turns linear predictors of one sequence into what is expected to be observed.
+    /// Converts the linear predictors of one sequence into expected values.
     fn mean(self, predictors: &mut [f64]) {
         match self {
             Link::Logistic => predictors.iter_mut().for_each(|eta| *eta = 1.0 / (1.0 + (-*eta).exp())),
@@ -200,8 +200,8 @@ impl Link {
         }
     }
 
-    /// The loss of one sequence, summed over its outputs: the negative logarithm of the likelihood, less what does not
-    /// depend on the model. Turns linear predictors into its derivatives.
+    /// Loss of one sequence, summed over its outputs: the negative log-likelihood without its constant terms. Replaces
+    /// the linear predictors by their derivatives.
     fn loss(self, predictors: &mut [f64], targets: &[f64]) -> f64 {
         let mut loss = 0.0;
         let log_sum = if self == Link::Softmax { log_sum_exp(predictors) } else { 0.0 };
@@ -318,7 +318,7 @@ impl Units {
         }
     }
 
-    /// The model in the units that the targets came in.
+    /// Converts the model to the units of the given targets.
     fn fitted(
         &self,
         features: Features,
@@ -343,7 +343,7 @@ impl Units {
 }
 
 impl Objective<'_> {
-    /// Weights and intercepts of the features as they are.
+    /// Weights and intercepts for the unscaled features.
     fn of_raw_features(&self, parameters: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let outputs = self.examples.outputs;
         let (weights, intercepts) = parameters.split_at(parameters.len() - outputs);
@@ -380,7 +380,7 @@ impl Objective<'_> {
         Ok(read(last.insert(self.evaluate(parameters))))
     }
 
-    /// The parameters of the lowest penalised loss, found with L-BFGS (Liu and Nocedal, 1989).
+    /// Parameters of the lowest penalised loss, found with L-BFGS (Liu and Nocedal, 1989).
     fn minimise(&self, start: Vec<f64>) -> Result<Vec<f64>> {
         let at_zero = norm(&self.evaluate(&vec![0.0; start.len()]).gradient);
         let tolerance = GRADIENT_TOLERANCE * at_zero.max(SHORTEST_GRADIENT);

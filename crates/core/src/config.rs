@@ -29,10 +29,13 @@ pub use crate::config::training::{
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// Where examples come from, how they are split and how long they are.
     #[command(flatten)]
     pub data: DataConfig,
+    /// Architecture and size of the network.
     #[command(flatten)]
     pub model: ModelConfig,
+    /// Optimisation, ensemble size, random seed and device.
     #[command(flatten)]
     pub training: TrainingConfig,
 }
@@ -43,7 +46,10 @@ pub const MAX_SEED: u64 = i64::MAX as u64;
 /// The longest fragment, in bp. Far more than any network here reads, and far less than overflows a tensor.
 pub const LONGEST_BP: usize = 1_000_000;
 
-/// A number of things: whole, and small enough that arithmetic on two of them stays exact.
+/// Parses a count: a whole number small enough that products of two counts stay exact.
+///
+/// # Errors
+/// The text is not a whole number, or exceeds the largest count.
 pub fn count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count) if count <= MOST_COUNT => Ok(count),
@@ -54,13 +60,16 @@ pub fn count(text: &str) -> Result<usize, String> {
 /// The largest count.
 const MOST_COUNT: usize = 1_000_000_000;
 
-/// Counts that a TOML file makes larger than a flag could.
+/// Faults for counts above the limit, which flags enforce when parsed and TOML files do not.
 fn too_many<const N: usize>(counts: [(&'static str, usize); N]) -> impl Iterator<Item = String> {
     let large = counts.into_iter().filter(|(_, count)| *count > MOST_COUNT);
     large.map(|(flag, count)| format!("{flag} is {count}, expected a whole number up to {MOST_COUNT}"))
 }
 
-/// A name without the spaces around it, as in `1, 10, 11`.
+/// Parses a name, dropping the spaces around it, as in `1, 10, 11`.
+///
+/// # Errors
+/// Nothing is left but spaces.
 pub fn trimmed(text: &str) -> Result<String, String> {
     match text.trim() {
         "" => Err("found an empty name, expected names separated by commas".into()),
@@ -92,7 +101,8 @@ macro_rules! default_from_flags {
         impl Default for $kind {
             fn default() -> Self {
                 use clap::FromArgMatches;
-                // Asked for with every setting of a file that is read alone, and a command takes long to put together.
+                // Built once: reading a file asks for the defaults at every setting, and building a clap command is
+                // slow.
                 static DEFAULTS: std::sync::OnceLock<$kind> = std::sync::OnceLock::new();
                 let made = DEFAULTS.get_or_init(|| {
                     let matches = <$kind>::augment_args(clap::Command::new("defaults")).get_matches_from(["defaults"]);
@@ -105,7 +115,7 @@ macro_rules! default_from_flags {
 }
 default_from_flags!(DataConfig, ModelConfig, TrainingConfig);
 
-/// All that is wrong with a configuration, each fault a sentence.
+/// Every fault of a configuration, one sentence each.
 #[derive(Debug)]
 pub struct Faults(pub Vec<String>);
 
@@ -118,19 +128,26 @@ impl std::fmt::Display for Faults {
 impl std::error::Error for Faults {}
 
 impl Config {
-    /// Puts `flags` (those that were typed, as `matches` knows) over the file over the defaults, and checks the whole.
+    /// Layers the flags that were typed (according to `matches`) over the file and the file over the defaults, and
+    /// validates the result.
+    ///
+    /// # Errors
+    /// The file cannot be read, or settings are unknown, out of range or do not go together; all faults at once.
     pub fn resolve(path: Option<&Path>, flags: &Config, matches: &ArgMatches) -> Result<Self, Faults> {
         Self::resolve_with(path, flags, matches, &toml::Table::new())
     }
 
-    /// The same with `sampled` settings, by section, over the file and under the flags.
+    /// As [`Config::resolve`], with `sampled` settings, by section, that override the file and are overridden by flags.
+    ///
+    /// # Errors
+    /// As [`Config::resolve`].
     pub fn resolve_with(
         path: Option<&Path>,
         flags: &Config,
         matches: &ArgMatches,
         sampled: &toml::Table,
     ) -> Result<Self, Faults> {
-        // Commands have some of the flags; clap panics when asked for one that it does not know.
+        // A command has only some of the flags, and clap panics when asked for one that it does not know.
         let typed = |key: &str| {
             matches.try_contains_id(key).unwrap_or(false) && matches.value_source(key) == Some(ValueSource::CommandLine)
         };
@@ -179,7 +196,7 @@ impl Config {
         toml::to_string(&self.with_absolute_paths()).expect("a configuration is a table of plain values")
     }
 
-    /// The same with absolute paths, as runs save it.
+    /// A copy with absolute paths, as runs save it.
     pub fn with_absolute_paths(&self) -> Self {
         let mut config = self.clone();
         let absolute = |path: &mut PathBuf| {
@@ -201,7 +218,7 @@ impl Config {
         config
     }
 
-    /// Everything that is wrong with the values themselves; files are looked at when they are read.
+    /// Every fault of the values themselves; files are checked when they are read.
     pub(crate) fn faults(&self) -> Vec<String> {
         let Self { data, model, training } = self;
         let mut faults = data.faults();

@@ -2,18 +2,18 @@
 //! simulated.
 
 pub mod batches;
-pub mod duplicates;
+pub(crate) mod duplicates;
 pub mod examples;
-pub mod genomes;
+pub(crate) mod genomes;
 pub mod manifest;
-pub mod negatives;
-pub mod reference;
-pub mod regions;
+pub(crate) mod negatives;
+pub(crate) mod reference;
+pub(crate) mod regions;
 pub mod sampling;
 pub mod sequences;
-pub mod source;
+pub(crate) mod source;
 pub mod split;
-pub mod store;
+pub(crate) mod store;
 pub mod tables;
 
 use std::collections::HashSet;
@@ -23,7 +23,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::config::{DataConfig, NamedPath, TaskKind};
 use crate::dataset::examples::{Examples, Name};
-use crate::dataset::genomes::{Genomes, Resampler};
+use crate::dataset::genomes::Genomes;
+pub use crate::dataset::genomes::Resampler;
 use crate::dataset::sequences::{Assembled, Read, Sequences};
 use crate::dataset::source::DataSource;
 use crate::dataset::split::{Assignment, ChromosomeChoice, Split};
@@ -49,18 +50,23 @@ impl From<&DataConfig> for ChromosomeChoice {
     }
 }
 
-/// The examples of a run, and what the question is.
+/// Labelled examples of every split, and the task they belong to.
 pub struct Dataset {
+    /// Examples that weights are fitted to.
     pub train: Examples,
+    /// Examples for early stopping, calibration and the choice of the epoch.
     pub valid: Examples,
+    /// Examples held out for the final metrics.
     pub test: Examples,
+    /// Kind of prediction that the labels ask for.
     pub kind: TaskKind,
+    /// Names of the classes, or of the label columns.
     pub classes: Classes,
     /// Files that were read, for provenance.
     pub files: Vec<PathBuf>,
     /// For simulated data, the scores of the test examples that no classifier can better, `[n]`.
     pub best_possible_scores: Option<Vec<f64>>,
-    /// Draws other training examples every epoch.
+    /// Draws new training examples every epoch, with `--resample`.
     pub resampler: Option<Resampler>,
 }
 
@@ -71,9 +77,10 @@ impl Dataset {
     }
 }
 
-/// The names of the classes (or of labels or values) in their one order, and which class is the positive one.
+/// Names of the classes (or of label columns), in the order used throughout a run, and which class is the positive one.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Classes {
+    /// Names by class index or label column, as in [`Examples::labels`].
     pub names: Vec<String>,
     /// Index of the positive class.
     pub positive: usize,
@@ -113,6 +120,7 @@ impl Classes {
         Self::named(names)
     }
 
+    /// Name of the class whose probability a binary network predicts.
     pub fn positive_name(&self) -> &str {
         &self.names[self.positive]
     }
@@ -123,7 +131,7 @@ impl Classes {
     }
 }
 
-/// What is to be read, and what holds before the data are looked at. The two entry points are [`load`], for training, and
+/// What to read, and what is fixed before the data are seen. The two entry points are [`load`], for training, and
 /// [`load_test`], for evaluating a network.
 #[derive(Clone)]
 pub struct LoadRequest<'a> {
@@ -136,14 +144,16 @@ pub struct LoadRequest<'a> {
     pub task: Option<(TaskKind, &'a Classes)>,
     /// The length of that run's network, in bp, which every sequence must come to. Without it, settings and data decide.
     pub length: Option<usize>,
+    /// Seed of all draws: windows, negatives and simulated genomes.
     pub seed: u64,
     /// Bytes that genomes and sequences may take.
     pub memory: u64,
+    /// Where notices about the data go.
     pub progress: &'a Progress,
 }
 
 impl<'a> LoadRequest<'a> {
-    /// All that is for the settings and the data to decide.
+    /// A request that leaves task, classes and length to the settings and the data.
     pub fn new(config: &'a DataConfig, seed: u64, progress: &'a Progress) -> Self {
         let memory = config.memory.map_or_else(half_of_free_memory, |memory| memory.as_u64());
         let assignment = Assignment::Choice(config.into());
@@ -215,8 +225,9 @@ fn best_scores(source: DataSource, examples: &Examples) -> Result<Option<Vec<f64
     })
 }
 
-/// The test examples that `evaluate` judges a finished run on.
+/// The test examples on which `evaluate` scores a finished run.
 pub struct TestData {
+    /// Examples of the test split.
     pub examples: Examples,
     /// See [`Dataset::best_possible_scores`].
     pub best_possible_scores: Option<Vec<f64>>,
@@ -300,7 +311,7 @@ fn read_class(class: &str, path: &Path, split: Option<Split>, sequences: &mut Se
     Ok(())
 }
 
-/// Checks that every split has examples, and that classes and labels can be learned and judged.
+/// Checks that every split has examples, and that classes and labels can be learned and evaluated.
 fn check_labels(data: &Dataset, source: DataSource) -> Result<()> {
     let Dataset { kind, classes, .. } = data;
     if matches!(source, DataSource::Examples(_)) && data.train.is_empty() {
@@ -369,7 +380,7 @@ fn check_labels(data: &Dataset, source: DataSource) -> Result<()> {
     Ok(())
 }
 
-/// A class that training lacks may stand in a line of another file, which is then what is wrong.
+/// Reports a label that only another file contains, which explains why training lacks the class.
 fn refuse_unlearned_label(data: &Dataset, class: usize, counts: &[usize]) -> Result<()> {
     for (split, examples) in [(Split::Valid, &data.valid), (Split::Test, &data.test)] {
         if let Some(i) = (0..examples.len()).find(|&i| examples.class_of(i) == class) {

@@ -1,4 +1,4 @@
-//! Evaluation: from a network and examples to predictions, and from predictions and labels to metrics.
+//! Evaluation: predictions for examples, and metrics of predictions against labels.
 
 pub mod baselines;
 pub mod breakdown;
@@ -23,7 +23,7 @@ use crate::scorer::{Activation, Scorer};
 use crate::sequence::alphabet;
 use crate::task::{self, Task};
 
-/// Sequences of this length scored at a time: enough bases to keep every core busy, and little memory whatever the length.
+/// Batch size for sequences of this length: enough bases to keep every core busy in little memory.
 pub fn batch_size(length: usize) -> usize {
     const BASES: usize = 1 << 17;
     (BASES / length.max(1)).clamp(1, 1024)
@@ -41,7 +41,7 @@ pub enum Strand {
 /// Predictions for codes `[n, length]`, `[n, outputs]` row by row.
 ///
 /// # Errors
-/// Some are not finite, or the scorer fails.
+/// A prediction is not finite, or the scorer fails.
 pub fn predict(scorer: &dyn Scorer, task: &Task, codes: &[u8]) -> Result<Vec<f64>> {
     let length = scorer.length();
     let mut predictions = Vec::with_capacity(codes.len() / length * task.outputs());
@@ -56,7 +56,7 @@ pub fn predict(scorer: &dyn Scorer, task: &Task, codes: &[u8]) -> Result<Vec<f64
 /// # Errors
 /// The examples cannot be read, or the scorer fails.
 pub fn logits_of(scorer: &dyn Scorer, examples: &Examples, strand: Strand) -> Result<Vec<f32>> {
-    // A GPU is asked for all batches before the first is waited for.
+    // All batches are submitted before the first is waited for, so that a GPU is never idle.
     let mut batches = Vec::new();
     examples.for_each_batch(batch_size(examples.length), |_, codes| {
         batches.push(match strand {
@@ -76,7 +76,7 @@ pub fn logits_of(scorer: &dyn Scorer, examples: &Examples, strand: Strand) -> Re
     Ok(logits)
 }
 
-/// The mean of several members' logits of the same shape. Always added up in the same order.
+/// Mean logits of several members, all of the same shape, always added in the same order.
 pub fn mean_logits(members: &[Vec<f32>]) -> Vec<f32> {
     let mut members_left = members.iter();
     let mut mean = members_left.next().cloned().unwrap_or_default();
@@ -97,8 +97,8 @@ pub fn predictions_of(scorer: &dyn Scorer, task: &Task, examples: &Examples) -> 
     scorer.activation()(task, &logits_of(scorer, examples, Strand::AsGiven)?)
 }
 
-/// The temperature that makes probabilities mean most on examples, given their logits `[n, outputs]`; 1 for values, and
-/// where only one class is there to learn from.
+/// The temperature that calibrates the probabilities of examples, given their logits `[n, outputs]`; 1 for regression,
+/// and if only one class is present.
 ///
 /// # Errors
 /// The fit fails.
@@ -116,8 +116,8 @@ pub fn fitted_temperature(task: &Task, examples: &Examples, logits: &[f32]) -> R
     Validation { kind: task.kind, logits: &logits, targets: &targets, outputs: task.outputs() }.temperature()
 }
 
-/// Whether every output is the same for all examples, as those of a network whose ReLUs have all died are. The tolerance
-/// is far above rounding and far below what any living network varies by.
+/// Whether every output is constant over all examples, as in a network whose ReLUs have all died. The tolerance is far
+/// above rounding error and far below the variation of any trained network.
 pub fn are_constant(predictions: &[f64], task: &Task) -> bool {
     let outputs = task.outputs();
     (0..outputs).all(|output| {
@@ -132,13 +132,13 @@ pub fn are_constant(predictions: &[f64], task: &Task) -> bool {
     })
 }
 
-/// Of two classes, the threshold that is best for these predictions.
+/// The threshold that suits these predictions best; binary tasks only.
 pub fn best_threshold(task: &Task, examples: &Examples, predictions: &[f64]) -> Option<f64> {
     (task.kind == TaskKind::Binary).then(|| Ranking::new(&task.positives(examples), predictions).best_threshold())
 }
 
-/// Every metric of predictions `[n, outputs]`. A question of two classes needs a threshold: the one given, or the one
-/// that is best on these examples.
+/// All metrics of predictions `[n, outputs]`. A binary task needs a threshold: the one given, or else the best one on
+/// these examples.
 pub fn report(
     task: &Task,
     classes: &Classes,
@@ -166,9 +166,9 @@ pub struct Evaluation<'a> {
     pub classes: &'a Classes,
     /// The examples evaluated.
     pub examples: &'a Examples,
-    /// `[n, outputs]`
+    /// Predictions, `[n, outputs]`.
     pub predictions: Vec<f64>,
-    /// What the predictions would be at a temperature of 1, where it is another, `[n, outputs]`.
+    /// Predictions at a temperature of 1, `[n, outputs]`, if another one was fitted.
     pub uncalibrated: Option<Vec<f64>>,
     /// Metrics of all examples.
     pub report: Report,
@@ -181,8 +181,8 @@ pub struct Evaluation<'a> {
 }
 
 impl<'a> Evaluation<'a> {
-    /// Measures the predictions that logits `[n, outputs]` give; of two classes at a threshold, or with none given at the
-    /// one that is best on these examples.
+    /// Evaluates the predictions for logits `[n, outputs]`; for binary tasks at the given threshold, or else at the
+    /// best one on these examples.
     ///
     /// # Errors
     /// Predictions are not finite.
@@ -212,7 +212,7 @@ impl<'a> Evaluation<'a> {
         })
     }
 
-    /// Measures groups of the examples too.
+    /// Adds metrics of groups of the examples.
     ///
     /// # Errors
     /// The examples cannot be read.
@@ -225,7 +225,7 @@ impl<'a> Evaluation<'a> {
         Ok(self)
     }
 
-    /// Scores the reverse complement of each example too, and compares.
+    /// Scores the reverse complement of each example and adds the agreement of both strands.
     ///
     /// # Errors
     /// The examples cannot be read, or the scorer fails.
@@ -237,7 +237,7 @@ impl<'a> Evaluation<'a> {
         Ok(self)
     }
 
-    /// What `metrics.json` holds for these examples.
+    /// The entry of `metrics.json` for these examples.
     pub fn metrics(&self) -> SplitMetrics {
         let breakdown = self.breakdown.clone().unwrap_or_default();
         let groups = |groups: &[Group]| groups.iter().map(GroupMetrics::from).collect();
@@ -255,8 +255,9 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    /// Whether calls are right, or labels there, and how probable each was said to be: what a calibration curve shows. Of
-    /// two classes the positive one, of several the one called, and all labels together. Nothing for values.
+    /// Predicted probabilities with their outcomes, as a calibration curve needs them: of the positive class for binary
+    /// tasks, of the predicted class for multiclass tasks, and of all labels together for multilabel tasks. `None` for
+    /// regression.
     pub fn probabilities(&self, predictions: &[f64]) -> Option<Ranking> {
         match self.task.kind {
             TaskKind::Binary => Some(Ranking::new(&self.task.positives(self.examples), predictions)),
@@ -271,7 +272,7 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    /// The calibration error at a temperature of 1 and at the one fitted, where that is another.
+    /// Calibration errors at a temperature of 1 and at the fitted one; `None` if they are the same.
     pub fn calibration_errors(&self) -> Option<(f64, f64)> {
         let error = |predictions: &[f64]| self.probabilities(predictions)?.calibration_error();
         Some((error(self.uncalibrated.as_ref()?)?, error(&self.predictions)?))

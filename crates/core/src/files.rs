@@ -13,16 +13,16 @@ use sha2::{Digest, Sha256};
 pub struct DataFile {
     /// Absolute path at the time the run read it.
     pub path: PathBuf,
-    /// Size.
+    /// Size in bytes.
     pub bytes: u64,
     /// SHA-256 in hexadecimal.
     pub sha256: String,
 }
 
-/// What the names of files end with that are still being written.
+/// Suffix of files that are still being written.
 const PARTIAL: &str = ".partial";
 
-/// Writes a file beside its final name and renames it, so that it is there whole or not at all.
+/// Writes to a temporary file beside `path` and renames it, so that the file is complete or absent.
 ///
 /// # Errors
 /// The file cannot be written.
@@ -30,7 +30,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     write_through(path, |file| file.write_all(bytes).map_err(|error| cannot_write(path, &error)))
 }
 
-/// Like `write_atomically`, for what is written piece by piece. On an error nothing is left.
+/// Like [`write_atomically`], for contents written piece by piece. On an error nothing is left behind.
 ///
 /// # Errors
 /// The file cannot be written, or `write` fails.
@@ -40,7 +40,7 @@ pub fn write_through(path: &Path, write: impl FnOnce(&mut std::fs::File) -> Resu
     persist(file, path)
 }
 
-/// A temporary file in the folder of `path`, removed again unless it is persisted.
+/// A temporary file in the folder of `path`, removed on drop unless it is persisted.
 ///
 /// # Errors
 /// The folder cannot be written.
@@ -54,7 +54,7 @@ pub fn temporary_beside(path: &Path) -> Result<tempfile::NamedTempFile> {
     builder.prefix(".").suffix(PARTIAL).tempfile_in(folder_of(path)).map_err(|error| cannot_write(path, &error))
 }
 
-/// A temporary folder beside `path`, removed again with all that is in it.
+/// A temporary folder beside `path`, removed on drop with everything in it.
 ///
 /// # Errors
 /// The folder cannot be written.
@@ -67,7 +67,7 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Whether `path`, which need not exist yet, is `folder` or lies in it, by whatever name.
+/// Whether `path`, which need not exist yet, is `folder` or lies within it, links resolved.
 pub fn lies_in(path: &Path, folder: &Path) -> bool {
     let Ok(absolute) = std::path::absolute(path) else { return false };
     let existing = absolute.ancestors().find_map(|ancestor| ancestor.canonicalize().ok());
@@ -89,25 +89,25 @@ pub fn check_output_file(path: &Path, force: bool) -> Result<()> {
     }
 }
 
-/// Gives a temporary file its final name.
+/// Renames a temporary file to its final name and syncs it to disk.
 ///
 /// # Errors
 /// The file cannot be renamed.
 pub fn persist(file: tempfile::NamedTempFile, path: &Path) -> Result<()> {
     file.as_file().sync_all().map_err(|error| cannot_write(path, &error))?;
     file.persist(path).map_err(|error| cannot_write(path, &error.error))?;
-    // The name itself must outlive a power cut too.
+    // The rename must survive a power failure too.
     sync_folder_of(path);
     Ok(())
 }
 
 fn sync_folder_of(path: &Path) {
-    // Some file systems cannot, and then there is nothing to be done.
+    // Some file systems do not support this; nothing can be done about it.
     let _ = std::fs::File::open(folder_of(path)).and_then(|folder| folder.sync_all());
 }
 
-/// Like `write_atomically`, but what stood there before is kept under another name: at every moment one of the two is there
-/// and whole.
+/// Like [`write_atomically`], but the old file is kept as `previous`: at every moment one of the two exists and is
+/// complete.
 ///
 /// # Errors
 /// A file cannot be renamed or written.
@@ -122,13 +122,13 @@ pub fn write_keeping_previous(path: &Path, previous: &Path, bytes: &[u8]) -> Res
     persist(file, path)
 }
 
-/// Whether that is the name of a file that is still being written.
+/// Whether this is the name of a file that is still being written.
 pub fn is_partial(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
     name.starts_with('.') && name.ends_with(PARTIAL)
 }
 
-/// Removes what a killed program was still writing in a folder that nobody else writes in.
+/// Removes temporary files that a killed process left in a folder that no other process writes to.
 pub fn remove_partial_files(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         if is_partial(&entry.file_name()) {
@@ -139,7 +139,7 @@ pub fn remove_partial_files(folder: &Path) {
 
 /// The error for a path that cannot be written.
 pub fn cannot_write(path: &Path, error: &std::io::Error) -> anyhow::Error {
-    // tempfile names the path of its temporary file too, which says nothing to anyone.
+    // The message of tempfile also names its temporary path, which means nothing to the user.
     let error = error.to_string();
     let error = error.split(" at path \"").next().unwrap_or(&error);
     CannotWrite(format!(
@@ -149,7 +149,7 @@ pub fn cannot_write(path: &Path, error: &std::io::Error) -> anyhow::Error {
     .into()
 }
 
-/// A file cannot be written, which is no fault of what was to be in it.
+/// The error for a file that cannot be written, as opposed to faults in its contents.
 #[derive(Debug)]
 pub struct CannotWrite(String);
 
@@ -188,7 +188,7 @@ pub fn sha256(path: &Path) -> Result<String> {
     Ok(hexadecimal(digest))
 }
 
-/// The same of bytes in memory.
+/// The SHA-256 checksum of bytes in memory, in hexadecimal.
 pub fn sha256_of(bytes: &[u8]) -> String {
     hexadecimal(Sha256::new_with_prefix(bytes))
 }

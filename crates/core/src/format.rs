@@ -1,4 +1,4 @@
-//! How numbers, sizes, shares and names are shown.
+//! Formats numbers, sizes, shares and names as text.
 
 use indicatif::HumanCount;
 
@@ -22,12 +22,13 @@ pub fn bytes(bytes: u128) -> String {
     }
 }
 
-/// A duration in tenths of seconds, from two minutes on of minutes.
+/// A duration in seconds with one decimal, or in minutes from two minutes on.
 pub fn duration(seconds: f64) -> String {
     if seconds < 120.0 { format!("{seconds:.1} seconds") } else { format!("{:.1} minutes", seconds / 60.0) }
 }
 
-/// The value of a metric: four decimals where it is small, fewer where it is large, as errors have the values' unit.
+/// The value of a metric: four decimals if it is small, fewer if it is large, since errors are in the unit of the
+/// values.
 pub fn metric(value: f64) -> String {
     match value.abs() {
         size if size < 10.0 => format!("{value:.4}"),
@@ -66,7 +67,7 @@ pub fn percent(share: f64) -> String {
     if share >= 0.0995 { format!("{:.0}", share * 100.0) } else { format!("{:.1}", share * 100.0) }
 }
 
-/// A name of a class, label or motif that fits into a legend or table: at most 24 characters.
+/// A name of a class, label or motif, cut to at most 24 characters for legends and tables.
 pub fn short_name(name: &str) -> String {
     shortened(name, 24)
 }
@@ -76,7 +77,7 @@ pub fn shortened(text: &str, most: usize) -> String {
     if text.chars().count() <= most { text.to_owned() } else { text.chars().take(most - 1).chain(['…']).collect() }
 }
 
-/// The first names of a list, and how many there are if that is more.
+/// The first `most` names of a list, with their total number if there are more.
 pub fn list_first(names: &[String], most: usize) -> String {
     match names.len() {
         n if n > most => format!("{}, ... ({n} in all)", names[..most].join(", ")),

@@ -1,5 +1,5 @@
-//! File formats, one file each: what a line or a record holds and how it is read or written. What compression a file has is
-//! told once, in `compression`.
+//! File formats, one file each: what a line or a record holds and how it is read or written. Compression is detected in
+//! one place, `compression`.
 
 pub mod bed;
 pub mod bedgraph;
@@ -13,7 +13,7 @@ pub mod records;
 pub mod tensorboard;
 pub mod vcf;
 
-/// Bytes from a file as they go into a message: one line, not too long.
+/// Bytes of a file for a message: escaped, and cut to a limited length.
 pub(crate) fn quoted(bytes: &[u8]) -> String {
     const LENGTH: usize = 40;
     let dots = if bytes.len() > LENGTH { "..." } else { "" };

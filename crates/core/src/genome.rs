@@ -1,5 +1,5 @@
-//! Genomes from FASTA: decoded to codes once where they fit in memory, read piece by piece in file order where they do
-//! not. Which windows are taken from them is not decided here.
+//! Genomes from FASTA: held in memory as codes if they fit, read from disk on demand if they do not. Which windows are
+//! taken from them is decided elsewhere.
 
 mod index;
 pub mod interval;
@@ -27,13 +27,13 @@ use crate::sequence::alphabet;
 /// Bases read at a time from a genome that is not held in memory.
 const PIECE: usize = 1 << 20;
 
-/// A chromosome in memory grows by this many bases, more than a piece has.
+/// Capacity that a chromosome in memory grows by, in bases; more than the longest piece.
 const GROWTH: usize = 16 << 20;
 
 /// The chromosomes of one FASTA file.
 #[derive(Debug)]
 pub struct Genome {
-    /// Where it came from, for messages.
+    /// Path of the FASTA file, for messages.
     pub path: PathBuf,
     /// The records in file order; an index into this list identifies a chromosome elsewhere.
     pub chromosomes: Vec<Chromosome>,
@@ -50,7 +50,7 @@ pub struct Chromosome {
 }
 
 enum Storage {
-    /// Codes with case, one vector a chromosome.
+    /// Codes with case, one vector per chromosome.
     Memory(Vec<Vec<u8>>),
     /// Read on demand through an index.
     Indexed(Anywhere),
@@ -66,7 +66,7 @@ impl std::fmt::Debug for Storage {
 }
 
 impl Genome {
-    /// A genome whose codes, with or without case, are in memory already, as the simulator makes them.
+    /// A genome from codes, with or without case, as the simulator makes them.
     pub fn from_codes(path: &Path, chromosomes: Vec<(String, Vec<u8>)>) -> Self {
         let (names, codes): (Vec<_>, Vec<_>) = chromosomes.into_iter().unzip();
         let chromosomes =
@@ -74,17 +74,17 @@ impl Genome {
         Self { path: path.into(), chromosomes, storage: Storage::Memory(codes) }
     }
 
-    /// Opens a FASTA file. Chromosomes that `wanted` turns down are named but their bases are not kept.
+    /// Opens a FASTA file. Chromosomes that `wanted` rejects are listed, but their bases are not kept.
     ///
-    /// Up to `memory` bytes are used to hold bases; a genome that needs more is read from the file again when windows
-    /// are taken from it (ordinary gzip, which cannot be entered in the middle, by way of a temporary file).
+    /// Up to `memory` bytes are used to hold bases; a larger genome is read from the file again when windows are taken
+    /// from it (by way of a temporary file for ordinary gzip, which allows no random access).
     ///
     /// # Errors
-    /// The file is missing, damaged, not FASTA, holds a letter that is no base, or names a record twice.
+    /// The file is missing, damaged, not FASTA, holds a byte that is not an IUPAC code, or repeats a record name.
     pub fn open(path: &Path, memory: u64, wanted: &dyn Fn(&str) -> bool) -> Result<Self> {
         let file = InputFile::open(path)?;
         expect_fasta(path, file.first_byte()?)?;
-        // Nothing where the size is known only when decoded.
+        // `None` if the size is only known after decompression.
         let bytes = match file.compression() {
             Compression::Plain => Some(file.size()),
             Compression::Bgzf => Some(file.blocks()?.as_ref().last().map_or(0, |&(_, decoded)| decoded)),
@@ -95,7 +95,7 @@ impl Genome {
             if bytes > memory && !saved.as_ref().is_some_and(|index| index::fits(index, memory, wanted)) {
                 return Self::open_indexed(&file, saved);
             }
-            // An index lets unwanted chromosomes be passed over; one that turns out wrong is done without.
+            // With an index unwanted chromosomes can be skipped; a wrong index is ignored.
             if saved.as_ref().is_some_and(|index| index::skips_some(index, wanted))
                 && let Ok(genome) = Self::open_indexed(&file, saved)
             {
@@ -108,7 +108,7 @@ impl Genome {
         }
     }
 
-    /// Reads the wanted chromosomes of an indexed file into memory, pieces of each by whichever thread is free.
+    /// Reads the wanted chromosomes of an indexed file into memory, in parallel.
     fn hold(mut self, wanted: &dyn Fn(&str) -> bool) -> Result<Self> {
         let mut storage = Vec::new();
         for (index, chromosome) in self.chromosomes.iter().enumerate() {
@@ -125,7 +125,7 @@ impl Genome {
         Ok(self)
     }
 
-    /// Reads the whole file into memory, or nothing if it needs more than `memory` bytes.
+    /// Reads the whole file into memory; `None` if it needs more than `memory` bytes.
     fn decode(file: &InputFile, memory: u64, wanted: &dyn Fn(&str) -> bool) -> Result<Option<Self>> {
         let mut records = fasta::Records::of_genome(file)?;
         let (mut chromosomes, mut storage) = (Vec::new(), Vec::new());
@@ -156,7 +156,7 @@ impl Genome {
         Ok(Some(Self { path: file.path().into(), chromosomes, storage: Storage::Memory(storage) }))
     }
 
-    /// Opens the file through its index, the one saved beside it or one made now.
+    /// Opens the file through its index, which is the saved one or is made now.
     fn open_indexed(file: &InputFile, saved: Option<fai::Index>) -> Result<Self> {
         let path = file.path();
         let file = Anywhere::open(file, saved)?;
@@ -171,13 +171,13 @@ impl Genome {
         Ok(Self { path: path.into(), chromosomes, storage: Storage::Indexed(file) })
     }
 
-    /// The file as examples and messages name it: by the absolute path, so that another run finds it.
+    /// Absolute path of the file, by which examples and messages name it, so that another run finds it.
     pub fn source_name(&self) -> Arc<str> {
         let path = self.path.to_string_lossy();
         if path.starts_with(simulate::SIMULATED) { path.into() } else { source_name(&self.path) }
     }
 
-    /// The names of the chromosomes, to be shared by all that comes from them.
+    /// Names of the chromosomes, for sharing among everything that lies on them.
     pub fn chromosome_names(&self) -> Vec<Arc<str>> {
         self.chromosomes.iter().map(|c| c.name.as_str().into()).collect()
     }
@@ -187,7 +187,7 @@ impl Genome {
         matches!(self.storage, Storage::Memory(_))
     }
 
-    /// Bytes of memory that the bases take.
+    /// Memory that the bases take, in bytes.
     pub fn memory(&self) -> u64 {
         match &self.storage {
             Storage::Memory(codes) => codes.iter().map(|codes| codes.len() as u64).sum(),
@@ -195,9 +195,9 @@ impl Genome {
         }
     }
 
-    /// Hands the codes, with case, of `interval` (0-based, half-open) of a chromosome to `each`, in order, in one or more pieces;
-    /// from the second on, a piece starts with the last `overlap` codes of the one before. `each` gets a piece and
-    /// the position of its first code in the chromosome.
+    /// Passes the codes, with case, of `interval` (0-based, half-open) of a chromosome to `each`, in order, in one or
+    /// more pieces. From the second on, a piece starts with the last `overlap` codes of the previous one. `each` also
+    /// gets the position of the first code in the chromosome.
     ///
     /// # Errors
     /// The file of an indexed genome cannot be read, or is shorter than its index says.
@@ -240,7 +240,7 @@ impl Genome {
         Ok(())
     }
 
-    /// Appends the codes, with case, of a window to `codes` as one of the strands reads.
+    /// Appends the codes, with case, of a window to `codes`, reverse-complemented if `reverse` is set.
     ///
     /// # Errors
     /// As [`Genome::scan`].
@@ -267,12 +267,12 @@ impl Genome {
     }
 }
 
-/// How examples and messages name a file: by the absolute path, so that another run finds it.
+/// Absolute path of a file, by which examples and messages name it, so that another run finds it.
 pub fn source_name(path: &Path) -> Arc<str> {
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).display().to_string().into()
 }
 
-/// Decodes a file to a temporary one without a name.
+/// Decompresses a file to an unnamed temporary file.
 fn unpack(input: &InputFile) -> Result<File> {
     let path = input.path();
     let no_room = |error: std::io::Error| {

@@ -1,5 +1,5 @@
-//! Reports of runs: self-contained HTML files without network access or scripts. Figures and values are those of the run
-//! folder; `askama` escapes every text.
+//! HTML reports of runs: self-contained, without network access or scripts. Figures and values come from the run
+//! folder; `askama` escapes all text.
 
 pub mod comparison;
 mod data;
@@ -16,7 +16,7 @@ mod tracks;
 
 pub use crate::html::files::RunFiles;
 
-/// Words as a shell takes them.
+/// Quotes words for a shell.
 fn shell_words<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     words.into_iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
@@ -30,7 +30,7 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// Things in a sentence: `a, b and c`.
+/// Joins items in a sentence: `a, b and c`.
 fn listed<T: AsRef<str>>(names: &[T]) -> String {
     match names {
         [] => String::new(),

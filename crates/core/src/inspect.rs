@@ -18,13 +18,13 @@ use crate::sequence::alphabet;
 /// GC content alone should not tell classes apart better than this, or a network will learn it.
 const GC_AUROC: f64 = 0.6;
 
-/// A class with less than this share of an even one is called rare.
+/// A class is rare below this fraction of an even share.
 const RARE: f64 = 0.2;
 
-/// A class in which more than this share of bases is unknown is worth a word.
+/// Share of unknown bases above which a class gets a warning.
 const UNKNOWN: f64 = 0.05;
 
-/// What was found.
+/// Findings about a dataset.
 #[derive(Clone, Debug, Serialize)]
 pub struct Inspection {
     /// Examples of each split.
@@ -43,18 +43,22 @@ pub struct Inspection {
 /// Examples of one split.
 #[derive(Clone, Debug, Serialize)]
 pub struct SplitCounts {
+    /// Split that is counted.
     pub split: Split,
+    /// Number of examples.
     pub n: usize,
     /// Of each class; positives of each label; nothing for values.
     pub of_class: Vec<usize>,
 }
 
-/// What the sequences of a class are like, in all splits; of all sequences where there are no classes.
+/// Composition of the sequences of a class over all splits; of all sequences where there are no classes.
 #[derive(Clone, Debug, Serialize)]
 pub struct Composition {
+    /// Class, or `all` where there are no classes.
     pub name: String,
+    /// Number of sequences in all splits.
     pub n: usize,
-    /// Bases before cropping or padding.
+    /// Length before cropping or padding, in bp.
     pub length: Spread,
     /// Share of G and C among known bases.
     pub gc: Spread,
@@ -62,10 +66,13 @@ pub struct Composition {
     pub unknown: Spread,
     /// Share of soft-masked bases.
     pub masked: Spread,
+    /// GC content of each sequence, from 0 to 1, `[n]`.
     #[serde(skip)]
     pub gc_of_each: Vec<f64>,
+    /// Length of each sequence before cropping or padding, in bp, `[n]`.
     #[serde(skip)]
     pub lengths: Vec<f64>,
+    /// Share of unknown bases of each sequence, from 0 to 1, `[n]`.
     #[serde(skip)]
     pub unknown_of_each: Vec<f64>,
 }
@@ -73,19 +80,26 @@ pub struct Composition {
 /// Mean and quantiles.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Spread {
+    /// Arithmetic mean.
     pub mean: f64,
+    /// Minimum.
     pub lowest: f64,
+    /// Quantile 0.5.
     pub median: f64,
+    /// Maximum.
     pub highest: f64,
 }
 
-/// Sequences that stand more than once, on either strand.
+/// Sequences that occur more than once, on either strand.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Copies {
     /// Whether nearly identical sequences were looked for.
     pub near_looked_for: bool,
+    /// Validation sequences with a copy in training.
     pub valid_in_train: KindCounts,
+    /// Test sequences with a copy in training.
     pub test_in_train: KindCounts,
+    /// Test sequences with a copy in validation.
     pub test_in_valid: KindCounts,
     /// Sequences with an earlier copy under another label.
     pub other_label: KindCounts,
@@ -95,26 +109,35 @@ pub struct Copies {
     pub examples: Vec<CopyOf>,
 }
 
+/// Numbers of sequences that have a copy, by how alike the two are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct KindCounts {
+    /// The same bases on the same strand.
     pub identical: usize,
+    /// The same bases on opposite strands.
     pub reverse_complement: usize,
+    /// Half of their 12-mers or more in common, on either strand.
     pub near: usize,
 }
 
 /// A copy and what it is a copy of.
 #[derive(Clone, Debug, Serialize)]
 pub struct CopyOf {
+    /// Name of the example.
     pub name: String,
+    /// Split of the example.
     pub split: Split,
+    /// Name of the example that it is a copy of.
     pub copy_of: String,
+    /// Split of that other example.
     pub split_of_that: Split,
+    /// `identical`, `reverse complement` or `near`.
     pub kind: &'static str,
     /// Share of 12-mers in common.
     pub similarity: f64,
 }
 
-/// Copies of each kind that are named.
+/// Copies of each kind that are listed by name.
 const NAMED_COPIES: usize = 20;
 
 impl KindCounts {
@@ -141,7 +164,7 @@ impl KindCounts {
     }
 }
 
-/// Looks at a data set; nearly identical sequences, which take seconds, are looked for on request.
+/// Inspects a dataset; the search for near copies, which takes seconds, is optional.
 ///
 /// # Errors
 /// The examples cannot be read.
@@ -312,7 +335,7 @@ fn copies(data: &Dataset, near: bool) -> Result<Copies> {
 }
 
 impl Inspection {
-    /// What is wrong with the data, each a sentence with what to do.
+    /// Warnings about the data, one sentence each with what to do.
     fn what_is_wrong(&self, data: &Dataset, config: &DataConfig) -> Vec<String> {
         let mut warnings = Vec::new();
         let n = |split: Split| self.splits[split as usize].n;

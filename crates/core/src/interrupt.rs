@@ -1,5 +1,5 @@
-//! Ctrl-C and SIGTERM: the first lets the step end and a checkpoint be written, the second stops at once. Until training
-//! begins, and after it, the first stops at once: there is nothing to be lost then.
+//! Ctrl-C and SIGTERM: the first signal lets the current step end and a checkpoint be written, the second stops at
+//! once. Before and after training the first signal stops at once, since there is nothing to lose.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,26 +9,26 @@ use anyhow::{Context, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-/// What shells add to a signal's number in the exit code of a program that it ended.
+/// Offset that shells add to a signal's number for the exit code of a process it ended.
 const EXIT_CODE: i32 = 128;
 
-/// Whether the user, or a batch system, wants the program to end.
+/// Whether the user, or a batch system, asked the program to end.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt {
-    /// 0 for none.
+    /// Number of the signal; 0 if there was none.
     signal: Arc<AtomicUsize>,
     at_once: Arc<AtomicBool>,
 }
 
 impl Interrupt {
-    /// Notices signals from now on.
+    /// Installs the signal handlers.
     ///
     /// # Errors
     /// The system does not let signal handlers be installed.
     pub fn on_signals() -> Result<Self> {
         let interrupt = Self::default();
         for signal in [SIGINT, SIGTERM] {
-            // In this order: the second signal finds the flag that the first one set.
+            // The order matters: the second signal must find the flag that the first one set.
             flag::register_conditional_shutdown(signal, EXIT_CODE + signal, interrupt.at_once.clone())
                 .and_then(|_| flag::register(signal, interrupt.at_once.clone()))
                 .and_then(|_| flag::register_usize(signal, interrupt.signal.clone(), signal as usize))
@@ -37,7 +37,7 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// The signal that came, if any.
+    /// The signal received, if any.
     pub fn signal(&self) -> Option<i32> {
         match self.signal.load(SeqCst) {
             0 => None,
@@ -45,24 +45,24 @@ impl Interrupt {
         }
     }
 
-    /// From now on the first signal stops at once. Returns one that came before.
+    /// Makes the next signal stop the program at once. Returns the one received before, if any.
     pub fn end(&self) -> Option<i32> {
         self.at_once.store(true, SeqCst);
         self.signal()
     }
 }
 
-/// The program ends because a signal asked for it.
+/// The error of a program that ends because of a signal.
 #[derive(Debug)]
 pub struct Interrupted {
     /// Number of the signal, such as 2 for SIGINT.
     pub signal: i32,
-    /// Where it stands and how to go on.
+    /// How far the program got, and how to continue.
     pub message: String,
 }
 
 impl Interrupted {
-    /// As shells report a program that the signal ended.
+    /// Exit code that shells report for a process ended by the signal.
     pub fn exit_code(&self) -> u8 {
         u8::try_from(EXIT_CODE + self.signal).unwrap_or(1)
     }

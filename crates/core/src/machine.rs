@@ -1,4 +1,4 @@
-//! The machine that the program runs on: its memory, and what its processor can do.
+//! The machine that the program runs on: its memory and processor features.
 
 use crate::config::Precision;
 
@@ -11,7 +11,7 @@ pub enum DeviceKind {
     Gpu,
 }
 
-/// What `--precision auto` means on a device. GPUs take f32: which is faster there has not been measured yet.
+/// Resolves `--precision auto` for a device. GPUs take f32: which is faster there has not been measured yet.
 pub fn resolve_precision(precision: Precision, device: DeviceKind) -> Precision {
     match precision {
         Precision::Auto if device == DeviceKind::Cpu && cpu_has_bf16() => Precision::Bf16,
@@ -20,7 +20,7 @@ pub fn resolve_precision(precision: Precision, device: DeviceKind) -> Precision 
     }
 }
 
-/// The memory of this machine, or of the container it runs in: all of it and what is free, in bytes.
+/// Total and free memory of this machine, or of its container, in bytes.
 pub fn memory() -> Option<(u64, u64)> {
     let mut system = sysinfo::System::new().ok()?;
     system.refresh_memory();
@@ -32,7 +32,7 @@ pub fn memory() -> Option<(u64, u64)> {
     )
 }
 
-/// Whether the processor multiplies bfloat16 itself; where it does not, training in it took ten times as long as in f32.
+/// Whether the processor has bfloat16 instructions; without them training in bfloat16 took ten times as long as in f32.
 pub fn cpu_has_bf16() -> bool {
     #[cfg(target_arch = "x86_64")]
     return std::arch::is_x86_feature_detected!("avx512bf16");

@@ -1,6 +1,6 @@
-//! How good scores are, on plain slices: of one yes/no question, of several classes, of several yes/no labels, and of
-//! real values. Definitions are scikit-learn's; every value comes with a 95 % interval from the bootstrap (Efron,
-//! 1979). A metric that one class alone cannot define is undefined, not zero.
+//! Metrics of binary, multiclass, multilabel and regression tasks, from plain slices. Definitions follow scikit-learn;
+//! every value comes with a 95 % interval from the bootstrap (Efron, 1979). A metric that needs both classes is
+//! undefined, not zero, if there is only one.
 
 pub mod classes;
 pub mod labels;
@@ -15,13 +15,14 @@ pub use crate::metrics::ranking::{CALIBRATION_BINS, CalibrationBin, CurvePoint, 
 
 use crate::random::{self, Purpose};
 
-/// Resamples behind each interval: enough for the second digit of its ends.
+/// Number of resamples behind each interval: enough for the second digit of its ends.
 const RESAMPLES: usize = 1000;
 
-/// Fewest resamples for sets so large that all would take too long: their intervals are narrow in any case.
+/// Smallest number of resamples, for sets so large that all would take too long; their intervals are narrow in any
+/// case.
 const FEWEST_RESAMPLES: usize = 100;
 
-/// Scores looked at, over all resamples, beyond which there are fewer resamples: one or two minutes of one core.
+/// Budget of scores over all resamples, beyond which there are fewer resamples: one or two minutes on one core.
 const MOST_SCORES: usize = 4_000_000_000;
 
 /// A metric with its 95 % interval.
@@ -40,13 +41,13 @@ pub struct Estimate {
 pub struct Report {
     /// Number of examples.
     pub n: usize,
-    /// Yes/no questions only.
+    /// Number of positives; binary tasks only.
     pub n_positive: Option<usize>,
-    /// Probability from which an example is called positive; yes/no questions only.
+    /// Probability at or above which an example is called positive; binary tasks only.
     pub threshold: Option<f64>,
     /// Metrics by name; `None` is undefined.
     pub metrics: Vec<(&'static str, Option<Estimate>)>,
-    /// Each class against the rest, each label or each column; empty for a single yes/no question or column.
+    /// Metrics of each class against the rest, each label or each column; empty for binary tasks and a single column.
     pub parts: Vec<ClassReport>,
     /// Examples by true class (row) and by the class of the highest score (column).
     pub confusion: Option<Vec<Vec<usize>>>,
@@ -55,21 +56,21 @@ pub struct Report {
 /// The metrics of one class, label or column.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClassReport {
-    /// The class, label or column.
+    /// Name of the class, label or column.
     pub name: String,
-    /// Examples of the class, positives of the label; `None` for real values.
+    /// Number of examples of the class, or of positives of the label; `None` for regression.
     pub n: Option<usize>,
     /// Metrics by name; `None` is undefined.
     pub metrics: Vec<(&'static str, Option<Estimate>)>,
 }
 
 impl Report {
-    /// The estimate of a metric; `None` if it is undefined here.
+    /// Looks up a metric; `None` if it is undefined here.
     pub fn get(&self, name: &str) -> Option<Estimate> {
         find(&self.metrics, name)
     }
 
-    /// Why a metric of one class, label or column is undefined.
+    /// Reason why a metric of one class, label or column is undefined.
     pub(crate) fn why_undefined_in_class(&self, name: &str) -> &'static str {
         match name {
             _ if self.n == 0 => NO_EXAMPLES,
@@ -82,7 +83,7 @@ impl Report {
         }
     }
 
-    /// Why a metric of all examples is undefined.
+    /// Reason why a metric of all examples is undefined.
     pub(crate) fn why_undefined(&self, name: &str) -> &'static str {
         match name {
             _ if self.n == 0 => NO_EXAMPLES,
@@ -99,7 +100,7 @@ impl Report {
 }
 
 impl ClassReport {
-    /// The estimate of a metric; `None` if it is undefined here.
+    /// Looks up a metric; `None` if it is undefined here.
     pub fn get(&self, name: &str) -> Option<Estimate> {
         find(&self.metrics, name)
     }
@@ -111,9 +112,9 @@ fn find(metrics: &[(&'static str, Option<Estimate>)], name: &str) -> Option<Esti
     metrics.iter().find(|(found, _)| *found == name).and_then(|(_, estimate)| *estimate)
 }
 
-/// Values of `n` examples with `k` scores each, and their intervals. `values` is given how many times to count each
-/// example. The same seed gives the same intervals, however many threads work. A value that is not finite is
-/// undefined; a resample that leaves a value undefined says nothing of its interval.
+/// Bootstraps the statistics of `n` examples with `k` scores each. `values` gets the number of times to count each
+/// example. The same seed gives the same intervals, whatever the number of threads. A value that is not finite is
+/// undefined; resamples in which it is undefined are left out of its interval.
 fn bootstrap(
     n: usize,
     k: usize,
@@ -125,7 +126,7 @@ fn bootstrap(
         .map(|resample| {
             let mut random = random::generator(seed, Purpose::Bootstrap, resample, 0);
             let mut weights = vec![0u32; n];
-            // 32 bits where they do, as drawing takes a good part of the time.
+            // 32 bits if they suffice, because drawing takes a good part of the time.
             match u32::try_from(n) {
                 Ok(n) => (0..n).for_each(|_| weights[random.random_range(0..n) as usize] += 1),
                 Err(_) => (0..n).for_each(|_| weights[random.random_range(0..n)] += 1),

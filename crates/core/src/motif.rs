@@ -1,5 +1,5 @@
-//! Motifs: matrices, the filters of a first layer, their sites and enrichment, discovery from attributions, and the known motifs
-//! they resemble.
+//! Motifs: filters of the first layer and their sites, enrichment, discovery from attributions, and matches to known
+//! motifs.
 
 pub mod discovery;
 pub mod enrichment;

@@ -1,5 +1,5 @@
-//! Networks as data: layers with their shapes, parameters and receptive fields, one file for each architecture, and the CPU
-//! kernels for those that need no libtorch.
+//! Architectures as data: layers with their shapes, parameters and receptive fields, one file for each architecture,
+//! and CPU kernels that need no libtorch.
 
 mod basset;
 mod custom;
@@ -12,5 +12,5 @@ mod shallow;
 
 use std::collections::HashMap;
 
-/// The numbers of each parameter of a network, by its name in the `state_dict` of the same network in PyTorch.
+/// Values of each parameter of a network, by its name in the `state_dict` of the same network in PyTorch.
 pub type Parameters = HashMap<String, Vec<f32>>;

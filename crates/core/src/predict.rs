@@ -33,31 +33,31 @@ pub struct Windowing {
     pub skip_unknown: bool,
 }
 
-/// What happens to sequences shorter than the network's length.
+/// What to do with sequences shorter than the network's length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Short {
     /// Report an error that names the first one.
     Stop,
-    /// Leave out and count.
+    /// Leave them out and count them.
     Skip,
-    /// Put unknown bases at both ends.
+    /// Pad them with unknown bases at both ends.
     Pad,
 }
 
-/// What a prediction came to.
+/// Number of sequences and windows of a prediction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Records or regions read, including those skipped.
     pub sequences: usize,
     /// Windows scored.
     pub windows: usize,
-    /// Sequences that were too short, or regions that run off the end of a chromosome.
+    /// Sequences that are too short, or regions whose window runs off the end of a chromosome.
     pub skipped: usize,
     /// Windows without a known base.
     pub unknown: usize,
 }
 
-/// A network and the question it answers.
+/// A network with its task.
 #[derive(Clone, Copy)]
 pub struct Model<'a> {
     /// The network, which gives logits.
@@ -75,24 +75,24 @@ impl Model<'_> {
         evaluate::predict(self.scorer, self.task, codes)
     }
 
-    /// Of a window, in bp.
+    /// Length of a window, in bp.
     pub fn length(&self) -> usize {
         self.scorer.length()
     }
 
-    /// Windows scored at a time.
+    /// Number of windows scored at a time.
     pub fn batch_size(&self) -> usize {
         evaluate::batch_size(self.length())
     }
 }
 
-/// Windows of a batch and their scores.
+/// Windows of a batch with their scores.
 type Scored = (Vec<Row>, Pending);
 
-/// Batches that may wait to be written.
+/// Number of batches that may wait to be written.
 const WAITING: usize = 4;
 
-/// Waits for scores and writes them on a thread of its own, while the network is given the next ones.
+/// Waits for scores and writes them on its own thread, while the network scores the next batch.
 struct Writer<'scope> {
     rows: Option<SyncSender<Scored>>,
     thread: Option<ScopedJoinHandle<'scope, Result<()>>>,
@@ -113,16 +113,16 @@ impl<'scope> Writer<'scope> {
         Self { rows: Some(sender), thread: Some(thread) }
     }
 
-    /// Takes a batch.
+    /// Queues a batch.
     ///
     /// # Errors
-    /// One of the batches before came to what is no number, or could not be written.
+    /// A score of an earlier batch is not finite, or could not be written.
     fn write(&mut self, scored: Scored) -> Result<()> {
         let stopped = self.rows.as_ref().is_none_or(|rows| rows.send(scored).is_err());
         if stopped { self.finish() } else { Ok(()) }
     }
 
-    /// Waits until all is written.
+    /// Waits until everything is written.
     fn finish(&mut self) -> Result<()> {
         self.rows.take();
         let written = self.thread.take().map(ScopedJoinHandle::join);
@@ -130,11 +130,11 @@ impl<'scope> Writer<'scope> {
     }
 }
 
-/// Windows waiting for the network, and where their scores go.
+/// Windows waiting to be scored, with the place of their scores.
 struct Batcher<'a, 'scope> {
     model: Model<'a>,
     writer: Writer<'scope>,
-    /// Of all windows; those of a record that overlap share what they overlap in.
+    /// Codes of all windows; overlapping windows of a record share them.
     codes: Vec<u8>,
     starts: Vec<usize>,
     waiting: Vec<Row>,
@@ -146,7 +146,7 @@ impl<'a, 'scope> Batcher<'a, 'scope> {
         Self { model, writer, codes: Vec::new(), starts: Vec::new(), waiting: Vec::new(), scored: 0 }
     }
 
-    /// Takes codes, with case, of one window, of which the first `shared` end the window before.
+    /// Adds the codes, with case, of a window, of which the first `shared` are the end of the previous window.
     fn push(&mut self, codes: &[u8], row: Row, shared: usize) -> Result<()> {
         let shared = if self.waiting.is_empty() { 0 } else { shared };
         let start = self.codes.len();
@@ -169,7 +169,7 @@ impl<'a, 'scope> Batcher<'a, 'scope> {
         Ok(())
     }
 
-    /// Scores what is left, and waits until all is written.
+    /// Scores the remaining windows, and waits until everything is written.
     fn finish(mut self) -> Result<usize> {
         self.flush()?;
         self.writer.finish()?;
@@ -208,9 +208,10 @@ fn predict_records(mut batcher: Batcher, path: &Path, windowing: &Windowing) -> 
             }
         }
         let record: Arc<str> = name.as_str().into();
-        // `held` is what is still needed of the sequence, from position `held_from` on; the next window starts at `next`.
+        // `held` is the part of the sequence still needed, from position `held_from` on; the next window starts at
+        // `next`.
         let (mut held, mut held_from, mut next): (Vec<u8>, usize, usize) = (Vec::new(), 0, 0);
-        // Whether the window before is with the batcher, so that it has the codes that this one shares with it.
+        // Whether the previous window is in the batcher, so that the next can share its codes.
         let mut is_next = false;
         while let Some(piece) = records.next_piece()? {
             held.extend_from_slice(piece);
@@ -253,7 +254,7 @@ fn predict_records(mut batcher: Batcher, path: &Path, windowing: &Windowing) -> 
     Ok(counts)
 }
 
-/// Scores one window for each region, in order of place.
+/// Scores one window for each region, sorted by position.
 ///
 /// # Errors
 /// The genome cannot be read, the scorer fails, or the rows cannot be written.

@@ -1,5 +1,5 @@
-//! What a person sees while a command works, on standard error: bars on a terminal, plain lines elsewhere, nothing with
-//! `--quiet`. Results never pass through here; they go to standard output.
+//! Messages to the user on standard error: progress bars on a terminal, plain lines elsewhere, nothing with `--quiet`.
+//! Results go to standard output and never through here.
 
 use std::fmt::Write;
 use std::io::{IsTerminal, Write as _};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-/// Where messages go.
+/// How messages are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// Nothing but warnings.
@@ -19,7 +19,7 @@ pub enum Progress {
 }
 
 impl Progress {
-    /// Bars where standard error is a terminal, lines where it is not, nothing if `quiet`.
+    /// Bars if standard error is a terminal, lines if it is not, nothing if `quiet`.
     pub fn choose(quiet: bool) -> Self {
         match (quiet, std::io::stderr().is_terminal()) {
             (true, _) => Self::Quiet,
@@ -33,25 +33,26 @@ impl Progress {
         Self::Quiet
     }
 
-    /// One line for the user. A closed standard error is no reason to stop.
+    /// Shows a line. A closed standard error is ignored.
     pub fn say(self, message: &str) {
         if self != Self::Quiet {
             let _ = writeln!(std::io::stderr(), "{message}");
         }
     }
 
-    /// A warning, said even with `--quiet`.
+    /// Shows a warning, even with `--quiet`.
     pub fn warn(self, message: &str) {
         let _ = writeln!(std::io::stderr(), "warning: {message}");
     }
 
-    /// A bar over the fragments of all epochs: epoch, loss, fragments a second, time left.
+    /// A progress bar over the fragments of all epochs, with throughput and remaining time.
     pub fn bar(self, fragments: u64) -> Bar {
         if self != Self::Terminal {
             return Bar::hidden();
         }
         let bar = ProgressBar::with_draw_target(Some(fragments), ProgressDrawTarget::stderr());
-        // Means since the start: indicatif's own estimates need a quarter of a minute to settle, which is a whole job here.
+        // Means since the start: indicatif's own estimates take a quarter of a minute to stabilise, as long as many
+        // runs.
         let rate = |state: &ProgressState| state.pos() as f64 / state.elapsed().as_secs_f64().max(1e-3);
         let style = ProgressStyle::with_template("{msg:28} {bar:28} {percent:>3} %  {rate} fragments/s, {left} left")
             .expect("the template is well-formed")
@@ -73,11 +74,11 @@ impl Progress {
     }
 }
 
-/// A progress bar, hidden where standard error is no terminal.
+/// A progress bar, hidden if standard error is not a terminal.
 pub struct Bar(ProgressBar);
 
 impl Bar {
-    /// One that is never seen.
+    /// A bar that is never shown.
     pub fn hidden() -> Self {
         Self(ProgressBar::hidden())
     }
@@ -87,7 +88,7 @@ impl Bar {
         self.0.is_hidden()
     }
 
-    /// Moves on by so many fragments.
+    /// Advances the bar by a number of fragments.
     pub fn advance(&self, fragments: u64) {
         self.0.inc(fragments);
     }
@@ -97,7 +98,7 @@ impl Bar {
         self.0.set_message(message);
     }
 
-    /// Takes the bar off the terminal.
+    /// Removes the bar from the terminal.
     pub fn finish(&self) {
         self.0.finish_and_clear();
     }

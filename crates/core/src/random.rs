@@ -8,19 +8,33 @@ pub use rand_chacha::ChaCha8Rng as Generator;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub enum Purpose {
+    /// Initial weights.
     Weights = 1,
+    /// Dropout masks, by epoch and step.
     Dropout = 2,
+    /// Order of the training examples, by epoch.
     Shuffle = 3,
+    /// Which windows are drawn from a genome.
     Windows = 4,
+    /// Strand on which a window is read.
     Strands = 5,
+    /// Bootstrap resamples of the test examples, for confidence intervals.
     Bootstrap = 6,
+    /// Simulated genomes, and sequences of tests.
     Simulate = 7,
+    /// Seed of a fresh start after training learned nothing.
     Restart = 8,
+    /// Augmentation of training examples, by epoch.
     Augment = 9,
+    /// Dinucleotide shuffles of regions.
     Negatives = 10,
+    /// Seed of each member of an ensemble.
     Member = 11,
+    /// Settings of the trials of a search.
     Search = 12,
+    /// Shuffled baselines of integrated gradients.
     Baseline = 13,
+    /// Shuffled background of motif discovery.
     Discovery = 14,
 }
 

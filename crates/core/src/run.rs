@@ -86,10 +86,10 @@ const OLDEST_FORMAT_VERSION: u32 = 3;
 /// The first format version whose runs have checksums; older ones are read without.
 pub const FIRST_WITH_CHECKSUMS: u32 = 4;
 
-/// The format version that a file of ours says it has.
+/// Reads the format version of one of strandnet's files.
 ///
 /// # Errors
-/// This program does not read that version; a part of a sentence, with the way forward.
+/// This program does not read that version; the error is part of a sentence and says what to do.
 pub fn check_format_version(file: &serde_json::Value) -> Result<u32, String> {
     let reads = format!("this strandnet reads {OLDEST_FORMAT_VERSION} to {FORMAT_VERSION}");
     match file["format_version"].as_u64() {
@@ -106,22 +106,22 @@ pub fn check_format_version(file: &serde_json::Value) -> Result<u32, String> {
     }
 }
 
-/// Far more than calibration looks at, and few enough that logits divided by them stay numbers.
+/// Range of temperatures: far beyond that of calibration, and narrow enough that logits divided by them stay finite.
 const TEMPERATURES: RangeInclusive<f64> = 1e-3..=1e3;
 
-/// A folder that holds one run.
+/// The folder of one run.
 #[derive(Clone, Debug)]
 pub struct RunFolder {
-    /// Its path.
+    /// Path of the folder.
     pub path: PathBuf,
 }
 
-/// Where a run came from: `run.json`, written before the first step.
+/// Provenance of a run: `run.json`, written before the first step.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Provenance {
     /// Version of the format of the folder.
     pub format_version: u32,
-    /// Version of strandnet, and the git revision it was built from.
+    /// Version of strandnet.
     pub version: String,
     /// Git revision of the program.
     pub git_revision: String,
@@ -129,9 +129,9 @@ pub struct Provenance {
     pub libtorch: String,
     /// The device, such as `Cpu` or `Cuda(0)`.
     pub device: String,
-    /// Threads used.
+    /// Number of threads.
     pub threads: usize,
-    /// What it trained in.
+    /// Precision of the computation.
     pub precision: Precision,
     /// The seed.
     pub seed: u64,
@@ -143,7 +143,7 @@ pub struct Provenance {
     pub task: Task,
     /// Classes, labels or columns.
     pub classes: Vec<String>,
-    /// Of two classes.
+    /// Name of the positive class; binary tasks only.
     pub positive: Option<String>,
     /// Length of a fragment in bp.
     pub length: usize,
@@ -153,29 +153,29 @@ pub struct Provenance {
     pub examples: ExampleCounts,
     /// The resolved configuration.
     pub config: Config,
-    /// Weights that training started from.
+    /// File of the weights that training started from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub started_from: Vec<DataFile>,
-    /// Programs that went on with it, after the one that began it.
+    /// Programs that resumed the run after the one that started it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resumed: Vec<Resumed>,
-    /// What training came to; absent until it has ended.
+    /// Outcome of training; absent until training has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
 }
 
-/// The program that is at work: what `run.json` records and later ones compare with.
+/// The running program, as recorded in `run.json` and compared with later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Build {
-    /// Of strandnet.
+    /// Version of strandnet.
     pub version: &'static str,
-    /// That it was built from; empty outside a checkout.
+    /// Git revision it was built from; empty outside a checkout.
     pub git_revision: &'static str,
-    /// Version of libtorch; empty where there is none.
+    /// Version of libtorch; empty without libtorch.
     pub libtorch: &'static str,
 }
 
-/// A program that went on with a run.
+/// A program that resumed a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resumed {
     /// Version of strandnet.
@@ -184,14 +184,14 @@ pub struct Resumed {
     pub git_revision: String,
     /// Version of libtorch.
     pub libtorch: String,
-    /// Where it went on, in words.
+    /// Point at which it resumed, in words.
     pub place: String,
 }
 
-/// What training came to.
+/// Outcome of training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Of each member, counted from 1.
+    /// Best epoch of each member, counted from 1.
     pub best_epochs: Vec<usize>,
     /// Starts given up because all scores became equal.
     pub restarts: u64,
@@ -203,18 +203,18 @@ pub struct Outcome {
 }
 
 impl Provenance {
-    /// Checks that the files a run was made from are still what they were; the error ends with `advice`.
+    /// Checks that the data files of a run are unchanged; the error ends with `advice`.
     ///
     /// # Errors
-    /// A file is gone or has changed, so what would be drawn from it is not what the run saw.
+    /// A file is missing or has changed, so examples drawn from it would differ from the run's.
     pub fn check_data_files(&self, advice: &str) -> Result<()> {
         Self::check_files(&self.data_files, advice)
     }
 
-    /// The same of the weights that training started from.
+    /// Checks that the weights that training started from are unchanged.
     ///
     /// # Errors
-    /// The file has changed or is gone; `advice` says what to do.
+    /// The file is missing or has changed; `advice` says what to do.
     pub fn check_started_from(&self, advice: &str) -> Result<()> {
         Self::check_files(&self.started_from, advice)
     }
@@ -235,10 +235,10 @@ impl Provenance {
         Ok(())
     }
 
-    /// The configuration with what `auto` and the like came to when the run began, so that it computes the same again.
+    /// The configuration with `auto` resolved as at the start of the run, so that the computation is the same.
     ///
     /// # Errors
-    /// The device is none that this version knows.
+    /// This version does not know the device.
     pub fn config_as_run(&self) -> Result<Config> {
         let mut config = self.config.clone();
         let device = match self.device.as_str() {
@@ -256,7 +256,7 @@ impl Provenance {
         Ok(config)
     }
 
-    /// What else than the run's own is at work now, each as the beginning of a sentence.
+    /// Differences between the run's build and this one, each as the beginning of a sentence.
     pub fn differences(&self, build: Build) -> Vec<String> {
         [
             ("strandnet", &self.version, build.version),
@@ -282,10 +282,10 @@ pub struct ExampleCounts {
 }
 
 impl Provenance {
-    /// The classes in their order, and which is positive.
+    /// Names of the classes in order, and the index of the positive class.
     ///
     /// # Errors
-    /// `run.json` was edited so that they disagree.
+    /// `run.json` was edited and is inconsistent.
     pub fn classes(&self) -> Result<Classes> {
         let damaged = |what: &str| anyhow!("{RUN_JSON}: {what}; restore the file or train again");
         if self.classes.len() != self.task.count || self.classes.len() < usize::from(self.positive.is_some()) + 1 {
@@ -303,10 +303,10 @@ impl Provenance {
         Ok(Classes { names: self.classes.clone(), positive })
     }
 
-    /// Of the question that the run's network answers.
+    /// The task of the run's network.
     ///
     /// # Errors
-    /// As `classes`, and where the task itself is not one that this version could have written.
+    /// As [`Provenance::classes`], or the task is not one that this version could have written.
     pub fn task(&self) -> Result<&Task> {
         let Task { kind, count, positive, weights, scales, .. } = &self.task;
         let binary = *kind == TaskKind::Binary;
@@ -315,7 +315,7 @@ impl Provenance {
             && (!binary || (*count == 2 && *positive < 2 && self.positive.is_some()))
             && (weights.is_empty() || weights.len() == *count)
             && scales.len() == if regression { *count } else { 0 }
-            // As f32, which predictions are, all of these are numbers still.
+            // All of these must be finite as f32, the type of predictions.
             && scales.iter().all(|scale| {
                 let largest = f64::from(f32::MAX);
                 scale.mean.abs() <= largest && scale.deviation > 0.0 && scale.deviation <= largest
@@ -338,7 +338,7 @@ impl RunFolder {
     /// Opens a run.
     ///
     /// # Errors
-    /// The folder is missing, is no run folder, was written by a newer version, or holds settings that no run has.
+    /// The folder is missing, is not a run folder, was written by a newer version, or holds invalid settings.
     pub fn open(path: &Path) -> Result<(Self, Provenance)> {
         let shown = path.display();
         if !path.is_dir() {
@@ -363,23 +363,24 @@ impl RunFolder {
     /// Opens a run whose training has ended.
     ///
     /// # Errors
-    /// As `open`, and where it has not, or not for each member, or `run.json` or the metrics have changed since.
+    /// As [`RunFolder::open`], or training has not ended for every member, or `run.json` or the metrics have changed
+    /// since.
     pub fn open_finished(path: &Path) -> Result<(Self, Provenance)> {
         let (folder, provenance) = Self::open_unchecked(path)?;
-        // Weights have a checksum of their own; in these two files a changed digit would go unnoticed.
+        // Weights have their own checksum; in these two files a changed digit would go unnoticed.
         if let Some(manifest) = Manifest::read(&folder, provenance.format_version)? {
             [RUN_JSON, METRICS_JSON].into_iter().try_for_each(|name| manifest.check(&folder, name))?;
         }
         Ok((folder, provenance))
     }
 
-    /// The same without holding its files against their checksums.
+    /// Like `open_finished`, without verifying checksums.
     ///
     /// # Errors
-    /// As [`RunFolder::open`], and if training has not ended, or not for each member.
+    /// As [`RunFolder::open`], or training has not ended for every member.
     pub fn open_unchecked(path: &Path) -> Result<(Self, Provenance)> {
         let (folder, provenance) = Self::open(path)?;
-        // The outcome is that of training; the metrics come last.
+        // The outcome is written after training; the metrics come last.
         let Some(outcome) = provenance.outcome.as_ref().filter(|_| folder.file(METRICS_JSON).is_file()) else {
             let shown = path.display();
             bail!("{shown}: the run did not finish; resume with: strandnet train --resume {shown}");
@@ -399,16 +400,16 @@ impl RunFolder {
         self.path.join(name)
     }
 
-    /// Makes a folder within it, unless it is there.
+    /// Creates a subfolder, unless it exists.
     ///
     /// # Errors
-    /// The folder cannot be made.
+    /// The folder cannot be created.
     pub fn make_folder(&self, name: &str) -> Result<()> {
         let path = self.file(name);
         std::fs::create_dir_all(&path).map_err(|error| cannot_write(&path, &error))
     }
 
-    /// Writes a file of the folder, whole or not at all.
+    /// Writes a file of the folder atomically.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -424,7 +425,7 @@ impl RunFolder {
         self.write(name, &json_bytes(value)?)
     }
 
-    /// Writes the last file of a run, by which it is known to be finished, and before it the checksums of all.
+    /// Writes the last file of a run, which marks it as finished, after the checksums of all files.
     ///
     /// # Errors
     /// A file cannot be read or written.

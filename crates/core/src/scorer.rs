@@ -1,5 +1,5 @@
-//! What scores sequences, whatever it computes with: evaluation, prediction and attribution take a [`Scorer`] and need no
-//! tensor. The package `strandnet` implements it with libtorch.
+//! The interface between networks and everything that uses their scores: evaluation, prediction and attribution take a
+//! [`Scorer`] and need no tensors. The package `strandnet` implements it with libtorch.
 
 use anyhow::Result;
 
@@ -19,32 +19,32 @@ pub struct Array {
     pub values: Vec<f32>,
 }
 
-/// What a scorer gives for n sequences.
+/// Outputs of a scorer for n sequences.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scores {
-    /// Sequences.
+    /// Number of sequences.
     pub n: usize,
     /// The outputs of the scorer, each with `n` as its first axis.
     pub arrays: Vec<Array>,
 }
 
 impl Scores {
-    /// Raw outputs `[n, outputs]` alone.
+    /// Scores that consist of logits `[n, outputs]` only.
     pub fn of_logits(values: Vec<f32>, outputs: usize) -> Self {
         Self { n: values.len() / outputs.max(1), arrays: vec![Array { name: LOGITS, shape: vec![outputs], values }] }
     }
 
-    /// The array of a name.
+    /// Looks up an array by name.
     pub fn get(&self, name: &str) -> Option<&Array> {
         self.arrays.iter().find(|array| array.name == name)
     }
 
-    /// Raw outputs `[n, outputs]`, row by row; empty where the scorer gives none.
+    /// Logits `[n, outputs]`, row by row; empty if the scorer gives none.
     pub fn logits(&self) -> &[f32] {
         self.get(LOGITS).map_or(&[], |array| &array.values)
     }
 
-    /// The same, taken out.
+    /// Like [`Scores::logits`], by value.
     pub fn into_logits(self) -> Vec<f32> {
         self.arrays.into_iter().find(|array| array.name == LOGITS).map_or_else(Vec::new, |array| array.values)
     }
@@ -54,12 +54,12 @@ impl Scores {
 pub struct Pending(Box<dyn FnOnce() -> Result<Scores> + Send>);
 
 impl Pending {
-    /// Scores that `wait` waits for.
+    /// Scores that `wait` returns when they are complete.
     pub fn new(wait: impl FnOnce() -> Result<Scores> + Send + 'static) -> Self {
         Self(Box::new(wait))
     }
 
-    /// Scores that are there.
+    /// Scores that are complete.
     pub fn ready(scores: Scores) -> Self {
         Self::new(move || Ok(scores))
     }
@@ -73,22 +73,21 @@ impl Pending {
     }
 }
 
-/// Turns raw outputs `[n, outputs]` of a task into its predictions, of the same shape.
+/// Converts logits `[n, outputs]` into predictions of the same shape.
 pub type Activation = fn(&Task, &[f32]) -> Result<Vec<f64>>;
 
-/// A network, or several averaged, with its weights.
+/// A network, or an ensemble, with its weights.
 pub trait Scorer {
-    /// Of a sequence, in bp.
+    /// Length of a sequence, in bp.
     fn length(&self) -> usize;
 
-    /// Begins to score codes `[n, length]`.
+    /// Starts scoring codes `[n, length]`.
     ///
     /// # Errors
-    /// The codes do not fit, or the device failed.
+    /// The codes are not whole sequences, or the device failed.
     fn submit(&self, codes: &[u8]) -> Result<Pending>;
 
-    /// Begins to score windows that start at `starts` of codes, one not before the other. What they share may be computed
-    /// once.
+    /// Starts scoring windows that start at `starts` of codes, in ascending order. Overlaps may be computed once.
     ///
     /// # Errors
     /// As [`Scorer::submit`].
@@ -105,18 +104,18 @@ pub trait Scorer {
         self.submit(codes)?.wait()
     }
 
-    /// What turns its raw outputs into predictions: plain arithmetic, unless the scorer has its own.
+    /// Converts logits into predictions: plain arithmetic, unless the scorer has its own.
     fn activation(&self) -> Activation {
         Task::activate
     }
 
-    /// Gradients with respect to the input, where it can compute them.
+    /// The interface for gradients with respect to the input, if supported.
     fn differentiable(&self) -> Option<&dyn Differentiable> {
         None
     }
 }
 
-/// A scorer that knows how its outputs change with its input.
+/// A scorer that computes gradients with respect to its input.
 pub trait Differentiable {
     /// Scores of inputs `[n, 4, length]`, which need not be one-hot.
     ///
@@ -124,15 +123,15 @@ pub trait Differentiable {
     /// As [`Scorer::submit`].
     fn score_inputs(&self, inputs: &[f32]) -> Result<Scores>;
 
-    /// Gradients `[n, 4, length]` with respect to inputs of that shape of numbers, one for each sequence, whose derivatives
-    /// with respect to the logits `[n, outputs]` are what `derivatives` gives for them.
+    /// Gradients with respect to inputs `[n, 4, length]`, of the same shape; `derivatives` gives the derivatives of the
+    /// target with respect to the logits `[n, outputs]`.
     ///
     /// # Errors
     /// As [`Scorer::submit`].
     fn gradients(&self, inputs: &[f32], derivatives: &dyn Fn(&[f32]) -> Vec<f32>) -> Result<Vec<f32>>;
 }
 
-/// One-hot `[n, 4, length]` of codes `[n, length]`; code 4 is the zero column.
+/// Converts codes `[n, length]` to one-hot `[n, 4, length]`; code 4 is a zero column.
 pub fn one_hot(codes: &[u8], length: usize) -> Vec<f32> {
     let mut input = vec![0.0; codes.len() * 4];
     for (codes, input) in codes.chunks(length).zip(input.chunks_mut(4 * length)) {

@@ -1,5 +1,5 @@
-//! The question put to a network: one of two classes, one of several, several yes/no labels, or real values. Its loss,
-//! how logits become predictions, and the one number that chooses the best epoch.
+//! The task of a network: binary, multiclass, multilabel or regression. Its loss, how logits become predictions, and
+//! the metric that chooses the best epoch.
 
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
@@ -11,33 +11,33 @@ use crate::metrics;
 use crate::metrics::Ranking;
 use crate::network::kernels::BinaryLoss;
 
-/// Labels that are this much rarer than their opposite count this much more with `--class-weights auto`, and no more.
+/// Upper limit of the weight of a rare label with `--class-weights auto`.
 const LARGEST_LABEL_WEIGHT: f64 = 100.0;
 
-/// A question, with all that turns logits into predictions.
+/// A task, with everything that turns logits into predictions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Task {
     /// Kind of task, which decides the activation and the metrics.
     pub kind: TaskKind,
     /// Loss that training minimises.
     pub loss: Loss,
-    /// Index of the positive class, of two.
+    /// Index of the positive class; binary tasks only.
     pub positive: usize,
-    /// Classes, labels or columns.
+    /// Number of classes, labels or columns.
     pub count: usize,
-    /// Weight of each class, or of the positives of each label; empty where all count the same.
+    /// Weight of each class, or of the positives of each label; empty if all are equal.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub weights: Vec<f64>,
-    /// Of each column of values in the training examples; empty for classes and labels.
+    /// Scale of each column in the training examples; regression only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scales: Vec<Scale>,
-    /// What chooses the best epoch; the question's own choice where nothing is said.
+    /// Metric that chooses the best epoch; `None` for the default of the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monitor: Option<Metric>,
-    /// Share of each label that training spreads over all classes.
+    /// Share of each label that is spread evenly over all classes in training.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub label_smoothing: f64,
-    /// What logits are divided by before they become probabilities, so that these mean what they say.
+    /// Divisor of the logits that calibrates the probabilities.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub temperature: f64,
 }
@@ -54,7 +54,7 @@ fn is_zero(value: &f64) -> bool {
     *value == 0.0
 }
 
-/// What the values of a column are measured against, so that a network need not learn their unit.
+/// Mean and standard deviation by which a column is standardised, so that a network need not learn its unit.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scale {
     /// Mean over the training examples, in the unit of the column.
@@ -64,10 +64,10 @@ pub struct Scale {
 }
 
 impl Task {
-    /// Settles the loss, the weights and the scales from the training examples.
+    /// Derives the loss, the weights and the scales from the training examples.
     ///
     /// # Errors
-    /// The loss or the weights do not go with the question, or counts are negative.
+    /// The loss or the weights do not suit the kind of task, or counts are negative.
     pub fn new(
         kind: TaskKind,
         classes: &Classes,
@@ -103,10 +103,10 @@ impl Task {
         Ok(task)
     }
 
-    /// The same, trained as `training` says.
+    /// Applies the monitored metric and label smoothing of a training configuration.
     ///
     /// # Errors
-    /// The metric that is to choose the best epoch, or label smoothing, does not go with the question.
+    /// The monitored metric, or label smoothing, does not suit the kind of task.
     pub fn trained_by(self, training: &TrainingConfig) -> Result<Self> {
         let allowed: &[Metric] = match self.kind {
             TaskKind::Binary => &[Metric::Auroc, Metric::AveragePrecision, Metric::Accuracy, Metric::Mcc, Metric::Loss],
@@ -123,7 +123,7 @@ impl Task {
         Ok(Self { monitor: training.monitor, label_smoothing: training.label_smoothing, ..self })
     }
 
-    /// Numbers a network gives for each sequence.
+    /// Number of outputs of a network for each sequence.
     pub fn outputs(&self) -> usize {
         if self.kind == TaskKind::Binary { 1 } else { self.count }
     }
@@ -163,11 +163,11 @@ impl Task {
         })
     }
 
-    /// Predictions of the same shape as logits `[n, outputs]`: the probability of the positive class, of each class, of each
-    /// label, or values.
+    /// Converts logits `[n, outputs]` into predictions of the same shape: the probability of the positive class, of
+    /// each class or of each label, or values.
     ///
     /// # Errors
-    /// Some are not finite.
+    /// A prediction is not finite.
     pub fn activate(&self, logits: &[f32]) -> Result<Vec<f64>> {
         let temperature = self.temperature;
         let logits = logits.iter().map(|&logit| f64::from(logit));
@@ -191,7 +191,7 @@ impl Task {
         Ok(predictions)
     }
 
-    /// The share of examples that are right, as `hits` counts them.
+    /// Accuracy, with correct predictions counted by `hits`.
     pub fn accuracy_of(&self, examples: &Examples, predictions: &[f64]) -> Option<f64> {
         let outputs = self.outputs();
         let right = |i: usize| -> f64 {
@@ -209,7 +209,7 @@ impl Task {
         is_decision.then(|| (0..examples.len()).map(right).sum::<f64>() / examples.len() as f64)
     }
 
-    /// The metric that chooses the best epoch, by the name it has in `metrics.json` and `history.csv`.
+    /// Name of the metric that chooses the best epoch, as in `metrics.json` and `history.csv`.
     pub fn selection_metric(&self) -> &'static str {
         match (self.monitored(), self.kind) {
             (Metric::Auroc, TaskKind::Multiclass | TaskKind::Multilabel) => "macro_auroc",
@@ -220,15 +220,15 @@ impl Task {
 
     fn monitored(&self) -> Metric {
         self.monitor.unwrap_or(match self.kind {
-            // Of counts, whose spread grows with them, the few largest would decide R2.
+            // For counts, whose variance grows with them, the few largest would dominate R2.
             TaskKind::Regression if self.loss == Loss::Poisson => Metric::Pearson,
             TaskKind::Regression => Metric::R2,
             _ => Metric::Auroc,
         })
     }
 
-    /// That metric of predictions `[n, outputs]`, higher being better (a loss comes out negative); chance where it is
-    /// undefined.
+    /// The metric that chooses the best epoch, for predictions `[n, outputs]`; higher is better, so a loss is negated.
+    /// Chance level if it is undefined.
     pub fn selection(&self, examples: &Examples, predictions: &[f64]) -> f64 {
         let ranking = || Ranking::new(&self.positives(examples), predictions);
         let (value, chance) = match (self.monitored(), self.kind) {
@@ -254,7 +254,7 @@ impl Task {
         value.unwrap_or(chance)
     }
 
-    /// What the CPU kernels minimise, of a binary task.
+    /// The loss of a binary task as the CPU kernels take it.
     pub fn binary_loss(&self) -> Option<BinaryLoss> {
         (self.kind == TaskKind::Binary).then(|| BinaryLoss {
             is_squared: self.loss == Loss::Mse,
@@ -264,7 +264,7 @@ impl Task {
         })
     }
 
-    /// The loss of finished predictions `[n, outputs]`, for validation.
+    /// Loss of predictions `[n, outputs]`, for validation.
     pub fn loss_of(&self, examples: &Examples, predictions: &[f64]) -> f64 {
         let outputs = self.outputs();
         let weight = |class: usize| self.weights.get(class).copied().unwrap_or(1.0);
@@ -306,16 +306,16 @@ impl Task {
         (0..examples.len()).map(one).sum::<f64>() / examples.len().max(1) as f64
     }
 
-    /// Which examples are of the positive class, of two, `[n]`.
+    /// Whether each example belongs to the positive class, `[n]`; binary tasks only.
     pub fn positives(&self, examples: &Examples) -> Vec<bool> {
         (0..examples.len()).map(|i| examples.class_of(i) == self.positive).collect()
     }
 }
 
-/// Refuses predictions that are not finite.
+/// Checks that all predictions are finite.
 ///
 /// # Errors
-/// Some are not.
+/// A prediction is not finite.
 pub fn require_finite(predictions: &[f64]) -> Result<()> {
     if predictions.iter().any(|prediction| !prediction.is_finite()) {
         bail!("the network's predictions are not finite numbers, so training has diverged; use a smaller --lr");
@@ -330,7 +330,7 @@ fn softmax(logits: &[f64]) -> Vec<f64> {
     powers.into_iter().map(|power| power / sum).collect()
 }
 
-/// Labels as yes or no, `[n, labels]`.
+/// Labels as booleans, `[n, labels]`.
 pub fn yes_no(examples: &Examples) -> Vec<bool> {
     examples.labels.iter().map(|&label| label == 1.0).collect()
 }

@@ -1,5 +1,5 @@
-//! Random search with successive halving. No tensors here: the next trial follows from the plan and the finished rows
-//! alone, so a search can be stopped and resumed anywhere.
+//! Random search with successive halving. The next trial follows from the plan and the finished rows alone, so a search
+//! can be stopped and resumed at any time. No tensors.
 
 pub mod halving;
 pub mod plan;
@@ -15,7 +15,7 @@ use crate::tune::halving::Rung;
 use crate::tune::sampling::Trial;
 use crate::tune::trials::{Outcome, Row};
 
-/// A search: its trials and the finished rows.
+/// A search: its trials, with the finished rows.
 #[derive(Debug)]
 pub struct Tuning {
     /// The hyperparameters and their ranges.
@@ -24,7 +24,7 @@ pub struct Tuning {
     pub trials: Vec<Trial>,
     /// Rungs of successive halving.
     pub rungs: Vec<Rung>,
-    /// One for each trial and rung that came to an end, in the order in which they did.
+    /// A row for each finished trial and rung, in order of completion.
     pub rows: Vec<Row>,
 }
 
@@ -40,10 +40,10 @@ pub struct TrialRun {
 }
 
 impl Tuning {
-    /// What to train next; nothing at the end.
+    /// The next trial to train; `None` at the end.
     ///
     /// # Errors
-    /// A row is not what this search comes to.
+    /// A row does not belong to this search.
     pub fn next(&self) -> Result<Option<TrialRun>> {
         let mut rows = self.rows.iter();
         let mut going: Vec<usize> = self.trials.iter().map(|trial| trial.number).collect();
@@ -72,24 +72,25 @@ impl Tuning {
         Ok(None)
     }
 
-    /// A trial by its number.
+    /// Looks up a trial by its number.
     pub fn trial(&self, number: usize) -> &Trial {
         &self.trials[number - 1]
     }
 
-    /// The configuration that a run trains. One member shows as well as all of an ensemble what a setting is worth.
+    /// The configuration of a trial's run. A single member is trained, since it shows the value of a setting as well as
+    /// an ensemble.
     pub fn config_of(&self, run: TrialRun) -> Config {
         let mut config = for_epochs(&self.trial(run.trial).config, run.epochs);
         config.training.ensemble = 1;
         config
     }
 
-    /// The metric that trials are compared by, once one has a score.
+    /// The metric that trials are compared by, once a trial has a score.
     pub fn metric(&self) -> Option<&str> {
         self.rows.iter().find(|row| row.score().is_some()).map(|row| row.metric.as_str())
     }
 
-    /// The last good row of each trial, the best first: those that got furthest, by their score.
+    /// The last successful row of each trial, best first: by rung reached, then by score.
     pub fn best(&self) -> Vec<&Row> {
         let mut best: Vec<&Row> = self.rows.iter().filter(|row| row.score().is_some()).collect();
         best.sort_by(|a, b| {
@@ -101,7 +102,7 @@ impl Tuning {
         best
     }
 
-    /// The experiment with the settings of a row, for as many epochs as it had.
+    /// The experiment with the settings of a row, for the epochs of its rung.
     pub fn config_of_row(&self, row: &Row) -> Config {
         for_epochs(&self.trial(row.run.trial).config, row.run.epochs)
     }
@@ -115,7 +116,7 @@ impl Tuning {
     }
 }
 
-/// An experiment in as many epochs, its warm-up shortened alike.
+/// An experiment shortened to a number of epochs, with its warm-up in proportion.
 fn for_epochs(config: &Config, epochs: usize) -> Config {
     let mut config = config.clone();
     if epochs != config.training.epochs {

@@ -9,19 +9,20 @@ use crate::evaluate;
 use crate::random::{self, Purpose};
 use crate::sequence::shuffle::dinucleotide_shuffle;
 
-/// Shuffled copies whose mean is a baseline: their frequencies are then known to about a tenth.
+/// Number of shuffled copies averaged into a baseline, which estimates its base frequencies to about a tenth.
 const SHUFFLES: u64 = 20;
 
-/// How far attributions may be from adding up, as a share of what they should add up to.
+/// Largest relative error of the completeness axiom (attributions sum to the difference of outputs).
 pub const TOLERANCE: f64 = 0.01;
 
-/// How often the steps of a path may be doubled.
+/// How often the number of steps of a path may be doubled.
 const DOUBLINGS: u32 = 7;
 
-/// A backward pass holds on to what every layer made; a batch is that much smaller than one that is only scored.
+/// A backward pass keeps the activations of every layer, so its batches are this much smaller than those of scoring.
 pub const BACKWARD_SHARE: usize = 4;
 
-/// The gradient of the explained number at a sequence, times the sequence: `[4, length]`, 0 for bases that are not there.
+/// Gradient of the target with respect to a sequence, times the sequence: `[4, length]`, 0 for bases that are not
+/// there.
 ///
 /// # Errors
 /// As `Explainer::gradients`.
@@ -30,33 +31,33 @@ pub fn saliency_times_input(explainer: &Explainer, codes: &[u8]) -> Result<Vec<f
     Ok(product(&explainer.gradients(&input)?, &input))
 }
 
-/// A path of integrated gradients.
+/// The path that gradients are integrated along.
 #[derive(Clone, Copy, Debug)]
 pub struct Path {
     /// Where the path begins.
     pub baseline: AttributionBaseline,
-    /// To begin with.
+    /// Number of steps to begin with.
     pub steps: usize,
     /// Seed of the shuffled copies.
     pub seed: u64,
 }
 
-/// The integrated gradients along a path.
+/// Integrated gradients along a path.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Integrated {
-    /// `[4, length]`
+    /// Attributions, `[4, length]`.
     pub attributions: Vec<f32>,
-    /// What they should add up to: the number of the sequence less that of the baseline.
+    /// What they should sum to: the target at the sequence minus the target at the baseline.
     pub difference: f64,
-    /// What they do add up to.
+    /// What they do sum to.
     pub sum: f64,
-    /// Steps taken in the end.
+    /// Number of steps taken in the end.
     pub steps: usize,
 }
 
 impl Integrated {
-    /// How far the attributions are from adding up, as a share of the difference; of a difference that is small beside the
-    /// attributions, as these cancel, as a share of a tenth of all these.
+    /// Error of the sum, relative to the difference of the targets; if that is small because attributions cancel,
+    /// relative to a tenth of the sum of their absolute values.
     pub fn error(&self) -> f64 {
         let all: f64 = self.attributions.iter().map(|&part| f64::from(part).abs()).sum();
         let whole = self.difference.abs().max(all / 10.0);
@@ -65,8 +66,8 @@ impl Integrated {
 }
 
 impl Path {
-    /// Follows the path to one sequence, the `index`th, by the midpoint rule; with twice the steps for as long as the
-    /// attributions do not add up, within reason. `own` is the part of the codes that are the sequence's.
+    /// Integrates gradients along the path to the `index`th sequence by the midpoint rule, doubling the steps until the
+    /// attributions sum up or the limit is reached. `own` is the range of the codes that are not padding.
     ///
     /// # Errors
     /// As `Explainer::gradients`.
@@ -97,7 +98,7 @@ impl Path {
         }
     }
 
-    /// The mean of the gradients in the middle of each step, `[4, length]`.
+    /// Mean of the gradients at the midpoint of each step, `[4, length]`.
     fn mean_gradient(&self, explainer: &Explainer, from: &[f32], way: &[f32], steps: usize) -> Result<Vec<f32>> {
         let size = (evaluate::batch_size(explainer.length()) / BACKWARD_SHARE).max(1);
         let mut sum = vec![0.0f64; from.len()];
@@ -124,7 +125,7 @@ impl Path {
     }
 }
 
-/// How much each base counts, `[length]`: the sum of attributions `[4, length]` over the bases.
+/// Importance of each base, `[length]`: the sum of attributions `[4, length]` over the bases.
 pub fn importance(attributions: &[f32]) -> Vec<f32> {
     let length = attributions.len() / 4;
     (0..length).map(|position| (0..4).map(|base| attributions[base * length + position]).sum()).collect()

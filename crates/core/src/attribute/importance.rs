@@ -19,30 +19,30 @@ use crate::formats::npz::{Kind, Npz};
 use crate::run::{RunFolder, cannot_write};
 use crate::sequence::alphabet;
 
-/// What one method says of a sequence.
+/// Attributions of a sequence by one method.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Track {
     /// How it was computed.
     pub method: AttributionMethod,
-    /// `[4, length]`: changes by substitution, or attributions.
+    /// Changes of the target by substitution, or attributions, `[4, length]`.
     pub numbers: Vec<f32>,
-    /// `[length]`: how much each base counts; above 0 where it raises the number that is explained.
+    /// Importance of each base, `[length]`; positive where the base raises the target.
     pub importance: Vec<f32>,
 }
 
-/// All that is said of a sequence.
+/// The explanation of a sequence by all methods.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explanation {
-    /// The number that is explained.
+    /// The target: the output that is explained.
     pub score: f64,
-    /// In the order of the methods asked for.
+    /// One for each method, in the order requested.
     pub tracks: Vec<Track>,
-    /// Integrated gradients, where asked for.
+    /// Integrated gradients, if requested.
     pub integrated: Option<Integrated>,
 }
 
 impl Explanation {
-    /// Explains one sequence by each of the methods; `path` is that of integrated gradients.
+    /// Explains one sequence by each of the methods; `path` applies to integrated gradients.
     ///
     /// # Errors
     /// As `Explainer::score` and `Explainer::gradients`.
@@ -74,24 +74,24 @@ impl Explanation {
     }
 }
 
-/// The positions, up to `width` side by side within `own`, at which importance is largest in sum, whatever its sign.
+/// The window of up to `width` positions within `own` with the largest sum of absolute importance.
 pub fn strongest(importance: &[f32], own: Range<usize>, width: usize) -> Range<usize> {
     let width = width.min(own.len());
     let sum = |start: usize| importance[start..start + width].iter().map(|part| part.abs()).sum::<f32>();
     let starts = own.start..=own.end - width;
-    // Of several the first.
+    // The first of equals.
     let best = starts.rev().max_by(|&a, &b| sum(a).total_cmp(&sum(b))).unwrap_or(own.start);
     best..best + width
 }
 
-/// The files of one method.
+/// The output files of one method.
 struct Files {
     method: AttributionMethod,
     table: BufWriter<NamedTempFile>,
     graph: BedGraph,
 }
 
-/// The tables, arrays and tracks that hold explanations, under temporary names until they are complete.
+/// Tables, arrays and tracks of explanations, under temporary names until they are complete.
 pub struct Output {
     files: Vec<Files>,
     arrays: Npz,
@@ -101,10 +101,10 @@ pub struct Output {
 pub const ARRAYS: &str = "importance.npz";
 
 impl Output {
-    /// Begins the files of some methods for sequences of `length` bp.
+    /// Starts the files of the given methods for sequences of `length` bp.
     ///
     /// # Errors
-    /// They cannot be made in `folder`.
+    /// The files cannot be created in `folder`.
     pub fn new(folder: &Path, methods: &[AttributionMethod], length: usize) -> Result<Self> {
         let begin = |&method: &AttributionMethod| {
             let mut table = BufWriter::new(files::temporary_beside(&folder.join(table_name(method)))?);
@@ -122,10 +122,10 @@ impl Output {
         Ok(Self { files: methods.iter().map(begin).collect::<Result<_>>()?, arrays: Npz::new(folder, &arrays)? })
     }
 
-    /// Adds what is said of a sequence.
+    /// Appends the explanation of a sequence.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// The files cannot be written.
     pub fn push(&mut self, sequence: &Sequence, explanation: &Explanation) -> std::io::Result<()> {
         self.arrays.name(&sequence.name);
         self.arrays.push_bytes("sequences", &sequence.codes)?;
@@ -141,10 +141,10 @@ impl Output {
         Ok(())
     }
 
-    /// Gives the files their names in a folder; returns these.
+    /// Renames the files into a folder and returns their names.
     ///
     /// # Errors
-    /// They cannot be written.
+    /// The files cannot be written.
     pub fn finish(self, out: &RunFolder) -> Result<Vec<String>> {
         let mut names = Vec::new();
         for Files { method, table, graph } in self.files {

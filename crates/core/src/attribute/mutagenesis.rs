@@ -5,8 +5,8 @@ use anyhow::Result;
 use crate::attribute::target::Explainer;
 use crate::evaluate;
 
-/// Changes `[4, length]` that substitutions make to the explained number of a sequence: that of the mutant less that of the
-/// sequence, which is `score`. Where a base is replaced by itself it is 0; an unknown base can be replaced by any.
+/// Effect of each substitution on the target, `[4, length]`: the target of the mutant minus that of the sequence,
+/// `score`. The entry of the base itself is 0; an unknown base can be replaced by any.
 ///
 /// # Errors
 /// As `Explainer::score`.
@@ -32,8 +32,8 @@ pub fn changes(explainer: &Explainer, codes: &[u8], score: f64) -> Result<Vec<f3
     Ok(changes)
 }
 
-/// How much each base counts, `[length]`: what is lost, on average, when it is replaced by one of the other three. Nothing
-/// for unknown bases.
+/// Importance of each base, `[length]`: the mean loss of the target when the base is replaced by one of the other
+/// three. 0 for unknown bases.
 pub fn importance(codes: &[u8], changes: &[f32]) -> Vec<f32> {
     let length = codes.len();
     let of = |(position, &code): (usize, &u8)| {

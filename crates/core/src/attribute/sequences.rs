@@ -11,46 +11,46 @@ use crate::formats::records::Records;
 use crate::genome::interval::Place;
 use crate::sequence::alphabet;
 
-/// What is done about records of another length than the network's.
+/// What to do with records whose length is not the network's.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Fitting {
-    /// Put unknown bases at both ends of shorter ones.
+    /// Pad shorter records with unknown bases at both ends.
     pub pad_short: bool,
-    /// Take the middle of longer ones.
+    /// Crop longer records to their middle.
     pub crop_long: bool,
 }
 
-/// A sequence as the network sees it.
+/// A sequence of the network's length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sequence {
     /// The name of the record.
     pub name: String,
-    /// Counted from 0.
+    /// Index of the record in the file, from 0.
     pub index: usize,
-    /// `[length]`, without case.
+    /// Codes without case, `[length]`.
     pub codes: Vec<u8>,
-    /// The part of the codes that the record holds; around it are unknown bases.
+    /// Range of the codes that comes from the record; the rest is padding.
     pub own: Range<usize>,
-    /// Position in the record of the first of these.
+    /// Position in the record of the first base of `own`, 0-based.
     pub first: usize,
-    /// Of the whole record, where its name says so.
+    /// Coordinates of the whole record, if its name holds them.
     pub place: Option<Place>,
 }
 
 impl Sequence {
-    /// Position in the record of a position in `own`.
+    /// Converts a position in `own` into a position in the record.
     pub fn position(&self, at: usize) -> usize {
         at - self.own.start + self.first
     }
 
-    /// Position in the chromosome of a position in `own`, 0-based.
+    /// Converts a position in `own` into a position in the chromosome, 0-based.
     pub fn coordinate(&self, at: usize) -> Option<usize> {
         let place = self.place.as_ref()?;
         let position = self.position(at);
         Some(if place.reverse { place.range.end - 1 - position } else { place.range.start + position })
     }
 
-    /// Where the bases of `own` lie, if the record's name says so.
+    /// Coordinates of the bases of `own`, if the record's name holds them.
     pub fn own_place(&self) -> Option<Place> {
         let Place { chromosome, reverse, .. } = self.place.clone()?;
         let (one, other) = (self.coordinate(self.own.start)?, self.coordinate(self.own.end - 1)?);
@@ -79,13 +79,13 @@ impl Sequences {
     /// The next sequence.
     ///
     /// # Errors
-    /// The file is damaged, or a record has another length and it is not said what to do about it.
+    /// The file is damaged, or a record has another length and neither padding nor cropping was requested.
     pub fn next_sequence(&mut self) -> Result<Option<Sequence>> {
         let Some(name) = self.records.next_record()? else { return Ok(None) };
         let (mut whole, mut bases) = (Vec::new(), 0);
         while let Some(piece) = self.records.next_piece()? {
             bases += piece.len();
-            // What is only counted for a message need not be held.
+            // Bases that are only counted for a message are not kept.
             if self.fitting.crop_long || whole.len() <= self.length {
                 whole.extend_from_slice(piece);
             }

@@ -1,5 +1,5 @@
-//! The output that is explained: the log-odds of a class or label, or a value. On this scale attributions add up, and
-//! changes near probabilities of 0 and 1 are not hidden.
+//! The target of attribution: the log-odds of a class or label, or a value. On this scale attributions are additive,
+//! and changes near probabilities of 0 and 1 remain visible.
 
 use anyhow::{Context, Result, bail};
 
@@ -9,34 +9,34 @@ use crate::evaluate;
 use crate::scorer::{Differentiable, Scorer, one_hot};
 use crate::task::Task;
 
-/// One number of the answer to a question.
+/// One output of a task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explained {
-    /// Class, label or column.
+    /// Index of the class, label or column.
     pub name: String,
     output: usize,
-    /// Of the network.
+    /// Number of outputs of the network.
     outputs: usize,
     quantity: Quantity,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Quantity {
-    /// Of a label, or of the positive class of two: a logit over the temperature. Of the other class, its opposite.
+    /// A label, or the positive class of two: the logit divided by the temperature. For the other class, its negative.
     LogOdds { temperature: f64, is_other: bool },
-    /// Of a class against all others.
+    /// A class against all others.
     LogOddsAgainstRest { temperature: f64 },
-    /// In the units of its column.
+    /// A value, in the unit of its column.
     Value { mean: f64, deviation: f64 },
     /// The logarithm of a predicted count.
     LogCount { mean: f64 },
 }
 
 impl Explained {
-    /// What `of` names, or of two classes the positive one.
+    /// The class, label or column named `of`; without a name, the positive class of a binary task.
     ///
     /// # Errors
-    /// The name is none of the run's, or it is left out where there are several outputs.
+    /// The run has no such class, label or column, or no name was given although there are several outputs.
     pub fn new(task: &Task, classes: &Classes, of: Option<&str>) -> Result<Self> {
         let names = || classes.names.join(", ");
         let index = match of {
@@ -67,7 +67,7 @@ impl Explained {
         Ok(Self { name, output, outputs: task.outputs(), quantity })
     }
 
-    /// What it is, in words.
+    /// Description of the target for messages.
     pub fn description(&self) -> String {
         let name = &self.name;
         match self.quantity {
@@ -77,12 +77,12 @@ impl Explained {
         }
     }
 
-    /// Whether the network predicts a probability of it.
+    /// Whether the network predicts a probability for this target.
     pub fn is_probability(&self) -> bool {
         matches!(self.quantity, Quantity::LogOdds { .. } | Quantity::LogOddsAgainstRest { .. })
     }
 
-    /// The number itself, `[n]`, of logits `[n, outputs]`.
+    /// Values of the target, `[n]`, from logits `[n, outputs]`.
     pub fn of_logits(&self, logits: &[f32]) -> Vec<f64> {
         let of = |row: &[f32]| {
             let own = f64::from(row[self.output]);
@@ -99,7 +99,7 @@ impl Explained {
         logits.chunks(self.outputs).map(of).collect()
     }
 
-    /// Its derivatives with respect to logits, of the same shape `[n, outputs]`.
+    /// Derivatives of the target with respect to logits, `[n, outputs]`.
     pub fn derivatives(&self, logits: &[f32]) -> Vec<f32> {
         let of = |row: &[f32]| {
             let mut derivatives = vec![0.0; row.len()];
@@ -120,7 +120,7 @@ impl Explained {
         logits.chunks(self.outputs).flat_map(of).collect()
     }
 
-    /// The largest scaled logit of the other classes, and the sum of exponentials of what each is above it.
+    /// The largest scaled logit of the other classes, and the sum of the exponentials of all of them relative to it.
     fn rest(&self, row: &[f32], temperature: f64) -> (f64, f64) {
         let others = || {
             let others = row.iter().enumerate().filter(|&(output, _)| output != self.output);
@@ -130,7 +130,7 @@ impl Explained {
         (largest, others().map(|logit| (logit - largest).exp()).sum())
     }
 
-    /// What `predict` prints of it: the probability, the value or the count.
+    /// The prediction that corresponds to the target: a probability, value or count.
     pub fn prediction(&self, number: f64) -> f64 {
         match self.quantity {
             Quantity::LogOdds { .. } | Quantity::LogOddsAgainstRest { .. } => 1.0 / (1.0 + (-number).exp()),
@@ -140,7 +140,7 @@ impl Explained {
     }
 }
 
-/// A scorer, and the number of its that is explained.
+/// A scorer with the target to explain.
 #[derive(Clone, Copy)]
 pub struct Explainer<'a> {
     /// The network.
@@ -150,12 +150,13 @@ pub struct Explainer<'a> {
 }
 
 impl<'a> Explainer<'a> {
-    /// Of a sequence, in bp.
+    /// Length of a sequence, in bp.
     pub fn length(&self) -> usize {
         self.scorer.length()
     }
 
-    /// The number for codes `[n, length]`, as `predict` scores them: both strands as the network does, an ensemble averaged.
+    /// Target for codes `[n, length]`, scored as in `predict`: both strands if the network uses them, ensembles
+    /// averaged.
     ///
     /// # Errors
     /// The scores are not finite.
@@ -167,18 +168,18 @@ impl<'a> Explainer<'a> {
         Ok(numbers)
     }
 
-    /// The number for inputs `[n, 4, length]`, which need not be one-hot.
+    /// Target for inputs `[n, 4, length]`, which need not be one-hot.
     ///
     /// # Errors
-    /// As `score`, and the scorer has no gradients.
+    /// As `score`, or the scorer has no gradients.
     pub fn score_inputs(&self, inputs: &[f32]) -> Result<Vec<f64>> {
         finite(self.explained.of_logits(self.differentiable()?.score_inputs(inputs)?.logits()))
     }
 
-    /// The gradients of the number with respect to inputs `[n, 4, length]`, of the same shape.
+    /// Gradients of the target with respect to inputs, both `[n, 4, length]`.
     ///
     /// # Errors
-    /// They are not finite, or the scorer has none.
+    /// The gradients are not finite, or the scorer has none.
     pub fn gradients(&self, inputs: &[f32]) -> Result<Vec<f32>> {
         let gradients = self.differentiable()?.gradients(inputs, &|logits| self.explained.derivatives(logits))?;
         if gradients.iter().any(|gradient| !gradient.is_finite()) {
@@ -191,7 +192,7 @@ impl<'a> Explainer<'a> {
         self.scorer.differentiable().context("this model gives no gradients; use in-silico mutagenesis instead")
     }
 
-    /// Codes `[n, length]` as inputs `[n, 4, length]`.
+    /// Converts codes `[n, length]` into one-hot inputs `[n, 4, length]`.
     pub fn input(&self, codes: &[u8]) -> Vec<f32> {
         one_hot(codes, self.length())
     }

@@ -9,10 +9,10 @@ use crate::attribute::variants::{Pair, Scores};
 use crate::config::VariantFormat;
 use crate::formats::vcf::Variant;
 
-/// What every field of ours begins with.
+/// Prefix of all INFO fields that strandnet adds.
 const PREFIX: &str = "STRANDNET_";
 
-/// Writes scores as they come.
+/// Writes the scores of variants one by one.
 pub struct VariantRows<'a> {
     out: &'a mut dyn Write,
     format: VariantFormat,
@@ -20,7 +20,7 @@ pub struct VariantRows<'a> {
 }
 
 impl<'a> VariantRows<'a> {
-    /// Begins with a header; `header` is that of the VCF file.
+    /// Writes the header; `header` is that of the VCF file.
     ///
     /// # Errors
     /// `out` cannot be written.
@@ -45,7 +45,7 @@ impl<'a> VariantRows<'a> {
 
     fn vcf_header(&mut self, header: &[String]) -> Result<()> {
         let Some((columns, others)) = header.split_last() else { return Ok(()) };
-        // Those of an earlier round go.
+        // INFO definitions of an earlier run are removed.
         let own = format!("##INFO=<ID={PREFIX}");
         for line in others.iter().filter(|line| !line.starts_with(&own)) {
             writeln!(self.out, "{line}")?;
@@ -87,7 +87,7 @@ impl<'a> VariantRows<'a> {
         let info = columns.get(7).copied().unwrap_or(".");
         let is_own = |field: &&str| field.starts_with(PREFIX);
         let Some(reference) = reference.filter(|_| columns.len() > 7) else {
-            // Without scores the line stays as it is; those of an earlier round would be of another network.
+            // A line without scores stays as it is; scores of an earlier run would be those of another network.
             if !info.split(';').any(|field| is_own(&field)) {
                 return writeln!(self.out, "{}", variant.line);
             }
@@ -116,7 +116,7 @@ impl<'a> VariantRows<'a> {
 
     fn write_rows(&mut self, variant: &Variant, scores: &Scores) -> std::io::Result<()> {
         let Variant { chromosome, start, id, reference_bases, alternatives, .. } = variant;
-        // Position 0 of VCF is before the first base.
+        // Position 0 of VCF is the one before the first base.
         let start = start.unwrap_or(0);
         let end = start + reference_bases.len();
         for ((alternative, _), score) in alternatives.iter().zip(scores) {
@@ -137,7 +137,7 @@ impl<'a> VariantRows<'a> {
         Ok(())
     }
 
-    /// Of the reference and of the alternative, as `predict` gives them.
+    /// Predictions for the reference and the alternative, as `predict` gives them.
     fn predictions(&self, pair: Pair) -> [f64; 2] {
         [pair.reference, pair.alternative].map(|number| self.explained.prediction(number))
     }

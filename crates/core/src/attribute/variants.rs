@@ -1,8 +1,8 @@
-//! What variants do to a network's answer: both alleles in their context, scored.
+//! Effects of variants on a prediction: both alleles are scored in their genomic context.
 //!
-//! The window of the reference allele is the genome as it is, with the middle base of the allele at its own middle. That of
-//! an alternative begins at the same base of the genome: what an insertion pushes out is lost at the right end, and what a
-//! deletion pulls in comes from the genome to the right. Both have the network's length.
+//! The reference window is taken from the genome with the middle base of REF at its centre. The alternative window
+//! starts at the same base: an insertion pushes bases out at the right end, and a deletion pulls genomic bases in
+//! there. Both have the network's length.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -17,27 +17,27 @@ use crate::genome::Genome;
 use crate::genome::names::{list_names, other_name};
 use crate::sequence::alphabet;
 
-/// Bases of a genome that are read beyond what a variant needs, as the next one is often near.
+/// Bases read beyond what a variant needs, because the next variant is often near.
 const READ_AHEAD: usize = 1 << 12;
 
-/// Bytes of lines that wait for their scores; those of many people's genotypes are long.
+/// Limit on the bytes of VCF lines that wait for their scores; lines with many genotypes are long.
 const MOST_WAITING: usize = 1 << 24;
 
 /// Why an allele has no score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unscored {
-    /// The genome has other bases there than REF says.
+    /// REF differs from the genome.
     ReferenceDiffers,
     /// ALT is symbolic, `*`, a breakend, or holds bases other than A, C, G and T.
     NotSpelledOut,
-    /// The window has no room for it.
+    /// The allele is longer than the window allows.
     TooLong,
     /// The window runs off the end of a chromosome.
     OffTheEnd,
 }
 
 impl Unscored {
-    /// As tables say it.
+    /// Name of the reason in output tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::ReferenceDiffers => "reference_differs",
@@ -48,7 +48,7 @@ impl Unscored {
     }
 }
 
-/// The explained number of both alleles.
+/// The target for both alleles of a variant.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pair {
     /// Score of the reference allele.
@@ -57,10 +57,10 @@ pub struct Pair {
     pub alternative: f64,
 }
 
-/// Of each alternative of a variant, its number or why it has none.
+/// For each alternative of a variant its scores, or why it has none.
 pub type Scores = Vec<Result<Pair, Unscored>>;
 
-/// What a file came to.
+/// Number of variants by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Records read.
@@ -94,7 +94,7 @@ impl Counts {
         }
     }
 
-    /// What was left out and why, each as part of a sentence.
+    /// Number of alleles left out for each reason, worded as part of a sentence.
     pub fn left_out(&self) -> Vec<(usize, &'static str)> {
         [
             (self.reference_differs, "have a REF that differs from the genome"),
@@ -108,23 +108,23 @@ impl Counts {
     }
 }
 
-/// A genome, and the part of it that was read last.
+/// A genome, with the stretch that was read last.
 pub struct Contexts {
     genome: Genome,
     index: HashMap<String, usize>,
-    /// Of a window, in bp.
+    /// Length of a window, in bp.
     length: usize,
     held: (usize, Range<usize>, Vec<u8>),
 }
 
-/// The windows of a variant: the reference's, where any allele can be scored, and each alternative's.
+/// The windows of a variant: that of the reference if any allele can be scored, and that of each alternative.
 struct Windows {
     reference: Option<Vec<u8>>,
     alternatives: Vec<Result<Vec<u8>, Unscored>>,
 }
 
 impl Contexts {
-    /// Opens a genome, which is read from disk place by place, so that its size does not matter.
+    /// Opens a genome that is read from disk on demand, so that its size does not matter.
     ///
     /// # Errors
     /// The genome cannot be read or indexed.
@@ -137,7 +137,7 @@ impl Contexts {
     /// The windows of a variant of `file`.
     ///
     /// # Errors
-    /// The genome does not have its chromosome, or that ends before it.
+    /// The genome lacks the chromosome, or the chromosome ends before the variant.
     fn windows(&mut self, file: &Path, variant: &Variant) -> Result<Windows> {
         let at = || format!("{}: line {}", file.display(), variant.number);
         let Some(&chromosome) = self.index.get(&variant.chromosome) else {
@@ -169,13 +169,13 @@ impl Contexts {
                 self.genome.path.display()
             );
         }
-        // What an alternative's window may take of the genome.
+        // The bases that the windows of all alternatives may need.
         let wanted = start.saturating_sub(length)..(start + own + length).min(end);
         let (piece, from) = self.read(chromosome, wanted)?;
         if piece[start - from..start - from + own] != variant.reference {
             return all(Unscored::ReferenceDiffers);
         }
-        // The bases before REF in each window.
+        // Number of bases before REF in each window.
         let Some(before) = (length / 2).checked_sub(own / 2).filter(|before| before + own <= length) else {
             return all(Unscored::TooLong);
         };
@@ -200,7 +200,7 @@ impl Contexts {
         Ok(Windows { reference, alternatives })
     }
 
-    /// Codes without case of a stretch of a chromosome and more behind it, and where they begin.
+    /// Codes, without case, of at least the wanted stretch of a chromosome, and the position of the first.
     fn read(&mut self, chromosome: usize, wanted: Range<usize>) -> Result<(&[u8], usize)> {
         let (held, range, codes) = &mut self.held;
         if *held != chromosome || wanted.start < range.start || wanted.end > range.end {
@@ -217,7 +217,7 @@ impl Contexts {
 /// Variants that wait for their scores.
 struct Waiting<'a> {
     explainer: Explainer<'a>,
-    /// Of all windows, one after another.
+    /// All windows, one after another.
     codes: Vec<u8>,
     variants: Vec<Placed>,
     bytes: usize,
@@ -226,7 +226,7 @@ struct Waiting<'a> {
 /// A variant whose windows are among those that wait.
 struct Placed {
     variant: Variant,
-    /// Which window is its reference's, where any alternative has one.
+    /// Index of the reference window, if any alternative has a window.
     reference: usize,
     alternatives: Vec<Result<usize, Unscored>>,
 }
@@ -266,10 +266,10 @@ impl Waiting<'_> {
     }
 }
 
-/// Scores all variants of a file and hands each to `each`, in their order, in constant memory.
+/// Scores all variants of a file in constant memory and passes each to `each`, in file order.
 ///
 /// # Errors
-/// The file is malformed or made for another genome, or `each` fails.
+/// The file is malformed or belongs to another genome, or `each` fails.
 pub fn score(
     explainer: Explainer,
     path: &Path,

@@ -2,10 +2,10 @@
 
 use crate::sequence::alphabet::{UNKNOWN, complement, gc_share};
 
-/// What the model reads of a sequence.
+/// Features that a baseline computes from a sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Features {
-    /// Share of G and C among the known bases; one half where none is known.
+    /// GC content among the known bases; one half if none is known.
     Gc,
     /// Counts of the k-mers, 1 to 8 bases long. A k-mer and its reverse complement count as one; k-mers with an unknown
     /// base are left out.
@@ -25,7 +25,7 @@ pub struct Sequences<'a> {
 pub enum Rows {
     Shares(Vec<f64>),
     Kmers {
-        /// Where the k-mers of each sequence end; they start where those of the one before end.
+        /// End of each sequence in the list of k-mers; it starts at the end of the one before.
         ends: Vec<usize>,
         kmers: Vec<u16>,
     },
@@ -81,7 +81,7 @@ pub fn forward_kmers(codes: &[u8], k: usize) -> impl Iterator<Item = usize> + '_
     })
 }
 
-/// For each k-mer the number of its feature, the same as for its reverse complement.
+/// Feature index of each k-mer, the same as that of its reverse complement.
 pub fn canonical_numbers(k: usize) -> Vec<u16> {
     let mut numbers = vec![0; 1 << (2 * k)];
     let mut next = 0;
@@ -143,7 +143,7 @@ impl Rows {
         }
     }
 
-    /// The mean of each feature, and the root mean square length of the rows about it: one if they are all the same.
+    /// Mean of each feature, and the root mean square distance of the rows from it; one if all rows are the same.
     pub fn moments(&self, features: usize) -> (Vec<f64>, f64) {
         let n = self.len() as f64;
         let mut means = vec![0.0; features];
@@ -157,12 +157,12 @@ impl Rows {
         }
         let mean_square = squares[0] / n;
         let variance = mean_square - means.iter().map(|mean| mean * mean).sum::<f64>();
-        // What is left of rows that are all the same is rounding.
+        // The rest of rows that are all the same is rounding error.
         (means, if variance > 1e-9 * mean_square { variance.sqrt() } else { 1.0 })
     }
 }
 
-/// Adds `factor` times `values` to as many `sums`.
+/// Adds `factor` times `values` to `sums`, element by element.
 pub fn add_scaled(sums: &mut [f64], factor: f64, values: &[f64]) {
     sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += factor * value);
 }

@@ -39,9 +39,13 @@ pub enum Fit {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Negatives {
+    /// Dinucleotide-preserving shuffles of the regions.
     Shuffle,
+    /// Windows of the reference away from the regions, matched to them in GC content and repeats.
     GcMatched,
+    /// Windows of the reference away from the regions, drawn uniformly.
     Random,
+    /// The regions of this BED file.
     Bed(PathBuf),
 }
 
@@ -74,7 +78,9 @@ impl std::fmt::Display for Negatives {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct NamedPath {
+    /// Class, without surrounding spaces.
     pub name: String,
+    /// FASTA, FASTQ or BED, depending on the flag.
     pub path: PathBuf,
 }
 
@@ -197,11 +203,17 @@ pub struct DataConfig {
 /// Where examples come from. Exactly one kind at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceKind {
+    /// Windows of simulated genomes, where no data are named.
     Demo,
+    /// Windows of one or more genomes per class: `--genome`.
     Genomes,
+    /// Records of one or more FASTA or FASTQ files per class: `--class`.
     Classes,
+    /// Windows centred on regions of a reference genome: `--regions`.
     Regions,
+    /// Rows of CSV or TSV tables: `--train`, `--valid` and `--test`.
     Tables,
+    /// The `examples.tsv` of an earlier run: `--examples`.
     Examples,
 }
 
@@ -226,12 +238,12 @@ impl DataConfig {
         self.valid_fragments.unwrap_or((self.fragments / 6 / classes * classes).max(classes))
     }
 
-    /// Whether nothing was named, so that the demo genomes serve.
+    /// Whether no data are named, so that the simulated demo genomes are used.
     pub fn is_demo(&self) -> bool {
         self.source() == SourceKind::Demo
     }
 
-    /// Every file that is named.
+    /// Every file that the settings name.
     pub fn paths(&self) -> Vec<&Path> {
         let named = [&self.genome, &self.class, &self.valid_class, &self.test_class, &self.regions];
         let single = [&self.reference, &self.train, &self.valid, &self.test, &self.examples];
@@ -261,6 +273,7 @@ impl DataConfig {
         .collect()
     }
 
+    /// The kind of source that the settings name; the first in order of precedence where they wrongly name several.
     pub fn source(&self) -> SourceKind {
         self.sources().first().copied().unwrap_or(SourceKind::Demo)
     }
@@ -270,7 +283,7 @@ impl DataConfig {
         distinct(&self.genome)
     }
 
-    /// The class names of `--class` and its kin, in order.
+    /// Class names of `--class`, `--valid-class` and `--test-class`, in order of first appearance.
     pub fn class_names(&self) -> Vec<&str> {
         let all: Vec<&NamedPath> = self.class.iter().chain(&self.valid_class).chain(&self.test_class).collect();
         distinct(all)
@@ -286,7 +299,7 @@ impl DataConfig {
         ![&self.train_chroms, &self.valid_chroms, &self.test_chroms].iter().all(|names| names.is_empty())
     }
 
-    /// What is wrong with the settings for training.
+    /// Faults of the settings for training.
     pub(super) fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         let sources = self.sources();

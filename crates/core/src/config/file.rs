@@ -47,6 +47,9 @@ pub fn section_mut<'a>(settings: &'a mut toml::Table, section: &str) -> &'a mut 
 }
 
 /// Reads a file as TOML; what is wrong is a sentence with the line.
+///
+/// # Errors
+/// The file is missing, cannot be read or is not TOML.
 pub fn read(path: &Path) -> Result<toml::Table, String> {
     let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {

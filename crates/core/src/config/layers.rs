@@ -1,17 +1,18 @@
-//! The layers that networks are written in: their settings, as a TOML file lists them, and the shapes, parameters and
-//! multiply-adds that follow from them. Arithmetic alone: what does not fit is a sentence before any tensor is made.
+//! Layers of a network: their settings, as a TOML file lists them, and the shapes, parameter counts and multiply-adds
+//! that follow from them. No tensors here: a layer that does not fit is reported before any is allocated.
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::LONGEST_BP;
 
-/// Upper bounds: far above what helps, and low enough that sizes stay exact and memory can be had.
-pub const MOST_FILTERS: usize = 1024;
-pub const LONGEST_WIDTH_BP: usize = 1000;
+/// Upper bounds: far above what helps, yet low enough that sizes do not overflow and memory can be allocated.
+pub(crate) const MOST_FILTERS: usize = 1024;
+/// Widest kernel or largest stride of a convolution, in positions.
+pub(crate) const LONGEST_WIDTH_BP: usize = 1000;
 const MOST_UNITS: usize = 16_384;
 const MOST_LAYERS: usize = 500;
-/// Of one network: 4 GB in f32.
-pub const MOST_PARAMETERS: usize = 1_000_000_000;
+/// Most parameters of a network: 4 GB in f32.
+pub(crate) const MOST_PARAMETERS: usize = 1_000_000_000;
 
 /// One layer. `[[layer]]` in a TOML file, with `kind` and the fields below.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,65 +20,92 @@ pub const MOST_PARAMETERS: usize = 1_000_000_000;
 pub enum Layer {
     /// `filters` filters of `width` positions.
     Convolution {
+        /// Output channels.
         filters: usize,
+        /// Kernel size, in positions.
         width: usize,
+        /// Positions between neighbouring outputs.
         #[serde(default = "one")]
         stride: usize,
+        /// Positions between neighbouring taps of the kernel.
         #[serde(default = "one")]
         dilation: usize,
+        /// Groups of channels that are convolved separately; must divide input and output channels.
         #[serde(default = "one")]
         groups: usize,
+        /// Whether zeros are added at both ends.
         #[serde(default)]
         padding: Padding,
     },
+    /// Batch normalisation of each channel.
     BatchNorm {},
+    /// Rectified linear unit, `max(0, x)`.
     Relu {},
+    /// Gaussian error linear unit (Hendrycks and Gimpel, 2016).
     Gelu {},
+    /// Sigmoid linear unit, `x * sigmoid(x)`.
     Silu {},
+    /// Hyperbolic tangent.
     Tanh {},
     /// The exponential function, which makes filters of a first layer easier to read (Koo and Ploenzke, 2021).
     Exp {},
     /// Maxima of `width` positions, `stride` apart (else `width`).
     MaxPool {
+        /// Pool size, in positions.
         width: usize,
+        /// Positions between neighbouring pools; `width` if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         stride: Option<usize>,
     },
+    /// Means of `width` positions, `stride` apart (else `width`).
     MeanPool {
+        /// Pool size, in positions.
         width: usize,
+        /// Positions between neighbouring pools; `width` if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         stride: Option<usize>,
     },
     /// A rate of its own, or that of `--dropout`.
     Dropout {
+        /// Probability that an activation is dropped, from 0 to below 1.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rate: Option<f64>,
     },
     /// Adds its input to what the layers in it make of it.
     Residual {
+        /// Layers of the branch, which must keep the shape of their input.
         layers: Vec<Layer>,
     },
     /// Batch norm, then a convolution times the sigmoid of another, added to the input.
     Gated {
+        /// Kernel size of both convolutions, in positions.
         width: usize,
+        /// Positions between neighbouring taps of the kernels.
         #[serde(default = "one")]
         dilation: usize,
     },
     /// `units` in each direction.
     Lstm {
+        /// Hidden units of each direction, so that `2 * units` channels come out.
         units: usize,
     },
     /// Over all positions.
     GlobalPool {
+        /// Statistic taken over the positions of each channel.
         of: GlobalPool,
     },
     /// Maxima and means over all positions, and maxima of `filters` mixed channels in each of `places` parts of them.
     PlacesPool {
+        /// Channels of the pointwise convolution whose outputs are pooled by place.
         filters: usize,
+        /// Equal parts that the positions are divided into.
         places: usize,
     },
+    /// All channels and positions as one vector of `channels * positions` features.
     Flatten {},
+    /// Fully connected layer on the features of a sequence.
     Dense {
+        /// Output features.
         units: usize,
     },
 }
@@ -93,11 +121,15 @@ pub enum Padding {
     None,
 }
 
+/// Statistic that a global pool takes over all positions of each channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GlobalPool {
+    /// The maximum.
     Max,
+    /// The mean.
     Mean,
+    /// Maximum and mean, so twice as many features as channels.
     Both,
 }
 
@@ -105,9 +137,10 @@ fn one() -> usize {
     1
 }
 
-/// What goes from layer to layer, for one sequence and, where filters are tied, for one strand of it.
+/// Shape of the activations between layers, for one sequence and, where filters are tied, one of its strands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
+    /// Channels at each position, or features once there are no positions.
     pub channels: usize,
     /// None once the positions are pooled or flattened away.
     pub positions: Option<usize>,
@@ -116,7 +149,8 @@ pub struct Shape {
 }
 
 impl Shape {
-    pub fn one_hot(length: usize) -> Self {
+    /// The network's input: a one-hot sequence, `[4, length]`.
+    pub(crate) fn one_hot(length: usize) -> Self {
         Self { channels: 4, positions: Some(length), bases: true }
     }
 
@@ -248,7 +282,7 @@ impl Layer {
         }
     }
 
-    /// Whether it is one function of each number.
+    /// Whether it is an elementwise function.
     fn is_activation(&self) -> bool {
         matches!(self, Self::Relu {} | Self::Gelu {} | Self::Silu {} | Self::Tanh {} | Self::Exp {})
     }
@@ -277,7 +311,7 @@ impl Layer {
         tied && mixes && !input.bases
     }
 
-    /// Numbers that training adjusts, without those of layers in it.
+    /// Trainable parameters, not counting those of nested layers.
     pub fn parameters(&self, input: Shape, output: Shape, tied: bool) -> usize {
         let (read, channels) = (input.read_channels(self, tied), input.channels);
         match self {
@@ -297,8 +331,7 @@ impl Layer {
         }
     }
 
-    /// Products of a weight and a number that one sequence takes, without those of layers in it; with tied filters those
-    /// of both strands.
+    /// Multiply-adds per sequence, not counting those of nested layers; with tied filters, those of both strands.
     pub fn multiply_adds(&self, input: Shape, output: Shape, tied: bool) -> usize {
         let parameters = self.parameters(input, output, tied);
         let (positions, out) = (input.positions.unwrap_or(1), output.channels);
@@ -313,8 +346,8 @@ impl Layer {
         if tied { 2 * once } else { once }
     }
 
-    /// How far one number of the output reaches over its input and how far apart neighbours stand: `(reach, step)`, in
-    /// positions of the input; None is all of it.
+    /// Receptive field and stride of the layer, `(reach, step)`, in positions of its input; `None` if every output
+    /// depends on all positions.
     pub fn reach(&self) -> Option<(usize, usize)> {
         match self {
             Self::Convolution { width, stride, dilation, .. } => Some(((width - 1) * dilation + 1, *stride)),
@@ -331,7 +364,7 @@ impl Layer {
         }
     }
 
-    /// What is wrong with the values, a part of a sentence that begins with the layer.
+    /// The first value out of range, worded to follow the layer's name in a sentence.
     fn fault(&self) -> Option<String> {
         let range = |name: &str, value: usize, most: usize| {
             (!(1..=most).contains(&value)).then(|| format!("has {name} = {value}, expected 1 to {most}"))
@@ -364,21 +397,21 @@ impl Layer {
     }
 }
 
-/// How many of some filters or units belong to each strand.
+/// Filters or units of each strand: half of them where filters are tied.
 pub fn of_strand(count: usize, tied: bool) -> usize {
     if tied { count / 2 } else { count }
 }
 
-/// How many groups of a convolution belong to each strand.
+/// Groups of a convolution that each strand has where filters are tied.
 pub fn groups_of_strand(groups: usize, input: Shape, tied: bool) -> usize {
     if input.bases || groups == 1 { groups } else { of_strand(groups, tied) }
 }
 
-/// The shape after a free list of layers, for fragments of `length` bp: features for the output layer.
+/// Shape after the layers of a custom network, for fragments of `length` bp: features for the output layer.
 ///
 /// # Errors
 /// A sentence that names the first layer that does not fit.
-pub fn shape_after(layers: &[Layer], length: usize, tied: bool) -> Result<Shape, String> {
+pub(crate) fn shape_after(layers: &[Layer], length: usize, tied: bool) -> Result<Shape, String> {
     if layers.len() > MOST_LAYERS {
         return Err(format!("there are {} layers, expected at most {MOST_LAYERS}; remove some", layers.len()));
     }
@@ -392,9 +425,9 @@ pub fn shape_after(layers: &[Layer], length: usize, tied: bool) -> Result<Shape,
     }
 }
 
-/// The shortest fragment, in bp, of which the layers leave something, or the longest there may be. What fits a fragment
-/// fits any longer one.
-pub fn shortest_bp(layers: &[Layer]) -> usize {
+/// Shortest fragment, in bp, that the layers accept, or [`LONGEST_BP`] if they accept none. Found by bisection, as
+/// layers that fit a fragment fit any longer one.
+pub(crate) fn shortest_bp(layers: &[Layer]) -> usize {
     let (mut short, mut enough) = (0, LONGEST_BP);
     while enough - short > 1 {
         let middle = usize::midpoint(short, enough);
@@ -416,6 +449,9 @@ fn walk(layers: &[Layer], length: usize, tied: bool) -> Result<Shape, String> {
 
 /// Reads a list of layers, each alone, so that every wrong one is reported with its number (`3.1` is the first in the
 /// third).
+///
+/// # Errors
+/// Every layer that is unknown, or has an unknown or ill-typed field, one sentence each.
 pub fn read_list(list: &toml::Value) -> Result<Vec<Layer>, Vec<String>> {
     let mut faults = Vec::new();
     let layers = read_numbered(list, "", &mut faults);

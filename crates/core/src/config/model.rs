@@ -42,6 +42,7 @@ pub struct ModelConfig {
     pub layer: Vec<Layer>,
 }
 
+/// Family of networks that `--arch` selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Architecture {
@@ -63,7 +64,7 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// Every one.
+    /// All architectures, in the order of `--help`.
     pub const ALL: [Self; 6] = [Self::Shallow, Self::Residual, Self::Basset, Self::Danq, Self::Gated, Self::Custom];
 
     /// The name that `--arch` takes.
@@ -78,8 +79,8 @@ impl Architecture {
         }
     }
 
-    /// Filters of the first convolution, its width in bp, and blocks, where nobody says otherwise; None has no such
-    /// setting.
+    /// Default number of filters of the first convolution, its width in bp, and number of blocks; `None` where the
+    /// architecture has no such setting.
     fn sizes(self) -> (Option<usize>, Option<usize>, Option<usize>) {
         match self {
             Self::Shallow => (Some(16), Some(32), None),
@@ -92,6 +93,7 @@ impl Architecture {
     }
 }
 
+/// Places at which the shallow network applies dropout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DropoutPlace {
@@ -131,7 +133,7 @@ impl ModelConfig {
         }
     }
 
-    /// What is wrong with the values, for fragments of `length` bp where that is known.
+    /// Faults of the values, for fragments of `length` bp if that is known.
     pub fn faults(&self, length: Option<usize>, strands: Strands) -> Vec<String> {
         let (arch, tied) = (self.arch.name(), strands == Strands::Equivariant);
         let mut faults = Vec::new();
@@ -180,7 +182,7 @@ impl ModelConfig {
             );
         }
         if is_custom && !self.layer.is_empty() {
-            // With no length yet, one at which pools leave something.
+            // Without a length, the shortest one that the layers accept.
             let length = length.filter(|length| (1..=LONGEST_BP).contains(length)).unwrap_or(self.shortest_bp());
             if let Err(fault) = layers::shape_after(&self.layer, length, tied) {
                 faults.push(fault);

@@ -1,9 +1,9 @@
-//! What settings are where nobody names them. Architectures differ in what trains them well, so each has its own preset;
-//! that of the default architecture is what `--help` shows.
+//! Defaults of settings that neither a file nor a flag gives. Architectures differ in what trains them well, so each has
+//! its own preset; `--help` shows that of the default architecture.
 
 use crate::config::{Architecture, BatchSize, Config, ModelConfig, OptimizerKind, Schedule, TrainingConfig};
 
-/// The settings under a file and flags.
+/// Defaults for an architecture, which a file and flags override.
 pub fn defaults(arch: Architecture) -> Config {
     let shown = Config::default();
     let (model, training) = match arch {
@@ -26,12 +26,12 @@ pub fn defaults(arch: Architecture) -> Config {
         Architecture::Basset => {
             (ModelConfig { dropout: 0.3, ..shown.model }, TrainingConfig { lr: 1e-3, ..shown.training })
         }
-        // Without batch norm it starts slowly, and its memory takes a step badly whose gradient is large.
+        // Without batch norm it starts slowly, and large gradients of its LSTM destabilise it, so they are clipped.
         Architecture::Danq => (
             ModelConfig { dropout: 0.5, ..shown.model },
             TrainingConfig { lr: 1e-3, epochs: 15, clip_norm: Some(1.0), ..shown.training },
         ),
-        // Nothing is known of it: a rate that most networks take, and less dropout than the default network's.
+        // Unknown layers: a learning rate that suits most networks, and less dropout than the default network's.
         Architecture::Custom => {
             (ModelConfig { dropout: 0.2, ..shown.model }, TrainingConfig { lr: 1e-3, ..shown.training })
         }
@@ -39,8 +39,8 @@ pub fn defaults(arch: Architecture) -> Config {
     Config { model: ModelConfig { arch, ..model }, training, ..shown }
 }
 
-/// The settings under a file and flags where no data are named: a smaller network of the default architecture and fewer epochs,
-/// so that the demo ends within a minute on two cores and still comes within 0.01 of the best possible AUROC.
+/// Defaults where no data are named: a smaller network of the default architecture and fewer epochs, so that the demo
+/// ends within a minute on two cores and still comes within 0.01 of the best possible AUROC.
 pub fn demo() -> Config {
     let default = defaults(ModelConfig::default().arch);
     Config {

@@ -13,6 +13,7 @@ pub const SEARCH: &str = "search";
 /// The settings that are searched, in the order of the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Search {
+    /// One entry per setting of the `[search]` table.
     #[serde(rename = "knobs")] // the key of tune.json
     pub hyperparameters: Vec<Hyperparameter>,
 }
@@ -22,25 +23,39 @@ pub struct Search {
 pub struct Hyperparameter {
     /// data, model or training.
     pub section: String,
+    /// Name of the setting within its section, in snake case.
     pub key: String,
+    /// Candidate values to draw from.
     pub values: Values,
 }
 
+/// Values that a search draws for one setting.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Values {
     /// One of these, each as likely as another.
     Choice(Vec<toml::Value>),
     /// From `low` to `high`, both included.
-    Range { low: f64, high: f64, scale: Scale, whole: bool },
+    Range {
+        /// Smallest value.
+        low: f64,
+        /// Largest value.
+        high: f64,
+        /// Scale on which values are equally likely.
+        scale: Scale,
+        /// Whether values are rounded to whole numbers.
+        whole: bool,
+    },
 }
 
-/// On which scale a range is drawn from evenly.
+/// Scale on which values of a range are equally likely.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scale {
+    /// Evenly between the ends.
     #[default]
     Linear,
+    /// Evenly in the logarithm; both ends are positive.
     Log,
 }
 
@@ -54,7 +69,7 @@ struct RangeTable {
     scale: Scale,
 }
 
-/// How far a range goes at most: far enough for any setting, and near enough that its width is a number, which can be drawn.
+/// Largest absolute bound of a range: enough for any setting, and small enough that the width of the range is finite.
 const FURTHEST: f64 = 1e100;
 
 /// Settings that are not searched, and why.
@@ -81,7 +96,7 @@ const NOT_SEARCHED: [(&str, &str); 19] = [
 ];
 
 impl Search {
-    /// What is searched where the file does not say: what matters most for any of the networks.
+    /// The search space where the file has no `[search]` table: the settings that matter most for every architecture.
     pub fn usual() -> Self {
         let hyperparameter = |section: &str, key: &str, low, high, scale| Hyperparameter {
             section: section.into(),
@@ -193,7 +208,7 @@ impl Hyperparameter {
         }
     }
 
-    /// The values that decide whether all of them will do: the ends of a range, or every choice.
+    /// Values that must be valid for all others to be: the ends of a range, or every choice.
     pub fn extremes(&self) -> Vec<toml::Value> {
         match &self.values {
             Values::Choice(values) => values.clone(),

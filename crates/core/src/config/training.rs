@@ -114,17 +114,18 @@ pub struct TrainingConfig {
     pub no_native: bool,
 }
 
-/// Fragments a batch.
+/// Batch size, in fragments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Number", into = "Number")]
 pub enum BatchSize {
-    /// To be found where training is to happen.
+    /// Chosen by timing on the training device.
     Auto,
+    /// This many fragments.
     Of(usize),
 }
 
 impl BatchSize {
-    /// The number; where it is still to be found, what a batch has by default.
+    /// The number of fragments, or the default of 256 for `auto`.
     pub fn fragments(self) -> usize {
         match self {
             Self::Auto => 256,
@@ -132,7 +133,7 @@ impl BatchSize {
         }
     }
 
-    /// Where a number is needed and cannot be found.
+    /// The fault if the batch size is `auto`, where `what` needs a number.
     pub fn fault_of_auto(self, what: &str) -> Option<String> {
         (self == Self::Auto).then(|| format!("--batch-size is auto, expected a number for {what}; give one"))
     }
@@ -183,6 +184,7 @@ impl From<BatchSize> for Number {
     }
 }
 
+/// Algorithm that updates the weights from their gradients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OptimizerKind {
@@ -194,6 +196,7 @@ pub enum OptimizerKind {
     Sgd,
 }
 
+/// Objective that training minimises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Loss {
@@ -207,14 +210,16 @@ pub enum Loss {
     Poisson,
 }
 
-/// How much each class or label counts in the loss.
+/// Weight of each class or label in the loss.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum ClassWeights {
+    /// All count the same.
     #[default]
     None,
     /// In inverse proportion to the class's share of the training examples.
     Auto,
+    /// Names with their weights, each positive.
     Given(Vec<(String, f64)>),
 }
 
@@ -253,6 +258,7 @@ impl std::fmt::Display for ClassWeights {
     }
 }
 
+/// How training and scoring use the two strands of a sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Strands {
@@ -268,6 +274,7 @@ pub enum Strands {
     Equivariant,
 }
 
+/// Course of the learning rate over the training steps, after any warm-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
@@ -281,7 +288,7 @@ pub enum Schedule {
     Plateau,
 }
 
-/// Measured on validation after each epoch.
+/// Metric computed on validation after each epoch, which `--monitor` selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Metric {
@@ -316,6 +323,7 @@ impl Metric {
     }
 }
 
+/// Floating-point format of the forward and backward passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
@@ -327,6 +335,7 @@ pub enum Precision {
     Auto,
 }
 
+/// How predicted probabilities are calibrated on validation after training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Calibration {
@@ -336,12 +345,15 @@ pub enum Calibration {
     None,
 }
 
-/// The device asked for. What it turns out to be is decided in `device`.
+/// Requested device, as in `--device`; it is resolved to an available one when a command starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum DeviceChoice {
+    /// The first GPU if libtorch can use one, otherwise the CPU.
     Auto,
+    /// The CPU, even where there is a GPU.
     Cpu,
+    /// The CUDA GPU with this index, from 0.
     Cuda(usize),
 }
 
@@ -374,7 +386,7 @@ impl std::fmt::Display for DeviceChoice {
 }
 
 impl TrainingConfig {
-    /// What is wrong with the values.
+    /// Faults of the values.
     pub fn faults(&self) -> Vec<String> {
         let mut faults: Vec<String> = too_many([
             ("--epochs", self.epochs),

@@ -1,4 +1,5 @@
-//! A prefetching loader: a thread gathers the next shuffled batches of codes while the network learns from this one.
+//! A prefetching loader: a thread gathers the next shuffled batches of codes while the network trains on the current
+//! one.
 
 use std::sync::mpsc;
 use std::thread::Scope;
@@ -11,9 +12,10 @@ use crate::dataset::examples::Examples;
 use crate::random::{self, Generator, Purpose};
 use crate::sequence::alphabet::{self, UNKNOWN};
 
-/// Loads of batches gathered ahead: one is learned from, one waits, one is gathered.
+/// Loads of batches in flight besides the one being gathered: one in use by training, one waiting.
 pub const AHEAD: usize = 2;
-/// Small batches are handed over several at a time, because waking a thread may take as long as learning from one of them.
+/// Small batches are handed over several at a time, because waking a thread may take as long as training on one of
+/// them.
 const LOAD_BYTES: usize = 1 << 18;
 
 /// Batches of a load.
@@ -28,27 +30,31 @@ pub struct Batch {
     pub codes: Vec<u8>,
     /// `[n, width]`
     pub labels: Vec<f32>,
+    /// Number of examples.
     pub n: usize,
 }
 
-/// How an epoch goes through the examples.
+/// Order and augmentation of the examples in one epoch.
 #[derive(Clone, Copy, Debug)]
 pub struct Order {
+    /// Examples per batch; the last batch of an epoch may hold fewer.
     pub batch_size: usize,
+    /// Random changes made to each example.
     pub augmentation: Augmentation,
+    /// Seed of the order and of the augmentation.
     pub seed: u64,
     /// Counted from 1.
     pub epoch: usize,
 }
 
-/// What is changed of an example at random, anew each epoch, so that the network sees it in more than one form.
+/// Data augmentation: random changes to each training example, drawn anew each epoch.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Augmentation {
-    /// Turn it into its reverse complement with probability one half.
+    /// Take the reverse complement with probability one half.
     pub either_strand: bool,
-    /// Move it by up to so many bases either way; what is uncovered is unknown.
+    /// Shift by up to this many bp in either direction; uncovered positions become unknown bases.
     pub shift: usize,
-    /// Replace each known base by one of the other three with this probability.
+    /// Probability that a known base is replaced by one of the other three.
     pub mutate: f64,
 }
 
@@ -87,8 +93,8 @@ impl Order {
         indices
     }
 
-    /// Of each of `n` examples, in the epoch's order, whether it is reversed into its reverse complement; nothing where more
-    /// than that may be changed of it.
+    /// Whether each of `n` examples, in the epoch's order, is reverse-complemented, `[n]`; `None` if augmentation also
+    /// shifts or mutates.
     pub fn reversed(self, n: usize) -> Option<Vec<bool>> {
         let Augmentation { either_strand, shift, mutate } = self.augmentation;
         if shift > 0 || mutate > 0.0 {
@@ -98,7 +104,7 @@ impl Order {
         Some((0..n).map(|_| either_strand && random.random::<bool>()).collect())
     }
 
-    /// What draws the changes of an epoch's examples, one after another.
+    /// Generator of an epoch's augmentation, consumed example by example.
     fn changes(self) -> Generator {
         random::generator(self.seed, Purpose::Augment, self.epoch as u64, 0)
     }

@@ -1,5 +1,5 @@
-//! Finding sequences that stand in the data more than once, exactly or nearly and on either strand: those that leak
-//! from training into validation or test, and those that carry two labels. What to do about them is left to others.
+//! Finds sequences that occur more than once, exactly or nearly and on either strand: those that leak from training
+//! into validation or test, and those with two labels. Reports them only; nothing is removed.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -50,6 +50,7 @@ pub struct Entry<'a> {
 pub enum Kind {
     /// The same bases, or bases that read the same on both strands.
     Identical,
+    /// The same bases on opposite strands.
     ReverseComplement,
     /// At least [`NEAR`] of the 12-mers in common, on either strand.
     Near,
@@ -58,8 +59,11 @@ pub enum Kind {
 /// A sequence that has a copy elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Match {
+    /// Index of the sequence among the entries, in the order they were given.
     pub index: usize,
+    /// Index of the entry that it is a copy of.
     pub other: usize,
+    /// How the two are alike.
     pub kind: Kind,
     /// The share of distinct 12-mers in common, `2 |A ∩ B| / (|A| + |B|)` (Sørensen and Dice); 1 for exact copies.
     pub similarity: f64,
@@ -107,6 +111,7 @@ pub struct ExactCopies {
 }
 
 impl ExactCopies {
+    /// Compares the next sequence with all before it.
     pub fn push(&mut self, entry: Entry) {
         let Canonical { hash, index, reverse } = Canonical::new(self.count, entry.codes);
         let this = Member { index, split: entry.split, label: entry.label, reverse };
@@ -137,6 +142,7 @@ impl ExactCopies {
         }
     }
 
+    /// Copies among all sequences that were pushed.
     pub fn finish(self) -> Duplicates {
         self.found
     }

@@ -29,7 +29,9 @@ pub struct Examples {
 pub struct Origin {
     /// The file, or what simulated it.
     pub source: Arc<str>,
+    /// Record name, table line, or its coordinates in a genome.
     pub name: Name,
+    /// Coordinates and strand, where they are known.
     pub place: Option<Place>,
     /// Whether the source is a genome that holds the sequence at the place, so that it need not be written again.
     pub in_genome: bool,
@@ -46,6 +48,7 @@ pub enum Name {
     Place,
     /// A line of a table.
     Line(u64),
+    /// Name of a FASTA or FASTQ record, a region, or a row of a listing.
     Text(Box<str>),
 }
 
@@ -92,15 +95,20 @@ impl Origin {
 }
 
 impl Examples {
+    /// Number of examples, `n`.
     pub fn len(&self) -> usize {
         self.origins.len()
     }
 
+    /// Whether there are no examples.
     pub fn is_empty(&self) -> bool {
         self.origins.is_empty()
     }
 
     /// Appends the codes of the examples in `range` to `out`.
+    ///
+    /// # Errors
+    /// The temporary file of sequences cannot be read.
     pub fn read(&self, range: Range<usize>, out: &mut Vec<u8>) -> Result<()> {
         let start = out.len();
         self.read_with_case(range, out)?;
@@ -109,12 +117,18 @@ impl Examples {
     }
 
     /// Appends the codes, with case, of the examples in `range` to `out`.
+    ///
+    /// # Errors
+    /// The temporary file of sequences cannot be read.
     pub fn read_with_case(&self, range: Range<usize>, out: &mut Vec<u8>) -> Result<()> {
         let length = self.length as u64;
         self.codes.read(range.start as u64 * length..range.end as u64 * length, out)
     }
 
     /// Hands all codes to `each`, at most `size` examples at a time, with the index of the first.
+    ///
+    /// # Errors
+    /// The temporary file of sequences cannot be read, or `each` fails.
     pub fn for_each_batch(&self, size: usize, mut each: impl FnMut(usize, &[u8]) -> Result<()>) -> Result<()> {
         let mut codes = Vec::new();
         for first in (0..self.len()).step_by(size.max(1)) {
@@ -126,6 +140,9 @@ impl Examples {
     }
 
     /// All codes, `[n, length]`, in memory.
+    ///
+    /// # Errors
+    /// The temporary file of sequences cannot be read.
     pub fn all_codes(&self) -> Result<Vec<u8>> {
         let mut codes = Vec::new();
         self.read(0..self.len(), &mut codes)?;
@@ -133,6 +150,9 @@ impl Examples {
     }
 
     /// One number for each sequence, computed from its codes, `[n]`.
+    ///
+    /// # Errors
+    /// The temporary file of sequences cannot be read.
     pub fn measure(&self, of: impl Fn(&[u8]) -> f64) -> Result<Vec<f64>> {
         let mut values = Vec::with_capacity(self.len());
         self.for_each_batch(1024, |_, codes| {
@@ -143,6 +163,9 @@ impl Examples {
     }
 
     /// The share of G and C in each sequence, `[n]`.
+    ///
+    /// # Errors
+    /// The temporary file of sequences cannot be read.
     pub fn gc_shares(&self) -> Result<Vec<f64>> {
         self.measure(alphabet::gc_share)
     }
@@ -192,6 +215,9 @@ impl ExamplesWriter {
     }
 
     /// Adds an example: codes `[length]` with case, labels `[width]`.
+    ///
+    /// # Errors
+    /// The temporary file of sequences cannot be written.
     pub fn push(&mut self, codes: &[u8], labels: &[f32], origin: Origin) -> Result<()> {
         debug_assert_eq!((codes.len(), labels.len()), (self.examples.length, self.examples.width));
         self.codes.push(codes)?;
@@ -200,6 +226,10 @@ impl ExamplesWriter {
         Ok(())
     }
 
+    /// The examples pushed, in order.
+    ///
+    /// # Errors
+    /// The temporary file of sequences cannot be written.
     pub fn finish(self) -> Result<Examples> {
         Ok(Examples { codes: self.codes.finish()?, ..self.examples })
     }

@@ -19,6 +19,7 @@ use crate::sequence::alphabet;
 
 /// Genomes of all classes, and which part of them each split may use.
 pub struct Genomes {
+    /// Class names, by the index that labels hold.
     pub classes: Classes,
     /// Index of the class, and the genome.
     genomes: Vec<(usize, Genome)>,
@@ -30,7 +31,7 @@ pub struct Genomes {
     pub memory: u64,
 }
 
-/// Draws other training windows every epoch.
+/// Draws new training windows every epoch.
 pub struct Resampler {
     genomes: Genomes,
     plan: Plan,
@@ -39,6 +40,9 @@ pub struct Resampler {
 
 impl Resampler {
     /// The windows of one draw; draw 0 is the one that `Genomes::windows` gives.
+    ///
+    /// # Errors
+    /// A genome cannot be read.
     pub fn draw(&self, draw: u64) -> Result<Examples> {
         self.genomes.draw(&self.plan, &self.genomes.sources(&self.intervals), draw)
     }
@@ -95,6 +99,9 @@ impl Genomes {
     }
 
     /// Draws the windows of one split, the same number from each class.
+    ///
+    /// # Errors
+    /// A class has no chromosome or too few eligible windows for the split, or a genome cannot be read.
     pub fn windows(&self, split: Split, length: usize, fragments: usize) -> Result<Examples> {
         let intervals = self.intervals(split, length);
         let (plan, sources) = self.plan(&intervals, split, length, fragments)?;
@@ -102,6 +109,9 @@ impl Genomes {
     }
 
     /// Keeps the genomes for drawing other training windows every epoch.
+    ///
+    /// # Errors
+    /// As [`Genomes::windows`].
     pub fn resampler(self, length: usize, fragments: usize) -> Result<Resampler> {
         let intervals = self.intervals(Split::Train, length);
         let (plan, _) = self.plan(&intervals, Split::Train, length, fragments)?;
@@ -227,7 +237,10 @@ impl Names {
     }
 }
 
-/// Opens a genome and says so if it has to be read from disk.
+/// Opens a genome, and reports it if windows have to be read from disk.
+///
+/// # Errors
+/// The file is missing or is not FASTA, or it cannot be read.
 pub fn open_genome(path: &Path, memory: u64, wanted: &dyn Fn(&str) -> bool, progress: &Progress) -> Result<Genome> {
     let genome = Genome::open(path, memory, wanted)?;
     if !genome.is_in_memory() {

@@ -24,6 +24,9 @@ use crate::progress::Progress;
 use crate::sequence::alphabet;
 
 /// Writes the examples of some splits, one after another.
+///
+/// # Errors
+/// The listing cannot be written, or the temporary file of sequences cannot be read.
 pub fn write(
     out: &mut dyn Write,
     splits: &[(Split, &Examples)],
@@ -63,8 +66,8 @@ pub fn label(examples: &Examples, i: usize, kind: TaskKind, classes: &Classes) -
     }
 }
 
-/// Reads a listing; genomes are opened where a row holds no sequence, and returned. If the question, as far as it is known,
-/// is of labels or values, these are `NAME=VALUE` pairs, of which those named by `columns` are taken, or all.
+/// Reads a listing into `sequences`, and returns the paths of the genomes opened for rows without a sequence. If `kind`
+/// is multilabel or regression, labels are `NAME=VALUE` pairs, of which those named by `columns` are taken, or all.
 ///
 /// # Errors
 /// As for tables, and where a genome or a place in it cannot be found.
@@ -137,7 +140,7 @@ pub fn labels(path: &Path, mut each: impl FnMut(Split, &str)) -> Result<()> {
     Ok(())
 }
 
-/// Labels and values by name.
+/// Parses labels or values of the form `NAME=VALUE,NAME=VALUE`; `None` if the text has another form.
 pub fn pairs(text: &str) -> Option<Vec<(&str, f32)>> {
     let pair = |pair: &'_ str| -> Option<(usize, f32)> {
         let (name, value) = pair.rsplit_once('=')?;
@@ -188,7 +191,7 @@ impl Rows {
     }
 }
 
-/// What a run learned from, as its listing tells.
+/// What a run was trained on, according to its listing.
 #[derive(Debug, Default)]
 pub struct Learned {
     /// Hashes, the same for either strand, of the training sequences.
@@ -201,6 +204,9 @@ pub struct Learned {
 
 impl Learned {
     /// Reads the listing of a finished run. Where a genome is gone, the sequences in it are passed over.
+    ///
+    /// # Errors
+    /// The listing is missing or malformed, or a place in a genome cannot be found.
     pub fn read(path: &Path, memory: u64) -> Result<Self> {
         let file = InputFile::open(path)?;
         let genomes = Genomes::open(&file, memory, &Progress::quiet());
@@ -228,7 +234,10 @@ impl Learned {
         Ok(Self { sequences, chromosomes: learned.into_iter().collect(), by_chromosome })
     }
 
-    /// How many of the examples the run learned from, on either strand.
+    /// Number of examples whose sequence, on either strand, was in the run's training split.
+    ///
+    /// # Errors
+    /// The temporary file of sequences cannot be read.
     pub fn shared(&self, examples: &Examples) -> Result<usize> {
         let mut shared = 0;
         examples.for_each_batch(1024, |_, codes| {

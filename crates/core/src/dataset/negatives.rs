@@ -1,4 +1,4 @@
-//! What a single set of regions is told from: shuffles of the regions themselves, or windows of the genome away from
+//! Negatives for a single set of regions: dinucleotide shuffles of the regions, or windows of the genome away from
 //! them, matched in GC content and repeats or at random. Each split gets its own, from its own chromosomes.
 
 use anyhow::{Result, bail};
@@ -22,15 +22,21 @@ const STREAM: u64 = 1 << 40;
 /// Shuffles tried for one negative before it is given up as too repetitive to differ.
 const TRIES: usize = 10;
 
+/// How many negatives to make, and from which windows.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
+    /// Negatives for each region.
     pub per_positive: usize,
     /// Unknown bases allowed in a window of the genome.
     pub max_n: usize,
+    /// Seed of the shuffles and of the draw of windows.
     pub seed: u64,
 }
 
 /// Adds shuffles of each region with the same dinucleotides, to the region's own split.
+///
+/// # Errors
+/// The reference cannot be read, or the sequences outgrow memory and the temporary directory.
 pub fn shuffled(
     divided: &DividedReference,
     positives: &[SplitWindow],
@@ -76,6 +82,9 @@ pub fn shuffled(
 
 /// Adds windows of the genome that touch nothing `covered`, as many in each split as its regions ask for. With `matched`
 /// they have the GC content and the share of repeats that the regions have, bin by bin, as far as the genome allows.
+///
+/// # Errors
+/// The genome has too few windows away from `covered`, or cannot be read.
 pub fn drawn(
     divided: &DividedReference,
     positives: &[SplitWindow],
@@ -144,14 +153,14 @@ pub fn drawn(
     Ok(())
 }
 
-/// How many windows had to come from another bin than asked for.
+/// Number of windows taken from another bin than asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Moved {
     gc: u64,
     repeats: u64,
 }
 
-/// Cuts a quota down to the supply and makes up for what lacks: first with windows of the same GC bin and the nearest
+/// Caps a quota at the supply and makes up the shortfall: first with windows of the same GC bin and the nearest
 /// share of repeats, then of the nearest GC bin. There must be enough in all.
 fn within_supply(quota: &mut [u64], supply: &[u64], repeats: usize) -> Moved {
     let mut missing: Vec<(usize, u64)> = Vec::new();

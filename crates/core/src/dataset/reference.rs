@@ -14,7 +14,9 @@ use crate::progress::Progress;
 
 /// A reference genome and the part of it that each split may use.
 pub struct DividedReference {
+    /// The genome, with its chromosomes found by name.
     pub reference: Reference,
+    /// Intervals of training, validation and test, 0-based and half-open, in order of chromosome and start.
     pub parts: [Vec<Interval>; 3],
     /// Of a window, in bp.
     pub length: usize,
@@ -23,7 +25,9 @@ pub struct DividedReference {
 /// A window around a region, and the split whose part of the genome holds all of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SplitWindow {
+    /// Split that holds the whole window.
     pub split: Split,
+    /// Window with its strand and the name of its region.
     pub window: RegionWindow,
 }
 

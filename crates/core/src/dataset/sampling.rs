@@ -26,14 +26,18 @@ const GOLDEN: f64 = 0.618_033_988_749_894_9;
 
 /// Everything one class may take windows from in one split: intervals of one or more genomes.
 pub struct Source<'a> {
+    /// Index of the class.
     pub class: usize,
+    /// Name of the class, for messages.
     pub class_name: &'a str,
+    /// Genomes, each with the intervals that windows may lie in, 0-based and half-open.
     pub parts: Vec<(&'a Genome, Vec<Interval>)>,
 }
 
 /// What makes a window eligible, and how many are wanted.
 #[derive(Clone, Copy, Debug)]
 pub struct Request {
+    /// Length of a window, in bp.
     pub length: usize,
     /// Unknown bases allowed in a window.
     pub max_n: usize,
@@ -41,17 +45,22 @@ pub struct Request {
     pub match_gc: bool,
     /// Windows wanted from each class.
     pub per_class: usize,
+    /// Seed of the draw.
     pub seed: u64,
 }
 
 /// One window taken: codes with case as its strand reads, and where they came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
+    /// Codes with case, `[length]`.
     pub codes: Vec<u8>,
     /// Which of the source's genomes.
     pub genome: usize,
+    /// Index of the chromosome in its genome.
     pub chromosome: usize,
+    /// 0-based start on the forward strand, in bp.
     pub start: usize,
+    /// Whether the codes are the reverse complement of the genome's forward strand.
     pub reverse: bool,
 }
 
@@ -68,7 +77,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Counts what there is and settles how many windows to take from each bin.
+    /// Counts the eligible windows and decides how many to take from each bin.
     ///
     /// # Errors
     /// There are not enough eligible windows; the message names the number available.
@@ -113,6 +122,9 @@ impl Plan {
 
     /// The windows of one draw for each source, in file order. Draws 0, 1, 2 and so on are different windows, and
     /// together they cover the genome more evenly than draws by chance.
+    ///
+    /// # Errors
+    /// A genome cannot be read.
     pub fn draw(&self, sources: &[Source], draw: u64) -> Result<Vec<Vec<Window>>> {
         (0..sources.len())
             .into_par_iter()
@@ -128,6 +140,9 @@ impl Plan {
     }
 
     /// Hands the windows of one draw of one source to `each`, one by one.
+    ///
+    /// # Errors
+    /// A genome cannot be read, or `each` fails.
     pub fn draw_each(
         &self,
         sources: &[Source],
@@ -144,22 +159,30 @@ impl Plan {
 /// The numbers that a draw of windows depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
+    /// Seed of the run.
     pub seed: u64,
+    /// Separates sources and splits, so that no two share random numbers.
     pub stream: u64,
+    /// Number of the draw, from 0.
     pub draw: u64,
 }
 
-/// Which windows are eligible, and the bin of each by its GC content and its repeats. A count of 1 means that it is not
-/// looked at.
+/// Which windows are eligible, and the bin of each by its GC content and its repeats. With a single bin the property is
+/// ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bins {
+    /// Length of a window, in bp.
     pub length: usize,
+    /// Unknown bases allowed in a window.
     pub max_n: usize,
+    /// Bins of the GC content of known bases.
     pub gc: usize,
+    /// Bins of the share of soft-masked bases.
     pub repeats: usize,
 }
 
 impl Bins {
+    /// Number of bins, over GC content and repeats.
     pub fn count(&self) -> usize {
         self.gc * self.repeats
     }
@@ -207,6 +230,9 @@ impl Bins {
 }
 
 /// The first pass: eligible windows in each bin.
+///
+/// # Errors
+/// A genome cannot be read.
 pub fn count(source: &Source, bins: &Bins) -> Result<Vec<u64>> {
     let mut supply = vec![0; bins.count()];
     for (genome, intervals) in &source.parts {
@@ -252,6 +278,9 @@ fn matched_quota(supply: &[Vec<u64>], wanted: u64) -> Vec<u64> {
 }
 
 /// The second pass: draws ranks in every bin and copies the windows that have them, on either strand.
+///
+/// # Errors
+/// A genome cannot be read, or `each` fails.
 pub fn take(
     source: &Source,
     supply: &[u64],

@@ -21,9 +21,10 @@ use crate::sequence::alphabet;
 /// Share of sequences that become validation and test where no setting says otherwise.
 const DEFAULT_SHARE: f64 = 0.1;
 
-/// What is known of a sequence's class or values.
+/// Class or values of a sequence.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Label {
+    /// Name of the class.
     Class(Arc<str>),
     /// One for each column.
     Values(Box<[f32]>),
@@ -49,9 +50,13 @@ pub struct Sequences {
 
 /// Where a sequence was read.
 pub struct Read<'a> {
+    /// Path of the file, or what simulated the sequence.
     pub source: &'a Arc<str>,
+    /// Record name, table line, or its coordinates in a genome.
     pub name: Name,
+    /// Coordinates and strand, where they are known.
     pub place: Option<Place>,
+    /// Whether the source is a genome that holds the sequence at `place`.
     pub in_genome: bool,
 }
 
@@ -67,10 +72,12 @@ impl Sequences {
         }
     }
 
+    /// Number of sequences added.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
+    /// Whether no sequence was added.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -114,7 +121,9 @@ impl Sequences {
 pub struct Assembled {
     /// Training, validation and test.
     pub splits: [Examples; 3],
+    /// Kind of prediction that the labels ask for.
     pub kind: TaskKind,
+    /// Names of the classes, or of the label columns.
     pub classes: Classes,
 }
 
@@ -316,7 +325,7 @@ fn by_sequence(
     Ok(())
 }
 
-/// The question and the names of its classes, labels or values.
+/// The task and the names of its classes, labels or values.
 fn task_and_classes(entries: &[Entry], columns: Vec<String>, request: &LoadRequest) -> Result<(TaskKind, Classes)> {
     let source = entries.first().map_or("the data", |entry| &entry.origin.source);
     let (config, by_columns) = (request.config, !columns.is_empty());

@@ -27,8 +27,11 @@ pub enum DataSource<'a> {
 /// The files of regions, and what negatives are made from.
 #[derive(Clone, Copy, Debug)]
 pub struct RegionFiles<'a> {
+    /// FASTA of the genome that the regions lie in.
     pub reference: &'a Path,
+    /// BED or narrowPeak files, each with its class.
     pub regions: &'a [NamedPath],
+    /// Kind of negatives for a single class of regions.
     pub negatives: &'a Negatives,
     /// Regions that negatives drawn from the genome stay away from.
     pub exclude: &'a [PathBuf],

@@ -16,14 +16,19 @@ use crate::sequence::alphabet;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
+    /// For fitting weights.
     Train,
+    /// For early stopping, calibration and the choice of the epoch.
     Valid,
+    /// For the final metrics, unseen in training.
     Test,
 }
 
 impl Split {
+    /// Every split, in the order of their discriminants, by which arrays of splits are indexed.
     pub const ALL: [Split; 3] = [Split::Train, Split::Valid, Split::Test];
 
+    /// Name in tables and JSON: `train`, `valid` or `test`.
     pub fn name(self) -> &'static str {
         match self {
             Split::Train => "train",
@@ -46,8 +51,11 @@ impl Split {
 /// The chromosomes the user named for each split; empty where none were.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChromosomeChoice {
+    /// Chromosomes named for training.
     pub train: Vec<String>,
+    /// Chromosomes named for validation.
     pub valid: Vec<String>,
+    /// Chromosomes named for testing.
     pub test: Vec<String>,
 }
 
@@ -137,17 +145,18 @@ impl ChromosomeChoice {
 pub enum Assignment {
     /// For training: by the user's choice, and by the rules for what it leaves open.
     Choice(ChromosomeChoice),
-    /// For judging: these chromosomes are the test, whatever a run did with them.
+    /// For evaluation: these chromosomes are the test, whatever a run did with them.
     TestOn(Vec<String>),
-    /// For judging: all chromosomes that a run with this choice did not learn from are the test.
+    /// For evaluation: all chromosomes that a run with this choice did not learn from are the test.
     TestOnUnseenBy(ChromosomeChoice),
-    /// For judging: all chromosomes but these, and pieces of them, are the test.
+    /// For evaluation: all chromosomes but these, and pieces of them, are the test.
     TestOnOthers(Vec<String>),
-    /// For judging: everything is the test.
+    /// For evaluation: everything is the test.
     TestOnAll,
 }
 
 impl Assignment {
+    /// Split of a chromosome; `None` where it is in none.
     pub fn split_of(&self, name: &str) -> Option<Split> {
         let is_test = match self {
             Self::Choice(choice) => return choice.split_of(name),
@@ -174,6 +183,9 @@ impl Assignment {
     }
 
     /// Checks the names that the user gave against those there are.
+    ///
+    /// # Errors
+    /// As [`ChromosomeChoice::check`].
     pub fn check(&self, known: &[&str]) -> Result<()> {
         match self {
             Self::Choice(choice) => choice.check(known),
@@ -184,7 +196,7 @@ impl Assignment {
 }
 
 /// Deals chromosomes 80/10/10 by a fixed hash of their name, the same in every genome and version.
-pub fn deal(name: &str) -> Split {
+pub(crate) fn deal(name: &str) -> Split {
     // The prefix was chosen so that human and mouse chromosomes come out near the intended shares.
     match random::hash(format!("chr{}", same_name(name)).as_bytes()) % 10 {
         0..8 => Split::Train,
@@ -194,7 +206,7 @@ pub fn deal(name: &str) -> Split {
 }
 
 /// The intervals of one genome that belong to each split. Chromosomes shorter than `length` have none.
-pub fn intervals(chromosomes: &[Chromosome], assignment: &Assignment, length: usize) -> [Vec<Interval>; 3] {
+pub(crate) fn intervals(chromosomes: &[Chromosome], assignment: &Assignment, length: usize) -> [Vec<Interval>; 3] {
     let mut parts: [Vec<Interval>; 3] = Default::default();
     for (chromosome, Chromosome { name, length: bases }) in chromosomes.iter().enumerate() {
         if let Some(split) = assignment.split_of(name)
@@ -212,7 +224,7 @@ pub fn intervals(chromosomes: &[Chromosome], assignment: &Assignment, length: us
 }
 
 /// The split whose intervals hold a whole range of a chromosome; `None` where it lies across an edge or outside.
-pub fn split_holding(parts: &[Vec<Interval>; 3], chromosome: usize, range: &Range<usize>) -> Option<Split> {
+pub(crate) fn split_holding(parts: &[Vec<Interval>; 3], chromosome: usize, range: &Range<usize>) -> Option<Split> {
     Split::ALL.into_iter().find(|&split| {
         let part = &parts[split as usize];
         let after =
@@ -258,7 +270,7 @@ fn cut_blocks(chromosomes: &[Chromosome], whole: &[Interval], length: usize) -> 
 
 /// The split of a sequence that comes without coordinates: a hash of the smaller of the sequence and its reverse
 /// complement, so that a duplicate on either strand lands in the same split. `valid` and `test` are shares.
-pub fn split_of_sequence(codes: &[u8], valid: f64, test: f64) -> Split {
+pub(crate) fn split_of_sequence(codes: &[u8], valid: f64, test: f64) -> Split {
     // Ten thousandths, so that a share is not at the mercy of rounding.
     let [valid, test] = [valid, test].map(|share| (share * 10_000.0).round() as u64);
     match hash_of_either_strand(codes) % 10_000 {
@@ -269,7 +281,7 @@ pub fn split_of_sequence(codes: &[u8], valid: f64, test: f64) -> Split {
 }
 
 /// A hash that is the same for a sequence and its reverse complement.
-pub fn hash_of_either_strand(codes: &[u8]) -> u64 {
+pub(crate) fn hash_of_either_strand(codes: &[u8]) -> u64 {
     let mut other = codes.to_vec();
     alphabet::reverse_complement(&mut other);
     random::hash(codes.min(&other))

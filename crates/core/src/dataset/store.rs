@@ -12,7 +12,7 @@ use anyhow::{Result, anyhow};
 /// Bytes written to the temporary file at a time.
 const BUFFER: usize = 1 << 20;
 
-/// Takes bytes until all are there.
+/// Collects bytes, moving them to a temporary file beyond a limit.
 pub struct StoreWriter {
     limit: u64,
     memory: Vec<u8>,
@@ -20,11 +20,10 @@ pub struct StoreWriter {
     length: u64,
 }
 
-/// Bytes that can be read anywhere. Copies share them.
+/// Bytes with random access; clones share them.
 #[derive(Clone, Debug)]
 pub struct Store {
     bytes: Bytes,
-    length: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -39,15 +38,15 @@ impl StoreWriter {
         Self { limit, memory: Vec::new(), spilled: None, length: 0 }
     }
 
-    /// Bytes taken so far.
+    /// Number of bytes taken.
     pub fn len(&self) -> u64 {
         self.length
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.length == 0
-    }
-
+    /// Appends bytes, moving all to the temporary file once they exceed the limit.
+    ///
+    /// # Errors
+    /// The temporary file cannot be created or written.
     pub fn push(&mut self, bytes: &[u8]) -> Result<()> {
         self.length += bytes.len() as u64;
         if self.spilled.is_none() && self.length > self.limit {
@@ -64,17 +63,24 @@ impl StoreWriter {
         }
     }
 
+    /// Completes the store.
+    ///
+    /// # Errors
+    /// The temporary file cannot be written.
     pub fn finish(self) -> Result<Store> {
         let bytes = match self.spilled {
             Some(file) => Bytes::File(Arc::new(file.into_inner().map_err(|fault| no_space(fault.into_error()))?)),
             None => Bytes::Memory(Arc::new(self.memory)),
         };
-        Ok(Store { bytes, length: self.length })
+        Ok(Store { bytes })
     }
 }
 
 impl Store {
     /// Appends the bytes of a range to `out`.
+    ///
+    /// # Errors
+    /// The temporary file cannot be read.
     pub fn read(&self, range: Range<u64>, out: &mut Vec<u8>) -> Result<()> {
         match &self.bytes {
             Bytes::Memory(bytes) => out.extend_from_slice(&bytes[range.start as usize..range.end as usize]),
@@ -89,12 +95,12 @@ impl Store {
         Ok(())
     }
 
-    pub fn len(&self) -> u64 {
-        self.length
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.length == 0
+    #[cfg(test)]
+    fn len(&self) -> u64 {
+        match &self.bytes {
+            Bytes::Memory(bytes) => bytes.len() as u64,
+            Bytes::File(file) => file.metadata().unwrap().len(),
+        }
     }
 
     /// Whether the bytes are held in memory.
@@ -105,7 +111,7 @@ impl Store {
 
 impl Default for Store {
     fn default() -> Self {
-        Self { bytes: Bytes::Memory(Arc::default()), length: 0 }
+        Self { bytes: Bytes::Memory(Arc::default()) }
     }
 }
 

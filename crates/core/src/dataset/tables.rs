@@ -28,11 +28,18 @@ pub struct Table {
 }
 
 impl Table {
+    /// Opens a table and reads its header.
+    ///
+    /// # Errors
+    /// As [`InputFile::open`] and [`Table::of_file`].
     pub fn open(path: &Path) -> Result<Self> {
         Self::of_file(&InputFile::open(path)?)
     }
 
     /// Reads an opened file from its start.
+    ///
+    /// # Errors
+    /// The file cannot be read, or two columns have the same name.
     pub fn of_file(file: &InputFile) -> Result<Self> {
         let (path, mut input) = (file.path(), file.reader());
         let head = input.fill_buf().map_err(|error| read_error(path, &error))?;
@@ -59,6 +66,9 @@ impl Table {
     }
 
     /// The place of a column that there must be.
+    ///
+    /// # Errors
+    /// The header has no such column; `wanted` says in the message which columns there should be.
     pub fn column(&self, name: &str, wanted: &str) -> Result<usize> {
         self.find(name).ok_or_else(|| {
             anyhow!(
@@ -70,6 +80,9 @@ impl Table {
     }
 
     /// Goes to the next row.
+    ///
+    /// # Errors
+    /// The row has another number of fields than the header, or the file cannot be read.
     pub fn next_row(&mut self) -> Result<bool> {
         let more = self.reader.read_byte_record(&mut self.record).map_err(|error| table_error(&self.file, error))?;
         // With CRLF ends csv counts a line late, so its count of records decides.
@@ -82,10 +95,15 @@ impl Table {
         self.line
     }
 
+    /// Field of this row, without surrounding spaces; `column` counts from 0.
     pub fn bytes(&self, column: usize) -> &[u8] {
         &self.record[column]
     }
 
+    /// Field of this row as text.
+    ///
+    /// # Errors
+    /// The field is not UTF-8.
     pub fn text(&self, column: usize) -> Result<&str> {
         std::str::from_utf8(&self.record[column])
             .map_err(|_| self.fault(&format!("column '{}' is not UTF-8 text; mend the line", self.header[column])))
@@ -96,6 +114,10 @@ impl Table {
         anyhow!("{}: line {}: {what}", self.file, self.line)
     }
 
+    /// Split that a field of this row names.
+    ///
+    /// # Errors
+    /// The field names no split.
     pub fn split(&self, column: usize) -> Result<Split> {
         let text = self.text(column)?;
         Split::named(text).ok_or_else(|| {
@@ -104,6 +126,9 @@ impl Table {
     }
 
     /// A place in a genome, where the columns for it are there and not empty.
+    ///
+    /// # Errors
+    /// A coordinate is not a number, or the start is not below the end.
     pub fn place(&self, columns: &PlaceColumns) -> Result<Option<Place>> {
         let PlaceColumns { chrom, start, end, strand } = columns;
         let chromosome = self.text(*chrom)?;
@@ -129,6 +154,7 @@ impl Table {
         Ok(Some(Place { chromosome: chromosome.into(), range: start..end, reverse }))
     }
 
+    /// Columns `chrom`, `start`, `end` and `strand`; `None` if one of the first three is missing.
     pub fn place_columns(&self) -> Option<PlaceColumns> {
         let (chrom, start, end) = (self.find("chrom")?, self.find("start")?, self.find("end")?);
         Some(PlaceColumns { chrom, start, end, strand: self.find("strand") })
@@ -147,9 +173,13 @@ impl Table {
 
 /// Where a table holds coordinates, 0-based and half-open.
 pub struct PlaceColumns {
+    /// Column of the chromosome's name.
     pub chrom: usize,
+    /// Column of the start, in bp.
     pub start: usize,
+    /// Column of the end, in bp.
     pub end: usize,
+    /// Column of the strand, where `-` means reverse; without it all are forward.
     pub strand: Option<usize>,
 }
 

@@ -13,24 +13,24 @@ use crate::metrics::Report;
 use crate::progress::Progress;
 use crate::task::Task;
 
-/// Bases in a k-mer: the longest for which most possible ones occur in a few thousand sequences.
+/// The longest k for which most k-mers occur in a few thousand sequences.
 const K: usize = 6;
 
-/// Training examples that a baseline learns from at most; more take minutes and change little.
+/// Largest number of training examples for a baseline; more take minutes and change little.
 const MOST_EXAMPLES: usize = 200_000;
 
 /// A baseline with its metrics on the test split.
 pub struct BaselineResult {
     /// `6-mers` or `GC`.
     pub name: String,
-    /// What was fitted, in words.
+    /// Description of the fitted model.
     pub description: String,
     /// Metrics on the test split.
     pub report: Report,
 }
 
-/// Fits both baselines and evaluates them on the test split. For binary tasks validation chooses the threshold, as for a
-/// network.
+/// Fits both baselines and evaluates them on the test split. For binary tasks the threshold is chosen on the validation
+/// split, as for a network.
 ///
 /// # Errors
 /// The examples cannot be read, or a fit fails.

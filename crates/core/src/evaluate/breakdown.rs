@@ -13,15 +13,15 @@ use crate::task::Task;
 /// Edges of the groups of GC content.
 const GC_EDGES: [f64; 6] = [0.0, 0.3, 0.4, 0.5, 0.6, 1.0];
 
-/// Edges of the groups of soft-masked share: hardly any, some, most.
+/// Edges of the groups of soft-masked share: almost none, some, most.
 const REPEAT_EDGES: [f64; 5] = [0.0, 0.05, 0.5, 0.95, 1.0];
 
 /// The metrics of some of the examples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group {
-    /// How the group is called.
+    /// Name of the group.
     pub name: String,
-    /// Shares that the group takes; nothing for classes.
+    /// Range of the shares in the group; `None` for classes.
     pub range: Option<Range<f64>>,
     /// Number of examples.
     pub n: usize,
@@ -34,14 +34,15 @@ pub struct Group {
 pub struct Breakdown {
     /// By GC content.
     pub by_gc: Vec<Group>,
-    /// Empty where case does not tell repeats from other sequence.
+    /// By soft-masked share; empty if no base is soft-masked.
     pub by_repeats: Vec<Group>,
-    /// For two classes, how many of each are right at the threshold; with more, the report says it.
+    /// By class, with the share predicted correctly at the threshold; binary tasks only, since reports of other tasks
+    /// hold it.
     pub by_class: Vec<Group>,
 }
 
 impl Breakdown {
-    /// Measures groups of examples with `report`, which takes examples and their predictions.
+    /// Evaluates groups of examples with `report`, which takes examples and their predictions.
     ///
     /// # Errors
     /// The examples cannot be read.

@@ -40,8 +40,8 @@ impl Spread {
 }
 
 impl Members {
-    /// Measures each member on `test` as if it were alone: with its own temperature if they are `calibrated`, and of two
-    /// classes with the threshold that is best for it on `valid`. Logits are `[n, outputs]` of each member.
+    /// Evaluates each member on `test` on its own: with its own temperature if they are `calibrated`, and for binary
+    /// tasks with its best threshold on `valid`. Logits are `[n, outputs]` for each member.
     ///
     /// # Errors
     /// Predictions are not finite, or the fit of a temperature fails.

@@ -1,5 +1,5 @@
-//! `predictions.csv`: one row per example, `name,chrom,start,end,strand,split,label,score`. With more classes there is a
-//! score for each; with several labels or values a label and a score for each.
+//! `predictions.csv`: one row per example, `name,chrom,start,end,strand,split,label,score`. Multiclass tasks have a
+//! score for each class; multilabel and regression tasks have a label and a score for each output.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -77,7 +77,7 @@ fn has_values(task: &Task) -> bool {
     matches!(task.kind, TaskKind::Multilabel | TaskKind::Regression)
 }
 
-/// An example and what was predicted of it.
+/// An example with its prediction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
     /// The name of the example.
@@ -92,10 +92,10 @@ pub struct Prediction {
     pub scores: Vec<f64>,
 }
 
-/// Hands every row of a run's table to `each`.
+/// Passes every row of a run's table to `each`.
 ///
 /// # Errors
-/// The table cannot be read, or is not of this question.
+/// The table cannot be read, or belongs to another task.
 pub fn read(path: &Path, task: &Task, classes: &Classes, mut each: impl FnMut(Prediction) -> Result<()>) -> Result<()> {
     let shown = path.display();
     let advice = "restore the file or train again";

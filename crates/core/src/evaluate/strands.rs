@@ -4,11 +4,11 @@ use crate::config::TaskKind;
 use crate::metrics::classes::highest;
 use crate::task::Task;
 
-/// How far the scores of both strands of the same sequences lie apart.
+/// How far the predictions for both strands of the same sequences differ.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StrandAgreement {
-    /// Share of sequences whose strands are called differently: at the threshold, by the highest class, or for labels the
-    /// share of labels at one half. Nothing for values.
+    /// Share of sequences called differently on the two strands: by the threshold, by the most probable class, or for
+    /// multilabel tasks the share of labels by one half. `None` for regression.
     pub flip_rate: Option<f64>,
     /// Mean absolute difference of the predictions.
     pub mean_difference: f64,

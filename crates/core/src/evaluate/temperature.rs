@@ -9,24 +9,24 @@ use argmin::solver::brent::BrentOpt;
 
 use crate::config::TaskKind;
 
-/// Temperatures looked at. Beyond them a network says nothing, or its validation set is too small to tell.
+/// Range of temperatures searched. Beyond it the network is uninformative, or the validation set is too small to tell.
 const LOWEST: f64 = 0.05;
 const HIGHEST: f64 = 20.0;
 
-/// What logits should have said.
+/// Logits with their true labels.
 pub struct Validation<'a> {
     /// The kind of task.
     pub kind: TaskKind,
     /// `[n, outputs]`
     pub logits: &'a [f64],
-    /// Of several classes the true one, `[n]`; else yes (1) or no (0), `[n, outputs]`.
+    /// Index of the true class, `[n]`, for multiclass tasks; otherwise 1 or 0, `[n, outputs]`.
     pub targets: &'a [f64],
     /// Outputs of an example.
     pub outputs: usize,
 }
 
 impl Validation<'_> {
-    /// Mean minus log probability of what is true, at a temperature.
+    /// Mean negative log-likelihood of the labels at a temperature.
     pub fn log_loss(&self, temperature: f64) -> f64 {
         let sum: f64 = if self.kind == TaskKind::Multiclass {
             let one = |(logits, &class): (&[f64], &f64)| {
@@ -46,7 +46,7 @@ impl Validation<'_> {
         sum / self.targets.len().max(1) as f64
     }
 
-    /// The temperature of the smallest loss; 1 where there is nothing to learn from, or no smallest loss.
+    /// The temperature of least loss; 1 if there is only one class or the loss has no minimum.
     ///
     /// # Errors
     /// The optimizer fails.
@@ -58,8 +58,8 @@ impl Validation<'_> {
         let run = Executor::new(self, solver).configure(|state| state.max_iters(100)).run();
         let found =
             run.map_err(|error| anyhow!("the temperature cannot be fitted ({error}); use --calibration none"))?;
-        // At either end there is no least loss, as where validation is told apart without a mistake: it says nothing of how
-        // sure to be.
+        // At either end of the range the loss has no minimum, as when all validation examples are classified correctly:
+        // the data does not determine the confidence.
         let best = found.state.best_param.unwrap_or(0.0);
         Ok(if best - LOWEST.ln() < 0.05 || HIGHEST.ln() - best < 0.05 { 1.0 } else { best.exp() })
     }

@@ -14,9 +14,9 @@ pub const SIZE: (u32, u32) = (1000, 720);
 /// The font family of all text.
 pub const FONT: &str = "sans-serif";
 
-/// Colours that people with any colour vision tell apart (Okabe and Ito, 2008).
+/// A palette for all kinds of colour vision (Okabe and Ito, 2008).
 pub const BLUE: RGBColor = RGBColor(0, 114, 178);
-/// The colour of what stands out.
+/// Colour of highlighted elements.
 pub const ORANGE: RGBColor = RGBColor(213, 94, 0);
 /// The colour of reference lines.
 pub const GREY: RGBColor = RGBColor(110, 110, 110);
@@ -28,7 +28,7 @@ const OTHERS: [RGBColor; 5] = [
     RGBColor(60, 60, 60),
 ];
 
-/// The colour of a class, a label or a column: there are seven.
+/// Colour of a class, label or column; the palette has seven.
 pub fn colour(index: usize) -> RGBColor {
     match index % 7 {
         0 => BLUE,
@@ -52,7 +52,7 @@ pub fn picture(draw: impl FnOnce(&Canvas) -> Drawing) -> Result<Vec<u8>> {
     picture_of(SIZE, draw)
 }
 
-/// The same in as many pixels, for pictures of several rows.
+/// Like [`picture`], with the given number of pixels, for figures of several rows.
 ///
 /// # Errors
 /// The figure cannot be drawn.
@@ -103,7 +103,7 @@ pub fn axes(chart: &mut Plane, x: &str, y: &str) -> Drawing {
     axes_written(chart, x, y, &|x| tick(*x, across.end - across.start), &|y| tick(*y, up.end - up.start))
 }
 
-/// Axes whose numbers are written as given.
+/// Draws axes whose numbers are formatted by the given functions.
 pub fn axes_written(
     chart: &mut Plane,
     x: &str,
@@ -112,7 +112,7 @@ pub fn axes_written(
     write_y: &dyn Fn(&f64) -> String,
 ) -> Drawing {
     let (width, height) = chart.plotting_area().dim_in_pixel();
-    // As many as fit side by side and one above the other.
+    // As many labels as fit side by side and one above the other.
     let labels = |pixels: u32, each: u32| (pixels / each).clamp(2, MOST_TICKS as u32) as usize;
     chart
         .configure_mesh()
@@ -130,16 +130,16 @@ pub fn axes_written(
     Ok(())
 }
 
-/// Numbers that an axis has at most.
+/// Largest number of labels on an axis.
 const MOST_TICKS: f64 = 11.0;
 
-/// A number on an axis that spans `span`, with the decimals that tell it from its neighbours: steps are 1, 2 or 5 times a power
-/// of ten.
+/// Formats a number on an axis of width `span` with the decimals that distinguish it from its neighbours; steps are 1,
+/// 2 or 5 times a power of ten.
 pub fn tick(value: f64, span: f64) -> String {
     let value = if value.abs() < span * 1e-9 { 0.0 } else { value };
     let least = span / MOST_TICKS * (1.0 - 1e-9);
     let power = least.log10().floor();
-    // A step of 10 has a decimal less than those below it.
+    // A step of 10 has one decimal fewer than smaller steps.
     let decimals = if least > 5.0 * 10f64.powf(power) { -power - 1.0 } else { -power };
     let is_tiny = decimals > 4.0 && value.abs() < 0.01;
     if is_tiny { format!("{value:.1e}") } else { format!("{value:.*}", decimals.max(0.0) as usize) }

@@ -9,10 +9,10 @@ use crate::format::{self, thousands};
 use crate::inspect::{Composition, Inspection, SplitCounts};
 use crate::run::RunFolder;
 
-/// Bars of each histogram.
+/// Number of bars in each histogram.
 const BINS: usize = 50;
 
-/// Classes that get a line each.
+/// Largest number of classes with a line of their own.
 const MOST_CLASSES: usize = 7;
 
 /// Draws the pictures of an inspection.

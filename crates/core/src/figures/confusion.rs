@@ -7,10 +7,10 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use crate::figures::canvas::{BLUE, FONT, SIZE, picture};
 use crate::format::{self, thousands};
 
-/// Classes that the picture has room for; the table has them all.
+/// Largest number of classes in the figure; the table has them all.
 const MOST_CLASSES: usize = 20;
 
-/// A cell for each true class (row) and called class (column), darker the larger its share of the row.
+/// A cell for each true class (row) and predicted class (column), darker the larger its share of the row.
 ///
 /// # Errors
 /// The figure cannot be drawn.
@@ -82,7 +82,7 @@ pub fn picture_of(confusion: &[Vec<usize>], names: &[String], split: &str) -> Re
     })
 }
 
-/// The same as CSV: a row for each true class, a column for each called class.
+/// The confusion matrix as CSV: a row for each true class, a column for each predicted class.
 ///
 /// # Errors
 /// The table cannot be written.

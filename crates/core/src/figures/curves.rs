@@ -12,7 +12,7 @@ use crate::metrics::{CALIBRATION_BINS, CurvePoint, Ranking, Report};
 /// Bars of the score histogram.
 const SCORE_BINS: usize = 40;
 
-/// Classes or labels that get a curve each; more would hide each other.
+/// Largest number of classes or labels with a curve of their own; more would hide each other.
 pub const MOST_CURVES: usize = 7;
 
 /// The ROC curve with its area, the chance line and the chosen threshold.
@@ -65,8 +65,8 @@ pub fn precision_recall(ranking: &Ranking, report: &Report, split: &str) -> Resu
     })
 }
 
-/// Predicted probability against the share that is so, before calibration and after; the area of a dot is the share of
-/// fragments in its bin. Nothing for values.
+/// Predicted probability against the observed frequency, before and after calibration; the area of a dot is the share
+/// of fragments in its bin. Draws nothing for regression.
 ///
 /// # Errors
 /// The figure cannot be drawn.
@@ -108,7 +108,7 @@ pub fn calibration(evaluation: &Evaluation, split: &str) -> Result<Option<Vec<u8
     .map(Some)
 }
 
-/// How the scores of both classes are spread, and the chosen threshold.
+/// Distribution of the scores of both classes, with the chosen threshold.
 ///
 /// # Errors
 /// The figure cannot be drawn.
@@ -152,7 +152,7 @@ pub fn roc_of_each(rankings: &[Ranking], report: &Report, split: &str) -> Result
     roc_curves(&title, &curves.take(MOST_CURVES).collect::<Vec<_>>())
 }
 
-/// Named ROC curves with their areas on one plane, as many as can be told apart.
+/// Named ROC curves with their areas, as many as can be told apart.
 ///
 /// # Errors
 /// The figure cannot be drawn.
@@ -189,7 +189,7 @@ pub fn precision_recall_of_each(rankings: &[Ranking], report: &Report, split: &s
     })
 }
 
-/// The chosen threshold, of a yes/no question.
+/// The chosen threshold; binary tasks only.
 fn threshold(report: &Report) -> f64 {
     report.threshold.unwrap_or(0.5)
 }
@@ -199,7 +199,7 @@ fn at_threshold(curve: &[CurvePoint], threshold: f64) -> Option<(f64, f64)> {
     curve.iter().take_while(|point| point.threshold >= threshold).last().map(|point| (point.x, point.y))
 }
 
-/// A curve with no more points than pixels can show.
+/// Thins a curve to the points that its pixels can show.
 fn thinned(curve: &[CurvePoint]) -> Vec<(f64, f64)> {
     let step = 1.0 / f64::from(SIZE.0);
     let mut points: Vec<(f64, f64)> = Vec::new();

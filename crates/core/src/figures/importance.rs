@@ -14,9 +14,9 @@ use crate::figures::canvas::{BLUE, Canvas, Drawing, FONT, GREY, ORANGE, picture_
 use crate::figures::logo::{Area, letter};
 use crate::format;
 
-/// Bases side by side; a longer sequence takes several rows.
+/// Bases in a row; longer sequences take several rows.
 const ROW: usize = 100;
-/// Bases that a picture shows at most: the stretch that counts most.
+/// Largest number of bases in a figure, which shows the most important stretch.
 const MOST_BASES: usize = 1000;
 
 const LETTER: f64 = 15.0;
@@ -31,7 +31,7 @@ const TRACK_GAP: f64 = 10.0;
 const POSITIONS: f64 = 40.0;
 const LEGEND: f64 = 44.0;
 
-/// The picture of one sequence; `description` says what is explained.
+/// The figure of one sequence; `description` names the target.
 ///
 /// # Errors
 /// The figure cannot be drawn.
@@ -46,7 +46,7 @@ pub fn of_sequence(sequence: &Sequence, explanation: &Explanation, description: 
     let has_map = explanation.tracks.iter().any(|track| track.method == AttributionMethod::Ism);
     let row_height = explanation.tracks.iter().map(height).sum::<f64>() + POSITIONS;
     let legend = if has_map { LEGEND } else { 0.0 };
-    // Room for the title over few bases.
+    // Leaves room for the title above short sequences.
     let width = (LEFT + in_a_row as f64 * LETTER + RIGHT).max(760.0);
     let size = (width as u32, (TITLE + rows as f64 * row_height + legend + 8.0) as u32);
     picture_of(size, |canvas| {
@@ -56,7 +56,7 @@ pub fn of_sequence(sequence: &Sequence, explanation: &Explanation, description: 
             let positions = start..(start + in_a_row).min(shown.end);
             let mut top = TITLE + row as f64 * row_height;
             for track in &explanation.tracks {
-                // One scale for all rows.
+                // All rows share one scale.
                 let range = range(&track.importance[shown.clone()]);
                 let area = Area {
                     left: LEFT,
@@ -88,7 +88,7 @@ fn height(track: &Track) -> f64 {
     TRACK_TITLE + LETTERS_HEIGHT + map + TRACK_GAP
 }
 
-/// What the letters reach down and up to.
+/// Lowest and highest point of the letters.
 fn range(importance: &[f32]) -> (f64, f64) {
     let of = |part: &f32| f64::from(*part);
     let low = importance.iter().map(of).fold(0.0, f64::min);
@@ -112,7 +112,7 @@ fn draw_text(canvas: &Canvas, text: &str, at: (f64, f64), size: f64, across: HPo
     Ok(canvas.draw(&Text::new(text.to_owned(), pixel(at.0, at.1), style))?)
 }
 
-/// The name, and what is explained.
+/// Draws the name and the description of the target.
 fn title(canvas: &Canvas, sequence: &Sequence, shown: &Range<usize>, description: &str, score: f64) -> Drawing {
     const LONGEST: usize = 60;
     let mut name: String = sequence.name.chars().take(LONGEST).collect();
@@ -163,7 +163,7 @@ fn letters(
     canvas.draw(&line(pixel(axis, zero), pixel(area.left + area.width, zero)))?;
     let style = (FONT, 16.0).into_font().color(&BLACK).pos(Pos::new(HPos::Right, VPos::Center));
     for value in [low, 0.0, high] {
-        // The ends, where they do not run into the zero.
+        // The ends of the axis, unless they overlap the zero.
         if value == 0.0 || (up(value) - zero).abs() > 14.0 {
             canvas.draw(&line(pixel(axis - 5.0, up(value)), pixel(axis, up(value))))?;
             canvas.draw(&Text::new(format::three_digits(value), pixel(axis - 8.0, up(value)), style.clone()))?;
@@ -172,7 +172,7 @@ fn letters(
     Ok(())
 }
 
-/// Blue where a substitution lowers the number, orange where it raises it, and a dot where the base is the sequence's own.
+/// Draws blue where a substitution lowers the target, orange where it raises it, and a dot at the base of the sequence.
 fn map(
     canvas: &Canvas,
     sequence: &Sequence,
@@ -206,7 +206,7 @@ fn shade(share: f64) -> RGBAColor {
     colour.mix(share.abs().min(1.0))
 }
 
-/// What the colours of the map mean.
+/// Draws the legend of the heat map.
 fn key(canvas: &Canvas, top: f64, strongest: f64) -> Drawing {
     const STEPS: i32 = 40;
     const STEP: f64 = 4.0;
@@ -226,7 +226,7 @@ fn key(canvas: &Canvas, top: f64, strongest: f64) -> Drawing {
     draw_text(canvas, &text, (end + 8.0, top + 1.0), 16.0, HPos::Left)
 }
 
-/// Positions counted from 0, as in the tables.
+/// Draws positions, counted from 0 as in the tables.
 fn numbers(canvas: &Canvas, sequence: &Sequence, positions: Range<usize>, top: f64) -> Drawing {
     for (i, at) in positions.enumerate() {
         let position = sequence.position(at);

@@ -6,7 +6,7 @@ use crate::config::Strands;
 use crate::format::thousands;
 use crate::network::plan::{Plan, Step};
 
-/// A row a layer, those within a residual one under it, and the totals.
+/// A row for each layer, with the layers of a residual block under it, and the totals.
 pub fn table(plan: &Plan, strands: Strands) -> String {
     let mut rows: Vec<Row> =
         vec![["layer", "kind", "output", "parameters", "multiply-adds", "sees", "block"].map(str::to_owned)];
@@ -55,7 +55,7 @@ fn cells(
     [name.into(), kind.into(), output.into(), count(parameters), count(multiply_adds), sees.into(), block.into()]
 }
 
-/// Columns of numbers end in line, those of words begin in line.
+/// Numbers are right-aligned and words left-aligned.
 fn aligned(rows: &[Row]) -> String {
     let widths: [usize; 7] = std::array::from_fn(|i| rows.iter().map(|row| row[i].len()).max().unwrap_or(0));
     let mut text = String::new();

@@ -6,14 +6,14 @@ use plotters::prelude::*;
 use crate::figures::canvas::{Canvas, Drawing, FONT, GREY};
 use crate::sequence::motif::Motif;
 
-/// The colours that logos are known by: A green, C blue, G orange, T red.
+/// The usual colours of logos: A green, C blue, G orange, T red.
 const LETTERS: [RGBColor; 4] =
     [RGBColor(16, 150, 72), RGBColor(37, 92, 153), RGBColor(247, 160, 20), RGBColor(214, 40, 57)];
 
-/// Information of a position where one base alone occurs.
+/// Information in bits of a position with a single base.
 const MOST_BITS: f64 = 2.0;
 
-/// Points of each pixel, in either direction, that a shape is tried at.
+/// Samples per pixel in either direction, for antialiasing.
 const SAMPLES: i32 = 3;
 
 /// A rectangle in pixels.
@@ -36,7 +36,8 @@ impl Area {
     }
 }
 
-/// A logo within an area, with its axis of bits to the left of it and positions below: about 45 and 25 pixels at `scale` 1.
+/// Draws a logo within an area, with its axis in bits to the left and positions below: about 45 and 25 pixels at
+/// `scale` 1.
 pub fn logo(canvas: &Canvas, motif: &Motif, area: Area, scale: f64) -> Drawing {
     let width = area.width / motif.columns.len().max(1) as f64;
     for (position, (column, bits)) in motif.columns.iter().zip(motif.information()).enumerate() {
@@ -77,7 +78,7 @@ fn axes(canvas: &Canvas, positions: usize, area: Area, width: f64, scale: f64) -
         (below, text(15.0).transform(FontTransform::Rotate270).pos(Pos::new(HPos::Center, VPos::Center)))
     };
     canvas.draw(&Text::new("bits", at(axis - 26.0 * scale, middle), rotated))?;
-    // As many numbers as have room.
+    // As many numbers as there is room for.
     let every = [1, 5, 10, 20, 50, 100, 200, 500].into_iter().find(|&every| every as f64 * width >= 22.0 * scale);
     let every = every.unwrap_or(1000);
     for position in (1..=positions).filter(|position| *position == 1 || position % every == 0) {
@@ -87,7 +88,7 @@ fn axes(canvas: &Canvas, positions: usize, area: Area, width: f64, scale: f64) -
     Ok(())
 }
 
-/// Fills an area with the letter of a base, smooth at its edges.
+/// Fills an area with the letter of a base, antialiased.
 pub fn letter(canvas: &Canvas, base: usize, area: Area) -> Drawing {
     let (right, bottom) = (area.left + area.width, area.bottom());
     let step = 1.0 / f64::from(SAMPLES);
@@ -108,7 +109,7 @@ pub fn letter(canvas: &Canvas, base: usize, area: Area) -> Drawing {
     Ok(())
 }
 
-/// Whether a point of the unit square, from its upper left corner, belongs to the letter of a base.
+/// Whether a point of the unit square, from its upper left corner, lies within the letter of a base.
 fn is_inked(base: usize, u: f64, v: f64) -> bool {
     let ellipse = |across: f64, along: f64| ((u - 0.5) / across).powi(2) + ((v - 0.5) / along).powi(2);
     let round = || ellipse(0.5, 0.5) <= 1.0 && ellipse(0.3, 0.36) >= 1.0;

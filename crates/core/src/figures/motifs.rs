@@ -13,7 +13,7 @@ use crate::motif::sites::Bins;
 /// Size of one filter's panel, in pixels.
 const PANEL: (u32, u32) = (760, 215);
 const TITLE: u32 = 64;
-/// Logos side by side, and in one figure.
+/// Number of logos side by side.
 const COLUMNS: usize = 2;
 /// Logos in one figure.
 pub const PER_FIGURE: usize = 64;
@@ -28,7 +28,7 @@ pub fn of_filter(motifs: &Motifs, filter: &FilterMotif) -> Result<Vec<u8>> {
     picture_of((size[0], size[1]), |canvas| panel(canvas, motifs, filter, (0.0, 0.0), SCALE))
 }
 
-/// Figures of all filters that fire, the most informative first; one figure at least.
+/// Figures of all filters that fire, the most informative first; at least one figure.
 ///
 /// # Errors
 /// A figure cannot be drawn.
@@ -70,13 +70,13 @@ fn draw_part(motifs: &Motifs, filters: &[&FilterMotif], title: &str) -> Result<V
     })
 }
 
-/// What is known of a filter in words, its logo below them, and beside it where along the sequence it fires.
+/// Draws the description of a filter, its logo below, and beside it the positions of its sites.
 fn panel(canvas: &Canvas, motifs: &Motifs, filter: &FilterMotif, corner: (f64, f64), scale: f64) -> Drawing {
     let at = |x: f64, y: f64| ((corner.0 + x * scale).round() as i32, (corner.1 + y * scale).round() as i32);
     let words = |size: f64, colour: &RGBColor| (FONT, size * scale).into_font().color(colour);
     let FilterMotif { motif, sites, .. } = filter;
     canvas.draw(&Text::new(motif.id.clone(), at(24.0, 6.0), words(24.0, &BLACK)))?;
-    // Beside the name, which takes some 13 pixels a letter.
+    // Beside the name, which takes about 13 pixels a letter.
     let beside = (36.0 + 13.0 * motif.id.len() as f64).max(100.0);
     let bits: f64 = motif.information().iter().sum();
     let counts = format!(
@@ -104,7 +104,7 @@ fn panel(canvas: &Canvas, motifs: &Motifs, filter: &FilterMotif, corner: (f64, f
         let reverse = if found.reverse { ", reversed" } else { "" };
         let text =
             format!("like {}{id}{reverse}; q {}", format::short_name(label(known)), format::p_value(found.log_q));
-        // What is no likeness is said in grey.
+        // A match that is not significant is written in grey.
         let colour = if found.log_q < 0.05f64.ln() { BLUE } else { GREY };
         canvas.draw(&Text::new(text, at(beside, line), words(18.0, &colour)))?;
     }
@@ -118,7 +118,7 @@ fn panel(canvas: &Canvas, motifs: &Motifs, filter: &FilterMotif, corner: (f64, f
     places(canvas, motifs, filter, scaled(550.0, 106.0, 170.0, 70.0), scale)
 }
 
-/// How many sites have their centre in each part of the sequence, and, as a line, how many would if they were spread evenly.
+/// Draws the number of sites in each bin and, as a line, the number expected from a uniform distribution.
 fn places(canvas: &Canvas, motifs: &Motifs, filter: &FilterMotif, area: Area, scale: f64) -> Drawing {
     let places = &filter.sites.places;
     let most = places.iter().copied().max().unwrap_or(0).max(1) as f64;

@@ -9,13 +9,13 @@ use crate::figures::canvas::{BLUE, FONT, GREY, axes, legend, line, picture, plan
 use crate::format::{self, thousands};
 use crate::metrics::Report;
 
-/// Columns of values that get a panel each.
+/// Largest number of columns with a panel of their own.
 const MOST_PANELS: usize = 4;
 
-/// Dots in a panel; more would be a blot.
+/// Largest number of dots in a panel; more would merge.
 const MOST_DOTS: usize = 4000;
 
-/// A panel for each column: one dot for each example, and the line on which predictions are right.
+/// A panel for each column: one dot per example, and the line of perfect predictions.
 ///
 /// # Errors
 /// The figure cannot be drawn.

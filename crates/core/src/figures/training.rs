@@ -102,7 +102,7 @@ fn by_epoch(
                 }
             }
         }
-        // Members of an ensemble have a best epoch each, too many lines to tell apart.
+        // Each member of an ensemble has its own best epoch, too many lines to tell apart.
         if let &[best] = summary.best_epochs.as_slice() {
             let label = format!("best epoch ({best}), by validation {}", metric_name(task.selection_metric()));
             dashed(&mut chart, (best as f64, low), (best as f64, high), &label)?;

@@ -16,17 +16,18 @@ use crate::tune::range::{Curve, Suggestion};
 use crate::tune::trials::Row;
 use crate::tune::{Tuning, sampling};
 
-/// Trials that the table shows.
+/// Largest number of trials in the table.
 const SHOWN: usize = 5;
 
-/// Hyperparameters that get a panel each.
+/// Largest number of hyperparameters with a panel of their own.
 const MOST_PANELS: usize = 12;
 
 /// Height of a panel where there are several, and of the words above them, in pixels.
 const PANEL_HEIGHT: u32 = 420;
 const HEADER_HEIGHT: u32 = 56;
 
-/// Scores and losses beyond this are not drawn: an axis to infinity, or as far as numbers go, is never done drawing.
+/// Scores and losses beyond this are not drawn: plotters never finishes an axis that goes to infinity or to the largest
+/// numbers.
 const LARGEST_DRAWN: f64 = 1e100;
 
 /// The best trials as a text table.
@@ -53,7 +54,7 @@ pub fn table(tuning: &Tuning) -> String {
     lines.iter().map(padded).collect()
 }
 
-/// As people read them, with the best epoch; nothing of a trial that failed.
+/// The score with the best epoch, as text; empty for a failed trial.
 fn score_of(row: &Row) -> (f64, String) {
     match &row.outcome {
         crate::tune::trials::Outcome::Done { score, best_epoch } => {
@@ -63,7 +64,7 @@ fn score_of(row: &Row) -> (f64, String) {
     }
 }
 
-/// Value against score, a panel for each hyperparameter. A dot is a trial at a rung, darker with more epochs.
+/// Value against score, a panel for each hyperparameter. A dot is a trial at a rung, darker for more epochs.
 ///
 /// # Errors
 /// The figure cannot be drawn.
@@ -109,7 +110,7 @@ fn panel_of(panel: &Canvas, tuning: &Tuning, place: usize, metric: &str, scores:
         .bold_line_style(BLACK.mix(0.1));
     mesh.x_label_formatter(&write_value);
     match &axis.names {
-        // A tick at each half and each whole, of which only the wholes are named.
+        // A tick at each half and each whole step, of which only whole ones are labelled.
         Some(names) => mesh.disable_x_mesh().x_labels(2 * names.len() + 1),
         None => mesh.x_labels((width / 60).clamp(2, 9) as usize),
     };
@@ -128,11 +129,11 @@ fn panel_of(panel: &Canvas, tuning: &Tuning, place: usize, metric: &str, scores:
     Ok(())
 }
 
-/// Where the values of a hyperparameter lie along an axis.
+/// Positions of the values of a hyperparameter along an axis.
 struct Axis {
     range: Range<f64>,
     log: bool,
-    /// Those of a choice, at 0, 1, 2 ...
+    /// Choices, at 0, 1, 2 and so on.
     names: Option<Vec<String>>,
 }
 
@@ -152,7 +153,7 @@ impl Axis {
         }
     }
 
-    /// The place of a value as `trials.csv` holds it.
+    /// Position of a value as `trials.csv` holds it.
     fn place(&self, text: &str) -> Option<f64> {
         match &self.names {
             Some(names) => names.iter().position(|name| name == text).map(|place| place as f64),
@@ -176,7 +177,7 @@ impl Axis {
     }
 }
 
-/// A number in so many digits, as short as it goes.
+/// A number with the given significant digits, in its shortest form.
 fn significant(number: f64, digits: usize) -> String {
     let rounded: f64 = format!("{number:.*e}", digits - 1).parse().unwrap_or(number);
     match rounded.abs() {
@@ -185,7 +186,7 @@ fn significant(number: f64, digits: usize) -> String {
     }
 }
 
-/// A score or a loss on an axis.
+/// Formats a score or a loss on an axis.
 fn decimals(value: f64, axis: &Range<f64>) -> String {
     if axis.end - axis.start < 0.1 { format!("{value:.3}") } else { format!("{value:.2}") }
 }
@@ -201,7 +202,7 @@ fn padded_range(values: impl Iterator<Item = f64>) -> Range<f64> {
     low - margin..high + margin
 }
 
-/// Loss against rate, with the rate to take; `steps` is how many were to be taken.
+/// Loss against learning rate, with the suggested rate; `steps` is the number of steps planned.
 ///
 /// # Errors
 /// The figure cannot be drawn.
@@ -210,7 +211,7 @@ pub fn rates(curve: &Curve, steps: usize, suggestion: Option<Suggestion>) -> Res
     let smoothed: Vec<(f64, f64)> = at.iter().copied().zip(curve.smoothed(steps)).collect();
     let first = at.first().copied().unwrap_or(-1.0);
     let last = at.last().map_or(1.0, |last| last.max(first + 0.1));
-    // The end, where the loss runs away, would press all that matters into a line.
+    // The end, where the loss diverges, would flatten the rest of the curve.
     let least = smoothed.iter().map(|(_, loss)| *loss).fold(f64::INFINITY, f64::min);
     let start = smoothed.first().map_or(1.0, |(_, loss)| *loss);
     let range = padded_range([least, start.max(least) + 0.5 * (start - least).abs().max(0.02)].into_iter());

@@ -1,4 +1,4 @@
-//! Intervals from BED and narrowPeak files. Whether they lie on a genome's chromosomes is not checked here.
+//! Intervals from BED and narrowPeak files. Whether they fit a genome is checked elsewhere.
 
 use std::io::{BufRead, Read};
 use std::path::Path;
@@ -9,33 +9,33 @@ use noodles_bed as bed;
 use crate::formats::compression::{self, read_error};
 use crate::formats::quoted;
 
-/// No chromosome comes near this many bases; a larger number is a fault of the file.
+/// Upper limit of positions; no chromosome comes near it, so a larger number is an error in the file.
 const LARGEST_POSITION: usize = 1 << 40;
 
-/// More than any line of BED takes, blocks included, so that a file without line ends does not fill the memory.
+/// Longer than any line of BED with its blocks; the limit keeps a file without line ends from filling memory.
 const LONGEST_LINE: u64 = 1 << 20;
 
-/// An interval of a chromosome and the line it stands on.
+/// An interval of a chromosome, with its line number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Region {
     /// Column 1, as the file spells it; it may be unknown to the genome.
     pub chromosome: String,
-    /// 0-based, the first base that belongs to the interval.
+    /// First base of the interval, 0-based.
     pub start: usize,
-    /// 0-based, the first base that no longer does.
+    /// End of the interval, 0-based and exclusive.
     pub end: usize,
     /// Column 4, if the line has one that is not empty.
     pub name: Option<String>,
     /// Whether it lies on the minus strand.
     pub reverse: bool,
-    /// The base with the strongest signal, a 0-based position in the chromosome; only narrowPeak names it.
+    /// Position of the strongest signal in the chromosome, 0-based; narrowPeak only.
     pub summit: Option<usize>,
-    /// Counted from 1, comments included.
+    /// Line number, counted from 1 with comments.
     pub line: u64,
 }
 
 impl Region {
-    /// The base that a window of another length is centred on: the summit, else the middle.
+    /// The base that a window of another length is centred on: the summit, or else the middle.
     pub fn centre(&self) -> usize {
         self.summit.unwrap_or(self.start + (self.end - self.start) / 2)
     }
@@ -78,7 +78,7 @@ pub fn read(path: &Path) -> Result<Vec<Region>> {
     Ok(regions)
 }
 
-/// Removes the line end, turns dividing spaces into tabs and counts the columns.
+/// Removes the line end, replaces separating spaces by tabs and counts the columns.
 fn tabulate(text: &mut Vec<u8>) -> usize {
     text.truncate(text.iter().rposition(|byte| !b"\r\n ".contains(byte)).map_or(0, |last| last + 1));
     if !text.contains(&b'\t') {
@@ -93,21 +93,21 @@ fn is_skipped(text: &[u8]) -> bool {
     word.is_empty() || word.starts_with(b"#") || word == b"track" || word == b"browser"
 }
 
-/// The region of a line without its end, or what is wrong with it.
+/// Parses a line without its end; the error says what is wrong with it.
 fn parse(text: &[u8], columns: usize, line: u64, record: &mut bed::Record<6>) -> Result<Region, String> {
     const REMEDY: &str = "mend or remove the line";
     let column = |number: usize| quoted(text.split(|&byte| byte == b'\t').nth(number - 1).unwrap_or_default());
     match text {
         [b'>', ..] => return Err("starts with '>', which looks like FASTA, expected BED; name the BED file".into()),
         [b'@', ..] => return Err("starts with '@', which looks like FASTQ, expected BED; name the BED file".into()),
-        // noodles would take it off the column before a last empty one and panic.
+        // noodles would strip it from the column before an empty last one and panic.
         _ if text.contains(&b'\r') => {
             return Err("holds a carriage return, expected lines that end in LF or CRLF; convert it first".into());
         }
         _ => {}
     }
 
-    // The reader of six columns wants all six, so the ones that are missing are filled in as BED writes unknown values.
+    // The reader of six columns requires all six, so missing ones are filled with the values that BED uses for unknown.
     let missing: &[u8] = match columns {
         ..3 => {
             return Err(format!(

@@ -1,4 +1,4 @@
-//! Numbers along a genome as bedGraph, base by base and in order of place.
+//! Values along a genome as bedGraph, one line per base, sorted by position.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -8,35 +8,35 @@ use std::path::Path;
 
 use crate::genome::interval::Place;
 
-/// Numbers that wait to be put in order, on disk, and where they belong.
+/// Values in a temporary file, with their intervals, until they are sorted.
 pub struct BedGraph {
     numbers: BufWriter<File>,
     /// Chromosomes in order of appearance.
     chromosomes: HashMap<String, usize>,
-    /// Of each place its chromosome, its bases, and where its numbers begin.
+    /// For each interval its chromosome, its range, and where its values start in the file.
     places: Vec<(usize, Range<usize>, u64)>,
     end: u64,
 }
 
 impl BedGraph {
-    /// Begins with a temporary file in `folder`.
+    /// Starts with a temporary file in `folder`.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// The file cannot be created.
     pub fn new(folder: &Path) -> Result<Self> {
         let numbers = BufWriter::new(tempfile::tempfile_in(folder)?);
         Ok(Self { numbers, chromosomes: HashMap::new(), places: Vec::new(), end: 0 })
     }
 
-    /// Whether nothing was taken.
+    /// Whether no values were added.
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
 
-    /// Takes the numbers of the bases of a place, in the order of its strand.
+    /// Adds the values of an interval, in the direction of its strand.
     ///
     /// # Errors
-    /// They cannot be written.
+    /// The values cannot be written.
     pub fn push(&mut self, place: &Place, numbers: &[f32]) -> Result<()> {
         debug_assert_eq!(place.range.len(), numbers.len());
         let write = |out: &mut BufWriter<File>, number: &f32| out.write_all(&number.to_le_bytes());
@@ -52,10 +52,10 @@ impl BedGraph {
         Ok(())
     }
 
-    /// Writes all lines. Where places overlap, the first one counts, as genome browsers take one number for each base.
+    /// Writes all lines. Where intervals overlap, the first one counts, since genome browsers take one value per base.
     ///
     /// # Errors
-    /// They cannot be written.
+    /// The lines cannot be written.
     pub fn finish(self, out: &mut dyn Write) -> Result<()> {
         let Self { numbers, chromosomes, mut places, .. } = self;
         let mut numbers = numbers.into_inner().map_err(|error| error.into_error())?;

@@ -1,4 +1,5 @@
-//! Opens plain, gzip and BGZF files as one stream of bytes, told apart by content and never by name.
+//! Opens plain, gzip and BGZF files as a stream of bytes. The compression is detected from the content, never from the
+//! name.
 
 use std::fs::{File, Metadata};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
@@ -16,31 +17,31 @@ use noodles_bgzf as bgzf;
 pub enum Compression {
     /// Not compressed.
     Plain,
-    /// Ordinary gzip, which cannot be entered in the middle.
+    /// Ordinary gzip, which allows no random access.
     Gzip,
-    /// Blocked gzip (SAM specification, section 4.1), which can.
+    /// Blocked gzip (SAM specification, section 4.1), which does.
     Bgzf,
 }
 
-/// The empty block that ends every whole BGZF file (SAM specification, section 4.1.2).
+/// The empty block at the end of every complete BGZF file (SAM specification, section 4.1.2).
 const BGZF_END: [u8; 28] =
     [0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 6, 0, b'B', b'C', 2, 0, 0x1b, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
-/// A file that was opened and looked at once: everything that is read of it is read through this.
+/// A file that was opened and inspected once; all further reads go through this handle.
 pub struct InputFile {
     path: PathBuf,
     file: Arc<File>,
     metadata: Metadata,
     compression: Compression,
-    /// The blocks of BGZF, once they were asked for.
+    /// Offsets of the BGZF blocks, read on first use.
     blocks: OnceLock<bgzf::gzi::Index>,
 }
 
 impl InputFile {
-    /// Opens a file and looks at its first bytes.
+    /// Opens a file and detects its compression from the first bytes.
     ///
     /// # Errors
-    /// The file cannot be read, is empty, or is compressed in a way this program does not read.
+    /// The file cannot be read, is empty, or has an unsupported compression.
     pub fn open(path: &Path) -> Result<Self> {
         let (file, metadata) = open_file(path)?;
         let file = Arc::new(file);
@@ -58,22 +59,22 @@ impl InputFile {
         self.compression
     }
 
-    /// Bytes of the file as it is, not decoded.
+    /// Size of the file on disk in bytes, compressed if it is.
     pub fn size(&self) -> u64 {
         self.metadata.len()
     }
 
-    /// When the file was last changed, where the system says so.
+    /// Time of the last modification, if the system provides it.
     pub fn modified(&self) -> Option<SystemTime> {
         self.metadata.modified().ok()
     }
 
-    /// The file itself, to be read at offsets: its cursor is nobody's.
+    /// The file itself, for reads at offsets; its cursor is not used.
     pub fn file(&self) -> &Arc<File> {
         &self.file
     }
 
-    /// One pass from the start, decoded.
+    /// A reader of the decompressed contents, from the start.
     pub fn reader(&self) -> Box<dyn BufRead + Send> {
         let file = FromStart::new(&self.file);
         match self.compression {
@@ -86,7 +87,7 @@ impl InputFile {
         }
     }
 
-    /// The first byte, decoded, without starting the threads that reading all of the file takes.
+    /// The first decompressed byte, without the threads that a full read starts.
     ///
     /// # Errors
     /// The file is damaged.
@@ -101,7 +102,7 @@ impl InputFile {
         Ok((read.map_err(|error| read_error(&self.path, &error))? > 0).then_some(byte[0]))
     }
 
-    /// The gzi index of a BGZF file, read off its block headers without decoding anything.
+    /// The gzi index of a BGZF file, read from its block headers without decompression.
     ///
     /// # Errors
     /// A block is damaged.
@@ -116,7 +117,7 @@ impl InputFile {
     }
 }
 
-/// A file read from its start with a cursor of its own, so that one opened file serves any number of readers.
+/// A reader with its own cursor, so that one open file serves any number of readers.
 pub struct FromStart {
     file: Arc<File>,
     position: u64,
@@ -149,7 +150,7 @@ impl Seek for FromStart {
     }
 }
 
-/// Opens a file for one pass from its start, decoded.
+/// Opens a file for one pass over its decompressed contents.
 ///
 /// # Errors
 /// As [`InputFile::open`].
@@ -157,7 +158,7 @@ pub fn open(path: &Path) -> Result<Box<dyn BufRead + Send>> {
     Ok(InputFile::open(path)?.reader())
 }
 
-/// The same, where `-` is standard input, not compressed.
+/// Like [`open`], where `-` is standard input, uncompressed.
 ///
 /// # Errors
 /// As [`InputFile::open`].
@@ -165,12 +166,12 @@ pub fn open_or_stdin(path: &Path) -> Result<Box<dyn BufRead + Send>> {
     if path == Path::new("-") { Ok(stdin()) } else { open(path) }
 }
 
-/// Standard input, not compressed.
+/// Standard input, uncompressed.
 pub fn stdin() -> Box<dyn BufRead + Send> {
     Box::new(BufReader::with_capacity(1 << 16, std::io::stdin()))
 }
 
-/// Looks at the first bytes of a file.
+/// Detects the compression from the first bytes.
 fn detect(path: &Path, mut file: FromStart) -> Result<Compression> {
     let mut head = [0u8; 18];
     let mut filled = 0;
@@ -202,13 +203,13 @@ fn detect(path: &Path, mut file: FromStart) -> Result<Compression> {
     }
 }
 
-/// Decodes ordinary gzip, one member after another, as `gzip` and `cat` write them.
+/// Decompresses ordinary gzip with any number of members, as `gzip` and `cat` write them.
 pub fn gunzip<R: Read + Send + 'static>(file: R) -> Box<dyn BufRead + Send> {
     let file = BufReader::with_capacity(1 << 16, file);
     Box::new(BufReader::with_capacity(1 << 20, flate2::bufread::MultiGzDecoder::new(file)))
 }
 
-/// What went wrong while reading, as one sentence that names the file.
+/// The error of a failed read, as one sentence that names the file.
 pub fn read_error(path: &Path, error: &std::io::Error) -> anyhow::Error {
     use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
     let path = path.display();

@@ -1,4 +1,4 @@
-//! FASTA: one pass over the records of a file, as a stream that need not be entered in the middle, and records written.
+//! FASTA: one pass over the records of a file, as a stream without random access, and a writer of records.
 
 use std::collections::HashSet;
 use std::io::{BufRead, Write};
@@ -12,24 +12,24 @@ use noodles_fasta as fasta;
 use crate::formats::compression::{InputFile, read_error};
 use crate::sequence::alphabet;
 
-/// Bytes of a piece at most, so that it is still in the nearest cache but one when its lines, then its bases are gone through.
+/// Largest piece in bytes, small enough to stay in the second-level cache between splitting lines and encoding bases.
 pub const LONGEST_PIECE: usize = 1 << 16;
 
 /// One pass over the records of a FASTA file, in pieces of codes, in constant memory.
 pub struct Records {
     path: PathBuf,
     reader: fasta::io::Reader<Box<dyn BufRead + Send>>,
-    /// Names met so far, where they must differ.
+    /// Names seen so far, if they must be unique.
     names: Option<HashSet<String>>,
     name: String,
     position: usize,
-    /// Whether the next byte begins a line, where a '>' is the next record.
+    /// Whether the next byte starts a line, where `>` starts the next record.
     at_line_start: bool,
     codes: Vec<u8>,
 }
 
 impl Records {
-    /// Takes the records of a file whose names must differ, as those of a genome do.
+    /// Reads a genome, whose record names must be unique.
     ///
     /// # Errors
     /// The file is damaged or not FASTA.
@@ -37,7 +37,7 @@ impl Records {
         Ok(Self { names: Some(HashSet::new()), ..Self::of_sequences(file.path(), file.reader())? })
     }
 
-    /// Takes the records of an opened file, whose names may repeat; `path` is only what messages call it.
+    /// Reads sequences from an open file, whose record names may repeat; `path` is used in messages only.
     ///
     /// # Errors
     /// The file is damaged or not FASTA.
@@ -55,10 +55,10 @@ impl Records {
         })
     }
 
-    /// Goes to the next record and returns its name: the header up to the first space.
+    /// Advances to the next record and returns its name: the header up to the first space.
     ///
     /// # Errors
-    /// A damaged file, a header without a name, or a name met before.
+    /// The file is damaged, or a header has no name or, in a genome, a name that occurred before.
     pub fn next_record(&mut self) -> Result<Option<String>> {
         while self.next_piece()?.is_some() {}
         let mut definition = fasta::record::Definition::new("none", None);
@@ -88,7 +88,8 @@ impl Records {
         Ok(Some(name))
     }
 
-    /// The codes, with case, of the next piece (some lines, or part of one) of the current record; nothing at its end.
+    /// The codes, with case, of the next piece of the current record, which is not a whole number of lines in general;
+    /// `None` at the end of the record.
     ///
     /// # Errors
     /// The file is damaged, or holds a byte that is not an IUPAC code; the message names the record and the position.
@@ -100,7 +101,8 @@ impl Records {
         Ok((length? > 0).then_some(&self.codes))
     }
 
-    /// Appends the codes, with case, of the next piece to `codes`, and returns its length in bases; 0 at the record's end.
+    /// Appends the codes, with case, of the next piece to `codes` and returns its length in bases; 0 at the end of the
+    /// record.
     ///
     /// # Errors
     /// As [`Records::next_piece`]; `codes` is then as it was.
@@ -126,7 +128,7 @@ impl Records {
     }
 }
 
-/// Appends lines of sequence without their ends, up to the next header, and returns the bytes they take.
+/// Appends lines of sequence without their ends, up to the next header, and returns the number of bytes consumed.
 fn append_lines(bytes: &[u8], at_line_start: &mut bool, bases: &mut Vec<u8>) -> usize {
     let mut next = 0;
     while next < bytes.len() && !(*at_line_start && bytes[next] == b'>') {
@@ -140,13 +142,13 @@ fn append_lines(bytes: &[u8], at_line_start: &mut bool, bases: &mut Vec<u8>) -> 
     next
 }
 
-/// Bases in a line of FASTA that this program writes.
+/// Bases per line in the FASTA that this program writes.
 const LINE_BASES: NonZero<usize> = NonZero::new(60).unwrap();
 
-/// Writes a record as FASTA, 60 bases a line.
+/// Writes a record as FASTA with 60 bases per line.
 ///
 /// # Errors
-/// It cannot be written.
+/// `out` cannot be written.
 pub fn write_record(out: &mut dyn Write, name: &str, bases: impl Into<Vec<u8>>) -> std::io::Result<()> {
     let sequence = fasta::record::Sequence::from(bases.into());
     let record = fasta::Record::new(fasta::record::Definition::new(name, None), sequence);

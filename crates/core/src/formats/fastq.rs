@@ -1,4 +1,4 @@
-//! Reads of a FASTQ file through noodles, one at a time in constant memory, and written back as they were.
+//! Reads of a FASTQ file through noodles, one at a time in constant memory, and a writer that leaves them unchanged.
 
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
@@ -14,25 +14,25 @@ use crate::sequence::alphabet;
 pub struct Reads {
     path: PathBuf,
     reader: fastq::io::Reader<Box<dyn BufRead + Send>>,
-    /// The read at hand.
+    /// The current read.
     read: fastq::Record,
-    /// Its place in the file, counted from 1.
+    /// Index of the current read, counted from 1.
     number: u64,
 }
 
 impl Reads {
-    /// Takes the reads of an opened file; `path` is only what messages call it.
+    /// Reads from an open file; `path` is used in messages only.
     pub fn new(path: &Path, input: Box<dyn BufRead + Send>) -> Self {
         Self { path: path.into(), reader: fastq::io::Reader::new(input), read: fastq::Record::default(), number: 0 }
     }
 
-    /// Goes to the next read; false at the end of the file.
+    /// Advances to the next read; false at the end of the file.
     ///
     /// # Errors
-    /// A damaged file, or a read that is not four lines: `@name`, bases, `+`, as many qualities.
+    /// The file is damaged, or a read is not four lines: `@name`, bases, `+`, and as many qualities as bases.
     pub fn next_read(&mut self) -> Result<bool> {
         self.number += 1;
-        // Looked at before noodles, which takes a compressed file that is cut between two reads for one that ends there.
+        // Checked before noodles, which takes a compressed file that is cut between two reads for a complete one.
         let mut blank = false;
         loop {
             let bytes = self.reader.get_mut().fill_buf().map_err(|error| read_error(&self.path, &error))?;
@@ -49,7 +49,7 @@ impl Reads {
             }
         }
         self.reader.read_record(&mut self.read).map_err(|error| self.damaged(&error))?;
-        // A last line without an end keeps the carriage return of a file from Windows.
+        // A last line without a line end keeps the carriage return of a Windows file.
         let qualities = self.read.quality_scores_mut();
         if qualities.ends_with(b"\r") {
             qualities.pop();
@@ -66,7 +66,7 @@ impl Reads {
         Ok(true)
     }
 
-    /// The name: the header up to the first space or tab.
+    /// Name of the current read: the header up to the first space or tab.
     pub fn name(&self) -> &[u8] {
         self.read.name()
     }
@@ -74,13 +74,13 @@ impl Reads {
     /// Appends the codes of the bases, with case.
     ///
     /// # Errors
-    /// A letter is no base. Nothing is appended then.
+    /// A letter is not a base; `codes` is then as it was.
     pub fn codes(&self, codes: &mut Vec<u8>) -> Result<()> {
         alphabet::encode_with_case(self.read.sequence(), codes)
             .map_err(|fault| self.fault(&format!("{fault}; mend or remove the read")))
     }
 
-    /// The read as it stands in the file, to be written elsewhere.
+    /// The current read as it is in the file, for writing it elsewhere.
     pub fn record(&self) -> &fastq::Record {
         &self.read
     }
@@ -106,8 +106,8 @@ impl Reads {
     }
 }
 
-/// Writes a read as it was read, but for line ends and what stood behind the '+'. noodles forgets whether a space or a tab
-/// stood after the name: it was a tab where tags follow, as `samtools fastq -T` and basecallers write them.
+/// Writes a read unchanged, except for line ends and the text after the `+`. noodles does not keep whether a space or a
+/// tab followed the name: a tab is written before tags, as `samtools fastq -T` and basecallers do.
 ///
 /// # Errors
 /// `out` cannot be written.

@@ -1,4 +1,4 @@
-//! Motifs as text in the MEME format (minimal, version 4 and later), which the MEME suite reads and JASPAR offers.
+//! Motifs in the MEME text format (minimal, version 4 and later), which the MEME suite and JASPAR use.
 //!
 //! ```text
 //! MEME version 4
@@ -20,17 +20,18 @@ use crate::format;
 use crate::formats::compression::{self, read_error};
 use crate::sequence::motif::Motif;
 
-/// The widest motif that is read, in bp: twice the widest of the public databases, and few enough for any to be compared
-/// with all others in seconds.
+/// Widest motif that is read, in bp: twice the widest in public databases, and few enough to compare any motif with all
+/// others in seconds.
 pub const WIDEST_BP: usize = 100;
 
-/// How far the probabilities of a position may add up to something else than 1: files are rounded.
+/// Tolerance of the sum of probabilities of a position, since files are rounded.
 const ROUNDING: f64 = 0.02;
 
-/// Below this, a sum is 1 but for how numbers are held.
+/// Tolerance below which a sum differs from 1 by rounding error only.
 const EXACT: f64 = 1e-9;
 
-/// Motifs as MEME text. `background`: the share of each base in the sequences they come from, on the strands that were read.
+/// Motifs as MEME text. `background` holds the base frequencies of the sequences they come from, on the strands that
+/// were read.
 pub fn write(motifs: &[Motif], background: [f64; 4], both_strands: bool) -> String {
     let [a, c, g, t] = background;
     let strands = if both_strands { "+ -" } else { "+" };
@@ -43,17 +44,17 @@ pub fn write(motifs: &[Motif], background: [f64; 4], both_strands: bool) -> Stri
         let _ =
             write!(text, "\nMOTIF {id}{name}\nletter-probability matrix: alength= 4 w= {width} nsites= {sites} E= 0\n");
         for [a, c, g, t] in columns {
-            // As many digits as it takes to read the same number again.
+            // As many digits as reading the same number back takes.
             let _ = writeln!(text, " {a} {c} {g} {t}");
         }
     }
     text
 }
 
-/// Reads all motifs of a MEME file, plain or compressed.
+/// Reads all motifs of a MEME file, plain, gzip or BGZF.
 ///
 /// # Errors
-/// The file cannot be read, is no MEME file, is not of DNA, holds no motif, or a matrix is not one.
+/// The file cannot be read, is not MEME, is not of DNA, holds no motif, or a matrix is malformed.
 pub fn read(path: &Path) -> Result<Vec<Motif>> {
     if std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == 0) {
         bail!("{}: is empty, expected motifs in MEME format; check the file", path.display());
@@ -61,7 +62,7 @@ pub fn read(path: &Path) -> Result<Vec<Motif>> {
     let mut lines = Lines { path, input: compression::open(path)?, number: 0, line: String::new() };
     let mut motifs: Vec<Motif> = Vec::new();
     lines.version()?;
-    // The motif whose matrix is still to come, and its line.
+    // The motif whose matrix follows, and its line.
     let mut named: Option<(Motif, usize)> = None;
     let mut again = false;
     while again || lines.next()? {
@@ -106,7 +107,7 @@ fn without_matrix(path: &Path, line: usize, motif: &Motif) -> anyhow::Error {
     )
 }
 
-/// What follows a word at the beginning of a line.
+/// The rest of a line after its first word.
 fn keyword<'a>(line: &'a str, word: &str) -> Option<&'a str> {
     line.strip_prefix(word).filter(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
 }
@@ -115,7 +116,7 @@ fn keyword<'a>(line: &'a str, word: &str) -> Option<&'a str> {
 struct Lines<'a> {
     path: &'a Path,
     input: Box<dyn BufRead + Send>,
-    /// Of the current line, counted from 1.
+    /// Number of the current line, counted from 1.
     number: usize,
     line: String,
 }
@@ -125,7 +126,7 @@ impl Lines<'_> {
         anyhow!("{}: line {}: {what}", self.path.display(), self.number)
     }
 
-    /// Goes to the next line, or says that there is none.
+    /// Advances to the next line; false at the end of the file.
     fn next(&mut self) -> Result<bool> {
         let mut bytes = Vec::new();
         let read = self.input.read_until(b'\n', &mut bytes).map_err(|error| read_error(self.path, &error))?;
@@ -136,7 +137,7 @@ impl Lines<'_> {
         Ok(read > 0)
     }
 
-    /// Goes past the line that says that this is MEME's format.
+    /// Skips past the line that identifies the MEME format.
     fn version(&mut self) -> Result<()> {
         while self.next()? {
             if let Some(version) = self.line.trim().strip_prefix("MEME version") {
@@ -157,7 +158,7 @@ impl Lines<'_> {
         )
     }
 
-    /// Checks what follows ALPHABET, which is a list of letters or, in quotes, a name with the letters below it.
+    /// Checks the value of ALPHABET: a list of letters or, in quotes, a name with the letters listed below.
     fn check_alphabet(&self, rest: &str) -> Result<()> {
         let letters = rest.trim_start_matches('=').trim();
         let is_dna =
@@ -178,7 +179,7 @@ impl Lines<'_> {
         }
     }
 
-    /// Reads the rows of a matrix; says whether the line it ended at is still to be looked at.
+    /// Reads the rows of a matrix; returns whether the line after them is still unread.
     fn matrix(&mut self, settings: &str, motif: &mut Motif) -> Result<bool> {
         let letters = self.setting(settings, "alength=")?.unwrap_or(4.0);
         if letters != 4.0 {
@@ -226,7 +227,7 @@ impl Lines<'_> {
         Ok(ended_at_line)
     }
 
-    /// Four probabilities.
+    /// Parses four probabilities.
     fn row(&self) -> Result<[f64; 4]> {
         let numbers: Vec<f64> = self.line.split_whitespace().map_while(|word| word.parse().ok()).collect();
         let words = self.line.split_whitespace().count();
@@ -246,7 +247,7 @@ impl Lines<'_> {
     }
 }
 
-/// Text of a file in a message: without control characters, and not too long.
+/// Text of a file for a message: without control characters, and cut to a limited length.
 fn quoted(text: &str) -> String {
     format::shortened(&text.chars().filter(|c| !c.is_control()).collect::<String>(), 40)
 }

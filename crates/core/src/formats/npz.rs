@@ -1,7 +1,7 @@
-//! Arrays in NumPy's own format (NEP 1): a zip file of `.npy` files, which `numpy.load` opens. Items are appended one by
-//! one to files on disk, as their number stands in the header, so memory does not grow with it. The header of a few lines is
-//! written here and not by the crate npyz: for the sake of reading, that brings a parser whose stack guard is assembled by a C
-//! compiler, which nothing else in the core needs.
+//! Arrays in NumPy's format (NEP 1): a zip file of `.npy` files, which `numpy.load` opens. Items are appended to
+//! temporary files, because the header holds their number, so memory does not grow with it. The header of a few lines
+//! is written here rather than by the crate npyz, whose parser depends on a stack guard assembled by a C compiler,
+//! which nothing else in the core needs.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Seek, Write};
@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use zip::write::FileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-/// What an array holds.
+/// Element type of an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Unsigned bytes, dtype `|u1`.
@@ -33,22 +33,22 @@ impl Kind {
 struct Array {
     key: &'static str,
     kind: Kind,
-    /// Of one item.
+    /// Shape of one item.
     shape: Vec<usize>,
     file: BufWriter<File>,
 }
 
-/// Arrays that grow together, and the names of their items.
+/// Arrays that grow together, with the names of their items.
 pub struct Npz {
     arrays: Vec<Array>,
     names: Vec<String>,
 }
 
 impl Npz {
-    /// Begins arrays, each with its key, what it holds, and the shape of an item.
+    /// Starts arrays, each with its key, element type and the shape of an item.
     ///
     /// # Errors
-    /// Temporary files cannot be made in `folder`.
+    /// Temporary files cannot be created in `folder`.
     pub fn new(folder: &Path, arrays: &[(&'static str, Kind, Vec<usize>)]) -> Result<Self> {
         let begin = |(key, kind, shape): &(&'static str, Kind, Vec<usize>)| {
             let file = tempfile::tempfile_in(folder).map_err(|error| crate::files::cannot_write(folder, &error))?;
@@ -57,27 +57,27 @@ impl Npz {
         Ok(Self { arrays: arrays.iter().map(begin).collect::<Result<_>>()?, names: Vec::new() })
     }
 
-    /// Begins the next item.
+    /// Starts the next item.
     pub fn name(&mut self, name: &str) {
         self.names.push(name.to_owned());
     }
 
-    /// Appends the item to the array of `key`.
+    /// Appends the numbers of the current item to the array `key`.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// The temporary file cannot be written.
     ///
     /// # Panics
-    /// There is no such array.
+    /// If there is no such array.
     pub fn push(&mut self, key: &str, numbers: &[f32]) -> std::io::Result<()> {
         let file = self.file(key);
         numbers.iter().try_for_each(|number| file.write_all(&number.to_le_bytes()))
     }
 
-    /// The same for an array of bytes.
+    /// Like [`Npz::push`], for an array of bytes.
     ///
     /// # Errors
-    /// As `push`.
+    /// As [`Npz::push`].
     pub fn push_bytes(&mut self, key: &str, bytes: &[u8]) -> std::io::Result<()> {
         self.file(key).write_all(bytes)
     }
@@ -87,7 +87,7 @@ impl Npz {
         &mut array.expect("arrays are named by constants").file
     }
 
-    /// Writes all arrays to a file, and `names` with them.
+    /// Writes all arrays to a file, together with `names`.
     ///
     /// # Errors
     /// `out` or a temporary file cannot be written or read.
@@ -115,10 +115,10 @@ impl Npz {
     }
 }
 
-/// The header of an array, padded so that what follows is aligned.
+/// The header of an array, padded so that the data after it is aligned.
 fn header(kind: &str, shape: &[usize]) -> Vec<u8> {
     const ALIGNMENT: usize = 64;
-    /// The magic string, the version and the length of what follows.
+    /// Bytes of the magic string, the version and the length field.
     const BEFORE: usize = 10;
     let sides: String = shape.iter().map(|side| format!("{side}, ")).collect();
     let mut text = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({}), }}", sides.trim_end());

@@ -5,14 +5,14 @@ use anyhow::{Result, bail};
 
 use crate::genome::interval::{LONGEST_CHROMOSOME, Place};
 
-/// Reads the coordinates off a record's name, given the record's length in bases.
+/// Parses the coordinates in a record's name, given the record's length in bases.
 ///
-/// Names are `chr:start-end`, with the name of the interval and `::` before it where `bedtools getfasta -name` made
-/// them, and the strand behind it in brackets where `-s` did. Both ways of counting occur, from 0 without the last base
-/// (bedtools) and from 1 with it (samtools faidx); the length tells them apart. Any other name is `None`.
+/// Names are `chr:start-end`, preceded by the name of the interval and `::` from `bedtools getfasta -name`, and
+/// followed by the strand in brackets with `-s`. Both conventions occur, 0-based half-open (bedtools) and 1-based
+/// inclusive (samtools faidx); the length tells them apart. Any other name is `None`.
 ///
 /// # Errors
-/// The coordinates span another length than the record has.
+/// The length of the coordinates differs from that of the record.
 pub fn parse(name: &str, length: usize) -> Result<Option<Place>> {
     let (interval, reverse) = match name.strip_suffix(')').and_then(|name| name.rsplit_once('(')) {
         Some((interval, "+")) => (interval, false),
@@ -41,7 +41,7 @@ pub fn parse(name: &str, length: usize) -> Result<Option<Place>> {
     }
 }
 
-/// A number of digits and nothing else; `str::parse` would accept a plus sign.
+/// Parses digits and nothing else; `str::parse` would accept a plus sign.
 fn number(digits: &str) -> Option<usize> {
     let number = digits.parse().ok().filter(|&number| number <= LONGEST_CHROMOSOME);
     number.filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))

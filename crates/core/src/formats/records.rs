@@ -1,4 +1,4 @@
-//! Records of FASTA or FASTQ, told apart by the first byte: plain, gzip or BGZF, one pass in constant memory.
+//! Records of FASTA or FASTQ, distinguished by the first byte: plain, gzip or BGZF, one pass in constant memory.
 
 use std::io::BufRead;
 use std::path::Path;
@@ -22,12 +22,12 @@ pub enum Records {
 pub struct FastqRecords {
     reads: Reads,
     codes: Vec<u8>,
-    /// Whether the piece of the current read is still to be given.
+    /// Whether the piece of the current read has not been returned yet.
     fresh: bool,
 }
 
 impl Records {
-    /// Opens a file; `-` is standard input, not compressed.
+    /// Opens a file; `-` is standard input, uncompressed.
     ///
     /// # Errors
     /// The file is missing, damaged, or neither FASTA nor FASTQ.
@@ -35,7 +35,7 @@ impl Records {
         Self::of_input(path, compression::open_or_stdin(path)?)
     }
 
-    /// Takes the records of an opened file; `path` is only what messages call it.
+    /// Reads records from an open file; `path` is used in messages only.
     ///
     /// # Errors
     /// The file is damaged, or neither FASTA nor FASTQ.
@@ -48,7 +48,7 @@ impl Records {
         fasta::Records::of_sequences(path, input).map(Self::Fasta)
     }
 
-    /// Goes to the next record and returns its name: the header up to the first space.
+    /// Advances to the next record and returns its name: the header up to the first space.
     ///
     /// # Errors
     /// The file is damaged or a record is malformed.
@@ -62,7 +62,7 @@ impl Records {
         }
     }
 
-    /// The codes, with case, of the next piece of the current record; nothing at its end.
+    /// The codes, with case, of the next piece of the current record; `None` at the end of the record.
     ///
     /// # Errors
     /// The file is damaged, or holds a byte that is not an IUPAC code.
@@ -79,7 +79,7 @@ impl Records {
         }
     }
 
-    /// Puts the codes, with case, of all of the current record into `codes`.
+    /// Replaces `codes` by the codes, with case, of the whole current record.
     ///
     /// # Errors
     /// As [`Records::next_piece`].
@@ -91,7 +91,7 @@ impl Records {
         Ok(())
     }
 
-    /// The read at hand, where the file is FASTQ.
+    /// The current read, if the file is FASTQ.
     pub fn read(&self) -> Option<&fastq::Record> {
         match self {
             Self::Fasta(_) => None,

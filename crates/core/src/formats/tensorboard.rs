@@ -1,5 +1,5 @@
-//! TensorBoard event files. A file is a row of records (length and checksum, a protocol buffer, its checksum), as TensorFlow's `TFRecord`
-//! and `event.proto` have it; only scalars are written.
+//! TensorBoard event files: records of a length, its checksum, a protocol buffer and its checksum, as in TensorFlow's
+//! `TFRecord` and `event.proto`. Only scalars are written.
 
 use std::fs::File;
 use std::io::Write;
@@ -10,7 +10,7 @@ use prost::Message;
 
 use crate::files;
 
-/// TensorFlow's `Event`: its fields that are used here.
+/// The fields of TensorFlow's `Event` that are used here.
 #[derive(Message)]
 struct Event {
     /// Seconds since 1970.
@@ -24,7 +24,7 @@ struct Event {
 
 #[derive(prost::Oneof)]
 enum What {
-    /// What a file begins with.
+    /// The version record that starts a file.
     #[prost(string, tag = "3")]
     FileVersion(String),
     #[prost(message, tag = "5")]
@@ -41,7 +41,7 @@ struct Summary {
 struct Value {
     #[prost(string, tag = "1")]
     tag: String,
-    /// Present even where it is zero, as it is one of several kinds of value to TensorFlow.
+    /// Written even if it is zero, because TensorFlow has several kinds of value.
     #[prost(float, optional, tag = "2")]
     simple_value: Option<f32>,
 }
@@ -54,7 +54,7 @@ pub struct EventFile {
 }
 
 impl EventFile {
-    /// Starts a file in a folder, by the name that TensorBoard looks for; `wall_time` is in seconds since 1970.
+    /// Creates a file in a folder, with the name that TensorBoard looks for; `wall_time` is in seconds since 1970.
     ///
     /// # Errors
     /// The folder or the file cannot be written.
@@ -70,7 +70,7 @@ impl EventFile {
         Ok(Self { file, path })
     }
 
-    /// Adds scalars of a step, by tag.
+    /// Appends the scalars of a step, by tag.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -81,7 +81,7 @@ impl EventFile {
     }
 }
 
-/// What a file begins with.
+/// The version record that starts a file.
 fn version(wall_time: f64) -> Event {
     Event { wall_time, step: 0, what: Some(What::FileVersion("brain.Event:2".into())) }
 }
@@ -91,14 +91,14 @@ fn summary(wall_time: f64, step: i64, scalars: &[(String, f64)]) -> Event {
     Event { wall_time, step, what: Some(What::Summary(Summary { value: scalars.iter().map(value).collect() })) }
 }
 
-/// The bytes of an event with their length and checksums around them.
+/// The bytes of an event, framed by its length and checksums.
 fn record(event: &Event) -> Vec<u8> {
     let bytes = event.encode_to_vec();
     let length = (bytes.len() as u64).to_le_bytes();
     [&length[..], &masked_checksum(&length), &bytes, &masked_checksum(&bytes)].concat()
 }
 
-/// CRC-32C, turned and shifted so that checksums of data that hold checksums stay good ones.
+/// Masked CRC-32C: rotated and offset, since a CRC of data that contains CRCs is weak.
 fn masked_checksum(bytes: &[u8]) -> [u8; 4] {
     crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes()
 }

@@ -1,5 +1,5 @@
-//! Variants from VCF, plain, gzip or BGZF, one line at a time. Lines are kept as they stand, so that they can be written
-//! again without a change.
+//! Variants from VCF, plain, gzip or BGZF, one line at a time. Lines are kept verbatim, so that they can be written
+//! again unchanged.
 
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use noodles_vcf::Record;
 use crate::formats::compression::{self, read_error};
 use crate::sequence::alphabet;
 
-/// More than the line of any file of people, whatever their number; a file without line ends must not fill memory.
+/// Longer than a line for any cohort; the limit keeps a file without line ends from filling memory.
 const LONGEST_LINE: u64 = 1 << 28;
 
-/// What every VCF file begins with, and its line of column names (VCF specification, section 1).
+/// The first line of every VCF file, and its column names (VCF specification, section 1).
 const FILE_FORMAT: &str = "##fileformat=VCF";
 const COLUMNS: &str = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO";
 
@@ -22,26 +22,26 @@ const COLUMNS: &str = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO";
 pub enum Allele {
     /// Codes of its bases, all of them known.
     Bases(Vec<u8>),
-    /// A symbol such as `<DEL>`, `*`, a breakend, or letters that stand for several bases.
+    /// A symbol such as `<DEL>`, `*`, a breakend, or IUPAC codes of several bases.
     NotSpelledOut,
 }
 
 /// A line of a VCF file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variant {
-    /// As it stands, without its end.
+    /// The line verbatim, without its end.
     pub line: String,
-    /// Counted from 1, header included.
+    /// Line number, counted from 1 with the header.
     pub number: usize,
     /// CHROM, as the file spells it.
     pub chromosome: String,
-    /// 0-based; nothing for position 0, which is before the first base.
+    /// Position of the first base of REF, 0-based; `None` for POS 0, the position before the first base.
     pub start: Option<usize>,
-    /// `.` where there is none.
+    /// ID; `.` if there is none.
     pub id: String,
-    /// Codes, without case.
+    /// Codes of REF, without case.
     pub reference: Vec<u8>,
-    /// As the file spells them.
+    /// REF as the file spells it.
     pub reference_bases: String,
     /// Alternative alleles in the order of ALT, each with its text; empty if ALT is `.`.
     pub alternatives: Vec<(String, Allele)>,
@@ -60,7 +60,7 @@ impl Vcf {
     /// Opens a file and reads its header; `-` is standard input, not compressed.
     ///
     /// # Errors
-    /// The file is missing, damaged, or no VCF.
+    /// The file is missing, damaged, or not VCF.
     pub fn open(path: &Path) -> Result<Self> {
         let input = compression::open_or_stdin(path)?;
         let mut vcf = Self { path: path.into(), input, header: Vec::new(), lines: 0 };
@@ -123,14 +123,14 @@ impl Vcf {
         text.map(Some).ok_or_else(|| anyhow!("{shown}: line {line} is no text (UTF-8), expected VCF; check the file"))
     }
 
-    /// The next variant.
+    /// Reads the next variant; `None` at the end of the file.
     ///
     /// # Errors
     /// A line is malformed.
     pub fn next_variant(&mut self) -> Result<Option<Variant>> {
         match self.next_line()? {
             None => Ok(None),
-            // Some programs leave an empty line at the end.
+            // Some programs end a file with an empty line.
             Some(line) if line.is_empty() && self.input.fill_buf().is_ok_and(<[u8]>::is_empty) => Ok(None),
             Some(line) => self.variant(line).map(Some),
         }
@@ -178,7 +178,7 @@ impl Vcf {
     }
 }
 
-/// A long allele as a message shows it.
+/// Shortens a long allele for a message.
 fn shortened(text: &str) -> String {
     const LONGEST: usize = 20;
     let mut short: String = text.chars().take(LONGEST).collect();
@@ -188,7 +188,7 @@ fn shortened(text: &str) -> String {
     short
 }
 
-/// An alternative allele as VCF spells it (section 1.6.1); nothing if it is none.
+/// Parses an alternative allele (section 1.6.1); `None` if it is malformed.
 fn allele(text: &str) -> Option<Allele> {
     let is_symbol = text == "*"
         || (text.starts_with('<') && text.ends_with('>') && text.len() > 2)

@@ -1,4 +1,4 @@
-//! Indexes of FASTA files: the `.fai` beside one where it describes the file, or one made by a pass over it.
+//! Indexes of FASTA files: the `.fai` beside a file if it describes it, or one made in a pass over the file.
 
 use std::io::{BufRead, Result as IoResult};
 use std::path::Path;
@@ -9,8 +9,8 @@ use noodles_fasta::{self as fasta, fai};
 use crate::formats::compression::{InputFile, read_error};
 use crate::genome::random_access::Bytes;
 
-/// Whether an index describes a file: its records, headers included, follow each other from the first byte to the last.
-/// A wrong index would silently give wrong bases, and a cut one fewer chromosomes.
+/// Whether an index describes a file: its records, headers included, cover it from the first byte to the last. A wrong
+/// index would silently give wrong bases, and a truncated one would hide chromosomes.
 pub fn describes(index: &fai::Index, bytes: &Bytes) -> bool {
     let mut next = Some(0);
     for record in index.as_ref() {
@@ -22,19 +22,19 @@ pub fn describes(index: &fai::Index, bytes: &Bytes) -> bool {
     next.is_none()
 }
 
-/// Where a record's header starts and where the next one does (`None` at the end of the file), if the record's name,
-/// position and length are right.
+/// Start of a record's header and of the next one (`None` at the end of the file), if the record's name, offset and
+/// length are correct.
 fn extent(record: &fai::Record, bytes: &Bytes) -> IoResult<Option<(u64, Option<u64>)>> {
     const LONGEST_HEADER: u64 = 1 << 16;
     let (width, per_line) = (record.line_width().get(), record.line_base_count().get());
     let last_base = record.length().checked_sub(1).and_then(|last| {
         (last / per_line).checked_mul(width)?.checked_add(last % per_line)?.checked_add(record.position())
     });
-    // A line of sequence is followed by one or two bytes of line end.
+    // A line of sequence ends with one or two bytes.
     let Some(last_base) = last_base.filter(|_| (1..=2).contains(&width.saturating_sub(per_line))) else {
         return Ok(None);
     };
-    // The first, a middle and the last full line: a file that was wrapped anew since has its ends elsewhere.
+    // The first, a middle and the last full line: if the file was rewrapped since, their ends lie elsewhere.
     let full_lines = (record.length() - 1) / per_line;
     let mut bases = vec![0; per_line.min(LONGEST_HEADER) as usize + 1];
     for line in [0, full_lines / 2, full_lines.saturating_sub(1)] {

@@ -1,13 +1,12 @@
-//! Where something lies in a genome: intervals by the number of the chromosome, places by its name. All are 0-based and
-//! half-open.
+//! Positions in a genome: intervals refer to a chromosome by index, places by name. All are 0-based and half-open.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Positions beyond this, in bp, are no positions: the longest chromosomes known have a few thousand million bases.
+/// Upper limit of positions, in bp: the longest chromosomes known have a few thousand million bases.
 pub const LONGEST_CHROMOSOME: usize = 1 << 34;
 
-/// A place in a genome: 0-based and half-open, on the strand named.
+/// A stretch of one strand of a chromosome, 0-based and half-open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// Name of the chromosome.
@@ -27,7 +26,7 @@ pub struct Interval {
     pub range: Range<usize>,
 }
 
-/// Intervals without what `excluded` covers. Both in order of chromosome and start; those excluded may overlap.
+/// Subtracts `excluded` from intervals. Both are sorted by chromosome and start; excluded intervals may overlap.
 pub fn without(intervals: &[Interval], excluded: &[Interval]) -> Vec<Interval> {
     let mut left = Vec::new();
     for Interval { chromosome, range } in intervals {

@@ -1,4 +1,4 @@
-//! Names of chromosomes: which are the same, which are pieces of another, and how a message lists them.
+//! Names of chromosomes: which are equivalent, which are pieces of another, and how a message lists them.
 
 use crate::genome::Chromosome;
 
@@ -10,7 +10,7 @@ pub fn same_name(name: &str) -> &str {
     }
 }
 
-/// Whether two names are of the same chromosome.
+/// Whether two names denote the same chromosome.
 pub fn is_same_name(a: &str, b: &str) -> bool {
     same_name(a) == same_name(b)
 }
@@ -30,7 +30,7 @@ pub fn parent(name: &str) -> &str {
     }
 }
 
-/// Distinct names in the order they come, the first forty of them.
+/// Lists distinct names in order of appearance, at most forty.
 pub fn list_names<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let mut distinct: Vec<&str> = Vec::new();
     for name in names {
@@ -45,7 +45,7 @@ pub fn list_names<'a>(names: impl Iterator<Item = &'a str>) -> String {
     }
 }
 
-/// What to do about a chromosome that a genome does not have by that name.
+/// Advice for a chromosome name that a genome does not have.
 pub fn other_name(chromosomes: &[Chromosome], name: &str) -> String {
     match chromosomes.iter().find(|chromosome| is_same_name(&chromosome.name, name)) {
         Some(other) => format!("it is called '{}' there, so rename it in one of the files", other.name),

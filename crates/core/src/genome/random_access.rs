@@ -1,4 +1,4 @@
-//! A FASTA file read anywhere through an index: only the bytes of an interval are read, by several threads at once.
+//! Random access to a FASTA file through its index: only the bytes of an interval are read, in parallel.
 
 use std::fs::File;
 use std::io::{BufReader, Error, ErrorKind, Read, Result as IoResult};
@@ -17,22 +17,22 @@ use crate::formats::fasta::invalid_base;
 use crate::genome::{index, unpack};
 use crate::sequence::alphabet::{self, InvalidBase};
 
-/// The bytes of a file, decoded, from anywhere in it.
+/// Random access to the decompressed bytes of a file.
 pub enum Bytes {
     Plain { file: Arc<File>, length: u64 },
     Blocks(Blocks),
 }
 
-/// Blocked gzip, of which only the blocks asked for are decoded.
+/// Blocked gzip, of which only the blocks needed are decompressed.
 pub struct Blocks {
     file: Arc<File>,
-    /// Where each block starts in the file and in what it holds, and where the last one ends.
+    /// Start of each block in the compressed and the decompressed file, followed by the end of the last.
     starts: Vec<(u64, u64)>,
-    /// The last block decoded, as what is asked for next often lies in it too.
+    /// The last decompressed block, since the next read often falls into it too.
     held: Mutex<(u64, Vec<u8>)>,
 }
 
-/// Bases that a block can hold at most (SAM specification, section 4.1).
+/// Largest decompressed size of a block (SAM specification, section 4.1).
 const LARGEST_BLOCK: u64 = 1 << 16;
 
 impl Bytes {
@@ -54,7 +54,7 @@ impl Bytes {
         }
     }
 
-    /// Up to `most` bytes from `at` on, fewer where the file ends before.
+    /// Up to `most` bytes from `at` on, fewer at the end of the file.
     ///
     /// # Errors
     /// The file cannot be read, or a block is damaged.
@@ -102,7 +102,7 @@ impl Blocks {
         Ok(())
     }
 
-    /// What a run of blocks holds, each decoded by whichever thread is free.
+    /// Decompresses a range of blocks in parallel.
     fn decode(&self, blocks: Range<usize>) -> IoResult<Vec<u8>> {
         let ((from, first), (to, end)) = (self.start(blocks.start), self.start(blocks.end));
         let mut packed = vec![0; (to - from) as usize];
@@ -126,15 +126,15 @@ impl Blocks {
     }
 }
 
-/// A FASTA file and the index of its records.
+/// A FASTA file with the index of its records.
 pub struct Anywhere {
     bytes: Bytes,
     index: fai::Index,
 }
 
 impl Anywhere {
-    /// Opens a file through the index saved beside it, where that describes it, or one made in memory; ordinary gzip by
-    /// way of a temporary file.
+    /// Opens a file through the saved index, if it describes the file, or else through one made in memory; ordinary
+    /// gzip is decompressed to a temporary file.
     ///
     /// # Errors
     /// The file is damaged or cannot be indexed, or there is no room to decompress it.
@@ -161,7 +161,8 @@ impl Anywhere {
         &self.index
     }
 
-    /// Appends the codes, with case, of an interval (0-based, half-open, within it) of a record to `codes`.
+    /// Appends the codes, with case, of an interval of a record to `codes`. The interval is 0-based and half-open and
+    /// lies within the record.
     ///
     /// # Errors
     /// The file cannot be read, is shorter than its index says, or holds a byte that is not an IUPAC code.
@@ -204,8 +205,9 @@ impl Anywhere {
     }
 }
 
-/// Moves `length` bases together that stand in lines of `per_line`, the first of which has `in_first` left, with `gap`
-/// bytes of line end between them. False where another byte than a line feed ends a line.
+/// Closes the gaps between lines: moves `length` bases together that stand in lines of `per_line`, of which the first
+/// has `in_first` left, with `gap` bytes of line end between them. False if a line ends with a byte other than a line
+/// feed.
 fn close_lines(bytes: &mut [u8], in_first: usize, per_line: usize, gap: usize, length: usize) -> bool {
     let mut closed = in_first.min(length);
     let mut next = closed;

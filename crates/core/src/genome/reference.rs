@@ -1,5 +1,5 @@
-//! A genome in which regions are found by the name of their chromosome: each BED interval becomes a window of one length,
-//! centred on its summit or its middle. Which windows are for training and which for the test is not decided here.
+//! A genome whose chromosomes are found by name: each BED interval becomes a window of one length, centred on its
+//! summit or its middle. The split of a window is decided elsewhere.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -16,9 +16,9 @@ use crate::genome::names::{list_names, other_name};
 pub struct Reference {
     /// The genome that the positions refer to.
     pub genome: Genome,
-    /// The genome's file as examples and messages name it.
+    /// Absolute path of the genome's file, as examples and messages name it.
     pub source: Arc<str>,
-    /// Names of the chromosomes, shared by all that lies on them.
+    /// Names of the chromosomes, shared by all windows.
     pub chromosomes: Vec<Arc<str>>,
     index: HashMap<String, usize>,
 }
@@ -30,19 +30,19 @@ pub struct RegionWindow {
     pub interval: Interval,
     /// Whether the region lies on the minus strand, so that the window is reverse-complemented.
     pub reverse: bool,
-    /// The region's name, where it has one.
+    /// Name of the region, if it has one.
     pub name: Option<String>,
 }
 
-/// What a BED file comes to in one genome.
+/// The regions of a BED file in one genome.
 pub struct Regions {
-    /// In order of place.
+    /// Windows sorted by chromosome and start.
     pub windows: Vec<RegionWindow>,
-    /// What the regions and their windows cover, in the order of the file.
+    /// The smallest interval around each region and its window, in file order.
     pub covered: Vec<Interval>,
-    /// Regions in the file.
+    /// Number of regions in the file.
     pub all: usize,
-    /// Regions whose window runs off the end of a chromosome.
+    /// Number of regions whose window runs off the end of a chromosome.
     pub off_the_end: usize,
 }
 
@@ -115,7 +115,7 @@ impl Reference {
         Ok(found)
     }
 
-    /// Puts the codes of a window, with case and as its strand reads, into `codes`.
+    /// Replaces `codes` by the codes of a window, with case, on the strand of its region.
     ///
     /// # Errors
     /// The genome cannot be read.
@@ -125,25 +125,25 @@ impl Reference {
         self.genome.read_strand(*chromosome, range.clone(), window.reverse, codes)
     }
 
-    /// Where an interval lies, by name.
+    /// Converts an interval of this genome into a place, which names the chromosome.
     pub fn place(&self, interval: &Interval, reverse: bool) -> Place {
         Place { chromosome: self.chromosomes[interval.chromosome].clone(), range: interval.range.clone(), reverse }
     }
 }
 
-/// Windows around the regions of a BED file, for scoring: all that lie on a chromosome.
+/// Windows around the regions of a BED file, for scoring.
 pub struct RegionWindows {
     reference: Reference,
     /// The windows that fit on their chromosome, sorted by chromosome and start.
     pub windows: Vec<RegionWindow>,
-    /// Regions in the file.
+    /// Number of regions in the file.
     pub all: usize,
-    /// Regions whose window runs off the end of a chromosome.
+    /// Number of regions whose window runs off the end of a chromosome.
     pub off_the_end: usize,
 }
 
 impl RegionWindows {
-    /// Reads regions; the genome is read from disk window by window, so that its size does not matter.
+    /// Opens a genome and reads regions; the genome is read from disk on demand, so that its size does not matter.
     ///
     /// # Errors
     /// A file is missing or malformed, or no region gives a window.
@@ -159,7 +159,7 @@ impl RegionWindows {
         Ok(Self { reference, windows, all, off_the_end })
     }
 
-    /// Puts the codes of a window, with case and as its strand reads, into `codes`.
+    /// Replaces `codes` by the codes of a window, with case, on the strand of its region.
     ///
     /// # Errors
     /// The genome cannot be read.
@@ -167,7 +167,7 @@ impl RegionWindows {
         self.reference.codes(window, codes)
     }
 
-    /// The chromosome that a window lies on.
+    /// Name of the chromosome that a window lies on.
     pub fn chromosome(&self, window: &RegionWindow) -> Arc<str> {
         self.reference.chromosomes[window.interval.chromosome].clone()
     }

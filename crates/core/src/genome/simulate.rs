@@ -16,16 +16,16 @@ use rayon::prelude::*;
 use crate::random::{self, Purpose};
 use crate::sequence::alphabet::{self, UNKNOWN};
 
-/// What a simulated genome is called in place of a file, before the name of its species.
+/// Prefix of the name of a simulated genome, which stands in place of a path; the species follows.
 pub const SIMULATED: &str = "simulated ";
 
 /// Share of G and C among background bases, about that of the human genome.
 const BACKGROUND_GC: f64 = 0.42;
 
-/// The chance that a base of a word is substituted.
+/// Substitution rate of words, per base.
 const WORD_DIVERGENCE: f64 = 0.03;
 
-/// The chance that a base of a repeat is substituted: that of a middle-aged Alu.
+/// Substitution rate of repeats, per base: that of a middle-aged Alu.
 const REPEAT_DIVERGENCE: f64 = 0.12;
 
 /// Words started per piece, both strands together. Chosen so that the best possible AUROC is near 0.95: four windows
@@ -39,33 +39,33 @@ const REPEAT_RATE: f64 = 1.0 / 700.0;
 const WORDS: [(&str, [&str; 2]); 2] =
     [("human", ["ATTGCCGATAACTG", "CAGGTATGTCAA"]), ("mouse", ["GATTACAGCTTGAC", "TGAACTGGCATA"])];
 
-/// A repeat that both species share: it catches the eye of a network and tells nothing.
+/// A repeat that both species share: conspicuous to a network, and uninformative.
 const REPEAT: &str = "GGCTGGTCTCAAACTCCTGACCTCAAGTGATCCACCCATTTAGGCATCCCAAAGTGCTGG";
 
-/// Chromosomes of a demo genome and their lengths in bp: names that the default deal spreads over all three splits.
+/// Chromosomes of a demo genome with their lengths in bp; the default split by chromosome puts some into each split.
 const CHROMOSOMES: [(&str, usize); 5] =
     [("chr1", 1_500_000), ("chr6", 600_000), ("chr10", 1_200_000), ("chr11", 900_000), ("chr17", 900_000)];
 
-/// Unknown bases at both ends of a chromosome, as telomeres have them.
+/// Length of the unknown stretch at both ends of a chromosome, as in telomeres.
 const TELOMERE_BP: usize = 5_000;
 
-/// Gaps of unknown bases within a chromosome.
+/// Number of gaps of unknown bases within a chromosome.
 const GAPS: usize = 4;
 const GAP_BP: Range<usize> = 50..2_000;
 
-/// What is planted: a word or a repeat, on one strand.
+/// An element to plant: a word or a repeat, on one strand.
 #[derive(Clone, Debug)]
 struct Element {
     name: String,
     codes: Vec<u8>,
     reverse: bool,
     repeat: bool,
-    /// The chance that a piece is this element.
+    /// Probability that a piece is this element.
     rate: f64,
     divergence: f64,
 }
 
-/// One species' generative model.
+/// The generative model of a species.
 #[derive(Clone, Debug)]
 pub struct Species {
     /// Common name of the species, which is also its class label.
@@ -73,7 +73,7 @@ pub struct Species {
     elements: Vec<Element>,
 }
 
-/// A planted element: 0-based, half-open.
+/// A planted element.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
     /// Positions in the chromosome in bp, 0-based and half-open.
@@ -86,7 +86,7 @@ pub struct Site {
     pub repeat: bool,
 }
 
-/// A simulated chromosome and what was planted in it.
+/// A simulated chromosome with its planted elements.
 #[derive(Clone, Debug)]
 pub struct SimulatedChromosome {
     /// Name of the chromosome, such as `chr1`.
@@ -98,7 +98,7 @@ pub struct SimulatedChromosome {
 }
 
 impl SimulatedChromosome {
-    /// The bases, repeats in lower case as a repeat masker leaves them.
+    /// The bases, with repeats in lower case as a repeat masker leaves them.
     pub fn soft_masked(&self) -> String {
         let mut bases = alphabet::decode(&self.codes);
         for site in self.sites.iter().filter(|site| site.repeat) {
@@ -107,7 +107,7 @@ impl SimulatedChromosome {
         bases
     }
 
-    /// The codes with case.
+    /// The codes, with repeats soft-masked.
     pub fn codes_with_case(&self) -> Vec<u8> {
         let mut codes = self.codes.clone();
         for site in self.sites.iter().filter(|site| site.repeat) {
@@ -147,7 +147,7 @@ impl Species {
         self.elements.iter().filter(|e| !e.repeat && !e.reverse).map(|e| e.name.clone()).collect()
     }
 
-    /// A whole genome. The same seed gives the same genome.
+    /// Simulates a genome; the same seed gives the same genome.
     pub fn genome(&self, seed: u64) -> Vec<SimulatedChromosome> {
         let species = random::hash(self.name.as_bytes());
         CHROMOSOMES
@@ -176,7 +176,7 @@ impl Species {
                 _ => codes.push(background_base(random.random())),
             }
         }
-        // Gaps are laid over what is there, so they tell nothing of it.
+        // Gaps are placed independently of the sequence, so they carry no information about the species.
         let mut gaps = vec![0..TELOMERE_BP, length - TELOMERE_BP..length];
         for _ in 0..GAPS {
             let start = random.random_range(TELOMERE_BP..length - TELOMERE_BP - GAP_BP.end);
@@ -189,7 +189,7 @@ impl Species {
         SimulatedChromosome { name: name.to_owned(), codes, sites }
     }
 
-    /// The element that a uniform number in [0, 1) stands for, or a background base.
+    /// Maps a uniform number in [0, 1) to an element, or `None` for a background base.
     fn next_element(&self, mut uniform: f64) -> Option<&Element> {
         self.elements.iter().find(|element| {
             uniform -= element.rate;
@@ -251,7 +251,7 @@ impl Forward {
 
     fn log_likelihood(&self, codes: &[u8]) -> f64 {
         let Some((&first, rest)) = codes.split_first() else { return 0.0 };
-        // A window starts anywhere: in each state in proportion to the time spent there.
+        // The first state is drawn from the stationary distribution, since a window may start anywhere.
         let mut state: Vec<f64> = vec![0.0; self.emission[0].len()];
         for &(start, end, rate) in &self.elements {
             let emission = &self.emission[usize::from(first)][start..=end];

@@ -23,7 +23,7 @@ use crate::metrics::paired::{Paired, delong};
 /// The report as HTML.
 ///
 /// # Errors
-/// The runs answer different kinds of question, or their files are missing or damaged.
+/// The runs have tasks of different kinds, or their files are missing or damaged.
 pub fn report(runs: &[RunFiles]) -> Result<String> {
     check_kinds(runs)?;
     let (names, kind) = (names(runs), runs[0].task().kind);
@@ -65,7 +65,7 @@ struct ComparisonReport {
     roc: Option<Picture>,
     curves_left_out: usize,
     differences: Option<Table>,
-    /// There are several p-values, one of which may be small by chance.
+    /// Whether there are several p-values, of which one may be small by chance.
     several_tests: bool,
     commands: Vec<String>,
     again: String,
@@ -87,18 +87,18 @@ fn check_kinds(runs: &[RunFiles]) -> Result<()> {
     Ok(())
 }
 
-/// What the folders are called; their paths, as given, where two are called the same.
+/// Names of the folders, or their paths as given if two names are equal.
 fn names(runs: &[RunFiles]) -> Vec<String> {
     let names: Vec<String> = runs.iter().map(RunFiles::name).collect();
     let are_distinct = names.iter().enumerate().all(|(i, name)| !names[..i].contains(name));
     if are_distinct { names } else { runs.iter().map(|run| run.folder.path.display().to_string()).collect() }
 }
 
-/// What a run was tested on, and of two classes what it said.
+/// The test examples of a run and, for binary tasks, their scores.
 struct Tested {
-    /// The same for the same examples with the same labels, in whatever order they come.
+    /// Equal for the same examples with the same labels, in any order.
     fingerprint: (usize, u64),
-    /// Of two classes, sorted by example.
+    /// Scores of binary tasks, sorted by example.
     rows: Vec<Row>,
 }
 
@@ -130,7 +130,7 @@ impl Tested {
             }
             Ok(())
         })?;
-        // Examples of the same name, place and label cannot be told apart, so their scores are paired as they are.
+        // Examples with the same name, place and label are indistinguishable, so their scores are paired in order.
         rows.sort_by(|a, b| (&a.name, &a.place, a.is_positive).cmp(&(&b.name, &b.place, b.is_positive)));
         Ok(Self { fingerprint: (n, sum), rows })
     }
@@ -163,7 +163,7 @@ fn overview(runs: &[RunFiles], names: &[String]) -> Table {
     table
 }
 
-/// Every metric that a run has, a column for each run.
+/// Table of all metrics, with a column for each run.
 fn metrics(runs: &[RunFiles], names: &[String]) -> Table {
     let mut table = Table::new("Metrics of the test, with 95 % intervals", &[("metric", false)]);
     names.iter().for_each(|name| table.column(name.clone(), true));
@@ -183,7 +183,7 @@ fn metrics(runs: &[RunFiles], names: &[String]) -> Table {
     table
 }
 
-/// The ROC curves of all runs; nothing where no test has both classes.
+/// ROC curves of all runs; `None` if no test set has both classes.
 fn roc(tests: &[Tested], names: &[String]) -> Result<Option<Picture>> {
     let rankings: Vec<Ranking> = tests.iter().map(|test| Ranking::new(&test.positives(), &test.scores())).collect();
     let each = names.iter().zip(&rankings);
@@ -197,7 +197,7 @@ fn roc(tests: &[Tested], names: &[String]) -> Result<Option<Picture>> {
     Picture::of(&png, format!("ROC curves of the runs: {}", areas.join(", "))).map(Some)
 }
 
-/// The difference in AUROC of each run from the first, tested where both were tested on the same examples.
+/// Difference in AUROC between each run and the first, tested if both have the same test examples.
 fn differences(tests: &[Tested], names: &[String]) -> Table {
     let columns = [("run", false), ("difference", true), ("95 % interval", true), ("p", true)];
     let mut table = Table::new(format!("AUROC less that of {}", names[0]), &columns);
@@ -218,7 +218,7 @@ fn differences(tests: &[Tested], names: &[String]) -> Table {
     table
 }
 
-/// DeLong's test of two runs, or why there is none.
+/// DeLong's test of two runs, or the reason why it does not apply.
 fn difference(first: &Tested, other: &Tested) -> std::result::Result<Paired, &'static str> {
     if first.fingerprint != other.fingerprint {
         return Err("they were tested on different examples, so no p-value is given");

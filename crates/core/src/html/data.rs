@@ -1,4 +1,4 @@
-//! The examples of a run, counted by split and class.
+//! Number of examples of a run by split and class.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::html::files::RunFiles;
 use crate::html::table::{Cell, Table};
 use crate::run::EXAMPLES_TSV;
 
-/// What the examples of a split have of one class, label or column.
+/// Number of examples of a class, label or column in a split.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tally {
     /// Examples of a class, or with a label.
@@ -51,7 +51,7 @@ impl Tally {
 pub struct Balance {
     /// Counts by split and class.
     pub table: Table,
-    /// Classes, labels or columns that the table has no room for.
+    /// Number of classes, labels or columns left out of the table.
     pub more: usize,
 }
 
@@ -106,7 +106,7 @@ pub fn balance(run: &RunFiles) -> Result<Balance> {
     Ok(Balance { table, more: names.len().saturating_sub(MOST_PARTS) })
 }
 
-/// The files that the examples come from; nothing where they are simulated.
+/// Paths of the data files; empty for simulated data.
 pub fn files(run: &RunFiles) -> Option<Table> {
     let files = &run.provenance.data_files;
     let mut table = Table::new("Data files", &[("file", false), ("bytes", true), ("SHA-256", false)]);

@@ -1,4 +1,4 @@
-//! The run folder as reports read it: files of a finished run must be unaltered.
+//! The run folder as reports read it: the files of a finished run must be unaltered.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::html::picture::Picture;
 use crate::run::{METRICS_JSON, Manifest, PREDICTIONS_CSV, Provenance, RunFolder};
 use crate::task::Task;
 
-/// A run, finished or about to be.
+/// A run, finished or about to finish.
 pub struct RunFiles {
     /// The run folder.
     pub folder: RunFolder,
@@ -21,9 +21,9 @@ pub struct RunFiles {
     pub classes: Classes,
     /// The contents of `metrics.json`.
     pub metrics: RunMetrics,
-    /// Whether the folder holds its metrics already.
+    /// Whether the folder already holds its metrics.
     pub is_finished: bool,
-    /// Of a finished run that has checksums.
+    /// Checksums of a finished run, if its format version has them.
     manifest: Option<Manifest>,
 }
 
@@ -41,7 +41,7 @@ impl RunFiles {
         Ok(Self { is_finished: true, manifest, ..Self::of(folder, provenance, metrics)? })
     }
 
-    /// A run that has everything but its metrics, which are given.
+    /// Opens a run that is complete except for its metrics, which are given.
     ///
     /// # Errors
     /// The provenance holds no valid task or classes.
@@ -60,16 +60,16 @@ impl RunFiles {
         &self.provenance.task
     }
 
-    /// What the folder is called.
+    /// Name of the folder.
     pub fn name(&self) -> String {
         let path = self.folder.path.canonicalize().unwrap_or_else(|_| self.folder.path.clone());
         path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
     }
 
-    /// The path of a file, if the run has it.
+    /// Path of a file, if the run has it.
     ///
     /// # Errors
-    /// It has changed since the run ended, or is gone.
+    /// The file has changed since the run ended, or is missing.
     pub fn file(&self, name: &str) -> Result<Option<PathBuf>> {
         let path = self.folder.file(name);
         match &self.manifest {
@@ -80,7 +80,7 @@ impl RunFiles {
         Ok(path.is_file().then_some(path))
     }
 
-    /// A picture, if the run has it.
+    /// A figure, if the run has it.
     ///
     /// # Errors
     /// The file has changed since the run ended, or is no PNG.
@@ -88,7 +88,7 @@ impl RunFiles {
         self.file(name)?.map(|path| Picture::read(&path, alt, ADVICE)).transpose()
     }
 
-    /// Hands every prediction for validation and test to `each`.
+    /// Passes every prediction for validation and test to `each`.
     ///
     /// # Errors
     /// The file is missing or damaged, or `each` fails.

@@ -6,12 +6,12 @@ use crate::format;
 use crate::metrics::Estimate;
 use crate::training::history::metric_name;
 
-/// The value in digits, or a dash.
+/// The value as text, or a dash if it is undefined.
 pub fn value(metric: Option<&Metric>) -> String {
     metric.and_then(|metric| metric.value).map_or_else(|| "–".into(), format::metric)
 }
 
-/// The interval in digits, or why there is none.
+/// The interval as text, or the reason why the value is undefined.
 pub fn interval(metric: &Metric) -> String {
     match (metric.estimate(), &metric.reason) {
         (Some(Estimate { low, high, .. }), _) => format!("{} to {}", format::metric(low), format::metric(high)),
@@ -28,14 +28,14 @@ pub fn in_words(metric: &Metric) -> String {
     }
 }
 
-/// A metric as a heading.
+/// Name of a metric as a heading.
 pub fn title(metric: &str) -> String {
     let name = metric_name(metric).replace(" at half", " at 0.5");
     let mut letters = name.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// What a metric says, in a few words.
+/// Short explanation of a metric.
 pub fn meaning(metric: &str, kind: TaskKind) -> &'static str {
     match (metric.trim_end_matches("_at_half"), kind) {
         ("auroc", _) => "how often a positive scores above a negative; 0.5 is chance",

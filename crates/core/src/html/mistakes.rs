@@ -8,10 +8,10 @@ use crate::html::table::{Cell, Table};
 use crate::metrics::classes::highest;
 use crate::task::Task;
 
-/// Mistakes that are shown.
+/// Number of examples shown.
 const MOST: usize = 15;
 
-/// The examples with the largest errors, the largest first.
+/// The examples with the largest errors, in falling order.
 pub struct Worst<'a> {
     task: &'a Task,
     classes: &'a Classes,
@@ -21,7 +21,7 @@ pub struct Worst<'a> {
 }
 
 struct Mistake {
-    /// The probability of what was called, or how far a value is off, in standard deviations of its column.
+    /// Probability of the predicted class, or the error of a value in standard deviations of its column.
     size: f64,
     name: String,
     place: String,
@@ -30,12 +30,12 @@ struct Mistake {
 }
 
 impl<'a> Worst<'a> {
-    /// An empty list; for binary tasks, scores from the threshold up are called positive.
+    /// Starts an empty list; for binary tasks, scores at or above the threshold are called positive.
     pub fn new(task: &'a Task, classes: &'a Classes, threshold: Option<f64>) -> Self {
         Self { task, classes, threshold: threshold.unwrap_or(0.5), mistakes: Vec::new(), count: 0 }
     }
 
-    /// Looks at a prediction.
+    /// Considers a prediction for the list.
     pub fn add(&mut self, example: &Prediction) {
         let Prediction { labels, scores, .. } = example;
         let class = |index: usize| self.classes.names[index].clone();
@@ -83,7 +83,7 @@ impl<'a> Worst<'a> {
 
     fn push(&mut self, size: f64, example: &Prediction, truth: String, predicted: String) {
         self.count += 1;
-        // Of equals the first stay, so that the same table gives the same report.
+        // The first of equals stays, so that the same predictions give the same report.
         let at = self.mistakes.partition_point(|other| other.size >= size);
         if at < MOST {
             let [chromosome, start, end, strand] = &example.place;
@@ -94,12 +94,12 @@ impl<'a> Worst<'a> {
         }
     }
 
-    /// How many mistakes there are; of values, how many were predicted.
+    /// Number of mistakes; for regression, number of predictions.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// The table of them; nothing where there are none.
+    /// The table of mistakes; `None` if there are none.
     pub fn table(&self) -> Option<Table> {
         if self.mistakes.is_empty() {
             return None;

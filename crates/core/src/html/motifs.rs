@@ -12,14 +12,13 @@ use crate::html::question::command_line;
 use crate::motif::motifs::Origin;
 use crate::run::{MOTIFS_JSON, WEIGHTS, sha256};
 
-/// Motifs of one origin that are shown; the folder has them all.
+/// Largest number of motifs shown of each origin; the folder has them all.
 const MOST: usize = 12;
 
 /// The motifs of a run.
-/// A motif with its logo.
 pub struct Motifs {
     pub command: String,
-    /// They are of other weights than the run has now, so none are shown.
+    /// Whether they belong to other weights than the run has now; then none are shown.
     pub are_outdated: bool,
     pub sets: Vec<Set>,
 }
@@ -38,7 +37,7 @@ pub struct Motif {
     pub logo: Picture,
 }
 
-/// `motifs.json`, as far as it matters here.
+/// The fields of `motifs.json` that the report needs.
 #[derive(Deserialize)]
 struct About {
     weights_sha256: String,
@@ -68,10 +67,10 @@ struct Row {
 
 const ADVICE: &str = "run explain motifs again with --force";
 
-/// Reads the motifs in a finished run's folder; nothing where there are none.
+/// Reads the motifs in a finished run's folder; empty if there are none.
 ///
 /// # Errors
-/// They are damaged.
+/// The files are damaged.
 pub fn read(run: &RunFiles) -> Result<Option<Motifs>> {
     let folder = run.folder.file("explain").join("motifs");
     let path = folder.join(MOTIFS_JSON);
@@ -114,7 +113,7 @@ pub fn read(run: &RunFiles) -> Result<Option<Motifs>> {
     Ok(Some(Motifs { command, are_outdated: false, sets }))
 }
 
-/// The motifs of a table that tell most, and how many there are.
+/// The most informative motifs of a table, and their total number.
 fn of_table(folder: &Path, file: &str) -> Result<(Vec<Motif>, usize)> {
     let path = folder.join(file);
     let shown = path.display();
@@ -155,7 +154,7 @@ fn facts(row: &Row) -> Vec<String> {
     facts
 }
 
-/// The logarithm of a p-value, however small it is; 0 where there is none.
+/// Logarithm of a p-value given as text, however small; 0 if it is missing.
 fn log_10(text: &str) -> f64 {
     let (digits, exponent) = text.split_once('e').unwrap_or((text, "0"));
     match (digits.parse::<f64>(), exponent.parse::<f64>()) {

@@ -6,10 +6,10 @@ use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// A picture as a data URI.
+/// An image as a data URI.
 #[derive(Clone, Debug)]
 pub struct Picture {
-    /// What it shows, for those who do not see it.
+    /// Text alternative for screen readers.
     pub alt: String,
     pub uri: String,
     pub width: u32,
@@ -17,7 +17,7 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// Puts the bytes of a PNG file into a picture.
+    /// Embeds the bytes of a PNG file.
     ///
     /// # Errors
     /// The bytes are no PNG.
@@ -28,7 +28,7 @@ impl Picture {
         Ok(Self { alt: alt.into(), uri, width, height })
     }
 
-    /// The same from a file; `advice` says how to get it back.
+    /// Embeds a PNG file; `advice` in the error says how to restore it.
     ///
     /// # Errors
     /// The file cannot be read, or is no PNG.

@@ -6,10 +6,10 @@ use crate::html::files::RunFiles;
 use crate::html::{listed, shell_words};
 use crate::training::history::metric_name;
 
-/// Classes, labels or columns that a sentence has room for.
+/// Largest number of classes, labels or columns named in a sentence.
 const MOST_NAMES: usize = 8;
 
-/// The question as a sentence.
+/// Describes the task in a sentence.
 pub fn question(run: &RunFiles) -> String {
     let (names, length) = (&run.classes.names, thousands(run.provenance.length));
     let few = names.len() <= MOST_NAMES;
@@ -28,13 +28,13 @@ pub fn question(run: &RunFiles) -> String {
     }
 }
 
-/// `a, b or c`.
+/// Joins items in a sentence: `a, b or c`.
 fn either(names: &[String]) -> String {
     let (last, first) = names.split_last().map_or(("", &names[..0]), |(last, first)| (last.as_str(), first));
     format!("{} or {last}", first.join(", "))
 }
 
-/// What a network of each kind of question gives.
+/// Describes the outputs of each kind of task.
 pub fn kind_in_words(kind: TaskKind) -> &'static str {
     match kind {
         TaskKind::Binary => "one of two classes",
@@ -44,7 +44,7 @@ pub fn kind_in_words(kind: TaskKind) -> &'static str {
     }
 }
 
-/// What was asked, and how, as properties.
+/// Properties of the task and of training.
 pub fn asked(run: &RunFiles) -> Vec<(&'static str, String)> {
     let (provenance, task) = (&run.provenance, run.task());
     let (data, model, training) = (&provenance.config.data, &provenance.config.model, &provenance.config.training);
@@ -106,7 +106,7 @@ fn source_in_words(source: SourceKind) -> &'static str {
     }
 }
 
-/// The command line that made the run. What its first word was is of no use elsewhere.
+/// The command line of the run, with the program's name in place of its path.
 pub fn command_line(words: &[String]) -> String {
     shell_words(std::iter::once("strandnet").chain(words.iter().skip(1).map(String::as_str)))
 }

@@ -19,7 +19,7 @@ use crate::html::{data, listed, question, quoted};
 use crate::metrics::Estimate;
 use crate::run::{CONFIG_TOML, EXAMPLES_TSV, Provenance, REPORT_HTML, RunFolder};
 
-/// Writes the report of a run that has everything but its metrics, which are given.
+/// Writes the report of a run that is complete except for its metrics, which are given.
 ///
 /// # Errors
 /// A file of the run cannot be read, or the report cannot be written.
@@ -86,12 +86,12 @@ struct RunReport {
     question: String,
     tiles: Vec<Tile>,
     summary: Vec<String>,
-    /// Warnings about how training went.
+    /// Warnings about training.
     warnings: Vec<String>,
     asked: Table,
     config: String,
     balance: data::Balance,
-    /// Training windows are others every epoch.
+    /// Whether training windows are drawn anew every epoch.
     drawn_anew: bool,
     files: Option<Table>,
     training: String,
@@ -112,14 +112,14 @@ struct RunReport {
     commands: Vec<Command>,
 }
 
-/// A number to see first.
+/// A headline number.
 struct Tile {
     name: String,
     value: String,
     note: String,
 }
 
-/// Something to type, and what it does.
+/// A command to copy, with its effect.
 struct Command {
     what: &'static str,
     line: String,
@@ -154,7 +154,7 @@ fn tiles(run: &RunFiles) -> Vec<Tile> {
     tiles
 }
 
-/// The baseline with the highest main metric: its name, the metric and the value.
+/// Name of the best baseline by main metric, with the metric and its value.
 fn best_baseline(run: &RunFiles) -> Option<(&str, &str, f64)> {
     let (metric, _) = run.metrics.test.main()?;
     let baselines = run.metrics.baselines.iter();
@@ -207,7 +207,7 @@ fn training(run: &RunFiles) -> String {
     )
 }
 
-/// Those of the pictures that the run has.
+/// The given figures that the run has.
 fn pictures(run: &RunFiles, names: &[&str]) -> Result<Vec<Picture>> {
     let mut found = Vec::new();
     for name in names {
@@ -216,7 +216,7 @@ fn pictures(run: &RunFiles, names: &[&str]) -> Result<Vec<Picture>> {
     Ok(found)
 }
 
-/// What a picture shows, with the numbers that say it.
+/// Caption of a figure, with the relevant numbers.
 fn alt(picture: &str, test: &SplitMetrics) -> String {
     let with = |what: &str, metrics: &[&str]| {
         let found = metrics.iter().find_map(|name| Some((name, test.get(name)?)));
@@ -251,7 +251,7 @@ fn tracks(run: &RunFiles) -> Tracks {
     Tracks::above_chance(name, found, run.task().kind)
 }
 
-/// Every metric of the test, with those of members, baselines and validation beside it.
+/// Table of all test metrics, with those of members, baselines and validation beside them.
 fn metrics(run: &RunFiles) -> Table {
     let (test, baselines) = (&run.metrics.test, &run.metrics.baselines);
     let members = test.members.as_ref().filter(|members| !members.metrics.is_empty());
@@ -297,7 +297,7 @@ fn calibration(run: &RunFiles) -> Option<String> {
     }
 }
 
-/// Tables of parts of the test: groups of examples, and classes, labels or columns.
+/// Tables by group of test examples, and by class, label or column.
 fn breakdowns(run: &RunFiles) -> Vec<Table> {
     let test = &run.metrics.test;
     let share = |group: &GroupMetrics| {
@@ -393,7 +393,7 @@ fn provenance(run: &Provenance) -> Vec<(&'static str, String)> {
     rows
 }
 
-/// What repeats the run and looks further into it.
+/// Commands that reproduce and explore the run.
 fn commands(run: &RunFiles) -> Result<Vec<Command>> {
     let path = |name: &str| quoted(&run.folder.file(name).to_string_lossy());
     let (folder, config) = (quoted(&run.folder.path.to_string_lossy()), path(CONFIG_TOML));

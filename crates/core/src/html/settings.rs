@@ -4,7 +4,7 @@ use crate::format::thousands;
 use crate::html::files::RunFiles;
 use crate::html::table::{Cell, Table};
 
-/// A table of the settings that are not the same in all runs; nothing where all are.
+/// Table of the settings that differ between runs; `None` if there are none.
 pub fn differing(runs: &[RunFiles], names: &[String]) -> Option<Table> {
     let settings: Vec<Vec<(String, String)>> = runs.iter().map(settings_of).collect();
     let mut keys: Vec<&str> = Vec::new();
@@ -27,7 +27,7 @@ pub fn differing(runs: &[RunFiles], names: &[String]) -> Option<Table> {
     (!table.rows.is_empty()).then_some(table)
 }
 
-/// Everything that may differ, by name; settings are named as flags are.
+/// All properties that may differ, by name; settings are named like their flags.
 fn settings_of(run: &RunFiles) -> Vec<(String, String)> {
     let provenance = &run.provenance;
     let mut found = vec![
@@ -38,7 +38,7 @@ fn settings_of(run: &RunFiles) -> Vec<(String, String)> {
         ("training examples".into(), thousands(provenance.examples.train)),
         ("test examples".into(), thousands(provenance.examples.test)),
     ];
-    // A configuration is written as it was read, so it is a table of tables.
+    // The configuration comes from TOML, so it is a table of tables.
     let config: toml::Table = provenance.config.to_toml().parse().unwrap_or_default();
     for (_, section) in config {
         let toml::Value::Table(section) = section else { continue };

@@ -1,6 +1,6 @@
 //! A table of text.
 
-/// The first cell of each row names the row.
+/// A table whose first column names the rows.
 #[derive(Clone, Debug)]
 pub struct Table {
     pub caption: String,
@@ -17,20 +17,20 @@ pub struct Column {
 #[derive(Clone, Debug, Default)]
 pub struct Cell {
     pub text: String,
-    /// Below the text, in smaller letters.
+    /// Note below the text, in smaller print.
     pub note: String,
     pub class: &'static str,
 }
 
 impl Table {
-    /// A table without rows; the columns of which `true` is said hold numbers.
+    /// An empty table; `true` marks columns of numbers.
     pub fn new(caption: impl Into<String>, columns: &[(&str, bool)]) -> Self {
         let mut table = Self { caption: caption.into(), columns: Vec::new(), rows: Vec::new() };
         columns.iter().for_each(|(name, is_number)| table.column(*name, *is_number));
         table
     }
 
-    /// A table of properties and what they are.
+    /// A table of properties and values.
     pub fn of_pairs(caption: &str, pairs: Vec<(&str, String)>) -> Self {
         let mut table = Self::new(caption, &[("", false), ("", false)]);
         pairs.into_iter().for_each(|(name, value)| table.row([name.into(), value.into()]));
@@ -48,14 +48,14 @@ impl Table {
         self.rows.push(cells.map(|(cell, column)| Cell { class: column.class, ..cell }).collect());
     }
 
-    /// Whether any column has a name; pairs need none.
+    /// Whether any column has a heading; tables of properties have none.
     pub fn has_head(&self) -> bool {
         self.columns.iter().any(|column| !column.name.is_empty())
     }
 }
 
 impl Cell {
-    /// A cell with a note that shows on hovering.
+    /// A cell with a tooltip.
     pub fn noted(text: impl Into<String>, note: impl Into<String>) -> Self {
         Self { text: text.into(), note: note.into(), class: "" }
     }

@@ -1,4 +1,4 @@
-//! One metric of several networks and baselines on one scale.
+//! A chart of one metric for several networks and baselines.
 
 use crate::config::TaskKind;
 use crate::format;
@@ -14,7 +14,7 @@ pub struct Tracks {
     pub tracks: Vec<Track>,
 }
 
-/// A value and its interval; places are shares of the scale, in percent.
+/// A value with its interval; positions are percentages of the scale.
 pub struct Track {
     pub name: String,
     pub text: String,
@@ -24,7 +24,7 @@ pub struct Track {
 }
 
 impl Tracks {
-    /// A track for each estimate that is defined, and one for chance, on a scale from chance or below it to 1.
+    /// A track for each defined estimate and one for chance, on a scale from chance, or the lowest value, to 1.
     pub fn above_chance(metric: &str, found: Vec<(String, Option<Estimate>)>, kind: TaskKind) -> Self {
         let chance = if kind == TaskKind::Regression { 0.0 } else { 0.5 };
         let chance = Estimate { value: chance, low: chance, high: chance };
@@ -33,7 +33,7 @@ impl Tracks {
         Self::on(metric, found, from, 1.0)
     }
 
-    /// A track for each estimate that is defined, on a scale that all intervals just fit on.
+    /// A track for each defined estimate, on a scale that just fits all intervals.
     pub fn close_up(metric: &str, found: Vec<(String, Option<Estimate>)>) -> Self {
         let found = defined(found);
         let low = found.iter().map(|(_, estimate)| estimate.low).fold(f64::INFINITY, f64::min);

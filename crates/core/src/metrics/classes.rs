@@ -9,16 +9,16 @@ const OVERALL: [&str; 7] =
     ["macro_auroc", "macro_average_precision", "accuracy", "balanced_accuracy", "mcc", "macro_f1", "log_loss"];
 const OF_A_CLASS: [&str; 5] = ["auroc", "average_precision", "precision", "recall", "f1"];
 
-/// What every resample needs of the examples.
+/// Precomputed properties of the examples, shared by all resamples.
 struct Examples<'a> {
     labels: &'a [usize],
-    /// The class of the highest probability, the first of equals.
+    /// Index of the most probable class, the first of equals.
     predicted: Vec<usize>,
     log_loss: Vec<f64>,
     classes: Vec<OneOfSeveral>,
 }
 
-/// How many examples are of a class, are called so, and both.
+/// Number of examples of a class, predicted as it, and both.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
     present: u64,
@@ -102,7 +102,7 @@ impl<'a> Examples<'a> {
         confusion
     }
 
-    /// The overall metrics, then those of each class, of the examples, each counted `weights` times.
+    /// The overall metrics followed by those of each class, with each example counted `weights` times.
     fn values(&self, weights: &[u32]) -> Vec<Option<f64>> {
         let mut counts = vec![Counts::default(); self.classes.len()];
         let mut log_loss = 0.0;
@@ -153,7 +153,7 @@ fn share(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
-/// Matthews' correlation for several classes (Gorodkin, 2004). As with two, 0 by convention where every decision is the
+/// Matthews correlation for several classes (Gorodkin, 2004). As with two, 0 by convention if all predictions are the
 /// same.
 fn mcc(counts: &[Counts]) -> f64 {
     let sum = |of: fn(&Counts) -> u64| counts.iter().map(|class| of(class) as f64).sum::<f64>();

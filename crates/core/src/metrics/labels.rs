@@ -1,4 +1,4 @@
-//! Metrics of multilabel tasks: of each label at a probability of one half, and their means.
+//! Metrics of multilabel tasks: of each label at a threshold of one half, and their means.
 
 use rayon::prelude::*;
 
@@ -9,7 +9,7 @@ const OVERALL: [&str; 5] =
     ["macro_auroc", "macro_average_precision", "accuracy_at_half", "macro_f1_at_half", "log_loss"];
 const OF_A_LABEL: [&str; 5] = ["auroc", "average_precision", "accuracy_at_half", "f1_at_half", "log_loss"];
 
-/// What every resample needs of the examples.
+/// Precomputed properties of the examples, shared by all resamples.
 struct Examples<'a> {
     /// `[n, K]`, as are the next two.
     positive: &'a [bool],
@@ -18,7 +18,7 @@ struct Examples<'a> {
     labels: Vec<OneOfSeveral>,
 }
 
-/// LabelTotals over the examples for one label.
+/// Sums over the examples for one label.
 #[derive(Clone, Copy, Debug, Default)]
 struct LabelTotals {
     positives: u64,
@@ -91,7 +91,7 @@ impl<'a> Examples<'a> {
         Self { positive, scores, log_loss, labels }
     }
 
-    /// The overall metrics, then those of each label, of the examples, each counted `weights` times.
+    /// The overall metrics followed by those of each label, with each example counted `weights` times.
     fn values(&self, weights: &[u32]) -> Vec<Option<f64>> {
         let totals = self.totals(weights);
         let areas: Vec<_> = self.labels.iter().map(|label| label.areas(weights)).collect();
@@ -110,7 +110,7 @@ impl<'a> Examples<'a> {
         values
     }
 
-    /// Row by row, as the table lies in memory.
+    /// Row by row, in the order of memory.
     fn totals(&self, weights: &[u32]) -> Vec<LabelTotals> {
         let k = self.labels.len();
         let mut totals = vec![LabelTotals::default(); k];

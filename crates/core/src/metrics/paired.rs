@@ -7,18 +7,18 @@ const Z_95: f64 = 1.959963984540054;
 /// How two rankings of the same examples differ.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Paired {
-    /// AUROC of the second less that of the first.
+    /// AUROC of the second ranking minus that of the first.
     pub difference: f64,
     /// Lower end of the difference's 95 % interval.
     pub low: f64,
     /// Upper end of the difference's 95 % interval.
     pub high: f64,
-    /// Of a difference at least as large on either side, were there none.
+    /// Two-sided p-value of the difference under the hypothesis of equal AUROC.
     pub p_value: f64,
 }
 
-/// Compares two scores of each example; a tie between a positive and a negative counts half. `None` where nothing can be
-/// said: fewer than two examples of a class, or two rankings that are the same or never vary.
+/// Compares two scores of each example; a tie between a positive and a negative counts half. `None` if the test is not
+/// defined: a class has fewer than two examples, or the rankings are the same or constant.
 ///
 /// # Panics
 /// If the slices differ in length or a score is not a number; callers check both at the network's border.
@@ -40,8 +40,8 @@ pub fn delong(positives: &[bool], first: &[f64], second: &[f64]) -> Option<Paire
     Some(Paired { difference, low: difference - margin, high: difference + margin, p_value })
 }
 
-/// Where each example stands among those of the other class: of a positive the share of negatives below it, of a negative the
-/// share of positives above it. Their means are the AUROC.
+/// Placement values: for a positive the share of negatives below it, for a negative the share of positives above it.
+/// The mean of either is the AUROC.
 struct Placements {
     of_positives: Vec<f64>,
     of_negatives: Vec<f64>,
@@ -65,7 +65,7 @@ impl Placements {
     }
 }
 
-/// For each score the share of `others` below it, equals counting half.
+/// For each score the share of `others` below it, with ties counting half.
 fn shares_below(scores: &[f64], others: &[f64]) -> Vec<f64> {
     let mut sorted = others.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -82,7 +82,7 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// Of a sample, with n - 1 below the line.
+/// Sample variance, with n - 1 degrees of freedom.
 fn variance(values: &[f64]) -> f64 {
     let mean = mean(values);
     values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (values.len() as f64 - 1.0)

@@ -1,20 +1,22 @@
-//! Motifs from importance, whichever filters see them: short stretches that the answer rests on (seqlets), put together into
-//! consensus motifs.
+//! Motif discovery from attributions, independent of single filters: short important stretches (seqlets) are clustered
+//! into consensus motifs.
 //!
-//! 1. The effect of each base at each position is the gradient of the explained number, averaged along a path from no base at
-//!    all to the sequence (Sundararajan and others, 2017), less the mean over the four bases there (Majdandzic and others,
-//!    2023); that of the base which is there is its importance. At the sequence itself gradients vanish where an answer is
-//!    sure.
-//! 2. A seqlet is a stretch of 9 bp whose importances add up to more, or to less, than those of any stretch do in 19 of 20
-//!    shuffled copies of the sequences, with 6 bp on either side; the strongest first, none within the stretch of another.
-//! 3. In order of strength, a seqlet joins the cluster whose mean it resembles most, or founds one: the cosine of their
-//!    importances, on either strand where the network reads both, shifted by up to 6 bp. Clusters that resemble each other are
-//!    joined, every seqlet is put to the mean it resembles most, and clusters of a few are dropped. Seqlets that speak for the
-//!    answer and those that speak against it are kept apart.
-//! 4. A motif is what bases the sequences of a cluster have, over the columns that count.
+//! 1. The hypothetical importance of each base at each position is the gradient of the target, averaged along a path
+//! from an all-zero input to the sequence (Sundararajan and others, 2017), minus its mean over the four bases
+//! (Majdandzic and others, 2023); that of the base present is its importance. At the sequence itself gradients vanish
+//! for confident predictions.
+//! 2. A seqlet is a stretch of 9 bp, with 6 bp on either side, whose summed importance is larger in magnitude than that
+//! of any stretch in 19 of 20 shuffled copies of the sequences; the strongest are taken first, and none overlaps the
+//! core of another.
+//! 3. In order of strength, a seqlet joins the cluster with the most similar mean, or starts one. Similarity is the
+//! cosine of the importances, shifted by up to 6 bp, on either strand if the network reads both. Similar clusters are
+//! merged, every seqlet is reassigned to the most similar mean, and small clusters are dropped. Seqlets that raise the
+//! target and those that lower it are kept apart.
+//! 4. A motif is the base composition of the seqlets in a cluster, over its important columns.
 //!
-//! TF-MoDISco (Shrikumar and others, 2018) clusters by gapped k-mers and communities in a graph of nearest neighbours, and
-//! refines clusters by density; that finds rarer motifs and tells similar ones apart which this joins.
+//! TF-MoDISco (Shrikumar and others, 2018) clusters by gapped k-mers and by communities in a graph of nearest
+//! neighbours, and refines clusters by density; it finds rarer motifs and separates similar ones that this method
+//! merges.
 
 use anyhow::Result;
 use rayon::prelude::*;
@@ -30,28 +32,28 @@ use crate::random::{self, Purpose};
 use crate::sequence::alphabet::UNKNOWN;
 use crate::sequence::shuffle::dinucleotide_shuffle;
 
-/// Bases of a seqlet whose importance is added up, on either side of them, and all.
+/// Length in bp of the core, whose importance is summed, of each flank, and of the whole seqlet.
 const CORE: usize = 9;
 const FLANK: usize = 6;
 const WIDTH: usize = CORE + 2 * FLANK;
 
-/// Share of shuffled sequences in which no stretch is a seqlet.
+/// Share of shuffled sequences that hold no seqlet.
 const CONFIDENCE: f64 = 0.95;
-/// Sequences that are shuffled at most: enough for that share.
+/// Largest number of sequences that are shuffled: enough to estimate that share.
 const SHUFFLED: usize = 500;
 
-/// Cosines from which a seqlet is one of a cluster, and two clusters are one.
+/// Smallest cosine at which a seqlet joins a cluster, and at which two clusters are merged.
 const ALIKE: f32 = 0.5;
 const SAME: f32 = 0.7;
 
-/// Fewest seqlets of a motif, and most that are clustered: the strongest.
+/// Smallest number of seqlets of a motif, and largest number that are clustered: the strongest.
 const LEAST: usize = 20;
 const MOST: usize = 20_000;
 
-/// Share of the importance of a motif's strongest column that its outermost ones have at least.
+/// Importance of a motif's outermost columns, as a share of its strongest column, at least.
 const EDGE: f32 = 0.2;
 
-/// Steps of the path from no base at all to the sequence.
+/// Number of steps of the path from the all-zero input to the sequence.
 const STEPS: usize = 4;
 
 /// Importance of the base at each position of a seqlet, `[WIDTH, 4]`.
@@ -60,44 +62,44 @@ type Profile = [[f32; 4]; WIDTH];
 /// Sequences of the network's length.
 struct Sequences {
     length: usize,
-    /// `[n, length]`
+    /// Codes, `[n, length]`.
     codes: Vec<u8>,
-    /// Importance of each base that is there, `[n, length]`.
+    /// Importance of each base present, `[n, length]`.
     importance: Vec<f32>,
 }
 
-/// A stretch that the answer rests on.
+/// A short stretch of high importance.
 struct Seqlet {
     sequence: usize,
-    /// Where it begins: before the sequence or so near its end that it runs off, where the core is near an end.
+    /// Start in the sequence; negative, or too near the end for a whole seqlet, if the core lies near an end.
     start: i64,
-    /// Of the core, above 0 whichever way it speaks.
+    /// Magnitude of the summed importance of the core.
     strength: f32,
     profile: Profile,
 }
 
-/// How a seqlet or a cluster lies on a cluster.
+/// Alignment of a seqlet or a cluster to a cluster.
 #[derive(Clone, Copy)]
 struct Alignment {
     cosine: f32,
-    /// Column of the cluster at which its first one lies.
+    /// Column of the cluster that the first column is aligned to.
     offset: i64,
     reverse: bool,
 }
 
-/// Seqlets that resemble each other.
+/// A group of similar seqlets.
 #[derive(Default)]
 struct Cluster {
     sum: Profile,
-    /// Which, and how they lie.
+    /// Indices of the seqlets, with their alignments.
     members: Vec<(usize, Alignment)>,
 }
 
-/// Finds motifs in a set of sequences, and names them: `for_1` for those that speak for the explained number,
-/// `against_1` for those that speak against it, each by how many seqlets they have.
+/// Finds motifs in a set of sequences and names them by number of seqlets: `for_1` and so on if they raise the target,
+/// `against_1` and so on if they lower it.
 ///
 /// # Errors
-/// The sequences cannot be read, or gradients are not numbers.
+/// The sequences cannot be read, or gradients are not finite.
 pub fn find(
     explainer: &Explainer,
     set: &Set,
@@ -163,7 +165,7 @@ impl Sequences {
         Ok(Self { length, codes, importance })
     }
 
-    /// Sums of the importances of each stretch of a sequence, times `sign`.
+    /// Summed importance of each core in a sequence, times `sign`.
     fn cores(&self, sequence: usize, sign: f32) -> impl Iterator<Item = f32> {
         let own = &self.importance[sequence * self.length..(sequence + 1) * self.length];
         own.windows(CORE.min(self.length)).map(move |core| sign * core.iter().sum::<f32>())
@@ -173,7 +175,7 @@ impl Sequences {
         self.codes.len() / self.length
     }
 
-    /// What the strongest stretch of most of the sequences is below.
+    /// Upper bound of the strongest core in most of the sequences.
     fn strongest(&self, sign: f32) -> f32 {
         let strongest = |sequence| f64::from(self.cores(sequence, sign).fold(0.0, f32::max));
         let mut all: Vec<f64> = (0..self.len()).map(strongest).collect();
@@ -181,7 +183,7 @@ impl Sequences {
         metrics::quantile(&all, CONFIDENCE).unwrap_or(0.0) as f32
     }
 
-    /// The seqlets above a threshold, the strongest first.
+    /// The seqlets above a threshold, in falling order of strength.
     fn seqlets(&self, sign: f32, threshold: f32) -> Vec<Seqlet> {
         let of = |sequence: usize| {
             let mut cores: Vec<(usize, f32)> = self.cores(sequence, sign).enumerate().collect();
@@ -214,13 +216,13 @@ impl Sequences {
         profile
     }
 
-    /// A base of a sequence, if it lies within and is known.
+    /// The base at a position of a sequence, if there is one and it is known.
     fn base(&self, sequence: usize, position: i64) -> Option<u8> {
         let position = usize::try_from(position).ok().filter(|position| *position < self.length)?;
         Some(self.codes[sequence * self.length + position]).filter(|code| *code < UNKNOWN)
     }
 
-    /// What the sequences have at the columns of a cluster that count.
+    /// Bases of the seqlets at the important columns of a cluster.
     fn sites(
         &self,
         cluster: &Cluster,
@@ -280,7 +282,7 @@ impl Cluster {
         self.members.push((member, alignment));
     }
 
-    /// From the first to the last column that counts.
+    /// Range from the first to the last important column.
     fn columns(&self) -> std::ops::Range<usize> {
         let importance = self.sum.map(|column| column.iter().sum::<f32>());
         let most = importance.iter().copied().fold(0.0, f32::max);
@@ -291,7 +293,7 @@ impl Cluster {
     }
 }
 
-/// Clusters of seqlets, which come in order of strength; the largest first.
+/// Clusters seqlets, which come in falling order of strength; returns the largest cluster first.
 fn clusters(seqlets: &[Seqlet], both_strands: bool) -> Vec<Cluster> {
     let mut clusters: Vec<Cluster> = Vec::new();
     for (member, seqlet) in seqlets.iter().enumerate() {
@@ -304,7 +306,7 @@ fn clusters(seqlets: &[Seqlet], both_strands: bool) -> Vec<Cluster> {
             }
         }
     }
-    // Of those that are the same, the largest stands for all.
+    // Of similar clusters, the largest represents all.
     clusters.sort_by_key(|cluster| std::cmp::Reverse(cluster.members.len()));
     clusters.retain(|cluster| cluster.members.len() >= LEAST / 2);
     let mut means: Vec<Cluster> = Vec::new();
@@ -325,7 +327,7 @@ fn clusters(seqlets: &[Seqlet], both_strands: bool) -> Vec<Cluster> {
     clusters
 }
 
-/// The cluster that a profile resembles most, if it resembles one, and how it lies on it.
+/// The cluster most similar to a profile, with the alignment, if any is similar enough.
 fn most_alike(profile: &Profile, clusters: &[Cluster], both_strands: bool) -> Option<(usize, Alignment)> {
     let strands = [Some(*profile), both_strands.then(|| reverse_complement(profile))];
     let of = |(i, cluster): (usize, &Cluster)| {
@@ -336,7 +338,7 @@ fn most_alike(profile: &Profile, clusters: &[Cluster], both_strands: bool) -> Op
             let offsets = -(FLANK as i64)..=FLANK as i64;
             offsets.map(move |offset| Alignment { cosine: dot(profile, &cluster.sum, offset) / whole, offset, reverse })
         });
-        // Of two that are as alike, the first.
+        // The first of equals.
         let best = alignments.reduce(|best, other| if other.cosine > best.cosine { other } else { best })?;
         (best.cosine >= ALIKE).then_some((i, best))
     };
@@ -348,7 +350,7 @@ fn norm(profile: &Profile) -> f32 {
     profile.iter().flatten().map(|number| number * number).sum::<f32>().sqrt().max(f32::MIN_POSITIVE)
 }
 
-/// Of a profile whose first column lies at column `offset` of another.
+/// Cosine of two profiles with the first column of one at column `offset` of the other.
 fn dot(profile: &Profile, other: &Profile, offset: i64) -> f32 {
     let skip = |by: i64| usize::try_from(by).unwrap_or(0);
     let pairs = profile[skip(-offset)..].iter().zip(&other[skip(offset)..]);

@@ -1,11 +1,11 @@
-//! Enrichment: Fisher's exact test and the Benjamini-Hochberg correction. All in natural logarithms, as p-values of
-//! thousands of sequences underflow an `f64`.
+//! Enrichment: Fisher's exact test and the Benjamini-Hochberg correction. All in natural logarithms, because p-values
+//! of thousands of sequences underflow an `f64`.
 
 /// Natural logarithms of the factorials of 0 to `n`.
 pub struct LogFactorials(Vec<f64>);
 
 impl LogFactorials {
-    /// The table for 0 to `n`.
+    /// Computes the table for 0 to `n`.
     pub fn up_to(n: u64) -> Self {
         let mut sum = 0.0;
         Self(
@@ -24,7 +24,7 @@ impl LogFactorials {
     }
 }
 
-/// How many sequences of a group have something, and how many do not.
+/// Number of sequences of a group with and without a motif.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Group {
     /// Sequences with the motif.
@@ -39,39 +39,38 @@ impl Group {
         self.with + self.without
     }
 
-    /// Whether there are none.
+    /// Whether the group is empty.
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }
 
-    /// The share that has it; 0 of none.
+    /// Share of sequences with the motif; 0 for an empty group.
     pub fn share(self) -> f64 {
         self.with as f64 / self.len().max(1) as f64
     }
 }
 
-/// The odds of having it in the one group over those in the other; half a sequence is added to each count, so that none
-/// of them is 0 (Haldane, 1956).
+/// Odds ratio of the motif between two groups; one half is added to each count, so that none is 0 (Haldane, 1956).
 pub fn odds_ratio(one: Group, other: Group) -> f64 {
     let odds = |group: Group| (group.with as f64 + 0.5) / (group.without as f64 + 0.5);
     odds(one) / odds(other)
 }
 
-/// The natural logarithm of the two-sided p-value of Fisher's exact test: the probability, with the sums of rows and columns
-/// as they are, of all tables that are no more probable than this one.
+/// Natural logarithm of the two-sided p-value of Fisher's exact test: the probability, given the margins, of all tables
+/// no more probable than this one.
 pub fn log_fisher(one: Group, other: Group, factorials: &LogFactorials) -> f64 {
     let with = one.with + other.with;
     let all = factorials.choose(one.len() + other.len(), with);
     let log_probability = |k: u64| factorials.choose(one.len(), k) + factorials.choose(other.len(), with - k) - all;
     let here = log_probability(one.with);
     let (least, most) = (with.saturating_sub(other.len()), with.min(one.len()));
-    // As scipy and R: tables as probable as this one are told with a tolerance.
+    // As in scipy and R, tables as probable as this one are recognised with a tolerance.
     let tail = (least..=most).map(log_probability).filter(|&p| p <= here + 1e-7);
-    // The largest term is this table's.
+    // The largest term is that of this table.
     (here + tail.map(|p| (p - here).exp()).sum::<f64>().ln()).min(0.0)
 }
 
-/// Logarithms of q-values from those of p-values, in the same order (Benjamini and Hochberg, 1995).
+/// Natural logarithms of q-values from those of p-values, in the same order (Benjamini and Hochberg, 1995).
 pub fn benjamini_hochberg(log_p: &[f64]) -> Vec<f64> {
     let n = log_p.len() as f64;
     let mut order: Vec<usize> = (0..log_p.len()).collect();

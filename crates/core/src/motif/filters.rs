@@ -7,36 +7,36 @@ use crate::config::layers::{Layer, Padding};
 use crate::network::{Parameters, plan::Plan};
 use crate::sequence::alphabet::UNKNOWN;
 
-/// What tch adds to a variance before it divides by its root.
+/// Epsilon that tch adds to a variance in batch normalisation.
 const BATCH_NORM_EPSILON: f32 = 1e-5;
 
-/// Codes that a weight can meet: four bases and the unknown one.
+/// Number of codes: four bases and the unknown one.
 const CODES: usize = 5;
 
-/// The filters of one network, or of several whose first layers have the same shape.
+/// The filters of a network, or of several whose first layers have the same shape.
 #[derive(Clone, Debug)]
 pub struct Filters {
-    /// `f3`, or `m2_f3` of the second of several networks; both counted from 1.
+    /// Names of the filters: `f3`, or `m2_f3` for the second of several networks, both counted from 1.
     pub names: Vec<String>,
-    /// Positions that a filter weighs.
+    /// Number of positions that a filter covers.
     pub width: usize,
-    /// Distance between them, in bp.
+    /// Dilation, in bp.
     pub dilation: usize,
-    /// Distance between the places it looks at, in bp.
+    /// Stride, in bp.
     stride: usize,
-    /// Zeros before the sequence, which places are counted from.
+    /// Padding before the sequence, in bp.
     padding: usize,
-    /// `[width, 5, filters]`: what a base at a position adds; an unknown one adds nothing.
+    /// Weights by position and code, `[width, 5, filters]`; zero for the unknown base.
     table: Vec<f32>,
     bias: Vec<f32>,
 }
 
 impl Filters {
-    /// The filters of networks of one architecture; `members` are their numbers, counted from 1, or nothing where the
-    /// network is a single one.
+    /// The filters of networks of one architecture; `members` holds their numbers, counted from 1, or is empty for a
+    /// single network.
     ///
     /// # Errors
-    /// The first layer is no convolution.
+    /// The first layer is not a convolution.
     pub fn of(networks: &[(&Plan, Parameters)], members: Option<&[usize]>) -> Result<Self> {
         let each = networks.iter().enumerate().map(|(i, (plan, parameters))| {
             let prefix = members.map_or_else(String::new, |members| format!("m{}_", members[i]));
@@ -76,7 +76,7 @@ impl Filters {
         let mut bias = numbers(&format!("{}.bias", step.name))?;
         let filters = bias.len();
         let mut scale = vec![1.0; filters];
-        // Maxima are taken of numbers as they leave the convolution, so what follows is told of the highest.
+        // Max pooling applies to the raw output of the convolution, so the steps after it apply to the highest value.
         let mut pooled = false;
         for step in steps {
             match step.layer {
@@ -131,18 +131,18 @@ impl Filters {
         self.bias.is_empty()
     }
 
-    /// Bases from the first that a filter weighs to the last.
+    /// Length in bp from the first base that a filter covers to the last.
     pub fn reach(&self) -> usize {
         (self.width - 1) * self.dilation + 1
     }
 
-    /// The numbers of every filter at each place of a sequence where it lies within it and meets known bases alone, handed
-    /// on with the start of the place. Codes without case.
+    /// Passes the activations of all filters to the callback, with the start of each position at which the filters lie
+    /// within the sequence and cover known bases only. Codes without case.
     pub fn for_each_place(&self, codes: &[u8], mut each: impl FnMut(usize, &[f32])) {
         let filters = self.len();
         let mut numbers = vec![0.0f32; filters];
         let ends = codes.len().checked_sub(self.reach()).map_or(0, |last| last + 1);
-        // The first place on the grid that does not begin before the sequence.
+        // The first position of the grid that lies within the sequence.
         let first = (self.stride - self.padding % self.stride) % self.stride;
         for start in (first..ends).step_by(self.stride) {
             let window = codes[start..].iter().step_by(self.dilation).take(self.width);

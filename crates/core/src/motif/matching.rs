@@ -1,62 +1,62 @@
-//! Which known motifs a motif resembles, with a p-value: the method of Tomtom (Gupta, Stamatoyannopoulos, Bailey and Noble,
+//! Known motifs similar to a motif, with p-values: the method of Tomtom (Gupta, Stamatoyannopoulos, Bailey and Noble,
 //! Genome Biology 2007).
 //!
-//! Two columns are compared by their Euclidean distance; the score of an alignment is the sum over the columns that lie one
-//! above the other. Scores of a query's columns against all columns of the database become whole numbers from 0 to 100.
-//! If the columns opposite the query's were drawn at random from the database, the sum over some of the query's columns
-//! would have a distribution that dynamic programming gives exactly: that of the first column, then of the first two, and so
-//! on. The p-value of an alignment is the probability of a sum as large or larger; that of a target is
-//! `1 - (1 - p)^n` for the smallest of the p-values of its `n` alignments, over all offsets and both strands.
+//! Two columns are compared by their Euclidean distance; the score of an alignment is the sum over aligned columns.
+//! Scores of a query's columns against all columns of the database are scaled to integers from 0 to 100. Under the null
+//! hypothesis that the columns aligned to the query are drawn at random from the database, dynamic programming gives
+//! the exact distribution of the sum over the first column, the first two, and so on. The p-value of an alignment is
+//! the probability of a sum as large or larger; that of a target is `1 - (1 - p)^n` for the smallest p-value of its `n`
+//! alignments, over all offsets and both strands.
 //!
-//! One thing is our own: columns of the query that tell next to nothing do not count. Filters are wider than most motifs, and
-//! known motifs have stretches that tell nothing too. Drawn one by one such columns are rare, so that a stretch of them would
-//! be a likeness beyond chance.
+//! In contrast to Tomtom, uninformative columns of the query do not count. Filters are wider than most motifs, and
+//! known motifs have uninformative stretches too; as such columns are rare in a random draw, matching stretches of them
+//! would look significant.
 
 use rayon::prelude::*;
 
 use crate::motif::enrichment::benjamini_hochberg;
 use crate::sequence::motif::{self, Motif};
 
-/// The largest score of two columns.
+/// Largest score of two columns.
 const BEST: usize = 100;
 
-/// Fewest columns that are compared, of motifs that have as many: one or two alike are no likeness.
+/// Smallest number of aligned columns, for motifs that have as many; one or two similar columns are no match.
 const LEAST_OVERLAP: usize = 5;
 
-/// Information of a query's column, in bits, below which it does not count: an eighth of what a column can tell.
+/// Smallest information of a query's column that counts, in bits: an eighth of the maximum.
 const LEAST_BITS: f64 = 0.25;
 
-/// A known motif and how well it fits.
+/// A known motif with its similarity to the query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Match {
-    /// Its place in the database.
+    /// Index in the database.
     pub target: usize,
-    /// Position of the query at which the target, read on `reverse`, begins; negative where it begins before.
+    /// Offset of the target, read on `reverse`, in the query; negative if it starts before the query.
     pub offset: i64,
-    /// The match is to the reverse complement.
+    /// Whether the reverse complement of the target matches.
     pub reverse: bool,
-    /// Columns that lie one above the other and count.
+    /// Number of aligned columns that count.
     pub overlap: usize,
-    /// Natural logarithms, as the numbers may be too small for one.
+    /// Natural logarithm of the p-value, which may underflow.
     pub log_p: f64,
     /// Natural logarithm of the q-value.
     pub log_q: f64,
 }
 
 impl Match {
-    /// The natural logarithm of the number of targets that would fit as well by chance.
+    /// Natural logarithm of the expected number of targets that fit as well by chance.
     pub fn log_e(&self, targets: usize) -> f64 {
         self.log_p + (targets as f64).ln()
     }
 }
 
-/// Motifs to compare with, and their columns on both strands.
+/// Motifs to compare with, with their columns on both strands.
 pub struct Database<'a> {
     /// The database.
     pub motifs: &'a [Motif],
-    /// Columns of a motif as it is and reversed, one motif after another, `[2 * columns, 4]`.
+    /// Columns of each motif and its reverse complement, one motif after another, `[2 * columns, 4]`.
     columns: Vec<[f64; 4]>,
-    /// Where the columns of each motif begin, as it is and reversed.
+    /// Start of the columns of each motif and of its reverse complement.
     starts: Vec<[usize; 2]>,
     widest: usize,
 }
@@ -75,22 +75,23 @@ impl<'a> Database<'a> {
         Self { motifs, columns, starts, widest }
     }
 
-    /// How well each motif of the database fits a query, the best first; q-values are over the targets of this query.
-    /// Those that lie beside too few columns which count, wherever they are laid, are left out, so nothing fits a query that
-    /// tells nothing.
+    /// Similarity of the query to each motif of the database, best first; q-values are over the targets of this query.
+    /// Targets that cannot be aligned to enough informative columns are left out, so an uninformative query has no
+    /// match.
     pub fn matches(&self, query: &[[f64; 4]]) -> Vec<Match> {
         let counts: Vec<bool> = query.iter().map(|column| motif::bits(column) >= LEAST_BITS).collect();
         if self.columns.is_empty() || !counts.contains(&true) {
             return Vec::new();
         }
         let scores = Scores::new(query, counts, &self.columns);
-        // Alignments whose first column of the query is the same share their sums.
+        // Alignments that start at the same column of the query share their distributions.
         let of_starts: Vec<Vec<Alignments>> =
             (0..query.len()).into_par_iter().map(|start| self.alignments_from(start, &scores)).collect();
         let mut found: Vec<Match> = (0..self.motifs.len())
             .filter_map(|target| {
                 let mut all = Alignments::default();
-                // Of two that are as probable, the one that starts first, so that the order never depends on the machine.
+                // Of equally probable alignments the one that starts first, so that the result does not depend on the
+                // machine.
                 of_starts.iter().for_each(|from_start| all.add(from_start[target].clone()));
                 all.over_all()
             })
@@ -101,11 +102,11 @@ impl<'a> Database<'a> {
         found
     }
 
-    /// The alignments of each target whose first column of the query is `start`.
+    /// Alignments of each target that start at column `start` of the query.
     fn alignments_from(&self, start: usize, scores: &Scores) -> Vec<Alignments> {
         let query = scores.counts.len();
         let tails = scores.tails(start, self.widest);
-        // How many of the query's columns from `start` on count, of each number of them.
+        // Number of informative columns among the first of the query's columns from `start` on.
         let counting: Vec<usize> = scores.counts[start..]
             .iter()
             .scan(0, |sum, &counts| {
@@ -117,7 +118,7 @@ impl<'a> Database<'a> {
         let of_target = |(target, motif): (usize, &Motif)| {
             let width = motif.columns.len();
             let least = LEAST_OVERLAP.min(all).min(width);
-            // Only at its own beginning can the query stand further to the right than the target.
+            // The target may start before the query only at the query's first column.
             let skipped = if start == 0 { 0..width } else { 0..1 };
             let mut alignments = Alignments::default();
             for skip in skipped {
@@ -140,7 +141,7 @@ impl<'a> Database<'a> {
     }
 }
 
-/// Ways to lay a target beside a query: how many there are, and the best.
+/// Alignments of a target to the query: their number, and the best.
 #[derive(Clone, Default)]
 struct Alignments {
     count: usize,
@@ -160,24 +161,24 @@ impl Alignments {
         }
     }
 
-    /// The best, its p-value that of the best of so many.
+    /// The best alignment, with its p-value corrected for the number of alignments.
     fn over_all(self) -> Option<Match> {
         let (best, count) = (self.best?, self.count as f64);
         let p = best.log_p.exp();
-        // Of a small p-value so many times it, which stays a number where the other does not.
+        // For a small p-value the product, which stays finite where the exact form underflows.
         let log_p = if p < 1e-12 { best.log_p + count.ln() } else { (-(count * (-p).ln_1p()).exp_m1()).ln() };
         Some(Match { log_p: log_p.min(0.0), ..best })
     }
 }
 
-/// Scores of each of the query's columns against each of the database's.
+/// Scores of each column of the query against each of the database.
 struct Scores {
-    /// Whether a column of the query counts, `[query]`.
+    /// Whether a column of the query is informative, `[query]`.
     counts: Vec<bool>,
     columns: usize,
-    /// `[query, columns]`, from 0 to `BEST`; 0 throughout for a column that does not count.
+    /// Scores from 0 to `BEST`, `[query, columns]`; 0 for uninformative columns.
     scores: Vec<u8>,
-    /// How probable each score of a column is, `[query, BEST + 1]`.
+    /// Probability of each score of a column, `[query, BEST + 1]`.
     probabilities: Vec<[f64; BEST + 1]>,
 }
 
@@ -213,8 +214,8 @@ impl Scores {
         usize::from(self.scores[row * self.columns + column])
     }
 
-    /// For the first, the first two and so on of the query's columns from `start` on, up to `widest` of them, the logarithm of
-    /// the probability of a sum as large or larger, by sum.
+    /// For the first, the first two and so on of the query's columns from `start` on, up to `widest` of them: the
+    /// logarithm of the probability of a sum as large or larger, by sum.
     fn tails(&self, start: usize, widest: usize) -> Vec<Vec<f64>> {
         let mut distribution = vec![1.0f64];
         let mut tails = Vec::new();

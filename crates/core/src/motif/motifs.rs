@@ -12,23 +12,23 @@ use crate::motif::matching::{Database, Match};
 use crate::motif::sites::{Bins, Division, Found, Sites};
 use crate::sequence::motif::Motif;
 
-/// Matches of each filter that are kept.
+/// Number of matches kept for each filter.
 const MATCHES: usize = 5;
 
-/// Fewest sites whose motif is held against known ones: a site or two are like anything.
+/// Smallest number of sites of a motif that is compared with known ones; one or two sites resemble anything.
 const LEAST_SITES: u64 = 5;
 
-/// What motifs are made of.
+/// Origin of motifs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// What the filters of the first layer fire on.
+    /// Sites at which filters of the first layer fire.
     Filters,
-    /// Seqlets: stretches that the answer rests on.
+    /// Seqlets: short stretches of high importance.
     Importance,
 }
 
 impl Origin {
-    /// What one is called.
+    /// Name of one motif of this origin.
     pub fn word(self) -> &'static str {
         match self {
             Self::Filters => "filter",
@@ -36,7 +36,7 @@ impl Origin {
         }
     }
 
-    /// What its sites are told by.
+    /// Name of the quantity that defines sites.
     fn measure(self) -> &'static str {
         match self {
             Self::Filters => "largest_activation",
@@ -45,20 +45,20 @@ impl Origin {
     }
 }
 
-/// What is known of one filter, or of one motif that importance showed.
+/// A filter, or a motif from attributions, with all results.
 #[derive(Clone, Debug)]
 pub struct FilterMotif {
-    /// Named as the filter is; without sites, where it never fires, it tells nothing.
+    /// The motif, named like the filter; uninformative if the filter never fires.
     pub motif: Motif,
     /// Sites in the sequences, with the threshold that defines them.
     pub sites: Sites,
-    /// Of each division, in the same order.
+    /// Enrichment in each division, in the order of [`Motifs::divisions`].
     pub enrichments: Vec<Enrichment>,
-    /// The best first.
+    /// Matches to known motifs, best first.
     pub matches: Vec<Match>,
 }
 
-/// Whether more sequences of a class have a site than of the rest.
+/// Enrichment of sites in the sequences of a class over the rest.
 #[derive(Clone, Copy, Debug)]
 pub struct Enrichment {
     /// Odds of a site in the class over the odds in the rest.
@@ -69,17 +69,17 @@ pub struct Enrichment {
     pub log_q: f64,
 }
 
-/// All motifs of one origin, and what they were held against.
+/// All motifs of one origin, with the data they were compared with.
 pub struct Motifs<'a> {
     /// Where the motifs come from.
     pub origin: Origin,
     /// The motifs.
     pub filters: Vec<FilterMotif>,
-    /// Classes with and without the motifs.
+    /// Divisions of the sequences by class.
     pub divisions: Vec<Division>,
     /// Known motifs that these are compared with.
     pub database: &'a [Motif],
-    /// Sites are on either strand.
+    /// Whether both strands were searched.
     pub both_strands: bool,
     /// Number of sequences searched.
     pub sequences: u64,
@@ -89,7 +89,7 @@ pub struct Motifs<'a> {
     pub background: [f64; 4],
 }
 
-/// The class a filter's sites are enriched in, and how.
+/// The class that a filter's sites are enriched in.
 pub struct EnrichedIn<'a> {
     /// Name of the class.
     pub class: &'a str,
@@ -108,7 +108,7 @@ pub struct EnrichedIn<'a> {
 }
 
 impl<'a> Motifs<'a> {
-    /// What follows from the sites that were found of each of `names`; `divisions` divide the sequences.
+    /// Analyses the sites found for each of `names`; `divisions` hold the classes of the sequences.
     pub fn of(
         origin: Origin,
         names: &[String],
@@ -131,7 +131,7 @@ impl<'a> Motifs<'a> {
             FilterMotif { enrichments: enrichments.collect(), motif, sites, matches }
         };
         let mut filters: Vec<FilterMotif> = names.iter().zip(found.sites).map(of).collect();
-        // Filters that never fire were not asked.
+        // Filters that never fire are not tested, so they do not count.
         let asked = || filters.iter().filter(|filter| filter.sites.n > 0).flat_map(|filter| &filter.enrichments);
         let log_q = enrichment::benjamini_hochberg(&asked().map(|found| found.log_p).collect::<Vec<_>>());
         let fired = filters.iter_mut().filter(|filter| filter.sites.n > 0);
@@ -155,7 +155,7 @@ impl<'a> Motifs<'a> {
         self.filters.iter().filter(|filter| filter.sites.n > 0)
     }
 
-    /// The same, those first that tell classes apart best, or that have most sites where there are no classes.
+    /// The filters that fire, by p-value of their enrichment, or by number of sites if there are no classes.
     pub fn ranked(&self) -> Vec<&FilterMotif> {
         let mut ranked: Vec<&FilterMotif> = self.firing().collect();
         let log_p = |filter: &FilterMotif| self.enriched_in(filter).map_or(0.0, |enriched| enriched.log_p);
@@ -163,7 +163,7 @@ impl<'a> Motifs<'a> {
         ranked
     }
 
-    /// The class whose sequences have a filter's sites more often than the rest, with the smallest p-value.
+    /// The class in which a filter's sites are most significantly enriched.
     pub fn enriched_in(&self, filter: &FilterMotif) -> Option<EnrichedIn<'_>> {
         let each = self.divisions.iter().zip(&filter.enrichments).zip(&filter.sites.groups);
         let of = each.filter_map(|((division, found), &[one, other])| {
@@ -180,7 +180,8 @@ impl<'a> Motifs<'a> {
             };
             match odds_ratio < 1.0 {
                 false => Some(found(name, rest, one.share(), other.share(), odds_ratio)),
-                // Of two classes, fewer in the one are more in the other; of several, they are more in another one.
+                // With two classes, depletion in one is enrichment in the other; with several, it is enrichment in some
+                // other class.
                 true if self.divisions.len() > 1 => None,
                 true => Some(found(rest, name, other.share(), one.share(), 1.0 / odds_ratio)),
             }
@@ -188,12 +189,12 @@ impl<'a> Motifs<'a> {
         of.min_by(|a, b| a.log_p.total_cmp(&b.log_p))
     }
 
-    /// The known motif that fits a filter best.
+    /// The most similar known motif.
     pub fn best_match<'b>(&self, filter: &'b FilterMotif) -> Option<(&'a Motif, &'b Match)> {
         filter.matches.first().map(|found| (&self.database[found.target], found))
     }
 
-    /// The motifs that have sites, the best match as their second name.
+    /// The motifs that have sites, with the best match as their second name.
     pub fn named(&self) -> impl Iterator<Item = Motif> {
         self.firing().map(|filter| {
             let name = self.best_match(filter).map_or_else(String::new, |(known, _)| label(known).to_owned());
@@ -306,8 +307,8 @@ impl<'a> Motifs<'a> {
         out.finish()
     }
 
-    /// `positions.tsv`: how many sites have their centre in each part of the sequence; in bp where all have one length, else
-    /// in shares of it.
+    /// `positions.tsv`: the number of sites centred in each bin of the sequence, in bp if all sequences have one
+    /// length, otherwise in shares of the length.
     ///
     /// # Errors
     /// The table cannot be written.
@@ -371,7 +372,7 @@ impl<'a> Motifs<'a> {
     }
 }
 
-/// Divisions of examples by what they are labelled with; one of which nothing is in either part is none.
+/// Divisions of examples by label; divisions with an empty side are left out.
 pub fn divisions(kind: TaskKind, classes: &Classes, examples: &Examples, chosen: &[usize]) -> Vec<Division> {
     let all_of = |is: &dyn Fn(usize) -> bool| chosen.iter().map(|&i| is(i)).collect::<Vec<bool>>();
     let division = |name: String, other: String, belongs| Division { name, other, belongs };
@@ -404,7 +405,7 @@ pub fn divisions(kind: TaskKind, classes: &Classes, examples: &Examples, chosen:
     found.into_iter().filter(|division| division.belongs.contains(&true) && division.belongs.contains(&false)).collect()
 }
 
-/// What a known motif is called.
+/// Name of a known motif.
 pub fn label(known: &Motif) -> &str {
     if known.name.is_empty() { &known.id } else { &known.name }
 }
@@ -413,12 +414,12 @@ fn strand(reverse: bool) -> &'static str {
     if reverse { "-" } else { "+" }
 }
 
-/// An expected number, which may be above 1.
+/// Formats an expected number, which may be above 1.
 fn expected(log: f64) -> String {
     if log > 0.0 { format!("{:.2}", log.exp()) } else { format::p_value(log) }
 }
 
-/// Rows of a table of tabs.
+/// Formats rows as tab-separated text.
 struct Table(csv::Writer<Vec<u8>>);
 
 impl Table {

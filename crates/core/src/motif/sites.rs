@@ -1,6 +1,6 @@
-//! Where filters fire: the sub-sequences at which a filter's number reaches half of its largest over a set of sequences
-//! (as in Basset: Kelley, Snoek and Rinn, 2016), counted base by base. Two passes in constant memory: the first finds the
-//! largest numbers, the second the sites.
+//! Sites of filters: the subsequences at which a filter's activation reaches half of its maximum over a set of
+//! sequences (as in Basset: Kelley, Snoek and Rinn, 2016), with their base counts. Two passes in constant memory: the
+//! first finds the maxima, the second the sites.
 
 use std::path::Path;
 
@@ -13,16 +13,16 @@ use crate::motif::enrichment::Group;
 use crate::motif::filters::Filters;
 use crate::sequence::alphabet;
 
-/// Most parts of a sequence that sites are counted in.
+/// Largest number of bins along a sequence.
 const MOST_BINS: usize = 50;
 
 /// Bases read at a time.
 const BATCH_BASES: usize = 1 << 22;
 
-/// The share of a filter's largest number that makes a site.
+/// Threshold of a site, as a share of the filter's maximum.
 const THRESHOLD: f32 = 0.5;
 
-/// The sequences that are looked at.
+/// The sequences to search.
 pub enum Set<'a> {
     /// Some of a run's examples.
     Examples {
@@ -41,7 +41,7 @@ pub enum Set<'a> {
 }
 
 impl Set<'_> {
-    /// Hands all sequences, as codes without case, to `each`, batch by batch, with the index of the first.
+    /// Passes all sequences to `each` in batches, as codes without case, with the index of the first.
     ///
     /// # Errors
     /// The file cannot be read or a sequence is shorter than `shortest` bp.
@@ -105,9 +105,9 @@ impl Set<'_> {
 pub struct Division {
     /// Name of the class or label.
     pub name: String,
-    /// What the rest is called.
+    /// Name of the other sequences.
     pub other: String,
-    /// For each sequence, whether it belongs to what is named, `[n]`.
+    /// Whether each sequence belongs to the class, `[n]`.
     pub belongs: Vec<bool>,
 }
 
@@ -120,19 +120,19 @@ pub struct Sites {
     pub threshold: f32,
     /// Number of sites on both strands.
     pub n: u64,
-    /// Of them, on the strand opposite to the sequence as it is given.
+    /// Number of sites on the reverse strand.
     pub reverse: u64,
     /// Bases at the positions of all sites, in the filter's own orientation, `[width, 4]`.
     pub counts: Vec<[u64; 4]>,
-    /// Centres of sites by place along the sequence as it is given, one for each bin.
+    /// Number of sites centred in each bin of the sequence as given.
     pub places: Vec<u64>,
-    /// Sequences with a site or more.
+    /// Number of sequences with a site.
     pub sequences: u64,
-    /// Sequences with and without a site, of each division: in what is named, and in the rest.
+    /// For each division, the sequences with and without a site: first of the class, then of the rest.
     pub groups: Vec<[Group; 2]>,
 }
 
-/// Parts of a sequence that sites are counted in.
+/// Bins of positions in which sites are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bins {
     /// For sequences of one length: bins of equal width, except that the last may be narrower.
@@ -156,7 +156,7 @@ impl Bins {
         }
     }
 
-    /// How many there are.
+    /// Number of bins.
     pub fn count(self) -> usize {
         match self {
             Self::Bases { length, each } => length.div_ceil(each).max(1),
@@ -164,7 +164,7 @@ impl Bins {
         }
     }
 
-    /// Where one begins: in bp, or as a share of the sequence.
+    /// Start of a bin, in bp or as a share of the sequence.
     pub fn start(self, bin: usize) -> f64 {
         match self {
             Self::Bases { length, each } => (bin * each).min(length) as f64,
@@ -172,7 +172,7 @@ impl Bins {
         }
     }
 
-    /// The one that a base of a sequence lies in.
+    /// The bin of a position in a sequence of `length` bp.
     pub fn of(self, base: usize, length: usize) -> usize {
         let bin = match self {
             Self::Bases { each, .. } => base / each,
@@ -182,30 +182,30 @@ impl Bins {
     }
 }
 
-/// What was found in a set of sequences.
+/// Sites found in a set of sequences.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// Of each filter.
+    /// Sites of each filter.
     pub sites: Vec<Sites>,
     /// Number of sequences searched.
     pub sequences: u64,
     /// Bins of the positions in [`Sites::places`].
     pub bins: Bins,
-    /// The share of each base, on the strands that were read.
+    /// Base frequencies on the strands that were read.
     pub background: [f64; 4],
 }
 
 impl Found {
-    /// Nothing, where nothing was looked for.
+    /// The result of a search that did not take place.
     pub fn none() -> Self {
         Self { sites: Vec::new(), sequences: 0, bins: Bins::Shares(1), background: [0.25; 4] }
     }
 }
 
-/// Scans a set of sequences, and their reverse complements where `both_strands` says so.
+/// Searches a set of sequences, on both strands if `both_strands` is set.
 ///
 /// # Errors
-/// The sequences cannot be read or are shorter than a filter reaches.
+/// The sequences cannot be read or are shorter than a filter.
 pub fn find(filters: &Filters, set: &Set, divisions: &[Division], both_strands: bool) -> Result<Found> {
     let (mut largest, mut bases) = (vec![f32::NEG_INFINITY; filters.len()], [0u64; 4]);
     let (mut sequences, mut lengths) = (0, (usize::MAX, 0));
@@ -264,7 +264,7 @@ pub fn find(filters: &Filters, set: &Set, divisions: &[Division], both_strands: 
     Ok(Found { sites, sequences, bins, background: shares_of_bases(bases, both_strands) })
 }
 
-/// The share of each base on the strands that are read, given how many there are in sequences as given.
+/// Base frequencies on the strands that are read, from the counts in the sequences as given.
 pub fn shares_of_bases(bases: [u64; 4], both_strands: bool) -> [f64; 4] {
     let [a, c, g, t] = bases;
     let bases = if both_strands { [a + t, c + g, c + g, a + t] } else { bases };
@@ -330,7 +330,7 @@ fn count(
     }
 }
 
-/// A sequence, and its reverse complement if asked for.
+/// Calls `each` with a sequence and, if requested, with its reverse complement.
 fn for_each_strand(codes: &[u8], both_strands: bool, mut each: impl FnMut(&[u8], bool)) {
     each(codes, false);
     if both_strands {
@@ -340,7 +340,7 @@ fn for_each_strand(codes: &[u8], both_strands: bool, mut each: impl FnMut(&[u8],
     }
 }
 
-/// What is made of each of a few parts of a batch, at once; `of` is given the index of a part's first sequence.
+/// Maps the parts of a batch in parallel; `of` also gets the index of a part's first sequence.
 fn in_parts<T: Send>(batch: &[Vec<u8>], of: impl Fn(usize, &[Vec<u8>]) -> T + Sync) -> Vec<T> {
     let size = batch.len().div_ceil(4 * rayon::current_num_threads()).max(1);
     batch.par_chunks(size).enumerate().map(|(part, sequences)| of(part * size, sequences)).collect()

@@ -37,7 +37,7 @@ pub(super) fn plan(plan: &mut Plan, config: &ModelConfig, outputs: usize) -> Res
     plan.add("output", Layer::Dense { units: outputs })
 }
 
-/// 200 for the published 300; an even number, which strands can share.
+/// 200 filters instead of the published 300: an even number, which strands can share.
 fn later_filters(first: usize) -> usize {
     (first / 3 * 2).max(2)
 }

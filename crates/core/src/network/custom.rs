@@ -1,5 +1,5 @@
-//! A network as the `[[layer]]` list of a TOML file says, and an output layer behind it. Layers are named by their place,
-//! counted from 0, as those of PyTorch's `nn.Sequential` are.
+//! A network from the `[[layer]]` list of a TOML file, followed by an output layer. Layers are named by their index,
+//! from 0, as in PyTorch's `nn.Sequential`.
 
 use anyhow::Result;
 
@@ -18,7 +18,7 @@ pub(super) fn plan(plan: &mut Plan, config: &ModelConfig, outputs: usize) -> Res
     plan.add("output", Layer::Dense { units: outputs })
 }
 
-/// Dropout without a rate has that of `--dropout`.
+/// Dropout without a rate uses that of `--dropout`.
 fn with_rate(layer: Layer, dropout: f64) -> Layer {
     match layer {
         Layer::Dropout { rate } => Layer::Dropout { rate: rate.or(Some(dropout)) },

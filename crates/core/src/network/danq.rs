@@ -1,6 +1,6 @@
-//! DanQ (Quang and Xie, Nucleic Acids Research 2016): one convolution finds motifs, a long short-term memory that reads
-//! their places in both directions finds how they go together. The convolution is padded, which the published one is not,
-//! so fragments far below the 1000 bp of the paper work too.
+//! DanQ (Quang and Xie, Nucleic Acids Research 2016): a convolution finds motifs, and a bidirectional long short-term
+//! memory finds their grammar. The convolution is padded, unlike the published one, so fragments far below the 1000 bp
+//! of the paper work too.
 
 use anyhow::Result;
 
@@ -10,7 +10,8 @@ use crate::network::plan::Plan;
 
 const POOL: usize = 13;
 const DENSE: usize = 925;
-/// The dropout after the memory is `--dropout`, 0.5 in the paper; the one before it is this share of it, 0.2 there.
+/// The dropout after the LSTM is `--dropout`, 0.5 in the paper; the one before it is this share of that, 0.2 in the
+/// paper.
 const DROPOUT_BEFORE: f64 = 0.4;
 
 pub(super) fn plan(plan: &mut Plan, config: &ModelConfig, outputs: usize) -> Result<()> {

@@ -1,5 +1,5 @@
-//! Dilated blocks of two branches, one of which gates the other, after ConvNova (Bo and others, ICLR 2025): what a position
-//! holds is let through by what stands around it. Stem and head are those of the residual network.
+//! Dilated blocks of two branches, one of which gates the other, after ConvNova (Bo and others, ICLR 2025): the context
+//! of a position decides what of it passes. Stem and head are those of the residual network.
 
 use anyhow::Result;
 

@@ -1,8 +1,8 @@
-//! The first block of a network on the CPU without libtorch, whose operators cannot use that their input is one-hot; and, of
-//! small networks, all the rest. What it computes is tested against the same layers in libtorch.
+//! CPU kernels for the first block of a network, and for all layers of small networks. libtorch's operators cannot make
+//! use of one-hot input. Results are tested against the same layers in libtorch.
 //!
-//! A batch is cut into shards of a fixed size. Threads take shards, and what these sum up is added in their order, so results
-//! do not depend on the number of threads; nor on the processor, as every instruction set does the same additions.
+//! A batch is cut into shards of a fixed size. Threads take shards, and their sums are added in order, so results do
+//! not depend on the number of threads; nor on the processor, since all instruction sets do the same additions.
 
 mod dense;
 mod dropout;
@@ -22,14 +22,14 @@ use first_block::{Shape, Shard, Table};
 pub use fused_step::{BinaryLoss, FusedStep};
 pub use workers::WorkerPool;
 
-/// Filters that are computed at once: what a register of AVX-512 holds.
+/// Number of filters computed at once: the width of an AVX-512 register.
 const LANES: usize = 16;
-/// Fragments of a shard.
+/// Fragments per shard.
 const FRAGMENTS: usize = 32;
-/// Windows of a shard that share what overlaps.
+/// Windows per shard, which share what overlaps.
 const WINDOWS: usize = 64;
 
-/// One number for each of 16 filters.
+/// A value for each of 16 filters.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
 struct Row([f32; LANES]);
@@ -45,34 +45,34 @@ impl Row {
     }
 }
 
-/// The layers that are computed here: the first block, or with a small rest all of them. Their weights are the caller's.
+/// The layers computed here: the first block, or all layers if the rest is small. Weights are passed by the caller.
 #[derive(Debug)]
 pub struct Kernels {
     layers: Layers,
-    /// Weight and bias of the convolution and then of every dense layer, by the names they have in the network.
+    /// Names of weight and bias of the convolution and of every dense layer, as in the network.
     parameters: Vec<String>,
-    /// Shape of what comes out for one sequence: `[outputs]` logits, or `[filters, windows]`.
+    /// Output shape for one sequence: `[outputs]` logits, or `[filters, windows]`.
     outputs: Vec<usize>,
-    /// Buffers that no batch uses at the moment.
+    /// Buffers not in use by a batch.
     spare: Mutex<Vec<Work>>,
 }
 
-/// What the layers are, without their weights.
+/// The layers without their weights.
 #[derive(Clone, Debug)]
 struct Layers {
     shape: Shape,
-    /// What follows the first block, where that is computed here.
+    /// The layers after the first block, if they are computed here.
     rest: Option<Vec<Small>>,
-    /// Numbers that come out for one sequence.
+    /// Number of outputs for one sequence.
     size: usize,
 }
 
-/// Weights as the layers read them.
+/// Weights in the layout of the kernels.
 #[derive(Debug, Default)]
 struct Weights {
     table: Table,
     dense: Vec<dense::Weights>,
-    /// Numbers of each parameter.
+    /// Number of values of each parameter.
     sizes: Vec<usize>,
 }
 
@@ -85,16 +85,16 @@ struct Work {
     outputs: Vec<f32>,
 }
 
-/// A shard of a batch, and what its layers made of it.
+/// A shard of a batch, with the results of its layers.
 #[derive(Debug, Default)]
 struct Part {
     block: Shard,
-    /// `[fragments, filters, windows]`, where more layers follow.
+    /// Output of the first block, `[fragments, filters, windows]`, if more layers follow.
     pooled: Vec<f32>,
     rest: dense::Pass,
 }
 
-/// A batch that went through the layers.
+/// The result of a forward pass.
 #[derive(Debug)]
 pub struct Batch<'a> {
     kernels: &'a Kernels,
@@ -102,13 +102,13 @@ pub struct Batch<'a> {
 }
 
 impl Kernels {
-    /// How many steps of a plan can be computed here, if any: its first block must have the form that this knows.
+    /// Number of steps of a plan that can be computed here, if its first block has the supported form.
     pub fn steps(plan: &Plan) -> Option<usize> {
         let (_, first) = Shape::of(plan)?;
         Some(if dense::of(&plan.steps[first..]).is_some() { plan.steps.len() } else { first })
     }
 
-    /// The kernels for what can be computed here of a plan.
+    /// Kernels for the supported part of a plan.
     pub fn new(plan: &Plan) -> Option<Self> {
         let (shape, first) = Shape::of(plan)?;
         let rest = dense::of(&plan.steps[first..]);
@@ -126,19 +126,19 @@ impl Kernels {
         self.layers.rest.is_some()
     }
 
-    /// Names of the parameters that every call takes as `values`: weight and bias of the convolution, and then of every dense
+    /// Names of the parameters that every call takes as `values`: weight and bias of the convolution and of every dense
     /// layer.
     pub fn parameters(&self) -> &[String] {
         &self.parameters
     }
 
-    /// Shape of what comes out for one sequence: `[outputs]` logits, or `[filters, windows]`.
+    /// Output shape for one sequence: `[outputs]` logits, or `[filters, windows]`.
     pub fn output_shape(&self) -> &[usize] {
         &self.outputs
     }
 
-    /// Training steps with these layers, if they are all, with parameters that stand at `places` of a flat buffer, for batches
-    /// of up to `largest` fragments, by as many threads.
+    /// Training steps with these layers, which must be all of the network's. Parameters are at `places` of a flat
+    /// buffer, and batches have up to `largest` fragments.
     pub fn fused_step(&self, places: Vec<Range<usize>>, loss: BinaryLoss, largest: usize, threads: usize) -> FusedStep {
         FusedStep::new(self.layers.clone(), places, loss, largest, threads)
     }
@@ -150,11 +150,11 @@ impl Kernels {
         Batch { kernels: self, work }
     }
 
-    /// Scores windows that start at `starts` of codes, one not before the other, as `score` would one by one; nothing where
-    /// they overlap too little for that to be faster, or are padded each for itself.
+    /// Scores windows that start at `starts` of codes, in ascending order, with the results of `score`; `None` if they
+    /// overlap too little for that to be faster, or if each is padded.
     pub fn scan(&self, values: &[Vec<f32>], codes: &[u8], starts: &[usize]) -> Option<Batch<'_>> {
         let layers = &self.layers;
-        // Half as many positions to convolve leave room for what comes on top.
+        // Halving the number of convolved positions makes up for the overhead.
         if layers.shape.is_padded() || codes.len() * 2 > starts.len() * layers.shape.length {
             return None;
         }
@@ -199,7 +199,7 @@ impl Weights {
         }
     }
 
-    /// A zero for each number of each parameter.
+    /// A zero for each value of each parameter.
     fn zeros(&self) -> Vec<Vec<f32>> {
         self.sizes.iter().map(|&size| vec![0.0; size]).collect()
     }
@@ -218,7 +218,7 @@ impl Part {
     }
 }
 
-/// What a thread takes.
+/// The part of a batch that a thread takes.
 struct Piece<'a> {
     number: usize,
     part: &'a mut Part,
@@ -229,7 +229,7 @@ struct Piece<'a> {
 }
 
 impl Work {
-    /// A batch of codes cut into shards; beside them the weights, and how many fragments there are.
+    /// Codes cut into shards, with the weights and the number of fragments.
     fn shards<'a>(
         &'a mut self,
         layers: &Layers,
@@ -254,7 +254,7 @@ impl Work {
 }
 
 impl Layers {
-    /// What they make of shard `number` of a batch; `key` is that of the batch, in training.
+    /// Computes shard `number` of a batch; `key` is that of the batch, in training.
     fn forward(
         &self,
         weights: &Weights,
@@ -264,7 +264,7 @@ impl Layers {
         codes: &[u8],
         outputs: &mut [f32],
     ) {
-        /// Keys what is dropped after the first block, in which groups of filters have numbers from 0 on.
+        /// Dropout key after the first block, where groups of filters are numbered from 0.
         const REST: usize = usize::MAX;
         let (shape, table) = (&self.shape, &weights.table);
         let block = |block: &mut Shard, outputs: &mut [f32]| match key {
@@ -278,7 +278,7 @@ impl Layers {
         outputs.copy_from_slice(own_rest.forward(rest, &weights.dense, pooled, key.map(|key| key.of(number, REST))));
     }
 
-    /// What they make of windows that overlap.
+    /// Computes overlapping windows.
     fn scan(&self, weights: &Weights, part: &mut Part, codes: &[u8], starts: &[usize], outputs: &mut [f32]) {
         let (Some(&first), Some(last)) = (starts.first(), starts.last()) else { return };
         let codes = &codes[first..last + self.shape.length];
@@ -290,7 +290,7 @@ impl Layers {
         outputs.copy_from_slice(own_rest.forward(rest, &weights.dense, pooled, None));
     }
 
-    /// Sums up the gradients of parameters, given those of the outputs, after `forward` in training.
+    /// Sums the gradients of parameters from those of the outputs, after `forward` in training.
     fn backward(&self, weights: &Weights, part: &mut Part, gradient: &[f32]) {
         match &self.rest {
             Some(rest) => {
@@ -303,12 +303,12 @@ impl Layers {
 }
 
 impl Batch<'_> {
-    /// `[batch, filters, windows]`, or logits `[batch, outputs]`.
+    /// Outputs, `[batch, filters, windows]`, or logits `[batch, outputs]`.
     pub fn outputs(&self) -> &[f32] {
         &self.work.outputs
     }
 
-    /// The gradient of every parameter, given those of the outputs, after a forward pass in training.
+    /// Gradients of all parameters from those of the outputs, after a forward pass in training.
     pub fn gradients(mut self, gradient: &[f32]) -> Vec<Vec<f32>> {
         let layers = &self.kernels.layers;
         let Work { weights, parts, .. } = &mut self.work;
@@ -321,7 +321,7 @@ impl Batch<'_> {
 }
 
 impl Drop for Batch<'_> {
-    /// Leaves the buffers to the next batch.
+    /// Returns the buffers for the next batch.
     fn drop(&mut self) {
         if let Ok(mut spare) = self.kernels.spare.lock() {
             spare.push(std::mem::take(&mut self.work));
@@ -329,7 +329,7 @@ impl Drop for Batch<'_> {
     }
 }
 
-/// Hands shards to threads, where there is more than one of both.
+/// Distributes shards over threads, if there is more than one of both.
 fn in_parallel<I: IndexedParallelIterator>(fragments: usize, all: I, task: impl Fn(I::Item) + Sync + Send) {
     let least = if fragments <= FRAGMENTS || rayon::current_num_threads() == 1 { usize::MAX } else { 1 };
     all.with_min_len(least).for_each(task);

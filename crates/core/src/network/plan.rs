@@ -1,4 +1,4 @@
-//! What a network is made of, before it is made: its layers with their names, blocks, shapes, parameters, multiply-adds
+//! The structure of a network before it is built: layers with their names, blocks, shapes, parameters, multiply-adds
 //! and receptive fields. Arithmetic alone, no tensors.
 
 use anyhow::{Result, anyhow, bail};
@@ -7,31 +7,31 @@ use crate::config::layers::{Layer, MOST_PARAMETERS, Shape};
 use crate::config::{Architecture, LONGEST_BP, ModelConfig, Strands};
 use crate::network::{basset, custom, danq, gated, residual, shallow};
 
-/// One layer in its place.
+/// A layer in its network.
 #[derive(Clone, Debug)]
 pub struct Step {
     /// Path of its parameters, as in the `state_dict` of the same network in PyTorch; empty where it has none.
     pub name: String,
-    /// The block it belongs to, counted from 0.
+    /// Index of its block, from 0.
     pub block: usize,
     /// Kind of the layer, with its hyperparameters.
     pub layer: Layer,
-    /// Of `layer`, if that is residual: what it adds to its input.
+    /// Inner layers of a residual layer, whose output is added to its input.
     pub inner: Vec<Step>,
     /// Shape that enters the layer, for one sequence.
     pub input: Shape,
     /// Shape that leaves the layer, for one sequence.
     pub output: Shape,
-    /// Numbers that training adjusts, without those of `inner`.
+    /// Number of trainable parameters, without those of `inner`.
     pub parameters: usize,
-    /// Products of a weight and a number for one sequence, without those of `inner`.
+    /// Multiply-adds for one sequence, without those of `inner`.
     pub multiply_adds: usize,
-    /// Positions of the sequence that one number of the output depends on, in bp.
+    /// Receptive field of one output, in bp.
     pub receptive_bp: usize,
 }
 
 impl Step {
-    /// The layers within it, and those within them.
+    /// All layers within this one, at any depth.
     pub fn within(&self) -> Vec<&Step> {
         self.inner.iter().flat_map(|step| std::iter::once(step).chain(step.within())).collect()
     }
@@ -42,11 +42,11 @@ impl Step {
 pub struct Plan {
     /// The layers from input to logits; those inside residual layers are in [`Step::inner`].
     pub steps: Vec<Step>,
-    /// Names of the blocks, from the input on.
+    /// Names of the blocks, from input to output.
     pub blocks: Vec<String>,
-    /// Whether the strands share filters, so that a layer has half of them for each.
+    /// Whether filters are shared between the strands, so that half of a layer's filters belong to each.
     pub tied: bool,
-    /// Of one-hot sequences, in bp.
+    /// Length of the input, in bp.
     pub length: usize,
     shape: Shape,
     receptive_bp: usize,
@@ -55,7 +55,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The network that a configuration describes, with `outputs` logits.
+    /// Plans the network of a configuration, with `outputs` logits.
     ///
     /// # Errors
     /// It does not fit fragments of `length` bp, or its filters cannot be shared between strands.
@@ -98,12 +98,12 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Numbers that training adjusts.
+    /// Number of trainable parameters.
     pub fn parameters(&self) -> usize {
         sum(&self.steps, |step| step.parameters)
     }
 
-    /// Products of a weight and a number for one sequence, read once.
+    /// Multiply-adds for one sequence on one strand.
     pub fn multiply_adds(&self) -> usize {
         sum(&self.steps, |step| step.multiply_adds)
     }
@@ -120,12 +120,12 @@ impl Plan {
         steps.filter(|step| !step.name.is_empty()).map(|step| step.name.clone()).collect()
     }
 
-    /// Positions that come out of the last layer so far; 1 where they are pooled or flattened away.
+    /// Number of positions after the last layer so far; 1 if they are pooled or flattened.
     pub(super) fn positions(&self) -> usize {
         self.shape.positions.unwrap_or(1)
     }
 
-    /// Begins a block: layers from here on belong to it.
+    /// Starts a block, which the following layers belong to.
     pub(super) fn block(&mut self, name: impl Into<String>) {
         self.blocks.push(name.into());
     }
@@ -135,7 +135,7 @@ impl Plan {
         layers.into_iter().try_for_each(|layer| self.add("", layer))
     }
 
-    /// Adds a layer with parameters under `name`; those of layers in it are `name.0` and so on.
+    /// Adds a layer with parameters under `name`; its inner layers are `name.0` and so on.
     pub(super) fn add(&mut self, name: &str, layer: Layer) -> Result<()> {
         let Layer::Residual { layers } = layer else { return self.add_with(name, layer, Vec::new()) };
         self.add_residual("", |inner| {
@@ -143,7 +143,7 @@ impl Plan {
         })
     }
 
-    /// Adds what `fill` makes of a shape to that shape.
+    /// Adds a residual layer around the layers that `fill` adds.
     pub(super) fn add_residual(&mut self, name: &str, fill: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         let before = (self.steps.len(), self.shape);
         fill(self)?;
@@ -161,7 +161,7 @@ impl Plan {
         })?;
         match layer.reach() {
             Some((reach, step)) => {
-                // Strides beyond the sequence add up to more than any number holds.
+                // Strides beyond the sequence would overflow.
                 self.receptive_bp = self.receptive_bp.saturating_add((reach - 1).saturating_mul(self.step_bp));
                 self.step_bp = self.step_bp.saturating_mul(step);
             }

@@ -10,45 +10,45 @@ use crate::config::{ScoreFormat, TaskKind};
 use crate::dataset::Classes;
 use crate::task::Task;
 
-/// What a score is of: a window of a record or a chromosome, 0-based and half-open.
+/// The window that a score belongs to: of a record or a chromosome, 0-based and half-open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// The same one for all windows of a record.
+    /// Name of the record, shared by all its windows.
     pub name: Arc<str>,
     /// 0-based, half-open, in bp.
     pub range: Range<usize>,
-    /// On the minus strand.
+    /// Whether the window is on the minus strand.
     pub reverse: bool,
-    /// The region's own name.
+    /// Name of the region.
     pub region: Option<String>,
 }
 
 impl Row {
-    /// A window of a record, on the strand as given.
+    /// A window of a record, on the strand given in the file.
     pub fn of_record(name: &Arc<str>, range: Range<usize>) -> Self {
         Self { name: name.clone(), range, reverse: false, region: None }
     }
 }
 
-/// Writes rows as they come.
+/// Writes rows one by one.
 pub struct Rows<'a> {
     out: &'a mut (dyn Write + Send),
     format: ScoreFormat,
-    /// Of a table, until the first row: what cannot be read at all gets no header.
+    /// Header of a table, written with the first row: an unreadable input gets none.
     header: Option<String>,
-    /// The output that BED and bedGraph hold, and whether it is inverted (two classes have one output).
+    /// Index of the output in BED and bedGraph, and whether it is inverted (two classes have one output).
     output: usize,
     inverse: bool,
     stride: usize,
-    /// Record and end of the row before, so that bedGraph never says two things of one base. Records may share a name.
+    /// Record and end of the previous row, so that bedGraph has one value per base. Records may share a name.
     before: Option<(Arc<str>, usize)>,
 }
 
 impl<'a> Rows<'a> {
-    /// Begins the output. `of` names the class or column that BED and bedGraph hold.
+    /// Starts the output. `of` names the class or column that BED and bedGraph hold.
     ///
     /// # Errors
-    /// The format cannot hold these scores, or the name is not one of the run's.
+    /// The format cannot hold these scores, or the run has no such class or column.
     pub fn new(
         out: &'a mut (dyn Write + Send),
         format: ScoreFormat,
@@ -114,7 +114,7 @@ impl<'a> Rows<'a> {
                 writeln!(self.out, "{name}\t{}\t{}\t{region}\t{score}\t{strand}", range.start, range.end)?;
             }
             ScoreFormat::Bedgraph => {
-                // The middle `stride` bases of a window, cut where regions come closer than that.
+                // The middle `stride` bases of a window, fewer where regions lie closer together.
                 let length = range.end - range.start;
                 let width = self.stride.min(length);
                 let mut start = range.start + (length - width) / 2;

@@ -18,15 +18,15 @@ use crate::predict::{Model, Short};
 use crate::run;
 use crate::sequence::alphabet;
 
-/// The file for reads that no class is sure of.
+/// Name of the file for reads without a confident class.
 const AMBIGUOUS: &str = "ambiguous";
 
 /// How reads are sorted.
 #[derive(Clone, Copy, Debug)]
 pub struct Sorting<'a> {
-    /// Files are called PREFIX.CLASS.fastq, or .fastq.gz where the reads came compressed.
+    /// Prefix of the files, PREFIX.CLASS.fastq, or .fastq.gz if the reads are compressed.
     pub prefix: &'a Path,
-    /// A read goes to a class that is at least this probable.
+    /// Smallest probability at which a read is assigned to a class.
     pub min_confidence: f64,
     /// Distance between windows of a read longer than the network's length, in bp.
     pub stride: usize,
@@ -36,12 +36,12 @@ pub struct Sorting<'a> {
     pub force: bool,
 }
 
-/// How many reads went where, the ambiguous ones last.
+/// Number of reads by class, the ambiguous ones last.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sorted {
     /// Class, path of its file and number of reads in it.
     pub files: Vec<(String, PathBuf, usize)>,
-    /// Of the ambiguous ones, those shorter than the network.
+    /// Number of ambiguous reads that are shorter than the network's length.
     pub too_short: usize,
 }
 
@@ -79,7 +79,7 @@ impl Out {
     }
 }
 
-/// Reads waiting for the network, each with the number of its windows.
+/// Reads waiting to be scored, each with its number of windows.
 #[derive(Default)]
 struct Waiting {
     reads: Vec<(fastq::Record, usize)>,
@@ -88,11 +88,11 @@ struct Waiting {
 }
 
 /// Writes each read of `path` to the file of its class. A read's probabilities are the means over its windows, which
-/// reach from its first base to its last.
+/// cover all its bases.
 ///
 /// # Errors
-/// The file is damaged or not FASTQ, the run does not answer which class, or a file cannot be written; no file is left
-/// under its final name then.
+/// The file is damaged or not FASTQ, the run is not a classification, or a file cannot be written; then no file is left
+/// under its final name.
 pub fn sort(model: Model, classes: &Classes, path: &Path, sorting: Sorting) -> Result<Sorted> {
     if !matches!(model.task.kind, TaskKind::Binary | TaskKind::Multiclass) {
         bail!(
@@ -106,7 +106,7 @@ pub fn sort(model: Model, classes: &Classes, path: &Path, sorting: Sorting) -> R
         .iter()
         .map(|name| {
             let mut file = sorting.prefix.as_os_str().to_owned();
-            // A class may be called anything; a file may not.
+            // Class names are arbitrary; file names are not.
             let name: String =
                 name.chars().map(|c| if c.is_alphanumeric() || "+-_.".contains(c) { c } else { '_' }).collect();
             file.push(format!(".{name}.fastq{}", if compressed { ".gz" } else { "" }));
@@ -163,7 +163,7 @@ pub fn sort(model: Model, classes: &Classes, path: &Path, sorting: Sorting) -> R
             too_short += 1;
             0
         };
-        // Kept in line with the others, so that every file has its reads in the order they came.
+        // Queued with the others, so that every file keeps the order of the reads.
         waiting.reads.push((read.clone(), windows));
         if waiting.codes.len() / model.length() >= model.batch_size() || waiting.reads.len() >= MOST_WAITING {
             waiting.decide(model, classes, sorting.min_confidence, &mut put)?;
@@ -184,11 +184,12 @@ pub fn sort(model: Model, classes: &Classes, path: &Path, sorting: Sorting) -> R
     })
 }
 
-/// Reads held at a time, where most are too short to give a window.
+/// Limit on the reads held, if most are too short to have a window.
 const MOST_WAITING: usize = 4096;
 
 impl Waiting {
-    /// Scores what waits and hands each read to `put` with its class; the one after the last is for ambiguous reads.
+    /// Scores the waiting reads and passes each to `put` with its class; the index after the last class is for
+    /// ambiguous reads.
     fn decide(
         &mut self,
         model: Model,

@@ -36,10 +36,10 @@ impl Manifest {
         run.write(CHECKSUMS, lines.as_bytes())
     }
 
-    /// Reads the checksums of a run of a format version; nothing of one that has none.
+    /// Reads the checksums of a run; `None` if its format version has none.
     ///
     /// # Errors
-    /// They cannot be read, or a line is none of ours.
+    /// The file cannot be read, or a line is malformed.
     pub fn read(run: &RunFolder, version: u32) -> Result<Option<Self>> {
         let path = run.file(CHECKSUMS);
         let bytes = match std::fs::read(&path) {
@@ -69,10 +69,10 @@ impl Manifest {
         self.0.keys().map(String::as_str)
     }
 
-    /// Checks that a file of the run is what it was when the run ended.
+    /// Checks that a file of the run is unchanged since the run ended.
     ///
     /// # Errors
-    /// It is gone, has changed or is not listed.
+    /// The file is missing, has changed or is not listed.
     pub fn check(&self, run: &RunFolder, name: &str) -> Result<()> {
         let path = run.file(name);
         match self.0.get(name) {

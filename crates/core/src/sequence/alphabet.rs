@@ -1,5 +1,5 @@
-//! Bases as codes: A, C, G, T (or U) are 0 to 3; N and the other IUPAC codes are 4, the zero column of a one-hot matrix.
-//! Where case is kept, as it tells repeats from other sequence, a bit of its own is added for lower case.
+//! Bases as codes: A, C, G, T (or U) are 0 to 3; N and the other IUPAC codes are 4, the zero column of a one-hot
+//! matrix. Where case matters, as the mark of repeats, a separate bit is set for lower case.
 
 use pulp::{Simd, WithSimd};
 
@@ -15,10 +15,10 @@ pub const SOFT_MASKED: u8 = 8;
 /// The bit by which a lower-case letter differs from its capital; two places further down it is `SOFT_MASKED`.
 const LOWER_CASE: u8 = 0x20;
 
-/// Bases taken at a time: a vector register of them with AVX-512, two with AVX2.
+/// Number of bases processed at a time: one vector register with AVX-512, two with AVX2.
 const LANES: usize = 64;
 
-/// What `CODES` holds for a byte that is no base at all.
+/// Entry of `CODES` for a byte that is not a base.
 const INVALID: u8 = 255;
 
 const CODES: [u8; 256] = {
@@ -41,7 +41,7 @@ const CODES: [u8; 256] = {
     codes
 };
 
-/// A byte that is neither a base nor an IUPAC code, and where it stands (0-based).
+/// A byte that is neither a base nor an IUPAC code, with its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidBase {
     /// The byte that was found.
@@ -63,7 +63,7 @@ impl std::fmt::Display for InvalidBase {
 
 impl std::error::Error for InvalidBase {}
 
-/// Appends the codes of `bases` to `codes`, upper and lower case alike. On an error nothing is appended.
+/// Appends the codes of `bases` to `codes`, ignoring case. On an error nothing is appended.
 ///
 /// # Errors
 /// A byte is neither a base nor an IUPAC code.
@@ -74,7 +74,7 @@ pub fn encode(bases: &[u8], codes: &mut Vec<u8>) -> Result<(), InvalidBase> {
     Ok(())
 }
 
-/// Appends the codes of `bases` with `SOFT_MASKED` added for lower case. On an error nothing is appended.
+/// Appends the codes of `bases`, with `SOFT_MASKED` set for lower case. On an error nothing is appended.
 ///
 /// # Errors
 /// A byte is neither a base nor an IUPAC code.
@@ -84,7 +84,8 @@ pub fn encode_with_case(bases: &[u8], codes: &mut Vec<u8>) -> Result<(), Invalid
     encode_in_place(&mut codes[start..]).inspect_err(|_| codes.truncate(start))
 }
 
-/// Turns bases into their codes with `SOFT_MASKED` added for lower case. On an error only those before it may be codes.
+/// Replaces bases by their codes, with `SOFT_MASKED` set for lower case. On an error the bases before it may be codes
+/// already.
 ///
 /// # Errors
 /// A byte is neither a base nor an IUPAC code.
@@ -108,7 +109,7 @@ impl WithSimd for Encode<'_> {
     }
 }
 
-/// Encodes so many bases at a time, which stand at `position` of the whole, and gives back what is left.
+/// Encodes a fixed number of bases at a time, from `position` of the whole on, and returns the rest.
 #[inline(always)]
 fn encode_chunks<const N: usize>(bases: &mut [u8], position: usize) -> Result<&mut [u8], InvalidBase> {
     let (chunks, rest) = bases.as_chunks_mut::<N>();
@@ -121,7 +122,7 @@ fn encode_chunks<const N: usize>(bases: &mut [u8], position: usize) -> Result<&m
     Ok(rest)
 }
 
-/// The codes of bases that are all A, C, G, T or N, without a look at the table, so that all are made at once.
+/// Codes of bases that are all A, C, G, T or N, computed without the table so that the loop vectorises.
 #[inline(always)]
 fn common_codes<const N: usize>(bases: &[u8; N]) -> Option<[u8; N]> {
     let (mut codes, mut others) = ([0; N], 0);
@@ -136,7 +137,7 @@ fn common_codes<const N: usize>(bases: &[u8; N]) -> Option<[u8; N]> {
     (others == 0).then_some(codes)
 }
 
-/// Encodes bases that stand at `position` of the whole, one by one.
+/// Encodes bases one by one, from `position` of the whole on.
 fn encode_by_table(bases: &mut [u8], position: usize) -> Result<(), InvalidBase> {
     for (i, base) in bases.iter_mut().enumerate() {
         match CODES[usize::from(*base)] {
@@ -147,7 +148,7 @@ fn encode_by_table(bases: &mut [u8], position: usize) -> Result<(), InvalidBase>
     Ok(())
 }
 
-/// Takes the case off codes, in place.
+/// Clears the case of codes, in place.
 pub fn without_case(codes: &mut [u8]) {
     codes.iter_mut().for_each(|code| *code &= !SOFT_MASKED);
 }
@@ -163,13 +164,13 @@ pub fn is_unknown(code: u8) -> bool {
     code & UNKNOWN != 0
 }
 
-/// The share of G and C among the known bases; one half where none is known.
+/// GC content among the known bases; one half if none is known.
 pub fn gc_share(codes: &[u8]) -> f64 {
     let known = codes.iter().filter(|&&code| !is_unknown(code)).count();
     if known == 0 { 0.5 } else { codes.iter().filter(|&&code| is_gc(code)).count() as f64 / known as f64 }
 }
 
-/// The bases of `codes`; those with case in theirs, others in upper case.
+/// The bases of `codes`, lower case if soft-masked.
 pub fn decode(codes: &[u8]) -> String {
     codes.iter().map(|&code| char::from(b"ACGTN...acgtn..."[usize::from(code & 15)])).collect()
 }
@@ -179,13 +180,13 @@ pub fn masked_share(codes: &[u8]) -> f32 {
     codes.iter().filter(|&&code| code & SOFT_MASKED != 0).count() as f32 / codes.len().max(1) as f32
 }
 
-/// The other strand of a base: A and T, C and G change places, an unknown base stays unknown, and case stays.
+/// The complement of a code: A and T, C and G are exchanged, an unknown base stays unknown, and case is kept.
 #[inline(always)] // into the loops that are compiled for vector registers
 pub fn complement(code: u8) -> u8 {
     if is_unknown(code) { code } else { code ^ 3 }
 }
 
-/// Turns a sequence into its reverse complement, in place.
+/// Reverse-complements a sequence in place.
 pub fn reverse_complement(codes: &mut [u8]) {
     pulp::Arch::new().dispatch(Turn(codes));
 }
@@ -206,8 +207,8 @@ impl WithSimd for Turn<'_> {
     }
 }
 
-/// Turns so many codes at a time and lets them change places, from the outer ends of two equally long halves inwards.
-/// Gives back what is left.
+/// Reverse-complements a fixed number of codes at a time, exchanging the outer ends of two halves of equal length, and
+/// returns the rest.
 #[inline(always)]
 fn swap_reversed<'a, const N: usize>(front: &'a mut [u8], back: &'a mut [u8]) -> (&'a mut [u8], &'a mut [u8]) {
     let ((ahead, front), (back, behind)) = (front.as_chunks_mut::<N>(), back.as_rchunks_mut::<N>());
@@ -217,7 +218,7 @@ fn swap_reversed<'a, const N: usize>(front: &'a mut [u8], back: &'a mut [u8]) ->
     (front, back)
 }
 
-/// The reverse complement of a few codes, made at once.
+/// The reverse complement of a fixed number of codes.
 #[inline(always)]
 fn reverse_complemented<const N: usize>(codes: &[u8; N]) -> [u8; N] {
     let mut other = [0; N];
@@ -250,7 +251,7 @@ impl WithSimd for CopyReversed<'_> {
     }
 }
 
-/// Turns so many codes at a time, from the end of a sequence on, and gives back what is left.
+/// Reverse-complements a fixed number of codes at a time, from the end of a sequence, and returns the rest.
 #[inline(always)]
 fn copy_reversed<'a, const N: usize>(sequence: &'a [u8], to: &'a mut [u8]) -> (&'a [u8], &'a mut [u8]) {
     let ((sequence, last), (first, to)) = (sequence.as_rchunks::<N>(), to.as_chunks_mut::<N>());

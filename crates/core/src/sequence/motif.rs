@@ -1,22 +1,22 @@
-//! A motif as a matrix of base probabilities by position, and what follows from it alone.
+//! A motif as a matrix of base probabilities by position, with its derived properties.
 
 use crate::sequence::alphabet;
 
 /// A position probability matrix with its name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Motif {
-    /// What it is known by, without spaces: the first word of a `MOTIF` line.
+    /// Identifier without spaces: the first word of a `MOTIF` line.
     pub id: String,
-    /// What people call it; may be empty.
+    /// Common name; may be empty.
     pub name: String,
     /// Probabilities of A, C, G and T at each position, `[width, 4]`.
     pub columns: Vec<[f64; 4]>,
-    /// Sites it was made from; 0 where that is not known.
+    /// Number of sites it was made from; 0 if unknown.
     pub sites: u64,
 }
 
 impl Motif {
-    /// A motif from counts of bases at each position, `[width, 4]`; a position without any is a quarter of each.
+    /// A motif from counts of bases at each position, `[width, 4]`; without counts, a position is uniform.
     pub fn from_counts(id: String, counts: &[[u64; 4]], sites: u64) -> Self {
         let columns = counts.iter().map(|column| match column.iter().sum::<u64>() {
             0 => [0.25; 4],
@@ -25,15 +25,15 @@ impl Motif {
         Self { id, name: String::new(), columns: columns.collect(), sites }
     }
 
-    /// Information content of each position, in bits: 2 less the entropy, and less the bias of an entropy that is
-    /// measured on few sites (Schneider and others, 1986), which is 3 / (2 ln 2 n).
+    /// Information content of each position, in bits: 2 minus the entropy, corrected for the bias of few sites
+    /// (Schneider and others, 1986), which is 3 / (2 ln 2 n).
     pub fn information(&self) -> Vec<f64> {
         let bias = if self.sites == 0 { 0.0 } else { 3.0 / (2.0 * std::f64::consts::LN_2 * self.sites as f64) };
         self.columns.iter().map(|column| (bits(column) - bias).max(0.0)).collect()
     }
 
-    /// One letter for each position (Cavener, 1987): a base that has more than half and more than twice the next, two that
-    /// have more than three quarters together, else N.
+    /// Consensus sequence (Cavener, 1987): the base with more than half and more than twice the next, two bases with
+    /// more than three quarters together, else N.
     pub fn consensus(&self) -> String {
         let letter = |column: &[f64; 4]| {
             let mut order = [0, 1, 2, 3];
@@ -57,14 +57,14 @@ impl Motif {
         self.columns.iter().map(letter).collect()
     }
 
-    /// The same motif as the other strand reads it.
+    /// The reverse complement of the motif.
     pub fn reverse_complement(&self) -> Self {
         let columns = self.columns.iter().rev().map(|&[a, c, g, t]| [t, g, c, a]).collect();
         Self { columns, ..self.clone() }
     }
 }
 
-/// Two bits less the entropy of a column.
+/// Two bits minus the entropy of a column.
 pub fn bits(column: &[f64; 4]) -> f64 {
     2.0 + column.iter().filter(|&&p| p > 0.0).map(|p| p * p.log2()).sum::<f64>()
 }

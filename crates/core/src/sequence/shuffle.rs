@@ -1,5 +1,4 @@
-//! Shuffling a sequence while keeping its dinucleotides: negatives and backgrounds that no model can tell from the
-//! original by composition alone.
+//! Dinucleotide-preserving shuffles: negatives and backgrounds that cannot be told from the original by composition.
 
 use rand::RngExt;
 use rand::seq::SliceRandom;
@@ -7,11 +6,11 @@ use rand::seq::SliceRandom;
 use crate::random::Generator;
 use crate::sequence::alphabet::UNKNOWN;
 
-/// A, C, G, T and the unknown base, which is a letter of its own here.
+/// Number of letters: A, C, G, T and the unknown base.
 const LETTERS: usize = UNKNOWN as usize + 1;
 
-/// A sequence drawn uniformly from all those with the same first and last code as `codes` (0 to 4) and the same count
-/// of every pair of neighbouring codes. It may be `codes` itself, and is where no other has these counts.
+/// A sequence drawn uniformly from all those with the same first and last code as `codes` (0 to 4) and the same
+/// dinucleotide counts. It may be `codes` itself, and is if no other has these counts.
 ///
 /// Such sequences are the Eulerian paths of the graph whose edges are the pairs (Altschul and Erickson, Mol. Biol.
 /// Evol. 1985). Every path is fixed by the last edge that leaves each letter, which together form a tree towards the
@@ -51,7 +50,7 @@ pub fn dinucleotide_shuffle(codes: &[u8], random: &mut Generator) -> Vec<u8> {
     shuffled
 }
 
-/// What follows each occurrence of each letter: those of letter `l` are at `starts[l]..starts[l + 1]`.
+/// Successors of each occurrence of each letter: those of letter `l` are at `starts[l]..starts[l + 1]`.
 fn successors(codes: &[u8]) -> (Vec<u8>, [usize; LETTERS + 1]) {
     let mut starts = [0; LETTERS + 1];
     for pair in codes.windows(2) {
@@ -70,7 +69,7 @@ fn successors(codes: &[u8]) -> (Vec<u8>, [usize; LETTERS + 1]) {
     (successors, starts)
 }
 
-/// The last edge to leave each letter, as its place among that letter's; none for `root`, the last code of the
+/// The last edge to leave each letter, as an index into that letter's edges; none for `root`, the last code of the
 /// sequence, and for letters that do not occur.
 fn draw_last_edges(
     successors: &[u8],
@@ -86,7 +85,7 @@ fn draw_last_edges(
         if starts[origin] == starts[origin + 1] {
             continue;
         }
-        // A letter keeps the edge by which the walk left it last, and that erases the loops.
+        // A letter keeps the edge by which the walk left it last, which erases the loops.
         let mut letter = origin;
         while !in_tree[letter] {
             let edge = random.random_range(0..starts[letter + 1] - starts[letter]);

@@ -1,14 +1,14 @@
-//! What a person should know of how training went, in plain words at its end. No tensors.
+//! Advice on how training went, shown at its end. No tensors.
 
 use crate::config::TaskKind;
 use crate::dataset::Classes;
 use crate::dataset::examples::Examples;
 use crate::training::history::{Epoch, metric_name};
 
-/// A training loss that falls by less than this share of itself has not moved.
+/// Smallest relative decrease of the training loss that counts as progress.
 const MOVED: f64 = 0.005;
 
-/// Advice on the epochs of all members, whose best are `best_epochs`, where `epochs` were asked for.
+/// Advice on the epochs of all members, given their `best_epochs` and the number of epochs requested.
 pub fn of_history(history: &[Epoch], best_epochs: &[usize], epochs: usize) -> Vec<String> {
     let of = |member: usize| history.iter().filter(move |epoch| epoch.member == member);
     let members = |found: &[usize]| match (found.len(), best_epochs.len()) {
@@ -41,14 +41,14 @@ pub fn of_history(history: &[Epoch], best_epochs: &[usize], epochs: usize) -> Ve
     advice
 }
 
-/// Whether a loss falls, from the first epoch on; one epoch says nothing.
+/// Whether a loss decreases from the first epoch on; undecided after one epoch.
 fn moves(losses: impl Iterator<Item = f64>) -> bool {
     let losses: Vec<f64> = losses.collect();
     let lowest = losses.iter().copied().fold(f64::INFINITY, f64::min);
     losses.len() < 2 || losses[0] - lowest > MOVED * losses[0].abs()
 }
 
-/// Advice on validation examples that say nothing of a class, label or column.
+/// Advice on classes, labels or columns that the validation examples cannot assess.
 pub fn of_validation(examples: &Examples, kind: TaskKind, classes: &Classes, metric: &str) -> Vec<String> {
     let n = examples.len();
     let first_epoch = |what: String| {

@@ -1,15 +1,15 @@
-//! Which epoch is the best so far, and when to stop waiting for a better one.
+//! Early stopping: the best epoch so far, and when to stop waiting for a better one.
 
 use serde::{Deserialize, Serialize};
 
-/// What an epoch's validation score means for training.
+/// Consequence of an epoch's validation score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// The best so far.
     Best,
     /// No improvement, but within patience.
     Continue,
-    /// No better one for as long as `--patience` allows.
+    /// No improvement for as long as `--patience` allows.
     Stop,
 }
 
@@ -23,7 +23,7 @@ pub struct Best {
     pub score: f64,
 }
 
-/// Follows the validation score, of which higher is better.
+/// Tracks the validation score; higher is better.
 #[derive(Clone, Copy, Debug)]
 pub struct EarlyStopping {
     patience: Option<usize>,
@@ -37,7 +37,7 @@ impl EarlyStopping {
         Self { patience, best: None }
     }
 
-    /// Takes note of an epoch, counted from 1. The first of equal scores is the best.
+    /// Records the score of an epoch, counted from 1. The first of equal scores is the best.
     pub fn after(&mut self, epoch: usize, score: f64) -> Decision {
         match self.best {
             Some(best) if score <= best.score || score.is_nan() => {

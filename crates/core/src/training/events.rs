@@ -9,35 +9,35 @@ use crate::formats::tensorboard::EventFile;
 use crate::run::{RunFolder, TENSORBOARD};
 use crate::training::history::Epoch;
 
-/// The event files of a run that is being trained.
+/// The event files of a run in training.
 pub struct Events {
     folder: PathBuf,
     members: usize,
-    /// Of the member that is being trained, counted from 1.
+    /// Number of the member in training, counted from 1.
     open: Option<(usize, EventFile)>,
 }
 
 impl Events {
-    /// Starts anew: what an earlier start of the run wrote is removed.
+    /// Starts from scratch: files of an earlier start of the run are removed.
     ///
     /// # Errors
-    /// It cannot be removed.
+    /// The files cannot be removed.
     pub fn create(run: &RunFolder, members: usize) -> Result<Self> {
         let folder = run.file(TENSORBOARD);
         remove_if_there(&folder)?;
         Ok(Self { folder, members, open: None })
     }
 
-    /// Removes what was written of a member.
+    /// Removes the files of a member.
     ///
     /// # Errors
-    /// It cannot be removed.
+    /// The files cannot be removed.
     pub fn forget(&mut self, member: usize) -> Result<()> {
         self.open.take_if(|(open, ..)| *open == member);
         remove_if_there(&self.folder_of(member))
     }
 
-    /// Adds an epoch, which ended `seconds_ago`. TensorBoard shows it within its next look at the folder.
+    /// Appends an epoch that ended `seconds_ago`.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -57,7 +57,7 @@ impl Events {
     }
 }
 
-/// What is shown of an epoch, by name; TensorBoard groups names by what stands before the stroke.
+/// Scalars of an epoch by tag; TensorBoard groups tags by the part before the slash.
 fn scalars(epoch: &Epoch, metric: &str) -> Vec<(String, f64)> {
     let score = (!matches!(metric, "loss" | "accuracy")).then_some(epoch.valid_score);
     let all = [

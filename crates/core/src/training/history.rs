@@ -1,4 +1,4 @@
-//! What each epoch came to: one row of `history.csv`, on disk as soon as the epoch ends.
+//! The history of a run: one row of `history.csv` per epoch, on disk as soon as the epoch ends.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -12,36 +12,36 @@ use crate::run::{HISTORY_CSV, RunFolder};
 use crate::training::events::Events;
 use crate::training::number;
 
-/// One epoch. Losses are means over fragments; training accuracy is at 0.5 and with dropout on.
+/// Results of an epoch. Losses are means over fragments; training accuracy is at a threshold of 0.5 and with dropout.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
-    /// Of an ensemble, counted from 1.
+    /// Member of the ensemble, counted from 1.
     pub member: usize,
     /// Counted from 1.
     pub epoch: usize,
     /// Mean loss over the training fragments.
     #[serde(with = "number")]
     pub train_loss: f64,
-    /// Nothing for real values.
+    /// Accuracy on the training fragments; `None` for regression.
     pub train_accuracy: Option<f64>,
     /// Mean loss over the validation examples.
     #[serde(with = "number")]
     pub valid_loss: f64,
     /// Accuracy on the validation examples; `None` for regression.
     pub valid_accuracy: Option<f64>,
-    /// The metric that chooses the best epoch.
+    /// Validation score: the metric that chooses the best epoch.
     #[serde(with = "number")]
     pub valid_score: f64,
     /// Learning rate of the last step.
     pub learning_rate: f64,
-    /// Wall-clock time of the epoch, validation included.
+    /// Wall-clock time of the epoch in seconds, validation included.
     pub seconds: f64,
-    /// Training throughput.
+    /// Training throughput, in fragments per second.
     pub fragments_per_second: f64,
 }
 
 impl Epoch {
-    /// The epoch as a line for people.
+    /// The epoch as a line of text.
     pub fn line(&self, epochs: usize, metric: &str) -> String {
         let accuracy = |value: Option<f64>| value.map_or_else(String::new, |value| format!(" accuracy {value:.3}"));
         format!(
@@ -51,7 +51,7 @@ impl Epoch {
             accuracy(self.train_accuracy),
             self.valid_loss,
             accuracy(self.valid_accuracy),
-            // Loss and accuracy stand there already.
+            // Loss and accuracy are in the line already.
             if matches!(metric, "loss" | "accuracy") {
                 String::new()
             } else {
@@ -61,7 +61,7 @@ impl Epoch {
         )
     }
 
-    /// The columns of `history.csv` and their values; those of accuracy are left out where there is none.
+    /// Columns of `history.csv` with their values, without those of accuracy if there is none.
     fn columns(&self, metric: &str, members: usize) -> Vec<(String, String)> {
         let columns = [
             ("member".to_owned(), (members > 1).then(|| self.member.to_string())),
@@ -80,12 +80,12 @@ impl Epoch {
     }
 }
 
-/// A score as people read it: of the loss, higher is better only with the sign turned.
+/// A score for display: the loss without the negative sign it has as a score.
 pub fn shown(metric: &str, score: f64) -> f64 {
     if metric == "loss" { -score } else { score }
 }
 
-/// A metric as people write it.
+/// Name of a metric for display.
 pub fn metric_name(metric: &str) -> String {
     metric
         .replace(['_', '-'], " ")
@@ -99,9 +99,9 @@ pub fn metric_name(metric: &str) -> String {
         .replace("mae", "MAE")
 }
 
-/// The epochs so far, in memory and on disk, and for TensorBoard where that is asked for.
+/// The epochs so far, in memory, on disk and, if requested, for TensorBoard.
 pub struct History {
-    /// `history.csv`, where there is a run folder.
+    /// `history.csv`, if there is a run folder.
     file: Option<(PathBuf, csv::Writer<File>)>,
     metric: &'static str,
     members: usize,
@@ -110,7 +110,7 @@ pub struct History {
 }
 
 impl History {
-    /// Starts a history with the epochs that there were, if any; written to `history.csv` if there is a run folder.
+    /// Starts a history with the given earlier epochs; written to `history.csv` if there is a run folder.
     ///
     /// # Errors
     /// The folder cannot be written.
@@ -142,7 +142,7 @@ impl History {
         Ok((path, writer))
     }
 
-    /// Prepares for a start of a member, counted from 1; rows of a start of it that was given up go.
+    /// Prepares for training a member, counted from 1; rows of an earlier start of it are removed.
     ///
     /// # Errors
     /// `history.csv` or the event files cannot be written.
@@ -161,7 +161,7 @@ impl History {
         Ok(())
     }
 
-    /// Adds the epoch that just ended.
+    /// Appends the epoch that just ended.
     ///
     /// # Errors
     /// `history.csv` or the event files cannot be written.
@@ -191,7 +191,7 @@ impl History {
         Ok(())
     }
 
-    /// All epochs, once the file is on the disk for good.
+    /// Syncs the file to disk and returns all epochs.
     ///
     /// # Errors
     /// `history.csv` cannot be written to disk.

@@ -1,7 +1,7 @@
-//! How much memory training needs, known before its first step: from the network's plan and the settings, with arithmetic
-//! alone. What cannot fit is refused with the batch size that would.
+//! Memory that training needs, estimated before its first step from the network's plan and the settings, with
+//! arithmetic alone. If it does not fit, the error names a batch size that does.
 //!
-//! The estimate is of what comes on top of the program and its data. Tests hold it against measurements.
+//! The estimate excludes the program and its data. Tests compare it with measurements.
 
 mod activations;
 mod exhausted;
@@ -20,7 +20,7 @@ use crate::training::memory::activations::{Pass, Peak, peak};
 /// Bytes of a parameter.
 const PARAMETER: u128 = 4;
 
-/// What libtorch takes for itself once it computes: threads and compiled kernels.
+/// Memory of libtorch itself in use: threads and compiled kernels.
 const OWN: u128 = 16 << 20;
 
 /// Room that oneDNN keeps for its convolutions, in multiples of what goes in and out of the largest: by measurement none for
@@ -29,17 +29,17 @@ const OWN: u128 = 16 << 20;
 const CONVOLUTION: f64 = 1.5;
 const LARGEST_CONVOLUTION: u128 = 256 << 20;
 
-/// Memory taken for each byte of tensors: freed ones of other sizes leave gaps.
+/// Overhead per byte of tensors: freed tensors of other sizes leave gaps.
 const GAPS: f64 = 1.1;
 
-/// Share of the free memory that a suggestion fills, so that it still fits when a little less is free.
+/// Share of the free memory that a suggested batch size fills, so that it still fits if slightly less is free.
 const FILLED: f64 = 0.9;
 
-/// Sequences that an exported model is traced with.
+/// Number of sequences that an exported model is traced with.
 pub const TRACE_BATCH: usize = 2;
 
-/// The other number of sequences that the model is checked with: an operator that froze the first would fail on it. Of long
-/// sequences no more than scoring takes at a time, lest memory that sufficed for training runs out here.
+/// Number of sequences that the model is then checked with: an operator that froze the first number would fail. For
+/// long sequences no more than scoring takes at a time, so that memory that sufficed for training suffices here.
 pub fn check_batch(length: usize) -> usize {
     match evaluate::batch_size(length) {
         TRACE_BATCH => TRACE_BATCH + 1,
@@ -47,13 +47,13 @@ pub fn check_batch(length: usize) -> usize {
     }
 }
 
-/// What training needs, in bytes, by batch size.
+/// Memory that training needs, in bytes, by batch size.
 #[derive(Clone, Debug)]
 pub struct Memory {
     batch_size: usize,
     accumulate: usize,
     ensemble: usize,
-    /// Training examples; no batch is larger.
+    /// Number of training examples; no batch is larger.
     examples: usize,
     /// Bytes of all parameters, once.
     parameters: u128,
@@ -70,7 +70,7 @@ pub struct Memory {
 }
 
 impl Peak {
-    /// Bytes of so many sequences.
+    /// Bytes for a number of sequences.
     fn of(self, sequences: u128) -> u128 {
         let convolution = (sequences * self.convolution).min(LARGEST_CONVOLUTION);
         sequences * self.tensors + (CONVOLUTION * convolution as f64) as u128
@@ -78,7 +78,7 @@ impl Peak {
 }
 
 impl Memory {
-    /// For training a network on `examples` sequences, on a device of this kind, with others to score.
+    /// Estimates training on `examples` sequences on a device of this kind, with others to score.
     pub fn new(plan: &Plan, config: &Config, device: DeviceKind, examples: usize, scored: usize) -> Self {
         let training = &config.training;
         let is_cpu = device == DeviceKind::Cpu;
@@ -122,7 +122,7 @@ impl Memory {
         }
     }
 
-    /// Bytes that training in batches of this size takes at most.
+    /// Upper bound in bytes for training with batches of this size.
     pub fn needed(&self, batch_size: usize) -> u128 {
         let batch = batch_size.min(self.examples) as u128;
         let copies = |count: u128| count * self.parameters;
@@ -133,7 +133,7 @@ impl Memory {
         OWN + (GAPS * training.max(exporting) as f64) as u128
     }
 
-    /// Fragments of a batch, where there are as many.
+    /// Fragments of a batch, at most the number of examples.
     fn batch(&self) -> usize {
         self.batch_size.min(self.examples)
     }
@@ -144,7 +144,7 @@ impl Memory {
         sizes.filter(|&size| self.needed(size) <= free).last()
     }
 
-    /// Why training cannot begin with so many bytes free, and what to do; nothing if it can.
+    /// Why training cannot start with so many bytes free, and what to do; `None` if it can.
     pub fn refusal(&self, free: u128) -> Option<String> {
         let needed = self.needed(self.batch_size);
         (needed > free).then(|| {
@@ -158,7 +158,7 @@ impl Memory {
         })
     }
 
-    /// What to type instead: a batch size that fits, or if none does, a smaller network.
+    /// The remedy: a batch size that fits or, if none does, a smaller network.
     fn advice(&self, batch: Option<usize>) -> String {
         match batch {
             Some(batch) => {
@@ -173,10 +173,10 @@ impl Memory {
     }
 }
 
-/// What training an experiment needs, if there is that much. What is free on a GPU is not known before it runs out.
+/// Checks that the machine has the memory to train an experiment. Free memory on a GPU is not known before it runs out.
 ///
 /// # Errors
-/// There is less memory, or no network for the data.
+/// There is not enough memory, or the network does not fit the data.
 pub fn check(config: &Config, outputs: usize, data: &Dataset, device: DeviceKind) -> Result<Memory> {
     let plan = Plan::new(&config.model, data.train.length, outputs, config.training.strands)?;
     let scored = data.valid.len().max(data.test.len());

@@ -1,4 +1,4 @@
-//! Numbers in JSON that need not be finite, which JSON cannot write: those as text.
+//! Serialises numbers that need not be finite: as JSON has no such numbers, they become text.
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -1,4 +1,4 @@
-//! How the learning rate changes while training goes on, as arithmetic on step numbers and validation scores.
+//! Learning-rate schedules, as arithmetic on step numbers and validation scores.
 
 use std::f64::consts::PI;
 
@@ -7,27 +7,27 @@ use serde::{Deserialize, Serialize};
 use crate::config;
 use crate::config::TrainingConfig;
 
-/// PyTorch's constants of the one-cycle policy: the share of steps that rise, the first rate as a part of the full one, the
-/// last as a part of the first, and the momentum at either end and at the top.
+/// PyTorch's constants of the one-cycle policy: the share of steps in which the rate rises, the first rate relative to
+/// the full one, the last relative to the first, and the momentum at both ends and at the peak.
 const RISING_SHARE: f64 = 0.3;
 const FIRST_PART: f64 = 1.0 / 25.0;
 const LAST_PART: f64 = 1e-4;
 const MOMENTA: (f64, f64) = (0.95, 0.85);
 
-/// Epochs without a better score before `plateau` lowers the rate, and what it multiplies it with.
+/// Number of epochs without improvement before `plateau` lowers the rate, and the factor by which it does.
 const PLATEAU_EPOCHS: usize = 3;
 const PLATEAU_FACTOR: f64 = 0.1;
 
-/// What an optimizer is told before a step.
+/// Hyperparameters of the optimizer for a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rates {
     /// Learning rate.
     pub lr: f64,
-    /// Where the schedule cycles it.
+    /// Momentum, if the schedule cycles it.
     pub momentum: Option<f64>,
 }
 
-/// The rates of every step of a run.
+/// The learning rate of every step of a run.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     kind: config::Schedule,
@@ -39,12 +39,12 @@ pub struct Schedule {
     pub plateau: Plateau,
 }
 
-/// What the schedule of that name has come to.
+/// State of the plateau schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plateau {
-    /// Of the full rate.
+    /// Current rate, relative to the full rate.
     factor: f64,
-    /// Epochs since the last better score.
+    /// Number of epochs since the last improvement.
     waited: usize,
 }
 
@@ -65,7 +65,7 @@ impl Schedule {
         }
     }
 
-    /// The rates of a step, counted from 0.
+    /// Hyperparameters for a step, counted from 0.
     pub fn rates(&self, step: usize) -> Rates {
         let step = step as f64;
         if step + 1.0 < self.warmup {
@@ -75,7 +75,7 @@ impl Schedule {
         match self.kind {
             config::Schedule::Constant => Rates { lr: self.lr, momentum: None },
             config::Schedule::Plateau => Rates { lr: self.lr * self.plateau.factor, momentum: None },
-            // Half a cosine from the full rate to nothing (Loshchilov and Hutter, 2017), without restarts.
+            // Half a cosine from the full rate to zero (Loshchilov and Hutter, 2017), without restarts.
             config::Schedule::Cosine => Rates { lr: between(self.lr, 0.0, done), momentum: None },
             config::Schedule::OneCycle => {
                 let (low, high, top) = (MOMENTA.0, MOMENTA.1, self.steps * RISING_SHARE - 1.0);
@@ -92,7 +92,7 @@ impl Schedule {
         }
     }
 
-    /// Takes note of whether an epoch's validation score was better than all before.
+    /// Records whether an epoch improved the validation score.
     pub fn after_epoch(&mut self, improved: bool) {
         let Plateau { factor, waited } = &mut self.plateau;
         *waited = if improved { 0 } else { *waited + 1 };
@@ -103,7 +103,7 @@ impl Schedule {
     }
 }
 
-/// Along half a cosine from one value to another, `done` from 0 to 1.
+/// Interpolates along half a cosine, with `done` from 0 to 1.
 fn between(from: f64, to: f64, done: f64) -> f64 {
     to + (from - to) * 0.5 * (1.0 + (PI * done).cos())
 }

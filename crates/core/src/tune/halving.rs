@@ -1,18 +1,18 @@
 //! Successive halving (Jamieson and Talwalkar, 2016): all trials start with few epochs, and at each rung the best of
 //! them get several times more.
 
-/// How many trials are trained, and for how long.
+/// A rung of successive halving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rung {
-    /// Trials that reach the rung.
+    /// Number of trials that reach the rung.
     pub trials: usize,
-    /// Epochs trained.
+    /// Number of epochs of each.
     pub epochs: usize,
 }
 
-/// The rungs of a search, shortest first: of each, one trial in `eta` goes on with `eta` times the epochs, until the last
-/// has all of `epochs`. There are fewer than `most` where a rung would have no trial of its own or no other epochs than the
-/// next: a trial would only be trained again as it was.
+/// The rungs of a search, shortest first: at each, one trial in `eta` continues with `eta` times the epochs, up to
+/// `epochs` at the last. There are fewer than `most` if a rung would have no trials or the same epochs as the next,
+/// since trials would only be trained again as they were.
 pub fn rungs(trials: usize, epochs: usize, most: usize, eta: usize) -> Vec<Rung> {
     let mut lengths = vec![epochs];
     let (mut share, mut left) = (eta, trials / eta);
@@ -36,7 +36,7 @@ pub fn rungs(trials: usize, epochs: usize, most: usize, eta: usize) -> Vec<Rung>
         .collect()
 }
 
-/// Trials by their score, the best first, and of equals the one that was drawn first; without those that failed.
+/// Trials by score, best first, and equal ones in order of drawing; failed ones are left out.
 pub fn ranked(scores: &[(usize, Option<f64>)]) -> Vec<usize> {
     let mut good: Vec<(usize, f64)> = scores.iter().filter_map(|&(trial, score)| Some((trial, score?))).collect();
     good.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));

@@ -1,4 +1,4 @@
-//! `tune.json`: the plan of a search, by which resuming is checked to be resuming the same search.
+//! `tune.json`: the plan of a search, which is compared when a search is resumed.
 
 use std::path::Path;
 
@@ -14,10 +14,10 @@ use crate::run::{self, Build, DataFile};
 /// The version of `tune.json` and `trials.csv`.
 const FORMAT_VERSION: u32 = 1;
 
-/// Differences that an error names.
+/// Largest number of differences that an error names.
 const MOST_NAMED: usize = 4;
 
-/// What a search was asked for.
+/// The settings of a search.
 #[derive(Debug, Serialize)]
 pub struct Plan {
     /// Version of the format.
@@ -66,10 +66,10 @@ impl Plan {
         })
     }
 
-    /// Checks that the search in a folder is this one. The machine it runs on may be another.
+    /// Checks that the search in a folder has this plan. The machine may be another.
     ///
     /// # Errors
-    /// The file is damaged, or says something else; what differs is named.
+    /// The file is damaged, or its plan differs; the error names the differences.
     pub fn check_same(&self, path: &Path) -> Result<()> {
         let shown = path.display();
         let text = std::fs::read_to_string(path).map_err(|error| anyhow!("{shown}: cannot be read ({error})"))?;
@@ -99,7 +99,7 @@ impl Plan {
     }
 }
 
-/// Where two values differ, and how.
+/// Lists the differences between two values.
 fn differences(place: &str, then: &Value, now: &Value, found: &mut Vec<(String, String)>) {
     let inside = |key: &str| if place.is_empty() { key.to_owned() } else { format!("{place}.{key}") };
     match (then, now) {
@@ -118,7 +118,7 @@ fn differences(place: &str, then: &Value, now: &Value, found: &mut Vec<(String, 
     }
 }
 
-/// A value short enough for an error.
+/// Shortens a value for an error.
 fn brief(value: &Value) -> String {
     let text = match value {
         Value::Null => "not set".to_owned(),

@@ -1,30 +1,30 @@
-//! The learning-rate range test (Smith, 2017): the rate rises from step to step until training diverges, and the loss
-//! on the way says which rates will do. Plain numbers; the steps themselves are `train::range`'s.
+//! The learning-rate range test (Smith, 2017): the rate rises from step to step until training diverges, and the curve
+//! of the loss shows which rates are suitable. Plain numbers; `train::range` does the steps.
 
-/// Decay of the moving average that says when training has fallen apart: about its last ten steps.
+/// Decay of the moving average that detects divergence: about the last ten steps.
 const DECAY: f64 = 0.9;
 
-/// The test ends where that average is this many times its best.
+/// The test ends when that average is this many times its minimum.
 const RUINED: f64 = 4.0;
 
-/// The loss is smoothed by the median of one step in so many, either way of each: it neither lags nor is moved by the few
-/// steps in which the loss runs away.
+/// The loss is smoothed by a running median whose half-width is the number of steps divided by this: a median neither
+/// lags nor follows the few steps in which the loss diverges.
 const SMOOTHED_OVER: usize = 40;
 
-/// Steps either way of each that the median takes at least, so that it is one of nine.
+/// Smallest half-width of the median, in steps, so that it is over nine.
 const LEAST_EITHER_WAY: usize = 4;
 
 /// Share of the steps over which a slope is measured.
 const SLOPE_OVER: usize = 10;
 
-/// Fall of the smoothed loss, from its highest before the least, below which nothing was learned.
+/// Smallest decrease of the smoothed loss, from the maximum before its minimum, that counts as learning.
 const LEAST_FALL: f64 = 0.01;
 
-/// The same in standard errors of the smoothed loss. Of noise alone the extremes differ by more in one test of 500 (tried
-/// with 50 to 1,000 steps of normal noise).
+/// The same in standard errors of the smoothed loss. For pure noise the extremes differ by more in one test of 500
+/// (simulated with 50 to 1,000 steps of normal noise).
 const LEAST_FALL_IN_ERRORS: f64 = 8.0;
 
-/// The loss by rate.
+/// Loss as a function of the learning rate.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Curve {
     /// Rate and loss of each step, on its batch.
@@ -33,41 +33,41 @@ pub struct Curve {
     best: Option<f64>,
 }
 
-/// What a curve says.
+/// Result of a range test.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Suggestion {
-    /// Where the smoothed loss is least.
+    /// Rate of least smoothed loss.
     pub least: f64,
-    /// A tenth of that: the rate to take.
+    /// A tenth of that: the suggested rate.
     pub rate: f64,
-    /// Where the smoothed loss falls most steeply.
+    /// Rate of steepest decrease of the smoothed loss.
     pub steepest: f64,
-    /// Whether the loss was still falling when the rates ended.
+    /// Whether the loss was still decreasing at the end.
     pub still_falling: bool,
 }
 
-/// Rates from `from` to `to` in equal ratios.
+/// Rates from `from` to `to` as a geometric sequence.
 pub fn rates(from: f64, to: f64, steps: usize) -> Vec<f64> {
     let last = steps.max(2) - 1;
     (0..=last).map(|step| from * (to / from).powf(step as f64 / last as f64)).collect()
 }
 
 impl Curve {
-    /// Adds a step; says whether to go on.
+    /// Adds a step; returns whether to continue.
     pub fn push(&mut self, rate: f64, loss: f64) -> bool {
         if !loss.is_finite() {
             return false;
         }
         self.steps.push((rate, loss));
         self.average = DECAY * self.average + (1.0 - DECAY) * loss;
-        // An average that starts at nothing is too small at first (Kingma and Ba, 2015, section 3).
+        // A moving average that starts at zero is biased (Kingma and Ba, 2015, section 3).
         let average = self.average / (1.0 - DECAY.powi(self.steps.len() as i32));
         let best = self.best.map_or(average, |best| best.min(average));
         self.best = Some(best);
         average <= RUINED * best.max(1e-3) // a loss of nothing is not ruined by a little more
     }
 
-    /// The loss without the noise of batches, of each step; `steps` is how many were to be taken.
+    /// The smoothed loss of each step; `steps` is the number planned.
     pub fn smoothed(&self, steps: usize) -> Vec<f64> {
         let either_way = either_way(steps);
         let losses: Vec<f64> = self.steps.iter().map(|(_, loss)| *loss).collect();
@@ -76,17 +76,18 @@ impl Curve {
             .collect()
     }
 
-    /// Which rate to take; none where the loss did not fall by more than chance.
+    /// The suggested rate; `None` if the loss did not decrease significantly.
     pub fn suggestion(&self, steps: usize) -> Option<Suggestion> {
         let smoothed = self.smoothed(steps);
-        // The last of equals: before a sudden rise a median stays level for as long as its window reaches.
+        // The last of equals: before a sudden rise a median stays constant over half its width.
         let least = (0..smoothed.len()).rev().min_by(|&a, &b| smoothed[a].total_cmp(&smoothed[b]))?;
         let highest = smoothed[..least].iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let needed = (LEAST_FALL * highest.abs()).max(LEAST_FALL_IN_ERRORS * self.standard_error(steps));
         if highest - smoothed[least] < needed {
             return None;
         }
-        // Rates rise in equal ratios, so a difference over as many steps is a slope against the log of the rate.
+        // Rates are a geometric sequence, so a difference over a fixed number of steps is a slope in the logarithm of
+        // the rate.
         let span = (steps / SLOPE_OVER).clamp(1, least);
         let fall = |end: &usize| smoothed[*end] - smoothed[end - span];
         let end = (span..=least).min_by(|a, b| fall(a).total_cmp(&fall(b)))?;
@@ -100,11 +101,12 @@ impl Curve {
         })
     }
 
-    /// Standard error of the smoothed loss, from how far each step is from the one before.
+    /// Standard error of the smoothed loss, from the differences between consecutive steps.
     fn standard_error(&self, steps: usize) -> f64 {
         let distances: Vec<f64> = self.steps.windows(2).map(|two| (two[1].1 - two[0].1).abs()).collect();
         let window = (2 * either_way(steps) + 1) as f64;
-        // Of normal noise, 1.48 median distances are root two standard deviations, and a median errs 1.25 times a mean.
+        // For normal noise, 1.48 median absolute differences are root two standard deviations, and the standard error
+        // of a median is 1.25 times that of a mean.
         1.48 * 1.25 * median(&distances) / (2.0 * window).sqrt()
     }
 
@@ -116,12 +118,12 @@ impl Curve {
     }
 }
 
-/// How many steps either way of each the median takes.
+/// Half-width of the median, in steps.
 fn either_way(steps: usize) -> usize {
     (steps / SMOOTHED_OVER).max(LEAST_EITHER_WAY)
 }
 
-/// The middle one of some numbers, 0 of none.
+/// Median, 0 for an empty slice.
 fn median(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
     values.sort_unstable_by(f64::total_cmp);

@@ -7,20 +7,20 @@ use crate::config::search::{Hyperparameter, Scale, Search, Values};
 use crate::config::{Config, Faults};
 use crate::random::{self, Purpose};
 
-/// Draws of a trial before the search is given up: settings may exclude each other, as --dropout-after does all
-/// architectures but one, and then other values are drawn.
+/// Number of draws of a trial before the search is given up: settings may exclude each other, as --dropout-after
+/// excludes all architectures but one, and are then drawn again.
 const MOST_DRAWS: u64 = 1000;
 
-/// Draws of the other settings among which one must go with a value.
+/// Number of draws of the other settings when looking for any that a value is compatible with.
 const CONTEXTS: u64 = 50;
 
-/// Digits of a sampled number: more would say nothing about a network and make tables hard to read.
+/// Significant digits of a sampled number: more would not matter to a network and make tables hard to read.
 const DIGITS: usize = 4;
 
 /// A drawn combination of settings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trial {
-    /// Counted from 1.
+    /// Number of the trial, counted from 1.
     pub number: usize,
     /// A value for each hyperparameter, in their order.
     pub values: Vec<toml::Value>,
@@ -44,10 +44,10 @@ pub fn text(value: &toml::Value) -> String {
     }
 }
 
-/// Draws trials; `resolve` makes an experiment of sampled settings or says why they do not go together.
+/// Draws trials; `resolve` makes an experiment of sampled settings or says why they are incompatible.
 ///
 /// # Errors
-/// A value goes with none of the others; every such value is named. Or nothing was found that goes together.
+/// A value is incompatible with all others, or no compatible settings were found; the error names every such value.
 pub fn trials(
     search: &Search,
     count: usize,
@@ -76,7 +76,7 @@ pub fn trials(
         .collect()
 }
 
-/// What is wrong with values that can never be used.
+/// Errors of values that can never be used.
 fn impossible_values(
     search: &Search,
     seed: u64,
@@ -87,7 +87,7 @@ fn impossible_values(
         for value in hyperparameter.extremes() {
             let alone = Search { hyperparameters: vec![hyperparameter.clone()] };
             let Err(faults) = resolve(&table(&alone, std::slice::from_ref(&value))) else { continue };
-            // It may still go with values of the others; trial 0 is none that is ever trained.
+            // It may still be compatible with other values; trial 0 is never trained.
             let goes_with = |context| {
                 let mut values = draw(search, seed, 0, context);
                 values[place] = value.clone();
@@ -111,7 +111,7 @@ fn value(hyperparameter: &Hyperparameter, random: &mut impl Rng) -> toml::Value 
     match &hyperparameter.values {
         Values::Choice(values) => values[random.random_range(0..values.len())].clone(),
         Values::Range { low, high, scale, whole } => {
-            // A whole number is as likely as those that round to it, the ends no less than the others.
+            // Rounding must not favour whole numbers in the middle over those at the ends.
             let margin = if *whole { 0.5 } else { 0.0 };
             let share: f64 = random.random();
             let number = match scale {
@@ -128,18 +128,18 @@ fn value(hyperparameter: &Hyperparameter, random: &mut impl Rng) -> toml::Value 
     }
 }
 
-/// A number with few digits.
+/// Rounds to a few significant digits.
 fn with_digits(number: f64) -> f64 {
     format!("{number:.*e}", DIGITS - 1).parse().unwrap_or(number)
 }
 
-/// A number with as many decimals as few digits of `span` have.
+/// Rounds to as many decimals as a few significant digits of `span` have.
 fn with_decimals(number: f64, span: f64) -> f64 {
     let decimals = (DIGITS as f64 - 1.0 - span.log10().floor()).clamp(0.0, 300.0) as usize;
     format!("{number:.decimals$}").parse().unwrap_or(number)
 }
 
-/// Sampled values as a file would hold them, by section.
+/// Sampled values as a configuration file would hold them, by section.
 fn table(search: &Search, values: &[toml::Value]) -> toml::Table {
     let mut table = toml::Table::new();
     for (hyperparameter, value) in search.hyperparameters.iter().zip(values) {

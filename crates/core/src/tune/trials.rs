@@ -8,24 +8,24 @@ use crate::config::search::Search;
 use crate::format;
 use crate::tune::TrialRun;
 
-/// What the outcome of a good row is called.
+/// Outcome of a successful row.
 const DONE: &str = "done";
 
-/// What that of a bad one begins with.
+/// Prefix of the outcome of a failed row.
 const FAILED: &str = "failed: ";
 
-/// A trial at a rung, trained.
+/// The result of a trial at a rung.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// The trial and its rung.
     pub run: TrialRun,
     /// The values of the hyperparameters, in their order.
     pub hyperparameters: Vec<String>,
-    /// The metric that the score is of.
+    /// Metric that the score refers to.
     pub metric: String,
-    /// Score or failure.
+    /// Score, or reason of failure.
     pub outcome: Outcome,
-    /// Wall-clock time.
+    /// Wall-clock time in seconds.
     pub seconds: f64,
 }
 
@@ -44,7 +44,7 @@ pub enum Outcome {
 }
 
 impl Row {
-    /// The score, if it came to one.
+    /// The score, if training did not fail.
     pub fn score(&self) -> Option<f64> {
         match self.outcome {
             Outcome::Done { score, .. } => Some(score),
@@ -83,10 +83,10 @@ pub fn write(search: &Search, rows: &[Row]) -> Result<Vec<u8>> {
     Ok(writer.into_inner()?)
 }
 
-/// Reads the rows of a search; none where there is no file yet.
+/// Reads the rows of a search; empty if there is no file yet.
 ///
 /// # Errors
-/// The file is not what `write` writes for this search; the line is named.
+/// The file does not belong to this search, or is damaged; the error names the line.
 pub fn read(path: &Path, search: &Search) -> Result<Vec<Row>> {
     let shown = path.display();
     let bytes = match std::fs::read(path) {
@@ -122,12 +122,12 @@ pub fn read(path: &Path, search: &Search) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// A field short enough for an error, in one line.
+/// Shortens a field to a single line for an error.
 fn brief(text: &str) -> String {
     format::shortened(&text.replace(['\n', '\r'], " "), 100)
 }
 
-/// A row from its fields; otherwise which column is wrong and what it should be.
+/// Parses the fields of a row; the error says which column is wrong and what is expected.
 fn row(record: &csv::StringRecord, hyperparameters: usize) -> Result<Row, (usize, &'static str)> {
     let count = |column: usize| match record[column].parse::<usize>() {
         Ok(number) if number > 0 => Ok(number),

@@ -1,5 +1,5 @@
-//! Dense layers, ReLU and dropout after the first block, where they are so small that calling libtorch would take longer than
-//! computing them.
+//! Dense layers, ReLU and dropout after the first block, if they are so small that calling libtorch would take longer
+//! than computing them.
 
 use pulp::{Simd, WithSimd};
 
@@ -9,9 +9,9 @@ use crate::network::kernels::dropout;
 use crate::network::kernels::dropout::{Key, Rate};
 use crate::network::plan::Step;
 
-/// Products of a weight and a number for one sequence beyond which libtorch's matrix products are the faster way.
+/// Multiply-adds per sequence above which libtorch's matrix products are faster.
 const MOST_MULTIPLY_ADDS: usize = 16_384;
-/// Units that are computed at once, and fragments.
+/// Number of units, and of fragments, computed at once.
 const UNITS: usize = 8;
 const ROWS: usize = 4;
 
@@ -23,7 +23,7 @@ pub enum Small {
     Dropout(Rate),
 }
 
-/// The layers of the steps, if all of them have this form and together they are small.
+/// The layers of the steps, if all are supported and together they are small.
 pub fn of(steps: &[Step]) -> Option<Vec<Small>> {
     if steps.iter().map(|step| step.multiply_adds).sum::<usize>() > MOST_MULTIPLY_ADDS {
         return None;
@@ -38,18 +38,18 @@ pub fn of(steps: &[Step]) -> Option<Vec<Small>> {
     steps.iter().map(small).collect::<Option<Vec<_>>>().map(|layers| layers.into_iter().flatten().collect())
 }
 
-/// The weights of a dense layer, as the passes read them.
+/// Weights of a dense layer in the layout of the passes.
 #[derive(Debug, Default)]
 pub struct Weights {
     /// `[units, inputs]`
     weight: Vec<f32>,
-    /// For each eight units, `[inputs]` rows of theirs.
+    /// Rows of eight units each, `[inputs]`.
     transposed: Vec<Vec<[f32; UNITS]>>,
     bias: Vec<[f32; UNITS]>,
 }
 
 impl Weights {
-    /// From weights `[units, inputs]` and biases `[units]`.
+    /// Converts weights `[units, inputs]` and biases `[units]`.
     pub fn fill(&mut self, weight: &[f32], bias: &[f32]) {
         let (units, inputs) = (bias.len(), weight.len() / bias.len());
         self.weight.clear();
@@ -69,22 +69,23 @@ impl Weights {
     }
 }
 
-/// The outputs of every layer for some fragments, and the gradients that come back. Buffers are kept.
+/// Outputs of every layer for some fragments, and their gradients. Buffers are reused.
 #[derive(Debug, Default)]
 pub struct Pass {
-    /// Of every layer, `[fragments, outputs]`.
+    /// Outputs of every layer, `[fragments, outputs]`.
     outputs: Vec<Vec<f32>>,
-    /// What dropout keeps, of every layer; empty for others.
+    /// Dropout mask of every layer; empty for other layers.
     kept: Vec<Vec<[u32; LANES]>>,
-    /// Of every layer's weights, `[units, inputs]`, and biases; empty for others.
+    /// Gradients of every layer's weights, `[units, inputs]`, and biases; empty for layers without.
     gradients: Vec<(Vec<f32>, Vec<f32>)>,
-    /// Of the layer's outputs and inputs, in turn.
+    /// Gradients of the layer's outputs and inputs, in turn.
     to: Vec<f32>,
     from: Vec<f32>,
 }
 
 impl Pass {
-    /// Runs the layers on `[fragments, inputs]`; `key` is that of these fragments, in training. Returns the last outputs.
+    /// Runs the layers on `[fragments, inputs]` and returns the last outputs; `key` is that of these fragments, in
+    /// training.
     pub fn forward(&mut self, layers: &[Small], weights: &[Weights], inputs: &[f32], key: Option<Key>) -> &[f32] {
         self.outputs.resize_with(layers.len(), Vec::new);
         self.kept.resize_with(layers.len(), Vec::new);
@@ -92,8 +93,8 @@ impl Pass {
         self.outputs.last().map_or(&[], Vec::as_slice)
     }
 
-    /// Adds up the gradients of weights after `forward` in training. Takes the gradients of the last outputs and returns those of
-    /// the inputs.
+    /// Accumulates the gradients of weights after `forward` in training. Takes the gradients of the last outputs and
+    /// returns those of the inputs.
     pub fn backward(&mut self, layers: &[Small], weights: &[Weights], inputs: &[f32], gradient: &[f32]) -> &[f32] {
         self.gradients.resize_with(layers.len(), Default::default);
         self.to.clear();
@@ -138,7 +139,7 @@ impl WithSimd for Forward<'_> {
                     outputs.extend(inputs.iter().map(|&number| if number > 0.0 { number } else { 0.0 }));
                 }
                 (Small::Dropout(rate), Some(key)) if !rate.is_zero() => {
-                    // An even number of rows, because a draw decides about two numbers.
+                    // An even number of rows, because a draw covers two values.
                     let kept = &mut pass.kept[at];
                     kept.resize(inputs.len().div_ceil(2 * LANES) * 2, [u32::MAX; LANES]);
                     dropout::draw(kept, key.of(0, at), rate);
@@ -163,7 +164,7 @@ fn dense(weights: &Weights, width: usize, units: usize, inputs: &[f32], outputs:
         let of_group = group * UNITS..units.min((group + 1) * UNITS);
         for (inputs, outputs) in inputs.chunks(ROWS * width).zip(outputs.chunks_mut(ROWS * units)) {
             let count = inputs.len() / width;
-            // Where there are fewer, the last stands in for those that are missing.
+            // The last one is repeated if there are fewer.
             let input = |i: usize| &inputs[i.min(count - 1) * width..][..width];
             let (mut a, mut b, mut c, mut d) = (*bias, *bias, *bias, *bias);
             let all = input(0).iter().zip(input(1)).zip(input(2)).zip(input(3));
@@ -213,7 +214,7 @@ impl WithSimd for Backward<'_> {
                     for ((inputs, from), to) in rows.zip(to.chunks_exact(units)) {
                         let of_unit = weights.weight.chunks_exact(width).zip(weight.chunks_exact_mut(width));
                         for (((own, weight), bias), &to) in of_unit.zip(bias.iter_mut()).zip(to) {
-                            // What ReLU or dropout stopped.
+                            // Values that ReLU or dropout set to zero have no gradient.
                             if to == 0.0 {
                                 continue;
                             }

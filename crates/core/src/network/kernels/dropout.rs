@@ -1,14 +1,14 @@
-//! Which numbers dropout keeps, from a generator that has no state: what is drawn depends on the key and the place alone, so
-//! it is the same whoever draws it, and however many threads there are.
+//! Dropout masks from a stateless generator: a draw depends only on the key and the position, so it is the same for any
+//! number of threads.
 
 use crate::network::kernels::LANES;
 
-/// The key of one step: two steps never share draws.
+/// The key of a training step; no two steps share draws.
 #[derive(Clone, Copy, Debug)]
 pub struct Key(pub u64);
 
 impl Key {
-    /// The key of a part of the step, such as a fragment and a layer.
+    /// Derives the key of a part of the step, such as a fragment or a layer.
     pub fn of(self, fragment: usize, part: usize) -> Self {
         let mut word = self.0 ^ (fragment as u64).rotate_left(32) ^ part as u64;
         for multiplier in [0xbf58_476d_1ce4_e5b9, 0x94d0_49bb_1331_11eb] {
@@ -18,7 +18,7 @@ impl Key {
     }
 }
 
-/// How often dropout drops, to one part in 65,536.
+/// Dropout probability in units of 1/65,536.
 #[derive(Clone, Copy, Debug)]
 pub struct Rate(u32);
 
@@ -33,15 +33,15 @@ impl Rate {
         self.0 == 0
     }
 
-    /// What the numbers that are kept are multiplied by, so that their mean stays as it was.
+    /// Scale of the values kept, which preserves their mean.
     pub fn scale(self) -> f32 {
         (Self::UNIT / (Self::UNIT - f64::from(self.0))) as f32
     }
 }
 
-/// Fills in all ones for a number that is kept and 0 for one that is dropped. A draw of 32 bits decides about two numbers,
-/// as many places apart as half of them: it comes from a hash of the place (the multipliers and shifts are those of
-/// Wellons's search for such hashes, 2018) with both halves of the key in it.
+/// Fills the mask: all ones for a value kept and 0 for one dropped. A draw of 32 bits covers two values, half the mask
+/// apart: it is a hash of the position (with the multipliers and shifts of Wellons's search for such hashes, 2018) with
+/// both halves of the key mixed in.
 #[inline(always)]
 pub fn draw(keep: &mut [[u32; LANES]], Key(key): Key, rate: Rate) {
     let keep = keep.as_flattened_mut();
@@ -49,7 +49,7 @@ pub fn draw(keep: &mut [[u32; LANES]], Key(key): Key, rate: Rate) {
     let (low, high) = keep.split_at_mut(half);
     let high = &mut high[..half];
     let (first, second) = (key as u32, (key >> 32) as u32);
-    // As signed numbers, which all processors compare.
+    // As signed numbers, which every instruction set can compare.
     let least = ((rate.0 << 16) ^ 0x8000_0000) as i32;
     for place in 0..half {
         let mut word = (place as u32).wrapping_mul(0x9e37_79b9) ^ first;

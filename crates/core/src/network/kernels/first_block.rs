@@ -1,5 +1,6 @@
-//! Convolution over one-hot sequences, ReLU, dropout and max pool in one, from codes. It never multiplies: a convolution over
-//! one-hot input is a sum of weights, and for each pair of neighbouring bases that sum stands in a table.
+//! Convolution over one-hot sequences, ReLU, dropout and max pool in one pass, from codes. There are no
+//! multiplications: a convolution over one-hot input is a sum of weights, and a table holds that sum for each pair of
+//! neighbouring bases.
 
 mod scan;
 
@@ -16,42 +17,43 @@ use crate::network::kernels::{LANES, Row};
 use crate::network::plan::{Plan, Step};
 use crate::sequence::alphabet::UNKNOWN;
 
-/// Codes that there are, that of an unknown base among them.
+/// Number of codes, with that of the unknown base.
 const CODES: usize = UNKNOWN as usize + 1;
-/// Rows of a table: pairs of codes, and some more so that every index that fits five bits has one.
+/// Rows of a table: pairs of codes, padded so that every five-bit index is valid.
 const PAIRS: usize = 32;
-/// Weights of one filter that the backward pass sums at a time, in registers.
+/// Number of weights of a filter that the backward pass accumulates in registers at a time.
 const TOGETHER: usize = 64;
-/// Fragments that the backward pass reads for one filter after the other, few enough to stay in the nearest cache.
+/// Number of fragments that the backward pass reads for one filter after the other; few enough for the first-level
+/// cache.
 const NEARBY: usize = 8;
-/// For each code, all ones in the place of its base.
+/// A mask for each code, all ones at its base.
 const PLANES: [[u32; 4]; CODES] =
     [[u32::MAX, 0, 0, 0], [0, u32::MAX, 0, 0], [0, 0, u32::MAX, 0], [0, 0, 0, u32::MAX], [0; 4]];
-/// The winner of a window where nothing is above 0.
+/// Marks a window in which no value is above 0.
 const NOBODY: u32 = u32::MAX;
 
-/// The shape of a first block, and what it does.
+/// Shape and operations of a first block.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shape {
     pub filters: usize,
-    /// Of a filter, in bp.
+    /// Width of a filter, in bp.
     pub width: usize,
-    /// Of a sequence, in bp.
+    /// Length of a sequence, in bp.
     pub length: usize,
-    /// Unknown bases before the sequence, where its ends are padded.
+    /// Number of unknown bases before the sequence, if it is padded.
     pub before: usize,
-    /// Positions of a window of the pool.
+    /// Width of a pooling window, in positions.
     pub pool: usize,
-    /// Windows.
+    /// Number of pooling windows.
     pub pooled: usize,
     pub relu: bool,
-    /// Share that dropout drops.
+    /// Dropout rate.
     pub dropout: f64,
 }
 
 impl Shape {
-    /// The first block of a plan, and how many steps of the plan it stands for, if it has the form: a convolution, perhaps
-    /// ReLU and then dropout, and a max pool whose windows do not overlap.
+    /// The first block of a plan, with the number of steps it covers, if it has the supported form: a convolution,
+    /// optionally ReLU and then dropout, and a max pool without overlap.
     pub fn of(plan: &Plan) -> Option<(Self, usize)> {
         let first = plan.steps.first()?;
         let Layer::Convolution { filters, width, stride: 1, dilation: 1, groups: 1, padding } = first.layer else {
@@ -70,7 +72,7 @@ impl Shape {
         let (last, &Step { layer: Layer::MaxPool { width: pool, stride }, output, block, .. }) = steps.next()? else {
             return None;
         };
-        // Without ReLU, what is dropped could win a window.
+        // Without ReLU a dropped value could be the maximum of a window.
         let fits = !plan.tied && stride.is_none_or(|stride| stride == pool) && (relu || dropout == 0.0);
         if !fits || block != first.block {
             return None;
@@ -81,61 +83,61 @@ impl Shape {
         Some((shape, last + 1))
     }
 
-    /// Whether filters see beyond the ends of a sequence.
+    /// Whether sequences are padded.
     pub fn is_padded(&self) -> bool {
         self.positions() + self.width > self.length + 1
     }
 
-    /// Groups of filters that are computed at once.
+    /// Number of groups of filters computed at once.
     fn groups(&self) -> usize {
         self.filters.div_ceil(LANES)
     }
 
-    /// Pairs of neighbouring positions that a filter covers.
+    /// Number of pairs of neighbouring positions under a filter.
     fn taps(&self) -> usize {
         self.width.div_ceil(2)
     }
 
-    /// Positions that the convolution is wanted at.
+    /// Number of positions at which the convolution is computed.
     fn positions(&self) -> usize {
         self.pool * self.pooled
     }
 
-    /// Codes of a fragment with all that filters see beyond it.
+    /// Number of codes of a fragment with its padding.
     fn seen(&self) -> usize {
         (self.positions() + self.summed() / 4).max(self.before + self.length)
     }
 
-    /// Weights that the backward pass sums for one filter, those of unknown bases beyond its end among them.
+    /// Number of weights that the backward pass sums for one filter, with the padding at its end.
     fn summed(&self) -> usize {
         (4 * self.width).next_multiple_of(TOGETHER)
     }
 
-    /// Numbers that come out for one fragment.
+    /// Number of outputs for one fragment.
     pub fn outputs(&self) -> usize {
         self.filters * self.pooled
     }
 
-    /// Where those of a fragment and a group of filters stand.
+    /// Range of the outputs of a fragment and a group of filters.
     fn outputs_of(&self, fragment: usize, group: usize) -> Range<usize> {
         let place = |filter: usize| fragment * self.outputs() + filter.min(self.filters) * self.pooled;
         place(group * LANES)..place((group + 1) * LANES)
     }
 }
 
-/// Sums of weights for every pair of codes at every pair of positions under every filter, and the filters' biases.
+/// Sums of weights for every pair of codes at every pair of positions under every filter, and the biases.
 #[derive(Debug, Default)]
 pub struct Table {
     /// `[groups, taps]`, and of each a row for every pair of codes.
     rows: Vec<[Row; PAIRS]>,
     /// `[groups]`
     bias: Vec<Row>,
-    /// Whether all weights and biases are numbers.
+    /// Whether all weights and biases are finite.
     is_finite: bool,
 }
 
 impl Table {
-    /// From weights `[filters, 4, width]` and biases `[filters]`.
+    /// Converts weights `[filters, 4, width]` and biases `[filters]`.
     pub fn fill(&mut self, shape: &Shape, weight: &[f32], bias: &[f32]) {
         let &Shape { filters, width, .. } = shape;
         self.is_finite = weight.iter().chain(bias).all(|number| number.is_finite());
@@ -147,7 +149,7 @@ impl Table {
             let count = LANES.min(filters - first);
             own_bias.0[..count].copy_from_slice(&bias[first..first + count]);
             for (tap, rows) in rows.iter_mut().enumerate() {
-                // The weights of one code at one position; none for unknown bases and beyond the filter's end.
+                // Weights of one code at one position; zero for unknown bases and beyond the filter's end.
                 let column = |at: usize, code: usize| {
                     let mut column = Row::ZERO;
                     if at < width && code < 4 {
@@ -168,45 +170,46 @@ impl Table {
     }
 }
 
-/// Some fragments of a batch, and what the passes over them need and give. Buffers are kept from one batch to the next.
+/// Some fragments of a batch, with inputs and results of the passes. Buffers are reused by the next batch.
 #[derive(Debug, Default)]
 pub struct Shard {
-    /// Which of the batch, counted from 0, is the first.
+    /// Index of the first fragment in the batch.
     first: usize,
     fragments: usize,
-    /// For each fragment and position, its code and the next one's in one number.
+    /// For each fragment and position, its code and the next one packed into one number.
     pairs: Vec<u8>,
-    /// For each fragment, position and base, all ones if it stands there.
+    /// For each fragment, position and base a mask, all ones if the base is there.
     planes: Vec<[u32; 4]>,
-    /// Position of the largest number of each window, `[groups, fragments, pooled]`.
+    /// Position of the maximum of each window, `[groups, fragments, pooled]`.
     winners: Vec<[u32; LANES]>,
     /// Gradients of weights, `[filters, summed]`, each filter's by position and then by base.
     weight: Vec<f32>,
     /// `[filters]`
     bias: Vec<f32>,
-    /// Of one filter and some fragments, where among their planes a gradient arrives, and how much.
+    /// For one filter and some fragments, the planes that receive a gradient, with its value.
     hits: Vec<(usize, f32)>,
-    /// What the convolution gives for one fragment and group, and what dropout keeps of it.
+    /// Output of the convolution for one fragment and group, and its dropout mask.
     convolved: Vec<[f32; LANES]>,
     keep: Vec<[u32; LANES]>,
 }
 
 impl Shard {
-    /// The outputs `[fragments, filters, pooled]` of codes `[fragments, length]`, without dropout and nothing else that only
-    /// training needs.
+    /// Outputs `[fragments, filters, pooled]` for codes `[fragments, length]`, without dropout or anything else that
+    /// only training needs.
     pub fn score(&mut self, shape: &Shape, table: &Table, codes: &[u8], outputs: &mut [f32]) {
         self.take(shape, 0, codes, false);
         self.forward(shape, table, None, outputs);
     }
 
-    /// The same in training, and what the backward pass needs; `first` is the place of the first fragment in the batch.
+    /// The same in training, keeping what the backward pass needs; `first` is the index of the first fragment in the
+    /// batch.
     pub fn train(&mut self, shape: &Shape, table: &Table, key: Key, first: usize, codes: &[u8], outputs: &mut [f32]) {
         self.take(shape, first, codes, true);
         self.forward(shape, table, Some(key), outputs);
     }
 
-    /// The outputs `[windows, filters, pooled]` of windows that start at `starts` of codes, one not before the other. What
-    /// overlaps is computed once; it comes to the same as scoring each window for itself. Nothing is padded.
+    /// Outputs `[windows, filters, pooled]` for windows that start at `starts` of codes, in ascending order. Overlaps
+    /// are computed once, with the results of scoring each window separately. Nothing is padded.
     pub fn scan(&mut self, shape: &Shape, table: &Table, codes: &[u8], starts: &[usize], outputs: &mut [f32]) {
         if !table.is_finite {
             outputs.fill(f32::NAN);
@@ -217,7 +220,7 @@ impl Shard {
         pulp::Arch::new().dispatch(Scan { shard: self, shape, table, starts, outputs });
     }
 
-    /// Lays the codes out as the passes read them.
+    /// Prepares the codes for the passes.
     fn take(&mut self, shape: &Shape, first: usize, codes: &[u8], train: bool) {
         let seen = shape.seen();
         self.first = first;
@@ -244,7 +247,8 @@ impl Shard {
         pulp::Arch::new().dispatch(Forward { shard: self, shape, table, key, outputs });
     }
 
-    /// Adds up the gradients of weights and biases, from those of the outputs, `[fragments, filters, pooled]`, after `train`.
+    /// Accumulates the gradients of weights and biases from those of the outputs, `[fragments, filters, pooled]`, after
+    /// `train`.
     pub fn backward(&mut self, shape: &Shape, gradient: &[f32]) {
         pulp::Arch::new().dispatch(Backward { shard: self, shape, gradient });
     }
@@ -265,13 +269,13 @@ impl Shard {
     }
 }
 
-/// A code and the next one in one number. Codes are below 5, so nothing wraps.
+/// Packs a code and the next one into one number. Codes are below 5, so nothing wraps.
 #[inline(always)]
 fn pair((&code, &next): (&u8, &u8)) -> u8 {
     code.wrapping_mul(CODES as u8).wrapping_add(next)
 }
 
-/// One pass forward over a shard.
+/// A forward pass over a shard.
 struct Forward<'a> {
     shard: &'a mut Shard,
     shape: &'a Shape,
@@ -330,7 +334,7 @@ impl WithSimd for Forward<'_> {
     }
 }
 
-/// What 16 filters make of a fragment, position by position. Four stretches of it are summed at the same time, so that no
+/// Convolution of 16 filters with a fragment, position by position. Four stretches are summed in parallel, so that no
 /// sum waits for the one before.
 #[inline(always)]
 fn convolve(rows: &[[Row; PAIRS]], bias: &Row, pairs: &[u8], out: &mut [[f32; LANES]]) {
@@ -361,7 +365,7 @@ fn convolve(rows: &[[Row; PAIRS]], bias: &Row, pairs: &[u8], out: &mut [[f32; LA
     }
 }
 
-/// Puts numbers that are larger than the largest so far in their place; of equal ones the first stays, as in libtorch.
+/// Element-wise maximum with its position; the first of equals stays, as in libtorch.
 #[inline(always)]
 fn challenge(numbers: &[f32; LANES], at: u32, most: &mut [f32; LANES], of: &mut [u32; LANES]) {
     for lane in 0..LANES {
@@ -371,8 +375,8 @@ fn challenge(numbers: &[f32; LANES], at: u32, most: &mut [f32; LANES], of: &mut 
     }
 }
 
-/// One pass backward over a shard. Max pool hands a gradient to one position of a window, so a filter's gradient is the sum,
-/// over windows, of the one-hot sequence under it times a single number.
+/// A backward pass over a shard. Max pooling passes a gradient to one position of a window, so a filter's gradient is
+/// the sum over windows of the one-hot sequence under it times a single number.
 struct Backward<'a> {
     shard: &'a mut Shard,
     shape: &'a Shape,

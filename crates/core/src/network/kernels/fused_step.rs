@@ -1,5 +1,4 @@
-//! Training steps of a network that the kernels compute as a whole: from parameters and a batch to the gradient, loss included,
-//! in one round of a pool of threads.
+//! Fused training steps: from parameters and a batch to loss and gradient in one round of a thread pool.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -16,13 +15,13 @@ pub struct BinaryLoss {
     pub positive: usize,
     /// Share of each label that is spread evenly over both classes, 0 to 1.
     pub label_smoothing: f64,
-    /// Of each class.
+    /// Weight of each class.
     pub weights: [f64; 2],
 }
 
 impl BinaryLoss {
-    /// What some logits of a batch of `n` add to its mean loss, and how many are right; in their place come the gradients of
-    /// the mean loss with respect to them.
+    /// Contribution of some logits of a batch of `n` to its mean loss, and the number predicted correctly; replaces the
+    /// logits by the gradients of the mean loss with respect to them.
     pub fn of(&self, logits: &mut [f32], labels: &[f32], n: usize) -> (f64, usize) {
         let (mut loss, mut hits) = (0.0, 0);
         for (logit, &label) in logits.iter_mut().zip(labels) {
@@ -45,18 +44,18 @@ impl BinaryLoss {
     }
 }
 
-/// Training steps without libtorch: forward pass, loss and backward pass of a batch in one round of a pool of threads.
+/// Training steps without libtorch: forward pass, loss and backward pass of a batch in one round of a thread pool.
 #[derive(Debug)]
 pub struct FusedStep {
     state: Arc<State>,
     pool: WorkerPool,
 }
 
-/// What all threads of a round read, and what each of them writes.
+/// What the threads of a round share.
 #[derive(Debug)]
 struct State {
     layers: Layers,
-    /// Where the parameters of the layers stand among all.
+    /// Ranges of the layers' parameters in the flat buffer.
     places: Vec<Range<usize>>,
     loss: BinaryLoss,
     batch: RwLock<Batch>,
@@ -73,18 +72,18 @@ struct Batch {
     labels: Vec<f32>,
 }
 
-/// What came of a shard.
+/// Results of a shard.
 #[derive(Debug, Default)]
 struct ShardResult {
     part: Part,
     outputs: Vec<f32>,
-    /// Its part of the mean loss, and how many were right.
+    /// Its part of the mean loss, and the number predicted correctly.
     loss: f64,
     hits: usize,
 }
 
 impl State {
-    /// The task of a round: computes shard `number` of the batch.
+    /// Computes shard `number` of the batch.
     fn compute(&self, number: usize) {
         let batch = self.batch.read().unwrap_or_else(PoisonError::into_inner);
         let Batch { weights, key, codes, labels } = &*batch;
@@ -102,7 +101,7 @@ impl State {
 }
 
 impl FusedStep {
-    /// For batches of up to `largest` fragments, by as many threads.
+    /// Allocates for batches of up to `largest` fragments.
     pub(super) fn new(
         layers: Layers,
         places: Vec<Range<usize>>,
@@ -118,8 +117,8 @@ impl FusedStep {
         Self { pool: WorkerPool::new(threads, move |shard| own.compute(shard)), state }
     }
 
-    /// The gradient of the mean loss of a batch with respect to all `parameters`, beside the loss and how many are right, from
-    /// codes `[n, length]` and labels `[n]`. The same for any number of threads.
+    /// Gradient of the mean loss of a batch with respect to all `parameters`, with the loss and the number predicted
+    /// correctly, from codes `[n, length]` and labels `[n]`. The same for any number of threads.
     pub fn gradient(&self, parameters: &[f32], codes: Vec<u8>, labels: Vec<f32>, key: Key) -> (Vec<f32>, f64, usize) {
         let State { layers, places, batch, shards, .. } = &*self.state;
         let n = labels.len().div_ceil(FRAGMENTS);
@@ -144,7 +143,7 @@ impl FusedStep {
     }
 }
 
-/// A shard; one whose learner panicked ends the program anyway.
+/// Locks a shard; a panic of the thread that held it ends the program anyway.
 fn lock(shard: &Mutex<ShardResult>) -> MutexGuard<'_, ShardResult> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,5 @@
-//! Threads that share rounds of small tasks. A step of a small network takes less time than waking a thread, so between two
-//! rounds they wait awake for a moment, and sleep only if nothing comes.
+//! A pool of threads for rounds of small tasks. A step of a small network takes less time than waking a thread, so
+//! threads spin for a moment between two rounds, and sleep only if nothing comes.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -7,28 +7,28 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-/// Turns of waiting awake: a few times as long as what a step does between two rounds.
+/// Number of spins: a few times as long as a step takes between two rounds.
 const TURNS: usize = 3000;
 
-/// What all threads see.
+/// State shared by all threads.
 struct Shared {
-    /// Tasks of this round that nobody has taken yet, and tasks that are not done.
+    /// Tasks of this round that are not taken, and tasks that are not done.
     waiting: AtomicUsize,
     unfinished: AtomicUsize,
-    /// Rounds so far.
+    /// Number of rounds so far.
     round: AtomicUsize,
     ended: AtomicBool,
     asleep: AtomicUsize,
-    /// What a thread panicked with.
+    /// The payload of a thread's panic.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
-    /// Does the task of that number.
+    /// Runs the task of the given number.
     task: Box<dyn Fn(usize) + Send + Sync>,
 }
 
 impl Shared {
-    /// Does tasks of this round until all are taken.
+    /// Runs tasks of this round until all are taken.
     fn work(&self) {
-        /// Counts a task as done even if it panics, so that nobody waits for it forever.
+        /// Counts a task as done even if it panics, so that no thread waits for it forever.
         struct Done<'a>(&'a AtomicUsize);
         impl Drop for Done<'_> {
             fn drop(&mut self) {
@@ -45,7 +45,7 @@ impl Shared {
         }
     }
 
-    /// Takes part in round after round.
+    /// Takes part in one round after another.
     fn serve(&self) {
         let mut seen = 0;
         loop {
@@ -72,7 +72,7 @@ impl Shared {
     }
 }
 
-/// Threads for the rounds of one kind of task, the caller's among them. They end when it is dropped.
+/// Threads for rounds of one kind of task, the caller's among them. They end when the pool is dropped.
 pub struct WorkerPool {
     shared: Arc<Shared>,
     others: Vec<JoinHandle<()>>,
@@ -85,7 +85,7 @@ impl std::fmt::Debug for WorkerPool {
 }
 
 impl WorkerPool {
-    /// As many threads in all, each doing `task` of a number.
+    /// Starts a pool of this many threads in total, each running `task` with a task number.
     pub fn new(threads: usize, task: impl Fn(usize) + Send + Sync + 'static) -> Self {
         let shared = Arc::new(Shared {
             waiting: AtomicUsize::new(0),
@@ -103,10 +103,10 @@ impl WorkerPool {
         Self { others: (1..threads).map(other).collect(), shared }
     }
 
-    /// Does tasks 0 to `tasks`, in any order, and waits until all are done.
+    /// Runs tasks 0 to `tasks`, in any order, and waits until all are done.
     ///
     /// # Panics
-    /// One of them does, with what it panicked with.
+    /// If a task panics, with the same payload.
     pub fn run(&self, tasks: usize) {
         let Shared { waiting, unfinished, round, asleep, panic, .. } = &*self.shared;
         unfinished.store(tasks, SeqCst);
@@ -121,7 +121,7 @@ impl WorkerPool {
         let mut turns = 0;
         while unfinished.load(SeqCst) > 0 {
             turns += 1;
-            // Where threads have to share a core, the others need it.
+            // If threads share a core, the others need it.
             if turns < TURNS { std::hint::spin_loop() } else { std::thread::yield_now() }
         }
         let panicked = panic.lock().ok().and_then(|mut panic| panic.take());

@@ -1,5 +1,5 @@
-//! What goes through a network in memory, walked layer by layer as libtorch does it: what the forward pass leaves for the
-//! backward pass, the gradients on their way back, and what layers need while they compute. Arithmetic alone, no tensors.
+//! Memory of a network's activations, computed layer by layer as libtorch allocates it: tensors kept for the backward
+//! pass, gradients on their way back, and workspaces of layers. Arithmetic alone, no tensors.
 
 use crate::config::layers::{GlobalPool, Layer, Padding, Shape, of_strand};
 use crate::network::plan::{Plan, Step};
@@ -9,27 +9,27 @@ const SINGLE: u128 = 4;
 const HALF: u128 = 2;
 const PLACE: u128 = 8;
 
-/// How a network is gone through.
+/// How a pass through a network is computed.
 #[derive(Clone, Copy, Debug)]
 pub struct Pass {
     /// Whether a backward pass follows.
     pub trains: bool,
     /// Whether layers with weights compute in bf16.
     pub half: bool,
-    /// The first blocks, so many, do not learn and leave nothing for a backward pass.
+    /// Number of leading blocks that are frozen and keep nothing for a backward pass.
     pub frozen_blocks: usize,
 }
 
-/// Bytes that one sequence takes along one strand.
+/// Bytes for one sequence on one strand.
 #[derive(Clone, Copy, Debug)]
 pub struct Peak {
-    /// Of tensors, the most at a time.
+    /// Peak of the tensors.
     pub tensors: u128,
-    /// What goes in and out of the largest convolution.
+    /// Input and output of the largest convolution.
     pub convolution: u128,
 }
 
-/// What a pass through a network takes.
+/// Memory of a pass through a network.
 pub fn peak(plan: &Plan, pass: Pass) -> Peak {
     let input = numbers(Shape::one_hot(plan.length)) * SINGLE;
     let peak = Peak { tensors: input, convolution: 0 };
@@ -41,19 +41,19 @@ pub fn peak(plan: &Plan, pass: Pass) -> Peak {
 struct Walk {
     pass: Pass,
     tied: bool,
-    /// Bytes of a number between layers.
+    /// Bytes of a value between layers.
     unit: u128,
-    /// Bytes that wait for the backward pass.
+    /// Bytes kept for the backward pass.
     kept: u128,
     peak: Peak,
 }
 
 impl Walk {
-    /// Goes through layers one after the other; `held` bytes are in memory all the while for layers around them. The
-    /// backward pass meets at each layer what it met on the way there, so both are counted at once.
+    /// Passes through layers in order; `held` bytes are in memory throughout for enclosing layers. The backward pass
+    /// meets at each layer the state of the forward pass, so both are counted at once.
     fn through(&mut self, steps: &[Step], is_outermost: bool, held: u128) {
         let steps: Vec<&Step> = steps.iter().filter(|step| !passes_on(&step.layer)).collect();
-        // Whether what goes into a layer waits for the backward pass, and so is among what is kept.
+        // Whether the input of a layer is kept for the backward pass, and so is counted already.
         let mut given_is_kept = steps.first().is_some_and(|step| self.learns(step) && keeps_input(&step.layer));
         if is_outermost && given_is_kept {
             self.kept += numbers(steps[0].input) * self.unit;
@@ -62,7 +62,7 @@ impl Walk {
             let learns = self.learns(step);
             let given = numbers(step.input) * self.unit;
             if let Layer::Residual { .. } = step.layer {
-                // The input on the way there, and its gradient on the way back.
+                // The input in the forward pass, and its gradient in the backward pass.
                 self.through(&step.inner, false, held + given);
             } else if self.pass.half && learns && step.parameters > 0 && !matches!(step.layer, Layer::BatchNorm {}) {
                 self.unit = HALF;
@@ -77,7 +77,7 @@ impl Walk {
 
             let made_is_kept = learns && keeps_output(&step.layer);
             if learns {
-                // What the layers behind needed is gone by now.
+                // What later layers needed is freed by now.
                 let gradient_of_input = if is_outermost && i == 0 { 0 } else { given };
                 let own = if made_is_kept { made } else { 0 };
                 self.meets(self.kept + own + held + made + gradient_of_input + at_work);
@@ -101,7 +101,7 @@ impl Walk {
         self.pass.trains && step.block >= self.pass.frozen_blocks
     }
 
-    /// Bytes that a layer leaves for the backward pass besides its input and output.
+    /// Bytes that a layer keeps for the backward pass besides its input and output.
     fn leaves(&self, step: &Step) -> u128 {
         let (given, made) = (numbers(step.input), numbers(step.output));
         match &step.layer {
@@ -111,9 +111,9 @@ impl Walk {
             }
             Layer::MaxPool { .. } => made * PLACE,
             Layer::Dropout { .. } => made * self.unit,
-            // What the norm makes, both branches, and the gate.
+            // The output of the norm, both branches, and the gate.
             Layer::Gated { .. } => (given + self.as_read(step) + 3 * made) * self.unit,
-            // The steps' inputs, and of each unit four gates, its state and its output.
+            // The inputs of the steps, and for each unit four gates, its state and its output.
             Layer::Lstm { .. } => (given + self.as_read(step) + 6 * made) * self.unit,
             Layer::PlacesPool { filters, places } => {
                 let (positions, filters) = (step.input.positions.unwrap_or(1), of_strand(*filters, self.tied));
@@ -123,7 +123,7 @@ impl Walk {
         }
     }
 
-    /// Bytes that a layer takes while at work besides its input and output.
+    /// Workspace of a layer in bytes, besides its input and output.
     fn at_work(&self, step: &Step) -> u128 {
         let (given, made) = (numbers(step.input), numbers(step.output));
         let numbers = match step.layer {
@@ -135,7 +135,7 @@ impl Walk {
         numbers * self.unit
     }
 
-    /// Numbers that are copied so that both strands are read.
+    /// Number of values copied in order to read both strands.
     fn as_read(&self, step: &Step) -> u128 {
         if step.layer.reads_both_strands(step.input, self.tied) { 2 * numbers(step.input) } else { 0 }
     }
@@ -149,12 +149,12 @@ fn convolves(layer: &Layer) -> bool {
     matches!(layer, Layer::Convolution { .. } | Layer::Gated { .. } | Layer::PlacesPool { .. })
 }
 
-/// Whether what comes out is what went in.
+/// Whether the output of a layer is its input.
 fn passes_on(layer: &Layer) -> bool {
     matches!(layer, Layer::Flatten {} | Layer::Dropout { rate: None | Some(0.0) })
 }
 
-/// Whether the backward pass needs what goes in.
+/// Whether the backward pass needs the input.
 fn keeps_input(layer: &Layer) -> bool {
     match layer {
         Layer::Relu {} | Layer::Tanh {} | Layer::Dropout { .. } | Layer::Flatten {} | Layer::Lstm { .. } => false,
@@ -164,7 +164,7 @@ fn keeps_input(layer: &Layer) -> bool {
     }
 }
 
-/// Whether the backward pass needs what comes out.
+/// Whether the backward pass needs the output.
 fn keeps_output(layer: &Layer) -> bool {
     matches!(layer, Layer::Relu {} | Layer::Tanh {} | Layer::Exp {})
 }

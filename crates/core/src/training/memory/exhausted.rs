@@ -1,7 +1,7 @@
-//! What libtorch says when memory runs out, read for the batch size that would have fitted.
+//! Parses libtorch's out-of-memory errors, to suggest a batch size that would have fitted.
 //!
-//! Wordings: of `c10/core/impl/alloc_cpu.cpp` and `c10/cuda/CUDACachingAllocator.cpp` in PyTorch 2.11, and the latter's of
-//! releases before 2.1.
+//! Messages of `c10/core/impl/alloc_cpu.cpp` and `c10/cuda/CUDACachingAllocator.cpp` in PyTorch 2.11, and of the latter
+//! before 2.1.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
@@ -11,15 +11,14 @@ use crate::format::{self, thousands};
 use crate::machine;
 use crate::training::memory::{FILLED, Memory};
 
-/// What CUDA takes on a GPU for itself: what is said of a process counts it too.
+/// Memory that CUDA itself takes on a GPU, which is included in the figure for a process.
 const CONTEXT: u128 = 512 << 20;
 
 impl Memory {
-    /// Does the work of training; memory that runs out meanwhile is an error that names a batch size which would fit. Other
-    /// panics go on.
+    /// Runs training; if memory runs out, the error names a batch size that would fit. Other panics propagate.
     ///
     /// # Errors
-    /// Those of the work, and memory that ran out.
+    /// As those of the work, or memory ran out.
     pub fn explaining<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
@@ -31,7 +30,7 @@ impl Memory {
         })
     }
 
-    /// What to do about the text of a panic, if memory ran out; `free` is what is free of the machine's own by now.
+    /// Advice for the text of a panic, if memory ran out; `free` is the free memory of the machine.
     pub fn explain_out_of_memory(&self, text: &str, free: Option<u128>) -> Option<String> {
         let shortage = Shortage::read(text)?;
         let batch = self.batch();
@@ -39,13 +38,13 @@ impl Memory {
         let needed = self.needed(batch);
         let fitting = match had {
             Some(had) => {
-                // It took more than there was, whatever the estimate says, so that is scaled.
+                // Training took more than there was, whatever the estimate says, so the estimate is scaled.
                 let took = needed.max(had).max(shortage.took.unwrap_or(0));
                 self.largest_batch((had as f64 * FILLED * needed as f64 / took as f64) as u128)
             }
             None => self.largest_batch(u128::MAX),
         };
-        // Where the estimate would fit, that number would only puzzle.
+        // If the estimate fits, its number would only confuse.
         let had = had.filter(|&had| had < needed);
         let found = had.map_or(String::new(), |had| format!(", having {} for it", format::bytes(had)));
         let batch = thousands(batch);
@@ -53,13 +52,13 @@ impl Memory {
     }
 }
 
-/// Memory that ran out.
+/// An out-of-memory error.
 #[derive(Debug, PartialEq)]
 struct Shortage {
     on_gpu: bool,
-    /// Of a GPU, bytes that tensors of this process had or could have had.
+    /// On a GPU, bytes that tensors of this process had or could have had.
     had: Option<u128>,
-    /// Bytes of tensors with those that were asked for in vain.
+    /// Bytes of tensors, with the failed allocation.
     took: Option<u128>,
 }
 
@@ -75,7 +74,7 @@ impl Shortage {
         }
         let on_gpu = text.contains("CUDA") || text.contains("GPU");
         let free = before(" is free").or_else(|| before(" free;"));
-        // Tensors, and room for more of them.
+        // Bytes of tensors and of the space left for more.
         let tensors = before(" is allocated by PyTorch");
         let kept = before(" is reserved by PyTorch but unallocated").unwrap_or(0);
         let process = || after("this process has ").map(|bytes| bytes.saturating_sub(CONTEXT));
@@ -87,7 +86,7 @@ impl Shortage {
     }
 }
 
-/// Bytes of a size such as `1.23 GiB`, `2 bytes` or `77`, at the start of a text.
+/// Parses a size such as `1.23 GiB`, `2 bytes` or `77` at the start of a text.
 fn bytes_at_start(text: &str) -> Option<u128> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let number: f64 = text[..end].trim_end_matches('.').parse().ok()?;
@@ -102,7 +101,7 @@ fn bytes_at_start(text: &str) -> Option<u128> {
     Some((number * factor as f64) as u128)
 }
 
-/// The same at the end of a text.
+/// Parses a size at the end of a text.
 fn bytes_at_end(text: &str) -> Option<u128> {
     let mut words = text.split_whitespace().rev();
     let (unit, number) = (words.next()?, words.next()?);

@@ -1,10 +1,11 @@
-//! Windows that overlap, along a stretch of sequence: what they share is convolved once, and each takes its maxima from that.
+//! Overlapping windows along a sequence: shared positions are convolved once, and each window takes its maxima from
+//! them.
 
 use pulp::{Simd, WithSimd};
 
 use crate::network::kernels::first_block::{LANES, Shape, Shard, Table, convolve};
 
-/// One pass over windows that overlap.
+/// A pass over overlapping windows.
 pub(super) struct Scan<'a> {
     pub(super) shard: &'a mut Shard,
     pub(super) shape: &'a Shape,
@@ -25,7 +26,7 @@ impl WithSimd for Scan<'_> {
         let Some(last) = starts.last() else { return };
         let positions = last + shape.positions();
         convolved.resize(positions, [0.0; LANES]);
-        // Maxima of 2, 4, ... positions from each on, where that is less to do than for each window on its own.
+        // Maxima of 2, 4, ... positions from each position on, if that takes less work than each window separately.
         let doublings = pool.ilog2() as usize;
         let is_dense = positions * (doublings + 1) < starts.len() * shape.positions();
         let reach = if is_dense { 1 << doublings } else { 1 };
@@ -36,7 +37,7 @@ impl WithSimd for Scan<'_> {
                 for distance in (0..doublings).map(|doubling| 1 << doubling) {
                     for at in 0..positions - distance {
                         let other = convolved[at + distance];
-                        // Not `raise`, which would become stores under a mask, and these are slow.
+                        // Not `raise`, which would compile to slow masked stores.
                         convolved[at] = std::array::from_fn(|lane| convolved[at][lane].max(other[lane]));
                     }
                 }
@@ -61,7 +62,7 @@ impl WithSimd for Scan<'_> {
     }
 }
 
-/// Puts larger numbers in the place of those so far.
+/// Element-wise maximum.
 #[inline(always)]
 fn raise(most: &mut [f32; LANES], numbers: &[f32; LANES]) {
     for lane in 0..LANES {
