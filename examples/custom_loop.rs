@@ -18,16 +18,17 @@ use tch::Kind;
 #[derive(Debug)]
 struct FocalLoss {
     gamma: f64,
+    positive: f64,
 }
 
 impl GradientMethod for FocalLoss {
     fn gradient(&mut self, context: &Context, batch: Batch, seed: i64) -> Result<BatchGradient> {
         let batch = batch.on(context.network.device());
         let forward = context.network.train_on(&batch.codes, seed); // logits [n, 1]
-        let is_positive = batch.labels.eq(0.0); // class 0 is the positive one here
-        let right = forward.logits.where_self(&is_positive, &-&forward.logits).sigmoid();
-        let weight = (right.ones_like() - &right).pow_tensor_scalar(self.gamma);
-        let loss = -(weight * right.log()).mean(Kind::Float);
+        let is_positive = batch.labels.eq(self.positive);
+        let right = forward.logits.where_self(&is_positive, &-&forward.logits); // logit of the true class
+        let weight = (-&right).sigmoid().pow_tensor_scalar(self.gamma);
+        let loss = -(weight * right.log_sigmoid()).mean(Kind::Float);
         Ok(context.backward_from(forward, &loss, None))
     }
 }
@@ -42,7 +43,8 @@ fn main() -> Result<()> {
     let task = Task::new(data.kind, &data.classes, None, &training.class_weights, &data.train)?;
     let network = Network::new(&config.model, data.train.length, task.outputs(), training.strands, Device::Cpu, 1)?;
 
-    let mut learner = Learner::new(network, training, &task, data.train.len())?.with_method(FocalLoss { gamma: 2.0 });
+    let mut learner = Learner::new(network, training, &task, data.train.len())?
+        .with_method(FocalLoss { gamma: 2.0, positive: data.classes.positive as f64 });
     for epoch in 1..=10 {
         let totals = learner.train_epoch(&data.train, learner::order(training, 1, epoch))?;
         let scores = evaluate::predictions_of(&learner.network, &task, &data.valid)?;

@@ -18,7 +18,7 @@ fn main() -> Result<()> {
     let importance = importance(&found.attributions); // [length]
 
     println!("score {:.4} of '{output}'", model.predict(&[&sequence])?.row(0)[0]);
-    println!("attributions add up to {:.4}, expected {:.4}", found.sum, found.difference);
+    println!("attributions of its log-odds add up to {:.4}, expected {:.4}", found.sum, found.difference);
     let mut places: Vec<usize> = (0..importance.len()).collect();
     places.sort_by(|&a, &b| importance[b].abs().total_cmp(&importance[a].abs()));
     for place in places.into_iter().take(10) {

@@ -120,7 +120,8 @@ impl Model {
         Ok(ScoreMatrix { outputs: self.task.outputs(), values })
     }
 
-    /// How much each base of a sequence adds to the score of an output, `[4, length]`, by integrated gradients. `of` names a
+    /// How much each base of a sequence adds to the log-odds of a class or label, or to a value, `[4, length]`, by integrated
+    /// gradients. `of` names a
     /// class, label or column, and may be left out where there is one output.
     ///
     /// # Errors
@@ -165,9 +166,7 @@ impl Model {
         if sequence.len() != self.length() {
             bail!("has {} bases, expected {}, the model's length; pad or cut it", sequence.len(), self.length());
         }
-        let start = codes.len();
         alphabet::encode(sequence, codes).map_err(|fault| anyhow::anyhow!("{fault}; correct the sequence"))?;
-        alphabet::without_case(&mut codes[start..]);
         Ok(())
     }
 }

@@ -258,3 +258,23 @@ fn frozen(mut network: Network, training: &TrainingConfig) -> Result<Network> {
     network.freeze_blocks(training.freeze_blocks)?;
     Ok(network)
 }
+
+#[cfg(test)]
+mod tests {
+    use strandnet_core::machine::DeviceKind;
+    use strandnet_core::network::plan::Plan;
+    use strandnet_core::training::memory::Memory;
+    use tch::{Kind, Tensor};
+
+    use super::*;
+
+    #[test]
+    fn what_libtorch_says_when_memory_runs_out_is_understood() {
+        let config = Config::default();
+        let plan = Plan::new(&config.model, 128, 1, config.training.strands).unwrap();
+        let memory = Memory::new(&plan, &config, DeviceKind::Cpu, 1000, 100);
+        let said = Tensor::f_zeros([1 << 60], (Kind::Uint8, Device::Cpu)).unwrap_err().to_string();
+        let explained = memory.explain_out_of_memory(&said, None).unwrap_or_else(|| panic!("not understood: {said}"));
+        assert!(explained.starts_with("this machine ran out of memory"), "{explained}");
+    }
+}

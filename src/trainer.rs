@@ -60,7 +60,7 @@ pub struct Trainer {
     out: Option<PathBuf>,
     progress: Progress,
     checkpoint_every: Duration,
-    interrupt: Option<Interrupt>,
+    stops_on_signals: bool,
     hooks: Vec<Box<dyn Hook>>,
 }
 
@@ -89,7 +89,7 @@ impl Trainer {
             out: None,
             progress: Progress::Quiet,
             checkpoint_every: CHECKPOINT_EVERY,
-            interrupt: None,
+            stops_on_signals: false,
             hooks: Vec::new(),
         }
     }
@@ -118,9 +118,10 @@ impl Trainer {
         self
     }
 
-    /// Ends training with a checkpoint when a signal asks for it.
-    pub fn stop_on(mut self, interrupt: Interrupt) -> Self {
-        self.interrupt = Some(interrupt);
+    /// Ends training with a checkpoint on Ctrl-C and SIGTERM. Before its first step and after its last, they end the program
+    /// at once.
+    pub fn stop_on_signals(mut self) -> Self {
+        self.stops_on_signals = true;
         self
     }
 
@@ -168,12 +169,13 @@ impl Trainer {
         self.experiment(data, task, machine.device, memory, Some(files)).carry_out(None)
     }
 
-    /// Resumes the training of a run folder from a checkpoint, or from the beginning where none was written yet.
+    /// Resumes the training of a run folder, with its own configuration, from a checkpoint, or from the beginning where none was written yet.
     ///
     /// # Errors
     /// As [`Trainer::fit`], and where the data are not those that the run began with.
-    pub fn resume(self, interrupted: InterruptedRun, data: &Dataset) -> Result<TrainedRun> {
-        let InterruptedRun { run, mut provenance, replaced, checkpoint, machine, .. } = interrupted;
+    pub fn resume(mut self, interrupted: InterruptedRun, data: &Dataset) -> Result<TrainedRun> {
+        let InterruptedRun { run, mut provenance, replaced, checkpoint, config, machine } = interrupted;
+        self.config = config;
         let task = task_of(&self.config, data)?;
         let memory = memory::check(&self.config, task.outputs(), data, device::kind(machine.device))?;
         let found = counts(data);
@@ -217,9 +219,8 @@ impl Trainer {
         if files.is_some() {
             hooks.push(Box::new(Checkpoints::new(self.checkpoint_every)));
         }
-        hooks.extend(self.interrupt.clone().map(|interrupt| Box::new(OnSignal(interrupt)) as Box<dyn Hook>));
-        let (config, progress, interrupt) = (self.config, self.progress, self.interrupt);
-        Experiment { config, data, task, device, memory, files, hooks, interrupt, progress }
+        let (config, progress, stops_on_signals) = (self.config, self.progress, self.stops_on_signals);
+        Experiment { config, data, task, device, memory, files, hooks, stops_on_signals, progress }
     }
 }
 
@@ -290,7 +291,7 @@ struct Experiment<'a> {
     memory: Memory,
     files: Option<Files>,
     hooks: Vec<Box<dyn Hook>>,
-    interrupt: Option<Interrupt>,
+    stops_on_signals: bool,
     progress: Progress,
 }
 
@@ -312,12 +313,14 @@ impl Experiment<'_> {
     }
 
     fn train_and_evaluate(&mut self, from: Option<Checkpoint>) -> Result<TrainedRun> {
-        let Self { config, data, task, device, memory, files, hooks, interrupt, progress } = self;
+        let Self { config, data, task, device, memory, files, hooks, stops_on_signals, progress } = self;
         let (config, progress) = (&*config, *progress);
         let run = files.as_ref().map(|files| files.run.clone());
         if let Some(run) = run.as_ref().filter(|run| !run.file(EXAMPLES_TSV).is_file()) {
             write_examples(data, run)?;
         }
+        let interrupt = stops_on_signals.then(Interrupt::on_signals).transpose()?;
+        hooks.extend(interrupt.clone().map(|interrupt| Box::new(OnSignal(interrupt)) as Box<dyn Hook>));
         let setup = Setup { config, task, data, device: *device, folder: run.as_ref(), progress };
         let trained = memory.explaining(|| train::train(setup, hooks, from))?;
         if let Some(signal) = interrupt.as_ref().and_then(Interrupt::end) {
@@ -380,7 +383,7 @@ fn fastest_batch_size(
     let chosen = batch_size::choose(&tried).map_or(BatchSize::Auto, BatchSize::Of);
     let each = tried.iter().map(|tried| format!("{} {}", tried.size, thousands(tried.fragments_per_second as usize)));
     let each = each.collect::<Vec<_>>().join(", ");
-    progress.say(&format!("batch size {chosen}; fragments a second in batches of {each}"));
+    progress.say(&format!("batch size {chosen}; fragments per second in batches of {each}"));
     Ok(chosen)
 }
 

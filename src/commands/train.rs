@@ -14,7 +14,6 @@ use strandnet_core::config::{Config, TaskKind};
 use strandnet_core::dataset::Dataset;
 use strandnet_core::format::thousands;
 use strandnet_core::inspect;
-use strandnet_core::interrupt::Interrupt;
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{self, Contents, OutputFolder};
 
@@ -30,7 +29,7 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
         let config = interrupted.config.clone();
         let data = data_of(&config, &progress)?;
         progress.say(&describe(&data));
-        return show(&trainer(&config).stop_on(Interrupt::on_signals()?).resume(interrupted, &data)?);
+        return show(&trainer(&config).stop_on_signals().resume(interrupted, &data)?);
     }
     let config = Config::resolve(command.config.as_deref(), &command.settings, flags)?;
     if let Some(path) = command.config.as_deref()
@@ -54,7 +53,7 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
     for warning in inspect::inspect(&data, &config.data, false)?.warnings {
         progress.warn(&warning);
     }
-    show(&trainer(&config).in_output_folder(folder).stop_on(Interrupt::on_signals()?).fit(&data)?)
+    show(&trainer(&config).in_output_folder(folder).stop_on_signals().fit(&data)?)
 }
 
 /// Prints the results and, last, where the run is.

@@ -1,6 +1,6 @@
 //! Networks and ensembles as core's [`Scorer`]: what evaluation, prediction and attribution take.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use strandnet_core::scorer::{Activation, Differentiable, Pending, Scorer, Scores};
 use tch::{Device, Kind, Tensor};
 
@@ -92,7 +92,10 @@ fn gradients(networks: &[Network], inputs: &[f32], derivatives: &dyn Fn(&[f32]) 
     // Each row depends on its own sequence alone, so the gradient of the sum holds those of all.
     let sum = (logits * derivatives).sum(Kind::Float);
     let gradients = Tensor::run_backward(&[sum], &[&inputs], false, false);
-    gradients.first().map_or_else(|| Ok(Vec::new()), numbers)
+    match gradients.first() {
+        Some(gradients) => numbers(gradients),
+        None => bail!("the network's scores have no gradients, so they cannot be explained; train again"),
+    }
 }
 
 /// Inputs f32 `[n, 4, length]`, where the networks are.

@@ -83,6 +83,9 @@ fn speed(
 ) -> Result<f64> {
     let (training, examples) = (&config.training, &data.train);
     let (network, _) = starting_network(config, task, data, device, training.seed, 0)?;
+    if network.all_native().is_some() {
+        device::leave_to_native();
+    }
     let mut learner = Learner::new(network, training, task, examples.len())?;
     let (mut steps, mut began) = (0, Instant::now());
     for epoch in 1.. {

@@ -96,7 +96,7 @@ const MOST: usize = 1_000_000_000;
 const BEST: &str = "best.";
 const OPTIMIZER: &str = "optimizer.";
 const AVERAGE: &str = "average.";
-/// Format: checkpoints of before say so.
+/// Part of the file format; earlier checkpoints use this prefix.
 const TOTALS: &str = "sums.";
 
 fn finished(member: usize) -> String {
@@ -217,7 +217,7 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// A tensor of the file on the device of one that it is to reposition.
+    /// A tensor of the file on the device of one that it is to replace.
     fn fitting(&self, beginning: &str, name: &str, own: &Tensor) -> Result<Tensor> {
         let name = format!("{beginning}{name}");
         match self.tensors.get(&name) {

@@ -17,6 +17,7 @@ use super::loader::{self, Loader};
 use super::moving_average::MovingAverage;
 use super::totals::EpochTotals;
 use super::{EnsembleState, Setup, interrupted, starting_network};
+use crate::device;
 use crate::model::Network;
 
 /// How an attempt to train a network ended.
@@ -58,6 +59,9 @@ impl<'a> Fit<'a> {
             Some(_) => setup.new_network(seed)?,
             None => starting_network(config, task, data, device, seed, member)?.0,
         };
+        if network.all_native().is_some() {
+            device::leave_to_native();
+        }
         let mut fit = Self {
             setup,
             seed,
@@ -93,7 +97,8 @@ impl<'a> Fit<'a> {
                     let n = batch.n();
                     if self.learner.learn(batch, order, number, &mut self.totals)? {
                         self.position.batch = number + 1;
-                        let decision = self.carry_out(ensemble, hooks, |hook| hook.after_step(epoch, number + 1))?;
+                        let decision =
+                            self.carry_out(ensemble, hooks, epoch, |hook| hook.after_step(epoch, number + 1))?;
                         stopped = decision == Decision::Stop;
                     }
                     bar.advance(n, epoch, &self.totals);
@@ -111,10 +116,8 @@ impl<'a> Fit<'a> {
                 return Ok(Outcome::Died { epoch });
             };
             ensemble.history.push(row)?;
-            self.begin_epoch(if selection == Selection::Stop { epochs + 1 } else { epoch + 1 });
-            if self.carry_out(ensemble, hooks, |hook| hook.after_epoch(&row))? == Decision::Stop || stopped {
-                break;
-            }
+            self.begin_epoch(if stopped || selection == Selection::Stop { epochs + 1 } else { epoch + 1 });
+            self.carry_out(ensemble, hooks, epoch, |hook| hook.after_epoch(&row))?;
         }
         Ok(Outcome::Trained {
             network: Box::new(self.network_with_best()?),
@@ -159,11 +162,13 @@ impl<'a> Fit<'a> {
         Ok(Some((row, selection)))
     }
 
-    /// Asks every hook and does what they decide; returns `Stop` if one of them does.
+    /// Asks every hook in epoch `epoch` and does what they decide; returns `Stop` if one of them does. After an epoch, `Stop`
+    /// moves the position behind the last epoch, so that a checkpoint holds it too.
     fn carry_out(
         &mut self,
         ensemble: &EnsembleState,
         hooks: &mut [Box<dyn Hook + '_>],
+        epoch: usize,
         ask: impl Fn(&mut dyn Hook) -> Result<Decision>,
     ) -> Result<Decision> {
         let decisions = hooks.iter_mut().map(|hook| ask(hook.as_mut())).collect::<Result<Vec<_>>>()?;
@@ -171,6 +176,10 @@ impl<'a> Fit<'a> {
             Decision::Interrupt(signal) => Some(*signal),
             _ => None,
         });
+        let stops = decisions.contains(&Decision::Stop);
+        if stops && self.position.batch == 0 {
+            self.position.epoch = self.setup.config.training.epochs + 1;
+        }
         if signal.is_some() || decisions.contains(&Decision::Checkpoint) {
             self.learner.check()?;
             self.save_checkpoint(ensemble)?;
@@ -181,14 +190,13 @@ impl<'a> Fit<'a> {
             }
         }
         if let Some(signal) = signal {
-            let Position { epoch, batch, .. } = self.position;
-            let place = match batch {
-                0 => format!("after epoch {}", epoch - 1),
+            let place = match self.position.batch {
+                0 => format!("after epoch {epoch}"),
                 batch => format!("in epoch {epoch} after {batch} of {} batches", self.learner.batches),
             };
             return Err(interrupted(signal, &place, self.setup.folder));
         }
-        Ok(if decisions.contains(&Decision::Stop) { Decision::Stop } else { Decision::Continue })
+        Ok(if stops { Decision::Stop } else { Decision::Continue })
     }
 
     /// Writes a checkpoint, if there is a folder for it.
@@ -264,7 +272,7 @@ impl BarOnScreen {
     }
 
     fn advance(&self, n: usize, epoch: usize, totals: &EpochTotals) {
-        /// Reading the loss waits for the device, so it is done for a person watching and no oftener than needed.
+        /// Reading the loss waits for the device, so it is done for a person watching and no more often than needed.
         const SHOW_LOSS_EVERY: std::time::Duration = std::time::Duration::from_millis(250);
         self.bar.advance(n as u64);
         if !self.bar.is_hidden() && self.shown.get().elapsed() > SHOW_LOSS_EVERY {

@@ -50,8 +50,9 @@ pub struct Learner<'a> {
     training: &'a TrainingConfig,
     /// The sum of gradients that wait for the next step, each times the examples it is of, and how many these are.
     accumulated: Option<(Gradient, usize)>,
-    /// Batches, and steps, of an epoch.
+    /// Batches of an epoch.
     pub batches: usize,
+    /// Steps of an epoch.
     steps: usize,
 }
 

@@ -6,7 +6,6 @@ use strandnet_core::network::kernels::{FusedStep, Key};
 use strandnet_core::task::Task;
 
 use super::{Autograd, BatchGradient, Context, GradientMethod};
-use crate::device;
 use crate::train::loader::{Batch, HostBatch};
 use crate::train::parameters::Gradient;
 use crate::train::totals::Scalar;
@@ -23,7 +22,6 @@ impl FusedCpu {
         let (native, loss) = (context.network.all_native()?, task.binary_loss()?);
         context.parameters.host.as_ref()?;
         let ranges = context.parameters.ranges_of(native.parameters())?;
-        device::leave_to_native();
         Some(Self { step: native.fused_step(ranges, loss, largest, rayon::current_num_threads()) })
     }
 }

@@ -12,7 +12,7 @@ use crate::task::Task;
 /// One output of a task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explained {
-    /// Index of the class, label or column.
+    /// Name of the class, label or column.
     pub name: String,
     output: usize,
     /// Number of outputs of the network.

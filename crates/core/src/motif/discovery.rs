@@ -2,16 +2,16 @@
 //! into consensus motifs.
 //!
 //! 1. The hypothetical importance of each base at each position is the gradient of the target, averaged along a path
-//! from an all-zero input to the sequence (Sundararajan and others, 2017), minus its mean over the four bases
-//! (Majdandzic and others, 2023); that of the base present is its importance. At the sequence itself gradients vanish
-//! for confident predictions.
+//!    from an all-zero input to the sequence (Sundararajan and others, 2017), minus its mean over the four bases
+//!    (Majdandzic and others, 2023); that of the base present is its importance. At the sequence itself gradients vanish
+//!    for confident predictions.
 //! 2. A seqlet is a stretch of 9 bp, with 6 bp on either side, whose summed importance is larger in magnitude than that
-//! of any stretch in 19 of 20 shuffled copies of the sequences; the strongest are taken first, and none overlaps the
-//! core of another.
+//!    of any stretch in 19 of 20 shuffled copies of the sequences; the strongest are taken first, and none overlaps the
+//!    core of another.
 //! 3. In order of strength, a seqlet joins the cluster with the most similar mean, or starts one. Similarity is the
-//! cosine of the importances, shifted by up to 6 bp, on either strand if the network reads both. Similar clusters are
-//! merged, every seqlet is reassigned to the most similar mean, and small clusters are dropped. Seqlets that raise the
-//! target and those that lower it are kept apart.
+//!    cosine of the importances, shifted by up to 6 bp, on either strand if the network reads both. Similar clusters are
+//!    merged, every seqlet is reassigned to the most similar mean, and small clusters are dropped. Seqlets that raise the
+//!    target and those that lower it are kept apart.
 //! 4. A motif is the base composition of the seqlets in a cluster, over its important columns.
 //!
 //! TF-MoDISco (Shrikumar and others, 2018) clusters by gapped k-mers and by communities in a graph of nearest
