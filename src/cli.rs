@@ -425,7 +425,7 @@ impl Predict {
         );
         check(
             self.reference.is_none() || !(self.skip_short || self.pad_short),
-            "--skip-short and --pad-short go with sequences, and chromosomes too short are left out in any case; remove them",
+            "--skip-short and --pad-short go with sequences, and chromosomes too short are always skipped; remove them",
         );
         if let Some(share) = self.min_confidence.filter(|share| !(0.5..=1.0).contains(share)) {
             faults.push(format!("--min-confidence is {share}, expected 0.5 to 1"));

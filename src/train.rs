@@ -10,7 +10,7 @@
 //! ```
 
 mod allocator;
-pub mod batch_size;
+pub(crate) mod batch_size;
 pub mod checkpoint;
 mod cuda;
 mod device_examples;
@@ -21,7 +21,7 @@ pub mod hooks;
 pub mod learner;
 pub mod loader;
 pub mod loss;
-pub mod lr_range;
+pub(crate) mod lr_range;
 mod moving_average;
 mod optimizer;
 pub mod parameters;
@@ -53,7 +53,7 @@ use hooks::Hook;
 const MAX_RESTARTS: u64 = 5;
 
 /// An ensemble, often of one, each member with the weights of its best epoch, and how it came about.
-pub struct Trained {
+pub(crate) struct Trained {
     /// The networks.
     pub ensemble: Ensemble,
     /// Every epoch.
@@ -62,7 +62,7 @@ pub struct Trained {
 
 /// What training is given.
 #[derive(Clone, Copy)]
-pub struct Setup<'a> {
+pub(crate) struct Setup<'a> {
     /// The experiment.
     pub config: &'a Config,
     /// What the network is to predict.
@@ -137,7 +137,7 @@ impl EnsembleState {
 /// # Errors
 /// Every start of a member dies, the loss is not finite, the folder cannot be written, the checkpoint is of another experiment,
 /// or a signal stops it (`Interrupted`).
-pub fn train(setup: Setup, hooks: &mut [Box<dyn Hook + '_>], mut from: Option<Checkpoint>) -> Result<Trained> {
+pub(crate) fn train(setup: Setup, hooks: &mut [Box<dyn Hook + '_>], mut from: Option<Checkpoint>) -> Result<Trained> {
     let training = &setup.config.training;
     if setup.device == Device::Cpu {
         allocator::keep_freed_memory();
@@ -210,7 +210,7 @@ fn start_seed(seed: u64, restarts: u64) -> u64 {
 }
 
 /// The error of training that a signal stops, once it can be resumed.
-pub fn interrupted(signal: i32, place: &str, folder: Option<&RunFolder>) -> anyhow::Error {
+pub(crate) fn interrupted(signal: i32, place: &str, folder: Option<&RunFolder>) -> anyhow::Error {
     let message = match folder {
         Some(folder) => format!("stopped {place}; resume with: strandnet train --resume {}", folder.path.display()),
         None => format!("stopped {place}"),
@@ -224,7 +224,7 @@ pub fn interrupted(signal: i32, place: &str, folder: Option<&RunFolder>) -> anyh
 ///
 /// # Errors
 /// The other run cannot be read, did not finish or has another network, or there are not that many blocks.
-pub fn starting_network(
+pub(crate) fn starting_network(
     config: &Config,
     task: &Task,
     data: &Dataset,

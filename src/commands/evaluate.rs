@@ -59,7 +59,7 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         let shared = learned.shared(&examples)?;
         if shared > 0 {
             progress.warn(&format!(
-                "{shared} of {} test sequences also stand in the training examples of the run, on either strand, so their scores are optimistic; remove them",
+                "{shared} of {} test sequences are also in the training examples of the run, on either strand, so their scores are optimistic; remove them",
                 examples.len()
             ));
         }

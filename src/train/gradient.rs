@@ -76,7 +76,7 @@ pub trait GradientMethod: Debug {
 ///
 /// # Errors
 /// A CUDA graph is asked for and the GPU is out of order.
-pub fn fastest(
+pub(crate) fn fastest(
     context: &Context,
     training: &TrainingConfig,
     task: &Task,

@@ -39,11 +39,11 @@ pub struct Learner<'a> {
     /// Its parameters.
     pub parameters: FlatParameters,
     /// The optimizer and its state.
-    pub optimizer: Optimizer,
+    pub(super) optimizer: Optimizer,
     /// The learning-rate schedule.
-    pub schedule: Schedule,
+    pub(super) schedule: Schedule,
     /// The moving average of the weights, with `--ema`.
-    pub average: Option<MovingAverage>,
+    pub(super) average: Option<MovingAverage>,
     method: Box<dyn GradientMethod>,
     finite: FiniteCheck,
     criterion: Criterion<'a>,
@@ -51,7 +51,7 @@ pub struct Learner<'a> {
     /// The sum of gradients that wait for the next step, each times the examples it is of, and how many these are.
     accumulated: Option<(Gradient, usize)>,
     /// Batches of an epoch.
-    pub batches: usize,
+    pub(super) batches: usize,
     /// Steps of an epoch.
     steps: usize,
 }

@@ -61,7 +61,7 @@ impl Batch {
 }
 
 /// Training examples, drawn anew each epoch where the data say so, and the copy of them that a GPU holds.
-pub struct Loader<'a> {
+pub(crate) struct Loader<'a> {
     data: &'a Dataset,
     /// Windows of this epoch, where they are drawn anew.
     drawn: Option<Examples>,
@@ -73,7 +73,7 @@ pub struct Loader<'a> {
 }
 
 /// A draw of the next epoch's examples, by a thread of its own.
-pub type NextDraw<'scope> = Option<ScopedJoinHandle<'scope, Result<Examples>>>;
+pub(crate) type NextDraw<'scope> = Option<ScopedJoinHandle<'scope, Result<Examples>>>;
 
 impl<'a> Loader<'a> {
     /// For training of member `member`, counted from 0, from epoch `epoch` on.
@@ -136,12 +136,12 @@ impl<'a> Loader<'a> {
 ///
 /// # Errors
 /// It failed.
-pub fn finish_draw(draw: NextDraw) -> Result<Option<Examples>> {
+pub(crate) fn finish_draw(draw: NextDraw) -> Result<Option<Examples>> {
     draw.map(|draw| draw.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).transpose()
 }
 
 /// The batches of an epoch over examples, which a GPU may hold already.
-pub fn batches_of<'scope, 'env>(
+pub(crate) fn batches_of<'scope, 'env>(
     scope: &'scope Scope<'scope, 'env>,
     examples: &'env Examples,
     on_device: Option<&'env DeviceExamples>,

@@ -36,7 +36,7 @@ fn evaluate_refuses_data_that_changed_since_the_run() {
     let output = run(&["evaluate", text(&out), "--test", text(&table)]);
     assert!(
         String::from_utf8_lossy(&output.stderr)
-            .contains("of 300 test sequences also stand in the training examples of the run")
+            .contains("of 300 test sequences are also in the training examples of the run")
     );
     std::fs::write(&table, format!("sequence,label\n{}", rows.replacen('A', "C", 1))).unwrap();
     let error = fail(1, &["evaluate", text(&out)]);

@@ -86,9 +86,9 @@ fn copies_of_training_sequences_in_the_test_are_counted_exactly_on_either_strand
     assert_eq!(copies(&stdout, "test sequences in training"), ["43", "100", "12"]);
     assert_eq!(copies(&stdout, "validation sequences in training"), ["9", "0", "0"]);
     for words in [
-        "143 of 200 test sequences also stand in training, 100 of them as their reverse complement",
+        "143 of 200 test sequences are also in training, 100 of them as their reverse complement",
         "12 test sequences are nearly the same as one in training",
-        "9 of 70 valid sequences also stand in training, 0 of them",
+        "9 of 70 valid sequences are also in training, 0 of them",
     ] {
         assert!(stderr.contains(&format!("warning: {words}")), "'{words}' is missing from: {stderr}");
     }
@@ -102,7 +102,7 @@ fn copies_of_training_sequences_in_the_test_are_counted_exactly_on_either_strand
     // `train` says the cheap part too.
     let run = folder.path("run");
     let (_, stderr) = train(&run, &tables);
-    assert!(stderr.contains("warning: 143 of 200 test sequences also stand in training, 100 of them"), "{stderr}");
+    assert!(stderr.contains("warning: 143 of 200 test sequences are also in training, 100 of them"), "{stderr}");
     assert_eq!(examples(&run).len(), 870);
 }
 
@@ -136,7 +136,7 @@ fn sequences_under_two_labels_and_repeats_are_counted() {
     assert_eq!(kinds.map(|kind| of("repeats", kind)), [20, 10, 0]);
     assert_eq!(copies(&stdout, "under another label"), ["7", "5", "3"]);
     assert!(
-        stderr.contains("warning: 12 sequences also stand under another label, which no network can get right"),
+        stderr.contains("warning: 12 sequences also have another label, which no network can get right"),
         "{stderr}"
     );
     assert!(stderr.contains("warning: 3 sequences are nearly the same as one under another label"), "{stderr}");

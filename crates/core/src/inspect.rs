@@ -342,7 +342,7 @@ impl Inspection {
         for (split, counts) in [(Split::Valid, self.copies.valid_in_train), (Split::Test, self.copies.test_in_train)] {
             if counts.exact() > 0 {
                 warnings.push(format!(
-                    "{} of {} {} sequences also stand in training, {} of them as their reverse complement, so their scores are optimistic; remove them from one of the two",
+                    "{} of {} {} sequences are also in training, {} of them as their reverse complement, so their scores are optimistic; remove them from one of the two",
                     thousands(counts.exact()),
                     thousands(n(split)),
                     split.name(),
@@ -359,7 +359,7 @@ impl Inspection {
         }
         if self.copies.other_label.exact() > 0 {
             warnings.push(format!(
-                "{} sequences also stand under another label, which no network can get right; remove one or both of each",
+                "{} sequences also have another label, which no network can get right; remove one or both of each",
                 thousands(self.copies.other_label.exact())
             ));
         }

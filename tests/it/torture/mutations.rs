@@ -16,7 +16,7 @@ pub enum Mutation {
     FlipEnd(usize),
     /// A tenth of the file, somewhere, is zero.
     Zero(u64),
-    /// A tenth of the file, somewhere, stands twice.
+    /// A tenth of the file, somewhere, appears twice.
     Double(u64),
     Prefix,
     Suffix,

@@ -279,7 +279,7 @@ fn several_sets_of_regions_are_told_from_each_other() {
     let all = regions();
     let part = |i: usize| -> Vec<Region> { all.iter().skip(i).step_by(4).cloned().collect() };
     let files: Vec<String> = (0..4).map(|i| reference.folder.write(&format!("{i}.bed"), bed(&part(i)))).collect();
-    // The first name stands twice: its files add up.
+    // The first name appears twice: its files add up.
     let named: Vec<String> =
         ["a", "b", "c", "a"].iter().zip(&files).map(|(name, file)| format!("{name}={file}")).collect();
     let mut flags = vec!["--reference", &reference.fasta];

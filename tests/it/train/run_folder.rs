@@ -175,7 +175,7 @@ fn scores_that_stay_equal_are_an_error_after_a_bounded_number_of_starts() {
     let output = run(&arguments);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr.contains("40 of 40 valid sequences also stand in training"), "{stderr}");
+    assert!(stderr.contains("40 of 40 valid sequences are also in training"), "{stderr}");
     assert_eq!(stderr.matches("starting again").count(), 5, "{stderr}");
     assert!(stderr.contains("error: all validation scores became equal in 6 starts"), "{stderr}");
     assert!(!out.join("metrics.json").exists());

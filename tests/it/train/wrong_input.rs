@@ -45,7 +45,7 @@ fn broken_genomes() {
         (cut_bgzf, &["bad.fa", "end marker", "again"]),
         (b"BZh91AY&SY".to_vec(), &["bad.fa", "bzip2"]),
         (vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1, 2, 3], &["bad.fa"]),
-        (two.replace("chr2", "chr1").into_bytes(), &["bad.fa", "'chr1' stands twice", "rename"]),
+        (two.replace("chr2", "chr1").into_bytes(), &["bad.fa", "'chr1' appears twice", "rename"]),
         (invalid.into_bytes(), &["bad.fa", "record 'chr2'", "'*'", "base 65"]),
         (format!("{two}>\nACGT\n").into_bytes(), &["bad.fa", "no name", "chr2"]),
         (fasta(&[("chr1", &bases(1, 9000)), ("chr2", "ACGT")]).into_bytes(), &["bad.fa", "'chr2' has 4 bp", "128 bp"]),

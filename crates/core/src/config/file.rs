@@ -59,7 +59,7 @@ pub fn read(path: &Path) -> Result<toml::Table, String> {
     })?;
     text.parse::<toml::Table>().map_err(|error| {
         let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-        format!("{}: line {line}: is not TOML ({}); mend the line", path.display(), error.message().replace('\n', " "))
+        format!("{}: line {line}: is not TOML ({}); fix the line", path.display(), error.message().replace('\n', " "))
     })
 }
 

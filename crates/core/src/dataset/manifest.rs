@@ -94,7 +94,7 @@ pub fn read(
                     "found the label '{text}', which holds values, expected a class; add --task multilabel or regression, or keep the listing beside its run.json"
                 )));
             }
-            false if text.is_empty() => return Err(table.fault("the label is empty; mend or remove the line")),
+            false if text.is_empty() => return Err(table.fault("the label is empty; fix or remove the line")),
             false => sequences.class(text),
             true => {
                 let pairs = pairs(text).ok_or_else(|| {
@@ -180,12 +180,12 @@ impl Rows {
         let in_genome = table.bytes(self.sequence).is_empty();
         if in_genome {
             let Some(place) = &place else {
-                return Err(table.fault("there is neither a sequence nor a place in a genome; mend or remove the line"));
+                return Err(table.fault("there is neither a sequence nor a place in a genome; fix or remove the line"));
             };
             genomes.read(table.text(self.source)?, place, codes).map_err(|fault| table.fault(&fault))??;
         } else {
             alphabet::encode_with_case(table.bytes(self.sequence), codes)
-                .map_err(|fault| table.fault(&format!("{fault}; mend or remove the line")))?;
+                .map_err(|fault| table.fault(&format!("{fault}; fix or remove the line")))?;
         }
         Ok((place, in_genome))
     }
@@ -287,7 +287,7 @@ impl Genomes {
     /// Appends the codes at a place; `Err` says what is wrong with the row.
     fn read(&self, source: &str, place: &Place, codes: &mut Vec<u8>) -> Result<Result<()>, String> {
         let Some((genome, index)) = self.genomes.get(source) else {
-            return Err(format!("the genome '{source}' is not known; mend the line"));
+            return Err(format!("the genome '{source}' is not known; fix the line"));
         };
         let Some(&chromosome) = index.get(&*place.chromosome) else {
             return Err(format!("{source} has no chromosome '{}'; is it the genome the run used?", place.chromosome));

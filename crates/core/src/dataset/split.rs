@@ -126,7 +126,7 @@ impl ChromosomeChoice {
             let before = named[..i].iter().find(|(other, n)| other != flag && is_same_name(n, name));
             if let Some((other, _)) = before {
                 bail!(
-                    "chromosome '{name}' stands in {other} and in {flag}, expected in one only; remove it from the other"
+                    "chromosome '{name}' is in {other} and in {flag}, expected in one only; remove it from the other"
                 );
             }
             if !known.iter().any(|other| is_same_name(other, name)) {

@@ -106,7 +106,7 @@ impl Table {
     /// The field is not UTF-8.
     pub fn text(&self, column: usize) -> Result<&str> {
         std::str::from_utf8(&self.record[column])
-            .map_err(|_| self.fault(&format!("column '{}' is not UTF-8 text; mend the line", self.header[column])))
+            .map_err(|_| self.fault(&format!("column '{}' is not UTF-8 text; fix the line", self.header[column])))
     }
 
     /// What is wrong with this row.
@@ -236,12 +236,12 @@ pub fn read(path: &Path, labels: &LabelColumns, part: Option<Split>, sequences: 
     while table.next_row()? {
         codes.clear();
         alphabet::encode_with_case(table.bytes(sequence), &mut codes)
-            .map_err(|fault| table.fault(&format!("{fault}; mend or remove the line")))?;
+            .map_err(|fault| table.fault(&format!("{fault}; fix or remove the line")))?;
         let label = match labels {
             LabelColumns::Class => match table.text(columns[0])? {
                 "" => {
                     return Err(
-                        table.fault("the label is empty, expected a class name or number; mend or remove the line")
+                        table.fault("the label is empty, expected a class name or number; fix or remove the line")
                     );
                 }
                 name => sequences.class(name),
@@ -266,7 +266,7 @@ fn table_error(file: &str, error: csv::Error) -> anyhow::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => read_error(Path::new(file), &error),
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            anyhow!("{file}:{line} found {len} columns, expected {expected_len} as in the header; mend the line")
+            anyhow!("{file}:{line} found {len} columns, expected {expected_len} as in the header; fix the line")
         }
         other => anyhow!("{file}:{line} the table cannot be read ({other:?}); check the file"),
     }

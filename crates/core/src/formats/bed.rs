@@ -95,7 +95,7 @@ fn is_skipped(text: &[u8]) -> bool {
 
 /// Parses a line without its end; the error says what is wrong with it.
 fn parse(text: &[u8], columns: usize, line: u64, record: &mut bed::Record<6>) -> Result<Region, String> {
-    const REMEDY: &str = "mend or remove the line";
+    const REMEDY: &str = "fix or remove the line";
     let column = |number: usize| quoted(text.split(|&byte| byte == b'\t').nth(number - 1).unwrap_or_default());
     match text {
         [b'>', ..] => return Err("starts with '>', which looks like FASTA, expected BED; name the BED file".into()),
@@ -158,7 +158,7 @@ fn parse(text: &[u8], columns: usize, line: u64, record: &mut bed::Record<6>) ->
             let offset = found.parse::<usize>().ok();
             let offset = offset.filter(|&offset| offset < end - start).ok_or_else(|| {
                 format!(
-                    "the summit in column 10 is {}, expected a base of the interval (0 to {}) or -1; mend the line or cut the column",
+                    "the summit in column 10 is {}, expected a base of the interval (0 to {}) or -1; fix the line or cut the column",
                     quoted(found.as_bytes()),
                     end - start - 1
                 )
@@ -280,7 +280,7 @@ mod tests {
             (b"# one\n\ntrack name=a\n", &["holds no intervals"]),
             (b"# one\nchr1\t5\n", &["line 2", "found 2 columns", "at least three"]),
             (b"chr1\n", &["line 1", "found 1 column,"]),
-            (b"chr1\t500\t400\n", &["line 1: start 500 is not below end 400, expected start < end; mend"]),
+            (b"chr1\t500\t400\n", &["line 1: start 500 is not below end 400, expected start < end; fix"]),
             (b"chr1\t5\t5\n", &["line 1", "start 5 is not below end 5"]),
             (b"chr1\t0\t0\n", &["line 1", "start 0 is not below end 0"]),
             (b"chrom\tstart\tend\n", &["line 1", "the start is 'start'", "whole number"]),

@@ -157,7 +157,7 @@ pub fn write_record(out: &mut dyn Write, name: &str, bases: impl Into<Vec<u8>>) 
 }
 
 pub(crate) fn invalid_base(path: &Path, record: &str, fault: alphabet::InvalidBase) -> anyhow::Error {
-    anyhow!("{}: record '{record}': {fault}; mend or remove the record", path.display())
+    anyhow!("{}: record '{record}': {fault}; fix or remove the record", path.display())
 }
 
 pub(crate) fn expect_fasta(path: &Path, first: Option<u8>) -> Result<()> {
@@ -175,7 +175,7 @@ pub(crate) fn expect_fasta(path: &Path, first: Option<u8>) -> Result<()> {
 }
 
 pub(crate) fn duplicate_name(path: &Path, name: &str) -> anyhow::Error {
-    anyhow!("{}: record name '{name}' stands twice, expected unique names; rename or remove one", path.display())
+    anyhow!("{}: record name '{name}' appears twice, expected unique names; rename or remove one", path.display())
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ impl Reads {
         let (bases, qualities) = (self.read.sequence().len(), self.read.quality_scores().len());
         if bases != qualities {
             bail!(self.fault(&format!(
-                "found {qualities} qualities, expected {bases}, one for each base; mend or remove the read, or copy the file again if it was cut short"
+                "found {qualities} qualities, expected {bases}, one for each base; fix or remove the read, or copy the file again if it was cut short"
             )));
         }
         Ok(true)
@@ -77,7 +77,7 @@ impl Reads {
     /// A letter is not a base; `codes` is then as it was.
     pub fn codes(&self, codes: &mut Vec<u8>) -> Result<()> {
         alphabet::encode_with_case(self.read.sequence(), codes)
-            .map_err(|fault| self.fault(&format!("{fault}; mend or remove the read")))
+            .map_err(|fault| self.fault(&format!("{fault}; fix or remove the read")))
     }
 
     /// The current read as it is in the file, for writing it elsewhere.

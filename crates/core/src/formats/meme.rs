@@ -82,7 +82,7 @@ pub fn read(path: &Path) -> Result<Vec<Motif>> {
             named = Some((Motif { id: id.into(), name: name.into(), columns: Vec::new(), sites: 0 }, lines.number));
         } else if let Some(settings) = line.strip_prefix("letter-probability matrix:") {
             let Some((mut motif, _)) = named.take() else {
-                return Err(lines.fault("a matrix stands before any MOTIF line; mend the file"));
+                return Err(lines.fault("a matrix comes before any MOTIF line; fix the file"));
             };
             let settings = settings.to_owned();
             motif.sites = lines.setting(&settings, "nsites=")?.map_or(0, |sites: f64| sites.max(0.0) as u64);
@@ -175,7 +175,7 @@ impl Lines<'_> {
         let value = value.split_whitespace().next().unwrap_or_default();
         match value.parse::<f64>() {
             Ok(number) if number.is_finite() => Ok(Some(number)),
-            _ => Err(self.fault(&format!("found '{key} {}', expected a number; mend the line", quoted(value)))),
+            _ => Err(self.fault(&format!("found '{key} {}', expected a number; fix the line", quoted(value)))),
         }
     }
 
@@ -188,7 +188,7 @@ impl Lines<'_> {
         let width = match self.setting(settings, " w=")? {
             Some(width) if width.fract() != 0.0 || !(1.0..=WIDEST_BP as f64).contains(&width) => {
                 return Err(self.fault(&format!(
-                    "found w= {width}, expected 1 to {WIDEST_BP} positions; mend or remove motif '{}'",
+                    "found w= {width}, expected 1 to {WIDEST_BP} positions; fix or remove motif '{}'",
                     motif.id
                 )));
             }
@@ -219,7 +219,7 @@ impl Lines<'_> {
         let found = motif.columns.len();
         if found == 0 || width.is_some_and(|width| width != found) {
             return Err(self.fault(&format!(
-                "motif '{}' has {found} rows of four probabilities, expected {}; mend or remove it",
+                "motif '{}' has {found} rows of four probabilities, expected {}; fix or remove it",
                 motif.id,
                 width.map_or("one or more".into(), |width| width.to_string())
             )));
@@ -233,7 +233,7 @@ impl Lines<'_> {
         let words = self.line.split_whitespace().count();
         let fault = || {
             self.fault(&format!(
-                "found '{}', expected four probabilities, of A, C, G and T, that add up to 1; mend the line",
+                "found '{}', expected four probabilities, of A, C, G and T, that add up to 1; fix the line",
                 quoted(self.line.trim())
             ))
         };
@@ -300,7 +300,7 @@ mod tests {
             ("MOTIF MA0004.1 Arnt", "MOTIF \u{1b}[31mred\nMOTIF b", "motif '[31mred' has no"),
             ("  0.800000", "", "line 12: found"),
             ("0.800000", "0.8 0.0", "line 12: found"),
-            ("MOTIF MA0006.1\nletter", "letter", "a matrix stands before any MOTIF line"),
+            ("MOTIF MA0006.1\nletter", "letter", "a matrix comes before any MOTIF line"),
             ("MOTIF MA0004.1", "MOTIF x\nMOTIF MA0004.1", "line 10: motif 'x' has no letter-probability matrix"),
             ("MOTIF MA0004.1 Arnt", "MOTIF", "line 10: MOTIF has no name"),
             (" 0.125000  0.333333  0.083333  0.458333\n", "", "motif 'MA0006.1' has 0 rows"),

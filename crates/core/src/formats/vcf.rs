@@ -70,7 +70,7 @@ impl Vcf {
             if is_last && !line.starts_with(COLUMNS) {
                 let found: String = line.chars().take(20).collect();
                 bail!(
-                    "{}: line {} starts with '{found}', expected ## or the column names #CHROM, POS, ID, REF, ALT, QUAL, FILTER and INFO with tabs between; mend the header",
+                    "{}: line {} starts with '{found}', expected ## or the column names #CHROM, POS, ID, REF, ALT, QUAL, FILTER and INFO with tabs between; fix the header",
                     path.display(),
                     vcf.lines
                 );
@@ -80,10 +80,7 @@ impl Vcf {
                 return Ok(vcf);
             }
         }
-        bail!(
-            "{}: ends in its header, expected the column names #CHROM, POS and so on; mend the header",
-            path.display()
-        )
+        bail!("{}: ends in its header, expected the column names #CHROM, POS and so on; fix the header", path.display())
     }
 
     fn check_format(&mut self) -> Result<()> {
@@ -141,22 +138,22 @@ impl Vcf {
         let record = Record::try_from(line.as_bytes()).map_err(|_| {
             let found = line.split('\t').count();
             anyhow!(
-                "{}: has {found} columns, or an empty one, expected 8 or more with tabs between; mend the line",
+                "{}: has {found} columns, or an empty one, expected 8 or more with tabs between; fix the line",
                 at()
             )
         })?;
         let start = record.variant_start().transpose().map_err(|_| {
             let found = line.split('\t').nth(1).unwrap_or_default();
-            anyhow!("{}: POS is '{found}', expected a whole number; mend the line", at())
+            anyhow!("{}: POS is '{found}', expected a whole number; fix the line", at())
         })?;
         let reference_bases = record.reference_bases();
         let mut reference = Vec::new();
         alphabet::encode(reference_bases.as_bytes(), &mut reference)
-            .map_err(|_| anyhow!("{}: REF is '{}', expected bases; mend the line", at(), shortened(reference_bases)))?;
+            .map_err(|_| anyhow!("{}: REF is '{}', expected bases; fix the line", at(), shortened(reference_bases)))?;
         let allele = |text: &str| match allele(text) {
             Some(allele) => Ok((text.to_owned(), allele)),
             None => bail!(
-                "{}: ALT holds '{}', expected bases, *, a symbol in <> or a breakend; mend the line",
+                "{}: ALT holds '{}', expected bases, *, a symbol in <> or a breakend; fix the line",
                 at(),
                 shortened(text)
             ),
