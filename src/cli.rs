@@ -265,6 +265,9 @@ impl EvaluationData {
     }
 
     /// The run's own data settings with these over them.
+    ///
+    /// # Errors
+    /// They do not go with the kind of data, or name classes that the run does not have.
     pub fn over(&self, own: &DataConfig, classes: &Classes) -> Result<DataConfig, Faults> {
         let mut data = own.clone();
         if self.names_other_files() {

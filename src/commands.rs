@@ -30,6 +30,9 @@ use strandnet_core::progress::Progress;
 use strandnet_core::run::{Provenance, RUN_JSON, RunFolder, WEIGHTS};
 
 /// Runs what was typed.
+///
+/// # Errors
+/// The command fails; the error is one sentence.
 pub fn run(cli: Cli, matches: &ArgMatches) -> Result<()> {
     let progress = Progress::choose(cli.quiet);
     match cli.command {

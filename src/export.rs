@@ -55,6 +55,9 @@ const LARGEST_DIFFERENCE: f64 = 1e-5;
 
 /// Exports the weights in `weights_path` to `path` and returns the card and the largest difference between the predictions
 /// of the network and of the file loaded again.
+///
+/// # Errors
+/// The weights do not fit the network, the model cannot be traced or written, or its scores differ from the network's.
 pub fn export(
     config: &Config,
     task: &Task,

@@ -50,6 +50,9 @@ pub struct TensorFile<About> {
 
 /// Writes tensors, f64 as they are and all others as f32, whole or not at all. Where `previous` is given, what the file held
 /// before is kept under that name.
+///
+/// # Errors
+/// The file cannot be written.
 pub fn write(
     tensors: Vec<(String, Tensor)>,
     about: &impl Serialize,
@@ -111,6 +114,9 @@ pub fn read<About: DeserializeOwned>(path: &Path, advice: &str) -> Result<Tensor
 }
 
 /// The same of the bytes of a file.
+///
+/// # Errors
+/// The bytes are damaged or of another version.
 pub fn parse<About: DeserializeOwned>(bytes: &[u8]) -> Result<TensorFile<About>, Fault> {
     let damaged = |what: &dyn std::fmt::Display| Fault::Damaged(what.to_string());
     // Sizes in the header are held against the bytes that are there before anything is made of them.
@@ -150,6 +156,9 @@ fn numbers<const N: usize, T>(bytes: &[u8], of: impl Fn([u8; N]) -> T) -> Vec<T>
 }
 
 /// That all numbers of a file are finite.
+///
+/// # Errors
+/// A tensor holds values that are not finite.
 pub fn check_finite<'a>(tensors: impl IntoIterator<Item = (&'a String, &'a Tensor)>, path: &Path) -> Result<()> {
     for (name, tensor) in tensors {
         if tensor.isfinite().all().int64_value(&[]) == 0 {

@@ -35,6 +35,9 @@ fn variables(networks: &[&Network]) -> Vec<(String, Tensor)> {
 }
 
 /// Writes the weights of an ensemble whole or not at all; `epochs` are those the members are from, counted from 1.
+///
+/// # Errors
+/// The file cannot be written.
 pub fn save(networks: &[&Network], epochs: &[usize], path: &Path) -> Result<()> {
     tensor_file::write(variables(networks), &About { epochs: epochs.to_vec() }, path, None)
 }

@@ -108,6 +108,9 @@ fn variables(store: &VarStore, beginning: &str) -> Vec<(String, Tensor)> {
 }
 
 /// Writes a checkpoint whole or not at all; the one before it stays until then, and after it under another name.
+///
+/// # Errors
+/// The folder cannot be written.
 pub fn save(
     state: &State,
     learner: &Learner,
@@ -177,11 +180,17 @@ impl Checkpoint {
     }
 
     /// The weights of the best epoch of the member that was in training.
+    ///
+    /// # Errors
+    /// A tensor is missing or has another shape.
     pub fn best_weights(&self, store: &VarStore) -> Result<HashMap<String, Tensor>> {
         store.variables().into_iter().map(|(name, own)| Ok((name.clone(), self.fitting(BEST, &name, &own)?))).collect()
     }
 
     /// Puts the weights of a finished member into a network.
+    ///
+    /// # Errors
+    /// A tensor is missing or has another shape.
     pub fn restore_member(&self, member: usize, network: &Network) -> Result<()> {
         self.restore_variables(&network.store, &finished(member))
     }
@@ -237,6 +246,9 @@ impl Checkpoint {
 }
 
 /// Networks of finished members with their weights.
+///
+/// # Errors
+/// A network cannot be made, or a tensor is missing or has another shape.
 pub fn finished_members(checkpoint: &Checkpoint, new: impl Fn() -> Result<Network>) -> Result<Vec<Network>> {
     let members = 0..checkpoint.state.best_epochs.len();
     members
