@@ -1,5 +1,7 @@
 //! The machine that the program runs on: its memory and processor features.
 
+pub mod threads;
+
 use crate::config::Precision;
 
 /// What kind of device a network computes on.
