@@ -95,7 +95,7 @@ fn data_at(config: &Config, files: &DataFiles, progress: &Progress) -> Result<Da
     let task = task.as_ref().map(|(kind, classes)| (*kind, classes));
     dataset::load(&LoadRequest {
         task,
-        files: Some(files),
+        moved: Some(files.paths()),
         ..LoadRequest::new(&config.data, config.training.seed, progress)
     })
 }

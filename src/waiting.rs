@@ -3,7 +3,7 @@
 //! By default they spin for seconds, which slows libtorch tenfold where anything else wants the cores. libgomp reads how to
 //! wait from the environment as it is loaded, before `main`, and nothing can change it later. So the program starts once more
 //! with the variable set. It does so before any library has initialized itself, which takes some milliseconds; from
-//! `main` it would take as long as loading libtorch, a tenth of a second. Who sets `GOMP_SPINCOUNT` or `OMP_WAIT_POLICY` has
+//! `main` it would take as long as loading libtorch, a tenth of a second or more. Who sets `GOMP_SPINCOUNT` or `OMP_WAIT_POLICY` has
 //! what they set, and the program does not start again.
 
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -16,6 +16,9 @@ const POLICY: &CStr = c"GOMP_SPINCOUNT=1000";
 
 /// Variables with which the user has said how to wait. The first is also how the program knows that it has started again.
 const SAID: [&CStr; 2] = [c"GOMP_SPINCOUNT=", c"OMP_WAIT_POLICY="];
+
+/// Arguments with which nothing is computed.
+const NOTHING_TO_COMPUTE: [&CStr; 5] = [c"--help", c"-h", c"help", c"--version", c"-V"];
 
 /// More variables than this are left alone.
 const MOST_VARIABLES: usize = 8192;
@@ -35,6 +38,13 @@ unsafe extern "C" fn start_with_policy(_: c_int, arguments: *const *const c_char
     let mut count = 0;
     // Safety: the loader passes the lists that the kernel made.
     unsafe {
+        let mut argument = arguments;
+        while !(*argument).is_null() {
+            if NOTHING_TO_COMPUTE.into_iter().any(|word| libc::strcmp(*argument, word.as_ptr()) == 0) {
+                return;
+            }
+            argument = argument.add(1);
+        }
         while !(*environment.add(count)).is_null() {
             let variable = *environment.add(count);
             let begins = |name: &CStr| libc::strncmp(variable, name.as_ptr(), name.count_bytes()) == 0;

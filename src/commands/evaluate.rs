@@ -56,7 +56,7 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         assignment: command.data.assignment(own, &learned),
         task: Some((task.kind, &classes)),
         length: Some(provenance.length),
-        files: Some(&files),
+        moved: Some(files.paths()),
         ..LoadRequest::new(&config, seed, &progress)
     };
     let TestData { examples, best_possible_scores } = dataset::load_test(&request)?;

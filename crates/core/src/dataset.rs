@@ -16,7 +16,7 @@ pub mod split;
 pub(crate) mod store;
 pub mod tables;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -35,7 +35,6 @@ use crate::formats::records::Records;
 use crate::genome::{simulate, source_name};
 use crate::machine;
 use crate::progress::Progress;
-use crate::run::DataFiles;
 
 /// Length of a window of a genome where the user does not say, in bp.
 const DEFAULT_LENGTH: usize = 128;
@@ -152,7 +151,7 @@ pub struct LoadRequest<'a> {
     /// Where notices about the data go.
     pub progress: &'a Progress,
     /// Where files are that a listing of examples names, if they were moved.
-    pub files: Option<&'a DataFiles>,
+    pub moved: Option<&'a HashMap<PathBuf, PathBuf>>,
 }
 
 impl<'a> LoadRequest<'a> {
@@ -160,7 +159,7 @@ impl<'a> LoadRequest<'a> {
     pub fn new(config: &'a DataConfig, seed: u64, progress: &'a Progress) -> Self {
         let memory = config.memory.map_or_else(half_of_free_memory, |memory| memory.as_u64());
         let assignment = Assignment::Choice(config.into());
-        Self { config, assignment, task: None, length: None, seed, memory, progress, files: None }
+        Self { config, assignment, task: None, length: None, seed, memory, progress, moved: None }
     }
 }
 
@@ -261,7 +260,7 @@ pub fn load_test(request: &LoadRequest) -> Result<TestData> {
 
 /// Reads sequences of any source but genomes, and names the files they came from.
 fn read_sequences(source: DataSource, request: &LoadRequest, splits: &[Split]) -> Result<(Sequences, Vec<PathBuf>)> {
-    let LoadRequest { config, task, memory, progress, files: moved, .. } = *request;
+    let LoadRequest { config, task, memory, progress, moved, .. } = *request;
     // The other half is for the examples that will be made of them.
     let mut sequences = Sequences::new(memory / 2);
     let mut files = source.files();

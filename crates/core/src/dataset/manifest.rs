@@ -21,7 +21,6 @@ use crate::formats::compression::InputFile;
 use crate::genome::Genome;
 use crate::genome::interval::Place;
 use crate::progress::Progress;
-use crate::run::DataFiles;
 use crate::sequence::alphabet;
 
 /// Writes the examples of some splits, one after another.
@@ -76,7 +75,7 @@ pub fn read(
     path: &Path,
     kind: Option<TaskKind>,
     columns: &[String],
-    (memory, moved): (u64, Option<&DataFiles>),
+    (memory, moved): (u64, Option<&HashMap<PathBuf, PathBuf>>),
     sequences: &mut Sequences,
     progress: &Progress,
 ) -> Result<Vec<PathBuf>> {
@@ -256,7 +255,12 @@ struct Genomes {
 }
 
 impl Genomes {
-    fn open(listing: &InputFile, memory: u64, moved: Option<&DataFiles>, progress: &Progress) -> Result<Self> {
+    fn open(
+        listing: &InputFile,
+        memory: u64,
+        moved: Option<&HashMap<PathBuf, PathBuf>>,
+        progress: &Progress,
+    ) -> Result<Self> {
         let mut wanted: HashMap<String, BTreeSet<String>> = HashMap::new();
         let mut table = Table::of_file(listing)?;
         if let (Some(source), Some(sequence), Some(chrom)) =
@@ -277,7 +281,8 @@ impl Genomes {
         let mut wanted: Vec<_> = wanted.into_iter().collect();
         wanted.sort();
         for (source, names) in wanted {
-            let path = moved.map_or(Path::new(&source), |moved| moved.path_of(Path::new(&source)));
+            let path =
+                moved.and_then(|moved| moved.get(Path::new(&source))).map_or(Path::new(&source), PathBuf::as_path);
             let genome = open_genome(path, memory, &|name| names.contains(name), progress)?;
             memory = memory.saturating_sub(genome.memory());
             let index = genome.chromosomes.iter().enumerate().map(|(i, c)| (c.name.clone(), i)).collect();

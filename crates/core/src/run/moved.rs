@@ -21,7 +21,6 @@ const MOST_FILES: usize = 2_000_000;
 pub struct DataFiles {
     /// Those that are not at their recorded paths.
     pub moved: Vec<MovedFile>,
-    /// Recorded paths, and those to read instead.
     paths: HashMap<PathBuf, PathBuf>,
     /// Links that give renamed files their recorded names, by which examples are named.
     links: Option<tempfile::TempDir>,
@@ -98,9 +97,9 @@ impl DataFiles {
         config
     }
 
-    /// Where a file of a recorded path is now.
-    pub fn path_of<'a>(&'a self, recorded: &'a Path) -> &'a Path {
-        self.paths.get(recorded).map_or(recorded, PathBuf::as_path)
+    /// Recorded paths, and those to read instead.
+    pub fn paths(&self) -> &HashMap<PathBuf, PathBuf> {
+        &self.paths
     }
 
     /// A line for each file that was found elsewhere.
