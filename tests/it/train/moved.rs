@@ -111,14 +111,15 @@ fn data_that_are_nowhere_are_named_with_their_size_and_checksum() {
     let root = folder.path("data");
     let config = tables.join("config.toml");
     let evaluate = ["evaluate", text(&tables), "--data-root", text(&root)];
-    let train = ["train", text(&config), "--out", text(&folder.path("never")), "--data-root", text(&root)];
+    let never = folder.path("never");
+    let train = ["train", text(&config), "--out", text(&never), "--data-root", text(&root)];
     for arguments in [&evaluate[..], &train] {
         let error = fail(1, arguments);
         for part in ["table.csv", &sum, " bytes", text(&root), "--data-root"] {
             assert!(error.contains(part), "'{part}' is missing from: {error}");
         }
     }
-    assert!(!folder.path("never").exists());
+    assert!(!never.exists());
     let output = run(&["verify", text(&tables), "--data-root", text(&root)]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stdout).unwrap().contains(&sum));
