@@ -27,6 +27,9 @@ pub fn memory() -> Option<(u64, u64)> {
     let mut system = sysinfo::System::new().ok()?;
     system.refresh_memory();
     let (total, free) = (system.total_memory(), system.available_memory());
+    if total == 0 {
+        return None; // no /proc, as in a bare chroot
+    }
     Some(
         system
             .cgroup_limits()
