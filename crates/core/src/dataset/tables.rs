@@ -29,6 +29,8 @@ const FEWEST_COUNTED: u64 = 5;
 pub struct Table {
     rows: Rows,
     header: Vec<String>,
+    /// The line of the header, from 1.
+    header_line: u64,
 }
 
 impl Table {
@@ -48,7 +50,8 @@ impl Table {
         let rows = Rows::open(file.path(), file.reader())?;
         let name = |column| String::from_utf8_lossy(rows.field(column)).into_owned();
         let header = (0..rows.len()).map(name).collect();
-        Ok(Self { rows, header })
+        let header_line = rows.line();
+        Ok(Self { rows, header, header_line })
     }
 
     /// The place of a column, upper and lower case alike where none is written so exactly, and also behind a `#`.
@@ -69,7 +72,7 @@ impl Table {
             bail!(
                 "{}: line {}: column {} is named '{}' like one before it, expected different names; rename it",
                 self.rows.file(),
-                self.line(),
+                self.header_line,
                 second + 1,
                 shortened(&self.header[second], SHOWN)
             );
@@ -412,7 +415,8 @@ fn default_targets(file: &InputFile, progress: Progress) -> Result<Vec<usize>> {
         }
         let passed = if reasons.is_empty() { String::new() } else { format!(" but {}", list_first(&reasons, 8)) };
         bail!(
-            "{file}: line 1: there is no column of labels or values beside the sequence{passed}; add one, or name one with --label-columns"
+            "{file}: line {}: there is no column of labels or values beside the sequence{passed}; add one, or name one with --label-columns",
+            table.header_line
         );
     }
     for &column in &targets {
