@@ -93,9 +93,10 @@ impl Rows {
             }
             if self.fields.len() != self.columns {
                 let (found, expected) = (self.fields.len(), self.columns);
-                return Err(
-                    self.fault(&format!("found {found} columns, expected {expected} as in the header; fix the line"))
-                );
+                let of_r = if found == expected + 1 { ", or name the column of row names if R wrote it" } else { "" };
+                return Err(self.fault(&format!(
+                    "found {found} columns, expected {expected} as in the header; fix the line{of_r}"
+                )));
             }
             return Ok(true);
         }
