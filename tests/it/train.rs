@@ -13,5 +13,6 @@ mod resolved;
 mod resume;
 mod run_folder;
 mod settings;
+mod tables;
 mod tasks;
 mod wrong_input;
