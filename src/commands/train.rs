@@ -76,10 +76,11 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
 fn moved_files(command: &Train, config: &Config) -> Result<DataFiles> {
     let run = command.config.as_deref().and_then(Path::parent);
     let run = run.map(|run| if run.as_os_str().is_empty() { Path::new(".") } else { run });
-    match run.filter(|run| run.join(RUN_JSON).is_file()) {
-        Some(run) => DataFiles::of_config(config, &RunFolder::open(run)?.1, run, &command.data_root),
-        None if command.data_root.is_empty() => Ok(DataFiles::default()),
-        None => Err(Faults(vec![
+    match run.map(|run| (run, RunFolder::open(run))) {
+        Some((run, Ok((_, provenance)))) => DataFiles::of_config(config, &provenance, run, &command.data_root),
+        _ if command.data_root.is_empty() => Ok(DataFiles::default()),
+        Some((run, Err(error))) if run.join(RUN_JSON).is_file() => Err(error),
+        _ => Err(Faults(vec![
             "--data-root is given, and there is no run.json beside the configuration to say what the files hold; name the config.toml of a run"
                 .into(),
         ])

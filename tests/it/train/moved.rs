@@ -103,6 +103,16 @@ fn a_listing_names_a_genome_that_was_moved() {
 }
 
 #[test]
+fn a_listing_that_holds_its_sequences_needs_no_other_file() {
+    let (folder, tables, _) = runs();
+    std::fs::remove_file(folder.path("data/table.csv")).unwrap();
+    let again = folder.path("again");
+    let (config, listing) = (tables.join("config.toml"), tables.join("examples.tsv"));
+    succeed(&["train", text(&config), "--examples", text(&listing), "--out", text(&again), "--quiet"]);
+    assert!(outcome(&again).0 == outcome(&tables).0);
+}
+
+#[test]
 fn data_that_are_nowhere_are_named_with_their_size_and_checksum() {
     let (folder, tables, _) = runs();
     let about = json(&tables.join("run.json"));

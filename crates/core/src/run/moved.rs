@@ -71,11 +71,15 @@ impl DataFiles {
         let named = config.with_absolute_paths();
         let named: HashSet<&Path> = named.data.paths().into_iter().collect();
         let is_gone = |file: &&DataFile| !file.path.exists();
-        // A listing of examples names the genomes that it needs itself.
-        let is_named = |file: &&DataFile| named.contains(&*file.path) || config.data.examples.is_some();
-        for file in provenance.data_files.iter().filter(is_named).filter(is_gone) {
+        for file in provenance.data_files.iter().filter(is_gone) {
+            let is_named = named.contains(&*file.path);
+            // A listing of examples names the genomes that it needs itself.
+            if !is_named && config.data.examples.is_none() {
+                continue;
+            }
             match search.find(file) {
                 Some(found) => files.add(file, found, false)?,
+                None if !is_named => {}
                 None => bail!(
                     "{}: no such file, and {}; restore it, or name its folder with --data-root",
                     file.path.display(),
