@@ -127,7 +127,7 @@ impl Genomes {
             return Ok(());
         }
         progress.say(&format!(
-            "{} has too few chromosomes for every split, so these are divided by blocks",
+            "whole chromosomes of {} cannot give every split windows, so they are divided by blocks",
             self.classes.names[class]
         ));
         if splits.len() < Split::ALL.len() {

@@ -93,7 +93,7 @@ impl DividedReference {
         let parts = split::intervals(&genome.chromosomes, assignment, length);
         let mut divided = Self { reference: Reference::new(genome), parts, length, by_blocks: false };
         if assignment.may_use_blocks() && divided.parts.iter().any(Vec::is_empty) {
-            divided.divide_by_blocks("the reference has", request, splits)?;
+            divided.divide_by_blocks("windows", request, splits)?;
         } else {
             report_deal("reference", &divided.reference.genome.chromosomes, assignment, splits, progress);
         }
@@ -114,7 +114,7 @@ impl DividedReference {
         if !request.assignment.may_use_blocks() || self.by_blocks || Split::ALL.into_iter().all(has) {
             return Ok(());
         }
-        self.divide_by_blocks("the regions lie on", request, splits)?;
+        self.divide_by_blocks("regions", request, splits)?;
         let mut lost = 0;
         for windows in windows {
             let before = windows.len();
@@ -133,10 +133,12 @@ impl DividedReference {
         Ok(())
     }
 
-    fn divide_by_blocks(&mut self, which: &str, request: &LoadRequest, splits: &[Split]) -> Result<()> {
+    fn divide_by_blocks(&mut self, what: &str, request: &LoadRequest, splits: &[Split]) -> Result<()> {
         let LoadRequest { memory, progress, .. } = request;
         let assignment = Assignment::by_blocks(Shares::default());
-        progress.say(&format!("{which} too few chromosomes for every split, so the genome is divided by blocks"));
+        progress.say(&format!(
+            "whole chromosomes of the reference cannot give every split {what}, so they are divided by blocks"
+        ));
         if splits.len() < Split::ALL.len() {
             // Only what whole chromosomes would have given to these splits was read.
             let genome = open_genome(&self.reference.genome.path, *memory, &|_| true, progress)?;

@@ -445,7 +445,7 @@ fn by_place(
         let too_few = assignment.may_use_blocks() && wanted.iter().any(is_missing);
         if too_few {
             progress.say(&format!(
-                "the sequences lie on too few chromosomes for every split ({}), so these are divided by blocks",
+                "whole chromosomes ({}) cannot give every split some of the sequences, so they are divided by blocks",
                 list_names(known.iter().copied())
             ));
         }
@@ -701,7 +701,142 @@ impl Sequences {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::DataConfig;
+    use crate::formats::record_names;
+    use crate::random;
     use proptest::prelude::*;
+    use rand::RngExt;
+
+    /// Records of 64 bases under these names, of two classes in turn, assembled under settings: the name, split and
+    /// place of each that is used.
+    fn assembled(names: &[String], config: &DataConfig) -> Result<Vec<(String, Split, bool)>> {
+        let progress = Progress::quiet();
+        let mut sequences = Sequences::new(u64::MAX);
+        let source: Arc<str> = "x.fa".into();
+        for (i, name) in names.iter().enumerate() {
+            let mut random = random::generator(1, random::Purpose::Shuffle, i as u64, 0);
+            let codes: Vec<u8> = (0..64).map(|_| random.random_range(0..4)).collect();
+            let label = sequences.class(["a", "b"][i % 2]);
+            let coordinates = record_names::parse(name, "", codes.len());
+            let read = Read { source: &source, name: Name::Text(name.as_str().into()), place: None, in_genome: false };
+            sequences.push_record(&codes, label, None, read, coordinates)?;
+        }
+        let Assembled { splits, .. } = assemble(sequences, &LoadRequest::new(config, 1, &progress))?;
+        let of = |(split, examples): (Split, &Examples)| -> Vec<_> {
+            examples.origins.iter().map(|origin| (origin.name(""), split, origin.place.is_some())).collect()
+        };
+        Ok(Split::ALL.into_iter().zip(&splits).flat_map(of).collect())
+    }
+
+    fn locus(name: &str) -> Option<Place> {
+        match record_names::parse(name, "", 64) {
+            Coordinates::Exact(place) | Coordinates::Derived(place) => Some(place),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn one_sequence_without_coordinates_leaves_the_others_with_their_chromosomes() {
+        let mut names: Vec<String> =
+            (0..400).map(|i| format!("chr{}:{}-{}", i % 20 + 1, i / 20 * 10, i / 20 * 10 + 64)).collect();
+        let all = assembled(&names, &DataConfig::default()).unwrap();
+        names.push("lonely".into());
+        let beside = assembled(&names, &DataConfig::default()).unwrap();
+        assert_eq!(all.len() + 1, beside.len());
+        assert!(all.iter().all(|row| beside.contains(row)));
+        // And under flags that name chromosomes, which need coordinates of some only.
+        let config =
+            DataConfig { test_chroms: vec!["chr3".into()], valid_chroms: vec!["4".into()], ..DataConfig::default() };
+        for (name, split, _) in assembled(&names, &config).unwrap() {
+            match name.split(':').next() {
+                Some("chr3") => assert_eq!(split, Split::Test),
+                Some("chr4") => assert_eq!(split, Split::Valid),
+                Some("lonely") => {}
+                _ => assert_eq!(split, Split::Train, "{name}"),
+            }
+        }
+        let unplaced: Vec<String> = (0..40).map(|i| format!("read{i}")).collect();
+        assert!(assembled(&unplaced, &config).unwrap_err().to_string().contains("holds no coordinates"));
+    }
+
+    #[test]
+    fn what_is_derived_and_what_spans_another_length_goes_with_the_chromosome() {
+        let mut names = Vec::new();
+        for i in 0..400 {
+            let (chromosome, start) = (i % 20 + 1, i / 20 * 100);
+            names.push(format!("chr{chromosome}:{start}-{}", start + 64));
+            names.push(match i % 8 {
+                0 => format!("chr{chromosome}:{start}-{}_shuf_1", start + 64),
+                1 => format!("{chromosome}:{}-{}/rc", start + 1, start + 64),
+                2 => format!("chr{chromosome}_{start}_{}", start + 64),
+                3 => format!("chr{chromosome}-{start}-{}_shuffled", start + 64),
+                4 => format!("neg_chr{chromosome}:{start}-{}", start + 64),
+                5 => format!("chr{chromosome}:{start}-{}", start + 900),
+                6 => format!("chr{chromosome}-{start}-{}", start + 900),
+                _ => format!("x::chr{chromosome}:{start}-{}(-)", start + 64),
+            });
+        }
+        let rows = assembled(&names, &DataConfig::default()).unwrap();
+        assert_eq!(rows.len(), 800);
+        for (name, split, is_placed) in rows {
+            let number = name.trim_start_matches("neg_").trim_start_matches("x::").trim_start_matches("chr");
+            let number: String = number.chars().take_while(char::is_ascii_digit).collect();
+            assert_eq!(split, split::deal(&number), "{name}");
+            let is_plain = locus(&name).is_some() && !name.contains("shuf") && !name.starts_with("neg");
+            assert_eq!(is_placed, is_plain, "{name}");
+        }
+    }
+
+    #[test]
+    fn coordinates_that_are_none_are_not_used_for_the_split() {
+        let names: Vec<String> = (0..300).map(|i| format!("sample{}:{i}-{}", i % 3, i + 20)).collect();
+        let rows = assembled(&names, &DataConfig::default()).unwrap();
+        let of = |split| rows.iter().filter(|row| row.1 == split).count();
+        assert!(rows.len() == 300 && of(Split::Test) > 10 && of(Split::Valid) > 10);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+        #[test]
+        fn windows_of_two_splits_share_no_base_however_they_are_named(
+            chromosomes in 1usize..8, step in 5usize..100, n in 30usize..300, flags in 0usize..5, hidden in 0usize..30,
+        ) {
+            let names: Vec<String> = (0..n).map(|i| {
+                let (number, start) = (i % chromosomes + 1, i / chromosomes * step);
+                let end = start + 64;
+                match (i * 7 + hidden) % 11 {
+                    0 => format!("chr{number}:{start}-{end}_shuf_{i}"),
+                    1 => format!("chr{number}:{}-{end}", start + 1),
+                    2 => format!("{number}:{start}-{end}(-)"),
+                    3 => format!("chr{number}_{start}_{end}"),
+                    4 => format!("p{i}::chr{number}:{start}-{end}"),
+                    5 => format!("read{i}"),
+                    _ => format!("chr{number}:{start}-{end}"),
+                }
+            }).collect();
+            let mut config = DataConfig::default();
+            match flags {
+                1 => config.test_chroms = vec!["1".into()],
+                2 => config.test_fraction = Some(0.2),
+                3 => config.valid_fraction = Some(0.3),
+                4 => { config.train_chroms = vec!["chr1".into()]; }
+                _ => {}
+            }
+            let Ok(rows) = assembled(&names, &config) else {
+                prop_assert!(chromosomes == 1 && (flags == 1 || flags == 4));
+                return Ok(());
+            };
+            let placed: Vec<(Place, Split)> =
+                rows.iter().filter_map(|(name, split, _)| Some((locus(name)?, *split))).collect();
+            for (i, (a, split)) in placed.iter().enumerate() {
+                for (b, other) in &placed[i + 1..] {
+                    let overlap = same_name(&a.chromosome) == same_name(&b.chromosome)
+                        && a.range.start < b.range.end && b.range.start < a.range.end;
+                    prop_assert!(!overlap || split == other, "{a:?} {b:?}");
+                }
+            }
+        }
+    }
 
     proptest! {
         #[test]

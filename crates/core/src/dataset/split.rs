@@ -190,7 +190,8 @@ impl Assignment {
                 _ => None,
             };
             let possible = [resolved.split_of(name), unnamed];
-            parent(name) != name || possible.into_iter().flatten().any(|split| splits.contains(&split))
+            let is_clear = parent(name) == name && !self.divides_by_blocks();
+            !is_clear || possible.into_iter().flatten().any(|split| splits.contains(&split))
         }
     }
 
@@ -377,7 +378,7 @@ pub(crate) fn check_flags_leave_some(
             "{flag} leaves no chromosome for {purpose}, as {name} is another haplotype of {other}, expected others among {names}; name each chromosome with --train-chroms and --test-chroms"
         ),
         None => bail!(
-            "{flag} leaves no chromosome for {purpose}, expected others beside {names}; leave the flag out, and chromosomes too few for every split are divided by blocks"
+            "{flag} leaves no chromosome for {purpose}, expected others beside {names}; leave the flag out, and the chromosomes are divided by blocks if whole ones are too few"
         ),
     }
 }
@@ -550,6 +551,83 @@ mod tests {
         let twice = choice(&["1"], &[], &["chr1"]).check(&known).unwrap_err().to_string();
         assert!(twice.contains("--train-chroms") && twice.contains("--test-chroms"), "{twice}");
         choice(&["1"], &[], &["2"]).check(&known).unwrap();
+    }
+
+    #[test]
+    fn haplotypes_are_chromosomes_of_their_own_and_stay_together() {
+        for [a1, a2, b1, b2] in [
+            ["chr1_hap1", "chr1_hap2", "chr2_hap1", "chr2_hap2"],
+            ["chr1_MATERNAL", "chr1_PATERNAL", "chr2_MATERNAL", "chr2_PATERNAL"],
+            ["chr1_mat", "chr1_pat", "chr2_mat", "chr2_pat"],
+            ["1_h1", "1_h2", "2_h1", "2_h2"],
+            ["hap1_chr1", "hap2_chr1", "hap1_chr2", "hap2_chr2"],
+            ["HG002#1#chr1", "HG002#2#chr1", "HG002#1#chr2", "HG002#2#chr2"],
+            ["chr1.hap1", "chr1.hap2", "chr2.hap1", "chr2.hap2"],
+            ["scaffold_1_hap1", "scaffold_1_hap2", "scaffold_2_hap1", "scaffold_2_hap2"],
+        ] {
+            let all = [a1, a2, b1, b2];
+            let of = |choice: ChromosomeChoice| {
+                let assignment = Assignment::Choice(choice);
+                all.map(|name| split_beside(&assignment, name, &all))
+            };
+            let (train, test) = (Some(Split::Train), Some(Split::Test));
+            assert_eq!(of(choice(&[], &[], &[a1])), [test, None, train, train], "{a1}");
+            assert_eq!(of(choice(&[b1], &[], &[])), [test, test, train, None], "{a1}");
+            assert_eq!(of(choice(&[a2, b1, b2], &[], &[a1])), [test, train, train, train], "{a1}");
+            assert_eq!(of(choice(&[], &[], &[parent(a1)])), [test, test, train, train], "{a1}");
+            choice(&[], &[], &[parent(a1)]).check(&all).unwrap();
+            let dealt = of(choice(&[], &[], &[]));
+            assert!(dealt[0] == dealt[1] && dealt[2] == dealt[3] && !dealt.contains(&None), "{a1} {dealt:?}");
+            // Blocks of both lie at the same places.
+            let genome: Vec<Chromosome> =
+                all.iter().map(|name| Chromosome { name: (*name).into(), length: 400_000 }).collect();
+            let parts = intervals(&genome, &Assignment::by_blocks(Shares::default()), 100);
+            for part in &parts {
+                let of = |chromosome: usize| -> Vec<_> {
+                    part.iter().filter(|i| i.chromosome == chromosome).map(|i| i.range.clone()).collect()
+                };
+                assert!(of(0) == of(1) && of(2) == of(3), "{a1}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_flag_names_the_chromosome_that_is_spelled_so_and_else_any_spelling() {
+        let assignment = Assignment::Choice(choice(&["1", "MT"], &[], &["chr2", "X"]));
+        let both = ["1", "chr1", "chr2", "2", "chrM", "chrX"];
+        let splits = both.map(|name| split_beside(&assignment, name, &both));
+        let (train, test) = (Some(Split::Train), Some(Split::Test));
+        assert_eq!(splits, [train, None, test, None, train, test]);
+        choice(&["1"], &[], &["chr1"]).check(&both).unwrap();
+    }
+
+    #[test]
+    fn what_is_read_is_never_less_than_what_is_needed() {
+        let all = ["chr1", "1", "chr2", "chr2_hap1", "chr3_hap1", "chr3_hap2", "chr1_x_alt", "MT", "chrM", "GL1"];
+        for own in [
+            choice(&[], &[], &[]),
+            choice(&[], &[], &["1"]),
+            choice(&["chr3"], &[], &[]),
+            choice(&["1"], &["2"], &["M"]),
+            choice(&[], &["chr3_hap1"], &[]),
+        ] {
+            for assignment in [
+                Assignment::Choice(own.clone()),
+                Assignment::TestOnUnseenBy(own.clone()),
+                Assignment::TestOn(own.test.clone()),
+                Assignment::TestOnOthers(own.train.clone()),
+                Assignment::TestOnAll,
+                Assignment::by_blocks(Shares::default()),
+            ] {
+                for splits in [&Split::ALL[..], &[Split::Test], &[Split::Train]] {
+                    let may_need = assignment.may_need(splits);
+                    for name in all {
+                        let needs = split_beside(&assignment, name, &all).is_some_and(|split| splits.contains(&split));
+                        assert!(!needs || may_need(name), "{assignment:?} {name}");
+                    }
+                }
+            }
+        }
     }
 
     proptest! {
