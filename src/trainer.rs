@@ -63,6 +63,7 @@ pub struct Trainer {
     progress: Progress,
     checkpoint_every: Duration,
     stops_on_signals: bool,
+    data_warnings: Vec<String>,
     hooks: Vec<Box<dyn Hook>>,
     moved_files: Vec<MovedFile>,
 }
@@ -93,6 +94,7 @@ impl Trainer {
             progress: Progress::Quiet,
             checkpoint_every: CHECKPOINT_EVERY,
             stops_on_signals: false,
+            data_warnings: Vec::new(),
             hooks: Vec::new(),
             moved_files: Vec::new(),
         }
@@ -126,6 +128,12 @@ impl Trainer {
     /// at once.
     pub fn stop_on_signals(mut self) -> Self {
         self.stops_on_signals = true;
+        self
+    }
+
+    /// Records what was found wrong with the data, for `run.json` and the report.
+    pub fn with_data_warnings(mut self, warnings: Vec<String>) -> Self {
+        self.data_warnings = warnings;
         self
     }
 
@@ -176,6 +184,7 @@ impl Trainer {
         let head = resolved.as_comments(data);
         let mut provenance = provenance(&self.config, &task, data, &network, &machine)?;
         provenance.resolved = Some(resolved);
+        provenance.data_warnings = std::mem::take(&mut self.data_warnings);
         let (run, replaced) = folder.keep()?;
         run.write_json(RUN_JSON, &provenance)?;
         run.write(CONFIG_TOML, (head + "\n" + &self.config.to_toml()).as_bytes())?;
@@ -589,6 +598,7 @@ fn provenance(
         length: data.train.length,
         parameter_count: network.plan.parameters(),
         examples: ExampleCounts { train: data.train.len(), valid: data.valid.len(), test: data.test.len() },
+        data_warnings: Vec::new(),
         config: config.with_absolute_paths(),
         resolved: None,
         started_from: match &config.training.init_from {

@@ -15,7 +15,7 @@ use strandnet_core::config::search::Search;
 use strandnet_core::config::{Config, DataConfig, Faults, TaskKind};
 use strandnet_core::dataset::Dataset;
 use strandnet_core::format::thousands;
-use strandnet_core::inspect;
+use strandnet_core::inspect::{self, NearCopies};
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{self, Contents, DataFiles, OutputFolder, RUN_JSON, RunFolder};
 
@@ -64,10 +64,9 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
     progress.say(&machine.description);
     let data = data_at(&config, &files, &progress)?;
     progress.say(&describe(&data, &config.data));
-    for warning in inspect::inspect(&data, &config.data, false)?.warnings {
-        progress.warn(&warning);
-    }
-    let trainer = trainer(&config).with_moved_files(files.moved.clone());
+    let found = inspect::inspect(&data, &config.data, NearCopies::IfQuick)?;
+    found.report(progress);
+    let trainer = trainer(&config).with_moved_files(files.moved.clone()).with_data_warnings(found.warnings);
     show(&trainer.in_output_folder(folder).fit(&data)?)
 }
 

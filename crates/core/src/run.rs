@@ -160,6 +160,9 @@ pub struct Provenance {
     /// What the settings of the data came to; runs of earlier versions have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved: Option<Resolved>,
+    /// Warnings about the data.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub data_warnings: Vec<String>,
     /// File of the weights that training started from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub started_from: Vec<DataFile>,
