@@ -371,6 +371,14 @@ fn counts(data: &Dataset) -> ExampleCounts {
     ExampleCounts { train: data.train.len(), valid: data.valid.len(), test: data.test.len() }
 }
 
+/// The largest number of unknown bases that one training example may hold; of windows drawn anew each epoch, what is allowed.
+fn largest_n(config: &Config, data: &Dataset) -> Result<usize> {
+    if data.resampler.is_some() {
+        return Ok(config.data.max_n);
+    }
+    Ok(data.train.unknown_bases()?.into_iter().max().unwrap_or(0))
+}
+
 /// The batch size found by trying, and what was found.
 fn fastest_batch_size(
     config: &Config,
@@ -505,7 +513,8 @@ fn provenance(
         positive: (data.kind == TaskKind::Binary).then(|| data.classes.positive_name().into()),
         length: data.train.length,
         parameter_count: network.plan.parameters(),
-        examples: ExampleCounts { train: data.train.len(), valid: data.valid.len(), test: data.test.len() },
+        examples: counts(data),
+        largest_n: Some(largest_n(config, data)?),
         config: config.with_absolute_paths(),
         started_from: match &config.training.init_from {
             Some(other) => vec![run::describe_file(&other.join(WEIGHTS))?],
