@@ -1,7 +1,6 @@
 //! A genome whose chromosomes are found by name: each region of a file becomes a window of one length, centred on its
 //! summit or its middle. The split of a window is decided elsewhere.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use crate::formats::bed::{self, Region, RegionFile};
 use crate::genome::Genome;
 use crate::genome::interval::{Interval, Place};
 use crate::genome::left_out::LeftOut;
-use crate::genome::names::{list_names, same_name};
+use crate::genome::names::{NameIndex, list_names};
 
 /// A genome, and its chromosomes by name.
 pub struct Reference {
@@ -23,9 +22,7 @@ pub struct Reference {
     pub source: Arc<str>,
     /// Names of the chromosomes, shared by all windows.
     pub chromosomes: Vec<Arc<str>>,
-    index: HashMap<String, usize>,
-    /// By the part of a name that `1` and `chr1` share.
-    shared_index: HashMap<String, usize>,
+    index: NameIndex,
 }
 
 /// A window around a region.
@@ -66,17 +63,14 @@ enum Placed {
 impl Reference {
     /// Indexes the chromosomes of a genome by name.
     pub fn new(genome: Genome) -> Self {
-        let index = genome.chromosomes.iter().enumerate().map(|(i, c)| (c.name.clone(), i)).collect();
-        // Of names that differ only in their prefix, the first.
-        let shared = genome.chromosomes.iter().enumerate().rev().map(|(i, c)| (same_name(&c.name).to_owned(), i));
-        let shared_index = shared.collect();
+        let index = NameIndex::new(genome.chromosomes.iter().map(|c| c.name.as_str()));
         let (source, chromosomes) = (genome.source_name(), genome.chromosome_names());
-        Self { genome, source, chromosomes, index, shared_index }
+        Self { genome, source, chromosomes, index }
     }
 
-    /// Index of a chromosome; `1` and `chr1` are the same where the genome does not have both.
+    /// Index of a chromosome, by any spelling of its name: `1` and `chr1` are the same where the genome does not have both.
     pub fn chromosome(&self, name: &str) -> Option<usize> {
-        self.index.get(name).or_else(|| self.shared_index.get(same_name(name))).copied()
+        self.index.find(name)
     }
 
     fn place_region(&self, region: &Region) -> Placed {
@@ -125,14 +119,10 @@ impl Reference {
     /// # Errors
     /// The file cannot be read, or most of its regions do not lie in this genome.
     pub fn windows(&self, path: &Path, length: usize, center: Option<Center>) -> Result<Regions> {
-        let mut file = bed::read(path, center)?;
-        let mut found = Regions {
-            windows: Vec::new(),
-            covered: Vec::new(),
-            left_out: LeftOut::of(&file),
-            file: RegionFile { regions: std::mem::take(&mut file.regions), ..file },
-        };
-        for (at, region) in found.file.regions.iter_mut().enumerate() {
+        let file = bed::read(path, center)?;
+        let left_out = LeftOut::of(&file);
+        let mut found = Regions { file, windows: Vec::new(), covered: Vec::new(), left_out };
+        for (at, region) in found.file.regions.iter().enumerate() {
             let interval = match self.place_region(region) {
                 Placed::Inside(interval) => interval,
                 Placed::Beyond(interval) => {
