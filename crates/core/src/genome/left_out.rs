@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::format::{counted, thousands};
+use crate::format::{counted, shortened, thousands};
 use crate::formats::bed::{Region, RegionFile};
 
 /// Chromosomes that a message names.
 const MOST_NAMES: usize = 3;
+
+/// Characters of a name in a message; a file may hold any.
+const LONGEST_NAME: usize = 40;
 
 /// Why regions were left out, how many, and the first of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,6 +90,7 @@ impl LeftOut {
         }
         for (name, count, line) in self.absent.iter().take(MOST_NAMES) {
             let first = if *count > 1 { "first in line" } else { "line" };
+            let name = shortened(name, LONGEST_NAME);
             parts.push(format!("{} on {name}, which the genome lacks ({first} {line})", thousands(*count)));
         }
         if self.absent.len() > MOST_NAMES {

@@ -68,7 +68,7 @@ impl Reference {
         Self { genome, source, chromosomes, index }
     }
 
-    /// Index of a chromosome; `1` and `chr1` are the same where the genome does not have both.
+    /// Index of a chromosome, by any spelling of its name: `1` and `chr1` are the same where the genome does not have both.
     pub fn chromosome(&self, name: &str) -> Option<usize> {
         self.index.find(name)
     }
@@ -119,14 +119,10 @@ impl Reference {
     /// # Errors
     /// The file cannot be read, or most of its regions do not lie in this genome.
     pub fn windows(&self, path: &Path, length: usize, center: Option<Center>) -> Result<Regions> {
-        let mut file = bed::read(path, center)?;
-        let mut found = Regions {
-            windows: Vec::new(),
-            covered: Vec::new(),
-            left_out: LeftOut::of(&file),
-            file: RegionFile { regions: std::mem::take(&mut file.regions), ..file },
-        };
-        for (at, region) in found.file.regions.iter_mut().enumerate() {
+        let file = bed::read(path, center)?;
+        let left_out = LeftOut::of(&file);
+        let mut found = Regions { file, windows: Vec::new(), covered: Vec::new(), left_out };
+        for (at, region) in found.file.regions.iter().enumerate() {
             let interval = match self.place_region(region) {
                 Placed::Inside(interval) => interval,
                 Placed::Beyond(interval) => {
