@@ -49,7 +49,7 @@ impl Table {
     pub fn of_file(file: &InputFile) -> Result<Self> {
         let rows = Rows::open(file.path(), file.reader())?;
         let name = |column| String::from_utf8_lossy(rows.field(column)).into_owned();
-        let header = (0..rows.len()).map(name).collect();
+        let header = (0..rows.width()).map(name).collect();
         let header_line = rows.line();
         Ok(Self { rows, header, header_line })
     }

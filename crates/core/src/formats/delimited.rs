@@ -109,8 +109,8 @@ impl Rows {
         Ok(false)
     }
 
-    /// Number of fields of this row.
-    pub fn len(&self) -> usize {
+    /// Number of fields of this row, of which there is at least one.
+    pub fn width(&self) -> usize {
         self.fields.len()
     }
 
@@ -295,7 +295,7 @@ mod tests {
         let input: Box<dyn BufRead + Send> = Box::new(std::io::Cursor::new(text.to_vec()));
         let mut rows = Rows::open(Path::new("t.csv"), input)?;
         let row = |rows: &Rows| {
-            let fields = (0..rows.len()).map(|i| String::from_utf8_lossy(rows.field(i)).into_owned());
+            let fields = (0..rows.width()).map(|i| String::from_utf8_lossy(rows.field(i)).into_owned());
             (rows.line(), fields.collect())
         };
         let mut all = vec![row(&rows)];
