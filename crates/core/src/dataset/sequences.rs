@@ -407,15 +407,19 @@ fn shares_for_others(
     })
 }
 
-/// The chromosomes that sequences lie on, as far as these show them, and the index of each by name.
+/// The chromosomes that sequences lie on, as far as these show them, and the index of each by name. One that files spell
+/// in two ways is one.
 fn chromosomes_of(entries: &[Entry], located: &[usize]) -> (Vec<Chromosome>, HashMap<Arc<str>, usize>) {
     let mut index: HashMap<Arc<str>, usize> = HashMap::new();
+    let mut spellings: HashMap<String, usize> = HashMap::new();
     let mut chromosomes: Vec<Chromosome> = Vec::new();
     for &i in located {
         let Some((name, range)) = entries[i].locus() else { continue };
         let chromosome = *index.entry(name.clone()).or_insert_with(|| {
-            chromosomes.push(Chromosome { name: name.to_string(), length: 0 });
-            chromosomes.len() - 1
+            *spellings.entry(same_name(name).to_owned()).or_insert_with(|| {
+                chromosomes.push(Chromosome { name: name.to_string(), length: 0 });
+                chromosomes.len() - 1
+            })
         });
         chromosomes[chromosome].length = chromosomes[chromosome].length.max(range.end);
     }
