@@ -460,12 +460,11 @@ fn wrong_regions_are_one_sentence_and_leave_nothing() {
         assert!(!out.exists(), "{error}");
     };
     let binary: Vec<u8> = (0..2000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8 | 0x80).collect();
-    let no_prefix = good.replace("chr", "");
+    let other_names = good.replace("chr", "contig_");
     let cases: Vec<(&str, Vec<u8>, &[&str])> = vec![
         ("backwards.bed", format!("{good}chr1\t500\t400\n").into(), &["line 81", "500", "400", "start < end"]),
         ("nothing long.bed", format!("# x\n{good}chr1\t500\t500\n").into(), &["line 82", "500", "start < end"]),
         ("beyond.bed", format!("{good}chr2\t79990\t80001\n").into(), &["line 81", "80001", "80000", "'chr2'"]),
-        ("no prefix.bed", no_prefix.clone().into(), &["line 1", "no chromosome '1'", "called 'chr1'"]),
         (
             "unknown.bed",
             good.replace("chr3", "chrUn").into(),
@@ -500,12 +499,12 @@ fn wrong_regions_are_one_sentence_and_leave_nothing() {
             .map(str::to_owned)
             .collect()
     };
-    let no_prefix = reference.folder.write("1.bed", no_prefix);
+    let other_names = reference.folder.write("1.bed", other_names);
     for flag in ["--exclude", "--negatives"] {
         let mut flags = with(&[flag]);
-        flags.push(no_prefix.clone());
+        flags.push(other_names.clone());
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-        fails(1, &flags, &["1.bed", "no chromosome '1'", "called 'chr1'"]);
+        fails(1, &flags, &["1.bed", "no chromosome 'contig_1'", "another genome"]);
     }
     // All but the last 5000 bp of every chromosome is excluded.
     let nearly_all: String = (1..=4).map(|n| format!("chr{n}\t0\t75000\n")).collect();
@@ -519,7 +518,7 @@ fn wrong_regions_are_one_sentence_and_leave_nothing() {
     let absent = with(&["--negatives", "absent.bed"]);
     fails(1, &absent.iter().map(String::as_str).collect::<Vec<_>>(), &["absent.bed", "no such file"]);
     // Settings that cannot go together are faults of usage.
-    let copy = format!("other={no_prefix}");
+    let copy = format!("other={other_names}");
     fails(2, &["--reference", &reference.fasta], &["--reference goes with --regions"]);
     let same = peak.replace("peak=", "same=");
     fails(
@@ -533,7 +532,6 @@ fn wrong_regions_are_one_sentence_and_leave_nothing() {
         &[
             &["--reference", &reference.fasta, "--regions", &named, "--negatives", "shuffle", "--exclude", &bed][..],
             &["--negatives-per-positive", "0", "--fragments", "100", "--task", "regression", "--fit", "pad"],
-            &["--valid-fraction", "0.1"],
         ]
         .concat(),
         &[
@@ -543,10 +541,9 @@ fn wrong_regions_are_one_sentence_and_leave_nothing() {
             "--fragments goes with --genome",
             "--task multilabel and regression need",
             "--fit goes with --class",
-            "--valid-fraction goes with --class",
         ],
     );
-    let made = ["--reference", &reference.fasta, "--regions", &peak, "--negatives", &no_prefix];
+    let made = ["--reference", &reference.fasta, "--regions", &peak, "--negatives", &other_names];
     fails(2, &[&made[..], &["--negatives-per-positive", "2"]].concat(), &["--negatives-per-positive", "names a file"]);
 }
 
