@@ -459,7 +459,8 @@ impl Places {
         } else if place.range.is_empty() {
             return Err(table.order(place.range.start, place.range.end));
         } else if span != length {
-            self.misfit(|| {
+            self.misfits += 1;
+            self.first.get_or_insert_with(|| {
                 let Place { chromosome, range, .. } = &place;
                 format!("line {}, {chromosome}:{}-{} for {length} bases", table.line(), range.start, range.end)
             });
@@ -468,20 +469,15 @@ impl Places {
     }
 
     fn of_region(&self, table: &Table, length: usize) -> Result<Coordinates> {
-        let mut found = Coordinates::Absent;
+        let mut misfit = Coordinates::Absent;
         for &column in &self.regions {
             match record_names::parse(table.text(column)?, "", length) {
                 Coordinates::Absent => {}
-                Coordinates::Misfit(place) => found = Coordinates::Misfit(place),
-                other => return Ok(other),
+                Coordinates::Misfit(place) => misfit = Coordinates::Misfit(place),
+                found => return Ok(found),
             }
         }
-        Ok(found)
-    }
-
-    fn misfit(&mut self, what: impl FnOnce() -> String) {
-        self.misfits += 1;
-        self.first.get_or_insert_with(what);
+        Ok(misfit)
     }
 
     /// Warns of places that do not fit, in one line.
@@ -491,7 +487,7 @@ impl Places {
             "{}: {} of {} rows have coordinates of another length than their sequence (first: {first}), which are used as they are, to split by chromosome",
             table.rows.file(),
             thousands(self.misfits),
-            thousands(n)
+            thousands(n),
         ));
     }
 }
