@@ -55,7 +55,12 @@ impl Entry {
     /// The chromosome, and the positions that nothing in another split may share.
     fn locus(&self) -> Option<(&Arc<str>, Range<usize>)> {
         match (&self.origin.place, &self.from) {
-            (Some(place), _) | (None, Some(From::Derived(place))) => Some((&place.chromosome, place.range.clone())),
+            (Some(Place { chromosome, range, .. }), _) => {
+                // A table's sequence may be longer than the stretch that it names.
+                let beyond = self.origin.bases.saturating_sub(range.len());
+                Some((chromosome, range.start.saturating_sub(beyond)..range.end + beyond))
+            }
+            (None, Some(From::Derived(place))) => Some((&place.chromosome, place.range.clone())),
             (None, Some(From::Misfit(Place { chromosome, range, .. }))) => {
                 let around = range.start.saturating_sub(self.origin.bases)..range.end + self.origin.bases;
                 Some((chromosome, around))
