@@ -203,7 +203,6 @@ fn sequences_that_do_not_fit_are_refused_in_one_sentence() {
     assert!(error(&fits, &["--picture", "y"]).contains("no record 'y' among the 1 explained"));
     assert!(error(&folder.write("empty.fa", ""), &[]).contains("empty"));
     assert!(error(&folder.write("bad.fa", ">x\nAC!T\n"), &[]).contains("found '!'"));
-    assert!(error(&folder.write("place.fa", format!(">chr1:5-9\n{}\n", bases(1, LENGTH))), &[]).contains("name spans"));
     assert_eq!(run(&["explain", "sequences", text(&own), &fits, "--method", "guess"]).status.code(), Some(2));
     for (file, flag) in [(&short, "--pad-short"), (&long, "--crop-long")] {
         let out = folder.path(flag);
