@@ -57,8 +57,8 @@ pub struct Motifs {
     #[arg(long, value_name = "N", value_parser = config::count, default_value_t = 1000)]
     pub discover: usize,
     /// Class, label or column to explain [default: the positive class, or each of several]
-    #[arg(long, value_name = "NAME")]
-    pub of: Option<String>,
+    #[arg(long, alias = "of", value_name = "NAME")]
+    pub score_of: Option<String>,
     /// CPU threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
@@ -75,8 +75,8 @@ pub struct Sequences {
     #[arg(long, value_name = "NAMES", value_enum, value_delimiter = ',', default_value = "ism")]
     pub method: Vec<AttributionMethod>,
     /// Class, label or column to explain [default: the positive class]
-    #[arg(long, value_name = "NAME")]
-    pub of: Option<String>,
+    #[arg(long, alias = "of", value_name = "NAME")]
+    pub score_of: Option<String>,
     /// Folder for tables, arrays and figures [default: RUN/explain/sequences-FILE]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -134,8 +134,8 @@ pub struct Variants {
     #[arg(long, value_name = "FASTA")]
     pub reference: PathBuf,
     /// Class, label or column to score [default: the positive class]
-    #[arg(long, value_name = "NAME")]
-    pub of: Option<String>,
+    #[arg(long, alias = "of", value_name = "NAME")]
+    pub score_of: Option<String>,
     /// File for the scores [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,

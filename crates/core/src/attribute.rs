@@ -6,5 +6,6 @@ pub mod importance;
 pub mod mutagenesis;
 pub mod sequences;
 pub mod target;
+pub mod variant_counts;
 pub mod variant_rows;
 pub mod variants;

@@ -126,8 +126,8 @@ fn explained(command: &Command, run: &FinishedRun) -> Result<Vec<Explained>> {
     if command.discover == 0 {
         return Ok(Vec::new());
     }
-    if command.of.is_some() || task.outputs() == 1 {
-        return Ok(vec![Explained::new(task, classes, command.of.as_deref())?]);
+    if command.score_of.is_some() || task.outputs() == 1 {
+        return Ok(vec![Explained::new(task, classes, command.score_of.as_deref())?]);
     }
     classes.names.iter().map(|name| Explained::new(task, classes, Some(name))).collect()
 }

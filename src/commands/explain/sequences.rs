@@ -31,7 +31,7 @@ const STRETCH: usize = 12;
 
 pub fn run(command: &Command, progress: Progress) -> Result<()> {
     let run = open(command, progress)?;
-    let explained = Explained::new(run.provenance.task()?, &run.classes, command.of.as_deref())?;
+    let explained = Explained::new(run.provenance.task()?, &run.classes, command.score_of.as_deref())?;
     let explainer = Explainer { scorer: &run.ensemble, explained: &explained };
     let path = command.out.clone().unwrap_or_else(|| default_folder(&run.folder, &command.sequences));
     let out = OutputFolder::create(&path, Contents::Importance, command.force)?;

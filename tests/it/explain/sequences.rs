@@ -89,7 +89,7 @@ fn mutagenesis_is_what_predict_says_of_each_mutant() {
         let original = bases(3, LENGTH);
         let file = folder.write("one.fa", fasta(&[("one", &original)]));
         let out = folder.path(strands);
-        explain(&run, &file, &out, &["--of", "rich"]);
+        explain(&run, &file, &out, &["--score-of", "rich"]);
         let mut mutants = vec![("one".to_owned(), original.clone())];
         for position in 0..LENGTH {
             for base in ["A", "C", "G", "T"] {
@@ -126,13 +126,13 @@ fn every_question_can_be_explained_and_several_outputs_need_a_name() {
     ] {
         let run = trained_on(&["--train", table], flags).path;
         let out = folder.path(flags[1]);
-        let own: Vec<&str> = of.map_or(Vec::new(), |name| vec!["--of", name]);
+        let own: Vec<&str> = of.map_or(Vec::new(), |name| vec!["--score-of", name]);
         let shown = explain(&run, &file, &out, &[&["--method", "ig,ism,saliency"], own.as_slice()].concat());
         assert!(shown.contains(&format!("of '{}' explained by ig, ism, saliency", of.unwrap_or("gc"))), "{shown}");
         assert!(json(&out.join("importance.json"))["completeness"]["largest_error"].as_f64().unwrap() <= 0.01);
         if of.is_some() {
             let error = fail(1, &["explain", "sequences", text(&run), &file, "--out", text(&folder.path("no"))]);
-            assert!(error.contains("outputs, expected --of with one of"), "{error}");
+            assert!(error.contains("outputs, expected --score-of with one of"), "{error}");
         }
     }
 }
@@ -199,7 +199,7 @@ fn sequences_that_do_not_fit_are_refused_in_one_sentence() {
     let (short, long, fits) = (of("short.fa", 20), of("long.fa", 200), of("fits.fa", LENGTH));
     assert!(error(&short, &[]).contains("record 'x' has 20 bases, expected 60, the network's length"));
     assert!(error(&long, &[]).contains("record 'x' has 200 bases, expected 60, the network's --length; cut it"));
-    assert!(error(&fits, &["--of", "nobody"]).contains("--of names 'nobody', expected one of"));
+    assert!(error(&fits, &["--score-of", "nobody"]).contains("--score-of names 'nobody', expected one of"));
     assert!(error(&fits, &["--picture", "y"]).contains("no record 'y' among the 1 explained"));
     assert!(error(&folder.write("empty.fa", ""), &[]).contains("empty"));
     assert!(error(&folder.write("bad.fa", ">x\nAC!T\n"), &[]).contains("found '!'"));

@@ -10,9 +10,17 @@ pub fn same_name(name: &str) -> &str {
     }
 }
 
+/// The part of a name that tells chromosomes apart: as [`same_name`], and `MT` is `M`, the mitochondrion.
+pub fn canonical(name: &str) -> &str {
+    match same_name(name) {
+        "MT" => "M",
+        name => name,
+    }
+}
+
 /// Whether two names denote the same chromosome.
 pub fn is_same_name(a: &str, b: &str) -> bool {
-    same_name(a) == same_name(b)
+    canonical(a) == canonical(b)
 }
 
 /// Whether a list names a chromosome.
@@ -62,6 +70,7 @@ mod tests {
         assert_eq!(same_name("chr"), "chr");
         assert_eq!(same_name("ch\u{e9}1"), "ch\u{e9}1");
         assert!(is_same_name("Chr7", "7") && !is_same_name("chr7", "17"));
+        assert!(is_same_name("chrM", "MT") && is_same_name("chrMT", "M") && !is_same_name("chrM", "chrMTX"));
     }
 
     #[test]
