@@ -65,6 +65,8 @@ pub const EVALUATION_JSON: &str = "evaluation.json";
 pub const MOTIFS_JSON: &str = "motifs.json";
 /// The results of `explain sequences`.
 pub const IMPORTANCE_JSON: &str = "importance.json";
+/// Summary of `explain variants`.
+pub const VARIANTS_JSON: &str = "variants.json";
 /// The parameters of simulated genomes.
 pub const SIMULATION_JSON: &str = "simulation.json";
 /// The plan of a search.

@@ -15,7 +15,7 @@ use strandnet_core::config::Strands;
 use strandnet_core::dataset::split::Split;
 use strandnet_core::figures;
 use strandnet_core::format::{self, thousands};
-use strandnet_core::formats::meme;
+use strandnet_core::formats::{meme, motif_files};
 use strandnet_core::motif::discovery;
 use strandnet_core::motif::filters::Filters;
 use strandnet_core::motif::motifs::{Motifs, Origin, divisions, label};
@@ -35,7 +35,7 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
         bail!("--sequences is -, and sequences are read twice, which standard input cannot be; expected a file");
     }
     let database = match &command.database {
-        Some(path) => meme::read(path)?,
+        Some(path) => motif_files::read(path)?,
         None => Vec::new(),
     };
     let filters = filters(command, &run.ensemble)?;

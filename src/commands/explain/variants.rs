@@ -3,10 +3,13 @@
 use std::io::{BufWriter, Write};
 
 use anyhow::Result;
+use serde_json::Value;
 
 use crate::cli::explain::Variants as Command;
+use crate::commands::explain::{default_folder, origin};
 use crate::commands::{FinishedRun, closed_output, open_run, written};
 use crate::device;
+use strandnet_core::attribute::strongest_variants::{Strongest, VariantsSummary};
 use strandnet_core::attribute::target::{Explained, Explainer};
 use strandnet_core::attribute::variant_counts::Counts;
 use strandnet_core::attribute::variant_rows::VariantRows;
@@ -16,6 +19,7 @@ use strandnet_core::format::thousands;
 use strandnet_core::formats::vcf::Vcf;
 use strandnet_core::progress::Progress;
 use strandnet_core::run;
+use strandnet_core::run::{RunFolder, VARIANTS_JSON};
 
 pub fn run(command: &Command, progress: Progress) -> Result<()> {
     let (device, _) = device::choose(command.compute.device)?;
@@ -61,11 +65,36 @@ fn score(command: &Command, run: &FinishedRun, progress: Progress, out: &mut dyn
     let mut contexts = Contexts::open(&command.reference, explainer.length())?;
     let header = std::mem::take(&mut vcf.header);
     let mut rows = VariantRows::new(out, command.format(), &explained, &header)?;
-    let counts = variants::score(explainer, &mut vcf, &mut contexts, &mut |line, scores| rows.write(line, scores))?;
+    let mut strongest = Strongest::default();
+    let counts = variants::score(explainer, &mut vcf, &mut contexts, &mut |line, scores| {
+        strongest.add(line, scores, &explained);
+        rows.write(line, scores)
+    })?;
     counts.check(&command.vcf, &contexts.genome)?;
+    let summary = VariantsSummary {
+        explained: explained.description(),
+        records: counts.records,
+        alleles: counts.alleles,
+        scored: counts.scored,
+        left_out: counts.left_out(),
+        strongest: strongest.into_list(),
+    };
+    if let Err(error) = keep(command, run, &summary) {
+        progress.say(&format!("{error:#}; the report will not show these variants"));
+    }
     counts.warnings(&command.vcf, &contexts.genome).iter().for_each(|warning| progress.warn(warning));
     out.flush()?;
     Ok(counts)
+}
+
+/// Keeps what the report shows in the run folder, in place of an earlier summary of the same file.
+fn keep(command: &Command, run: &FinishedRun, summary: &VariantsSummary) -> Result<()> {
+    let Value::Object(summary) = serde_json::to_value(summary)? else { return Ok(()) };
+    let mut about = origin(run, [])?;
+    about.extend(summary);
+    let folder = default_folder(&run.folder, "variants", &command.vcf);
+    std::fs::create_dir_all(&folder).map_err(|error| run::cannot_write(&folder, &error))?;
+    RunFolder { path: folder }.write_json(VARIANTS_JSON, &about)
 }
 
 fn report(counts: &Counts, progress: Progress) {

@@ -93,9 +93,10 @@ impl<'a> VariantRows<'a> {
         let Some(reference) = reference else {
             // A line without scores stays as it is; scores of an earlier run would be those of another network.
             let all = info.split(|&byte| byte == b';').count();
-            if kept.len() == all {
+            if kept.len() == all && columns.len() > vcf::INFO {
                 return write_bytes(self.out, &line.text);
             }
+            columns.resize(columns.len().max(vcf::INFO + 1), b".");
             let info = if kept.is_empty() { b".".to_vec() } else { kept.join(&b';') };
             columns[vcf::INFO] = &info;
             return write_bytes(self.out, &columns.join(&b'\t'));
@@ -115,9 +116,7 @@ impl<'a> VariantRows<'a> {
         }
         let kept = kept.into_iter().filter(|field| !matches!(field.trim_ascii(), b"." | b""));
         let info = kept.chain(fields.iter().map(String::as_bytes)).collect::<Vec<_>>().join(&b';');
-        while columns.len() <= vcf::INFO {
-            columns.push(b".");
-        }
+        columns.resize(columns.len().max(vcf::INFO + 1), b".");
         columns[vcf::INFO] = &info;
         write_bytes(self.out, &columns.join(&b'\t'))
     }

@@ -19,6 +19,9 @@ const ROW: usize = 100;
 /// Largest number of bases in a figure, which shows the most important stretch.
 const MOST_BASES: usize = 1000;
 
+/// Letters of a chromosome's name that fit beside the axis.
+const LONGEST_CHROMOSOME: usize = 10;
+
 const LETTER: f64 = 15.0;
 const LETTERS_HEIGHT: f64 = 120.0;
 const CELL: f64 = 15.0;
@@ -226,14 +229,18 @@ fn key(canvas: &Canvas, top: f64, strongest: f64) -> Drawing {
     draw_text(canvas, &text, (end + 8.0, top + 1.0), 16.0, HPos::Left)
 }
 
-/// Draws positions, counted from 0 as in the tables.
+/// Draws positions, counted from 0: those of the chromosome, with its name, where they are known, else those of the record.
 fn numbers(canvas: &Canvas, sequence: &Sequence, positions: Range<usize>, top: f64) -> Drawing {
+    if let Some(place) = &sequence.place {
+        let name = format::shortened(&place.chromosome, LONGEST_CHROMOSOME);
+        draw_text(canvas, &name, (LEFT - 8.0, top + 1.0), 16.0, HPos::Right)?;
+    }
     for (i, at) in positions.enumerate() {
-        let position = sequence.position(at);
+        let position = sequence.coordinate(at).unwrap_or_else(|| sequence.position(at));
         if position.is_multiple_of(10) {
             let x = LEFT + (i as f64 + 0.5) * LETTER;
             canvas.draw(&PathElement::new([pixel(x, top - 6.0), pixel(x, top - 1.0)], GREY.stroke_width(1)))?;
-            draw_text(canvas, &position.to_string(), (x, top + 1.0), 16.0, HPos::Center)?;
+            draw_text(canvas, &format::thousands(position), (x, top + 1.0), 16.0, HPos::Center)?;
         }
     }
     Ok(())
