@@ -213,3 +213,61 @@ fn sequences_that_do_not_fit_are_refused_in_one_sentence() {
         assert_eq!(positions[0], if flag == "--pad-short" { 0.0 } else { 70.0 });
     }
 }
+
+/// Windows of regions: what is attributed is what `predict` scores there, on the genome's own coordinates.
+#[test]
+fn regions_are_explained_where_they_lie() {
+    let (own, folder, genome) = (trained(&[]), Folder::new(), bases(9, 1000));
+    let reference = folder.write("g.fa", fasta(&[("chr1", &genome), ("chr2", &"N".repeat(400))]));
+    let peaks =
+        "chr1\t400\t420\tlater\t0\t-\nchr1\t100\t300\tpeak\t0\t+\nchr1\t0\t10\toff\t0\t+\nchr2\t100\t200\tgap\t0\t+\n";
+    let bed = folder.write("peaks.bed", peaks);
+    let prefix = folder.path("a");
+    let flags = ["--reference", &reference, "--regions", &bed, "--attributions-out", text(&prefix), "--threads", "1"];
+    let output = run(&[&["explain", "sequences", text(&own.path)], &flags[..]].concat());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("peaks.bed: 1 of 4 regions left out") && said.contains("no known base: gap"), "{said}");
+    let out = own.path.join("explain/sequences-peaks");
+    let windows = std::fs::read_to_string(folder.path("a.bed")).unwrap();
+    let rows: Vec<&str> = windows.lines().collect();
+    assert_eq!(rows.len(), 2, "{windows}");
+    assert!(rows.contains(&"chr1\t170\t230\tpeak\t0\t+") && rows.contains(&"chr1\t380\t440\tlater\t0\t-"), "{windows}");
+    let names = column(&out.join("ism.tsv"), b'\t', "name");
+    assert_eq!([&names[0], &names[LENGTH]].map(String::as_str), [0, 1].map(|i| rows[i].split('\t').nth(3).unwrap()));
+    let graph = std::fs::read_to_string(out.join("ism.bedgraph")).unwrap();
+    assert!(graph.starts_with("chr1\t170\t171\t") && graph.lines().count() == 2 * LENGTH, "{graph}");
+    // The same windows by name.
+    let cut = folder.write("cut.fa", fasta(&[("chr1:170-230(+)", &genome[170..230])]));
+    let again = folder.path("again");
+    explain(&own.path, &cut, &again, &[]);
+    let of_cut = std::fs::read_to_string(again.join("ism.bedgraph")).unwrap();
+    assert_eq!(of_cut.lines().collect::<Vec<_>>(), graph.lines().take(LENGTH).collect::<Vec<_>>());
+    assert_eq!(contents(&out.join("pictures")).len(), 2);
+    for ending in ["ohe.npz", "hyp.npz"] {
+        assert!(std::fs::read(folder.path(&format!("a.{ending}"))).unwrap().starts_with(b"PK"));
+    }
+    let error = fail(
+        1,
+        &[
+            &["explain", "sequences", text(&own.path), "--force"],
+            &flags[..4],
+            &["--method", "ig", "--attributions-out", "b"],
+        ]
+        .concat(),
+    );
+    assert!(error.contains("expected ism among --method"), "{error}");
+    // The report shows what was drawn, and of none when none was.
+    succeed(&["report", text(&own.path)]);
+    let page = std::fs::read_to_string(own.path.join("report.html")).unwrap();
+    assert!(
+        page.contains("id=\"importance\"") && page.contains("of 2 sequences, 2 of them drawn."),
+        "attributions are in the report"
+    );
+    let none = folder.path("none");
+    succeed(
+        &[&["explain", "sequences", text(&own.path), "--quiet", "--pictures", "0", "--out", text(&none)], &flags[..4]]
+            .concat(),
+    );
+    assert_eq!(contents(&none.join("pictures")).len(), 0);
+}

@@ -83,5 +83,6 @@ impl Lines {
 
 /// Text of a file for a message, cut to a limited length.
 pub(super) fn quoted(text: &str) -> String {
+    let text = text.replace('\t', " ");
     format::shortened(&text.chars().filter(|c| !c.is_control()).collect::<String>(), 40)
 }
