@@ -71,7 +71,7 @@ mod tests {
         let labelled = JASPAR.replace(['[', ']'], " ");
         let shuffled: Vec<&str> = JASPAR.lines().collect();
         let shuffled = [0, 4, 2, 3, 1].map(|i| shuffled[i]).join("\n");
-        let turned = TRANSFAC.lines().map(|line| {
+        let transposed = TRANSFAC.lines().map(|line| {
             let words: Vec<&str> = line.split('\t').collect();
             if words.len() == 5 {
                 [words[0], words[4], words[3], words[2], words[1], "N"].join("  ")
@@ -79,7 +79,7 @@ mod tests {
                 line.to_owned()
             }
         });
-        let turned: String = turned.map(|line| line + "\n").collect();
+        let transposed: String = transposed.map(|line| line + "\n").collect();
         for (what, text) in [
             ("MEME", MEME.to_owned()),
             ("MEME of RNA", MEME.replace("ACGT", "ACGU")),
@@ -136,7 +136,7 @@ mod tests {
             ),
             ("UniPROBE", format!("MA0004.1\n\n{}", labelled.split_once('\n').unwrap().1)),
             ("TRANSFAC", TRANSFAC.to_owned()),
-            ("TRANSFAC with another order and a consensus", turned),
+            ("TRANSFAC with another order and a consensus", transposed),
             ("TRANSFAC with P0", TRANSFAC.replace("PO\t", "P0      ")),
             ("TRANSFAC of RNA", TRANSFAC.replace("G\tT\n", "G\tU\n")),
             ("TRANSFAC with NA", TRANSFAC.replace("ID Arnt", "ID V$X_01\nNA Arnt")),
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn four_by_four_follows_the_other_motifs_of_its_file() {
-        let word = ">word\n9 0 0 0\n0 9 0 0\n0 0 0 9\n0 0 9 0\n"; // ACTG by positions, ACTG turned by bases
+        let word = ">word\n9 0 0 0\n0 9 0 0\n0 0 0 9\n0 0 9 0\n"; // ACTG by positions, ACTG transposed by bases
         assert!(parse("x", word.as_bytes()).unwrap_err().to_string().contains("line 1: motif 'word' is four by four"));
         let positions = parse("x", format!("{HOCOMOCO}{word}").as_bytes()).unwrap();
         assert_eq!(positions[1].consensus(), "ACTG");

@@ -26,11 +26,11 @@ pub(super) fn layouts(rows: &[Vec<f64>]) -> Vec<Layout> {
     }
     match (rows.len(), width) {
         (4, 4) => {
-            let sums = |of: &dyn Fn(usize, usize) -> f64| (0..4).map(|i| (0..4).map(|j| of(i, j)).sum()).collect();
-            let (across, down): (Vec<f64>, Vec<f64>) = (sums(&|i, j| rows[i][j]), sums(&|i, j| rows[j][i]));
-            let are_equal = |sums: &[f64]| {
-                let largest = sums.iter().fold(0.0f64, |a, b| a.max(b.abs()));
-                sums.iter().all(|sum| (sum - sums[0]).abs() <= ROUNDING * largest)
+            let totals = |of: &dyn Fn(usize, usize) -> f64| (0..4).map(|i| (0..4).map(|j| of(i, j)).sum()).collect();
+            let (across, down): (Vec<f64>, Vec<f64>) = (totals(&|i, j| rows[i][j]), totals(&|i, j| rows[j][i]));
+            let are_equal = |totals: &[f64]| {
+                let largest = totals.iter().fold(0.0f64, |a, b| a.max(b.abs()));
+                totals.iter().all(|sum| (sum - totals[0]).abs() <= ROUNDING * largest)
             };
             match (are_equal(&across), are_equal(&down)) {
                 (true, false) => vec![Layout::RowsOfPositions],
@@ -66,12 +66,12 @@ pub(super) fn motif(id: String, name: String, positions: &[[f64; 4]]) -> Result<
     if all().any(|number| *number < 0.0) {
         return Err("holds numbers below 0, as log-odds (pwm, pssm) do, expected counts or probabilities; use the file of those (pcm, pfm or ppm)".into());
     }
-    let sums: Vec<f64> = positions.iter().map(|position| position.iter().sum()).collect();
-    let largest = sums.iter().copied().fold(0.0, f64::max);
+    let totals: Vec<f64> = positions.iter().map(|position| position.iter().sum()).collect();
+    let largest = totals.iter().copied().fold(0.0, f64::max);
     if largest <= 0.0 || !largest.is_finite() {
         return Err("has no number above 0, expected counts or probabilities; remove it".into());
     }
-    let are_probabilities = sums.iter().all(|sum| *sum == 0.0 || (sum - 1.0).abs() <= ROUNDING);
+    let are_probabilities = totals.iter().all(|sum| *sum == 0.0 || (sum - 1.0).abs() <= ROUNDING);
     // A position holds at most two bits.
     let are_whole = all().all(|number| number.fract() == 0.0);
     if !are_probabilities && !are_whole && largest <= 2.0 + ROUNDING {
@@ -85,7 +85,7 @@ pub(super) fn motif(id: String, name: String, positions: &[[f64; 4]]) -> Result<
         sum if (sum - 1.0).abs() <= EXACT => *position,
         sum => position.map(|number| number / sum),
     };
-    let columns = positions.iter().zip(&sums).map(share).collect();
+    let columns = positions.iter().zip(&totals).map(share).collect();
     let sites = if are_probabilities { 0 } else { largest.round() as u64 };
     Ok(Motif { id, name, columns, sites })
 }
@@ -131,8 +131,8 @@ mod tests {
         let rows = |rows: [[f64; 4]; 4]| rows.iter().map(|row| row.to_vec()).collect::<Vec<_>>();
         let positions = [[9.0, 1.0, 0.0, 0.0], [8.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 10.0], [0.0, 0.0, 0.0, 10.0]];
         assert_eq!(layouts(&rows(positions)), [Layout::RowsOfPositions]);
-        let turned: [[f64; 4]; 4] = std::array::from_fn(|i| std::array::from_fn(|j| positions[j][i]));
-        assert_eq!(layouts(&rows(turned)), [Layout::RowsOfBases]);
+        let transposed: [[f64; 4]; 4] = std::array::from_fn(|i| std::array::from_fn(|j| positions[j][i]));
+        assert_eq!(layouts(&rows(transposed)), [Layout::RowsOfBases]);
         let word = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]];
         assert_eq!(layouts(&rows(word)).len(), 2);
         assert_eq!(layouts(&[vec![1.0; 4], vec![1.0; 3]]), []);
