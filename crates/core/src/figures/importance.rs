@@ -19,9 +19,6 @@ const ROW: usize = 100;
 /// Largest number of bases in a figure, which shows the most important stretch.
 const MOST_BASES: usize = 1000;
 
-/// Letters of a chromosome's name that fit beside the axis.
-const LONGEST_CHROMOSOME: usize = 10;
-
 const LETTER: f64 = 15.0;
 const LETTERS_HEIGHT: f64 = 120.0;
 const CELL: f64 = 15.0;
@@ -130,11 +127,22 @@ fn title(canvas: &Canvas, sequence: &Sequence, shown: &Range<usize>, description
     draw_text(canvas, &name, (LEFT, 12.0), 26.0, HPos::Left)?;
     draw_text(
         canvas,
-        &format!("{description} is {}{part}", format::three_digits(score)),
+        &format!("{description} is {}{part}{}", format::three_digits(score), place(sequence)),
         (LEFT, 42.0),
         19.0,
         HPos::Left,
     )
+}
+
+/// Coordinates and strand, where they are known and are not the name.
+fn place(sequence: &Sequence) -> String {
+    match sequence.own_place() {
+        Some(place) if !sequence.name.contains(&*place.chromosome) => {
+            let strand = if place.reverse { '-' } else { '+' };
+            format!(", at {}:{}-{} ({strand})", place.chromosome, place.range.start, place.range.end)
+        }
+        _ => String::new(),
+    }
 }
 
 fn letters(
@@ -229,12 +237,8 @@ fn key(canvas: &Canvas, top: f64, strongest: f64) -> Drawing {
     draw_text(canvas, &text, (end + 8.0, top + 1.0), 16.0, HPos::Left)
 }
 
-/// Draws positions, counted from 0: those of the chromosome, with its name, where they are known, else those of the record.
+/// Draws positions, counted from 0: those of the chromosome where they are known, else those of the record.
 fn numbers(canvas: &Canvas, sequence: &Sequence, positions: Range<usize>, top: f64) -> Drawing {
-    if let Some(place) = &sequence.place {
-        let name = format::shortened(&place.chromosome, LONGEST_CHROMOSOME);
-        draw_text(canvas, &name, (LEFT - 8.0, top + 1.0), 16.0, HPos::Right)?;
-    }
     for (i, at) in positions.enumerate() {
         let position = sequence.coordinate(at).unwrap_or_else(|| sequence.position(at));
         if position.is_multiple_of(10) {
