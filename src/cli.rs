@@ -291,6 +291,7 @@ impl EvaluationData {
                 task: own.task,
                 // Labels and values are named by their columns.
                 classes: if self.regions.len() == 1 { Vec::new() } else { classes.names.clone() },
+                missing: own.missing,
                 fit: own.fit,
                 test_fragments: own.test_fragments,
                 max_n: own.max_n,
@@ -334,12 +335,12 @@ impl EvaluationData {
             Assignment::TestOn(self.test_chroms.clone())
         } else if !self.names_other_files() {
             Assignment::Choice(own.into())
-        } else if matches!(own.source(), SourceKind::Genomes | SourceKind::Demo | SourceKind::Regions) {
+        } else if matches!(own.source(), SourceKind::Genomes | SourceKind::Demo | SourceKind::Regions)
+            && !learned.by_blocks()
+        {
             Assignment::TestOnUnseenBy(own.into())
-        } else if learned.by_chromosome {
-            Assignment::TestOnOthers(learned.chromosomes.clone())
         } else {
-            Assignment::TestOnAll
+            learned.unseen()
         }
     }
 }

@@ -7,7 +7,7 @@ use strandnet_core::config::{DataConfig, Fit, TaskKind};
 use strandnet_core::dataset::examples::Name;
 use strandnet_core::dataset::sequences::{Assembled, Read, Sequences, assemble};
 use strandnet_core::dataset::split::{Assignment, Split};
-use strandnet_core::dataset::tables::{self, LabelColumns};
+use strandnet_core::dataset::tables::{self, LabelColumns, TableRequest};
 use strandnet_core::dataset::{Classes, LoadRequest, manifest};
 use strandnet_core::formats::record_names;
 use strandnet_core::formats::records::Records;
@@ -78,10 +78,10 @@ fuzz_target!(|input: &[u8]| {
         let mut codes = Vec::new();
         while let Some(name) = explained(records.next_record()).flatten() {
             let Some(()) = explained(records.read_whole(&mut codes)) else { return };
-            let Some(place) = explained(record_names::parse(&name, codes.len())) else { return };
+            let coordinates = record_names::parse(&name, records.description(), codes.len());
             let label = sequences.class(if sequences.len() % 3 == 0 { "a" } else { "b" });
-            let read = Read { source: &"x.fa".into(), name: Name::Text(name.into()), place, in_genome: false };
-            if explained(sequences.push(&codes, label, part, read)).is_none() {
+            let read = Read { source: &"x.fa".into(), name: Name::Text(name.into()), place: None, in_genome: false };
+            if explained(sequences.push_record(&codes, label, part, read, coordinates)).is_none() {
                 return;
             }
         }
@@ -91,11 +91,12 @@ fuzz_target!(|input: &[u8]| {
             Some(Multilabel | Regression) => LabelColumns::Values(config.label_columns.clone()),
             _ => LabelColumns::Class,
         };
-        if explained(tables::read(&path, &labels, part, &mut sequences)).is_none() {
+        let request = TableRequest { labels, classes: &config.classes, progress: Progress::quiet() };
+        if explained(tables::read(&path, &request, part, &mut sequences)).is_none() {
             return;
         }
         if choices.of(&[false, true]) {
-            explained(tables::read(&path, &labels, Some(Split::Valid), &mut sequences));
+            explained(tables::read(&path, &request, Some(Split::Valid), &mut sequences));
         }
     }
     let all = sequences.len();

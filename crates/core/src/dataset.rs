@@ -2,6 +2,9 @@
 //! simulated.
 
 pub mod batches;
+pub(crate) mod blocks;
+mod class_labels;
+pub(crate) mod columns;
 pub(crate) mod duplicates;
 pub mod examples;
 pub(crate) mod genomes;
@@ -16,19 +19,18 @@ pub mod split;
 pub(crate) mod store;
 pub mod tables;
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
-use crate::config::{DataConfig, NamedPath, TaskKind};
+use crate::config::{DataConfig, NamedPath, SourceKind, TaskKind};
 use crate::dataset::examples::{Examples, Name};
 use crate::dataset::genomes::Genomes;
 pub use crate::dataset::genomes::Resampler;
 use crate::dataset::sequences::{Assembled, Read, Sequences};
 use crate::dataset::source::DataSource;
-use crate::dataset::split::{Assignment, ChromosomeChoice, Split};
-use crate::dataset::tables::LabelColumns;
+use crate::dataset::split::{Assignment, ChromosomeChoice, Shares, Split};
+use crate::dataset::tables::{LabelColumns, TableRequest};
 use crate::format::list_first;
 use crate::formats::record_names;
 use crate::formats::records::Records;
@@ -46,8 +48,17 @@ impl From<&DataConfig> for ChromosomeChoice {
             train: trimmed(&config.train_chroms),
             valid: trimmed(&config.valid_chroms),
             test: trimmed(&config.test_chroms),
+            blocks: (!config.names_chromosomes()).then(|| shares_of(config)).flatten(),
         }
     }
+}
+
+/// The shares that settings ask for, if they do.
+fn shares_of(config: &DataConfig) -> Option<Shares> {
+    let DataConfig { valid_fraction, test_fraction, .. } = config;
+    let default = Shares::default();
+    let (valid, test) = (valid_fraction.unwrap_or(default.valid), test_fraction.unwrap_or(default.test));
+    (valid_fraction.is_some() || test_fraction.is_some()).then_some(Shares { valid, test })
 }
 
 /// Labelled examples of every split, and the task they belong to.
@@ -102,22 +113,34 @@ impl Classes {
         Self { names, positive }
     }
 
-    /// Classes found as labels: whole numbers ascending, else first appearance.
+    /// Classes found as labels: whole numbers ascending, of a pair with a yes and a no (as true and false) the yes first, else
+    /// first appearance.
     fn from_labels<'a>(labels: impl Iterator<Item = &'a str>) -> Self {
-        let mut names: Vec<String> = Vec::new();
-        let mut seen = HashSet::new();
-        for label in labels {
-            if seen.insert(label) {
-                names.push(label.to_owned());
-            }
-        }
+        let mut names = class_labels::distinct(labels);
         // Also 1.0, as data frames write whole numbers in a column that once had a gap.
         let whole =
             |name: &String| name.parse::<f64>().ok().filter(|number| number.fract() == 0.0 && number.is_finite());
         if names.iter().all(|name| whole(name).is_some()) {
             names.sort_by(|a, b| whole(a).partial_cmp(&whole(b)).unwrap_or(std::cmp::Ordering::Equal));
+        } else if let [first, second] = &names[..]
+            && class_labels::affirmative(first, second) == Some(1)
+        {
+            names.swap(0, 1);
         }
         Self::named(names)
+    }
+
+    /// Why one of two classes is the positive one, in words that follow its name; empty where flags name the classes.
+    pub fn why_positive(&self, config: &DataConfig) -> String {
+        let [first, second] = &self.names[..] else { return String::new() };
+        match () {
+            () if !config.classes.is_empty() => " (the first of --classes)".into(),
+            () if config.source() != SourceKind::Tables => String::new(),
+            () if class_labels::affirmative(first, second) == Some(self.positive) || self.positive == 1 => {
+                format!(" (of {first} and {second}; --classes sets another)")
+            }
+            () => " (the first in the table; --classes sets another)".into(),
+        }
     }
 
     /// Name of the class whose probability a binary network predicts.
@@ -280,9 +303,11 @@ fn read_sequences(source: DataSource, request: &LoadRequest, splits: &[Split]) -
                 Some(TaskKind::Multilabel | TaskKind::Regression) => LabelColumns::Values(columns.clone()),
                 _ => LabelColumns::Class,
             };
+            let classes = task.map_or(&config.classes, |(_, classes)| &classes.names);
+            let request = TableRequest { labels, classes, progress: *progress };
             for (path, split) in tables {
                 if let Some(path) = path {
-                    tables::read(path, &labels, split, &mut sequences)?;
+                    tables::read(path, &request, split, &mut sequences)?;
                 }
             }
         }
@@ -301,9 +326,9 @@ fn read_class(class: &str, path: &Path, split: Option<Split>, sequences: &mut Se
     let (mut codes, before) = (Vec::new(), sequences.len());
     while let Some(name) = records.next_record()? {
         records.read_whole(&mut codes)?;
-        let place = record_names::parse(&name, codes.len()).with_context(|| path.display().to_string())?;
-        let read = Read { source: &source, name: Name::Text(name.into()), place, in_genome: false };
-        sequences.push(&codes, label.clone(), split, read)?;
+        let coordinates = record_names::parse(&name, records.description(), codes.len());
+        let read = Read { source: &source, name: Name::Text(name.into()), place: None, in_genome: false };
+        sequences.push_record(&codes, label.clone(), split, read, coordinates)?;
     }
     if sequences.len() == before {
         bail!("{}: holds no records, expected sequences of class '{class}'; check the file", path.display());
@@ -356,11 +381,22 @@ fn check_labels(data: &Dataset, source: DataSource) -> Result<()> {
             }
             TaskKind::Multilabel | TaskKind::Regression => {
                 let width = examples.width;
+                let there =
+                    |column: usize| examples.labels.iter().skip(column).step_by(width).filter(|value| !value.is_nan());
                 let varies = |column: usize| {
-                    let mut values = examples.labels.iter().skip(column).step_by(width);
-                    let first = values.next();
-                    values.any(|value| Some(value) != first)
+                    let first = there(column).next();
+                    there(column).any(|value| Some(value) != first)
                 };
+                if split == Split::Train
+                    && let Some(column) = (0..width).find(|&column| there(column).next().is_none())
+                {
+                    bail!(
+                        "{}: column '{}' has no value in all {} training examples, expected some; leave the column out or give other examples",
+                        examples.origins[0].source,
+                        classes.names[column],
+                        examples.len()
+                    );
+                }
                 let constant = (0..width).find(|&column| !varies(column));
                 // In one part a rare label may be missing, which leaves its metrics undefined there.
                 if let Some(column) =
@@ -414,7 +450,13 @@ mod tests {
         assert_eq!(of(&["10", "2"]), Classes { names: vec!["2".into(), "10".into()], positive: 0 });
         assert_eq!(of(&["0.0", "1.0"]).positive, 1);
         assert_eq!(of(&["1", "-1"]), Classes { names: vec!["-1".into(), "1".into()], positive: 1 });
-        assert_eq!(of(&["yes", "no", "yes"]), Classes { names: vec!["yes".into(), "no".into()], positive: 0 });
+        for labels in [["yes", "no"], ["no", "yes"]] {
+            assert_eq!(of(&labels), Classes { names: vec!["yes".into(), "no".into()], positive: 0 });
+        }
+        for labels in [["0", "1.0", "1"], ["1", "0", "1.0"]] {
+            assert_eq!(of(&labels), Classes { names: vec!["0".into(), "1".into()], positive: 1 });
+        }
+        assert_eq!(of(&["mouse", "human"]), Classes { names: vec!["mouse".into(), "human".into()], positive: 0 });
     }
 
     #[test]

@@ -59,9 +59,7 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
         out.write(&format!("pictures/{name}"), picture)?;
     }
     replaced.discard();
-    if let Some(unknown) = source.unknown() {
-        progress.warn(&unknown);
-    }
+    source.warning().iter().for_each(|warning| progress.warn(warning));
     if found.completeness.beyond > 0 {
         progress.warn(&format!(
             "integrated gradients of {} sequences do not add up within 1 %; use more --steps",
@@ -127,16 +125,17 @@ impl Source {
         }
     }
 
-    /// A warning of windows without a known base.
-    fn unknown(&self) -> Option<String> {
+    /// What there is to say once all are read: of names whose coordinates do not fit, or of windows without a known base.
+    fn warning(&self) -> Option<String> {
         const MOST_NAMES: usize = 5;
         match self {
+            Self::Records(sequences) => sequences.warning(),
             Self::Regions(sequences) if !sequences.unknown.is_empty() => Some(format!(
                 "{} regions left out, as their window holds no known base: {}",
                 thousands(sequences.unknown.len()),
                 format::list_first(&sequences.unknown, MOST_NAMES)
             )),
-            _ => None,
+            Self::Regions(_) => None,
         }
     }
 }

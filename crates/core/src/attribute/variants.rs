@@ -4,7 +4,6 @@
 //! starts at the same base: an insertion pushes bases out at the right end, and a deletion pulls genomic bases in
 //! there. Both have the network's length.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 
@@ -16,7 +15,7 @@ use crate::evaluate;
 use crate::formats::quoted;
 use crate::formats::vcf::{Allele, Content, Line, Variant, Vcf};
 use crate::genome::Genome;
-use crate::genome::names::canonical;
+use crate::genome::names::NameIndex;
 use crate::sequence::alphabet;
 
 /// Bases read beyond what a variant needs, because the next variant is often near.
@@ -82,32 +81,10 @@ pub type Scores = Vec<Result<Pair, Unscored>>;
 pub struct Contexts {
     /// The genome.
     pub genome: Genome,
-    index: Index,
+    index: NameIndex,
     /// Length of a window, in bp.
     length: usize,
     held: (usize, Range<usize>, Vec<u8>),
-}
-
-/// The chromosomes of a genome by name: as it spells them or, where one chromosome only may be meant, as others do.
-struct Index {
-    exact: HashMap<String, usize>,
-    canonical: HashMap<String, Option<usize>>,
-}
-
-impl Index {
-    fn of(genome: &Genome) -> Self {
-        let (mut exact, mut others) = (HashMap::new(), HashMap::new());
-        for (i, chromosome) in genome.chromosomes.iter().enumerate() {
-            exact.insert(chromosome.name.clone(), i);
-            let one = others.entry(canonical(&chromosome.name).to_owned()).or_insert(Some(i));
-            *one = one.filter(|&first| first == i);
-        }
-        Self { exact, canonical: others }
-    }
-
-    fn find(&self, name: &str) -> Option<usize> {
-        self.exact.get(name).copied().or_else(|| self.canonical.get(canonical(name)).copied().flatten())
-    }
 }
 
 /// The windows of a variant: that of the reference if any allele can be scored, and that of each alternative.
@@ -148,7 +125,7 @@ impl Contexts {
     }
 
     fn of(genome: Genome, length: usize) -> Self {
-        let index = Index::of(&genome);
+        let index = NameIndex::new(genome.chromosomes.iter().map(|chromosome| chromosome.name.as_str()));
         Self { genome, index, length, held: (usize::MAX, 0..0, Vec::new()) }
     }
 

@@ -35,6 +35,17 @@ pub enum Fit {
     CropOrPad,
 }
 
+/// What to do with missing labels and values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Missing {
+    /// Leave them out of loss and metrics, and count them
+    #[default]
+    Mask,
+    /// Stop and name the first
+    Error,
+}
+
 /// The negatives for a single set of regions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -150,10 +161,13 @@ pub struct DataConfig {
     /// Task [default: binary with two classes, multiclass with more]
     #[arg(long, value_enum)]
     pub task: Option<TaskKind>,
-    /// Columns of a table that hold labels or values, for multilabel and regression [default: all but sequence, split, name and coordinates]
+    /// Columns of a table that hold labels or values, for multilabel and regression [default: all numbers but indices, coordinates, folds, ids and weights]
     #[arg(long, value_name = "NAME,NAME", value_delimiter = ',', value_parser = trimmed)]
     pub label_columns: Vec<String>,
-    /// Order of the classes, the positive one first [default: order of the flags, else whole numbers ascending (of 0 and 1, 1 is positive), else first appearance]
+    /// Missing labels and values of a table (empty, NA, nan, ...), for multilabel and regression
+    #[arg(long, value_enum, default_value_t = Missing::Mask)]
+    pub missing: Missing,
+    /// Order of the classes, the positive one first [default: order of the flags, else whole numbers ascending (of 0 and 1, 1 is positive), else true before false and the like, else first appearance]
     #[arg(long, value_name = "NAME,NAME", value_delimiter = ',', value_parser = trimmed)]
     pub classes: Vec<String>,
     /// Length of a sequence, in bp [default: 128 for --genome, 200 for --regions, else the length of the sequences]
@@ -183,10 +197,10 @@ pub struct DataConfig {
     /// Chromosomes to test on [default: those not named for training; if none are, dealt by a hash of the name]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = trimmed)]
     pub test_chroms: Vec<String>,
-    /// Share of sequences without coordinates for validation, by a hash of the sequence, from 0 to 1 [default: 0.1]
+    /// Share for validation, from 0 to 1: of sequences without coordinates, by a hash of the sequence, and of blocks of the chromosomes [default: 0.1, or by chromosome]
     #[arg(long, value_name = "SHARE")]
     pub valid_fraction: Option<f64>,
-    /// Share of sequences without coordinates for testing, by a hash of the sequence, from 0 to 1 [default: 0.1]
+    /// Share for testing, from 0 to 1: of sequences without coordinates, by a hash of the sequence, and of blocks of the chromosomes [default: 0.1, or by chromosome]
     #[arg(long, value_name = "SHARE")]
     pub test_fraction: Option<f64>,
     /// Unknown bases (N) allowed in a window of a genome, in bases
@@ -340,6 +354,10 @@ impl DataConfig {
             "--label-columns goes with --task multilabel or regression; add one of them or remove it",
         );
         check(
+            values || self.missing == Missing::Mask,
+            "--missing goes with --task multilabel or regression, and a class is never missing; remove it",
+        );
+        check(
             !values || self.classes.is_empty(),
             "--classes goes with classes, and labels or values are named by their columns; use --label-columns",
         );
@@ -389,7 +407,7 @@ impl DataConfig {
     fn stray_settings(&self) -> Vec<String> {
         use SourceKind::{Classes, Demo, Examples, Genomes, Regions, Tables};
         let default = Self::default();
-        let set: [(&str, bool, &[SourceKind]); 17] = [
+        let set: [(&str, bool, &[SourceKind]); 18] = [
             ("--fragments", self.fragments != default.fragments, &[Genomes, Demo]),
             ("--valid-fragments", self.valid_fragments.is_some(), &[Genomes, Demo]),
             ("--test-fragments", self.test_fragments != default.test_fragments, &[Genomes, Demo]),
@@ -399,14 +417,15 @@ impl DataConfig {
             ("--train-chroms", !self.train_chroms.is_empty(), &[Genomes, Demo, Classes, Regions, Tables]),
             ("--valid-chroms", !self.valid_chroms.is_empty(), &[Genomes, Demo, Classes, Regions, Tables]),
             ("--test-chroms", !self.test_chroms.is_empty(), &[Genomes, Demo, Classes, Regions, Tables]),
-            ("--valid-fraction", self.valid_fraction.is_some(), &[Classes, Tables]),
-            ("--test-fraction", self.test_fraction.is_some(), &[Classes, Tables]),
+            ("--valid-fraction", self.valid_fraction.is_some(), &[Genomes, Classes, Regions, Tables]),
+            ("--test-fraction", self.test_fraction.is_some(), &[Genomes, Classes, Regions, Tables]),
             ("--reference", self.reference.is_some(), &[Regions]),
             ("--negatives", self.negatives.is_some(), &[Regions]),
             ("--negatives-per-positive", self.negatives_per_positive != default.negatives_per_positive, &[Regions]),
             ("--exclude", !self.exclude.is_empty(), &[Regions]),
             ("--fit", self.fit.is_some(), &[Classes, Tables, Examples]),
             ("--label-columns", !self.label_columns.is_empty(), &[Tables, Examples]),
+            ("--missing", self.missing != default.missing, &[Tables, Examples]),
         ];
         let source = self.source();
         let mut faults: Vec<String> = set

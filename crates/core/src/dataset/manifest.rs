@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::Write;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,11 +13,12 @@ use anyhow::{Result, bail};
 
 use crate::config::TaskKind;
 use crate::dataset::Classes;
+use crate::dataset::columns::PlaceColumns;
 use crate::dataset::examples::{Examples, Name};
 use crate::dataset::genomes::open_genome;
 use crate::dataset::sequences::{Label, Read, Sequences};
-use crate::dataset::split::{self, Split};
-use crate::dataset::tables::{PlaceColumns, Table};
+use crate::dataset::split::{self, Assignment, Split};
+use crate::dataset::tables::Table;
 use crate::formats::compression::InputFile;
 use crate::genome::Genome;
 use crate::genome::interval::Place;
@@ -55,12 +57,15 @@ pub fn write(
     Ok(())
 }
 
-/// A class's name, or labels and values as `NAME=VALUE,NAME=VALUE`.
+/// A class's name, or labels and values as `NAME=VALUE,NAME=VALUE`, where `NA` is a missing value.
 pub fn label(examples: &Examples, i: usize, kind: TaskKind, classes: &Classes) -> String {
     match kind {
         TaskKind::Binary | TaskKind::Multiclass => classes.names[examples.class_of(i)].clone(),
         TaskKind::Multilabel | TaskKind::Regression => {
-            let each = classes.names.iter().zip(examples.labels_of(i)).map(|(name, value)| format!("{name}={value}"));
+            let each = classes.names.iter().zip(examples.labels_of(i)).map(|(name, value)| match value.is_nan() {
+                true => format!("{name}=NA"),
+                false => format!("{name}={value}"),
+            });
             each.collect::<Vec<_>>().join(",")
         }
     }
@@ -140,11 +145,15 @@ pub fn labels(path: &Path, mut each: impl FnMut(Split, &str)) -> Result<()> {
     Ok(())
 }
 
-/// Parses labels or values of the form `NAME=VALUE,NAME=VALUE`; `None` if the text has another form.
+/// Parses labels or values of the form `NAME=VALUE,NAME=VALUE`, a missing value to `NaN`; `None` if the text has another
+/// form.
 pub fn pairs(text: &str) -> Option<Vec<(&str, f32)>> {
     let pair = |pair: &'_ str| -> Option<(usize, f32)> {
         let (name, value) = pair.rsplit_once('=')?;
-        let value = value.trim().parse().ok().filter(|value: &f32| value.is_finite())?;
+        let value = match value.trim() {
+            "NA" => f32::NAN,
+            value => value.parse().ok().filter(|value: &f32| value.is_finite())?,
+        };
         Some((name.len(), value))
     };
     text.split(',').map(|part| pair(part).map(|(length, value)| (&part[..length], value))).collect()
@@ -168,7 +177,7 @@ impl Rows {
         let (name, label, split) = (column("name")?, column("label")?, column("split")?);
         let (source, sequence) = (column("source")?, column("sequence")?);
         let [chrom, start, end] = [column("chrom")?, column("start")?, column("end")?];
-        let places = PlaceColumns { chrom, start, end, strand: table.find("strand") };
+        let places = PlaceColumns { chrom, start, end, strand: table.find("strand")? };
         Ok(Self { table, name, label, split, source, sequence, places })
     }
 
@@ -200,6 +209,10 @@ pub struct Learned {
     pub chromosomes: Vec<String>,
     /// Whether no chromosome of the test is among them, so that a chromosome says what was learned from.
     pub by_chromosome: bool,
+    /// Places of training and validation, by chromosome, where chromosomes do not say it.
+    places: HashMap<String, Vec<Range<usize>>>,
+    /// Whether the listing has training examples; those that are drawn anew every epoch are not listed.
+    lists_training: bool,
 }
 
 impl Learned {
@@ -213,10 +226,18 @@ impl Learned {
         let mut rows = Rows::of_file(&file)?;
         let (mut codes, mut learned, mut judged) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         let mut sequences = HashSet::new();
+        let (mut places, mut lists_training): (HashMap<String, Vec<Range<usize>>>, bool) = Default::default();
         while rows.table.next_row()? {
             let split = rows.table.split(rows.split)?;
+            lists_training |= split == Split::Train;
             let place = rows.table.place(&rows.places)?;
-            if let Some(Place { chromosome, .. }) = &place {
+            if let Some(Place { chromosome, range, .. }) = &place {
+                if split != Split::Test {
+                    match places.get_mut(&**chromosome) {
+                        Some(ranges) => ranges.push(range.clone()),
+                        None => drop(places.insert(chromosome.to_string(), vec![range.clone()])),
+                    }
+                }
                 let chromosomes = if split == Split::Test { &mut judged } else { &mut learned };
                 if !chromosomes.contains(&**chromosome) {
                     chromosomes.insert(chromosome.to_string());
@@ -231,7 +252,26 @@ impl Learned {
             }
         }
         let by_chromosome = !learned.is_empty() && learned.is_disjoint(&judged);
-        Ok(Self { sequences, chromosomes: learned.into_iter().collect(), by_chromosome })
+        if by_chromosome {
+            places.clear();
+        }
+        Ok(Self { sequences, chromosomes: learned.into_iter().collect(), by_chromosome, places, lists_training })
+    }
+
+    /// Whether test and training share chromosomes, of which the run had different blocks.
+    pub fn by_blocks(&self) -> bool {
+        !self.by_chromosome && !self.chromosomes.is_empty()
+    }
+
+    /// What of other data the run did not learn from.
+    pub fn unseen(&self) -> Assignment {
+        if self.by_chromosome || (self.by_blocks() && !self.lists_training) {
+            Assignment::TestOnOthers(self.chromosomes.clone())
+        } else if self.by_blocks() {
+            Assignment::TestAwayFrom(self.places.clone())
+        } else {
+            Assignment::TestOnAll
+        }
     }
 
     /// Number of examples whose sequence, on either strand, was in the run's training split.
@@ -259,7 +299,7 @@ impl Genomes {
         let mut wanted: HashMap<String, BTreeSet<String>> = HashMap::new();
         let mut table = Table::of_file(listing)?;
         if let (Some(source), Some(sequence), Some(chrom)) =
-            (table.find("source"), table.find("sequence"), table.find("chrom"))
+            (table.find("source")?, table.find("sequence")?, table.find("chrom")?)
         {
             while table.next_row()? {
                 if table.bytes(sequence).is_empty() {
