@@ -78,6 +78,9 @@ pub struct Sequences {
     /// Regions of --reference to explain, BED or narrowPeak, one window centred on each [default: none]
     #[arg(long, value_name = "BED", requires = "reference")]
     pub regions: Option<PathBuf>,
+    /// What windows of --regions are centred on: the summit in column 10, as in narrowPeak, or the middle [default: the run's, or the summit where column 10 fits as one in the whole file]
+    #[arg(long, value_enum, requires = "regions")]
+    pub center: Option<config::Center>,
     /// Attribution methods, one or several: ism, saliency, ig
     #[arg(long, value_name = "NAMES", value_enum, value_delimiter = ',', default_value = "ism")]
     pub method: Vec<AttributionMethod>,

@@ -34,7 +34,7 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
     let explained = Explained::new(run.provenance.task()?, &run.classes, command.score_of.as_deref())?;
     let explainer = Explainer { scorer: &run.ensemble, explained: &explained };
     let contributions = contributions(command, explainer.length())?;
-    let mut source = Source::open(command, explainer.length(), progress)?;
+    let mut source = Source::open(command, &run, explainer.length(), progress)?;
     let path = command.out.clone().unwrap_or_else(|| default_folder(&run.folder, "sequences", command.file()));
     let out = OutputFolder::create(&path, Contents::Importance, command.force)?;
     let mut output = Output::new(out.path(), &command.methods(), explainer.length())?;
@@ -106,9 +106,11 @@ enum Source {
 }
 
 impl Source {
-    fn open(command: &Command, length: usize, progress: Progress) -> Result<Self> {
+    fn open(command: &Command, run: &FinishedRun, length: usize, progress: Progress) -> Result<Self> {
         if let (Some(reference), Some(regions)) = (&command.reference, &command.regions) {
-            let sequences = RegionSequences::open(reference, regions, length)?;
+            let center = command.center.or(run.provenance.config.data.center);
+            let sequences = RegionSequences::open(reference, regions, length, center)?;
+            progress.say(&format!("{}: {}", regions.display(), sequences.description()));
             if let Some(left_out) = sequences.left_out() {
                 progress.warn(&format!("{}: {left_out}", regions.display()));
             }
