@@ -6,11 +6,13 @@ pub mod bedgraph;
 pub mod compression;
 pub mod fasta;
 pub mod fastq;
+pub mod members;
 pub mod meme;
 pub mod npz;
 pub mod record_names;
 pub mod records;
 pub mod tensorboard;
+pub mod text;
 pub mod vcf;
 
 /// Bytes of a file for a message: escaped, and cut to a limited length.

@@ -20,7 +20,7 @@ use noodles_fasta::fai;
 use rayon::prelude::*;
 
 use crate::formats::compression::{Compression, InputFile, read_error};
-use crate::formats::fasta::{self, duplicate_name, expect_fasta};
+use crate::formats::fasta::{self, duplicate_name};
 use crate::genome::random_access::Anywhere;
 use crate::sequence::alphabet;
 
@@ -29,6 +29,9 @@ const PIECE: usize = 1 << 20;
 
 /// Capacity that a chromosome in memory grows by, in bases; more than the longest piece.
 const GROWTH: usize = 16 << 20;
+
+/// Bytes of a genome that is held in memory rather than rewritten to a temporary file, where it cannot be indexed.
+const SMALL: u64 = 64 << 20;
 
 /// The chromosomes of one FASTA file.
 #[derive(Debug)]
@@ -83,28 +86,32 @@ impl Genome {
     /// The file is missing, damaged, not FASTA, holds a byte that is not an IUPAC code, or repeats a record name.
     pub fn open(path: &Path, memory: u64, wanted: &dyn Fn(&str) -> bool) -> Result<Self> {
         let file = InputFile::open(path)?;
-        expect_fasta(path, file.first_byte()?)?;
         // `None` if the size is only known after decompression.
-        let bytes = match file.compression() {
-            Compression::Plain => Some(file.size()),
-            Compression::Bgzf => Some(file.blocks()?.as_ref().last().map_or(0, |&(_, decoded)| decoded)),
-            Compression::Gzip => None,
+        let bytes = match (file.compression(), file.blocks()?) {
+            (Compression::Plain, _) => Some(file.size()),
+            (_, blocks) => blocks.map(|blocks| blocks.as_ref().last().map_or(0, |&(_, decoded)| decoded)),
         };
         if let Some(bytes) = bytes {
             let saved = index::saved(&file);
             if bytes > memory && !saved.as_ref().is_some_and(|index| index::fits(index, memory, wanted)) {
-                return Self::open_indexed(&file, saved);
+                return match Self::open_indexed(&file, saved)? {
+                    Some(genome) => Ok(genome),
+                    None => Self::open_uneven(&file, memory, wanted),
+                };
             }
             // With an index unwanted chromosomes can be skipped; a wrong index is ignored.
             if saved.as_ref().is_some_and(|index| index::skips_some(index, wanted))
-                && let Ok(genome) = Self::open_indexed(&file, saved)
+                && let Ok(Some(genome)) = Self::open_indexed(&file, saved)
             {
                 return genome.hold(wanted);
             }
         }
-        match Self::decode(&file, memory, wanted)? {
+        if let Some(genome) = Self::decode(&file, memory, wanted)? {
+            return Ok(genome);
+        }
+        match Self::open_indexed(&file, index::saved(&file))? {
             Some(genome) => Ok(genome),
-            None => Self::open_indexed(&file, index::saved(&file)),
+            None => Self::open_uneven(&file, memory, wanted),
         }
     }
 
@@ -156,10 +163,23 @@ impl Genome {
         Ok(Some(Self { path: file.path().into(), chromosomes, storage: Storage::Memory(storage) }))
     }
 
-    /// Opens the file through its index, which is the saved one or is made now.
-    fn open_indexed(file: &InputFile, saved: Option<fai::Index>) -> Result<Self> {
-        let path = file.path();
-        let file = Anywhere::open(file, saved)?;
+    /// Opens the file through its index, which is the saved one or is made now; `None` if it cannot be indexed.
+    fn open_indexed(file: &InputFile, saved: Option<fai::Index>) -> Result<Option<Self>> {
+        Anywhere::open(file, saved)?.map(|anywhere| Self::of_anywhere(file.path(), anywhere)).transpose()
+    }
+
+    /// Opens a file that cannot be indexed, since its lines are uneven or hold spaces or comments: in memory if it is
+    /// small, whatever `memory` is, else by way of a temporary file.
+    fn open_uneven(file: &InputFile, memory: u64, wanted: &dyn Fn(&str) -> bool) -> Result<Self> {
+        if memory < SMALL
+            && let Some(genome) = Self::decode(file, SMALL, wanted)?
+        {
+            return Ok(genome);
+        }
+        Self::of_anywhere(file.path(), Anywhere::rewrite(file)?)
+    }
+
+    fn of_anywhere(path: &Path, file: Anywhere) -> Result<Self> {
         let (mut chromosomes, mut names) = (Vec::new(), HashSet::new());
         for record in file.index().as_ref() {
             let name = record.name().to_string();
@@ -267,27 +287,32 @@ impl Genome {
     }
 }
 
-/// Absolute path of a file, by which examples and messages name it, so that another run finds it.
+/// Absolute path of a file, by which examples and messages name it, so that another run finds it; `-` for standard input.
 pub fn source_name(path: &Path) -> Arc<str> {
+    if path == Path::new("-") {
+        return "-".into();
+    }
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).display().to_string().into()
 }
 
 /// Decompresses a file to an unnamed temporary file.
 fn unpack(input: &InputFile) -> Result<File> {
     let path = input.path();
-    let no_room = |error: std::io::Error| {
-        anyhow!("{}: cannot be unpacked to a temporary file ({error}); set TMPDIR or raise --memory", path.display())
-    };
-    let mut packed = input.reader();
-    let mut file = tempfile::tempfile().map_err(no_room)?;
+    let mut packed = input.bytes();
+    let mut file = tempfile::tempfile().map_err(|error| no_room(path, &error))?;
     loop {
         let piece = packed.fill_buf().map_err(|error| read_error(path, &error))?;
         if piece.is_empty() {
             break;
         }
-        file.write_all(piece).map_err(no_room)?;
+        file.write_all(piece).map_err(|error| no_room(path, &error))?;
         let length = piece.len();
         packed.consume(length);
     }
     Ok(file)
+}
+
+/// The error of a genome's temporary file.
+fn no_room(path: &Path, error: &std::io::Error) -> anyhow::Error {
+    anyhow!("{}: cannot be unpacked to a temporary file ({error}); set TMPDIR to a folder with room for it", path.display())
 }

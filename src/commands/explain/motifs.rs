@@ -14,6 +14,7 @@ use strandnet_core::attribute::target::{Explained, Explainer};
 use strandnet_core::config::Strands;
 use strandnet_core::dataset::split::Split;
 use strandnet_core::figures;
+use strandnet_core::files::streams;
 use strandnet_core::format::{self, thousands};
 use strandnet_core::formats::meme;
 use strandnet_core::motif::discovery;
@@ -31,9 +32,7 @@ const MOST_ROWS: usize = 20;
 pub fn run(command: &Command, progress: Progress) -> Result<()> {
     device::set_threads(command.threads.map(usize::from));
     let run = open_run(&command.run, tch::Device::Cpu, true)?;
-    if command.sequences.as_deref() == Some(Path::new("-")) {
-        bail!("--sequences is -, and sequences are read twice, which standard input cannot be; expected a file");
-    }
+    streams::keep(command.sequences.as_deref())?; // read twice
     let database = match &command.database {
         Some(path) => meme::read(path)?,
         None => Vec::new(),
