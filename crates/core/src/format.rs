@@ -16,7 +16,8 @@ pub fn field(name: &str) -> Cow<'_, str> {
 }
 
 fn escaped(text: &str, is_unsafe: impl Fn(char) -> bool) -> Cow<'_, str> {
-    let turns_text = |letter| matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let turns_text =
+        |letter| matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let is_unsafe = |letter| is_unsafe(letter) || turns_text(letter);
     if !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
@@ -118,6 +119,14 @@ pub fn list_first(names: &[String], most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown_and_not_sent() {
+        assert_eq!(printable("a\tb\nc é"), "a\tb\nc é");
+        assert_eq!(printable("\u{1b}[31mred\u{7}\r\u{9b}\u{7f}\0"), r"\x1b[31mred\x07\x0d\x9b\x7f\x00");
+        assert_eq!(printable("gpj\u{202e}exe"), r"gpj\u{202e}exe");
+        assert_eq!(field("a\tb\nc"), r"a\x09b\x0ac");
+    }
 
     #[test]
     fn counts_are_grouped_by_threes() {

@@ -314,5 +314,152 @@ fn unpack(input: &InputFile) -> Result<File> {
 
 /// The error of a genome's temporary file.
 fn no_room(path: &Path, error: &std::io::Error) -> anyhow::Error {
-    anyhow!("{}: cannot be unpacked to a temporary file ({error}); set TMPDIR to a folder with room for it", path.display())
+    anyhow!(
+        "{}: cannot be unpacked to a temporary file ({error}); set TMPDIR to a folder with room for it",
+        path.display()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Names and codes of all chromosomes, from the start and from the middle.
+    fn contents(genome: &Genome) -> Vec<(String, Vec<u8>)> {
+        let of = |(i, chromosome): (usize, &Chromosome)| {
+            let (mut codes, mut rest) = (Vec::new(), Vec::new());
+            genome.read(i, 0..chromosome.length, &mut codes).unwrap();
+            genome.read(i, chromosome.length / 2..chromosome.length, &mut rest).unwrap();
+            assert_eq!(rest, codes[chromosome.length / 2..]);
+            (chromosome.name.clone(), codes)
+        };
+        genome.chromosomes.iter().enumerate().map(of).collect()
+    }
+
+    fn file(bytes: &[u8]) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        file
+    }
+
+    fn gzip(text: &[u8], blocked: bool) -> Vec<u8> {
+        if blocked {
+            let mut writer = noodles_bgzf::io::Writer::new(Vec::new());
+            writer.write_all(text).unwrap();
+            return writer.finish().unwrap();
+        }
+        let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        writer.write_all(text).unwrap();
+        writer.finish().unwrap()
+    }
+
+    /// However a genome is opened, it holds the same.
+    fn holds(text: &str, expected: &[(String, Vec<u8>)]) {
+        for bytes in [text.as_bytes().to_vec(), gzip(text.as_bytes(), false), gzip(text.as_bytes(), true)] {
+            let file = file(&bytes);
+            for memory in [0, 10, u64::MAX] {
+                let genome = Genome::open(file.path(), memory, &|_| true).unwrap();
+                assert_eq!(contents(&genome), expected, "{text:?} with {memory} bytes of memory");
+            }
+            let rewritten = Anywhere::rewrite(&InputFile::open(file.path()).unwrap()).unwrap();
+            let rewritten = Genome::of_anywhere(file.path(), rewritten).unwrap();
+            assert_eq!(contents(&rewritten), expected, "{text:?} rewritten");
+        }
+    }
+
+    #[test]
+    fn layouts_that_no_index_describes_are_read_all_the_same() {
+        let plain = ">a x\nACGTACGTAC\nGTTTacgtnn\nGAT\n>b\nTTTTTTTTTT\nGG\n";
+        let expected = contents(&Genome::open(file(plain.as_bytes()).path(), 0, &|_| true).unwrap());
+        for text in [
+            plain.to_owned(),
+            plain.replace('\n', "\r\n"),
+            plain.replace("\nGTT", "\n\nGTT"),
+            plain.replace("\nGTT", "\n\n\n\nGTT"),
+            plain.replace("\n>b", "\n\n>b"),
+            plain.replace("\n>b", "\n\n\n\n\n>b"),
+            format!("{plain}\n\n\n\n"),
+            format!("\n{plain}"),
+            format!("\u{feff}{plain}"),
+            format!(";old\n{plain}"),
+            plain.replace("\nGTT", "\n;old\nGTT"),
+            plain.replace("\nGTT", "\n;old*base>\nGTT"),
+            plain.replace(">b", "> b"),
+            plain.replace("GTTT", "GTT T"),
+            plain.replace("\nG", " \nG"),
+            plain.replace("GTTT", "GT\nTT"),
+            plain.replace("\nGAT", "GAT"),
+            plain.replace("GTTT", "GTTT\r\n"),
+            plain.replace("\nGG\n", "\nGG"),
+            plain.replace("\nGG\n", "GG"),
+        ] {
+            holds(&text, &expected);
+        }
+        for text in [">a\n>b\nACGT\nAC\n", ">a\n\n>b\nACGT\nAC\n", ">a\n\n\n\n\n>b\nACGT\n\nAC\n"] {
+            holds(text, &[("a".into(), Vec::new()), ("b".into(), vec![0, 1, 2, 3, 0, 1])]);
+        }
+    }
+
+    #[test]
+    fn an_index_of_another_layout_is_not_used() {
+        let text = format!(">a\n{}>b\n{}", "ACGTACGTAC\n".repeat(9), "GGTTGGTTGG\n".repeat(9));
+        let expected = contents(&Genome::open(file(text.as_bytes()).path(), 0, &|_| true).unwrap());
+        for index in [
+            "a\t90\t3\t10\t11\nb\t90\t105\t10\t11\n", // right
+            "a\t80\t3\t10\t11\nb\t90\t105\t10\t11\n",
+            "a\t90\t3\t9\t10\nb\t90\t105\t10\t11\n",
+            "a\t90\t3\t10\t11\n",
+            "b\t90\t105\t10\t11\n",
+            "a\t90\t3\t10\t11\nc\t90\t105\t10\t11\n",
+            "a\t90\t3\t10\t12\nb\t90\t105\t10\t11\n",
+            "a\t0\t3\t0\t0\n",
+            "nonsense\n",
+            "",
+        ] {
+            let file = file(text.as_bytes());
+            let beside = format!("{}.fai", file.path().display());
+            std::fs::write(&beside, index).unwrap();
+            for memory in [0, u64::MAX] {
+                let wanted = |name: &str| memory == 0 || name == "b";
+                let genome = Genome::open(file.path(), memory, &wanted).unwrap();
+                let mut codes = Vec::new();
+                genome.read(1, 0..90, &mut codes).unwrap();
+                assert_eq!(codes, expected[1].1, "{index:?}");
+            }
+            std::fs::remove_file(beside).unwrap();
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn any_layout_gives_what_a_stream_gives(
+            records in prop::collection::vec(prop::collection::vec("[ACGTNacgtn]{0,7}", 0..8), 1..4),
+            ends in prop::collection::vec(
+                prop::sample::select(vec!["\n", "\n", "\n", "\n", "\r\n", "\n\n", " \n", "\n;x\n", " "]),
+                64
+            ),
+            regular: bool,
+        ) {
+            let (mut text, mut expected) = (String::new(), Vec::new());
+            let mut ends = ends.into_iter();
+            for (i, lines) in records.iter().enumerate() {
+                text += &format!(">{i} x\n");
+                let bases = lines.concat();
+                if regular {
+                    let lines = bases.as_bytes().chunks(4).map(|line| str::from_utf8(line).unwrap());
+                    lines.for_each(|line| text += &format!("{line}\n"));
+                } else {
+                    lines.iter().for_each(|line| text += &format!("{line}{}", ends.next().unwrap()));
+                }
+                text += if text.ends_with('\n') { "" } else { "\n" };
+                let mut codes = Vec::new();
+                alphabet::encode_with_case(bases.as_bytes(), &mut codes).unwrap();
+                expected.push((i.to_string(), codes));
+            }
+            holds(&text, &expected);
+        }
+    }
 }

@@ -72,7 +72,8 @@ pub fn keep<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Result<()> {
     for path in paths {
         let Ok(Some((key, _))) = stream(path) else { continue };
         if let Some(other) = here.insert(key, path) {
-            let other = if other == path { "is".into() } else { format!("and {} are the same stream,", other.display()) };
+            let other =
+                if other == path { "is".into() } else { format!("and {} are the same stream,", other.display()) };
             bail!(
                 "{}: {other} named twice, expected two files, as a pipe or standard input can be read once; save it in a file",
                 path.display()
@@ -201,5 +202,92 @@ fn cannot_open(path: &Path, error: &std::io::Error) -> anyhow::Error {
     match error.kind() {
         ErrorKind::NotFound => anyhow!("{}: no such file; check the path", path.display()),
         _ => anyhow!("{}: cannot be opened ({error})", path.display()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::process::Command;
+
+    use super::*;
+
+    /// A named pipe into which a thread writes, once.
+    fn pipe(folder: &Path, name: &str, text: &'static str) -> PathBuf {
+        let path = folder.join(name);
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let pipe = path.clone();
+        std::thread::spawn(move || {
+            let mut pipe = std::fs::OpenOptions::new().write(true).open(pipe).unwrap();
+            let _ = pipe.write_all(text.as_bytes());
+        });
+        path
+    }
+
+    fn text_of(path: &Path) -> Result<String> {
+        let mut text = String::new();
+        match open(path)? {
+            Source::File(file, metadata) => {
+                let mut file: &File = &file;
+                file.rewind()?;
+                file.read_to_string(&mut text)?;
+                assert_eq!(metadata.len(), text.len() as u64);
+            }
+            Source::Stream(mut stream) => drop(stream.read_to_string(&mut text)?),
+        }
+        Ok(text)
+    }
+
+    #[test]
+    fn a_pipe_is_read_once_and_as_often_as_wanted_where_a_copy_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let once = pipe(folder.path(), "once", "one");
+        assert!(is_stream(&once));
+        assert_eq!(text_of(&once).unwrap(), "one");
+        let error = text_of(&once).unwrap_err().to_string();
+        assert!(error.contains("once: ") && error.contains("read already"), "{error}");
+
+        let kept = pipe(folder.path(), "kept", "two");
+        let file = folder.path().join("file");
+        std::fs::write(&file, "three").unwrap();
+        for _ in 0..2 {
+            keep([kept.as_path(), &file, &folder.path().join("missing")]).unwrap();
+        }
+        assert_eq!([text_of(&kept).unwrap(), text_of(&kept).unwrap()], ["two", "two"]);
+        assert!(!is_stream(&file));
+
+        let twice = pipe(folder.path(), "twice", "four");
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&twice, &link).unwrap();
+        for other in [&twice, &link] {
+            let error = keep([twice.as_path(), other]).unwrap_err().to_string();
+            assert!(error.contains("twice"), "{error}");
+            std::fs::OpenOptions::new().read(true).open(&twice).unwrap(); // lets the writer end
+        }
+    }
+
+    #[test]
+    fn a_copy_becomes_a_file_of_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut pipe, file) = (pipe(folder.path(), "pipe", "text"), folder.path().join("file"));
+        let mut other = file.clone();
+        let inputs = folder.path().join("run/inputs");
+        keep_in(&inputs, vec![("train".into(), &mut pipe), ("test".into(), &mut other)]).unwrap();
+        assert_eq!((&pipe, &other), (&inputs.join("train"), &file));
+        assert!(!pipe.exists(), "not before the folder is begun");
+        assert_eq!(text_of(&pipe).unwrap(), "text");
+        let described = crate::files::describe_file(&pipe).unwrap();
+        assert_eq!((described.bytes, described.sha256), (4, crate::files::sha256_of(b"text")));
+        write_kept(&folder.path().join("run")).unwrap();
+        assert_eq!(std::fs::read_to_string(&pipe).unwrap(), "text");
+        assert_eq!(text_of(&pipe).unwrap(), "text");
+    }
+
+    #[test]
+    fn devices_and_folders_are_refused() {
+        for (path, word) in [("/dev/zero", "device"), ("/dev", "folder"), ("/nowhere", "no such file")] {
+            let error = text_of(Path::new(path)).unwrap_err().to_string();
+            assert!(error.contains(path) && error.contains(word), "{error}");
+        }
     }
 }

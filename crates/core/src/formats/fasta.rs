@@ -97,7 +97,8 @@ impl Records {
         }
         let name = header.split(u8::is_ascii_whitespace).next().unwrap_or_default();
         if name.is_empty() {
-            return Err(fault("the header has no name, expected '>name'; name the record"));
+            let after = if self.name.is_empty() { String::new() } else { format!(" after record '{}'", self.name) };
+            return Err(fault(&format!("the header{after} has no name, expected '>name'; name the record")));
         }
         let name = String::from_utf8_lossy(name).into_owned();
         if self.names.as_mut().is_some_and(|names| !names.insert(name.clone())) {
@@ -284,7 +285,10 @@ pub(crate) fn duplicate_name(path: &Path, name: &str) -> anyhow::Error {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::formats::text::Text;
 
     #[test]
     fn records_are_written_in_lines_of_sixty_bases() {
@@ -294,6 +298,115 @@ mod tests {
             let text = String::from_utf8(out).unwrap();
             let expected: String = lines.iter().map(|&bases| "A".repeat(bases) + "\n").collect();
             assert_eq!(text, format!(">chr1\n{expected}"));
+        }
+    }
+
+    /// Names and codes of all records, read through a buffer of so many bytes.
+    fn records_of(text: &[u8], buffer: usize) -> Result<Vec<(String, Vec<u8>)>> {
+        let input = Box::new(Text::new(std::io::BufReader::with_capacity(buffer, std::io::Cursor::new(text.to_vec()))));
+        let mut records = Records::of_sequences(Path::new("x.fa"), input)?;
+        let mut all = Vec::new();
+        while let Some(name) = records.next_record()? {
+            let mut codes = Vec::new();
+            while records.append_piece(&mut codes)? > 0 {}
+            all.push((name, codes));
+        }
+        Ok(all)
+    }
+
+    #[test]
+    fn what_peers_read_is_read_as_they_read_it() {
+        let base = records_of(b">a one\nACGTAC\nGTTTnn\n>b\nGATTACA\n", 64).unwrap();
+        for text in [
+            ">a one\r\nACGTAC\r\nGTTTnn\r\n>b\r\nGATTACA\r\n",
+            ">a one\r\r\nACGTAC\r\r\nGTTTnn\r\r\n>b\r\nGATTACA",
+            "\u{feff}>a one\nACGTAC\nGTTTnn\n>b\nGATTACA\n",
+            "\u{feff}\n\n>a one\nACGTAC\nGTTTnn\n>b\nGATTACA\n",
+            "\n>a one\nACGTAC\nGTTTnn\n>b\nGATTACA\n",
+            "\r\n \t\n>a one\nACGTAC\nGTTTnn\n>b\nGATTACA\n",
+            "> a one\nACGTAC\nGTTTnn\n>\t b\nGATTACA\n",
+            ">a\tone\nACGTAC\nGTTTnn\n>b \t\nGATTACA\n",
+            ">a one\nACGTAC \nGTTTnn\t\n>b\nGATTACA  \r\n",
+            ">a one\nACGT ACGTTT nn\n>b\nGAT TAC A\n",
+            ">a one\n    ACGT ACGTTT nn\n>b\n\tGATTACA\n",
+            "; a comment\n;another\n>a one\nACGTAC\nGTTTnn\n>b\nGATTACA\n",
+            ">a one\n;of 12 bases, > and *\nACGTAC\n;\nGTTTnn\n;\n>b\nGATTACA\n;the end",
+            ">a one\n\nACGTAC\n\n\nGTTTnn\n\n>b\n\nGATTACA\n\n\n",
+            ">a one\nA\nCGTACGTT\nTnn\n>b\nGATTACA",
+            ">a one\nACGUAC\nGUUUnn\n>b\nGAUUACA\n",
+            ">a one\nACGTAC\nGTTTny\n>b\nGATTACA\r",
+        ] {
+            for buffer in [1, 2, 3, 7, 1000] {
+                assert_eq!(records_of(text.as_bytes(), buffer).unwrap(), base, "{text:?} by {buffer}");
+            }
+        }
+        let empty = records_of(b">a\n>b\n\n>c\nA\n>d", 5).unwrap();
+        assert_eq!(empty.iter().map(|(_, codes)| codes.len()).collect::<Vec<_>>(), [0, 0, 1, 0]);
+    }
+
+    #[test]
+    fn what_is_no_base_is_named_with_its_place_and_what_it_usually_means() {
+        for (text, parts) in [
+            (">a\nACGT\nAC*\n", &["line 3", "record 'a'", "'*' at base 7", "stop codon"][..]),
+            (">a\nACGT\n>b\n\nAC--GT\n", &["line 5", "record 'b'", "'-' at base 3", "gap"]),
+            (">a\nAC.T\n", &["line 2", "'.' at base 3", "gap"]),
+            (">a\nACGT\rACGT\n", &["line 2", "'\\r' at base 5", "old Macs", "tr "]),
+            (">a\rACGT\rACGT\r>b\rACGT\r", &["line 1", "carriage return", "old Macs", "tr "]),
+            (">a\nMKVLAAGIVGL\n", &["line 2", "'L' at base 4", "protein"]),
+            (">a\nmkvlaagivgl\n", &["line 2", "'l' at base 4", "protein"]),
+            (">a\nACXXGT\n", &["line 2", "'X' at base 3", "N"]),
+            (">a\nAC GT\n\nAC 7T\n", &["line 4", "'7' at base 7"]),
+            (">a\nACGT\n>\nACGT\n", &["line 3", "after record 'a'", "no name"]),
+            ("; only\n;comments\n", &["no records"]),
+            ("\n\n", &["no records"]),
+            ("\n;x\nACGT\n", &["starts with 'A'"]),
+            ("@HD\tVN:1.6\n@SQ\tSN:1\n", &["SAM", "samtools fasta"]),
+            ("@a\nACGT\n+\nIIII\n", &["FASTQ"]),
+            ("\0\0\0", &["starts with '\\x00'"]),
+        ] {
+            for buffer in [1, 3, 1000] {
+                let error = records_of(text.as_bytes(), buffer).unwrap_err().to_string();
+                assert!(parts.iter().all(|part| error.contains(part)), "{text:?} by {buffer}: {error}");
+                assert!(error.starts_with("x.fa: ") && !error.contains(['\n', '\r']), "{error}");
+            }
+        }
+        let utf_16: Vec<u8> = ">a\nACGT\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let error = records_of(&utf_16, 64).unwrap_err().to_string();
+        assert!(error.contains("UTF-16") && error.contains("iconv"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn layout_does_not_matter(
+            records in prop::collection::vec(("[!-~]{1,6}", prop::collection::vec("[ACGTNacgtnRYKM]{0,9}", 0..6)), 1..5),
+            between in prop::collection::vec(prop::sample::select(vec!["", "\n", " ", "\t\n", ";x > y\n", "\r\n"]), 64),
+            end in prop::sample::select(vec!["\n", "\r\n", " \n"]),
+            mark: bool,
+            buffer in 1usize..40,
+        ) {
+            let (mut text, mut plain) = (String::new(), String::new());
+            if mark {
+                text.push('\u{feff}');
+            }
+            let mut between = between.into_iter();
+            for (name, lines) in &records {
+                text += &format!(">{}{name} x{end}", if name.len() % 2 == 0 { " " } else { "" });
+                plain += &format!(">{name}\n{}\n", lines.concat());
+                for line in lines {
+                    // A comment starts a line.
+                    let before = between.next().unwrap();
+                    text += if before.starts_with(';') && !text.ends_with('\n') { "\n" } else { "" };
+                    text += &format!("{before}{line}");
+                    text += if line.len() % 3 == 0 { end } else { "\n" };
+                }
+                text += if text.ends_with('\n') { "" } else { "\n" };
+            }
+            prop_assert_eq!(records_of(text.as_bytes(), buffer).unwrap(), records_of(plain.as_bytes(), 64).unwrap());
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>, text in "[>;@ACGTNX*\\- \t\r\n]{0,80}", buffer in 1usize..9) {
+            let _ = (records_of(&bytes, buffer), records_of(text.as_bytes(), buffer));
         }
     }
 }

@@ -197,8 +197,7 @@ mod tests {
         gzip.write_all(text.as_bytes()).unwrap();
         gzip.flush().unwrap(); // all reads are whole, and the end of the stream is missing
         let cut = gzip.get_ref().clone();
-        let mut reads =
-            Reads::new(Path::new("x.fq.gz"), gunzip(cut));
+        let mut reads = Reads::new(Path::new("x.fq.gz"), gunzip(cut));
         let error = loop {
             match reads.next_read() {
                 Ok(true) => {}

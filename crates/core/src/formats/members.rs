@@ -245,3 +245,146 @@ impl<R: Read + Send + 'static> BufRead for Members<R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Write};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::formats::compression::{Compression, InputFile, open};
+    use crate::genome::Genome;
+
+    /// Blocks of so many bytes, without the end marker.
+    fn blocks(text: &[u8], block: usize) -> Vec<u8> {
+        let mut writer = bgzf::io::Writer::new(Vec::new());
+        for part in text.chunks(block) {
+            writer.write_all(part).unwrap();
+            writer.flush().unwrap();
+        }
+        let bytes = writer.finish().unwrap();
+        bytes[..bytes.len() - BGZF_END.len()].to_vec()
+    }
+
+    fn member(text: &[u8]) -> Vec<u8> {
+        let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        writer.write_all(text).unwrap();
+        writer.finish().unwrap()
+    }
+
+    fn members(bytes: &[u8]) -> Members<Cursor<Vec<u8>>> {
+        Members::new(Path::new("x.gz"), Ahead::new(Cursor::new(bytes.to_vec())), NonZero::<usize>::MIN)
+    }
+
+    fn read(bytes: &[u8]) -> IoResult<(Vec<u8>, Oddities)> {
+        let (mut members, mut text) = (members(bytes), Vec::new());
+        members.read_to_end(&mut text)?;
+        Ok((text, members.oddities))
+    }
+
+    /// A part of a file as its letter says, with the text in it: blocks, a member, the end marker or zeros.
+    fn part(letter: char, i: usize) -> (Vec<u8>, Vec<u8>) {
+        let text = format!(">{i}\nACGTACGTTT\nGATTACA{}\n", "ACGT".repeat(i)).into_bytes();
+        match letter {
+            'b' => (blocks(&text, 7), text),
+            'g' => (member(&text), text),
+            'e' => (BGZF_END.to_vec(), Vec::new()),
+            _ => (vec![0; 512], Vec::new()),
+        }
+    }
+
+    fn file(parts: &str) -> (Vec<u8>, Vec<u8>) {
+        let (bytes, text): (Vec<_>, Vec<_>) = parts.chars().enumerate().map(|(i, letter)| part(letter, i)).unzip();
+        (bytes.concat(), text.concat())
+    }
+
+    #[test]
+    fn whatever_gzip_reads_is_read_and_what_is_odd_is_named() {
+        for (parts, unmarked_end, zeros) in [
+            ("be", false, false),
+            ("b", true, false),
+            ("bbb", true, false),
+            ("bebe", false, false),
+            ("beb", true, false),
+            ("bg", false, false),
+            ("beg", false, false),
+            ("gb", false, false),
+            ("gbe", false, false),
+            ("ggg", false, false),
+            ("gz", false, true),
+            ("gzg", false, true),
+            ("bez", false, true),
+            ("bz", true, true),
+            ("bzb", true, true),
+            ("bzbe", false, true),
+            ("bgz", false, true),
+            ("bzg", false, true),
+            ("begbeg", false, false),
+            ("bebez", false, true),
+        ] {
+            let (bytes, text) = file(parts);
+            assert_eq!(read(&bytes).unwrap(), (text.clone(), Oddities { unmarked_end, zeros }), "{parts}");
+            // And as a genome that is entered in the middle.
+            let path = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(path.path(), &bytes).unwrap();
+            let opened = InputFile::open(path.path()).unwrap();
+            let is_bgzf = opened.blocks().unwrap().is_some();
+            let only_blocks = !parts.contains('g') && !parts.trim_end_matches('z').contains('z');
+            assert_eq!(is_bgzf, only_blocks, "{parts}");
+            assert_eq!(opened.compression() == Compression::Bgzf, parts.starts_with('b'), "{parts}");
+            let genome = Genome::open(path.path(), 0, &|_| true).unwrap();
+            assert_eq!(genome.chromosomes.len(), parts.chars().filter(|letter| "bg".contains(*letter)).count());
+            let mut codes = Vec::new();
+            genome.read(0, 8..14, &mut codes).unwrap();
+            assert_eq!(codes, [3, 3, 2, 0, 3, 3], "{parts}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_ends_in_the_middle_is_an_error_wherever_that_is() {
+        for parts in ["be", "b", "g", "bg", "gb", "bebe"] {
+            let (bytes, text) = file(parts);
+            for cut in 1..bytes.len() {
+                match read(&bytes[..cut]) {
+                    // Where a block or a member ends; of a marker alone nothing is lost.
+                    Ok((found, _)) => assert!(text.starts_with(&found), "{parts} cut at {cut}"),
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::UnexpectedEof, "{parts} cut at {cut}: {error}"),
+                }
+            }
+            let ends = (1..bytes.len()).filter(|&cut| read(&bytes[..cut]).is_ok()).count();
+            assert!(ends <= 6 * parts.len(), "{parts}: {ends} cuts go unnoticed");
+        }
+    }
+
+    #[test]
+    fn what_is_neither_gzip_nor_zeros_behind_the_data_is_an_error() {
+        for parts in ["be", "b", "g", "bz"] {
+            let (mut bytes, _) = file(parts);
+            bytes.extend_from_slice(b"GARBAGE");
+            assert_eq!(read(&bytes).unwrap_err().kind(), ErrorKind::InvalidData, "{parts}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn any_parts_in_any_order_are_read(parts in "[bg][bgez]{0,8}", pieces in 1usize..40) {
+            let (bytes, text) = file(&parts);
+            let (mut members, mut found, mut piece) = (members(&bytes), Vec::new(), vec![0; pieces]);
+            loop {
+                match members.read(&mut piece).unwrap() {
+                    0 => break,
+                    read => found.extend_from_slice(&piece[..read]),
+                }
+            }
+            prop_assert_eq!(&found, &text);
+            prop_assert_eq!(members.read(&mut piece).unwrap(), 0);
+            let path = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(path.path(), &bytes).unwrap();
+            found.clear();
+            open(path.path()).unwrap().read_to_end(&mut found).unwrap();
+            prop_assert_eq!(found, text);
+        }
+    }
+}
