@@ -31,7 +31,8 @@ pub fn scatter(
         let panels = if shown == 1 { vec![canvas.clone()] } else { canvas.split_evenly((shown.div_ceil(2), 2)) };
         for (column, panel) in panels.iter().enumerate().take(shown) {
             let of = |values: &[f64]| -> Vec<f64> { values.iter().skip(column).step_by(columns).copied().collect() };
-            let (x, y) = (of(targets), of(predictions));
+            let known = of(targets).into_iter().zip(of(predictions)).filter(|(target, _)| !target.is_nan());
+            let (x, y): (Vec<f64>, Vec<f64>) = known.unzip();
             let range = range_of(x.iter().chain(&y).copied());
             let title = if shown == 1 {
                 format!("{}, {split} ({} fragments)", format::short_name(&names[column]), thousands(x.len()))

@@ -35,22 +35,35 @@ impl<R: BufRead> Text<R> {
         Self { input, head: None }
     }
 
-    /// The first bytes that were not taken yet.
+    /// The first bytes that were not taken yet; none where they lie in the buffer of the input.
     fn head(&mut self) -> IoResult<&[u8]> {
         if self.head.is_none() {
-            let mut head = Vec::with_capacity(MARK);
-            self.input.by_ref().take(MARK as u64).read_to_end(&mut head)?;
-            match *head {
-                [0xef, 0xbb, 0xbf] => head.clear(),
-                [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => return Err(Error::new(ErrorKind::InvalidData, NotUtf8)),
-                [0, letter, ..] | [letter, 0, ..] if letter.is_ascii_graphic() => {
-                    return Err(Error::new(ErrorKind::InvalidData, NotUtf8));
-                }
-                _ => {}
+            // Readers look at what is in the buffer to tell formats, so it is left there where it can be.
+            let bytes = self.input.fill_buf()?;
+            let mut head = Vec::new();
+            if bytes.len() >= MARK {
+                let mark = check(&bytes[..MARK])?;
+                self.input.consume(mark);
+            } else {
+                self.input.by_ref().take(MARK as u64).read_to_end(&mut head)?;
+                let mark = check(&head)?;
+                head.drain(..mark);
             }
             self.head = Some((head, 0));
         }
         Ok(self.head.as_ref().map_or(&[], |(head, taken)| &head[*taken..]))
+    }
+}
+
+/// The length of the byte order mark that the text begins with.
+fn check(head: &[u8]) -> IoResult<usize> {
+    match *head {
+        [0xef, 0xbb, 0xbf] => Ok(MARK),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Err(Error::new(ErrorKind::InvalidData, NotUtf8)),
+        [0, letter, ..] | [letter, 0, ..] if letter.is_ascii_graphic() => {
+            Err(Error::new(ErrorKind::InvalidData, NotUtf8))
+        }
+        _ => Ok(0),
     }
 }
 
@@ -110,5 +123,12 @@ mod tests {
             assert!(is_not_utf8(&text_of(bytes).unwrap_err()), "{bytes:?}");
         }
         assert_eq!(text_of(b"\0\0\0").unwrap(), b"\0\0\0");
+    }
+
+    #[test]
+    fn the_buffer_is_left_to_those_who_tell_formats_by_it() {
+        for bytes in [&b"name\tchrom\n"[..], b"\xef\xbb\xbfname\tchrom\n"] {
+            assert_eq!(Text::new(bytes).fill_buf().unwrap(), b"name\tchrom\n");
+        }
     }
 }
