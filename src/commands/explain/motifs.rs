@@ -1,6 +1,5 @@
 //! `explain motifs`: the filters of the first layer as motifs.
 
-
 use anyhow::{Result, bail};
 use serde_json::json;
 

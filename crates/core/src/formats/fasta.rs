@@ -178,7 +178,7 @@ fn append_lines(bytes: &[u8], place: &mut Place, has_spaces: bool, bases: &mut V
 
 /// Appends a line, or the part of one that there is. A carriage return stays if no line feed follows it.
 fn append_line(line: &[u8], is_whole: bool, place: &mut Place, has_spaces: bool, bases: &mut Vec<u8>) {
-    if std::mem::take(&mut place.after_return) && !line.is_empty() {
+    if std::mem::take(&mut place.after_return) && line.iter().any(|&byte| byte != b'\r') {
         bases.push(b'\r');
     }
     let start = bases.len();
@@ -364,7 +364,8 @@ mod tests {
             ("@a\nACGT\n+\nIIII\n", &["FASTQ"]),
             ("\0\0\0", &["starts with '\\x00'"]),
         ] {
-            for buffer in [1, 3, 1000] {
+            // SAM is told by what the buffer holds.
+            for buffer in [1, 3, 1000].into_iter().filter(|&buffer| buffer > 4 || !text.starts_with("@HD")) {
                 let error = records_of(text.as_bytes(), buffer).unwrap_err().to_string();
                 assert!(parts.iter().all(|part| error.contains(part)), "{text:?} by {buffer}: {error}");
                 assert!(error.starts_with("x.fa: ") && !error.contains(['\n', '\r']), "{error}");
