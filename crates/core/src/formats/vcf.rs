@@ -57,12 +57,12 @@ pub struct Vcf {
 }
 
 impl Vcf {
-    /// Opens a file and reads its header; `-` is standard input.
+    /// Opens a file and reads its header; `-` is standard input, not compressed.
     ///
     /// # Errors
     /// The file is missing, damaged, or not VCF.
     pub fn open(path: &Path) -> Result<Self> {
-        let input = compression::open(path)?;
+        let input = compression::open_or_stdin(path)?;
         let mut vcf = Self { path: path.into(), input, header: Vec::new(), lines: 0 };
         vcf.check_format()?;
         while let Some(line) = vcf.next_line()? {
