@@ -69,7 +69,7 @@ pub struct Motifs {
 pub struct Sequences {
     /// Run folder made by train
     pub run: PathBuf,
-    /// FASTA or FASTQ file of sequences of the network's length, plain, gzip or BGZF; - for uncompressed standard input
+    /// FASTA or FASTQ file of sequences of the network's length, plain, gzip or BGZF; - for standard input
     pub sequences: PathBuf,
     /// Attribution methods, one or several: ism, saliency, ig
     #[arg(long, value_name = "NAMES", value_enum, value_delimiter = ',', default_value = "ism")]
@@ -127,7 +127,7 @@ impl Sequences {
 pub struct Variants {
     /// Run folder made by train
     pub run: PathBuf,
-    /// Variants, VCF, plain, gzip or BGZF; - for uncompressed standard input [no default: required]
+    /// Variants, VCF, plain, gzip or BGZF; - for standard input [no default: required]
     #[arg(long, value_name = "VCF")]
     pub vcf: PathBuf,
     /// Reference genome of the variants, plain, gzip or BGZF [no default: required]
