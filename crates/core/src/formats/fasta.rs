@@ -26,6 +26,7 @@ pub struct Records {
     /// Names seen so far, if they must be unique.
     names: Option<HashSet<String>>,
     name: String,
+    description: String,
     position: usize,
     place: Place,
     /// Whether a line was seen with spaces or tabs in it, which are then removed from all.
@@ -67,6 +68,7 @@ impl Records {
             input,
             names: None,
             name: String::new(),
+            description: String::new(),
             position: 0,
             place: Place { line: 1 + lines, at_line_start: true, in_comment: false, after_return: false },
             has_spaces: false,
@@ -105,9 +107,16 @@ impl Records {
             return Err(duplicate_name(&self.path, &name));
         }
         self.name.clone_from(&name);
+        self.description =
+            definition.description().map_or_else(String::new, |text| String::from_utf8_lossy(text).into_owned());
         self.position = 0;
         self.place.line += 1;
         Ok(Some(name))
+    }
+
+    /// What the header of the current record says behind the name.
+    pub fn description(&self) -> &str {
+        &self.description
     }
 
     /// The codes, with case, of the next piece of the current record, which is not a whole number of lines in general;
