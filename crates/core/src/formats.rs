@@ -8,6 +8,7 @@ pub mod delimited;
 pub mod fasta;
 pub mod fastq;
 mod headed_matrices;
+pub mod members;
 pub mod meme;
 pub mod motif_files;
 mod motif_lines;
@@ -16,6 +17,7 @@ pub mod npz;
 pub mod record_names;
 pub mod records;
 pub mod tensorboard;
+pub mod text;
 mod transfac;
 pub mod vcf;
 

@@ -39,6 +39,8 @@ pub const PREDICTIONS_CSV: &str = "predictions.csv";
 pub const MODEL_PT: &str = "model.pt";
 /// Inputs and outputs of the exported model.
 pub const MODEL_JSON: &str = "model.json";
+/// Folder of copies of the data that came from pipes or standard input.
+pub const INPUTS: &str = "inputs";
 /// Folder of TensorBoard event files.
 pub const TENSORBOARD: &str = "tensorboard";
 /// Checksums of all other files, in the format of `sha256sum --check`.

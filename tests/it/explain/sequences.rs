@@ -219,8 +219,7 @@ fn sequences_that_do_not_fit_are_refused_in_one_sentence() {
 fn regions_are_explained_where_they_lie() {
     let (own, folder, genome) = (trained(&[]), Folder::new(), bases(9, 1000));
     let reference = folder.write("g.fa", fasta(&[("chr1", &genome), ("chr2", &"N".repeat(400))]));
-    let peaks =
-        "chr1\t400\t420\tlater\t0\t-\nchr1\t100\t300\tpeak\t0\t+\nchr1\t0\t10\toff\t0\t+\nchrZ\t5\t90\tabsent\t0\t+\nchr2\t100\t200\tgap\t0\t+\n";
+    let peaks = "chr1\t400\t420\tlater\t0\t-\nchr1\t100\t300\tpeak\t0\t+\nchr1\t0\t10\toff\t0\t+\nchrZ\t5\t90\tabsent\t0\t+\nchr2\t100\t200\tgap\t0\t+\n";
     let bed = folder.write("peaks.bed", peaks);
     let prefix = folder.path("a");
     let flags = ["--reference", &reference, "--regions", &bed, "--attributions-out", text(&prefix), "--threads", "1"];
