@@ -142,14 +142,14 @@ pub fn remove_partial_files(folder: &Path) {
 
 /// The error for a path that cannot be written.
 pub fn cannot_write(path: &Path, error: &std::io::Error) -> anyhow::Error {
+    let advice = match error.kind() {
+        std::io::ErrorKind::FileTooLarge => "raise the limit on the size of files (ulimit -f)",
+        _ => "free some disk space or choose another place",
+    };
     // The message of tempfile also names its temporary path, which means nothing to the user.
     let error = error.to_string();
     let error = error.split(" at path \"").next().unwrap_or(&error);
-    CannotWrite(format!(
-        "{}: cannot be written ({error}); free some disk space or choose another place",
-        path.display()
-    ))
-    .into()
+    CannotWrite(format!("{}: cannot be written ({error}); {advice}", path.display())).into()
 }
 
 /// The error for a file that cannot be written, as opposed to faults in its contents.

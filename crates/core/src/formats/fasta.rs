@@ -102,13 +102,13 @@ impl Records {
             let after = if self.name.is_empty() { String::new() } else { format!(" after record '{}'", self.name) };
             return Err(fault(&format!("the header{after} has no name, expected '>name'; name the record")));
         }
+        let description = String::from_utf8_lossy(header[name.len()..].trim_ascii_start()).into_owned();
         let name = String::from_utf8_lossy(name).into_owned();
         if self.names.as_mut().is_some_and(|names| !names.insert(name.clone())) {
             return Err(duplicate_name(&self.path, &name));
         }
         self.name.clone_from(&name);
-        self.description =
-            definition.description().map_or_else(String::new, |text| String::from_utf8_lossy(text).into_owned());
+        self.description = description;
         self.position = 0;
         self.place.line += 1;
         Ok(Some(name))
