@@ -14,6 +14,7 @@ use strandnet_core::evaluate::members::Members;
 use strandnet_core::evaluate::predictions::Predictions;
 use strandnet_core::evaluate::results::{BaselineMetrics, RunMetrics, SplitMetrics};
 use strandnet_core::evaluate::{self, Evaluation, Strand};
+use strandnet_core::files::streams;
 use strandnet_core::format::thousands;
 use strandnet_core::interrupt::{Cause, Interrupt};
 use strandnet_core::progress::Progress;
@@ -187,6 +188,7 @@ impl Trainer {
         provenance.data_warnings = std::mem::take(&mut self.data_warnings);
         let (run, replaced) = folder.keep()?;
         run.write_json(RUN_JSON, &provenance)?;
+        streams::write_kept(&run.path)?;
         run.write(CONFIG_TOML, (head + "\n" + &self.config.to_toml()).as_bytes())?;
         let files = Files { run, provenance, replaced };
         self.experiment(data, task, machine.device, memory, Some(files)).carry_out(None)
@@ -463,6 +465,14 @@ fn counts(data: &Dataset) -> ExampleCounts {
     ExampleCounts { train: data.train.len(), valid: data.valid.len(), test: data.test.len() }
 }
 
+/// The largest number of unknown bases that one training example may hold; of windows drawn anew each epoch, what is allowed.
+fn largest_n(config: &Config, data: &Dataset) -> Result<usize> {
+    if data.resampler.is_some() {
+        return Ok(config.data.max_n);
+    }
+    Ok(data.train.unknown_bases()?.into_iter().max().unwrap_or(0))
+}
+
 /// The batch size found by trying, and what was found.
 fn fastest_batch_size(
     config: &Config,
@@ -597,7 +607,8 @@ fn provenance(
         positive: (data.kind == TaskKind::Binary).then(|| data.classes.positive_name().into()),
         length: data.train.length,
         parameter_count: network.plan.parameters(),
-        examples: ExampleCounts { train: data.train.len(), valid: data.valid.len(), test: data.test.len() },
+        examples: counts(data),
+        largest_n: Some(largest_n(config, data)?),
         data_warnings: Vec::new(),
         config: config.with_absolute_paths(),
         resolved: None,

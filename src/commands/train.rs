@@ -14,6 +14,7 @@ use crate::trainer::{InterruptedRun, Resumption, TrainedRun, Trainer};
 use strandnet_core::config::search::Search;
 use strandnet_core::config::{Config, DataConfig, Faults, TaskKind};
 use strandnet_core::dataset::Dataset;
+use strandnet_core::files::streams;
 use strandnet_core::format::thousands;
 use strandnet_core::inspect::{self, NearCopies};
 use strandnet_core::progress::Progress;
@@ -50,7 +51,7 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
     }
     let files = moved_files(command, &config)?;
     files.notices().for_each(|notice| progress.say(&notice));
-    let config = if files.moved.is_empty() { config } else { files.in_config(&config) };
+    let mut config = if files.moved.is_empty() { config } else { files.in_config(&config) };
     let machine = device::for_training(&config.training)?;
     if let (Some(source), Some(out)) = (&config.training.init_from, &command.out)
         && run::lies_in(out, source)
@@ -62,6 +63,8 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
         None => OutputFolder::create_named(&experiment_name(command.config.as_deref(), &config))?,
     };
     progress.say(&machine.description);
+    // So that the run can be repeated, and gone on with, after the pipe is gone.
+    streams::keep_in(&folder.path().join(run::INPUTS), config.data.named_paths_mut())?;
     let data = data_at(&config, &files, &progress)?;
     progress.say(&describe(&data, &config.data));
     let found = inspect::inspect(&data, &config.data, NearCopies::IfQuick)?;

@@ -21,6 +21,7 @@ use strandnet_core::config::search::Search;
 use strandnet_core::config::{Config, DataConfig, Faults, Metric};
 use strandnet_core::dataset::Dataset;
 use strandnet_core::figures;
+use strandnet_core::files::streams;
 use strandnet_core::format::thousands;
 use strandnet_core::interrupt::{Cause, Interrupted, TimeLimit};
 use strandnet_core::progress::Progress;
@@ -46,6 +47,12 @@ pub fn run(command: &Tune, flags: &ArgMatches, progress: Progress) -> Result<()>
     let file = command.config.as_deref();
     let limit = command.limit()?;
     let config = Config::resolve(file, &command.settings, flags)?;
+    if let Some(path) = config.data.paths().into_iter().find(|path| streams::is_stream(path)) {
+        bail!(
+            "{}: is a pipe or standard input, expected a file, which a search reads again when it goes on; save it in a file",
+            path.display()
+        );
+    }
     if command.find_lr {
         return find_lr::run(command, &config, progress);
     }

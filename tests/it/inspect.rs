@@ -99,10 +99,11 @@ fn copies_of_training_sequences_in_the_test_are_counted_exactly_on_either_strand
     let n = |i: usize| (splits[i]["split"].clone(), splits[i]["n"].as_u64().unwrap());
     assert_eq!([n(0), n(1), n(2)], [("train".into(), 600), ("valid".into(), 70), ("test".into(), 200)]);
 
-    // `train` says the cheap part too.
+    // `train` says so too.
     let run = folder.path("run");
     let (_, stderr) = train(&run, &tables);
     assert!(stderr.contains("warning: 143 of 200 test sequences are also in training, 100 of them"), "{stderr}");
+    assert!(stderr.contains("warning: 12 test sequences are nearly the same as one in training"), "{stderr}");
     assert_eq!(examples(&run).len(), 870);
 }
 

@@ -7,8 +7,17 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::flag;
+
+/// Makes a write beyond the largest size of a file (`ulimit -f`) fail as one on a full disk does; the signal of the system
+/// would end the program without a word.
+///
+/// # Errors
+/// The system does not let a signal handler be installed.
+pub fn files_that_grow_too_large_are_errors() -> std::io::Result<()> {
+    flag::register(SIGXFSZ, Arc::default()).map(drop)
+}
 
 /// Offset that shells add to a signal's number for the exit code of a process it ended.
 const EXIT_CODE: i32 = 128;

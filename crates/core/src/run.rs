@@ -43,6 +43,8 @@ pub const PREDICTIONS_CSV: &str = "predictions.csv";
 pub const MODEL_PT: &str = "model.pt";
 /// Inputs and outputs of the exported model.
 pub const MODEL_JSON: &str = "model.json";
+/// Folder of copies of the data that came from pipes or standard input.
+pub const INPUTS: &str = "inputs";
 /// Folder of TensorBoard event files.
 pub const TENSORBOARD: &str = "tensorboard";
 /// Checksums of all other files, in the format of `sha256sum --check`.
@@ -69,6 +71,8 @@ pub const EVALUATION_JSON: &str = "evaluation.json";
 pub const MOTIFS_JSON: &str = "motifs.json";
 /// The results of `explain sequences`.
 pub const IMPORTANCE_JSON: &str = "importance.json";
+/// Summary of `explain variants`.
+pub const VARIANTS_JSON: &str = "variants.json";
 /// The parameters of simulated genomes.
 pub const SIMULATION_JSON: &str = "simulation.json";
 /// The plan of a search.
@@ -155,6 +159,9 @@ pub struct Provenance {
     pub parameter_count: usize,
     /// Examples of each split.
     pub examples: ExampleCounts,
+    /// The largest number of unknown bases in one training example, padding aside; absent from runs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub largest_n: Option<usize>,
     /// The resolved configuration.
     pub config: Config,
     /// What the settings of the data came to; runs of earlier versions have none.

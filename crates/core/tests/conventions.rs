@@ -95,7 +95,6 @@ fn outside_crates_come_in_by_one_door() {
         ("noodles_bgzf", &["formats", "genome"]),
         ("noodles_fasta", &["formats", "genome"]),
         ("noodles_fastq", &["formats", "genome"]),
-        ("noodles_vcf", &["formats", "genome"]),
         ("indicatif", &["progress", "format"]),
         ("sysinfo", &["machine"]),
         ("signal_hook", &["interrupt"]),

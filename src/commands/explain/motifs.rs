@@ -1,7 +1,5 @@
 //! `explain motifs`: the filters of the first layer as motifs.
 
-use std::path::Path;
-
 use anyhow::{Result, bail};
 use serde_json::json;
 
@@ -14,8 +12,9 @@ use strandnet_core::attribute::target::{Explained, Explainer};
 use strandnet_core::config::Strands;
 use strandnet_core::dataset::split::Split;
 use strandnet_core::figures;
+use strandnet_core::files::streams;
 use strandnet_core::format::{self, thousands};
-use strandnet_core::formats::meme;
+use strandnet_core::formats::{meme, motif_files};
 use strandnet_core::motif::discovery;
 use strandnet_core::motif::filters::Filters;
 use strandnet_core::motif::motifs::{Motifs, Origin, divisions, label};
@@ -31,11 +30,9 @@ const MOST_ROWS: usize = 20;
 pub fn run(command: &Command, progress: Progress) -> Result<()> {
     device::set_threads(command.threads.map(usize::from));
     let run = open_run(&command.run, tch::Device::Cpu, true)?;
-    if command.sequences.as_deref() == Some(Path::new("-")) {
-        bail!("--sequences is -, and sequences are read twice, which standard input cannot be; expected a file");
-    }
+    streams::keep(command.sequences.as_deref())?; // read twice
     let database = match &command.database {
-        Some(path) => meme::read(path)?,
+        Some(path) => motif_files::read(path)?,
         None => Vec::new(),
     };
     let filters = filters(command, &run.ensemble)?;
@@ -126,8 +123,8 @@ fn explained(command: &Command, run: &FinishedRun) -> Result<Vec<Explained>> {
     if command.discover == 0 {
         return Ok(Vec::new());
     }
-    if command.of.is_some() || task.outputs() == 1 {
-        return Ok(vec![Explained::new(task, classes, command.of.as_deref())?]);
+    if command.score_of.is_some() || task.outputs() == 1 {
+        return Ok(vec![Explained::new(task, classes, command.score_of.as_deref())?]);
     }
     classes.names.iter().map(|name| Explained::new(task, classes, Some(name))).collect()
 }

@@ -228,3 +228,42 @@ fn what_cannot_be_explained_is_one_sentence() {
     let error = refused(&lstm, &[]);
     assert!(error.contains("first layer is lstm, expected a convolution"), "{error}");
 }
+
+#[test]
+fn databases_of_every_format_give_the_same_matches() {
+    let (folder, path) = (Folder::new(), trained(&["--epochs", "1"]).path);
+    let words: Vec<String> = (0..30).map(|i| bases(1000 + i, 8)).collect();
+    let count = |word: &str, row: char| -> Vec<&str> {
+        word.chars().map(|base| if base == row { "97" } else { "1" }).collect()
+    };
+    let jaspar: String = words
+        .iter()
+        .enumerate()
+        .map(|(i, word)| {
+            let rows = "ACGT".chars().map(|row| format!("{row}  [ {} ]\n", count(word, row).join("  ")));
+            format!(">W{i}\t{word}\n{}", rows.collect::<String>())
+        })
+        .collect();
+    let pcm: String = words
+        .iter()
+        .enumerate()
+        .map(|(i, word)| {
+            let rows = word.chars().map(|base| {
+                let row: Vec<&str> = "ACGT".chars().map(|other| if base == other { "97.0" } else { "1.0" }).collect();
+                row.join("\t") + "\n"
+            });
+            format!(">W{i} {word}\n{}", rows.collect::<String>())
+        })
+        .collect();
+    let mut matches = Vec::new();
+    for (name, text_of) in [("known.meme", meme(&words)), ("known.jaspar", jaspar), ("known.pcm", pcm)] {
+        let database = folder.write(name, text_of);
+        let out = folder.path(&format!("{name}.out"));
+        motifs(&path, &out, &["--database", &database, "--discover", "0"]);
+        matches.push(std::fs::read_to_string(out.join("matches.tsv")).unwrap());
+    }
+    assert!(matches[0].lines().count() > 5 && matches.iter().all(|found| *found == matches[0]));
+    let log_odds = folder.write("known.pwm", ">AHR\n0.2 0.4 -0.7 -2.1\n-1 1 -1 -1\n0 0 0 0\n");
+    let error = refused(&path, &["--database", &log_odds]);
+    assert!(error.contains("motif 'AHR' holds numbers below 0") && error.contains("expected counts"), "{error}");
+}

@@ -35,6 +35,16 @@ pub enum Fit {
     CropOrPad,
 }
 
+/// What windows around regions are centred on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Center {
+    /// The summit, an offset in column 10 as in narrowPeak
+    Summit,
+    /// The middle of the region
+    Middle,
+}
+
 /// What to do with missing labels and values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -158,6 +168,9 @@ pub struct DataConfig {
     /// Regions of one class, BED or narrowPeak, in --reference; windows are centred on the summit or the middle [default: none]
     #[arg(long, value_name = "NAME=PATH")]
     pub regions: Vec<NamedPath>,
+    /// What windows of --regions are centred on: the summit in column 10, as in narrowPeak, or the middle [default: the summit where column 10 fits as one in the whole file]
+    #[arg(long, value_enum)]
+    pub center: Option<Center>,
     /// Negatives for a single --regions: shuffle (dinucleotide shuffles of the regions), gc-matched or random (windows of the genome away from regions), or a BED file [default: gc-matched]
     #[arg(long, value_name = "KIND|BED")]
     pub negatives: Option<Negatives>,
@@ -289,6 +302,34 @@ impl DataConfig {
         let named = named.into_iter().flatten().map(|named| &named.path);
         let others = single.into_iter().flatten().chain(negatives).chain(&self.exclude);
         named.chain(others).map(PathBuf::as_path).collect()
+    }
+
+    /// Every file that the settings name, with a file name that says what for.
+    pub fn named_paths_mut(&mut self) -> Vec<(String, &mut PathBuf)> {
+        let mut paths = Vec::new();
+        let named = [
+            ("genome", &mut self.genome),
+            ("class", &mut self.class),
+            ("valid-class", &mut self.valid_class),
+            ("test-class", &mut self.test_class),
+            ("regions", &mut self.regions),
+        ];
+        for (flag, files) in named {
+            paths.extend(files.iter_mut().enumerate().map(|(i, file)| (format!("{flag}-{}", i + 1), &mut file.path)));
+        }
+        let single = [
+            ("reference", &mut self.reference),
+            ("train", &mut self.train),
+            ("valid", &mut self.valid),
+            ("test", &mut self.test),
+            ("examples", &mut self.examples),
+        ];
+        paths.extend(single.into_iter().filter_map(|(flag, file)| Some((flag.to_owned(), file.as_mut()?))));
+        if let Some(Negatives::Bed(path)) = &mut self.negatives {
+            paths.push(("negatives".into(), path));
+        }
+        paths.extend(self.exclude.iter_mut().enumerate().map(|(i, path)| (format!("exclude-{}", i + 1), path)));
+        paths
     }
 
     /// The kinds of source that are named.
@@ -428,7 +469,7 @@ impl DataConfig {
     fn stray_settings(&self) -> Vec<String> {
         use SourceKind::{Classes, Demo, Examples, Genomes, Regions, Tables};
         let default = Self::default();
-        let set: [(&str, bool, &[SourceKind]); 18] = [
+        let set: [(&str, bool, &[SourceKind]); 19] = [
             ("--fragments", self.fragments != default.fragments, &[Genomes, Demo]),
             ("--valid-fragments", self.valid_fragments.is_some(), &[Genomes, Demo]),
             ("--test-fragments", self.test_fragments != default.test_fragments, &[Genomes, Demo]),
@@ -441,6 +482,7 @@ impl DataConfig {
             ("--valid-fraction", self.valid_fraction.is_some(), &[Genomes, Classes, Regions, Tables]),
             ("--test-fraction", self.test_fraction.is_some(), &[Genomes, Classes, Regions, Tables]),
             ("--reference", self.reference.is_some(), &[Regions]),
+            ("--center", self.center.is_some(), &[Regions]),
             ("--negatives", self.negatives.is_some(), &[Regions]),
             ("--negatives-per-positive", self.negatives_per_positive != default.negatives_per_positive, &[Regions]),
             ("--exclude", !self.exclude.is_empty(), &[Regions]),

@@ -127,11 +127,22 @@ fn title(canvas: &Canvas, sequence: &Sequence, shown: &Range<usize>, description
     draw_text(canvas, &name, (LEFT, 12.0), 26.0, HPos::Left)?;
     draw_text(
         canvas,
-        &format!("{description} is {}{part}", format::three_digits(score)),
+        &format!("{description} is {}{part}{}", format::three_digits(score), place(sequence)),
         (LEFT, 42.0),
         19.0,
         HPos::Left,
     )
+}
+
+/// Coordinates and strand, where they are known and are not the name.
+fn place(sequence: &Sequence) -> String {
+    match sequence.own_place() {
+        Some(place) if !sequence.name.contains(&*place.chromosome) => {
+            let strand = if place.reverse { '-' } else { '+' };
+            format!(", at {}:{}-{} ({strand})", place.chromosome, place.range.start, place.range.end)
+        }
+        _ => String::new(),
+    }
 }
 
 fn letters(
@@ -226,14 +237,14 @@ fn key(canvas: &Canvas, top: f64, strongest: f64) -> Drawing {
     draw_text(canvas, &text, (end + 8.0, top + 1.0), 16.0, HPos::Left)
 }
 
-/// Draws positions, counted from 0 as in the tables.
+/// Draws positions, counted from 0: those of the chromosome where they are known, else those of the record.
 fn numbers(canvas: &Canvas, sequence: &Sequence, positions: Range<usize>, top: f64) -> Drawing {
     for (i, at) in positions.enumerate() {
-        let position = sequence.position(at);
+        let position = sequence.coordinate(at).unwrap_or_else(|| sequence.position(at));
         if position.is_multiple_of(10) {
             let x = LEFT + (i as f64 + 0.5) * LETTER;
             canvas.draw(&PathElement::new([pixel(x, top - 6.0), pixel(x, top - 1.0)], GREY.stroke_width(1)))?;
-            draw_text(canvas, &position.to_string(), (x, top + 1.0), 16.0, HPos::Center)?;
+            draw_text(canvas, &format::thousands(position), (x, top + 1.0), 16.0, HPos::Center)?;
         }
     }
     Ok(())

@@ -40,6 +40,15 @@ impl DataFiles {
             if recorded.as_ref().is_ok_and(|found| found == file) {
                 continue;
             }
+            // A copy beside the run is no reason to pass over a change that was made in place, unless it is asked for.
+            if let (Ok(found), []) = (&recorded, roots) {
+                bail!(
+                    "{}: has changed since the run was made ({} bytes, expected {} and the checksum in {RUN_JSON}); {advice}",
+                    file.path.display(),
+                    found.bytes,
+                    file.bytes
+                );
+            }
             match (search.find(file), recorded) {
                 (Some(found), _) => files.add(file, found, true)?,
                 (None, Ok(found)) => bail!(

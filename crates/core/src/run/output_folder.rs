@@ -63,7 +63,7 @@ impl Contents {
                 CONFUSION_CSV,
             ]
             .into_iter()
-            .chain([MODEL_PT, MODEL_JSON, CHECKSUMS, REPORT_HTML, TENSORBOARD])
+            .chain([MODEL_PT, MODEL_JSON, CHECKSUMS, REPORT_HTML, TENSORBOARD, INPUTS])
             .chain(TRAINING_PICTURES)
             .chain(TEST_PICTURES)
             .collect(),
