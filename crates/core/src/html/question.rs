@@ -104,6 +104,9 @@ pub fn asked(run: &RunFiles) -> Vec<(&'static str, String)> {
 fn resolved_data(resolved: &Resolved) -> Vec<(&'static str, String)> {
     let mut rows = vec![("fit", resolved.fit_in_words())];
     rows.extend(resolved.negatives_in_words().map(|negatives| ("negatives", negatives)));
+    if resolved.source == "regions" {
+        rows.push(("windows centred on", resolved.center_in_words()));
+    }
     rows.extend(resolved.max_n.map(|max_n| ("unknown bases allowed", max_n.to_string())));
     for ((_, split), name) in resolved.splits().into_iter().zip(["training on", "validation on", "test on"]) {
         if split.chromosome_count > 0 {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{DataConfig, Fit, Negatives, SourceKind, TaskKind, name_of};
+use crate::config::{Center, DataConfig, Fit, Negatives, SourceKind, TaskKind, name_of};
 use crate::dataset::Dataset;
 use crate::dataset::examples::Examples;
 use crate::dataset::split::Split;
@@ -31,6 +31,9 @@ pub struct Resolved {
     /// Negatives for each region, where they are made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub negatives_per_positive: Option<usize>,
+    /// What windows of regions were asked to be centred on; nothing where the region files decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub center: Option<Center>,
     /// Unknown bases allowed in a window, where windows are taken from genomes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_n: Option<usize>,
@@ -98,6 +101,7 @@ impl Resolved {
             fit: config.fit,
             negatives_per_positive: made.then_some(config.negatives_per_positive),
             negatives,
+            center: config.center,
             max_n: matches!(kind, Demo | Genomes | Regions).then_some(config.max_n),
             shared_in_blocks: shared.into_iter().cloned().collect(),
             train,
@@ -121,6 +125,11 @@ impl Resolved {
         })
     }
 
+    /// What windows of regions are centred on, for people.
+    pub fn center_in_words(&self) -> String {
+        self.center.map_or_else(|| "summits where a file has them, or else middles".into(), |center| name_of(&center))
+    }
+
     /// How sequences of other lengths were fitted, for people.
     pub fn fit_in_words(&self) -> String {
         self.fit.map_or_else(|| "none, every sequence has the length".into(), |fit| name_of(&fit))
@@ -142,6 +151,9 @@ impl Resolved {
             format!("data: {}, {} bp; fit: {}", self.source, self.length, self.fit_in_words()),
         ];
         lines.extend(self.negatives_in_words().map(|negatives| format!("negatives: {negatives}")));
+        if self.source == "regions" {
+            lines.push(format!("center: {}", self.center_in_words()));
+        }
         lines.extend(self.max_n.map(|max_n| format!("max_n: {max_n}")));
         for ((split, resolved), (_, examples)) in self.splits().into_iter().zip(data.splits()) {
             lines.push(format!(
