@@ -24,11 +24,10 @@ impl Bitmap {
     /// # Errors
     /// There is no such picture.
     pub fn new(width: f64, height: f64) -> Result<Self> {
-        // `as` takes what is no number for 0, of which there is no picture.
-        let pixels = |points: f64| (points * DPI / 72.0).round().min(1e6) as u32;
+        let pixels = |points: f64| (points * DPI / 72.0).round().clamp(0.0, 1e6) as u32;
         let too_large = || anyhow!("a figure of {width:.0} by {height:.0} points cannot be drawn; please report this");
         let (width, height) = (pixels(width), pixels(height));
-        // Half a gigabyte of pixels.
+        // Half a gigabyte of pixels. What is no number has become 0, of which there is no picture.
         if u64::from(width) * u64::from(height) > 1 << 27 {
             return Err(too_large());
         }

@@ -98,12 +98,21 @@ fn panels(breakdown: &Breakdown, report: &Report) -> Vec<Panel> {
     [
         ("GC content", &breakdown.by_gc[..]),
         ("share of soft-masked bases", &breakdown.by_repeats),
-        ("class", &of_classes),
+        (parts_name(report), &of_classes),
     ]
     .into_iter()
     .filter(|(_, groups)| !groups.is_empty())
     .map(panel)
     .collect()
+}
+
+/// What the parts of a report are; a single number and two classes have none.
+fn parts_name(report: &Report) -> &'static str {
+    match report.parts.first() {
+        Some(part) if part.n.is_none() => "column",
+        Some(_) if report.confusion.is_none() => "label",
+        _ => "class",
+    }
 }
 
 /// A range that holds every interval of all panels. No metric shown here exceeds 1.

@@ -38,6 +38,11 @@ impl Axis {
         Self { title: title.into(), range, ticks }
     }
 
+    /// Width of the widest number.
+    pub fn numbers_width(&self) -> f64 {
+        self.ticks.iter().map(|(_, text)| typeface::width(text, TEXT)).fold(0.0, f64::max)
+    }
+
     /// An axis from 0 to 1.
     pub fn of_shares(title: impl Into<String>) -> Self {
         Self::new(title, 0.0..1.0, 6)
@@ -66,17 +71,18 @@ pub fn ticks(range: &Range<f64>, most: usize) -> Vec<(f64, String)> {
     if !(span > 0.0 && span.is_finite()) {
         return Vec::new();
     }
-    let least = span / most.max(2) as f64;
-    let power = 10f64.powf(least.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].map(|of| of * power).into_iter().find(|step| *step >= least * (1.0 - 1e-9));
-    let step = step.unwrap_or(10.0 * power);
-    let (first, last) = ((range.start / step - 1e-6).ceil(), (range.end / step + 1e-6).floor());
+    let most = most.max(2) as f64;
+    let power = 10f64.powf((span / most).log10().floor());
+    let places = |step: f64| ((range.start / step - 1e-6).ceil(), (range.end / step + 1e-6).floor());
+    let few = |step: &f64| places(*step).1 - places(*step).0 < most;
+    let step = [1.0, 2.0, 5.0, 10.0].map(|of| of * power).into_iter().find(few).unwrap_or(20.0 * power);
+    let (first, last) = places(step);
     let decimals = (-step.log10() - 1e-9).ceil().max(0.0) as usize;
     let written = |value: f64| {
         let largest = range.start.abs().max(range.end.abs());
         if decimals > 5 || largest >= 1e6 { scientific(value, step) } else { format!("{value:.decimals$}") }
     };
-    let count = (last - first).clamp(-1.0, 2.0 * most.max(2) as f64) as i64;
+    let count = (last - first).clamp(-1.0, most) as i64;
     (0..=count).map(|i| (first + i as f64) * step).map(|value| (value, written(value))).collect()
 }
 
@@ -163,6 +169,8 @@ pub struct Chart {
     pub y: Axis,
     /// The legend.
     pub keys: Vec<Key>,
+    /// Room for the numbers of the y axis, if they take less: charts side by side then have plots of one size.
+    pub numbers: f64,
 }
 
 impl Chart {
@@ -174,10 +182,9 @@ impl Chart {
 
     /// The plot, when the upper left corner of the chart is at `corner`.
     pub fn plot(&self, corner: Point) -> Area {
-        let numbers = self.y.ticks.iter().map(|(_, text)| typeface::width(text, TEXT)).fold(0.0, f64::max);
-        let left = MARGIN + LINE + numbers + GAP + TICK + OFFSET;
+        let left = MARGIN + LINE + self.y.numbers_width().max(self.numbers) + GAP + TICK + OFFSET;
         // Half of the last number stands out.
-        let last = self.x.ticks.last().map_or(0.0, |(_, text)| typeface::width(text, TEXT) / 2.0);
+        let last = self.x.numbers_width().max(self.numbers) / 2.0;
         let width = self.width - left - MARGIN.max(last) - 1.0;
         let top = MARGIN + TITLE + 7.0;
         Area { left: corner.0 + left, top: corner.1 + top, width, height: self.plot_height.unwrap_or(width) }
@@ -341,6 +348,7 @@ mod tests {
         assert_eq!(labels(0.0..1.0, 6), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         assert_eq!(labels(0.6912..0.6968, 6), ["0.692", "0.693", "0.694", "0.695", "0.696"]);
         assert_eq!(labels(-3.0..17.0, 5), ["0", "5", "10", "15"]);
+        assert_eq!(labels(1.4..7.8, 6), ["2", "3", "4", "5", "6", "7"]);
         assert_eq!(labels(0.0..3e7, 4), ["0", "1e7", "2e7", "3e7"]);
         assert_eq!(labels(0.0..2e-7, 3), ["0", "1e-7", "2e-7"]);
         for nothing in [0.0..0.0, 1.0..0.0, 0.0..f64::INFINITY, f64::NAN..1.0] {
@@ -365,7 +373,7 @@ mod tests {
 
     fn chart(keys: Vec<Key>, plot_height: Option<f64>) -> Chart {
         let (x, y) = (Axis::of_shares("x"), Axis::new("y", 0.0..12_345.0, 6));
-        Chart { title: "A title".into(), width: COLUMN, plot_height, x, y, keys }
+        Chart { title: "A title".into(), width: COLUMN, plot_height, x, y, keys, numbers: 0.0 }
     }
 
     #[test]

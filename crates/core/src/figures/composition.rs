@@ -67,6 +67,7 @@ fn histogram(
         x: Axis::new(axis, low..high, 6),
         y: Axis::new("share of the class", 0.0..most * 1.05, 6),
         keys: classes.iter().take(MOST_CLASSES).enumerate().map(key).collect(),
+        numbers: 0.0,
     };
     chart.draw(|plot| {
         for (i, shares) in shares.iter().enumerate() {

@@ -67,7 +67,7 @@ fn draw_row(canvas: &mut Canvas, counts: &[usize], total: usize, (left, top): (f
         let cell = Area { left: x, top, width: side - 0.5, height: side - 0.5 };
         canvas.rectangle(cell, BLUE.with_alpha(share.max(0.04)));
         let words = Words::new(Across::Middle, Height::Middle);
-        let words = if share > 0.55 { words.coloured(WHITE) } else { words };
+        let words = if share > 0.85 { words.coloured(WHITE) } else { words };
         let (x, y) = (x + side / 2.0, top + side / 2.0);
         if side >= WITH_COUNTS {
             canvas.text_within(&thousands(count), (x, y - 4.5), words, side - 2.0);

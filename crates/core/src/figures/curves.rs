@@ -22,7 +22,7 @@ pub const MOST_CURVES: usize = 7;
 
 /// A square chart of two shares.
 fn of_shares(title: String, x: impl Into<String>, y: impl Into<String>, keys: Vec<Key>) -> Chart {
-    Chart { title, width: COLUMN, plot_height: None, x: Axis::of_shares(x), y: Axis::of_shares(y), keys }
+    Chart { title, width: COLUMN, plot_height: None, x: Axis::of_shares(x), y: Axis::of_shares(y), keys, numbers: 0.0 }
 }
 
 /// The ROC curve with its area, the chance line and the chosen threshold.
@@ -92,7 +92,7 @@ pub fn calibration(evaluation: &Evaluation, split: &str) -> Result<Option<Figure
     let (mut keys, mut drawn) = (Vec::new(), Vec::new());
     for (ranking, colour, name) in curves {
         let Some(ranking) = ranking else { continue };
-        let error = ranking.calibration_error().map_or(String::new(), |error| format!(" {error:.3}"));
+        let error = ranking.calibration_error().map_or(String::new(), |error| format!(": {error:.3}"));
         keys.push(Key::curve(colour, format!("{name}{error}")));
         drawn.push((equal_bins(ranking, report.n), colour));
     }
@@ -151,6 +151,7 @@ pub fn scores(positive: &[bool], scores: &[f64], report: &Report, split: &str, n
         x: Axis::of_shares(format!("predicted probability of {positives}")),
         y: Axis::of_counts("fragments", 0.0..most, 6),
         keys,
+        numbers: 0.0,
     };
     chart.draw(|plot| {
         let width = 1.0 / SCORE_BINS as f64;

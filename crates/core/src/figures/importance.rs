@@ -24,7 +24,7 @@ const LETTER: f64 = (PAGE_WIDTH - LEFT - RIGHT) / ROW as f64;
 const WIDEST_LETTER: f64 = 9.0;
 const LETTERS_HEIGHT: f64 = 38.0;
 const CELL: f64 = 7.0;
-const LEFT: f64 = 32.0;
+const LEFT: f64 = 36.0;
 const RIGHT: f64 = 8.0;
 const HEADER: f64 = MARGIN + TITLE + LINE + 7.0;
 /// The name of a track, and the space under it; the positions under a row.

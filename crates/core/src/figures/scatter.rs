@@ -19,7 +19,7 @@ const MOST_DOTS: usize = 2000;
 /// The figure cannot be drawn.
 pub fn scatter(targets: &[f64], predictions: &[f64], report: &Report, names: &[String], split: &str) -> Result<Figure> {
     let (columns, shown) = (names.len(), names.len().min(MOST_PANELS));
-    let panels: Vec<(Chart, Vec<(f64, f64)>)> = (0..shown)
+    let mut panels: Vec<(Chart, Vec<(f64, f64)>)> = (0..shown)
         .map(|column| {
             let of = |values: &[f64]| -> Vec<f64> { values.iter().skip(column).step_by(columns).copied().collect() };
             let (x, y) = (of(targets), of(predictions));
@@ -32,6 +32,8 @@ pub fn scatter(targets: &[f64], predictions: &[f64], report: &Report, names: &[S
             (panel(title, &pairs, report, column, columns), thinned(&pairs))
         })
         .collect();
+    let numbers = panels.iter().map(|(chart, _)| chart.y.numbers_width()).fold(0.0, f64::max);
+    panels.iter_mut().for_each(|(chart, _)| chart.numbers = numbers);
     let height = panels.iter().map(|(chart, _)| chart.height()).fold(0.0, f64::max);
     let header = if shown < columns { LINE } else { 0.0 };
     let (width, rows) = if shown == 1 { (COLUMN, 1) } else { (PAGE_WIDTH, shown.div_ceil(2)) };
@@ -65,7 +67,15 @@ fn panel(title: String, pairs: &[(f64, f64)], report: &Report, column: usize, co
         keys.push(Key::note(format!("{} of {} fragments drawn", thousands(drawn), thousands(pairs.len()))));
     }
     let axis = |title: &str| Axis::new(title, range.clone(), 6);
-    Chart { title, width: COLUMN, plot_height: None, x: axis("true value"), y: axis("predicted value"), keys }
+    Chart {
+        title,
+        width: COLUMN,
+        plot_height: None,
+        x: axis("true value"),
+        y: axis("predicted value"),
+        keys,
+        numbers: 0.0,
+    }
 }
 
 /// As many of the dots as are drawn, spread evenly.

@@ -90,6 +90,7 @@ fn by_epoch(
         x: Axis::of_counts("epoch", 1.0..last, 10),
         y: Axis::new(axis, range.clone(), 6),
         keys,
+        numbers: 0.0,
     };
     chart.draw(|plot| {
         if let Some(best) = best {

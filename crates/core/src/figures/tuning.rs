@@ -97,7 +97,7 @@ fn panel_of(tuning: &Tuning, place: usize, metric: &str, scores: Range<f64>) -> 
     let x = chart::Axis { title: String::new(), range: axis.range.clone(), ticks: axis.ticks() };
     let y = chart::Axis::new(format!("validation {metric}"), scores, 5);
     let title = hyperparameter.key.clone();
-    (Chart { title, width: COLUMN, plot_height: Some(PLOT_HEIGHT), x, y, keys: Vec::new() }, axis)
+    (Chart { title, width: COLUMN, plot_height: Some(PLOT_HEIGHT), x, y, keys: Vec::new(), numbers: 0.0 }, axis)
 }
 
 fn draw_panel(canvas: &mut Canvas, corner: Point, tuning: &Tuning, place: usize, (chart, axis): (&Chart, &Axis)) {
@@ -224,6 +224,7 @@ pub fn rates(curve: &Curve, steps: usize, suggestion: Option<Suggestion>) -> Res
         x: chart::Axis { title: "learning rate".into(), range: first..last, ticks: rates_between(&(first..last)) },
         y: chart::Axis::new("training loss", range.clone(), 6),
         keys,
+        numbers: 0.0,
     };
     chart.draw(|plot| {
         let raw = at.iter().copied().zip(curve.steps.iter().map(|(_, loss)| *loss));

@@ -1,12 +1,16 @@
-//! Folds near-identical motifs, of which networks learn many, into one row each. Two are near-identical if their logos
-//! correlate above a threshold at the best offset on either strand.
+//! Folds near-identical motifs, of which networks learn many, into one row each. Two are near-identical if at some offset
+//! on either strand their logos correlate where they overlap, and the overlap holds most of what either logo says.
 
 use crate::motif::motifs::{FilterMotif, Motifs};
 use crate::sequence::motif::Motif;
 
-/// Correlation from which two logos count as one. Shifts of a position of low information and differences within the
-/// scatter of a few hundred sites stay above it; motifs of different factors stay below.
-pub const NEAR_IDENTICAL: f64 = 0.9;
+/// Least correlation of the overlap. The scatter of a few hundred sites stays above it; another base at one position in
+/// nine stays below.
+const CORRELATION: f64 = 0.9;
+
+/// Least share of either logo that the overlap holds, as the sum of the squares of the heights of its letters. Filters of
+/// one width see a longer motif through windows that are shifted against each other.
+const OVERLAP: f64 = 0.7;
 
 /// A motif with those that are nearly identical to it and have fewer sites.
 #[derive(Clone, Debug)]
@@ -47,7 +51,7 @@ impl Motifs<'_> {
         let mut folds: Vec<(usize, Logo, Fold)> = Vec::new();
         for i in order {
             let logo = Logo::of(&ranked[i].motif);
-            let near = |(_, of, _): &&mut (usize, Logo, Fold)| logo.correlation(of) >= NEAR_IDENTICAL;
+            let near = |(_, of, _): &&mut (usize, Logo, Fold)| logo.is_near(of);
             match folds.iter_mut().find(near) {
                 Some((_, _, fold)) => fold.others.push(ranked[i]),
                 None => folds.push((i, logo, Fold { shown: ranked[i], others: Vec::new() })),
@@ -59,11 +63,7 @@ impl Motifs<'_> {
 }
 
 /// The heights of a logo's letters, less the mean of their position, on both strands.
-struct Logo {
-    strands: [Vec<[f64; 4]>; 2],
-    /// Square root of the sum of squares.
-    norm: f64,
-}
+struct Logo([Vec<[f64; 4]>; 2]);
 
 impl Logo {
     fn of(motif: &Motif) -> Self {
@@ -74,28 +74,33 @@ impl Logo {
             .map(|(column, bits)| column.map(|share| (share - 0.25) * bits))
             .collect();
         let reverse = heights.iter().rev().map(|&[a, c, g, t]| [t, g, c, a]).collect();
-        let norm = heights.iter().flatten().map(|height| height * height).sum::<f64>().sqrt();
-        Self { strands: [heights, reverse], norm }
+        Self([heights, reverse])
     }
 
-    /// Correlation at the best offset on either strand; positions without a partner count as partnered by nothing.
-    fn correlation(&self, other: &Self) -> f64 {
-        let [own, _] = &self.strands;
-        let offsets = |strand: &Vec<[f64; 4]>| -> f64 {
+    fn is_near(&self, other: &Self) -> bool {
+        let own = &self.0[0];
+        other.0.iter().any(|strand| {
             let lowest = 1 - strand.len() as isize;
-            (lowest..own.len() as isize).map(|offset| overlap(own, strand, offset)).fold(0.0, f64::max)
-        };
-        let best = other.strands.iter().map(offsets).fold(0.0, f64::max);
-        // Motifs without information resemble nothing.
-        if best > 0.0 { best / (self.norm * other.norm) } else { 0.0 }
+            (lowest..own.len() as isize).any(|offset| are_near(own, strand, offset))
+        })
     }
 }
 
-/// Sum of the products of the heights when `other` begins `offset` positions after `own`.
-fn overlap(own: &[[f64; 4]], other: &[[f64; 4]], offset: isize) -> f64 {
-    let (skip_own, skip_other) = (offset.max(0) as usize, (-offset).max(0) as usize);
-    let pairs = own.iter().skip(skip_own).zip(other.iter().skip(skip_other));
-    pairs.map(|(a, b)| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>()).sum()
+/// Whether two logos are near-identical when `other` begins `offset` positions after `own`.
+fn are_near(own: &[[f64; 4]], other: &[[f64; 4]], offset: isize) -> bool {
+    let overlap =
+        own.len().saturating_sub(offset.max(0) as usize).min(other.len().saturating_sub((-offset).max(0) as usize));
+    let (a, b) = (&own[offset.max(0) as usize..][..overlap], &other[(-offset).max(0) as usize..][..overlap]);
+    let (of_a, of_b) = (product(a, a), product(b, b));
+    of_a > 0.0
+        && of_b > 0.0
+        && of_a >= OVERLAP * product(own, own)
+        && of_b >= OVERLAP * product(other, other)
+        && product(a, b) >= CORRELATION * (of_a * of_b).sqrt()
+}
+
+fn product(a: &[[f64; 4]], b: &[[f64; 4]]) -> f64 {
+    a.iter().flatten().zip(b.iter().flatten()).map(|(a, b)| a * b).sum()
 }
 
 #[cfg(test)]
@@ -159,10 +164,13 @@ mod tests {
             filter("f5", "NNNNNNNN", 100, 0.1),
             filter("f6", "NNNNNNNN", 90, 0.1),
             filter("f7", "GATAAG", 0, 0.1), // never fires
+            filter("f8", "ATTGCCGATAACT", 80, 0.1),
+            filter("f9", "TTGCCGATAACTG", 70, 0.1), // another window on a longer motif
         ]);
         let owned = |ids: &[&str]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let expected = [("f2", owned(&["f1", "f3"])), ("f4", vec![]), ("f5", vec![]), ("f6", vec![])]
-            .map(|(id, of)| (id.to_owned(), of));
+        let expected =
+            [("f2", owned(&["f1", "f3"])), ("f4", vec![]), ("f5", vec![]), ("f6", vec![]), ("f8", owned(&["f9"]))]
+                .map(|(id, of)| (id.to_owned(), of));
         assert_eq!(found, expected);
     }
 
@@ -173,7 +181,7 @@ mod tests {
             ("TGACTCA", "TGACGTCA"),
             ("GATAAG", "GATAAGNNNNGATAAG"),
             ("GGGGCGGGG", "GGGGTGGGG"),
-            ("AAAAAA", "AAAA"),
+            ("AAAAAAA", "AAAA"),
             ("TTGCAA", "TTACGTAA"),
         ] {
             assert_eq!(folded(vec![filter("a", one, 9, 0.05), filter("b", other, 8, 0.05)]).len(), 2, "{one} {other}");
