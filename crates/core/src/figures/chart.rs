@@ -183,9 +183,14 @@ impl Chart {
     /// The plot, when the upper left corner of the chart is at `corner`.
     pub fn plot(&self, corner: Point) -> Area {
         let left = MARGIN + LINE + self.y.numbers_width().max(self.numbers) + GAP + TICK + OFFSET;
-        // Half of the last number stands out.
-        let last = self.x.numbers_width().max(self.numbers) / 2.0;
-        let width = self.width - left - MARGIN.max(last) - 1.0;
+        // Half of a number at the end stands out.
+        let most = self.width - left - MARGIN - 1.0;
+        let beyond = |(value, text): &(f64, String)| {
+            let share = (value - self.x.range.start) / (self.x.range.end - self.x.range.start);
+            typeface::width(text, TEXT) / 2.0 - (1.0 - share) * most
+        };
+        let beyond = self.x.ticks.last().map_or(0.0, beyond).max(self.numbers / 2.0);
+        let width = self.width - left - MARGIN.max(beyond) - 1.0;
         let top = MARGIN + TITLE + 7.0;
         Area { left: corner.0 + left, top: corner.1 + top, width, height: self.plot_height.unwrap_or(width) }
     }

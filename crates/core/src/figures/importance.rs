@@ -72,7 +72,7 @@ pub fn of_sequence(sequence: &Sequence, explanation: &Explanation, description: 
                 }
                 letters(canvas, sequence, track, positions.clone(), area, range);
                 if track.method == AttributionMethod::Ism {
-                    let area = Area { top: area.bottom() + 3.0, height: 4.0 * CELL, ..area };
+                    let area = Area { top: area.bottom() + 5.0, height: 4.0 * CELL, ..area };
                     map(canvas, sequence, track, positions.clone(), area, strongest_change(track, &shown));
                 }
                 top += height(track);
@@ -86,7 +86,7 @@ pub fn of_sequence(sequence: &Sequence, explanation: &Explanation, description: 
 }
 
 fn height(track: &Track) -> f64 {
-    let map = if track.method == AttributionMethod::Ism { 3.0 + 4.0 * CELL } else { 0.0 };
+    let map = if track.method == AttributionMethod::Ism { 5.0 + 4.0 * CELL } else { 0.0 };
     TRACK_TITLE + LETTERS_HEIGHT + map + TRACK_GAP
 }
 

@@ -138,7 +138,7 @@ fn of_table(folder: &Path, file: &str) -> Result<(Vec<Motif>, usize)> {
         let logo = folder.join("logos").join(format!("{}.png", row.name));
         let alt = format!("Logo of {}: {}", row.name, row.consensus);
         Ok(Motif {
-            logo: Picture::read(&logo, alt, ADVICE)?,
+            logo: Picture::read_svg_or_png(&logo, alt, ADVICE)?,
             facts: facts(&row, &near),
             name: row.name,
             consensus: row.consensus,
