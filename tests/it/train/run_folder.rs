@@ -59,6 +59,15 @@ fn a_run_folder_holds_everything_the_design_promises() {
         assert_eq!((dots.xppu, dots.unit, reader.info().width), (11_811, png::Unit::Meter, 1004), "85 mm at 300 dpi");
         assert!(pixels.contains(&0), "something is drawn");
     }
+    let mut vectors = 0;
+    for (path, bytes) in contents(&finished.run).iter().filter(|(path, _)| path.extension().is_some_and(|e| e == "svg"))
+    {
+        let document = roxmltree::Document::parse(std::str::from_utf8(bytes).unwrap()).unwrap();
+        assert_eq!(document.root_element().attribute("width"), Some("85.02mm"), "{}", path.display());
+        assert!(bytes.len() < 100_000, "{}", path.display());
+        vectors += 1;
+    }
+    assert_eq!(vectors, 7, "as many as there are bitmaps");
 }
 
 #[test]

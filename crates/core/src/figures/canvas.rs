@@ -301,7 +301,9 @@ pub const LARGEST_DRAWN: f64 = 1e100;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figures::tests::{ink, xml};
+    use proptest::prelude::*;
+
+    use crate::figures::tests::{ink, texts, xml};
 
     #[test]
     fn a_figure_has_its_size_on_paper_in_both_forms() {
@@ -331,6 +333,16 @@ mod tests {
         let found: Vec<_> = document.descendants().filter(|node| node.has_tag_name("text")).collect();
         assert_eq!(found[0].text(), Some("<&>\"'\u{fffd}\u{fffd}\u{fffd} \u{fffd}é中"));
         assert!(ink(&written).2 > 0.001);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn any_name_gives_a_well_formed_file_that_says_it(name in ".*", control in any::<char>()) {
+            let name = format!("{name}{control}");
+            let drawn = figure((60.0, 20.0), |canvas| canvas.text(&name, (2.0, 12.0), Words::title())).unwrap();
+            prop_assert_eq!(&texts(&drawn)[0].words, &typeface::printable(&name));
+        }
     }
 
     #[test]
