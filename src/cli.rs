@@ -291,6 +291,7 @@ impl EvaluationData {
                 task: own.task,
                 // Labels and values are named by their columns.
                 classes: if self.regions.len() == 1 { Vec::new() } else { classes.names.clone() },
+                missing: own.missing,
                 fit: own.fit,
                 test_fragments: own.test_fragments,
                 max_n: own.max_n,

@@ -7,7 +7,7 @@ use strandnet_core::config::{DataConfig, Fit, TaskKind};
 use strandnet_core::dataset::examples::Name;
 use strandnet_core::dataset::sequences::{Assembled, Read, Sequences, assemble};
 use strandnet_core::dataset::split::{Assignment, Split};
-use strandnet_core::dataset::tables::{self, LabelColumns};
+use strandnet_core::dataset::tables::{self, LabelColumns, TableRequest};
 use strandnet_core::dataset::{Classes, LoadRequest, manifest};
 use strandnet_core::formats::record_names;
 use strandnet_core::formats::records::Records;
@@ -91,11 +91,12 @@ fuzz_target!(|input: &[u8]| {
             Some(Multilabel | Regression) => LabelColumns::Values(config.label_columns.clone()),
             _ => LabelColumns::Class,
         };
-        if explained(tables::read(&path, &labels, part, &mut sequences)).is_none() {
+        let request = TableRequest { labels, classes: &config.classes, progress: Progress::quiet() };
+        if explained(tables::read(&path, &request, part, &mut sequences)).is_none() {
             return;
         }
         if choices.of(&[false, true]) {
-            explained(tables::read(&path, &labels, Some(Split::Valid), &mut sequences));
+            explained(tables::read(&path, &request, Some(Split::Valid), &mut sequences));
         }
     }
     let all = sequences.len();

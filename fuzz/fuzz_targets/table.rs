@@ -4,7 +4,8 @@
 use libfuzzer_sys::fuzz_target;
 use strandnet_core::dataset::sequences::Sequences;
 use strandnet_core::dataset::split::Split;
-use strandnet_core::dataset::tables::{LabelColumns, Table, read};
+use strandnet_core::dataset::tables::{LabelColumns, Table, TableRequest, read};
+use strandnet_core::progress::Progress;
 use strandnet_fuzz::{explained, put};
 
 fuzz_target!(|bytes: &[u8]| {
@@ -16,12 +17,13 @@ fuzz_target!(|bytes: &[u8]| {
     for labels in [LabelColumns::Class, LabelColumns::Values(Vec::new()), named] {
         for part in [None, Some(Split::Test)] {
             let mut sequences = Sequences::new(64);
-            if explained(read(&path, &labels, part, &mut sequences)).is_some() {
+            let request = TableRequest { labels: labels.clone(), classes: &[], progress: Progress::quiet() };
+            if explained(read(&path, &request, part, &mut sequences)).is_some() {
                 assert!(!sequences.is_empty());
                 assert_eq!(sequences.columns.is_empty(), labels == LabelColumns::Class);
                 // A second table of the same columns goes with it.
                 let before = sequences.len();
-                read(&path, &labels, Some(Split::Valid), &mut sequences).unwrap();
+                read(&path, &request, Some(Split::Valid), &mut sequences).unwrap();
                 assert_eq!(sequences.len(), 2 * before);
             }
         }

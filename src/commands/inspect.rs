@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::Inspect;
 use crate::commands::{data_of, print};
 use crate::device;
-use strandnet_core::config::Config;
+use strandnet_core::config::{Config, TaskKind};
 use strandnet_core::figures::composition;
 use strandnet_core::inspect;
 use strandnet_core::progress::Progress;
@@ -23,6 +23,10 @@ pub fn run(command: &Inspect, flags: &ArgMatches, progress: Progress) -> Result<
     let out =
         command.out.as_ref().map(|path| OutputFolder::create(path, Contents::Inspection, command.force)).transpose()?;
     let data = data_of(&config, &progress)?;
+    if data.kind == TaskKind::Binary {
+        let (name, why) = (data.classes.positive_name(), data.classes.why_positive(&config.data));
+        progress.say(&format!("positive class {name}{why}"));
+    }
     let found = inspect::inspect(&data, &config.data, true)?;
     let mut text = composition::table(&found, &data);
     if let Some(folder) = out {

@@ -10,7 +10,7 @@ use crate::commands::{data_of, print};
 use crate::device;
 use crate::trainer::{InterruptedRun, TrainedRun, Trainer};
 use strandnet_core::config::search::Search;
-use strandnet_core::config::{Config, TaskKind};
+use strandnet_core::config::{Config, DataConfig, TaskKind};
 use strandnet_core::dataset::Dataset;
 use strandnet_core::format::thousands;
 use strandnet_core::inspect;
@@ -28,7 +28,7 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
         };
         let config = interrupted.config.clone();
         let data = data_of(&config, &progress)?;
-        progress.say(&describe(&data));
+        progress.say(&describe(&data, &config.data));
         return show(&trainer(&config).stop_on_signals().resume(interrupted, &data)?);
     }
     let config = Config::resolve(command.config.as_deref(), &command.settings, flags)?;
@@ -49,7 +49,7 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
     };
     progress.say(&machine.description);
     let data = data_of(&config, &progress)?;
-    progress.say(&describe(&data));
+    progress.say(&describe(&data, &config.data));
     for warning in inspect::inspect(&data, &config.data, false)?.warnings {
         progress.warn(&warning);
     }
@@ -63,9 +63,11 @@ fn show(trained: &TrainedRun) -> Result<()> {
 }
 
 /// The data in a line.
-fn describe(data: &Dataset) -> String {
+fn describe(data: &Dataset, config: &DataConfig) -> String {
     let question = match data.kind {
-        TaskKind::Binary => format!("positive class {}", data.classes.positive_name()),
+        TaskKind::Binary => {
+            format!("positive class {}{}", data.classes.positive_name(), data.classes.why_positive(config))
+        }
         TaskKind::Multiclass => format!("{} classes", data.classes.names.len()),
         TaskKind::Multilabel => format!("{} labels", data.classes.names.len()),
         TaskKind::Regression => format!("{} columns of values", data.classes.names.len()),

@@ -31,6 +31,12 @@ impl<'a> Criterion<'a> {
         let hits = match self.task.kind {
             TaskKind::Binary => logits.gt(0.0).eq_tensor(&labels.eq(self.task.positive as f64)).sum(Kind::Double),
             TaskKind::Multiclass => logits.argmax(1, true).eq_tensor(&labels.to_kind(Kind::Int64)).sum(Kind::Double),
+            TaskKind::Multilabel if self.task.has_missing => {
+                let there = labels.isnan().logical_not();
+                let hits = logits.gt(0.0).eq_tensor(&labels.gt(0.5)).logical_and(&there);
+                let of_each = |tensor: Tensor| tensor.to_kind(Kind::Double).sum_dim_intlist(1, false, Kind::Double);
+                (of_each(hits) / of_each(there).clamp_min(1.0)).sum(Kind::Double)
+            }
             TaskKind::Multilabel => logits
                 .gt(0.0)
                 .eq_tensor(&labels.gt(0.5))
@@ -45,6 +51,9 @@ impl<'a> Criterion<'a> {
     /// The mean loss of a batch, a scalar, from logits `[batch, outputs]` and labels `[batch, width]`.
     pub fn loss(&self, logits: &Tensor, labels: &Tensor) -> Tensor {
         let task = self.task;
+        if task.has_missing {
+            return self.loss_of_known(logits, labels);
+        }
         let weights = || self.weights.as_ref();
         // Towards the same probability for all, as PyTorch's cross-entropy does it.
         let smooth = |targets: Tensor| match task.label_smoothing {
@@ -103,6 +112,35 @@ impl<'a> Criterion<'a> {
     }
 }
 
+impl Criterion<'_> {
+    /// The mean loss over the labels or values that are there. What stands in for the others never meets a NaN, whose gradient
+    /// would be one even where it counts for nothing.
+    fn loss_of_known(&self, logits: &Tensor, labels: &Tensor) -> Tensor {
+        let task = self.task;
+        let there = labels.isnan().logical_not();
+        let known = labels.nan_to_num(0.0, None::<f64>, None::<f64>);
+        let each = match (task.kind, task.loss) {
+            (TaskKind::Regression, Loss::Poisson) => logits.exp() - logits * (known / &self.scales.0),
+            (TaskKind::Regression, _) => (logits - (known - &self.scales.0) / &self.scales.1).square(),
+            (_, loss) => {
+                let targets = &known * (1.0 - task.label_smoothing) + task.label_smoothing / 2.0;
+                if loss == Loss::Mse {
+                    let each = (logits.sigmoid() - targets).square();
+                    match &self.weights {
+                        Some(weights) => each * (known * (weights - 1.0) + 1.0),
+                        None => each,
+                    }
+                } else {
+                    let weights = self.weights.as_ref().map(Tensor::shallow_clone);
+                    logits.binary_cross_entropy_with_logits(&targets, None::<Tensor>, weights, Reduction::None)
+                }
+            }
+        };
+        let there = there.to_kind(Kind::Float);
+        (each * &there).sum(Kind::Float) / there.sum(Kind::Float).clamp_min(1.0)
+    }
+}
+
 fn weighted_mean(each: Tensor, weight: Option<Tensor>) -> Tensor {
     match weight {
         Some(weight) => (each * weight).mean(Kind::Float),
@@ -131,7 +169,9 @@ mod tests {
             (TaskKind::Binary, vec![ce, mse], of(&[0.0, 1.0, 0.0]), vec![-2.0, 0.5, 3.0]),
             (TaskKind::Multiclass, vec![ce, mse], of(&[1.0, 0.0, 1.0]), wide.clone()),
             (TaskKind::Multilabel, vec![ce, mse], of(&[1.0, 0.0, 0.0, 1.0, 1.0, 1.0]), wide.clone()),
-            (TaskKind::Regression, vec![mse, poisson], of(&[3.0, 0.0, 7.0, 10.0, 1.0, 1.0]), wide),
+            (TaskKind::Regression, vec![mse, poisson], of(&[3.0, 0.0, 7.0, 10.0, 1.0, 1.0]), wide.clone()),
+            (TaskKind::Multilabel, vec![ce, mse], of(&[1.0, f32::NAN, 0.0, 1.0, f32::NAN, 1.0]), wide.clone()),
+            (TaskKind::Regression, vec![mse, poisson], of(&[3.0, 0.0, f32::NAN, 10.0, 1.0, f32::NAN]), wide),
         ]
     }
 
@@ -164,6 +204,32 @@ mod tests {
                         .hits(&logits, &labels)
                         .map(|hits| hits.double_value(&[]) / 3.0);
                     assert_eq!(hits, task.accuracy_of(&examples, &predictions), "{kind:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_missing_moves_nothing_and_the_rest_as_without_it() {
+        for (kind, losses, examples, logits) in questions().into_iter().skip(2) {
+            let names = classes(2);
+            for loss in losses {
+                let task = Task::new(kind, &names, Some(loss), &ClassWeights::None, &examples).unwrap();
+                let gradient = |labels: &[f32], has_missing: bool| -> Vec<f32> {
+                    let task = Task { has_missing, ..task.clone() };
+                    let tensor = Tensor::from_slice(&logits).view([3, 2]).set_requires_grad(true);
+                    let labels = Tensor::from_slice(labels).view([3, 2]);
+                    let loss = Criterion::new(&task, Device::Cpu).loss(&tensor, &labels);
+                    Vec::try_from(Tensor::run_backward(&[loss], &[&tensor], false, false)[0].flatten(0, -1)).unwrap()
+                };
+                let is_missing: Vec<bool> = examples.labels.iter().map(|label| label.is_nan()).collect();
+                let filled: Vec<f32> =
+                    examples.labels.iter().map(|&label| if label.is_nan() { 1.0 } else { label }).collect();
+                let (found, whole) = (gradient(&examples.labels, true), gradient(&filled, false));
+                let known = is_missing.iter().filter(|is_missing| !**is_missing).count() as f32;
+                for ((found, whole), is_missing) in found.iter().zip(&whole).zip(&is_missing) {
+                    let expected = if *is_missing { 0.0 } else { whole * 6.0 / known };
+                    assert!((found - expected).abs() < 1e-6 * expected.abs().max(1.0), "{kind:?} {loss:?}");
                 }
             }
         }

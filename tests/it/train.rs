@@ -10,5 +10,6 @@ mod repeat;
 mod resume;
 mod run_folder;
 mod settings;
+mod tables;
 mod tasks;
 mod wrong_input;

@@ -72,7 +72,7 @@ pub struct Fitted {
 /// Features and targets of one split.
 struct Examples<'a> {
     rows: Rows,
-    /// `[n, outputs]`
+    /// `[n, outputs]`, `NaN` where one is missing.
     targets: &'a [f32],
     outputs: usize,
 }
@@ -111,7 +111,7 @@ struct Evaluation {
 }
 
 /// Fits on `train` with each penalty and keeps the model with the lowest mean loss on `valid`. Targets are `[n,
-/// outputs]`.
+/// outputs]`, `NaN` where one is missing.
 ///
 /// # Errors
 /// If a split is empty, shapes differ, k is not 1 to 8, or a target is outside the range of the link.
@@ -201,11 +201,15 @@ impl Link {
     }
 
     /// Loss of one sequence, summed over its outputs: the negative log-likelihood without its constant terms. Replaces
-    /// the linear predictors by their derivatives.
+    /// the linear predictors by their derivatives. A missing target adds nothing.
     fn loss(self, predictors: &mut [f64], targets: &[f64]) -> f64 {
         let mut loss = 0.0;
         let log_sum = if self == Link::Softmax { log_sum_exp(predictors) } else { 0.0 };
         for (eta, target) in predictors.iter_mut().zip(targets) {
+            if target.is_nan() {
+                *eta = 0.0;
+                continue;
+            }
             let (of_one, derivative) = match self {
                 Link::Logistic => {
                     let far = (-eta.abs()).exp();
@@ -255,7 +259,8 @@ impl<'a> Examples<'a> {
             "{} targets for {n} sequences of {outputs} outputs",
             targets.len()
         );
-        targets.iter().try_for_each(|&target| link.check(target))?;
+        let may_be_missing = |target: f32| target.is_nan() && link != Link::Softmax;
+        targets.iter().filter(|target| !may_be_missing(**target)).try_for_each(|&target| link.check(target))?;
         if link == Link::Softmax {
             let one_hot = |row: &[f32]| (row.iter().sum::<f32>() - 1.0).abs() < 1e-3;
             ensure!(targets.chunks_exact(outputs).all(one_hot), "a sequence does not have exactly one class");
@@ -292,18 +297,17 @@ impl<'a> Examples<'a> {
 
 impl Units {
     fn new(link: Link, outputs: usize, targets: &[f32]) -> Self {
-        let n = (targets.len() / outputs) as f64;
+        let mut n = vec![0.0; outputs];
         let mut means = vec![0.0; outputs];
         let mut variances = vec![0.0; outputs];
-        let rows = || targets.chunks_exact(outputs);
-        for row in rows() {
-            means.iter_mut().zip(row).for_each(|(mean, &target)| *mean += f64::from(target) / n);
-        }
-        for row in rows() {
-            for ((variance, mean), &target) in variances.iter_mut().zip(&means).zip(row) {
-                *variance += (f64::from(target) - mean).powi(2) / n;
-            }
-        }
+        // Every target that is there, with its column.
+        let known = || {
+            let each = targets.iter().enumerate().filter(|(_, target)| !target.is_nan());
+            each.map(|(i, &target)| (i % outputs, f64::from(target)))
+        };
+        known().for_each(|(column, _)| n[column] += 1.0);
+        known().for_each(|(column, target)| means[column] += target / n[column]);
+        known().for_each(|(column, target)| variances[column] += (target - means[column]).powi(2) / n[column]);
         let or_one = |scale: f64| if scale > 0.0 { scale } else { 1.0 };
         match link {
             Link::Logistic | Link::Softmax => Self { shift: vec![0.0; outputs], scale: vec![1.0; outputs] },
@@ -489,6 +493,34 @@ mod tests {
     }
 
     #[test]
+    fn a_missing_target_is_as_if_its_sequence_were_not_there() {
+        let (all, labels) = planted(3, 300, 30, "GATTAC");
+        // The second column has every second target; the first is whole.
+        let masked: Vec<f32> = labels
+            .iter()
+            .enumerate()
+            .flat_map(|(i, &label)| [label, if i % 2 == i / 2 % 2 { f32::NAN } else { label }])
+            .collect();
+        let there: Vec<usize> = (0..labels.len()).filter(|i| i % 2 != i / 2 % 2).collect();
+        let codes_there: Vec<u8> = there.iter().flat_map(|&i| &all[i * 30..(i + 1) * 30]).copied().collect();
+        let labels_there: Vec<f32> = there.iter().map(|&i| labels[i]).collect();
+        let of = |codes| Sequences { codes, length: 30 };
+        for link in [Link::Logistic, Link::Identity, Link::Log] {
+            let both = fit(Features::Gc, link, 2, (of(&all), &masked), (of(&all), &masked)).unwrap();
+            let there = (of(&codes_there), &labels_there[..]);
+            let alone = fit(Features::Gc, link, 1, there, there).unwrap();
+            let (found, expected) = (both.predict(&of(&all)), alone.predict(&of(&all)));
+            for (found, expected) in found.chunks(2).zip(expected) {
+                assert!(
+                    (found[1] - expected).abs() < 0.02 * expected.abs().max(0.1),
+                    "{link:?}: {} {expected}",
+                    found[1]
+                );
+            }
+        }
+    }
+
+    #[test]
     fn constant_targets_give_the_base_rate() {
         let all = random_codes(5, 60 * 20);
         let sequences = Sequences { codes: &all, length: 20 };
@@ -593,7 +625,8 @@ mod tests {
         for (link, target, expected) in [
             (Link::Logistic, 2.0, "a target is 2, expected 0 to 1"),
             (Link::Softmax, 0.5, "a sequence does not have exactly one class"),
-            (Link::Identity, f32::NAN, "a target is NaN"),
+            (Link::Softmax, f32::NAN, "a target is NaN"),
+            (Link::Identity, f32::INFINITY, "a target is inf"),
             (Link::Log, -1.0, "a target is -1, expected 0 or more"),
         ] {
             let targets = [target, 1.0, 1.0, 1.0];

@@ -17,7 +17,9 @@ use clap::{ArgMatches, Args};
 use serde::{Deserialize, Serialize};
 
 pub use crate::config::choices::{AttributionBaseline, AttributionMethod, ScoreFormat, VariantFormat, name_of};
-pub use crate::config::data::{DataConfig, Fit, MAX_CLASSES, NEGATIVE, NamedPath, Negatives, SourceKind, TaskKind};
+pub use crate::config::data::{
+    DataConfig, Fit, MAX_CLASSES, Missing, NEGATIVE, NamedPath, Negatives, SourceKind, TaskKind,
+};
 pub use crate::config::layers::Layer;
 pub use crate::config::model::{Architecture, DropoutPlace, ModelConfig};
 pub use crate::config::training::{

@@ -2,6 +2,8 @@
 //! simulated.
 
 pub mod batches;
+mod class_labels;
+pub(crate) mod columns;
 pub(crate) mod duplicates;
 pub mod examples;
 pub(crate) mod genomes;
@@ -16,19 +18,18 @@ pub mod split;
 pub(crate) mod store;
 pub mod tables;
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::config::{DataConfig, NamedPath, TaskKind};
+use crate::config::{DataConfig, NamedPath, SourceKind, TaskKind};
 use crate::dataset::examples::{Examples, Name};
 use crate::dataset::genomes::Genomes;
 pub use crate::dataset::genomes::Resampler;
 use crate::dataset::sequences::{Assembled, Read, Sequences};
 use crate::dataset::source::DataSource;
 use crate::dataset::split::{Assignment, ChromosomeChoice, Split};
-use crate::dataset::tables::LabelColumns;
+use crate::dataset::tables::{LabelColumns, TableRequest};
 use crate::format::list_first;
 use crate::formats::record_names;
 use crate::formats::records::Records;
@@ -102,22 +103,34 @@ impl Classes {
         Self { names, positive }
     }
 
-    /// Classes found as labels: whole numbers ascending, else first appearance.
+    /// Classes found as labels: whole numbers ascending, of a pair with a yes and a no (as true and false) the yes first, else
+    /// first appearance.
     fn from_labels<'a>(labels: impl Iterator<Item = &'a str>) -> Self {
-        let mut names: Vec<String> = Vec::new();
-        let mut seen = HashSet::new();
-        for label in labels {
-            if seen.insert(label) {
-                names.push(label.to_owned());
-            }
-        }
+        let mut names = class_labels::distinct(labels);
         // Also 1.0, as data frames write whole numbers in a column that once had a gap.
         let whole =
             |name: &String| name.parse::<f64>().ok().filter(|number| number.fract() == 0.0 && number.is_finite());
         if names.iter().all(|name| whole(name).is_some()) {
             names.sort_by(|a, b| whole(a).partial_cmp(&whole(b)).unwrap_or(std::cmp::Ordering::Equal));
+        } else if let [first, second] = &names[..]
+            && class_labels::affirmative(first, second) == Some(1)
+        {
+            names.swap(0, 1);
         }
         Self::named(names)
+    }
+
+    /// Why one of two classes is the positive one, in words that follow its name; empty where flags name the classes.
+    pub fn why_positive(&self, config: &DataConfig) -> String {
+        let [first, second] = &self.names[..] else { return String::new() };
+        match () {
+            () if !config.classes.is_empty() => " (the first of --classes)".into(),
+            () if config.source() != SourceKind::Tables => String::new(),
+            () if class_labels::affirmative(first, second) == Some(self.positive) || self.positive == 1 => {
+                format!(" (of {first} and {second}; --classes sets another)")
+            }
+            () => " (the first in the table; --classes sets another)".into(),
+        }
     }
 
     /// Name of the class whose probability a binary network predicts.
@@ -280,9 +293,11 @@ fn read_sequences(source: DataSource, request: &LoadRequest, splits: &[Split]) -
                 Some(TaskKind::Multilabel | TaskKind::Regression) => LabelColumns::Values(columns.clone()),
                 _ => LabelColumns::Class,
             };
+            let classes = task.map_or(&config.classes, |(_, classes)| &classes.names);
+            let request = TableRequest { labels, classes, progress: *progress };
             for (path, split) in tables {
                 if let Some(path) = path {
-                    tables::read(path, &labels, split, &mut sequences)?;
+                    tables::read(path, &request, split, &mut sequences)?;
                 }
             }
         }
@@ -356,11 +371,22 @@ fn check_labels(data: &Dataset, source: DataSource) -> Result<()> {
             }
             TaskKind::Multilabel | TaskKind::Regression => {
                 let width = examples.width;
+                let there =
+                    |column: usize| examples.labels.iter().skip(column).step_by(width).filter(|value| !value.is_nan());
                 let varies = |column: usize| {
-                    let mut values = examples.labels.iter().skip(column).step_by(width);
-                    let first = values.next();
-                    values.any(|value| Some(value) != first)
+                    let first = there(column).next();
+                    there(column).any(|value| Some(value) != first)
                 };
+                if split == Split::Train
+                    && let Some(column) = (0..width).find(|&column| there(column).next().is_none())
+                {
+                    bail!(
+                        "{}: column '{}' has no value in all {} training examples, expected some; leave the column out or give other examples",
+                        examples.origins[0].source,
+                        classes.names[column],
+                        examples.len()
+                    );
+                }
                 let constant = (0..width).find(|&column| !varies(column));
                 // In one part a rare label may be missing, which leaves its metrics undefined there.
                 if let Some(column) =
@@ -414,7 +440,13 @@ mod tests {
         assert_eq!(of(&["10", "2"]), Classes { names: vec!["2".into(), "10".into()], positive: 0 });
         assert_eq!(of(&["0.0", "1.0"]).positive, 1);
         assert_eq!(of(&["1", "-1"]), Classes { names: vec!["-1".into(), "1".into()], positive: 1 });
-        assert_eq!(of(&["yes", "no", "yes"]), Classes { names: vec!["yes".into(), "no".into()], positive: 0 });
+        for labels in [["yes", "no"], ["no", "yes"]] {
+            assert_eq!(of(&labels), Classes { names: vec!["yes".into(), "no".into()], positive: 0 });
+        }
+        for labels in [["0", "1.0", "1"], ["1", "0", "1.0"]] {
+            assert_eq!(of(&labels), Classes { names: vec!["0".into(), "1".into()], positive: 1 });
+        }
+        assert_eq!(of(&["mouse", "human"]), Classes { names: vec!["mouse".into(), "human".into()], positive: 0 });
     }
 
     #[test]

@@ -109,10 +109,15 @@ pub fn fitted_temperature(task: &Task, examples: &Examples, logits: &[f32]) -> R
         TaskKind::Multilabel => task::values(examples),
         TaskKind::Regression => return Ok(1.0),
     };
+    let logits = logits.iter().map(|&logit| f64::from(logit));
+    let (targets, logits) = if task.kind == TaskKind::Multilabel {
+        targets.into_iter().zip(logits).filter(|(target, _)| !target.is_nan()).unzip()
+    } else {
+        (targets, logits.collect::<Vec<f64>>())
+    };
     if targets.windows(2).all(|pair| pair[0] == pair[1]) {
         return Ok(1.0);
     }
-    let logits: Vec<f64> = logits.iter().map(|&logit| f64::from(logit)).collect();
     Validation { kind: task.kind, logits: &logits, targets: &targets, outputs: task.outputs() }.temperature()
 }
 
@@ -261,7 +266,10 @@ impl<'a> Evaluation<'a> {
     pub fn probabilities(&self, predictions: &[f64]) -> Option<Ranking> {
         match self.task.kind {
             TaskKind::Binary => Some(Ranking::new(&self.task.positives(self.examples), predictions)),
-            TaskKind::Multilabel => Some(Ranking::new(&task::yes_no(self.examples), predictions)),
+            TaskKind::Multilabel => {
+                let (labels, predictions) = task::known_labels(self.examples, predictions);
+                Some(Ranking::new(&labels, &predictions))
+            }
             TaskKind::Multiclass => {
                 let rows = || predictions.chunks(self.task.count);
                 let called = rows().map(metrics::classes::highest);

@@ -50,14 +50,16 @@ pub fn draw(evaluation: &Evaluation, folder: &RunFolder) -> Result<()> {
             curves::scores(&positives, predictions, report, split, names)?.write(folder, "scores.png")?;
         }
         TaskKind::Multiclass | TaskKind::Multilabel => {
-            let (count, labels) = (task.count, task::yes_no(examples));
+            let (count, labels) = (task.count, task::yes_no(examples)); // of classes, they are not used
             let of_class = |class: usize| -> Ranking {
-                let scores: Vec<f64> = predictions.iter().skip(class).step_by(count).copied().collect();
-                let positives: Vec<bool> = if task.kind == TaskKind::Multiclass {
-                    examples.classes().into_iter().map(|found| found == class).collect()
+                let scores = predictions.iter().skip(class).step_by(count).copied();
+                let positives: Vec<Option<bool>> = if task.kind == TaskKind::Multiclass {
+                    examples.classes().into_iter().map(|found| Some(found == class)).collect()
                 } else {
                     labels.iter().skip(class).step_by(count).copied().collect()
                 };
+                let known = positives.into_iter().zip(scores).filter_map(|(label, score)| Some((label?, score)));
+                let (positives, scores): (Vec<bool>, Vec<f64>) = known.unzip();
                 Ranking::new(&positives, &scores)
             };
             let rankings: Vec<Ranking> = (0..count.min(curves::MOST_CURVES)).map(of_class).collect();

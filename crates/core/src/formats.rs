@@ -4,6 +4,7 @@
 pub mod bed;
 pub mod bedgraph;
 pub mod compression;
+pub mod delimited;
 pub mod fasta;
 pub mod fastq;
 pub mod meme;

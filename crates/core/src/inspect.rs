@@ -259,9 +259,10 @@ fn gc_auroc(data: &Dataset) -> Result<Option<f64>> {
 fn copies(data: &Dataset, near: bool) -> Result<Copies> {
     let near = near && data.splits().iter().all(|(_, examples)| examples.is_in_memory());
     let mut distinct: HashMap<Vec<u32>, u32> = HashMap::new();
+    let has_missing = data.splits().iter().any(|(_, examples)| examples.labels.iter().any(|label| label.is_nan()));
     let mut label_of = |examples: &Examples, i: usize| -> u32 {
-        // Values differ from one measurement to the next, which is no contradiction.
-        if data.kind == TaskKind::Regression {
+        // Values differ from one measurement to the next, and a missing label from one that is there: no contradiction.
+        if data.kind == TaskKind::Regression || has_missing {
             return 0;
         }
         let bits = examples.labels_of(i).iter().map(|label| label.to_bits()).collect();

@@ -225,8 +225,8 @@ mod tests {
             Ranking::new(&[], &[]).report(0.5, 1),
             classes::report(&[], &[], &names, 1),
             classes::report(&[], &[], &[], 1),
-            labels::report(&[], &[], &names, 1),
-            labels::report(&[], &[], &[], 1),
+            labels::report::<bool>(&[], &[], &names, 1),
+            labels::report::<bool>(&[], &[], &[], 1),
             regression::report(&[], &[], &names, 1),
             regression::report(&[], &[], &[], 1),
         ];
@@ -237,7 +237,7 @@ mod tests {
             assert_eq!(report.reason(report.metrics[0].0), Some(NO_EXAMPLES));
         }
         assert_eq!(classes::macro_auroc(&[], &[], 2), None);
-        assert_eq!(labels::macro_auroc(&[], &[], 0), None);
+        assert_eq!(labels::macro_auroc::<bool>(&[], &[], 0), None);
         assert_eq!(regression::mean_pearson(&[], &[], 0), None);
     }
 }

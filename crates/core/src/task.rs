@@ -31,6 +31,9 @@ pub struct Task {
     /// Scale of each column in the training examples; regression only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scales: Vec<Scale>,
+    /// Whether the training examples lack some of their labels or values, which count for nothing.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub has_missing: bool,
     /// Metric that chooses the best epoch; `None` for the default of the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monitor: Option<Metric>,
@@ -52,6 +55,10 @@ fn is_one(value: &f64) -> bool {
 
 fn is_zero(value: &f64) -> bool {
     *value == 0.0
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// Mean and standard deviation by which a column is standardised, so that a network need not learn its unit.
@@ -95,6 +102,7 @@ impl Task {
             count,
             weights: Vec::new(),
             scales,
+            has_missing: train.labels.iter().any(|label| label.is_nan()),
             monitor: None,
             label_smoothing: 0.0,
             temperature: 1.0,
@@ -133,13 +141,14 @@ impl Task {
             bail!("--class-weights goes with classes and labels, and --task regression has neither; remove it");
         }
         let n = train.len() as f64;
-        let positives = |label: usize| (0..train.len()).filter(|&i| train.labels_of(i)[label] == 1.0).count() as f64;
+        let count_of =
+            |label: usize, value: f32| (0..train.len()).filter(|&i| train.labels_of(i)[label] == value).count() as f64;
         Ok(match wanted {
             ClassWeights::None => Vec::new(),
             ClassWeights::Auto if self.kind == TaskKind::Multilabel => (0..self.count)
                 .map(|label| {
-                    let positives = positives(label);
-                    ((n - positives) / positives.max(1.0)).clamp(1.0 / LARGEST_LABEL_WEIGHT, LARGEST_LABEL_WEIGHT)
+                    let (positives, negatives) = (count_of(label, 1.0), count_of(label, 0.0));
+                    (negatives / positives.max(1.0)).clamp(1.0 / LARGEST_LABEL_WEIGHT, LARGEST_LABEL_WEIGHT)
                 })
                 .collect(),
             ClassWeights::Auto => {
@@ -200,8 +209,9 @@ impl Task {
                 TaskKind::Binary => f64::from((found[0] >= 0.5) == (labels[0] as usize == self.positive)),
                 TaskKind::Multiclass => f64::from(metrics::classes::highest(found) == labels[0] as usize),
                 TaskKind::Multilabel | TaskKind::Regression => {
-                    let hits = labels.iter().zip(found).filter(|&(&label, &p)| (p >= 0.5) == (label == 1.0)).count();
-                    hits as f64 / outputs as f64
+                    let there = || labels.iter().zip(found).filter(|(label, _)| !label.is_nan());
+                    let hits = there().filter(|&(&label, &p)| (p >= 0.5) == (label == 1.0)).count();
+                    hits as f64 / there().count().max(1) as f64
                 }
             }
         };
@@ -267,6 +277,10 @@ impl Task {
     /// Loss of predictions `[n, outputs]`, for validation.
     pub fn loss_of(&self, examples: &Examples, predictions: &[f64]) -> f64 {
         let outputs = self.outputs();
+        let there = examples.labels.iter().filter(|label| !label.is_nan()).count();
+        // The mean over all labels, or over those that are there.
+        let has_missing = there < examples.labels.len();
+        let of_row = if has_missing { there as f64 / examples.len() as f64 } else { outputs as f64 };
         let weight = |class: usize| self.weights.get(class).copied().unwrap_or(1.0);
         let log = |p: f64| -p.max(f64::MIN_POSITIVE).ln();
         let one = |i: usize| -> f64 {
@@ -285,21 +299,23 @@ impl Task {
                     weight(class) * if loss == Loss::Mse { sum() } else { log(found[class]) }
                 }
                 (TaskKind::Multilabel, loss) => {
-                    let each = labels.iter().zip(found).enumerate().map(|(k, (&label, &p))| {
+                    let there = labels.iter().zip(found).enumerate().filter(|(_, (label, _))| !label.is_nan());
+                    let each = there.map(|(k, (&label, &p))| {
                         let right = if label == 1.0 { p } else { 1.0 - p };
                         let weight = if label == 1.0 { weight(k) } else { 1.0 };
                         weight * if loss == Loss::Mse { (1.0 - right).powi(2) } else { log(right) }
                     });
-                    each.sum::<f64>() / outputs as f64
+                    each.sum::<f64>() / of_row
                 }
                 (TaskKind::Regression, loss) => {
-                    let each = labels.iter().zip(found).zip(&self.scales).map(|((&value, &p), scale)| match loss {
+                    let there = labels.iter().zip(found).zip(&self.scales).filter(|((value, _), _)| !value.is_nan());
+                    let each = there.map(|((&value, &p), scale)| match loss {
                         Loss::Poisson => {
                             (p - f64::from(value) * (p / scale.mean).max(f64::MIN_POSITIVE).ln()) / scale.mean
                         }
                         _ => ((p - f64::from(value)) / scale.deviation).powi(2),
                     });
-                    each.sum::<f64>() / outputs as f64
+                    each.sum::<f64>() / of_row
                 }
             }
         };
@@ -330,12 +346,18 @@ fn softmax(logits: &[f64]) -> Vec<f64> {
     powers.into_iter().map(|power| power / sum).collect()
 }
 
-/// Labels as booleans, `[n, labels]`.
-pub fn yes_no(examples: &Examples) -> Vec<bool> {
-    examples.labels.iter().map(|&label| label == 1.0).collect()
+/// Labels as booleans, `[n, labels]`; `None` where one is missing.
+pub fn yes_no(examples: &Examples) -> Vec<Option<bool>> {
+    examples.labels.iter().map(|&label| (!label.is_nan()).then_some(label == 1.0)).collect()
 }
 
-/// Values, `[n, columns]`.
+/// Labels that are there, and the predictions of them, of `[n, labels]`.
+pub fn known_labels(examples: &Examples, predictions: &[f64]) -> (Vec<bool>, Vec<f64>) {
+    let pairs = yes_no(examples).into_iter().zip(predictions);
+    pairs.filter_map(|(label, &prediction)| Some((label?, prediction))).unzip()
+}
+
+/// Values, `[n, columns]`; `NaN` where one is missing.
 pub fn values(examples: &Examples) -> Vec<f64> {
     examples.labels.iter().map(|&value| f64::from(value)).collect()
 }
@@ -346,7 +368,8 @@ fn scales(train: &Examples, classes: &Classes, loss: Loss) -> Result<Vec<Scale>>
         .iter()
         .enumerate()
         .map(|(column, name)| {
-            let values: Vec<f64> = (0..train.len()).map(|i| f64::from(train.labels_of(i)[column])).collect();
+            let all = (0..train.len()).map(|i| f64::from(train.labels_of(i)[column]));
+            let values: Vec<f64> = all.filter(|value| !value.is_nan()).collect();
             if loss == Loss::Poisson
                 && let Some(negative) = values.iter().find(|value| **value < 0.0)
             {
@@ -383,6 +406,30 @@ mod tests {
         assert!(negative.unwrap_err().to_string().contains("'c0' holds -7"));
         let unknown = new(TaskKind::Binary, Loss::Mse, &ClassWeights::Given(vec![("other".into(), 2.0)]));
         assert!(unknown.unwrap_err().to_string().contains("'other'"));
+    }
+
+    #[test]
+    fn what_is_missing_counts_for_nothing() {
+        let nan = f32::NAN;
+        let names = classes(2);
+        let values = Examples::from_codes(&[0; 8], 2, &[1.0, nan, 3.0, 10.0, nan, 20.0, nan, 30.0]);
+        let task = Task::new(TaskKind::Regression, &names, None, &ClassWeights::None, &values).unwrap();
+        assert!(task.has_missing);
+        assert_eq!((task.scales[0].mean, task.scales[0].deviation), (2.0, 1.0));
+        assert_eq!(task.scales[1].mean, 20.0);
+        // Each value is off by one deviation of its column, whatever the predictions for the others.
+        let (deviation, far) = (task.scales[1].deviation, 1e6);
+        let off = [2.0, far, 4.0, 10.0 + deviation, far, 20.0 - deviation, far, 30.0 + deviation];
+        assert!((task.loss_of(&values, &off) - 1.0).abs() < 1e-9);
+
+        let labels = Examples::from_codes(&[0; 8], 2, &[1.0, nan, 0.0, 0.0, nan, 1.0, 0.0, nan]);
+        let task = Task::new(TaskKind::Multilabel, &names, None, &ClassWeights::Auto, &labels).unwrap();
+        assert_eq!(task.weights, [2.0, 1.0]);
+        let predictions = [0.9, 0.9, 0.1, 0.9, 0.9, 0.9, 0.9, 0.9];
+        assert_eq!(task.accuracy_of(&labels, &predictions), Some((1.0 + 0.5 + 1.0 + 0.0) / 4.0));
+        assert_eq!(known_labels(&labels, &predictions).0, [true, false, false, true, false]);
+        let all = Examples::from_codes(&[0; 4], 2, &[1.0, 0.0, 0.0, 1.0]);
+        assert!(!Task::new(TaskKind::Multilabel, &names, None, &ClassWeights::Auto, &all).unwrap().has_missing);
     }
 
     #[test]

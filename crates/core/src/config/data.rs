@@ -35,6 +35,17 @@ pub enum Fit {
     CropOrPad,
 }
 
+/// What to do with missing labels and values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Missing {
+    /// Leave them out of loss and metrics, and count them
+    #[default]
+    Mask,
+    /// Stop and name the first
+    Error,
+}
+
 /// The negatives for a single set of regions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -150,10 +161,13 @@ pub struct DataConfig {
     /// Task [default: binary with two classes, multiclass with more]
     #[arg(long, value_enum)]
     pub task: Option<TaskKind>,
-    /// Columns of a table that hold labels or values, for multilabel and regression [default: all but sequence, split, name and coordinates]
+    /// Columns of a table that hold labels or values, for multilabel and regression [default: all numbers but indices, coordinates, folds, ids and weights]
     #[arg(long, value_name = "NAME,NAME", value_delimiter = ',', value_parser = trimmed)]
     pub label_columns: Vec<String>,
-    /// Order of the classes, the positive one first [default: order of the flags, else whole numbers ascending (of 0 and 1, 1 is positive), else first appearance]
+    /// Missing labels and values of a table (empty, NA, nan, ...), for multilabel and regression
+    #[arg(long, value_enum, default_value_t = Missing::Mask)]
+    pub missing: Missing,
+    /// Order of the classes, the positive one first [default: order of the flags, else whole numbers ascending (of 0 and 1, 1 is positive), else true before false and the like, else first appearance]
     #[arg(long, value_name = "NAME,NAME", value_delimiter = ',', value_parser = trimmed)]
     pub classes: Vec<String>,
     /// Length of a sequence, in bp [default: 128 for --genome, 200 for --regions, else the length of the sequences]
@@ -340,6 +354,10 @@ impl DataConfig {
             "--label-columns goes with --task multilabel or regression; add one of them or remove it",
         );
         check(
+            values || self.missing == Missing::Mask,
+            "--missing goes with --task multilabel or regression, and a class is never missing; remove it",
+        );
+        check(
             !values || self.classes.is_empty(),
             "--classes goes with classes, and labels or values are named by their columns; use --label-columns",
         );
@@ -389,7 +407,7 @@ impl DataConfig {
     fn stray_settings(&self) -> Vec<String> {
         use SourceKind::{Classes, Demo, Examples, Genomes, Regions, Tables};
         let default = Self::default();
-        let set: [(&str, bool, &[SourceKind]); 17] = [
+        let set: [(&str, bool, &[SourceKind]); 18] = [
             ("--fragments", self.fragments != default.fragments, &[Genomes, Demo]),
             ("--valid-fragments", self.valid_fragments.is_some(), &[Genomes, Demo]),
             ("--test-fragments", self.test_fragments != default.test_fragments, &[Genomes, Demo]),
@@ -407,6 +425,7 @@ impl DataConfig {
             ("--exclude", !self.exclude.is_empty(), &[Regions]),
             ("--fit", self.fit.is_some(), &[Classes, Tables, Examples]),
             ("--label-columns", !self.label_columns.is_empty(), &[Tables, Examples]),
+            ("--missing", self.missing != default.missing, &[Tables, Examples]),
         ];
         let source = self.source();
         let mut faults: Vec<String> = set

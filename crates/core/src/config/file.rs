@@ -28,7 +28,7 @@ pub const PATH_KEYS: [&str; 13] = [
 const NAMED_PATH_KEYS: [&str; 5] = ["genome", "class", "valid_class", "test_class", "regions"];
 
 /// Settings of the data that still mean something where `--examples` lists every example.
-const KEYS_BESIDE_EXAMPLES: [&str; 6] = ["classes", "task", "label_columns", "length", "fit", "memory"];
+const KEYS_BESIDE_EXAMPLES: [&str; 7] = ["classes", "task", "label_columns", "missing", "length", "fit", "memory"];
 
 /// Drops where a file's data come from and how they are split: `--examples` says both.
 pub fn forget_sources(settings: &mut toml::Table) {

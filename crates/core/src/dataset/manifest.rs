@@ -12,11 +12,12 @@ use anyhow::{Result, bail};
 
 use crate::config::TaskKind;
 use crate::dataset::Classes;
+use crate::dataset::columns::PlaceColumns;
 use crate::dataset::examples::{Examples, Name};
 use crate::dataset::genomes::open_genome;
 use crate::dataset::sequences::{Label, Read, Sequences};
 use crate::dataset::split::{self, Split};
-use crate::dataset::tables::{PlaceColumns, Table};
+use crate::dataset::tables::Table;
 use crate::formats::compression::InputFile;
 use crate::genome::Genome;
 use crate::genome::interval::Place;
@@ -55,12 +56,15 @@ pub fn write(
     Ok(())
 }
 
-/// A class's name, or labels and values as `NAME=VALUE,NAME=VALUE`.
+/// A class's name, or labels and values as `NAME=VALUE,NAME=VALUE`, where `NA` is a missing value.
 pub fn label(examples: &Examples, i: usize, kind: TaskKind, classes: &Classes) -> String {
     match kind {
         TaskKind::Binary | TaskKind::Multiclass => classes.names[examples.class_of(i)].clone(),
         TaskKind::Multilabel | TaskKind::Regression => {
-            let each = classes.names.iter().zip(examples.labels_of(i)).map(|(name, value)| format!("{name}={value}"));
+            let each = classes.names.iter().zip(examples.labels_of(i)).map(|(name, value)| match value.is_nan() {
+                true => format!("{name}=NA"),
+                false => format!("{name}={value}"),
+            });
             each.collect::<Vec<_>>().join(",")
         }
     }
@@ -140,11 +144,15 @@ pub fn labels(path: &Path, mut each: impl FnMut(Split, &str)) -> Result<()> {
     Ok(())
 }
 
-/// Parses labels or values of the form `NAME=VALUE,NAME=VALUE`; `None` if the text has another form.
+/// Parses labels or values of the form `NAME=VALUE,NAME=VALUE`, a missing value to `NaN`; `None` if the text has another
+/// form.
 pub fn pairs(text: &str) -> Option<Vec<(&str, f32)>> {
     let pair = |pair: &'_ str| -> Option<(usize, f32)> {
         let (name, value) = pair.rsplit_once('=')?;
-        let value = value.trim().parse().ok().filter(|value: &f32| value.is_finite())?;
+        let value = match value.trim() {
+            "NA" => f32::NAN,
+            value => value.parse().ok().filter(|value: &f32| value.is_finite())?,
+        };
         Some((name.len(), value))
     };
     text.split(',').map(|part| pair(part).map(|(length, value)| (&part[..length], value))).collect()
@@ -168,7 +176,7 @@ impl Rows {
         let (name, label, split) = (column("name")?, column("label")?, column("split")?);
         let (source, sequence) = (column("source")?, column("sequence")?);
         let [chrom, start, end] = [column("chrom")?, column("start")?, column("end")?];
-        let places = PlaceColumns { chrom, start, end, strand: table.find("strand") };
+        let places = PlaceColumns { chrom, start, end, strand: table.find("strand")? };
         Ok(Self { table, name, label, split, source, sequence, places })
     }
 
@@ -259,7 +267,7 @@ impl Genomes {
         let mut wanted: HashMap<String, BTreeSet<String>> = HashMap::new();
         let mut table = Table::of_file(listing)?;
         if let (Some(source), Some(sequence), Some(chrom)) =
-            (table.find("source"), table.find("sequence"), table.find("chrom"))
+            (table.find("source")?, table.find("sequence")?, table.find("chrom")?)
         {
             while table.next_row()? {
                 if table.bytes(sequence).is_empty() {

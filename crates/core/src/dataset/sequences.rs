@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
-use crate::config::{Fit, MAX_CLASSES, SourceKind, TaskKind};
+use crate::config::{Fit, MAX_CLASSES, Missing, SourceKind, TaskKind};
+use crate::dataset::class_labels::{self, ClassIndex};
 use crate::dataset::examples::{Examples, ExamplesWriter, Name, Origin, describe};
 use crate::dataset::genomes::report_deal;
 use crate::dataset::split::{self, Assignment, Split};
 use crate::dataset::store::{Store, StoreWriter};
 use crate::dataset::{Classes, LoadRequest};
-use crate::format::list_first;
+use crate::format::{list_first, thousands};
 use crate::genome::Chromosome;
 use crate::genome::interval::Place;
 use crate::progress::Progress;
@@ -26,7 +27,7 @@ const DEFAULT_SHARE: f64 = 0.1;
 pub enum Label {
     /// Name of the class.
     Class(Arc<str>),
-    /// One for each column.
+    /// One for each column, `NaN` where it is missing.
     Values(Box<[f32]>),
 }
 
@@ -135,9 +136,10 @@ pub fn assemble(sequences: Sequences, request: &LoadRequest) -> Result<Assembled
     let Sequences { codes, ends, mut entries, columns, .. } = sequences;
     let codes = codes.finish()?;
     divide(&mut entries, &codes, &ends, request)?;
+    leave_out_unlabelled(&mut entries, &columns, request)?;
     let (kind, classes) = task_and_classes(&entries, columns, request)?;
     let length = common_length(entries.iter().filter(|entry| entry.split.is_some()), request)?;
-    let labels = number_labels(&entries, kind, &classes)?;
+    let labels = number_labels(&entries, kind, &classes, request)?;
     let width = labels.len() / entries.len().max(1);
 
     let mut totals = [0u64; 3];
@@ -355,7 +357,16 @@ fn task_and_classes(entries: &[Entry], columns: Vec<String>, request: &LoadReque
             Label::Class(name) => seen.insert(Arc::as_ptr(name)).then_some(&**name),
             Label::Values(_) => None,
         });
-        Classes::from_labels(labels)
+        let classes = Classes::from_labels(labels);
+        if let Some((first, second)) = class_labels::alike(&classes.names) {
+            let of =
+                |name: &str| entries.iter().find(|entry| matches!(&entry.label, Label::Class(own) if **own == *name));
+            let place = of(second).map_or_else(|| source.to_string(), |entry| entry.origin.describe());
+            bail!(
+                "{place}: found the label '{second}', which differs only in case from '{first}', expected one spelling; correct it, or list both in --classes"
+            );
+        }
+        classes
     };
     let (n, shown) = (classes.names.len(), list_first(&classes.names, 8));
     if n < 2 {
@@ -377,20 +388,78 @@ fn task_and_classes(entries: &[Entry], columns: Vec<String>, request: &LoadReque
     Ok((kind, classes))
 }
 
+/// Leaves out examples without a value in any column, and says how many values are missing in the others.
+fn leave_out_unlabelled(entries: &mut [Entry], columns: &[String], request: &LoadRequest) -> Result<()> {
+    let (mut missing, mut empty, mut kept) = (vec![0usize; columns.len()], 0, 0);
+    for Entry { label, split, origin } in entries.iter_mut().filter(|entry| entry.split.is_some()) {
+        let Label::Values(values) = label else { continue };
+        let first = values.iter().position(|value| value.is_nan());
+        if let (Some(column), Missing::Error) = (first, request.config.missing) {
+            bail!(
+                "{}: column '{}' has no value, expected one under --missing error; give one or remove the line",
+                origin.describe(),
+                columns.get(column).map_or("", String::as_str)
+            );
+        }
+        if values.iter().all(|value| value.is_nan()) {
+            (*split, empty) = (None, empty + 1);
+            continue;
+        }
+        kept += 1;
+        missing.iter_mut().zip(values.iter()).for_each(|(count, value)| *count += usize::from(value.is_nan()));
+    }
+    let (all, progress) = (missing.iter().sum::<usize>(), request.progress);
+    if empty > 0 {
+        progress.say(&format!(
+            "{} of {} examples have no value in any column and are left out",
+            thousands(empty),
+            thousands(empty + kept)
+        ));
+    }
+    if all > 0 {
+        let named = missing.iter().zip(columns).filter(|(count, _)| **count > 0);
+        let named: Vec<String> = named.map(|(count, name)| format!("{name} {}", thousands(*count))).collect();
+        progress.say(&format!(
+            "{} of {} values are missing and are left out of loss and metrics ({})",
+            thousands(all),
+            thousands(kept * columns.len()),
+            list_first(&named, 8)
+        ));
+    }
+    Ok(())
+}
+
 /// Labels as numbers, `[n, width]`.
-fn number_labels(entries: &[Entry], kind: TaskKind, classes: &Classes) -> Result<Vec<f32>> {
-    let index: HashMap<&str, usize> = classes.names.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
-    let mut labels = Vec::new();
+fn number_labels(entries: &[Entry], kind: TaskKind, classes: &Classes, request: &LoadRequest) -> Result<Vec<f32>> {
+    let index = ClassIndex::new(&classes.names);
+    let (mut labels, mut alike) = (Vec::new(), Vec::new());
     for Entry { label, origin, .. } in entries {
         match label {
-            Label::Class(name) => match index.get(&**name) {
-                Some(&class) => labels.push(class as f32),
-                None => bail!(
-                    "{}: found the label '{name}', expected {}; correct or remove it",
-                    origin.describe(),
-                    list_first(&classes.names, 8).replace(", ", " or ")
-                ),
-            },
+            Label::Class(name) => {
+                // A run's own classes may be written in another case in the table of a later test.
+                let in_another_case = || {
+                    request.task.and_then(|_| index.find_alike(name)).inspect(|&class| {
+                        let read = format!("'{name}' as {}", classes.names[class]);
+                        if !alike.contains(&read) {
+                            alike.push(read);
+                        }
+                    })
+                };
+                match index.find(name).or_else(in_another_case) {
+                    Some(class) => labels.push(class as f32),
+                    None => {
+                        let case = match index.find_alike(name) {
+                            Some(class) => format!(", which differs only in case from '{}'", classes.names[class]),
+                            None => String::new(),
+                        };
+                        bail!(
+                            "{}: found the label '{name}'{case}, expected {}; correct or remove it",
+                            origin.describe(),
+                            list_first(&classes.names, 8).replace(", ", " or ")
+                        )
+                    }
+                }
+            }
             Label::Values(values) => {
                 if values.len() != classes.names.len() {
                     bail!(
@@ -401,7 +470,7 @@ fn number_labels(entries: &[Entry], kind: TaskKind, classes: &Classes) -> Result
                     );
                 }
                 if kind == TaskKind::Multilabel
-                    && let Some(wrong) = values.iter().find(|value| **value != 0.0 && **value != 1.0)
+                    && let Some(wrong) = values.iter().find(|value| ![0.0, 1.0].contains(*value) && !value.is_nan())
                 {
                     bail!(
                         "{}: found the label {wrong}, expected 0 or 1 for --task multilabel; correct it or use --task regression",
@@ -411,6 +480,11 @@ fn number_labels(entries: &[Entry], kind: TaskKind, classes: &Classes) -> Result
                 labels.extend_from_slice(values);
             }
         }
+    }
+    if !alike.is_empty() {
+        request
+            .progress
+            .warn(&format!("labels are in another case than the run's classes: {} read", list_first(&alike, 8)));
     }
     Ok(labels)
 }

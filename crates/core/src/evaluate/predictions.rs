@@ -1,5 +1,6 @@
 //! `predictions.csv`: one row per example, `name,chrom,start,end,strand,split,label,score`. Multiclass tasks have a
-//! score for each class; multilabel and regression tasks have a label and a score for each output.
+//! score for each class; multilabel and regression tasks have a label, empty where it is missing, and a score for each
+//! output.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -48,7 +49,8 @@ impl<'a> Predictions<'a> {
             if has_class {
                 row.push(label.to_owned());
             } else {
-                row.extend(examples.labels_of(i).iter().map(ToString::to_string));
+                let text = |value: &f32| if value.is_nan() { String::new() } else { value.to_string() };
+                row.extend(examples.labels_of(i).iter().map(text));
             }
             row.extend(scores.iter().map(ToString::to_string));
             self.out.write_record(&row)?;
@@ -86,7 +88,7 @@ pub struct Prediction {
     pub place: [String; 4],
     /// Its split.
     pub split: Split,
-    /// The index of a class, or 0 or 1 for each label, or values.
+    /// The index of a class, or 0 or 1 for each label, or values; `NaN` where one is missing.
     pub labels: Vec<f64>,
     /// `[outputs]`
     pub scores: Vec<f64>,
@@ -119,7 +121,8 @@ pub fn read(path: &Path, task: &Task, classes: &Classes, mut each: impl FnMut(Pr
             text.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or_else(|| fault(text, "a number"))
         };
         let labels = if has_values(task) {
-            (6..6 + width).map(|column| number(&row[column])).collect::<Result<_>>()?
+            let label = |text: &str| if text.is_empty() { Ok(f64::NAN) } else { number(text) };
+            (6..6 + width).map(|column| label(&row[column])).collect::<Result<_>>()?
         } else {
             let class = index.get(&row[6]).ok_or_else(|| fault(&row[6], "a class of the run"))?;
             vec![*class as f64]

@@ -22,7 +22,8 @@ pub fn scatter(targets: &[f64], predictions: &[f64], report: &Report, names: &[S
     let mut panels: Vec<(Chart, Vec<(f64, f64)>)> = (0..shown)
         .map(|column| {
             let of = |values: &[f64]| -> Vec<f64> { values.iter().skip(column).step_by(columns).copied().collect() };
-            let (x, y) = (of(targets), of(predictions));
+            let known = of(targets).into_iter().zip(of(predictions)).filter(|(target, _)| !target.is_nan());
+            let (x, y): (Vec<f64>, Vec<f64>) = known.unzip();
             let name = format::short_name(&names[column]);
             let title = match shown {
                 1 => format!("{name}, {split} ({} fragments)", thousands(x.len())),

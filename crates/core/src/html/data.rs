@@ -76,7 +76,7 @@ pub fn balance(run: &RunFiles) -> Result<Balance> {
                 }
                 TaskKind::Multilabel | TaskKind::Regression => {
                     for (name, value) in manifest::pairs(label).unwrap_or_default() {
-                        let Some(&column) = index.get(name) else { continue };
+                        let Some(&column) = index.get(name).filter(|_| !value.is_nan()) else { continue };
                         match kind {
                             TaskKind::Regression => tallies[column][place].add_value(f64::from(value)),
                             _ => tallies[column][place].count += usize::from(value == 1.0),

@@ -56,7 +56,8 @@ impl<'a> Worst<'a> {
             }
             TaskKind::Multilabel => {
                 let names = self.classes.names.iter();
-                for ((name, &label), &score) in names.zip(labels).zip(scores).collect::<Vec<_>>() {
+                let known = names.zip(labels).zip(scores).filter(|((_, label), _)| !label.is_nan());
+                for ((name, &label), &score) in known.collect::<Vec<_>>() {
                     let (is_so, call) = (label == 1.0, score >= 0.5);
                     let words = |yes: bool| if yes { name.clone() } else { format!("not {name}") };
                     if is_so != call {
@@ -73,7 +74,8 @@ impl<'a> Worst<'a> {
                     }
                 };
                 let columns = self.classes.names.iter().zip(&self.task.scales).zip(labels.iter().zip(scores));
-                for ((name, scale), (&truth, &found)) in columns.collect::<Vec<_>>() {
+                let known = columns.filter(|(_, (truth, _))| !truth.is_nan());
+                for ((name, scale), (&truth, &found)) in known.collect::<Vec<_>>() {
                     let off = (found - truth).abs() / scale.deviation;
                     self.push(off, example, of_column(truth, name), of_column(found, name));
                 }

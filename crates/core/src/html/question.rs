@@ -55,11 +55,18 @@ pub fn asked(run: &RunFiles) -> Vec<(&'static str, String)> {
     } else {
         format!("{} and {} more", names[..MOST_NAMES].join(", "), thousands(names.len() - MOST_NAMES))
     };
+    let by_default = match data.label_columns.is_empty() && data.source() == SourceKind::Tables {
+        true => "; all that can be, as --label-columns names none",
+        false => "",
+    };
     rows.push(match task.kind {
-        TaskKind::Binary => ("classes", format!("{shown}; {} is positive", run.classes.positive_name())),
+        TaskKind::Binary => (
+            "classes",
+            format!("{shown}; {} is positive{}", run.classes.positive_name(), run.classes.why_positive(data)),
+        ),
         TaskKind::Multiclass => ("classes", shown),
-        TaskKind::Multilabel => ("labels", shown),
-        TaskKind::Regression => ("values", shown),
+        TaskKind::Multilabel => ("labels", shown + by_default),
+        TaskKind::Regression => ("values", shown + by_default),
     });
     rows.push(("sequence length", format!("{} bp", thousands(provenance.length))));
     rows.push(("data", source_in_words(data.source()).into()));

@@ -73,7 +73,7 @@ fn against_the_rest(labels: &[usize], scores: &[f64], k: usize) -> Vec<OneOfSeve
     assert!(scores.iter().all(|score| !score.is_nan()), "scores are numbers");
     (0..k)
         .into_par_iter()
-        .map(|class| OneOfSeveral::new(scores, k, class, |example| labels[example] == class))
+        .map(|class| OneOfSeveral::new(scores, k, class, |example| Some(labels[example] == class)))
         .collect()
 }
 

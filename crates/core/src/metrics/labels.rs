@@ -11,8 +11,8 @@ const OF_A_LABEL: [&str; 5] = ["auroc", "average_precision", "accuracy_at_half",
 
 /// Precomputed properties of the examples, shared by all resamples.
 struct Examples<'a> {
-    /// `[n, K]`, as are the next two.
-    positive: &'a [bool],
+    /// `None` where the label is missing; `[n, K]`, as are the next two.
+    positive: Vec<Option<bool>>,
     scores: &'a [f64],
     log_loss: Vec<f64>,
     labels: Vec<OneOfSeveral>,
@@ -32,19 +32,19 @@ struct LabelTotals {
 /// `names`. The same seed gives the same intervals, however many threads work.
 ///
 /// The overall metrics are means over the labels for which they are defined: areas need positives and negatives, F1
-/// needs positives.
+/// needs positives. Labels may be `Option<bool>`, `None` where one is missing: it counts for nothing.
 ///
 /// # Panics
 /// If there is not one probability for each label or a probability is not a number; callers check both at the network's
 /// border.
-pub fn report(labels: &[bool], scores: &[f64], names: &[String], seed: u64) -> Report {
+pub fn report<L: Copy + Into<Option<bool>>>(labels: &[L], scores: &[f64], names: &[String], seed: u64) -> Report {
     let k = names.len();
     let n = labels.len().checked_div(k).unwrap_or(0);
     let examples = Examples::new(labels, scores, k);
     let mut estimates = bootstrap(n, k, seed, |weights| examples.values(weights)).into_iter();
     let mut n_positive = vec![0; k];
-    for row in labels.chunks_exact(k.max(1)) {
-        n_positive.iter_mut().zip(row).for_each(|(count, &positive)| *count += usize::from(positive));
+    for row in examples.positive.chunks_exact(k.max(1)) {
+        n_positive.iter_mut().zip(row).for_each(|(count, &positive)| *count += usize::from(positive == Some(true)));
     }
     Report {
         n,
@@ -68,12 +68,13 @@ pub fn report(labels: &[bool], scores: &[f64], names: &[String], seed: u64) -> R
 ///
 /// # Panics
 /// As [`report`].
-pub fn macro_auroc(labels: &[bool], scores: &[f64], k: usize) -> Option<f64> {
+pub fn macro_auroc<L: Copy + Into<Option<bool>>>(labels: &[L], scores: &[f64], k: usize) -> Option<f64> {
     let once = vec![1; labels.len().checked_div(k)?];
-    mean_of_defined(each_label(labels, scores, k).iter().map(|label| label.areas(&once).auroc()))
+    let positive: Vec<Option<bool>> = labels.iter().map(|&label| label.into()).collect();
+    mean_of_defined(each_label(&positive, scores, k).iter().map(|label| label.areas(&once).auroc()))
 }
 
-fn each_label(positive: &[bool], scores: &[f64], k: usize) -> Vec<OneOfSeveral> {
+fn each_label(positive: &[Option<bool>], scores: &[f64], k: usize) -> Vec<OneOfSeveral> {
     assert_eq!(positive.len(), scores.len(), "one score for each label");
     assert!(positive.is_empty() || positive.len().is_multiple_of(k), "as many labels for each example");
     assert!(scores.iter().all(|score| !score.is_nan()), "scores are numbers");
@@ -84,10 +85,14 @@ fn each_label(positive: &[bool], scores: &[f64], k: usize) -> Vec<OneOfSeveral> 
 }
 
 impl<'a> Examples<'a> {
-    fn new(positive: &'a [bool], scores: &'a [f64], k: usize) -> Self {
-        let labels = each_label(positive, scores, k);
-        let cells = positive.iter().zip(scores);
-        let log_loss = cells.map(|(&positive, &score)| loss(if positive { score } else { 1.0 - score })).collect();
+    fn new<L: Copy + Into<Option<bool>>>(labels: &[L], scores: &'a [f64], k: usize) -> Self {
+        let positive: Vec<Option<bool>> = labels.iter().map(|&label| label.into()).collect();
+        let labels = each_label(&positive, scores, k);
+        let of_cell = |(&positive, &score): (&Option<bool>, &f64)| match positive {
+            Some(positive) => loss(if positive { score } else { 1.0 - score }),
+            None => 0.0,
+        };
+        let log_loss = positive.iter().zip(scores).map(of_cell).collect();
         Self { positive, scores, log_loss, labels }
     }
 
@@ -118,6 +123,7 @@ impl<'a> Examples<'a> {
             let row = example * k..(example + 1) * k;
             let cells = self.positive[row.clone()].iter().zip(&self.scores[row.clone()]).zip(&self.log_loss[row]);
             for (totals, ((&positive, &score), &log_loss)) in totals.iter_mut().zip(cells) {
+                let Some(positive) = positive else { continue };
                 let called = if score >= 0.5 { u64::from(weight) } else { 0 };
                 if positive {
                     totals.positives += u64::from(weight);
@@ -220,6 +226,29 @@ mod tests {
             }
             let (labels, scores) = apart(&examples);
             prop_assert_eq!(macro_auroc(&labels, &scores, K), found[0]);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn a_missing_label_counts_for_nothing(examples in examples(), missing: u64) {
+            let is_missing = |i: usize, label: usize| missing >> ((i * K + label) % 64) & 1 == 1;
+            let (labels, scores) = apart(&examples);
+            let masked: Vec<Option<bool>> =
+                labels.iter().enumerate().map(|(cell, &label)| (!is_missing(cell / K, cell % K)).then_some(label)).collect();
+            let found = Examples::new(&masked, &scores, K).values(&vec![1; examples.len()]);
+            for label in 0..K {
+                let there: Vec<[(bool, f64); 1]> = (0..examples.len())
+                    .filter(|&i| !is_missing(i, label))
+                    .map(|i| [examples[i][label]])
+                    .collect();
+                let (positive, scores): (Vec<bool>, Vec<f64>) = there.iter().flatten().copied().unzip();
+                let alone = Examples::new(&positive, &scores, 1).values(&vec![1; there.len()]);
+                let at = OVERALL.len() + label * OF_A_LABEL.len();
+                prop_assert!(close(&found[at..at + OF_A_LABEL.len()], &alone[OVERALL.len()..]));
+            }
         }
     }
 

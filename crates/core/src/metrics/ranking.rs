@@ -356,7 +356,11 @@ impl Ranking {
 impl Order {
     pub(super) fn new(scores: &[f64]) -> Self {
         let n = u32::try_from(scores.len()).expect("fewer than 2^32 examples");
-        let mut examples: Vec<u32> = (0..n).collect();
+        Self::of(scores, (0..n).collect())
+    }
+
+    /// The order of some of the examples.
+    fn of(scores: &[f64], mut examples: Vec<u32>) -> Self {
         examples.sort_unstable_by(|&a, &b| scores[b as usize].total_cmp(&scores[a as usize]));
         let score = |&example: &u32| scores[example as usize];
         let mut last_of_equals: Vec<bool> =
@@ -367,10 +371,13 @@ impl Order {
 }
 
 impl OneOfSeveral {
-    /// The column `place` of `k` columns of scores, `[n, k]`.
-    pub(super) fn new(scores: &[f64], k: usize, place: usize, positive: impl Fn(usize) -> bool) -> Self {
-        let order = Order::new(&column(scores, k, place));
-        let positive = order.examples.iter().map(|&example| positive(example as usize)).collect();
+    /// The column `place` of `k` columns of scores, `[n, k]`, without examples that are neither positive nor negative.
+    pub(super) fn new(scores: &[f64], k: usize, place: usize, positive: impl Fn(usize) -> Option<bool>) -> Self {
+        let scores = column(scores, k, place);
+        let n = u32::try_from(scores.len()).expect("fewer than 2^32 examples");
+        let there = (0..n).filter(|&example| positive(example as usize).is_some()).collect();
+        let order = Order::of(&scores, there);
+        let positive = order.examples.iter().map(|&example| positive(example as usize) == Some(true)).collect();
         Self { order, positive }
     }
 

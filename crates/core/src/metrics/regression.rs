@@ -7,8 +7,10 @@ use crate::metrics::{ClassReport, Report, bootstrap, column, mean_of_defined};
 
 const METRICS: [&str; 5] = ["pearson", "spearman", "r2", "rmse", "mae"];
 
-/// What every resample needs of one column.
+/// What every resample needs of one column, of the examples that have a value in it.
 struct Column {
+    /// Those examples; `None` if they are all.
+    there: Option<Vec<usize>>,
     targets: Vec<f64>,
     predictions: Vec<f64>,
     target_order: Order,
@@ -17,20 +19,21 @@ struct Column {
 
 /// Every metric with its interval, from values `[n, K]` and predictions `[n, K]`, row by row, for the K columns of
 /// `names`. The overall metrics are means over the columns for which they are defined; the correlations are undefined
-/// where the values or the predictions are all equal, R² where the values are. The same seed gives the same intervals,
-/// however many threads work.
+/// where the values or the predictions are all equal, R² where the values are. A value that is missing, `NaN`, counts
+/// for nothing. The same seed gives the same intervals, however many threads work.
 ///
 /// # Panics
-/// If there is not one prediction for each value, or one of either is not a finite number; callers check both at the
-/// network's border.
+/// If there is not one prediction for each value, a value is infinite or a prediction no finite number; callers check both
+/// at the network's border.
 pub fn report(targets: &[f64], predictions: &[f64], names: &[String], seed: u64) -> Report {
     let k = names.len();
     check_shapes(targets, predictions, k);
-    assert!(targets.iter().chain(predictions).all(|value| value.is_finite()), "values and predictions are finite");
+    assert!(targets.iter().all(|value| !value.is_infinite()), "values are finite or missing");
+    assert!(predictions.iter().all(|value| value.is_finite()), "predictions are finite");
     let n = targets.len().checked_div(k).unwrap_or(0);
     let columns: Vec<Column> = (0..k)
         .into_par_iter()
-        .map(|place| Column::new(column(targets, k, place), column(predictions, k, place)))
+        .map(|place| Column::new(&column(targets, k, place), &column(predictions, k, place)))
         .collect();
     let mut estimates = bootstrap(n, k, seed, |weights| values(&columns, weights)).into_iter();
     let mut named = || METRICS.into_iter().zip(estimates.by_ref()).collect();
@@ -53,8 +56,11 @@ pub fn report(targets: &[f64], predictions: &[f64], names: &[String], seed: u64)
 /// If there is not one prediction for each value.
 pub fn mean_pearson(targets: &[f64], predictions: &[f64], k: usize) -> Option<f64> {
     check_shapes(targets, predictions, k);
-    let once = vec![1; targets.len().checked_div(k)?];
-    let of = |place| Spread::of(&column(targets, k, place), &column(predictions, k, place), &once).correlation();
+    targets.len().checked_div(k)?;
+    let of = |place| {
+        let (targets, predictions) = known(targets, predictions, k, place);
+        Spread::of(&targets, &predictions, &vec![1; targets.len()]).correlation()
+    };
     mean_of_defined((0..k).map(of))
 }
 
@@ -64,13 +70,19 @@ pub fn mean_pearson(targets: &[f64], predictions: &[f64], k: usize) -> Option<f6
 /// If there is not one prediction for each value.
 pub fn mean_r2(targets: &[f64], predictions: &[f64], k: usize) -> Option<f64> {
     check_shapes(targets, predictions, k);
-    let once = vec![1; targets.len().checked_div(k)?];
+    targets.len().checked_div(k)?;
     let of = |place| {
-        let (targets, predictions) = (column(targets, k, place), column(predictions, k, place));
+        let (targets, predictions) = known(targets, predictions, k, place);
         let squares: f64 = targets.iter().zip(&predictions).map(|(target, found)| (target - found).powi(2)).sum();
-        Spread::of(&targets, &predictions, &once).x.map(|spread| 1.0 - squares / spread)
+        Spread::of(&targets, &predictions, &vec![1; targets.len()]).x.map(|spread| 1.0 - squares / spread)
     };
     mean_of_defined((0..k).map(of))
+}
+
+/// One of `k` columns of values with its predictions, where there is a value.
+fn known(targets: &[f64], predictions: &[f64], k: usize, place: usize) -> (Vec<f64>, Vec<f64>) {
+    let pairs = column(targets, k, place).into_iter().zip(column(predictions, k, place));
+    pairs.filter(|(target, _)| !target.is_nan()).unzip()
 }
 
 fn check_shapes(targets: &[f64], predictions: &[f64], k: usize) {
@@ -86,12 +98,24 @@ fn values(columns: &[Column], weights: &[u32]) -> Vec<Option<f64>> {
 }
 
 impl Column {
-    fn new(targets: Vec<f64>, predictions: Vec<f64>) -> Self {
-        let (target_order, prediction_order) = (Order::new(&targets), Order::new(&predictions));
-        Self { targets, predictions, target_order, prediction_order }
+    fn new(targets: &[f64], predictions: &[f64]) -> Self {
+        let there: Vec<usize> = (0..targets.len()).filter(|&example| !targets[example].is_nan()).collect();
+        let of = |all: &[f64]| there.iter().map(|&example| all[example]).collect::<Vec<_>>();
+        let (known, predicted) = (of(targets), of(predictions));
+        let (target_order, prediction_order) = (Order::new(&known), Order::new(&predicted));
+        let there = (there.len() < targets.len()).then_some(there);
+        Self { there, targets: known, predictions: predicted, target_order, prediction_order }
     }
 
     fn values(&self, weights: &[u32]) -> [Option<f64>; METRICS.len()] {
+        match &self.there {
+            None => self.values_of_known(weights),
+            Some(there) => self.values_of_known(&there.iter().map(|&example| weights[example]).collect::<Vec<_>>()),
+        }
+    }
+
+    /// Of the examples that have a value, each counted `weights` times.
+    fn values_of_known(&self, weights: &[u32]) -> [Option<f64>; METRICS.len()] {
         let (mut n, mut squares, mut errors) = (0.0, 0.0, 0.0);
         for ((target, prediction), &weight) in self.targets.iter().zip(&self.predictions).zip(weights) {
             let (weight, error) = (f64::from(weight), (target - prediction).abs());
@@ -186,8 +210,8 @@ mod tests {
     }
 
     fn values_of(examples: &[(f64, f64)]) -> Vec<Option<f64>> {
-        let (targets, predictions) = examples.iter().copied().unzip();
-        Column::new(targets, predictions).values(&vec![1; examples.len()]).into()
+        let (targets, predictions): (Vec<f64>, Vec<f64>) = examples.iter().copied().unzip();
+        Column::new(&targets, &predictions).values(&vec![1; examples.len()]).into()
     }
 
     #[test]
@@ -262,6 +286,19 @@ mod tests {
         }
 
         #[test]
+        fn a_missing_value_counts_for_nothing(examples in examples(), missing: u64) {
+            let is_missing = |i: usize| missing >> (i % 64) & 1 == 1;
+            let there: Vec<_> = (0..examples.len()).filter(|&i| !is_missing(i)).map(|i| examples[i]).collect();
+            let targets: Vec<f64> =
+                examples.iter().enumerate().map(|(i, example)| if is_missing(i) { f64::NAN } else { example.0 }).collect();
+            let predictions: Vec<f64> = examples.iter().map(|example| example.1).collect();
+            let found: Vec<_> = Column::new(&targets, &predictions).values(&vec![1; examples.len()]).into();
+            let expected = values_of(&there);
+            prop_assert!(close(&found, &expected));
+            prop_assert!(close(&[mean_pearson(&targets, &predictions, 1), mean_r2(&targets, &predictions, 1)], &[expected[0], expected[2]]));
+        }
+
+        #[test]
         fn the_order_of_the_examples_does_not_matter(
             (examples, shuffled) in examples().prop_flat_map(|e| (Just(e.clone()), Just(e).prop_shuffle())),
         ) {
@@ -273,8 +310,8 @@ mod tests {
             let weights: Vec<u32> = (0..examples.len() as u32).map(|i| (first + i * i) % 4).collect();
             let repeated: Vec<_> =
                 examples.iter().zip(&weights).flat_map(|(example, &weight)| vec![*example; weight as usize]).collect();
-            let (targets, predictions) = examples.iter().copied().unzip();
-            prop_assert!(close(&Column::new(targets, predictions).values(&weights), &values_of(&repeated)));
+            let (targets, predictions): (Vec<f64>, Vec<f64>) = examples.iter().copied().unzip();
+            prop_assert!(close(&Column::new(&targets, &predictions).values(&weights), &values_of(&repeated)));
         }
     }
 }

@@ -378,7 +378,11 @@ impl<'a> Motifs<'a> {
 
 /// Divisions of examples by label; divisions with an empty side are left out.
 pub fn divisions(kind: TaskKind, classes: &Classes, examples: &Examples, chosen: &[usize]) -> Vec<Division> {
-    let all_of = |is: &dyn Fn(usize) -> bool| chosen.iter().map(|&i| is(i)).collect::<Vec<bool>>();
+    let all_of = |is: &dyn Fn(usize) -> bool| chosen.iter().map(|&i| Some(is(i))).collect::<Vec<_>>();
+    let known = |column: usize, is: &dyn Fn(f32) -> bool| {
+        let values = chosen.iter().map(|&i| examples.labels_of(i)[column]);
+        values.map(|value| (!value.is_nan()).then(|| is(value))).collect::<Vec<_>>()
+    };
     let division = |name: String, other: String, belongs| Division { name, other, belongs };
     let each = classes.names.iter().enumerate();
     let found: Vec<Division> = match kind {
@@ -392,21 +396,21 @@ pub fn divisions(kind: TaskKind, classes: &Classes, examples: &Examples, chosen:
             })
             .collect(),
         TaskKind::Multilabel => each
-            .map(|(label, name)| {
-                division(name.clone(), format!("not {name}"), all_of(&|i| examples.labels_of(i)[label] > 0.5))
-            })
+            .map(|(label, name)| division(name.clone(), format!("not {name}"), known(label, &|value| value > 0.5)))
             .collect(),
         TaskKind::Regression => each
             .map(|(column, name)| {
-                let mut values: Vec<f32> = chosen.iter().map(|&i| examples.labels_of(i)[column]).collect();
+                let values = chosen.iter().map(|&i| examples.labels_of(i)[column]);
+                let mut values: Vec<f32> = values.filter(|value| !value.is_nan()).collect();
                 values.sort_by(f32::total_cmp);
                 let median = values.get(values.len() / 2).copied().unwrap_or(0.0);
-                let belongs = all_of(&|i| examples.labels_of(i)[column] >= median);
+                let belongs = known(column, &|value| value >= median);
                 division(format!("high {name}"), format!("low {name}"), belongs)
             })
             .collect(),
     };
-    found.into_iter().filter(|division| division.belongs.contains(&true) && division.belongs.contains(&false)).collect()
+    let divides = |division: &Division| [true, false].iter().all(|side| division.belongs.contains(&Some(*side)));
+    found.into_iter().filter(divides).collect()
 }
 
 /// Name of a known motif.

@@ -107,8 +107,8 @@ pub struct Division {
     pub name: String,
     /// Name of the other sequences.
     pub other: String,
-    /// Whether each sequence belongs to the class, `[n]`.
-    pub belongs: Vec<bool>,
+    /// Whether each sequence belongs to the class, `[n]`; `None` where nobody knows, which counts for neither.
+    pub belongs: Vec<Option<bool>>,
 }
 
 /// The sites of one filter.
@@ -295,7 +295,7 @@ fn count(
     thresholds: &[f32],
     bins: Bins,
     sites: &mut [Sites],
-    belongs: impl Fn(usize) -> bool,
+    belongs: impl Fn(usize) -> Option<bool>,
 ) {
     let mut fired = vec![false; filters.len()];
     for_each_strand(codes, both_strands, |strand, is_reverse| {
@@ -320,7 +320,8 @@ fn count(
     for (sites, fired) in sites.iter_mut().zip(fired) {
         sites.sequences += u64::from(fired);
         for (division, groups) in sites.groups.iter_mut().enumerate() {
-            let group = &mut groups[usize::from(!belongs(division))];
+            let Some(belongs) = belongs(division) else { continue };
+            let group = &mut groups[usize::from(!belongs)];
             if fired {
                 group.with += 1;
             } else {
@@ -388,7 +389,8 @@ mod tests {
         let filters = filters_for("GATTACA", -3.0);
         let (_folder, path) =
             file(&["ccccGATTACAcccccccccc", "ccccccccccTGTAATCcccc", "ccccccccccccccccccccc", "ccGATTTCAcNccccccc"]);
-        let division = Division { name: "a".into(), other: "b".into(), belongs: vec![true, true, false, false] };
+        let division =
+            Division { name: "a".into(), other: "b".into(), belongs: [true, true, false, false].map(Some).into() };
         let set = Set::File { path: &path, limit: usize::MAX };
         let found = find(&filters, &set, std::slice::from_ref(&division), true).unwrap();
         let sites = &found.sites[0];

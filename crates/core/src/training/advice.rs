@@ -69,7 +69,9 @@ pub fn of_validation(examples: &Examples, kind: TaskKind, classes: &Classes, met
         }
         TaskKind::Multilabel | TaskKind::Regression => {
             let is_constant = |column: &usize| {
-                n > 0 && (0..n).all(|i| examples.labels_of(i)[*column] == examples.labels_of(0)[*column])
+                let mut known = (0..n).map(|i| examples.labels_of(i)[*column]).filter(|value| !value.is_nan());
+                let first = known.next();
+                n > 0 && known.all(|value| Some(value) == first)
             };
             let constant: Vec<usize> = (0..examples.width).filter(is_constant).collect();
             let names: Vec<String> = constant.iter().map(|&column| format!("'{}'", classes.names[column])).collect();
