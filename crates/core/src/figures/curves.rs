@@ -94,7 +94,7 @@ pub fn calibration(evaluation: &Evaluation, split: &str) -> Result<Option<Figure
         let Some(ranking) = ranking else { continue };
         let error = ranking.calibration_error().map_or(String::new(), |error| format!(": {error:.3}"));
         keys.push(Key::curve(colour, format!("{name}{error}")));
-        drawn.push((equal_bins(ranking, report.n), colour));
+        drawn.push((equal_bins(ranking), colour));
     }
     keys.push(Key::reference("perfect calibration"));
     keys.extend(drawn.last().map(|(bins, _)| Key::note(in_each(bins, what))));
@@ -113,7 +113,8 @@ pub fn calibration(evaluation: &Evaluation, split: &str) -> Result<Option<Figure
         .map(Some)
 }
 
-fn equal_bins(ranking: &Ranking, n: usize) -> Vec<CalibrationBin> {
+fn equal_bins(ranking: &Ranking) -> Vec<CalibrationBin> {
+    let n: usize = ranking.calibration(1).iter().map(|bin| bin.count).sum();
     ranking.calibration((n / LEAST_IN_BIN).clamp(1, CALIBRATION_BINS))
 }
 
