@@ -14,7 +14,7 @@ use crate::run::RunFolder;
 /// Width of a column of a journal: 85 mm.
 pub const COLUMN: f64 = 241.0;
 /// Width of a printed page: 180 mm.
-pub const PAGE_WIDTH: f64 = 510.0;
+pub const FULL_WIDTH: f64 = 510.0;
 /// Resolution of the PNG.
 pub const DPI: f64 = 300.0;
 

@@ -341,7 +341,7 @@ impl Plot<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figures::canvas::{COLUMN, PAGE_WIDTH};
+    use crate::figures::canvas::{COLUMN, FULL_WIDTH};
     use crate::figures::tests::{ink, texts};
 
     fn labels(range: Range<f64>, most: usize) -> Vec<String> {
@@ -387,7 +387,7 @@ mod tests {
         assert!((area.width - area.height).abs() < 1e-9 && area.right() < COLUMN);
         assert_eq!(chart(Vec::new(), Some(100.0)).plot((0.0, 0.0)).height, 100.0);
         assert_eq!(
-            Chart { width: PAGE_WIDTH, ..chart(Vec::new(), Some(100.0)) }.draw(|_| {}).map(|f| ink(&f).0).unwrap(),
+            Chart { width: FULL_WIDTH, ..chart(Vec::new(), Some(100.0)) }.draw(|_| {}).map(|f| ink(&f).0).unwrap(),
             2125
         );
     }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::figures::canvas::{
-    Across, Area, BLUE, COLUMN, Canvas, Figure, Height, LINE, MARGIN, PAGE_WIDTH, TEXT, TITLE, WHITE, Words, figure,
+    Across, Area, BLUE, COLUMN, Canvas, FULL_WIDTH, Figure, Height, LINE, MARGIN, TEXT, TITLE, WHITE, Words, figure,
 };
 use crate::figures::typeface;
 use crate::format::{self, thousands};
@@ -22,7 +22,7 @@ const LARGEST: f64 = 60.0;
 /// The figure cannot be drawn.
 pub fn figure_of(confusion: &[Vec<usize>], names: &[String], split: &str) -> Result<Figure> {
     let shown = names.len().min(MOST_CLASSES);
-    let width = if shown <= MOST_IN_COLUMN { COLUMN } else { PAGE_WIDTH };
+    let width = if shown <= MOST_IN_COLUMN { COLUMN } else { FULL_WIDTH };
     let short: Vec<String> = names.iter().take(shown).map(|name| format::short_name(name)).collect();
     let longest = short.iter().map(|name| typeface::width(name, TEXT)).fold(0.0, f64::max);
     // Names longer than a third of the figure are cut.
@@ -106,7 +106,7 @@ mod tests {
             let counts: Vec<Vec<usize>> =
                 (0..n).map(|row| (0..n).map(|column| 123_456 * row + column).collect()).collect();
             let figure = figure_of(&counts, &names, "test").unwrap();
-            let width = if n <= MOST_IN_COLUMN { COLUMN } else { PAGE_WIDTH };
+            let width = if n <= MOST_IN_COLUMN { COLUMN } else { FULL_WIDTH };
             let words = texts(&figure);
             let shown = n.min(MOST_CLASSES);
             assert!(words.len() >= shown * (shown + 2), "{n}: {}", words.len());

@@ -7,7 +7,7 @@ use crate::attribute::importance::{Explanation, Track, strongest};
 use crate::attribute::sequences::Sequence;
 use crate::config::AttributionMethod;
 use crate::figures::canvas::{
-    AXIS, Across, Area, BLACK, BLUE, COLUMN, Canvas, Colour, Figure, GREY, Height, LINE, MARGIN, ORANGE, PAGE_WIDTH,
+    AXIS, Across, Area, BLACK, BLUE, COLUMN, Canvas, Colour, FULL_WIDTH, Figure, GREY, Height, LINE, MARGIN, ORANGE,
     TEXT, THIN, TITLE, Words, figure, stroke,
 };
 use crate::figures::typeface;
@@ -20,7 +20,7 @@ const ROW: usize = 100;
 const MOST_BASES: usize = 1000;
 
 /// Width of a letter: as fits a page in full rows, and the most that short sequences have.
-const LETTER: f64 = (PAGE_WIDTH - LEFT - RIGHT) / ROW as f64;
+const LETTER: f64 = (FULL_WIDTH - LEFT - RIGHT) / ROW as f64;
 const WIDEST_LETTER: f64 = 9.0;
 const LETTERS_HEIGHT: f64 = 38.0;
 const CELL: f64 = 7.0;
@@ -45,7 +45,7 @@ pub fn of_sequence(sequence: &Sequence, explanation: &Explanation, description: 
     };
     let rows = shown.len().div_ceil(ROW).max(1);
     let in_a_row = shown.len().div_ceil(rows).max(1);
-    let letter = ((PAGE_WIDTH - LEFT - RIGHT) / in_a_row as f64).clamp(LETTER, WIDEST_LETTER);
+    let letter = ((FULL_WIDTH - LEFT - RIGHT) / in_a_row as f64).clamp(LETTER, WIDEST_LETTER);
     let ism = explanation.tracks.iter().find(|track| track.method == AttributionMethod::Ism);
     let row_height = explanation.tracks.iter().map(height).sum::<f64>() + POSITIONS;
     // Leaves room for the title above short sequences.

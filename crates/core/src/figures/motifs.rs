@@ -4,7 +4,7 @@
 use anyhow::Result;
 
 use crate::figures::canvas::{
-    AXIS, Across, Area, BLACK, BLUE, COLUMN, Canvas, Figure, GREY, Height, LINE, MARGIN, PAGE_WIDTH, TITLE, Words,
+    AXIS, Across, Area, BLACK, BLUE, COLUMN, Canvas, FULL_WIDTH, Figure, GREY, Height, LINE, MARGIN, TITLE, Words,
     figure, stroke,
 };
 use crate::figures::logo::{self, logo};
@@ -62,10 +62,10 @@ pub fn draw(motifs: &Motifs, of: &str) -> Result<Vec<Figure>> {
 
 fn draw_part(motifs: &Motifs, folds: &[Fold], title: &str) -> Result<Figure> {
     let rows = folds.len().div_ceil(COLUMNS).max(1);
-    figure((PAGE_WIDTH, HEADER + PANEL * rows as f64), |canvas| {
-        canvas.text_within(title, (MARGIN, MARGIN), Words::title(), PAGE_WIDTH - 2.0 * MARGIN);
+    figure((FULL_WIDTH, HEADER + PANEL * rows as f64), |canvas| {
+        canvas.text_within(title, (MARGIN, MARGIN), Words::title(), FULL_WIDTH - 2.0 * MARGIN);
         for (i, fold) in folds.iter().enumerate() {
-            let left = (i % COLUMNS) as f64 * (PAGE_WIDTH - COLUMN);
+            let left = (i % COLUMNS) as f64 * (FULL_WIDTH - COLUMN);
             panel(canvas, motifs, fold.shown, &fold.title(), (left, HEADER + (i / COLUMNS) as f64 * PANEL));
         }
     })

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::figures::canvas::{BLUE, COLUMN, Figure, LINE, MARGIN, PAGE_WIDTH, Words, figure, range_of};
+use crate::figures::canvas::{BLUE, COLUMN, FULL_WIDTH, Figure, LINE, MARGIN, Words, figure, range_of};
 use crate::figures::chart::{Axis, Chart, Key, REFERENCE};
 use crate::format::{self, thousands};
 use crate::metrics::Report;
@@ -37,14 +37,14 @@ pub fn scatter(targets: &[f64], predictions: &[f64], report: &Report, names: &[S
     panels.iter_mut().for_each(|(chart, _)| chart.numbers = numbers);
     let height = panels.iter().map(|(chart, _)| chart.height()).fold(0.0, f64::max);
     let header = if shown < columns { LINE } else { 0.0 };
-    let (width, rows) = if shown == 1 { (COLUMN, 1) } else { (PAGE_WIDTH, shown.div_ceil(2)) };
+    let (width, rows) = if shown == 1 { (COLUMN, 1) } else { (FULL_WIDTH, shown.div_ceil(2)) };
     figure((width, header + height * rows as f64), |canvas| {
         if shown < columns {
             let text = format!("the first {shown} of {columns} columns");
             canvas.text(&text, (MARGIN, MARGIN), Words::title());
         }
         for (i, (chart, dots)) in panels.iter().enumerate() {
-            let corner = ((i % 2) as f64 * (PAGE_WIDTH - COLUMN), header + (i / 2) as f64 * height);
+            let corner = ((i % 2) as f64 * (FULL_WIDTH - COLUMN), header + (i / 2) as f64 * height);
             chart.draw_on(canvas, corner, |plot| {
                 let range = &chart.x.range;
                 plot.line([(range.start, range.start), (range.end, range.end)], REFERENCE);

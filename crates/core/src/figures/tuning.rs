@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::config::search::{Hyperparameter, Scale, Values};
 use crate::figures::canvas::{
-    BLUE, COLUMN, Canvas, Figure, GREY, LARGEST_DRAWN, MARGIN, ORANGE, PAGE_WIDTH, Point, TEXT, TITLE, Words, figure,
+    BLUE, COLUMN, Canvas, FULL_WIDTH, Figure, GREY, LARGEST_DRAWN, MARGIN, ORANGE, Point, TEXT, TITLE, Words, figure,
     range_of,
 };
 use crate::figures::chart::{self, Chart, Key, MARKED};
@@ -72,7 +72,7 @@ pub fn hyperparameters(tuning: &Tuning) -> Result<Figure> {
     let charts: Vec<(Chart, Axis)> =
         (0..panels).map(|place| panel_of(tuning, place, &metric, scores.clone())).collect();
     let height = charts.iter().map(|(chart, _)| chart.height()).fold(0.0, f64::max);
-    let width = if columns == 1 { COLUMN } else { PAGE_WIDTH };
+    let width = if columns == 1 { COLUMN } else { FULL_WIDTH };
     figure((width, HEADER + height * panels.div_ceil(columns) as f64), |canvas| {
         let first = tuning.rungs.first().map_or(0, |rung| rung.epochs);
         let last = tuning.rungs.last().map_or(0, |rung| rung.epochs);
@@ -85,7 +85,7 @@ pub fn hyperparameters(tuning: &Tuning) -> Result<Figure> {
         canvas.text_within(&words, (MARGIN, MARGIN), Words::title(), width - 2.0 * MARGIN);
         for (place, (chart, axis)) in charts.iter().enumerate() {
             let (column, row) = (place % columns, place / columns);
-            let corner = (column as f64 * (PAGE_WIDTH - COLUMN), HEADER + row as f64 * height);
+            let corner = (column as f64 * (FULL_WIDTH - COLUMN), HEADER + row as f64 * height);
             draw_panel(canvas, corner, tuning, place, (chart, axis));
         }
     })
