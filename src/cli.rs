@@ -335,12 +335,12 @@ impl EvaluationData {
             Assignment::TestOn(self.test_chroms.clone())
         } else if !self.names_other_files() {
             Assignment::Choice(own.into())
-        } else if matches!(own.source(), SourceKind::Genomes | SourceKind::Demo | SourceKind::Regions) {
+        } else if matches!(own.source(), SourceKind::Genomes | SourceKind::Demo | SourceKind::Regions)
+            && !learned.by_blocks()
+        {
             Assignment::TestOnUnseenBy(own.into())
-        } else if learned.by_chromosome {
-            Assignment::TestOnOthers(learned.chromosomes.clone())
         } else {
-            Assignment::TestOnAll
+            learned.unseen()
         }
     }
 }

@@ -61,6 +61,7 @@ pub struct Trainer {
     progress: Progress,
     checkpoint_every: Duration,
     stops_on_signals: bool,
+    data_warnings: Vec<String>,
     hooks: Vec<Box<dyn Hook>>,
 }
 
@@ -90,6 +91,7 @@ impl Trainer {
             progress: Progress::Quiet,
             checkpoint_every: CHECKPOINT_EVERY,
             stops_on_signals: false,
+            data_warnings: Vec::new(),
             hooks: Vec::new(),
         }
     }
@@ -122,6 +124,12 @@ impl Trainer {
     /// at once.
     pub fn stop_on_signals(mut self) -> Self {
         self.stops_on_signals = true;
+        self
+    }
+
+    /// Records what was found wrong with the data, for `run.json` and the report.
+    pub fn with_data_warnings(mut self, warnings: Vec<String>) -> Self {
+        self.data_warnings = warnings;
         self
     }
 
@@ -161,7 +169,8 @@ impl Trainer {
         let Some(folder) = folder else {
             return self.experiment(data, task, machine.device, memory, None).carry_out(None);
         };
-        let provenance = provenance(&self.config, &task, data, &network, &machine)?;
+        let data_warnings = std::mem::take(&mut self.data_warnings);
+        let provenance = Provenance { data_warnings, ..provenance(&self.config, &task, data, &network, &machine)? };
         let (run, replaced) = folder.keep()?;
         run.write_json(RUN_JSON, &provenance)?;
         run.write(CONFIG_TOML, self.config.to_toml().as_bytes())?;
@@ -506,6 +515,7 @@ fn provenance(
         length: data.train.length,
         parameter_count: network.plan.parameters(),
         examples: ExampleCounts { train: data.train.len(), valid: data.valid.len(), test: data.test.len() },
+        data_warnings: Vec::new(),
         config: config.with_absolute_paths(),
         started_from: match &config.training.init_from {
             Some(other) => vec![run::describe_file(&other.join(WEIGHTS))?],

@@ -78,10 +78,10 @@ fuzz_target!(|input: &[u8]| {
         let mut codes = Vec::new();
         while let Some(name) = explained(records.next_record()).flatten() {
             let Some(()) = explained(records.read_whole(&mut codes)) else { return };
-            let Some(place) = explained(record_names::parse(&name, codes.len())) else { return };
+            let coordinates = record_names::parse(&name, records.description(), codes.len());
             let label = sequences.class(if sequences.len() % 3 == 0 { "a" } else { "b" });
-            let read = Read { source: &"x.fa".into(), name: Name::Text(name.into()), place, in_genome: false };
-            if explained(sequences.push(&codes, label, part, read)).is_none() {
+            let read = Read { source: &"x.fa".into(), name: Name::Text(name.into()), place: None, in_genome: false };
+            if explained(sequences.push_record(&codes, label, part, read, coordinates)).is_none() {
                 return;
             }
         }

@@ -10,7 +10,7 @@ use crate::model::threshold;
 use strandnet_core::config::{DataConfig, SourceKind};
 use strandnet_core::dataset;
 use strandnet_core::dataset::manifest::Learned;
-use strandnet_core::dataset::split::{ChromosomeChoice, Split};
+use strandnet_core::dataset::split::{Assignment, Split};
 use strandnet_core::dataset::{LoadRequest, TestData};
 use strandnet_core::evaluate;
 use strandnet_core::evaluate::predictions::Predictions;
@@ -104,11 +104,12 @@ fn learned_by(run: &RunFolder, matters: bool) -> Result<Learned> {
 
 /// Chromosomes asked for by name are judged on, and it is said if the run learned from them.
 fn warn_of_known_data(command: &Evaluate, own: &DataConfig, learned: &Learned, progress: Progress) {
-    let choice = ChromosomeChoice::from(own);
-    let by_choice = matches!(own.source(), SourceKind::Genomes | SourceKind::Demo | SourceKind::Regions);
+    let unseen = Assignment::TestOnUnseenBy(own.into());
+    let of_genomes = matches!(own.source(), SourceKind::Genomes | SourceKind::Demo | SourceKind::Regions);
+    let by_choice = of_genomes && !learned.by_blocks();
     let is_known = |name: &&str| {
         let listed = learned.chromosomes.iter().any(|other| is_same_name(other, name));
-        if by_choice { choice.learns_from(name) } else { listed }
+        if by_choice { !unseen.tests_on(name) } else { listed }
     };
     let known: Vec<&str> = command.data.test_chroms.iter().map(String::as_str).filter(is_known).collect();
     if !known.is_empty() {

@@ -9,7 +9,7 @@ use crate::commands::{data_of, print};
 use crate::device;
 use strandnet_core::config::{Config, TaskKind};
 use strandnet_core::figures::composition;
-use strandnet_core::inspect;
+use strandnet_core::inspect::{self, NearCopies};
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{Contents, FORMAT_VERSION, INSPECTION_JSON, OutputFolder};
 
@@ -27,7 +27,7 @@ pub fn run(command: &Inspect, flags: &ArgMatches, progress: Progress) -> Result<
         let (name, why) = (data.classes.positive_name(), data.classes.why_positive(&config.data));
         progress.say(&format!("positive class {name}{why}"));
     }
-    let found = inspect::inspect(&data, &config.data, true)?;
+    let found = inspect::inspect(&data, &config.data, NearCopies::Always)?;
     let mut text = composition::table(&found, &data);
     if let Some(folder) = out {
         let (out, replaced) = folder.keep()?;
@@ -44,6 +44,6 @@ pub fn run(command: &Inspect, flags: &ArgMatches, progress: Progress) -> Result<
     if found.warnings.is_empty() {
         progress.say("no warnings");
     }
-    found.warnings.iter().for_each(|warning| progress.warn(warning));
+    found.report(progress);
     print(&text)
 }

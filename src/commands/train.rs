@@ -13,7 +13,7 @@ use strandnet_core::config::search::Search;
 use strandnet_core::config::{Config, DataConfig, TaskKind};
 use strandnet_core::dataset::Dataset;
 use strandnet_core::format::thousands;
-use strandnet_core::inspect;
+use strandnet_core::inspect::{self, NearCopies};
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{self, Contents, OutputFolder};
 
@@ -50,10 +50,10 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
     progress.say(&machine.description);
     let data = data_of(&config, &progress)?;
     progress.say(&describe(&data, &config.data));
-    for warning in inspect::inspect(&data, &config.data, false)?.warnings {
-        progress.warn(&warning);
-    }
-    show(&trainer(&config).in_output_folder(folder).stop_on_signals().fit(&data)?)
+    let found = inspect::inspect(&data, &config.data, NearCopies::IfQuick)?;
+    found.report(progress);
+    let trainer = trainer(&config).in_output_folder(folder).with_data_warnings(found.warnings);
+    show(&trainer.stop_on_signals().fit(&data)?)
 }
 
 /// Prints the results and, last, where the run is.

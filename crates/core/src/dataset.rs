@@ -2,6 +2,7 @@
 //! simulated.
 
 pub mod batches;
+pub(crate) mod blocks;
 mod class_labels;
 pub(crate) mod columns;
 pub(crate) mod duplicates;
@@ -20,7 +21,7 @@ pub mod tables;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::config::{DataConfig, NamedPath, SourceKind, TaskKind};
 use crate::dataset::examples::{Examples, Name};
@@ -28,7 +29,7 @@ use crate::dataset::genomes::Genomes;
 pub use crate::dataset::genomes::Resampler;
 use crate::dataset::sequences::{Assembled, Read, Sequences};
 use crate::dataset::source::DataSource;
-use crate::dataset::split::{Assignment, ChromosomeChoice, Split};
+use crate::dataset::split::{Assignment, ChromosomeChoice, Shares, Split};
 use crate::dataset::tables::{LabelColumns, TableRequest};
 use crate::format::list_first;
 use crate::formats::record_names;
@@ -47,8 +48,17 @@ impl From<&DataConfig> for ChromosomeChoice {
             train: trimmed(&config.train_chroms),
             valid: trimmed(&config.valid_chroms),
             test: trimmed(&config.test_chroms),
+            blocks: (!config.names_chromosomes()).then(|| shares_of(config)).flatten(),
         }
     }
+}
+
+/// The shares that settings ask for, if they do.
+fn shares_of(config: &DataConfig) -> Option<Shares> {
+    let DataConfig { valid_fraction, test_fraction, .. } = config;
+    let default = Shares::default();
+    let (valid, test) = (valid_fraction.unwrap_or(default.valid), test_fraction.unwrap_or(default.test));
+    (valid_fraction.is_some() || test_fraction.is_some()).then_some(Shares { valid, test })
 }
 
 /// Labelled examples of every split, and the task they belong to.
@@ -316,9 +326,9 @@ fn read_class(class: &str, path: &Path, split: Option<Split>, sequences: &mut Se
     let (mut codes, before) = (Vec::new(), sequences.len());
     while let Some(name) = records.next_record()? {
         records.read_whole(&mut codes)?;
-        let place = record_names::parse(&name, codes.len()).with_context(|| path.display().to_string())?;
-        let read = Read { source: &source, name: Name::Text(name.into()), place, in_genome: false };
-        sequences.push(&codes, label.clone(), split, read)?;
+        let coordinates = record_names::parse(&name, records.description(), codes.len());
+        let read = Read { source: &source, name: Name::Text(name.into()), place: None, in_genome: false };
+        sequences.push_record(&codes, label.clone(), split, read, coordinates)?;
     }
     if sequences.len() == before {
         bail!("{}: holds no records, expected sequences of class '{class}'; check the file", path.display());

@@ -13,6 +13,7 @@ use crate::dataset::examples::Examples;
 use crate::dataset::split::Split;
 use crate::format::thousands;
 use crate::metrics::{self, Ranking, quantile};
+use crate::progress::Progress;
 use crate::sequence::alphabet;
 
 /// GC content alone should not tell classes apart better than this, or a network will learn it.
@@ -23,6 +24,22 @@ const RARE: f64 = 0.2;
 
 /// Share of unknown bases above which a class gets a warning.
 const UNKNOWN: f64 = 0.05;
+
+/// Near copies are looked for unasked among at most this many bases, which takes two seconds.
+const QUICK_BASES: usize = 20_000_000;
+
+/// Share of a split's sequences that are nearly the same as one in training from which there is a warning. Every genome has
+/// repeats, and fewer can hardly change a score.
+const NEAR_COPIES: f64 = 0.01;
+
+/// When to look for near copies between splits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NearCopies {
+    /// However long it takes.
+    Always,
+    /// If it takes no more than seconds.
+    IfQuick,
+}
 
 /// Findings about a dataset.
 #[derive(Clone, Debug, Serialize)]
@@ -38,6 +55,8 @@ pub struct Inspection {
     pub copies: Copies,
     /// Warnings, one sentence each.
     pub warnings: Vec<String>,
+    /// What is worth knowing and no reason to worry, one sentence each.
+    pub notices: Vec<String>,
 }
 
 /// Examples of one split.
@@ -164,19 +183,22 @@ impl KindCounts {
     }
 }
 
-/// Inspects a dataset; the search for near copies, which takes seconds, is optional.
+/// Inspects a dataset.
 ///
 /// # Errors
 /// The examples cannot be read.
-pub fn inspect(data: &Dataset, config: &DataConfig, near: bool) -> Result<Inspection> {
+pub fn inspect(data: &Dataset, config: &DataConfig, near: NearCopies) -> Result<Inspection> {
     let has_classes = matches!(data.kind, TaskKind::Binary | TaskKind::Multiclass);
     let splits: Vec<SplitCounts> =
         data.splits().into_iter().map(|(split, examples)| counts(data, split, examples)).collect();
     let classes = compositions(data, has_classes)?;
     let gc_auroc = if has_classes { gc_auroc(data)? } else { None };
-    let copies = copies(data, near)?;
-    let mut inspection = Inspection { splits, classes, gc_auroc, copies, warnings: Vec::new() };
+    let examples: usize = data.splits().iter().map(|(_, examples)| examples.len()).sum();
+    let is_quick = examples * data.train.length <= QUICK_BASES;
+    let copies = copies(data, near == NearCopies::Always || is_quick)?;
+    let mut inspection = Inspection { splits, classes, gc_auroc, copies, warnings: Vec::new(), notices: Vec::new() };
     inspection.warnings = inspection.what_is_wrong(data, config);
+    inspection.notices = inspection.what_is_worth_knowing(data);
     Ok(inspection)
 }
 
@@ -335,7 +357,50 @@ fn copies(data: &Dataset, near: bool) -> Result<Copies> {
     })
 }
 
+/// Whether so many of a split's sequences have near copies in training that its scores are optimistic.
+fn is_many(near: usize, of: usize) -> bool {
+    near > 0 && near as f64 >= NEAR_COPIES * of as f64
+}
+
+/// Whether the test lies on known places of a genome, so that it was chosen by them.
+fn is_by_place(data: &Dataset) -> bool {
+    let placed = data.test.origins.iter().filter(|origin| origin.place.is_some()).count();
+    2 * placed > data.test.len()
+}
+
 impl Inspection {
+    /// Tells the user of everything that is wrong or worth knowing.
+    pub fn report(&self, progress: Progress) {
+        self.warnings.iter().for_each(|warning| progress.warn(warning));
+        self.notices.iter().for_each(|notice| progress.say(notice));
+    }
+
+    /// What is no reason to worry, one sentence each.
+    fn what_is_worth_knowing(&self, data: &Dataset) -> Vec<String> {
+        let mut notices = Vec::new();
+        for (split, counts) in [(Split::Valid, self.copies.valid_in_train), (Split::Test, self.copies.test_in_train)] {
+            let n = self.splits[split as usize].n;
+            if counts.near > 0 && !is_many(counts.near, n) {
+                notices.push(format!(
+                    "{} of {} {} sequences are nearly the same as one in training",
+                    thousands(counts.near),
+                    thousands(n),
+                    split.name()
+                ));
+            }
+        }
+        if !self.copies.near_looked_for {
+            notices.push(match data.splits().iter().all(|(_, examples)| examples.is_in_memory()) {
+                true => format!(
+                    "near copies between splits were not looked for, as there are more than {} million bases; inspect looks for them",
+                    QUICK_BASES / 1_000_000
+                ),
+                false => "near copies between splits were not looked for, as the sequences are beyond --memory".into(),
+            });
+        }
+        notices
+    }
+
     /// Warnings about the data, one sentence each with what to do.
     fn what_is_wrong(&self, data: &Dataset, config: &DataConfig) -> Vec<String> {
         let mut warnings = Vec::new();
@@ -350,11 +415,16 @@ impl Inspection {
                     thousands(counts.reverse_complement)
                 ));
             }
-            if counts.near > 0 {
+            if is_many(counts.near, n(split)) {
                 warnings.push(format!(
-                    "{} {} sequences are nearly the same as one in training (half of their 12-mers or more), so their scores are optimistic; split by chromosome or remove them",
+                    "{} {} sequences are nearly the same as one in training (half of their 12-mers or more), so their scores are optimistic; {}",
                     thousands(counts.near),
-                    split.name()
+                    split.name(),
+                    if is_by_place(data) {
+                        "remove them, as repeats and duplicated genes are alike on all chromosomes"
+                    } else {
+                        "split by chromosome or remove them"
+                    }
                 ));
             }
         }

@@ -173,6 +173,9 @@ pub struct Provenance {
     pub examples: ExampleCounts,
     /// The resolved configuration.
     pub config: Config,
+    /// Warnings about the data.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub data_warnings: Vec<String>,
     /// File of the weights that training started from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub started_from: Vec<DataFile>,

@@ -55,6 +55,7 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
         picture.write(&out, &format!("pictures/{name}"))?;
     }
     replaced.discard();
+    found.warning.iter().for_each(|warning| progress.warn(warning));
     if found.completeness.beyond > 0 {
         progress.warn(&format!(
             "integrated gradients of {} sequences do not add up within 1 %; use more --steps",
@@ -99,6 +100,8 @@ struct Found {
     rows: Vec<String>,
     /// File names with pictures.
     pictures: Vec<(String, figures::Figure)>,
+    /// What is wrong with the names of the records.
+    warning: Option<String>,
     completeness: Completeness,
 }
 
@@ -176,6 +179,7 @@ fn explain(command: &Command, explainer: Explainer, output: &mut Output) -> Resu
             thousands(found.sequences)
         );
     }
+    found.warning = sequences.warning();
     Ok(found)
 }
 

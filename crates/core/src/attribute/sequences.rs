@@ -3,10 +3,11 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::dataset::sequences;
-use crate::formats::record_names;
+use crate::format::thousands;
+use crate::formats::record_names::{self, Coordinates};
 use crate::formats::records::Records;
 use crate::genome::interval::Place;
 use crate::sequence::alphabet;
@@ -65,6 +66,8 @@ pub struct Sequences {
     length: usize,
     fitting: Fitting,
     read: usize,
+    /// Records whose coordinates span another length than the sequence, and the name of the first.
+    misfits: Option<(usize, String)>,
 }
 
 impl Sequences {
@@ -73,7 +76,7 @@ impl Sequences {
     /// # Errors
     /// The file cannot be read, or is neither FASTA nor FASTQ.
     pub fn open(path: &Path, length: usize, fitting: Fitting) -> Result<Self> {
-        Ok(Self { path: path.into(), records: Records::open(path)?, length, fitting, read: 0 })
+        Ok(Self { path: path.into(), records: Records::open(path)?, length, fitting, read: 0, misfits: None })
     }
 
     /// The next sequence.
@@ -91,8 +94,11 @@ impl Sequences {
             }
         }
         self.check(&name, bases)?;
-        let place = record_names::parse(&name, bases).with_context(|| format!("{}", self.path.display()));
-        let place = place.map_err(|error| anyhow::anyhow!("{error:#}"))?;
+        let coordinates = record_names::parse(&name, self.records.description(), bases);
+        if matches!(coordinates, Coordinates::Misfit(_)) {
+            self.misfits.get_or_insert_with(|| (0, name.clone())).0 += 1;
+        }
+        let place = coordinates.place();
         alphabet::without_case(&mut whole);
         let mut codes = Vec::with_capacity(self.length);
         let before = sequences::fit(&whole, self.length, &mut codes);
@@ -100,6 +106,16 @@ impl Sequences {
         let index = self.read;
         self.read += 1;
         Ok(Some(Sequence { name, index, codes, own, first, place }))
+    }
+
+    /// What there is to say of names whose coordinates span another length than the sequence, which are not used.
+    pub fn warning(&self) -> Option<String> {
+        let (count, first) = self.misfits.as_ref()?;
+        Some(format!(
+            "{}: the coordinates in {} names span another length than the sequence, and are not used; the first is '{first}'",
+            self.path.display(),
+            thousands(*count)
+        ))
     }
 
     fn check(&self, name: &str, bases: usize) -> Result<()> {
@@ -162,6 +178,19 @@ mod tests {
         let long = error(">a\nACGACGACGACG\nACG\n");
         assert!(long.contains("'a' has 15 bases, expected 6, the network's --length; cut it"), "{long}");
         assert!(error(">a\n>b\nACGTAC\n").contains("'a' has no bases"));
-        assert!(error(">chr1:1-3\nACGTAC\n").contains("x.fa: record 'chr1:1-3': the name spans"));
+    }
+
+    #[test]
+    fn names_that_span_another_length_are_counted_and_not_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.fa");
+        std::fs::write(&path, ">chr1:1-3\nACGTAC\n>chr1:10-16\nACGTAC\n>chr1-100-900\nACGTAC\n").unwrap();
+        let mut sequences = Sequences::open(&path, 6, Fitting::default()).unwrap();
+        let places: Vec<bool> = std::iter::from_fn(|| sequences.next_sequence().unwrap())
+            .map(|sequence| sequence.place.is_some())
+            .collect();
+        assert_eq!(places, [false, true, false]);
+        let warning = sequences.warning().unwrap();
+        assert!(warning.contains("in 2 names span another length") && warning.ends_with("'chr1:1-3'"), "{warning}");
     }
 }

@@ -4,7 +4,6 @@
 //! starts at the same base: an insertion pushes bases out at the right end, and a deletion pulls genomic bases in
 //! there. Both have the network's length.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 
@@ -14,7 +13,7 @@ use crate::attribute::target::Explainer;
 use crate::evaluate;
 use crate::formats::vcf::{Allele, Variant, Vcf};
 use crate::genome::Genome;
-use crate::genome::names::{list_names, other_name};
+use crate::genome::names::{NameIndex, list_names, other_name};
 use crate::sequence::alphabet;
 
 /// Bases read beyond what a variant needs, because the next variant is often near.
@@ -111,7 +110,7 @@ impl Counts {
 /// A genome, with the stretch that was read last.
 pub struct Contexts {
     genome: Genome,
-    index: HashMap<String, usize>,
+    index: NameIndex,
     /// Length of a window, in bp.
     length: usize,
     held: (usize, Range<usize>, Vec<u8>),
@@ -130,7 +129,7 @@ impl Contexts {
     /// The genome cannot be read or indexed.
     pub fn open(path: &Path, length: usize) -> Result<Self> {
         let genome = Genome::open(path, 0, &|_| true)?;
-        let index = genome.chromosomes.iter().enumerate().map(|(i, chromosome)| (chromosome.name.clone(), i)).collect();
+        let index = NameIndex::new(genome.chromosomes.iter().map(|chromosome| chromosome.name.as_str()));
         Ok(Self { genome, index, length, held: (usize::MAX, 0..0, Vec::new()) })
     }
 
@@ -140,7 +139,7 @@ impl Contexts {
     /// The genome lacks the chromosome, or the chromosome ends before the variant.
     fn windows(&mut self, file: &Path, variant: &Variant) -> Result<Windows> {
         let at = || format!("{}: line {}", file.display(), variant.number);
-        let Some(&chromosome) = self.index.get(&variant.chromosome) else {
+        let Some(chromosome) = self.index.find(&variant.chromosome) else {
             let names = self.genome.chromosomes.iter().take(4).map(|chromosome| chromosome.name.as_str());
             bail!(
                 "{}: {} has no chromosome '{}', expected names such as {}; {}",
@@ -302,7 +301,7 @@ mod tests {
             codes
         };
         let genome = Genome::from_codes(Path::new("g.fa"), vec![("chr1".into(), encoded("ACGTACGTaaCCGGTT"))]);
-        let index = HashMap::from([("chr1".to_owned(), 0)]);
+        let index = NameIndex::new(["chr1"].into_iter());
         let mut contexts = Contexts { genome, index, length: 8, held: (usize::MAX, 0..0, Vec::new()) };
         let variant = Variant {
             line: String::new(),

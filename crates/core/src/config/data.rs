@@ -197,10 +197,10 @@ pub struct DataConfig {
     /// Chromosomes to test on [default: those not named for training; if none are, dealt by a hash of the name]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = trimmed)]
     pub test_chroms: Vec<String>,
-    /// Share of sequences without coordinates for validation, by a hash of the sequence, from 0 to 1 [default: 0.1]
+    /// Share for validation, from 0 to 1: of sequences without coordinates, by a hash of the sequence, and of blocks of the chromosomes [default: 0.1, or by chromosome]
     #[arg(long, value_name = "SHARE")]
     pub valid_fraction: Option<f64>,
-    /// Share of sequences without coordinates for testing, by a hash of the sequence, from 0 to 1 [default: 0.1]
+    /// Share for testing, from 0 to 1: of sequences without coordinates, by a hash of the sequence, and of blocks of the chromosomes [default: 0.1, or by chromosome]
     #[arg(long, value_name = "SHARE")]
     pub test_fraction: Option<f64>,
     /// Unknown bases (N) allowed in a window of a genome, in bases
@@ -417,8 +417,8 @@ impl DataConfig {
             ("--train-chroms", !self.train_chroms.is_empty(), &[Genomes, Demo, Classes, Regions, Tables]),
             ("--valid-chroms", !self.valid_chroms.is_empty(), &[Genomes, Demo, Classes, Regions, Tables]),
             ("--test-chroms", !self.test_chroms.is_empty(), &[Genomes, Demo, Classes, Regions, Tables]),
-            ("--valid-fraction", self.valid_fraction.is_some(), &[Classes, Tables]),
-            ("--test-fraction", self.test_fraction.is_some(), &[Classes, Tables]),
+            ("--valid-fraction", self.valid_fraction.is_some(), &[Genomes, Classes, Regions, Tables]),
+            ("--test-fraction", self.test_fraction.is_some(), &[Genomes, Classes, Regions, Tables]),
             ("--reference", self.reference.is_some(), &[Regions]),
             ("--negatives", self.negatives.is_some(), &[Regions]),
             ("--negatives-per-positive", self.negatives_per_positive != default.negatives_per_positive, &[Regions]),

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use crate::dataset::examples::{Examples, ExamplesWriter, Name, Origin};
 use crate::dataset::sampling::{Plan, Request, Source, Window};
 use crate::dataset::source::DataSource;
-use crate::dataset::split::{self, Assignment, Split};
+use crate::dataset::split::{self, Assignment, ChromosomeChoice, Resolved, Shares, Split};
 use crate::dataset::{Classes, LoadRequest};
 use crate::genome::interval::{Interval, Place};
 use crate::genome::names::list_names;
@@ -23,7 +23,8 @@ pub struct Genomes {
     pub classes: Classes,
     /// Index of the class, and the genome.
     genomes: Vec<(usize, Genome)>,
-    assignment: Assignment,
+    /// How the chromosomes of each class are assigned.
+    assignments: Vec<Assignment>,
     max_n: usize,
     match_gc: bool,
     seed: u64,
@@ -69,8 +70,7 @@ impl Genomes {
                         names.join(" or ")
                     );
                 };
-                let wanted = |name: &str| assignment.split_of(name).is_some_and(|split| splits.contains(&split));
-                let genome = open_genome(&named.path, memory, &wanted, progress)?;
+                let genome = open_genome(&named.path, memory, &assignment.may_need(splits), progress)?;
                 memory = memory.saturating_sub(genome.memory());
                 genomes.push((class, genome));
             }
@@ -91,11 +91,53 @@ impl Genomes {
         assignment.check(&known)?;
         let (max_n, match_gc) = (config.max_n, config.match_gc);
         let classes = Classes::named(names);
-        let genomes = Self { classes, genomes, assignment: assignment.clone(), max_n, match_gc, seed, memory };
+        let assignments = vec![assignment.clone(); classes.names.len()];
+        let mut genomes = Self { classes, genomes, assignments, max_n, match_gc, seed, memory };
+        let length = request.length.or(config.length).unwrap_or(super::DEFAULT_LENGTH);
+        for class in 0..genomes.classes.names.len() {
+            genomes.give_every_split_some(class, length, splits, progress)?;
+        }
         for (class, genome) in &genomes.genomes {
-            report_deal(&genomes.classes.names[*class], &genome.chromosomes, assignment, splits, progress);
+            let (name, assignment) = (&genomes.classes.names[*class], &genomes.assignments[*class]);
+            report_deal(name, &genome.chromosomes, assignment, splits, progress);
         }
         Ok(genomes)
+    }
+
+    /// Divides the genomes of a class by blocks if the user names no chromosomes and there are too few for every split.
+    fn give_every_split_some(
+        &mut self,
+        class: usize,
+        length: usize,
+        splits: &[Split],
+        progress: &Progress,
+    ) -> Result<()> {
+        if !self.assignments[class].may_use_blocks() {
+            return Ok(());
+        }
+        let mut of_class: Vec<&mut Genome> =
+            self.genomes.iter_mut().filter(|(other, _)| *other == class).map(|(_, genome)| genome).collect();
+        let parts: Vec<_> = of_class
+            .iter()
+            .map(|genome| split::intervals(&genome.chromosomes, &self.assignments[class], length))
+            .collect();
+        let is_missing = |split: Split| parts.iter().all(|parts| parts[split as usize].is_empty());
+        let has_room = of_class.iter().any(|genome| genome.chromosomes.iter().any(|c| c.length >= length));
+        if !has_room || !Split::ALL.into_iter().any(is_missing) {
+            return Ok(());
+        }
+        progress.say(&format!(
+            "whole chromosomes of {} cannot give every split windows, so they are divided by blocks",
+            self.classes.names[class]
+        ));
+        if splits.len() < Split::ALL.len() {
+            // Only what whole chromosomes would have given to these splits was read.
+            for genome in &mut of_class {
+                **genome = open_genome(&genome.path, self.memory, &|_| true, progress)?;
+            }
+        }
+        self.assignments[class] = Assignment::by_blocks(Shares::default());
+        Ok(())
     }
 
     /// Draws the windows of one split, the same number from each class.
@@ -120,8 +162,9 @@ impl Genomes {
 
     /// What each genome gives to a split.
     fn intervals(&self, split: Split, length: usize) -> Vec<Vec<Interval>> {
-        let of = |genome: &Genome| split::intervals(&genome.chromosomes, &self.assignment, length);
-        self.genomes.iter().map(|(_, genome)| std::mem::take(&mut of(genome)[split as usize])).collect()
+        let of =
+            |class: usize, genome: &Genome| split::intervals(&genome.chromosomes, &self.assignments[class], length);
+        self.genomes.iter().map(|(class, genome)| std::mem::take(&mut of(*class, genome)[split as usize])).collect()
     }
 
     fn sources(&self, intervals: &[Vec<Interval>]) -> Vec<Source<'_>> {
@@ -176,15 +219,16 @@ impl Genomes {
         }
         let files: Vec<String> = source.parts.iter().map(|(genome, _)| genome.path.display().to_string()).collect();
         let files = files.join(", ");
-        let meant: Vec<&Chromosome> = source
-            .parts
-            .iter()
-            .flat_map(|(genome, _)| &genome.chromosomes)
-            .filter(|c| match self.assignment.split_of(&c.name) {
-                Some(Split::Train) if split == Split::Valid => self.assignment.validates_on_blocks(),
+        let assignment = &self.assignments[source.class];
+        let mut meant: Vec<&Chromosome> = Vec::new();
+        for (genome, _) in &source.parts {
+            let resolved = Resolved::of_genome(assignment, &genome.chromosomes);
+            meant.extend(genome.chromosomes.iter().filter(|c| match resolved.split_of(&c.name) {
+                Some(Split::Train) if assignment.divides_by_blocks() => true,
+                Some(Split::Train) if split == Split::Valid => assignment.validates_on_blocks(),
                 found => found == Some(split),
-            })
-            .collect();
+            }));
+        }
         match meant.first() {
             Some(first) => bail!(
                 "{files}: chromosome '{}' has {} bp, shorter than a window of {length} bp, and no other is long enough for {}; give longer chromosomes or a smaller --length",
@@ -260,7 +304,19 @@ pub fn report_deal(
     if !assignment.is_open() {
         return;
     }
-    let of = |split| chromosomes.iter().filter(move |c| assignment.split_of(&c.name) == Some(split));
+    if let Assignment::Choice(ChromosomeChoice { blocks: Some(shares), .. }) = assignment {
+        let percent = |share: f64| (share * 10_000.0).round() / 100.0;
+        progress.say(&format!(
+            "{name} chromosomes: blocks of all ({}), {} % of them valid and {} % test",
+            list_names(chromosomes.iter().map(|c| c.name.as_str())),
+            percent(shares.valid),
+            percent(shares.test)
+        ));
+        return;
+    }
+    let resolved = Resolved::of_genome(assignment, chromosomes);
+    let dealt: Vec<Option<Split>> = chromosomes.iter().map(|c| resolved.split_of(&c.name)).collect();
+    let of = |split| chromosomes.iter().zip(&dealt).filter(move |(_, found)| **found == Some(split)).map(|(c, _)| c);
     let shares: Vec<String> = splits
         .iter()
         .map(|&split| match split {
@@ -269,4 +325,15 @@ pub fn report_deal(
         })
         .collect();
     progress.say(&format!("{name} chromosomes: {}", shares.join("; ")));
+    let left_out: Vec<(&str, &str, Split)> = chromosomes
+        .iter()
+        .filter_map(|c| resolved.left_out_for(&c.name).map(|(other, split)| (c.name.as_str(), other, split)))
+        .collect();
+    if let Some((_, other, split)) = left_out.first() {
+        progress.say(&format!(
+            "{name} chromosomes left out: {}, as other haplotypes of those named, such as {other} for {}; a flag that names them uses them",
+            list_names(left_out.iter().map(|(name, _, _)| *name)),
+            split.name()
+        ));
+    }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::Write;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::dataset::columns::PlaceColumns;
 use crate::dataset::examples::{Examples, Name};
 use crate::dataset::genomes::open_genome;
 use crate::dataset::sequences::{Label, Read, Sequences};
-use crate::dataset::split::{self, Split};
+use crate::dataset::split::{self, Assignment, Split};
 use crate::dataset::tables::Table;
 use crate::formats::compression::InputFile;
 use crate::genome::Genome;
@@ -208,6 +209,10 @@ pub struct Learned {
     pub chromosomes: Vec<String>,
     /// Whether no chromosome of the test is among them, so that a chromosome says what was learned from.
     pub by_chromosome: bool,
+    /// Places of training and validation, by chromosome, where chromosomes do not say it.
+    places: HashMap<String, Vec<Range<usize>>>,
+    /// Whether the listing has training examples; those that are drawn anew every epoch are not listed.
+    lists_training: bool,
 }
 
 impl Learned {
@@ -221,10 +226,18 @@ impl Learned {
         let mut rows = Rows::of_file(&file)?;
         let (mut codes, mut learned, mut judged) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         let mut sequences = HashSet::new();
+        let (mut places, mut lists_training): (HashMap<String, Vec<Range<usize>>>, bool) = Default::default();
         while rows.table.next_row()? {
             let split = rows.table.split(rows.split)?;
+            lists_training |= split == Split::Train;
             let place = rows.table.place(&rows.places)?;
-            if let Some(Place { chromosome, .. }) = &place {
+            if let Some(Place { chromosome, range, .. }) = &place {
+                if split != Split::Test {
+                    match places.get_mut(&**chromosome) {
+                        Some(ranges) => ranges.push(range.clone()),
+                        None => drop(places.insert(chromosome.to_string(), vec![range.clone()])),
+                    }
+                }
                 let chromosomes = if split == Split::Test { &mut judged } else { &mut learned };
                 if !chromosomes.contains(&**chromosome) {
                     chromosomes.insert(chromosome.to_string());
@@ -239,7 +252,26 @@ impl Learned {
             }
         }
         let by_chromosome = !learned.is_empty() && learned.is_disjoint(&judged);
-        Ok(Self { sequences, chromosomes: learned.into_iter().collect(), by_chromosome })
+        if by_chromosome {
+            places.clear();
+        }
+        Ok(Self { sequences, chromosomes: learned.into_iter().collect(), by_chromosome, places, lists_training })
+    }
+
+    /// Whether test and training share chromosomes, of which the run had different blocks.
+    pub fn by_blocks(&self) -> bool {
+        !self.by_chromosome && !self.chromosomes.is_empty()
+    }
+
+    /// What of other data the run did not learn from.
+    pub fn unseen(&self) -> Assignment {
+        if self.by_chromosome || (self.by_blocks() && !self.lists_training) {
+            Assignment::TestOnOthers(self.chromosomes.clone())
+        } else if self.by_blocks() {
+            Assignment::TestAwayFrom(self.places.clone())
+        } else {
+            Assignment::TestOnAll
+        }
     }
 
     /// Number of examples whose sequence, on either strand, was in the run's training split.

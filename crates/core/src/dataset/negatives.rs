@@ -94,7 +94,7 @@ pub fn drawn(
     sequences: &mut Sequences,
     progress: &Progress,
 ) -> Result<()> {
-    let DividedReference { reference, parts, length } = divided;
+    let DividedReference { reference, parts, length, .. } = divided;
     let length = *length;
     let (gc, repeats) = if matched { (GC_BINS, REPEAT_BINS) } else { (1, 1) };
     let bins = Bins { length, max_n: wanted.max_n, gc, repeats };

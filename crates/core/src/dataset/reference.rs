@@ -4,10 +4,10 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
-use crate::dataset::genomes::report_deal;
-use crate::dataset::split::{self, Assignment, Split};
+use crate::dataset::LoadRequest;
+use crate::dataset::genomes::{open_genome, report_deal};
+use crate::dataset::split::{self, Assignment, Resolved, Shares, Split};
 use crate::format::thousands;
-use crate::genome::Genome;
 use crate::genome::interval::Interval;
 use crate::genome::reference::{Reference, RegionWindow, Regions};
 use crate::progress::Progress;
@@ -20,6 +20,8 @@ pub struct DividedReference {
     pub parts: [Vec<Interval>; 3],
     /// Of a window, in bp.
     pub length: usize,
+    /// Whether blocks of all chromosomes are dealt to splits, as there are too few whole ones.
+    by_blocks: bool,
 }
 
 /// A window around a region, and the split whose part of the genome holds all of it.
@@ -74,22 +76,79 @@ impl Found {
 }
 
 impl DividedReference {
-    /// Divides a genome for windows of `length` bp.
+    /// Opens a genome and divides it for windows of `length` bp: by chromosome, or by blocks where the user names no
+    /// chromosomes and there are too few for every split.
     ///
     /// # Errors
-    /// The assignment names a chromosome that the genome does not have.
-    pub fn new(
-        genome: Genome,
-        assignment: &Assignment,
-        splits: &[Split],
-        length: usize,
-        progress: &Progress,
-    ) -> Result<Self> {
+    /// The genome cannot be read, or the assignment names a chromosome that it does not have, or leaves none for a split.
+    pub fn open(path: &Path, request: &LoadRequest, splits: &[Split], length: usize) -> Result<Self> {
+        let LoadRequest { assignment, memory, progress, .. } = request;
+        let genome = open_genome(path, *memory, &assignment.may_need(splits), progress)?;
         let known: Vec<&str> = genome.chromosomes.iter().map(|c| c.name.as_str()).collect();
         assignment.check(&known)?;
-        report_deal("reference", &genome.chromosomes, assignment, splits, progress);
+        if let Assignment::Choice(choice) = assignment {
+            let resolved = Resolved::of_genome(assignment, &genome.chromosomes);
+            split::check_flags_leave_some(&resolved, &genome.chromosomes, &Split::ALL, choice)?;
+        }
         let parts = split::intervals(&genome.chromosomes, assignment, length);
-        Ok(Self { reference: Reference::new(genome), parts, length })
+        let mut divided = Self { reference: Reference::new(genome), parts, length, by_blocks: false };
+        if assignment.may_use_blocks() && divided.parts.iter().any(Vec::is_empty) {
+            divided.divide_by_blocks("windows", request, splits)?;
+        } else {
+            report_deal("reference", &divided.reference.genome.chromosomes, assignment, splits, progress);
+        }
+        Ok(divided)
+    }
+
+    /// Divides the genome by blocks instead, if it was left to the program how and one of the splits got no window at all.
+    ///
+    /// # Errors
+    /// The genome cannot be read.
+    pub fn give_every_split_some(
+        &mut self,
+        windows: &mut [&mut Vec<SplitWindow>],
+        request: &LoadRequest,
+        splits: &[Split],
+    ) -> Result<()> {
+        let has = |split| windows.iter().any(|windows| windows.iter().any(|window| window.split == split));
+        if !request.assignment.may_use_blocks() || self.by_blocks || Split::ALL.into_iter().all(has) {
+            return Ok(());
+        }
+        self.divide_by_blocks("regions", request, splits)?;
+        let mut lost = 0;
+        for windows in windows {
+            let before = windows.len();
+            windows.retain_mut(|SplitWindow { split, window: RegionWindow { interval, .. } }| {
+                let found = split::split_holding(&self.parts, interval.chromosome, &interval.range);
+                *split = found.unwrap_or(*split);
+                found.is_some()
+            });
+            lost += before - windows.len();
+        }
+        if lost > 0 {
+            request
+                .progress
+                .say(&format!("{} regions lie across the edge of two blocks and are skipped", thousands(lost)));
+        }
+        Ok(())
+    }
+
+    fn divide_by_blocks(&mut self, what: &str, request: &LoadRequest, splits: &[Split]) -> Result<()> {
+        let LoadRequest { memory, progress, .. } = request;
+        let assignment = Assignment::by_blocks(Shares::default());
+        progress.say(&format!(
+            "whole chromosomes of the reference cannot give every split {what}, so they are divided by blocks"
+        ));
+        if splits.len() < Split::ALL.len() {
+            // Only what whole chromosomes would have given to these splits was read.
+            let genome = open_genome(&self.reference.genome.path, *memory, &|_| true, progress)?;
+            self.reference = Reference::new(genome);
+        }
+        let chromosomes = &self.reference.genome.chromosomes;
+        self.parts = split::intervals(chromosomes, &assignment, self.length);
+        self.by_blocks = true;
+        report_deal("reference", chromosomes, &assignment, splits, progress);
+        Ok(())
     }
 
     /// The windows around the regions of a BED file that lie in a split.

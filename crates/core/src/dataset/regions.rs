@@ -7,7 +7,6 @@ use anyhow::{Result, bail};
 use crate::config::{NEGATIVE, NamedPath, Negatives};
 use crate::dataset::LoadRequest;
 use crate::dataset::examples::Name;
-use crate::dataset::genomes::open_genome;
 use crate::dataset::negatives;
 use crate::dataset::reference::{DividedReference, SplitWindow};
 use crate::dataset::sequences::{Read, Sequences};
@@ -28,11 +27,9 @@ const DEFAULT_LENGTH: usize = 200;
 /// # Errors
 /// A file is missing or malformed, a region lies outside its chromosome, or there are not enough negatives.
 pub fn read(files: RegionFiles, request: &LoadRequest, splits: &[Split], sequences: &mut Sequences) -> Result<()> {
-    let LoadRequest { config, assignment, seed, memory, progress, .. } = request;
+    let LoadRequest { config, seed, progress, .. } = request;
     let length = request.length.or(config.length).unwrap_or(DEFAULT_LENGTH);
-    let wanted = |name: &str| assignment.split_of(name).is_some_and(|split| splits.contains(&split));
-    let genome = open_genome(files.reference, *memory, &wanted, progress)?;
-    let divided = DividedReference::new(genome, assignment, splits, length, progress)?;
+    let mut divided = DividedReference::open(files.reference, request, splits, length)?;
 
     let mut covered: Vec<Interval> = Vec::new();
     let mut classes: Vec<(&str, Vec<SplitWindow>)> = Vec::new();
@@ -45,6 +42,8 @@ pub fn read(files: RegionFiles, request: &LoadRequest, splits: &[Split], sequenc
             None => classes.push((name, found.windows)),
         }
     }
+    let mut windows: Vec<&mut Vec<SplitWindow>> = classes.iter_mut().map(|(_, windows)| windows).collect();
+    divided.give_every_split_some(&mut windows, request, splits)?;
     let single = classes.len() == 1;
     let mut choice = Choice { splits, max_n: config.max_n, progress };
     for (name, windows) in &mut classes {

@@ -2,25 +2,26 @@
 //! and makes examples of them.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
 use crate::config::{Fit, MAX_CLASSES, Missing, SourceKind, TaskKind};
+use crate::dataset::blocks;
 use crate::dataset::class_labels::{self, ClassIndex};
 use crate::dataset::examples::{Examples, ExamplesWriter, Name, Origin, describe};
 use crate::dataset::genomes::report_deal;
-use crate::dataset::split::{self, Assignment, Split};
+use crate::dataset::split::{self, Assignment, Resolved, Shares, Split};
 use crate::dataset::store::{Store, StoreWriter};
 use crate::dataset::{Classes, LoadRequest};
 use crate::format::{list_first, thousands};
+use crate::formats::record_names::Coordinates;
 use crate::genome::Chromosome;
 use crate::genome::interval::Place;
+use crate::genome::names::{list_names, looks_like_a_chromosome, same_name};
 use crate::progress::Progress;
 use crate::sequence::alphabet;
-
-/// Share of sequences that become validation and test where no setting says otherwise.
-const DEFAULT_SHARE: f64 = 0.1;
 
 /// Class or values of a sequence.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +38,31 @@ struct Entry {
     /// Where the file says it.
     split: Option<Split>,
     origin: Origin,
+    /// Where its name says that it comes from, if it does not lie just there.
+    from: Option<From>,
+}
+
+/// Where a sequence comes from.
+#[derive(Clone, Debug)]
+enum From {
+    /// It was made from what lies there.
+    Derived(Place),
+    /// It lies there or thereabouts, on a stretch of another length.
+    Misfit(Place),
+}
+
+impl Entry {
+    /// The chromosome, and the positions that nothing in another split may share.
+    fn locus(&self) -> Option<(&Arc<str>, Range<usize>)> {
+        match (&self.origin.place, &self.from) {
+            (Some(place), _) | (None, Some(From::Derived(place))) => Some((&place.chromosome, place.range.clone())),
+            (None, Some(From::Misfit(Place { chromosome, range, .. }))) => {
+                let around = range.start.saturating_sub(self.origin.bases)..range.end + self.origin.bases;
+                Some((chromosome, around))
+            }
+            (None, None) => None,
+        }
+    }
 }
 
 /// Sequences in the order they were read.
@@ -113,7 +139,32 @@ impl Sequences {
         let Read { source, name, place, in_genome } = read;
         let masked = alphabet::masked_share(codes);
         let origin = Origin { source: source.clone(), name, place, in_genome, bases: codes.len(), masked };
-        self.entries.push(Entry { label, split, origin });
+        self.entries.push(Entry { label, split, origin, from: None });
+        Ok(())
+    }
+
+    /// Adds a sequence with the coordinates that its record gives.
+    ///
+    /// # Errors
+    /// As [`Sequences::push`].
+    pub fn push_record(
+        &mut self,
+        codes: &[u8],
+        label: Label,
+        split: Option<Split>,
+        read: Read,
+        coordinates: Coordinates,
+    ) -> Result<()> {
+        let (place, from) = match coordinates {
+            Coordinates::Absent => (None, None),
+            Coordinates::Exact(place) => (Some(place), None),
+            Coordinates::Derived(place) => (None, Some(From::Derived(place))),
+            Coordinates::Misfit(place) => (None, Some(From::Misfit(place))),
+        };
+        self.push(codes, label, split, Read { place, ..read })?;
+        if let Some(entry) = self.entries.last_mut() {
+            entry.from = from;
+        }
         Ok(())
     }
 }
@@ -135,6 +186,7 @@ pub struct Assembled {
 pub fn assemble(sequences: Sequences, request: &LoadRequest) -> Result<Assembled> {
     let Sequences { codes, ends, mut entries, columns, .. } = sequences;
     let codes = codes.finish()?;
+    report_misfits(&mut entries, request.progress);
     divide(&mut entries, &codes, &ends, request)?;
     leave_out_unlabelled(&mut entries, &columns, request)?;
     let (kind, classes) = task_and_classes(&entries, columns, request)?;
@@ -182,6 +234,49 @@ pub fn fit(codes: &[u8], length: usize, out: &mut Vec<u8>) -> usize {
     before
 }
 
+/// Warns of names whose coordinates span another length than their sequence. Where they do not even look like those of
+/// a chromosome, they are forgotten.
+fn report_misfits(entries: &mut [Entry], progress: &Progress) {
+    let is_misfit = |entry: &Entry| matches!(entry.from, Some(From::Misfit(_)));
+    let Some(first) = entries.iter().position(is_misfit) else { return };
+    let certain = entries.iter().filter(|entry| !is_misfit(entry)).filter_map(|entry| entry.locus());
+    let certain: HashSet<Arc<str>> = certain.map(|(chromosome, _)| chromosome.clone()).collect();
+    let (mut misfits, mut by_chromosome) = (0, 0);
+    let span = |entry: &Entry| match &entry.from {
+        Some(From::Misfit(place)) => place.range.len(),
+        _ => 0,
+    };
+    let Entry { origin, .. } = &entries[first];
+    let example = format!(
+        "{} ({} bp, and the sequence has {})",
+        origin.describe(),
+        thousands(span(&entries[first])),
+        thousands(origin.bases)
+    );
+    for entry in entries.iter_mut() {
+        let Some(From::Misfit(place)) = &entry.from else { continue };
+        misfits += 1;
+        if looks_like_a_chromosome(&place.chromosome) || certain.contains(&place.chromosome) {
+            by_chromosome += 1;
+        } else {
+            entry.from = None;
+        }
+    }
+    let use_of_them = match misfits - by_chromosome {
+        0 => "they tell the split, by chromosome, and nothing else".to_owned(),
+        n if n == misfits => "they are not used".to_owned(),
+        n => format!(
+            "they tell the split, by chromosome, and nothing else, and {} that name no chromosome are not used",
+            thousands(n)
+        ),
+    };
+    progress.warn(&format!(
+        "the coordinates in {} of {} names span another length than the sequence; {use_of_them}; the first is {example}",
+        thousands(misfits),
+        thousands(entries.len())
+    ));
+}
+
 /// Gives every entry its split; those that no split wants keep none.
 fn divide(entries: &mut [Entry], codes: &Store, ends: &[u64], request: &LoadRequest) -> Result<()> {
     let LoadRequest { config, assignment, progress, .. } = request;
@@ -200,28 +295,65 @@ fn divide(entries: &mut [Entry], codes: &Store, ends: &[u64], request: &LoadRequ
         None => true,
         Some(split) => reopens && split == Split::Train,
     };
-    let open: Vec<usize> = (0..entries.len()).filter(|&i| is_open(&entries[i])).collect();
-    let all_placed = open.iter().all(|&i| entries[i].origin.place.is_some());
-    let by_share = config.valid_fraction.is_some() || config.test_fraction.is_some();
-    let assignment = match assignment {
-        Assignment::Choice(_) => (config.names_chromosomes() || (all_placed && !by_share)).then_some(assignment),
-        Assignment::TestOn(_) => Some(assignment),
-        Assignment::TestOnAll => {
-            open.into_iter().for_each(|i| entries[i].split = Some(Split::Test));
-            return Ok(());
+    let open = (0..entries.len()).filter(|&i| is_open(&entries[i]));
+    let (located, others): (Vec<usize>, Vec<usize>) = open.partition(|&i| entries[i].locus().is_some());
+    let names_chromosomes = match assignment {
+        Assignment::Choice(choice) => !choice.names_none(),
+        Assignment::TestOn(_) => true,
+        _ => false,
+    };
+    if located.is_empty()
+        && names_chromosomes
+        && let Some(&first) = others.first()
+    {
+        bail!(
+            "{}: holds no coordinates, expected a name chr:start-end (or columns chrom, start and end) as a split by chromosome needs; add them or use --valid-fraction and --test-fraction",
+            entries[first].origin.describe()
+        );
+    }
+    match assignment {
+        Assignment::Choice(_) => {
+            report_coordinates(entries, &located, &others, progress);
+            by_place(entries, &located, assignment, given, progress)?;
+            let shares = shares_for_others(entries, &located, &others, given, request);
+            by_sequence(entries, &others, codes, ends, shares, !located.is_empty(), request)
+        }
+        Assignment::TestOn(_) => {
+            if !others.is_empty() {
+                progress.say(&format!(
+                    "{} sequences hold no coordinates, by which the test is chosen here, and are left out",
+                    thousands(others.len())
+                ));
+            }
+            others.into_iter().for_each(|i| entries[i].split = None);
+            by_place(entries, &located, assignment, given, progress)
         }
         // What has no coordinates cannot be told by them from what the run learned from.
-        Assignment::TestOnUnseenBy(_) | Assignment::TestOnOthers(_) => {
-            let (placed, unplaced): (Vec<usize>, Vec<usize>) =
-                open.into_iter().partition(|&i| entries[i].origin.place.is_some());
-            unplaced.into_iter().for_each(|i| entries[i].split = Some(Split::Test));
-            return by_place(entries, &placed, assignment, given, progress);
+        _ => {
+            others.into_iter().for_each(|i| entries[i].split = Some(Split::Test));
+            by_place(entries, &located, assignment, given, progress)
         }
-    };
-    match assignment {
-        _ if open.is_empty() => Ok(()),
-        Some(assignment) => by_place(entries, &open, assignment, given, progress),
-        None => by_sequence(entries, &open, codes, ends, given, request),
+    }
+}
+
+/// Says how many sequences have coordinates, where not all have or where some only come from a place.
+fn report_coordinates(entries: &[Entry], located: &[usize], others: &[usize], progress: &Progress) {
+    let derived: Vec<usize> =
+        located.iter().copied().filter(|&i| matches!(entries[i].from, Some(From::Derived(_)))).collect();
+    if let Some(&first) = derived.first() {
+        progress.say(&format!(
+            "{} sequences are derived from the places in their names and go to the splits of those, such as {}",
+            thousands(derived.len()),
+            entries[first].origin.describe()
+        ));
+    }
+    if let (Some(_), Some(&first)) = (located.first(), others.first()) {
+        progress.say(&format!(
+            "{} sequences have coordinates and are split by them; the other {} have none and are split by a hash of the sequence, such as {}",
+            thousands(located.len()),
+            thousands(others.len()),
+            entries[first].origin.describe()
+        ));
     }
 }
 
@@ -232,57 +364,115 @@ struct Given {
     test: bool,
 }
 
+impl Given {
+    /// Nothing for splits that are given.
+    fn without(self, shares: Shares) -> Shares {
+        let share = |given: bool, share: f64| if given { 0.0 } else { share };
+        Shares { valid: share(self.valid, shares.valid), test: share(self.test, shares.test) }
+    }
+
+    /// The splits that are not given.
+    fn wanted(self) -> Vec<Split> {
+        let is_wanted = |split: &Split| match split {
+            Split::Train => true,
+            Split::Valid => !self.valid,
+            Split::Test => !self.test,
+        };
+        Split::ALL.into_iter().filter(is_wanted).collect()
+    }
+}
+
+/// The shares of sequences without coordinates: those that are asked for, else those that the sequences with coordinates
+/// came to, so that classes of either kind are divided alike, else the default.
+fn shares_for_others(
+    entries: &[Entry],
+    located: &[usize],
+    others: &[usize],
+    given: Given,
+    request: &LoadRequest,
+) -> Shares {
+    let default = super::shares_of(request.config);
+    if default.is_some() || located.len() * 10 < others.len().max(1) {
+        return given.without(default.unwrap_or_default());
+    }
+    let count = |split| located.iter().filter(|&&i| entries[i].split == Some(split)).count();
+    let counts = Split::ALL.map(count);
+    let all: usize = counts.iter().sum();
+    // Whole percents, so that one sequence more or less does not move others.
+    let share = |split: Split| (counts[split as usize] as f64 / all.max(1) as f64 * 100.0).round() / 100.0;
+    let (valid, test) = (share(Split::Valid), share(Split::Test));
+    let Shares { valid: usual_valid, test: usual_test } = Shares::default();
+    let usable = valid + test < 0.99;
+    given.without(Shares {
+        valid: if usable && valid > 0.0 { valid } else { usual_valid },
+        test: if usable && test > 0.0 { test } else { usual_test },
+    })
+}
+
+/// The chromosomes that sequences lie on, as far as these show them, and the index of each by name.
+fn chromosomes_of(entries: &[Entry], located: &[usize]) -> (Vec<Chromosome>, HashMap<Arc<str>, usize>) {
+    let mut index: HashMap<Arc<str>, usize> = HashMap::new();
+    let mut chromosomes: Vec<Chromosome> = Vec::new();
+    for &i in located {
+        let Some((name, range)) = entries[i].locus() else { continue };
+        let chromosome = *index.entry(name.clone()).or_insert_with(|| {
+            chromosomes.push(Chromosome { name: name.to_string(), length: 0 });
+            chromosomes.len() - 1
+        });
+        chromosomes[chromosome].length = chromosomes[chromosome].length.max(range.end);
+    }
+    (chromosomes, index)
+}
+
+/// Splits sequences by the chromosomes they lie on or come from, or by blocks of these.
 fn by_place(
     entries: &mut [Entry],
-    open: &[usize],
+    located: &[usize],
     assignment: &Assignment,
     given: Given,
     progress: &Progress,
 ) -> Result<()> {
-    // Chromosomes as far as sequences show them.
-    let mut index: HashMap<Arc<str>, usize> = HashMap::new();
-    let mut chromosomes: Vec<Chromosome> = Vec::new();
-    for &i in open {
-        let origin = &entries[i].origin;
-        let Some(place) = &origin.place else {
-            bail!(
-                "{}: holds no coordinates, expected a name chr:start-end (or columns chrom, start and end) as a split by chromosome needs; add them or use --valid-fraction and --test-fraction",
-                origin.describe()
-            );
-        };
-        let chromosome = *index.entry(place.chromosome.clone()).or_insert_with(|| {
-            chromosomes.push(Chromosome { name: place.chromosome.to_string(), length: 0 });
-            chromosomes.len() - 1
-        });
-        chromosomes[chromosome].length = chromosomes[chromosome].length.max(place.range.end);
+    if located.is_empty() {
+        return Ok(());
     }
+    let (chromosomes, index) = chromosomes_of(entries, located);
     let known: Vec<&str> = chromosomes.iter().map(|c| c.name.as_str()).collect();
     assignment.check(&known)?;
-    let wanted: Vec<Split> = Split::ALL
-        .into_iter()
-        .filter(|split| match split {
-            Split::Train => true,
-            Split::Valid => !given.valid,
-            Split::Test => !given.test,
-        })
-        .collect();
+    let wanted = given.wanted();
+    let resolved = Resolved::of_genome(assignment, &chromosomes);
+    let splits: Vec<Option<Split>> = known.iter().map(|name| resolved.split_of(name)).collect();
+    if let Assignment::Choice(choice) = assignment {
+        split::check_flags_leave_some(&resolved, &chromosomes, &wanted, choice)?;
+        let is_missing = |split: &Split| !splits.contains(&Some(*split));
+        let too_few = assignment.may_use_blocks() && wanted.iter().any(is_missing);
+        if too_few {
+            progress.say(&format!(
+                "whole chromosomes ({}) cannot give every split some of the sequences, so they are divided by blocks",
+                list_names(known.iter().copied())
+            ));
+        }
+        if let Some(shares) = choice.blocks.or(too_few.then(Shares::default)) {
+            by_block(entries, located, &chromosomes, &index, given.without(shares), progress);
+            return Ok(());
+        }
+    }
     // Chromosomes that were dealt to a split that files give already are for training; those left unnamed stay so.
     let left_open = matches!(assignment, Assignment::Choice(choice) if choice.train.is_empty());
-    if !open.is_empty() {
-        report_deal("the sequences'", &chromosomes, assignment, &wanted, progress);
-        if left_open && wanted.len() < Split::ALL.len() && assignment.is_open() {
-            progress.say("the other chromosomes are for training too, as files are given for the rest");
-        }
+    report_deal("the sequences'", &chromosomes, assignment, &wanted, progress);
+    if left_open && wanted.len() < Split::ALL.len() && assignment.is_open() {
+        progress.say("the other chromosomes are for training too, as files are given for the rest");
     }
     let parts = split::intervals(&chromosomes, assignment, 1);
     let mut left_out = 0;
-    for &i in open {
+    for &i in located {
         let entry = &mut entries[i];
-        let Some(place) = &entry.origin.place else { continue };
-        let found = if given.valid {
-            assignment.split_of(&place.chromosome) // no blocks are cut for validation
-        } else {
-            split::split_holding(&parts, index[&place.chromosome], &place.range)
+        let Some((chromosome, range)) = entry.locus() else { continue };
+        let chromosome = index[chromosome];
+        let found = match (&entry.from, splits[chromosome]) {
+            (_, split) if given.valid => split, // no blocks are cut for validation
+            // Of these the chromosome alone is certain, so positions matter only where blocks need them.
+            (Some(From::Misfit(_)), split) if split != Some(Split::Train) || !assignment.validates_on_blocks() => split,
+            _ => split::split_holding(&parts, chromosome, &range),
         };
         entry.split = match found {
             Some(split) if !wanted.contains(&split) => left_open.then_some(Split::Train),
@@ -290,12 +480,48 @@ fn by_place(
         };
         left_out += usize::from(entry.split.is_none());
     }
-    if left_out > 0 {
+    report_left_out(left_out, progress);
+    Ok(())
+}
+
+/// Splits sequences by blocks of the chromosomes that they lie on or come from.
+fn by_block(
+    entries: &mut [Entry],
+    located: &[usize],
+    chromosomes: &[Chromosome],
+    index: &HashMap<Arc<str>, usize>,
+    shares: Shares,
+    progress: &Progress,
+) {
+    let assignment = Assignment::by_blocks(shares);
+    report_deal("the sequences'", chromosomes, &assignment, &Split::ALL, progress);
+    let resolved = Resolved::of_genome(&assignment, chromosomes);
+    let groups: Vec<Option<&str>> = chromosomes
+        .iter()
+        .map(|Chromosome { name, .. }| resolved.split_of(name).map(|_| same_name(resolved.group(name))))
+        .collect();
+    let (mut chosen, mut places) = (Vec::new(), Vec::new());
+    for &i in located {
+        entries[i].split = None;
+        if let Some((chromosome, range)) = entries[i].locus()
+            && let Some(group) = groups[index[chromosome]]
+        {
+            chosen.push(i);
+            places.push((group, range));
+        }
+    }
+    for (i, split) in chosen.into_iter().zip(blocks::deal_sequences(&places, shares)) {
+        entries[i].split = split;
+    }
+    report_left_out(located.iter().filter(|&&i| entries[i].split.is_none()).count(), progress);
+}
+
+fn report_left_out(count: usize, progress: &Progress) {
+    if count > 0 {
         progress.say(&format!(
-            "{left_out} sequences lie on chromosomes for no split, or across the edge of two, and are left out"
+            "{count} sequences lie on chromosomes for no split, or across the edge of two, and are left out"
         ));
     }
-    Ok(())
 }
 
 fn by_sequence(
@@ -303,15 +529,19 @@ fn by_sequence(
     open: &[usize],
     codes: &Store,
     ends: &[u64],
-    given: Given,
+    Shares { valid, test }: Shares,
+    beside_others: bool,
     request: &LoadRequest,
 ) -> Result<()> {
-    let LoadRequest { config, progress, .. } = request;
-    let share = |given: bool, setting: Option<f64>| if given { 0.0 } else { setting.unwrap_or(DEFAULT_SHARE) };
-    let (valid, test) = (share(given.valid, config.valid_fraction), share(given.test, config.test_fraction));
+    if open.is_empty() {
+        return Ok(());
+    }
+    let kind = if beside_others { " without coordinates" } else { "" };
     for (name, share) in [("validation", valid), ("test", test)] {
         if share > 0.0 {
-            progress.say(&format!("{name}: {} % of the sequences, by a hash of the sequence", share * 100.0));
+            // Shares are told to a hundredth of a percent, as they are used.
+            let percent = (share * 10_000.0).round() / 100.0;
+            request.progress.say(&format!("{name}: {percent} % of the sequences{kind}, by a hash of the sequence"));
         }
     }
     // Of what the network will see: two that are the same once they are cropped must not be parted.
@@ -391,7 +621,7 @@ fn task_and_classes(entries: &[Entry], columns: Vec<String>, request: &LoadReque
 /// Leaves out examples without a value in any column, and says how many values are missing in the others.
 fn leave_out_unlabelled(entries: &mut [Entry], columns: &[String], request: &LoadRequest) -> Result<()> {
     let (mut missing, mut empty, mut kept) = (vec![0usize; columns.len()], 0, 0);
-    for Entry { label, split, origin } in entries.iter_mut().filter(|entry| entry.split.is_some()) {
+    for Entry { label, split, origin, .. } in entries.iter_mut().filter(|entry| entry.split.is_some()) {
         let Label::Values(values) = label else { continue };
         let first = values.iter().position(|value| value.is_nan());
         if let (Some(column), Missing::Error) = (first, request.config.missing) {
@@ -545,7 +775,142 @@ impl Sequences {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::DataConfig;
+    use crate::formats::record_names;
+    use crate::random;
     use proptest::prelude::*;
+    use rand::RngExt;
+
+    /// Records of 64 bases under these names, of two classes in turn, assembled under settings: the name, split and
+    /// place of each that is used.
+    fn assembled(names: &[String], config: &DataConfig) -> Result<Vec<(String, Split, bool)>> {
+        let progress = Progress::quiet();
+        let mut sequences = Sequences::new(u64::MAX);
+        let source: Arc<str> = "x.fa".into();
+        for (i, name) in names.iter().enumerate() {
+            let mut random = random::generator(1, random::Purpose::Shuffle, i as u64, 0);
+            let codes: Vec<u8> = (0..64).map(|_| random.random_range(0..4)).collect();
+            let label = sequences.class(["a", "b"][i % 2]);
+            let coordinates = record_names::parse(name, "", codes.len());
+            let read = Read { source: &source, name: Name::Text(name.as_str().into()), place: None, in_genome: false };
+            sequences.push_record(&codes, label, None, read, coordinates)?;
+        }
+        let Assembled { splits, .. } = assemble(sequences, &LoadRequest::new(config, 1, &progress))?;
+        let of = |(split, examples): (Split, &Examples)| -> Vec<_> {
+            examples.origins.iter().map(|origin| (origin.name(""), split, origin.place.is_some())).collect()
+        };
+        Ok(Split::ALL.into_iter().zip(&splits).flat_map(of).collect())
+    }
+
+    fn locus(name: &str) -> Option<Place> {
+        match record_names::parse(name, "", 64) {
+            Coordinates::Exact(place) | Coordinates::Derived(place) => Some(place),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn one_sequence_without_coordinates_leaves_the_others_with_their_chromosomes() {
+        let mut names: Vec<String> =
+            (0..400).map(|i| format!("chr{}:{}-{}", i % 20 + 1, i / 20 * 10, i / 20 * 10 + 64)).collect();
+        let all = assembled(&names, &DataConfig::default()).unwrap();
+        names.push("lonely".into());
+        let beside = assembled(&names, &DataConfig::default()).unwrap();
+        assert_eq!(all.len() + 1, beside.len());
+        assert!(all.iter().all(|row| beside.contains(row)));
+        // And under flags that name chromosomes, which need coordinates of some only.
+        let config =
+            DataConfig { test_chroms: vec!["chr3".into()], valid_chroms: vec!["4".into()], ..DataConfig::default() };
+        for (name, split, _) in assembled(&names, &config).unwrap() {
+            match name.split(':').next() {
+                Some("chr3") => assert_eq!(split, Split::Test),
+                Some("chr4") => assert_eq!(split, Split::Valid),
+                Some("lonely") => {}
+                _ => assert_eq!(split, Split::Train, "{name}"),
+            }
+        }
+        let unplaced: Vec<String> = (0..40).map(|i| format!("read{i}")).collect();
+        assert!(assembled(&unplaced, &config).unwrap_err().to_string().contains("holds no coordinates"));
+    }
+
+    #[test]
+    fn what_is_derived_and_what_spans_another_length_goes_with_the_chromosome() {
+        let mut names = Vec::new();
+        for i in 0..400 {
+            let (chromosome, start) = (i % 20 + 1, i / 20 * 100);
+            names.push(format!("chr{chromosome}:{start}-{}", start + 64));
+            names.push(match i % 8 {
+                0 => format!("chr{chromosome}:{start}-{}_shuf_1", start + 64),
+                1 => format!("{chromosome}:{}-{}/rc", start + 1, start + 64),
+                2 => format!("chr{chromosome}_{start}_{}", start + 64),
+                3 => format!("chr{chromosome}-{start}-{}_shuffled", start + 64),
+                4 => format!("neg_chr{chromosome}:{start}-{}", start + 64),
+                5 => format!("chr{chromosome}:{start}-{}", start + 900),
+                6 => format!("chr{chromosome}-{start}-{}", start + 900),
+                _ => format!("x::chr{chromosome}:{start}-{}(-)", start + 64),
+            });
+        }
+        let rows = assembled(&names, &DataConfig::default()).unwrap();
+        assert_eq!(rows.len(), 800);
+        for (name, split, is_placed) in rows {
+            let number = name.trim_start_matches("neg_").trim_start_matches("x::").trim_start_matches("chr");
+            let number: String = number.chars().take_while(char::is_ascii_digit).collect();
+            assert_eq!(split, split::deal(&number), "{name}");
+            let is_plain = locus(&name).is_some() && !name.contains("shuf") && !name.starts_with("neg");
+            assert_eq!(is_placed, is_plain, "{name}");
+        }
+    }
+
+    #[test]
+    fn coordinates_that_are_none_are_not_used_for_the_split() {
+        let names: Vec<String> = (0..300).map(|i| format!("sample{}:{i}-{}", i % 3, i + 20)).collect();
+        let rows = assembled(&names, &DataConfig::default()).unwrap();
+        let of = |split| rows.iter().filter(|row| row.1 == split).count();
+        assert!(rows.len() == 300 && of(Split::Test) > 10 && of(Split::Valid) > 10);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+        #[test]
+        fn windows_of_two_splits_share_no_base_however_they_are_named(
+            chromosomes in 1usize..8, step in 5usize..100, n in 30usize..300, flags in 0usize..5, hidden in 0usize..30,
+        ) {
+            let names: Vec<String> = (0..n).map(|i| {
+                let (number, start) = (i % chromosomes + 1, i / chromosomes * step);
+                let end = start + 64;
+                match (i * 7 + hidden) % 11 {
+                    0 => format!("chr{number}:{start}-{end}_shuf_{i}"),
+                    1 => format!("chr{number}:{}-{end}", start + 1),
+                    2 => format!("{number}:{start}-{end}(-)"),
+                    3 => format!("chr{number}_{start}_{end}"),
+                    4 => format!("p{i}::chr{number}:{start}-{end}"),
+                    5 => format!("read{i}"),
+                    _ => format!("chr{number}:{start}-{end}"),
+                }
+            }).collect();
+            let mut config = DataConfig::default();
+            match flags {
+                1 => config.test_chroms = vec!["1".into()],
+                2 => config.test_fraction = Some(0.2),
+                3 => config.valid_fraction = Some(0.3),
+                4 => { config.train_chroms = vec!["chr1".into()]; }
+                _ => {}
+            }
+            let Ok(rows) = assembled(&names, &config) else {
+                prop_assert!(chromosomes == 1 && (flags == 1 || flags == 4));
+                return Ok(());
+            };
+            let placed: Vec<(Place, Split)> =
+                rows.iter().filter_map(|(name, split, _)| Some((locus(name)?, *split))).collect();
+            for (i, (a, split)) in placed.iter().enumerate() {
+                for (b, other) in &placed[i + 1..] {
+                    let overlap = same_name(&a.chromosome) == same_name(&b.chromosome)
+                        && a.range.start < b.range.end && b.range.start < a.range.end;
+                    prop_assert!(!overlap || split == other, "{a:?} {b:?}");
+                }
+            }
+        }
+    }
 
     proptest! {
         #[test]

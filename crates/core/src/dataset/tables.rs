@@ -13,7 +13,7 @@ use crate::dataset::split::Split;
 use crate::format::{list_first, shortened, thousands};
 use crate::formats::compression::InputFile;
 use crate::formats::delimited::Rows;
-use crate::formats::record_names;
+use crate::formats::record_names::{self, Coordinates};
 use crate::genome::interval::{LONGEST_CHROMOSOME, Place};
 use crate::genome::source_name;
 use crate::progress::Progress;
@@ -295,9 +295,9 @@ pub fn read(path: &Path, request: &TableRequest, part: Option<Split>, sequences:
             }
         };
         let split = split_column.map(|column| table.split(column)).transpose()?.or(part);
-        let place = places.of_row(&table, codes.len())?;
-        let read = Read { source: &source, name: Name::Line(table.line()), place, in_genome: false };
-        sequences.push(&codes, label, split, read)?;
+        let coordinates = places.of_row(&table, codes.len())?;
+        let read = Read { source: &source, name: Name::Line(table.line()), place: None, in_genome: false };
+        sequences.push_record(&codes, label, split, read, coordinates)?;
     }
     let n = sequences.len() - before;
     if n == 0 {
@@ -450,57 +450,44 @@ impl Places {
 
     /// The place of a row whose sequence has `length` bases. The length tells whether a start counts from 0 or 1; one that
     /// fits neither stays as it is, since the sequence may have been cut from it or around it, and the chromosome is right.
-    fn of_row(&mut self, table: &Table, length: usize) -> Result<Option<Place>> {
+    fn of_row(&mut self, table: &Table, length: usize) -> Result<Coordinates> {
         let Some(columns) = &self.columns else { return self.of_region(table, length) };
-        let Some(mut place) = table.coordinates(columns)? else { return Ok(None) };
+        let Some(mut place) = table.coordinates(columns)? else { return Ok(Coordinates::Absent) };
         let span = place.range.len();
         if span != length && span + 1 == length && place.range.start > 0 {
             place.range.start -= 1;
         } else if place.range.is_empty() {
             return Err(table.order(place.range.start, place.range.end));
         } else if span != length {
-            self.misfit(|| {
+            self.misfits += 1;
+            self.first.get_or_insert_with(|| {
                 let Place { chromosome, range, .. } = &place;
                 format!("line {}, {chromosome}:{}-{} for {length} bases", table.line(), range.start, range.end)
             });
         }
-        Ok(Some(place))
+        Ok(Coordinates::Exact(place))
     }
 
-    fn of_region(&mut self, table: &Table, length: usize) -> Result<Option<Place>> {
-        let mut misfit = None;
+    fn of_region(&self, table: &Table, length: usize) -> Result<Coordinates> {
+        let mut misfit = Coordinates::Absent;
         for &column in &self.regions {
-            let name = table.text(column)?;
-            match record_names::parse(name, length) {
-                Ok(None) => {}
-                Ok(place) => return Ok(place),
-                Err(_) => misfit = misfit.or(Some(name)),
+            match record_names::parse(table.text(column)?, "", length) {
+                Coordinates::Absent => {}
+                Coordinates::Misfit(place) => misfit = Coordinates::Misfit(place),
+                found => return Ok(found),
             }
         }
-        if let Some(name) = misfit {
-            self.misfit(|| format!("line {}, {} for {length} bases", table.line(), shortened(name, SHOWN)));
-        }
-        Ok(None)
-    }
-
-    fn misfit(&mut self, what: impl FnOnce() -> String) {
-        self.misfits += 1;
-        self.first.get_or_insert_with(what);
+        Ok(misfit)
     }
 
     /// Warns of places that do not fit, in one line.
     fn warn(&self, table: &Table, n: usize, progress: Progress) {
         let Some(first) = &self.first else { return };
         progress.warn(&format!(
-            "{}: {} of {} rows have coordinates of another length than their sequence (first: {first}), {}",
+            "{}: {} of {} rows have coordinates of another length than their sequence (first: {first}), which are used as they are, to split by chromosome",
             table.rows.file(),
             thousands(self.misfits),
             thousands(n),
-            if self.columns.is_some() {
-                "which are used as they are, to split by chromosome"
-            } else {
-                "which are not used"
-            }
         ));
     }
 }

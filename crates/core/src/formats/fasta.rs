@@ -22,6 +22,7 @@ pub struct Records {
     /// Names seen so far, if they must be unique.
     names: Option<HashSet<String>>,
     name: String,
+    description: String,
     position: usize,
     /// Whether the next byte starts a line, where `>` starts the next record.
     at_line_start: bool,
@@ -49,6 +50,7 @@ impl Records {
             reader: fasta::io::Reader::new(input),
             names: None,
             name: String::new(),
+            description: String::new(),
             position: 0,
             at_line_start: true,
             codes: Vec::new(),
@@ -83,9 +85,16 @@ impl Records {
             return Err(duplicate_name(&self.path, &name));
         }
         self.name.clone_from(&name);
+        self.description =
+            definition.description().map_or_else(String::new, |text| String::from_utf8_lossy(text).into_owned());
         self.position = 0;
         self.at_line_start = true;
         Ok(Some(name))
+    }
+
+    /// What the header of the current record says behind the name.
+    pub fn description(&self) -> &str {
+        &self.description
     }
 
     /// The codes, with case, of the next piece of the current record, which is not a whole number of lines in general;

@@ -62,6 +62,14 @@ impl Records {
         }
     }
 
+    /// What the header of the current record says behind the name; nothing for reads, where instruments write there.
+    pub fn description(&self) -> &str {
+        match self {
+            Self::Fasta(records) => records.description(),
+            Self::Fastq(_) => "",
+        }
+    }
+
     /// The codes, with case, of the next piece of the current record; `None` at the end of the record.
     ///
     /// # Errors

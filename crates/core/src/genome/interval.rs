@@ -31,8 +31,9 @@ pub fn without(intervals: &[Interval], excluded: &[Interval]) -> Vec<Interval> {
     let mut left = Vec::new();
     for Interval { chromosome, range } in intervals {
         let mut start = range.start;
-        for other in excluded.iter().filter(|other| other.chromosome == *chromosome) {
-            if other.range.start >= range.end {
+        let first = excluded.partition_point(|other| other.chromosome < *chromosome);
+        for other in &excluded[first..] {
+            if other.chromosome != *chromosome || other.range.start >= range.end {
                 break;
             }
             if other.range.start > start {

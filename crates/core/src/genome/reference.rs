@@ -1,7 +1,6 @@
 //! A genome whose chromosomes are found by name: each BED interval becomes a window of one length, centred on its
 //! summit or its middle. The split of a window is decided elsewhere.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use anyhow::{Result, bail};
 use crate::formats::bed;
 use crate::genome::Genome;
 use crate::genome::interval::{Interval, Place};
-use crate::genome::names::{list_names, other_name};
+use crate::genome::names::{NameIndex, list_names, other_name};
 
 /// A genome, and its chromosomes by name.
 pub struct Reference {
@@ -20,7 +19,7 @@ pub struct Reference {
     pub source: Arc<str>,
     /// Names of the chromosomes, shared by all windows.
     pub chromosomes: Vec<Arc<str>>,
-    index: HashMap<String, usize>,
+    index: NameIndex,
 }
 
 /// A window around a region.
@@ -49,7 +48,7 @@ pub struct Regions {
 impl Reference {
     /// Indexes the chromosomes of a genome by name.
     pub fn new(genome: Genome) -> Self {
-        let index = genome.chromosomes.iter().enumerate().map(|(i, c)| (c.name.clone(), i)).collect();
+        let index = NameIndex::new(genome.chromosomes.iter().map(|c| c.name.as_str()));
         let (source, chromosomes) = (genome.source_name(), genome.chromosome_names());
         Self { genome, source, chromosomes, index }
     }
@@ -65,7 +64,7 @@ impl Reference {
 
     fn interval(&self, path: &Path, region: &bed::Region) -> Result<Interval> {
         let (file, line) = (path.display(), region.line);
-        let Some(&chromosome) = self.index.get(&region.chromosome) else {
+        let Some(chromosome) = self.index.find(&region.chromosome) else {
             let hint = other_name(&self.genome.chromosomes, &region.chromosome);
             bail!(
                 "{file}: line {line}: {} has no chromosome '{}', expected names such as {}; {hint}",

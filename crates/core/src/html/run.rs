@@ -47,7 +47,10 @@ pub fn report(run: &RunFiles) -> Result<String> {
         question: question::question(run),
         tiles: tiles(run),
         summary: summary(run),
-        warnings: run.provenance.outcome.as_ref().map_or_else(Vec::new, |outcome| outcome.warnings.clone()),
+        warnings: {
+            let of_training = run.provenance.outcome.iter().flat_map(|outcome| &outcome.warnings);
+            run.provenance.data_warnings.iter().chain(of_training).cloned().collect()
+        },
         asked: Table::of_pairs("Task and settings", question::asked(run)),
         config: run.provenance.config.to_toml(),
         balance: data::balance(run)?,
