@@ -43,7 +43,7 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
         progress.say(&describe(&data, &config.data));
         return show(&trainer(&config).resume(interrupted, &data)?);
     }
-    let config = Config::resolve(command.config.as_deref(), &command.settings, flags)?;
+    let mut config = Config::resolve(command.config.as_deref(), &command.settings, flags)?;
     if let Some(path) = command.config.as_deref()
         && Search::read(path).ok().flatten().is_some()
     {
@@ -51,7 +51,9 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
     }
     let files = moved_files(command, &config)?;
     files.notices().for_each(|notice| progress.say(&notice));
-    let mut config = if files.moved.is_empty() { config } else { files.in_config(&config) };
+    if !files.moved.is_empty() {
+        config = files.in_config(&config);
+    }
     let machine = device::for_training(&config.training)?;
     if let (Some(source), Some(out)) = (&config.training.init_from, &command.out)
         && run::lies_in(out, source)

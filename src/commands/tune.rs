@@ -234,7 +234,7 @@ fn write_results(tuning: &Tuning, folder: &RunFolder) -> Result<()> {
         );
         folder.write(BEST_TOML, (head + &tuning.config_of_row(best).to_toml()).as_bytes())?;
     }
-    folder.write(SETTINGS_PNG, &figures::tuning::hyperparameters(tuning)?)
+    figures::tuning::hyperparameters(tuning)?.write(folder, SETTINGS_PNG)
 }
 
 fn summary(tuning: &Tuning, folder: &RunFolder) -> Result<()> {

@@ -174,28 +174,28 @@ fn write(motifs: &Motifs, out: &RunFolder, name: &str, prefix: &str, of: &str) -
         out.write(&format!("{prefix}matches.tsv"), &motifs.matches_table()?)?;
     }
     for filter in motifs.firing() {
-        out.write(&format!("logos/{}.png", filter.motif.id), &figures::motifs::of_filter(motifs, filter)?)?;
+        figures::motifs::of_filter(motifs, filter)?.write(out, &format!("logos/{}.png", filter.motif.id))?;
     }
     for (i, part) in figures::motifs::draw(motifs, of)?.into_iter().enumerate() {
         let name = if i == 0 { format!("{name}.png") } else { format!("logos/{prefix}page_{}.png", i + 1) };
-        out.write(&name, &part)?;
+        part.write(out, &name)?;
     }
     Ok(())
 }
 
 /// The filters that tell most, for people.
 fn table(motifs: &Motifs, of: &str) -> String {
-    let ranked = motifs.ranked();
+    let (fire, folds) = (motifs.firing().count(), motifs.folded());
     let sequences = format!("{} {of}", thousands(motifs.sequences as usize));
     let mut text = match motifs.origin {
-        Origin::Filters => format!("{} of {} filters fire on {sequences}\n", ranked.len(), motifs.filters.len()),
+        Origin::Filters => format!("{} of {} filters fire on {sequences}\n", fire, motifs.filters.len()),
         Origin::Importance if motifs.sequences == 0 => String::new(),
-        Origin::Importance => format!("{} motifs discovered from attributions, in {sequences}\n", ranked.len()),
+        Origin::Importance => format!("{} motifs discovered from attributions, in {sequences}\n", fire),
     };
-    if ranked.is_empty() {
+    if folds.is_empty() {
         return text;
     }
-    let width = ranked.iter().take(MOST_ROWS).map(|filter| filter.motif.columns.len()).max().unwrap_or(0).max(9);
+    let width = folds.iter().take(MOST_ROWS).map(|fold| fold.shown.motif.columns.len()).max().unwrap_or(0).max(9);
     text.push_str(&format!("  {:<10}{:>10}{:>7}  {:width$}", motifs.origin.word(), "sites", "bits", "consensus"));
     if !motifs.divisions.is_empty() {
         text.push_str(&format!("  {:<24}{:>7}{:>7}  {:>9}", "more in", "there", "else", "q"));
@@ -204,9 +204,10 @@ fn table(motifs: &Motifs, of: &str) -> String {
         text.push_str(&format!("  {:<24}{:>9}", "like", "q"));
     }
     text.push('\n');
-    for filter in ranked.iter().take(MOST_ROWS) {
+    for fold in folds.iter().take(MOST_ROWS) {
+        let filter = fold.shown;
         let bits: f64 = filter.motif.information().iter().sum();
-        let (id, sites) = (&filter.motif.id, thousands(filter.sites.n as usize));
+        let (id, sites) = (fold.title(), thousands(filter.sites.n as usize));
         text.push_str(&format!("  {id:<10}{sites:>10}{bits:>7.1}  {:width$}", filter.motif.consensus()));
         if let Some(found) = motifs.enriched_in(filter) {
             let (class, q) = (format::short_name(found.class), format::p_value(found.log_q));
@@ -221,8 +222,11 @@ fn table(motifs: &Motifs, of: &str) -> String {
         text.truncate(text.trim_end().len());
         text.push('\n');
     }
-    if ranked.len() > MOST_ROWS {
-        text.push_str(&format!("  and {} more in the table of all\n", ranked.len() - MOST_ROWS));
+    if folds.len() > MOST_ROWS {
+        text.push_str(&format!("  and {} more in the table of all\n", folds.len() - MOST_ROWS));
+    }
+    if folds.len() < fire {
+        text.push_str("×: near-identical ones in one row, that with the most sites; the table of all has each\n");
     }
     text
 }

@@ -56,7 +56,7 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
     output.finish(&out)?;
     out.make_folder("pictures")?;
     for (name, picture) in &found.pictures {
-        out.write(&format!("pictures/{name}"), picture)?;
+        picture.write(&out, &format!("pictures/{name}"))?;
     }
     replaced.discard();
     source.warning().iter().for_each(|warning| progress.warn(warning));
@@ -148,7 +148,7 @@ struct Found {
     sequences: usize,
     rows: Vec<String>,
     /// File names with pictures.
-    pictures: Vec<(String, Vec<u8>)>,
+    pictures: Vec<(String, figures::Figure)>,
     completeness: Completeness,
 }
 

@@ -93,10 +93,14 @@ fn all_is_written_into_the_run_and_replaced_only_when_asked() {
     assert_eq!((filters.len(), filters[0].as_str(), filters[15].as_str()), (16, "f1", "f16"));
     let motifs = firing + about["discovered"].as_u64().unwrap() as usize;
     assert_eq!(meme::read(&out.join("motifs.meme")).unwrap().len(), motifs);
-    assert_eq!(std::fs::read_dir(out.join("logos")).unwrap().count(), motifs);
+    assert_eq!(std::fs::read_dir(out.join("logos")).unwrap().count(), 2 * motifs, "as PNG and as SVG");
     assert_eq!(column(&out.join("enrichment.tsv"), b'\t', "filter").len(), firing);
     assert_eq!(column(&out.join("positions.tsv"), b'\t', "end_bp")[0], "2");
     assert!(std::fs::read(out.join("motifs.png")).unwrap().starts_with(b"\x89PNG"));
+    assert!(std::fs::read(out.join("motifs.svg")).unwrap().starts_with(b"<?xml"));
+    let shown = column(&out.join("motifs.tsv"), b'\t', "shown_as");
+    assert_eq!(shown.iter().filter(|shown| !shown.is_empty()).count(), firing);
+    assert!(shown.iter().all(|shown| shown.is_empty() || filters.contains(shown)), "{shown:?}");
     assert!(!out.join("matches.tsv").exists());
     // Sites are those of the table: each row of a matrix has their number.
     let sites: f64 = numbers(&out.join("motifs.tsv"), b'\t', "sites").iter().sum();

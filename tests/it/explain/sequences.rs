@@ -147,7 +147,7 @@ fn arrays_hold_what_the_tables_do_and_numpy_reads_them() {
     explain(&run, &file, &out, &["--method", "saliency,ism", "--pad-short", "--picture", "zweite_ä"]);
     assert_eq!(column(&out.join("ism.tsv"), b'\t', "name").len(), 2 * LENGTH - 7, "padding is no part of a record");
     let names: Vec<_> = contents(&out.join("pictures")).into_iter().map(|(path, _)| path).collect();
-    assert_eq!(names, [out.join("pictures/2_zweite__.png")]);
+    assert_eq!(names, ["png", "svg"].map(|kind| out.join(format!("pictures/2_zweite__.{kind}"))));
     assert!(!out.join("ism.bedgraph").exists(), "the names say no place");
 
     let script = format!(
