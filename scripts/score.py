@@ -4,7 +4,7 @@
 
 Needs torch only. Reads model.json beside the model. Sequences longer than the model's length are scored in windows;
 shorter ones are left out and counted. Writes what `strandnet predict` writes: name, start, end, strand, and a score
-for each output.
+for each output. `strandnet predict` gives no score to windows with more N than the run was trained under; this does.
 """
 import argparse
 import gzip

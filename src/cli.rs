@@ -221,6 +221,9 @@ pub struct EvaluationData {
     /// Genome that --regions lie in [default: the run's]
     #[arg(long, value_name = "FASTA", requires = "regions")]
     pub reference: Option<PathBuf>,
+    /// What windows of --regions are centred on [default: the run's]
+    #[arg(long, value_enum, requires = "regions")]
+    pub center: Option<config::Center>,
     /// Negatives for a single --regions: shuffle, gc-matched, random or a BED file [default: the run's]
     #[arg(long, value_name = "KIND|BED", requires = "regions")]
     pub negatives: Option<config::Negatives>,
@@ -280,6 +283,7 @@ impl EvaluationData {
                 class: self.class.clone(),
                 regions: self.regions.clone(),
                 reference: reference.filter(|_| !self.regions.is_empty()),
+                center: self.center.or(own.center).filter(|_| !self.regions.is_empty()),
                 negatives: self.negatives.clone().or(negatives),
                 negatives_per_positive: own.negatives_per_positive,
                 exclude: match self.exclude.as_slice() {
@@ -374,6 +378,9 @@ pub struct Predict {
     /// Regions of --reference to score, BED or narrowPeak, one window centred on each [default: whole chromosomes]
     #[arg(long, value_name = "BED", requires = "reference")]
     pub regions: Option<PathBuf>,
+    /// What windows of --regions are centred on: the summit in column 10, as in narrowPeak, or the middle [default: the run's, or the summit where column 10 fits as one in the whole file]
+    #[arg(long, value_enum, requires = "regions")]
+    pub center: Option<config::Center>,
     /// Chromosomes of --reference to score; 1 and chr1 are the same [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = config::trimmed, requires = "reference", conflicts_with = "regions")]
     pub chroms: Vec<String>,
@@ -398,6 +405,9 @@ pub struct Predict {
     /// Pad sequences shorter than the network's length with N at both ends, instead of stopping [default: no]
     #[arg(long, conflicts_with = "skip_short")]
     pub pad_short: bool,
+    /// Unknown bases (N) allowed in a window, in bases; others have no score [default: what the run was trained under]
+    #[arg(long, value_name = "N", value_parser = config::count)]
+    pub max_n: Option<usize>,
     /// Sort the reads of a FASTQ file into PREFIX.CLASS.fastq and PREFIX.ambiguous.fastq, and print counts [default: no]
     #[arg(long, value_name = "PREFIX")]
     pub sort_reads: Option<PathBuf>,

@@ -380,6 +380,14 @@ fn counts(data: &Dataset) -> ExampleCounts {
     ExampleCounts { train: data.train.len(), valid: data.valid.len(), test: data.test.len() }
 }
 
+/// The largest number of unknown bases that one training example may hold; of windows drawn anew each epoch, what is allowed.
+fn largest_n(config: &Config, data: &Dataset) -> Result<usize> {
+    if data.resampler.is_some() {
+        return Ok(config.data.max_n);
+    }
+    Ok(data.train.unknown_bases()?.into_iter().max().unwrap_or(0))
+}
+
 /// The batch size found by trying, and what was found.
 fn fastest_batch_size(
     config: &Config,
@@ -514,7 +522,8 @@ fn provenance(
         positive: (data.kind == TaskKind::Binary).then(|| data.classes.positive_name().into()),
         length: data.train.length,
         parameter_count: network.plan.parameters(),
-        examples: ExampleCounts { train: data.train.len(), valid: data.valid.len(), test: data.test.len() },
+        examples: counts(data),
+        largest_n: Some(largest_n(config, data)?),
         data_warnings: Vec::new(),
         config: config.with_absolute_paths(),
         started_from: match &config.training.init_from {

@@ -65,6 +65,16 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         }
     }
 
+    if let Some(largest) = provenance.largest_n {
+        let beyond = examples.unknown_bases()?.into_iter().filter(|unknown| *unknown > largest).count();
+        if beyond > 0 {
+            progress.say(&format!(
+                "{beyond} of {} test sequences hold more unknown bases (N) than any training example, {largest}",
+                examples.len()
+            ));
+        }
+    }
+
     let logits = evaluate::logits_of(&ensemble, &examples, Strand::AsGiven)?;
     let evaluation =
         Evaluation::of(task, &classes, &examples, &logits, ensemble.activation(), threshold, provenance.seed)?

@@ -14,6 +14,7 @@ use strandnet_core::predict;
 use strandnet_core::predict::output::Rows;
 use strandnet_core::predict::sorting;
 use strandnet_core::predict::sorting::Sorting;
+use strandnet_core::predict::unknown_limit::UnknownLimit;
 use strandnet_core::predict::{Counts, Model, Short, Windowing};
 use strandnet_core::progress::Progress;
 use strandnet_core::run;
@@ -29,12 +30,13 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
     if command.sort_reads.is_some() {
         return sort_reads(command, &run, progress);
     }
+    let limit = limit(command, &run, progress);
     let counts = match &command.out {
         Some(path) => {
             run::check_output_file(path, command.force)?;
             let mut file = run::temporary_beside(path)?;
             let mut out = BufWriter::new(file.as_file_mut());
-            let counts = score(command, &run, &mut out)
+            let counts = score(command, &run, limit, &mut out, progress)
                 .map_err(|error| written(error, |error| run::cannot_write(path, &error)))?;
             drop(out);
             run::persist(file, path)?;
@@ -42,16 +44,20 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
         }
         None => {
             let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout());
-            score(command, &run, &mut out).map_err(|error| written(error, closed_output))?
+            score(command, &run, limit, &mut out, progress).map_err(|error| written(error, closed_output))?
         }
     };
+    report(command, &counts, limit, progress);
+    Ok(())
+}
+
+fn report(command: &Predict, counts: &Counts, limit: UnknownLimit, progress: Progress) {
     let mut notes = String::new();
-    if counts.skipped > 0 {
-        let what = if command.regions.is_some() { "run off the end of a chromosome" } else { "are too short" };
-        notes.push_str(&format!("; {} {what} and were left out", thousands(counts.skipped)));
+    if counts.skipped > 0 && command.regions.is_none() {
+        notes.push_str(&format!("; {} are too short and were left out", thousands(counts.skipped)));
     }
     if counts.unknown > 0 {
-        notes.push_str(&format!("; {} windows without a known base were left out", thousands(counts.unknown)));
+        notes.push_str(&format!("; {} windows hold {} and have no score", thousands(counts.unknown), limit.describe()));
     }
     progress.say(&format!(
         "{} windows of {} {} scored{notes}",
@@ -59,23 +65,40 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
         thousands(counts.sequences),
         if command.regions.is_some() { "regions" } else { "sequences" }
     ));
-    Ok(())
 }
 
-fn score(command: &Predict, run: &FinishedRun, out: &mut (dyn Write + Send)) -> Result<Counts> {
+/// Unknown bases that a window may hold.
+fn limit(command: &Predict, run: &FinishedRun, progress: Progress) -> UnknownLimit {
+    let of = if command.reference.is_some() { UnknownLimit::for_windows } else { UnknownLimit::for_records };
+    let limit = of(&run.provenance, command.max_n);
+    limit.warning().iter().for_each(|warning| progress.warn(warning));
+    limit
+}
+
+fn score(
+    command: &Predict,
+    run: &FinishedRun,
+    limit: UnknownLimit,
+    out: &mut (dyn Write + Send),
+    progress: Progress,
+) -> Result<Counts> {
     let FinishedRun { provenance, classes, ensemble, .. } = run;
     let length = provenance.length;
     let model = Model { scorer: ensemble, task: provenance.task()? };
     let stride = command.stride(length);
-    let regions = command.regions.is_some();
     let of = command.score_of.as_deref();
-    // Windows of regions stand for themselves; those of sequences for what lies between them.
-    let shown = if regions { length } else { stride };
     match (&command.reference, &command.regions) {
         (Some(reference), Some(bed)) => {
-            let regions = RegionWindows::open(reference, bed, length)?;
-            let mut rows = Rows::new(out, command.format, model.task, classes, of, shown, true)?;
-            predict::predict_regions(model, &regions, &mut rows)
+            let center = command.center.or(provenance.config.data.center);
+            let regions = RegionWindows::open(reference, bed, length, center)?;
+            progress.say(&format!("{}: {}", bed.display(), regions.file.describe()));
+            // Windows of regions stand for themselves; those of sequences for what lies between them.
+            let mut rows = Rows::new(out, command.format, model.task, classes, of, length, true)?;
+            let counts = predict::predict_regions(model, &regions, limit, &mut rows)?;
+            if let Some(left_out) = regions.left_out.describe(regions.file.all()) {
+                progress.say(&format!("{}: {left_out}", bed.display()));
+            }
+            Ok(counts)
         }
         (reference, _) => {
             let Some(path) = reference.as_ref().or(command.sequences.as_ref()) else { return Ok(Counts::default()) };
@@ -84,9 +107,9 @@ fn score(command: &Predict, run: &FinishedRun, out: &mut (dyn Write + Send)) -> 
                 // A genome's smallest contigs are no reason to stop.
                 short: if reference.is_some() { Short::Skip } else { command.short() },
                 chosen: command.chroms.clone(),
-                skip_unknown: reference.is_some(),
+                limit,
             };
-            let mut rows = Rows::new(out, command.format, model.task, classes, of, shown, false)?;
+            let mut rows = Rows::new(out, command.format, model.task, classes, of, stride, false)?;
             predict::predict(model, path, &windowing, &mut rows)
         }
     }
@@ -101,6 +124,7 @@ fn sort_reads(command: &Predict, run: &FinishedRun, progress: Progress) -> Resul
         min_confidence: command.min_confidence.unwrap_or(DEFAULT_CONFIDENCE),
         stride: command.stride(length),
         short: command.short(),
+        limit: limit(command, run, progress),
         force: command.force,
     };
     let sorted = sorting::sort(Model { scorer: ensemble, task: provenance.task()? }, classes, path, sorting)?;
@@ -109,6 +133,13 @@ fn sort_reads(command: &Predict, run: &FinishedRun, progress: Progress) -> Resul
             "{} reads shorter than {} bp were counted as ambiguous; --pad-short scores them",
             thousands(sorted.too_short),
             length
+        ));
+    }
+    if sorted.unknown > 0 {
+        progress.say(&format!(
+            "{} reads whose windows hold {} were counted as ambiguous",
+            thousands(sorted.unknown),
+            sorting.limit.describe()
         ));
     }
     print(&sorted.table())

@@ -5,6 +5,7 @@ mod ensembles;
 mod fine_tuning;
 mod genomes;
 mod memory;
+mod places;
 mod regions;
 mod repeat;
 mod resume;

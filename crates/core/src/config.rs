@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::config::choices::{AttributionBaseline, AttributionMethod, ScoreFormat, VariantFormat, name_of};
 pub use crate::config::data::{
-    DataConfig, Fit, MAX_CLASSES, Missing, NEGATIVE, NamedPath, Negatives, SourceKind, TaskKind,
+    Center, DataConfig, Fit, MAX_CLASSES, Missing, NEGATIVE, NamedPath, Negatives, SourceKind, TaskKind,
 };
 pub use crate::config::layers::Layer;
 pub use crate::config::model::{Architecture, DropoutPlace, ModelConfig};

@@ -3,6 +3,7 @@
 
 mod index;
 pub mod interval;
+pub mod left_out;
 pub mod names;
 mod random_access;
 pub mod reference;

@@ -1,7 +1,9 @@
 //! Streamed scoring in constant memory: long sequences in windows, and one window for each region of a genome.
 
 pub mod output;
+mod regions;
 pub mod sorting;
+pub mod unknown_limit;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,8 +16,9 @@ use crate::dataset::sequences;
 use crate::evaluate;
 use crate::formats::records::Records;
 use crate::genome::names::is_same_name;
-use crate::genome::reference::RegionWindows;
 use crate::predict::output::{Row, Rows};
+pub use crate::predict::regions::predict_regions;
+use crate::predict::unknown_limit::UnknownLimit;
 use crate::scorer::{Pending, Scorer};
 use crate::sequence::alphabet;
 use crate::task::Task;
@@ -29,8 +32,8 @@ pub struct Windowing {
     pub short: Short,
     /// The records to score; all if none is named.
     pub chosen: Vec<String>,
-    /// Leave out windows without a known base, such as the gaps of an assembly.
-    pub skip_unknown: bool,
+    /// Unknown bases that a window may hold to be scored, padding aside.
+    pub limit: UnknownLimit,
 }
 
 /// What to do with sequences shorter than the network's length.
@@ -51,9 +54,9 @@ pub struct Counts {
     pub sequences: usize,
     /// Windows scored.
     pub windows: usize,
-    /// Sequences that are too short, or regions whose window runs off the end of a chromosome.
+    /// Sequences that are too short, or regions that have no window.
     pub skipped: usize,
-    /// Windows without a known base.
+    /// Windows with more unknown bases than their limit, which are not scored.
     pub unknown: usize,
 }
 
@@ -86,8 +89,11 @@ impl Model<'_> {
     }
 }
 
-/// Windows of a batch with their scores.
-type Scored = (Vec<Row>, Pending);
+/// What takes each row with its scores `[outputs]`, if it has any.
+type Sink<'a> = &'a mut (dyn FnMut(&Row, Option<&[f64]>) -> Result<()> + Send);
+
+/// Rows of a batch, each with whether it is scored, and the scores of those that are.
+type Scored = (Vec<(Row, bool)>, Option<Pending>);
 
 /// Number of batches that may wait to be written.
 const WAITING: usize = 4;
@@ -99,14 +105,19 @@ struct Writer<'scope> {
 }
 
 impl<'scope> Writer<'scope> {
-    fn new(scope: &'scope Scope<'scope, '_>, rows: &'scope mut Rows<'_>, model: Model<'scope>) -> Self {
+    fn new<'env>(scope: &'scope Scope<'scope, 'env>, sink: Sink<'env>, model: Model<'env>) -> Self {
         let (task, activation) = (model.task, model.scorer.activation());
         let (sender, receiver) = mpsc::sync_channel::<Scored>(WAITING);
         let thread = scope.spawn(move || {
             for (batch, scores) in receiver {
-                let scores = activation(task, scores.wait()?.logits())?;
-                let scores = scores.chunks(task.outputs());
-                batch.iter().zip(scores).try_for_each(|(row, scores)| rows.write(row, scores))?;
+                let scores = match scores {
+                    Some(scores) => activation(task, scores.wait()?.logits())?,
+                    None => Vec::new(),
+                };
+                let mut scores = scores.chunks(task.outputs());
+                for (row, is_scored) in &batch {
+                    sink(row, if *is_scored { scores.next() } else { None })?;
+                }
             }
             Ok(())
         });
@@ -137,7 +148,8 @@ struct Batcher<'a, 'scope> {
     /// Codes of all windows; overlapping windows of a record share them.
     codes: Vec<u8>,
     starts: Vec<usize>,
-    waiting: Vec<Row>,
+    /// Each with whether it is among those to be scored.
+    waiting: Vec<(Row, bool)>,
     scored: usize,
 }
 
@@ -148,12 +160,22 @@ impl<'a, 'scope> Batcher<'a, 'scope> {
 
     /// Adds the codes, with case, of a window, of which the first `shared` are the end of the previous window.
     fn push(&mut self, codes: &[u8], row: Row, shared: usize) -> Result<()> {
-        let shared = if self.waiting.is_empty() { 0 } else { shared };
+        let shared = if self.starts.is_empty() { 0 } else { shared };
         let start = self.codes.len();
         self.starts.push(start - shared);
         self.codes.extend_from_slice(&codes[shared..]);
         alphabet::without_case(&mut self.codes[start..]);
-        self.waiting.push(row);
+        self.waiting.push((row, true));
+        self.flush_if_full()
+    }
+
+    /// Adds a window that has no score.
+    fn push_unscored(&mut self, row: Row) -> Result<()> {
+        self.waiting.push((row, false));
+        self.flush_if_full()
+    }
+
+    fn flush_if_full(&mut self) -> Result<()> {
         if self.waiting.len() == self.model.batch_size() { self.flush() } else { Ok(()) }
     }
 
@@ -161,8 +183,11 @@ impl<'a, 'scope> Batcher<'a, 'scope> {
         if self.waiting.is_empty() {
             return Ok(());
         }
-        let scores = self.model.scorer.submit_windows(&self.codes, &self.starts)?;
-        self.scored += self.waiting.len();
+        let scores = match self.starts.len() {
+            0 => None,
+            _ => Some(self.model.scorer.submit_windows(&self.codes, &self.starts)?),
+        };
+        self.scored += self.starts.len();
         self.writer.write((std::mem::take(&mut self.waiting), scores))?;
         self.codes.clear();
         self.starts.clear();
@@ -182,8 +207,9 @@ impl<'a, 'scope> Batcher<'a, 'scope> {
 /// # Errors
 /// The file is damaged, a sequence is too short, a chosen record is missing, or the output cannot be written.
 pub fn predict(model: Model, path: &Path, windowing: &Windowing, rows: &mut Rows) -> Result<Counts> {
+    let mut write = |row: &Row, scores: Option<&[f64]>| rows.write(row, scores);
     let counts = std::thread::scope(|scope| {
-        predict_records(Batcher::new(model, Writer::new(scope, rows, model)), path, windowing)
+        predict_records(Batcher::new(model, Writer::new(scope, &mut write, model)), path, windowing)
     })?;
     rows.finish()?;
     Ok(counts)
@@ -217,12 +243,14 @@ fn predict_records(mut batcher: Batcher, path: &Path, windowing: &Windowing) -> 
             held.extend_from_slice(piece);
             while next + length <= held_from + held.len() {
                 let window = &held[next - held_from..next - held_from + length];
-                if windowing.skip_unknown && window.iter().all(|&code| alphabet::is_unknown(code)) {
+                let row = Row::of_record(&record, next..next + length);
+                if windowing.limit.is_exceeded_by(window) {
                     counts.unknown += 1;
+                    batcher.push_unscored(row)?;
                     is_next = false;
                 } else {
                     let shared = if is_next { length.saturating_sub(windowing.stride) } else { 0 };
-                    batcher.push(window, Row::of_record(&record, next..next + length), shared)?;
+                    batcher.push(window, row, shared)?;
                     is_next = true;
                 }
                 next += windowing.stride;
@@ -240,8 +268,14 @@ fn predict_records(mut batcher: Batcher, path: &Path, windowing: &Windowing) -> 
                     held.len()
                 ),
                 Short::Pad if !held.is_empty() => {
-                    sequences::fit(&held, length, &mut padded);
-                    batcher.push(&padded, Row::of_record(&record, 0..held.len()), 0)?;
+                    let row = Row::of_record(&record, 0..held.len());
+                    if windowing.limit.is_exceeded_by(&held) {
+                        counts.unknown += 1;
+                        batcher.push_unscored(row)?;
+                    } else {
+                        sequences::fit(&held, length, &mut padded);
+                        batcher.push(&padded, row, 0)?;
+                    }
                 }
                 Short::Pad | Short::Skip => counts.skipped += 1,
             }
@@ -249,43 +283,6 @@ fn predict_records(mut batcher: Batcher, path: &Path, windowing: &Windowing) -> 
     }
     if let Some((name, _)) = windowing.chosen.iter().zip(found).find(|(_, found)| !found) {
         bail!("{}: has no record '{name}', expected it as --chroms names it; correct the name", path.display());
-    }
-    counts.windows = batcher.finish()?;
-    Ok(counts)
-}
-
-/// Scores one window for each region, sorted by position.
-///
-/// # Errors
-/// The genome cannot be read, the scorer fails, or the rows cannot be written.
-pub fn predict_regions(model: Model, regions: &RegionWindows, rows: &mut Rows) -> Result<Counts> {
-    let counts =
-        std::thread::scope(|scope| score_regions(Batcher::new(model, Writer::new(scope, rows, model)), regions))?;
-    rows.finish()?;
-    Ok(counts)
-}
-
-fn score_regions(mut batcher: Batcher, regions: &RegionWindows) -> Result<Counts> {
-    let mut counts = Counts { sequences: regions.all, skipped: regions.off_the_end, ..Counts::default() };
-    let mut codes = Vec::new();
-    let mut name: Arc<str> = "".into();
-    for window in &regions.windows {
-        regions.codes(window, &mut codes)?;
-        if codes.iter().all(|&code| alphabet::is_unknown(code)) {
-            counts.unknown += 1;
-            continue;
-        }
-        let chromosome = regions.chromosome(window);
-        if *name != *chromosome {
-            name = Arc::from(&*chromosome);
-        }
-        let row = Row {
-            name: name.clone(),
-            range: window.interval.range.clone(),
-            reverse: window.reverse,
-            region: Some(window.name.clone().unwrap_or_else(|| ".".into())),
-        };
-        batcher.push(&codes, row, 0)?;
     }
     counts.windows = batcher.finish()?;
     Ok(counts)
@@ -352,7 +349,7 @@ mod tests {
         let run = |stride, short, chosen: &[&str]| {
             let mut out = Vec::new();
             let chosen = chosen.iter().map(|name| (*name).to_owned()).collect();
-            let windowing = Windowing { stride, short, chosen, skip_unknown: false };
+            let windowing = Windowing { stride, short, chosen, limit: UnknownLimit::of(50) };
             let mut sink = Rows::new(&mut out, ScoreFormat::Tsv, &task, &classes, None, stride, false).unwrap();
             predict(model, &path, &windowing, &mut sink).map(|counts| (counts, rows(&out)))
         };

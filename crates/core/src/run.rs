@@ -151,6 +151,9 @@ pub struct Provenance {
     pub parameter_count: usize,
     /// Examples of each split.
     pub examples: ExampleCounts,
+    /// The largest number of unknown bases in one training example, padding aside; absent from runs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub largest_n: Option<usize>,
     /// The resolved configuration.
     pub config: Config,
     /// Warnings about the data.

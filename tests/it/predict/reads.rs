@@ -129,7 +129,7 @@ fn short_reads_stop_are_left_out_or_padded_as_asked() {
         assert_eq!(before + bases + after, LENGTH);
         (name.to_owned(), format!("{}{read}{}", "N".repeat(before), "N".repeat(after)))
     });
-    let whole = predict(&[&folder.write("whole.fa", fasta(&borrowed(&whole)))]).0;
+    let whole = predict(&[&folder.write("whole.fa", fasta(&borrowed(&whole))), "--max-n", "127"]).0;
     for (row, expected) in rows(&padded).iter().filter(|row| row[0].starts_with("short")).zip(&rows(&whole)[1..]) {
         let length = if row[0] == "short" { "101" } else { "60" };
         assert_eq!((row[0], row[1], row[2]), (expected[0], "0", length));
@@ -179,29 +179,30 @@ fn whole_chromosomes_are_scored_window_by_window_in_every_format() {
     let (reference, of) = reference(&folder);
     let (table, stderr) = predict(&["--reference", &reference, "--stride", "50"]);
     assert!(stderr.contains("1 are too short and were left out"), "{stderr}");
-    assert!(stderr.contains("windows without a known base were left out"), "{stderr}");
+    assert!(stderr.contains("16 windows hold more than 0 unknown bases (--max-n) and have no score"), "{stderr}");
     let table = rows(&table);
     assert_eq!(table[0], ["name", "start", "end", "strand", "score"]);
     let mut expected = Vec::new();
     for name in ["chr2", "chr10", "chr1"] {
         let bases = &of[name];
         for start in (0..=bases.len() - LENGTH).step_by(50) {
-            if bases[start..start + LENGTH].bytes().any(|base| base != b'N') {
-                expected.push((name, start, start + LENGTH));
-            }
+            expected.push((name, start, start + LENGTH, bases[start..start + LENGTH].contains('N')));
         }
     }
-    let found: Vec<_> =
-        table[1..].iter().map(|row| (row[0], row[1].parse().unwrap(), row[2].parse().unwrap())).collect();
+    let found: Vec<_> = table[1..]
+        .iter()
+        .map(|row| (row[0], row[1].parse().unwrap(), row[2].parse().unwrap(), row[4] == "NA"))
+        .collect();
     assert_eq!(found, expected);
-    // As sequences they score the same, but for windows of nothing but N.
+    // As sequences they score the same.
     let as_sequences = predict(&[&reference, "--stride", "50", "--skip-short"]).0;
     let as_sequences: HashMap<(&str, &str), &str> =
         rows(&as_sequences)[1..].iter().map(|row| ((row[0], row[1]), row[4])).collect();
     for row in &table[1..] {
-        assert!(close(as_sequences[&(row[0], row[1])], row[4]), "{row:?}");
+        let alone = as_sequences[&(row[0], row[1])];
+        assert!(row[4] == alone || close(alone, row[4]), "{row:?}");
     }
-    assert!(as_sequences.len() > expected.len());
+    let all_known: Vec<Vec<&str>> = table.iter().filter(|row| row[4] != "NA").cloned().collect();
 
     let one = predict(&["--reference", &reference, "--stride", "50", "--chroms", "chr1,2"]).0;
     let chosen: Vec<_> = table.iter().filter(|row| ["name", "chr2", "chr1"].contains(&row[0])).cloned().collect();
@@ -210,8 +211,8 @@ fn whole_chromosomes_are_scored_window_by_window_in_every_format() {
 
     // bedGraph: each window stands for the bases in its middle that no other is nearer to.
     let graph = bedgraph(&predict(&["--reference", &reference, "--stride", "50", "--format", "bedgraph"]).0);
-    assert_eq!(graph.len(), expected.len());
-    for (row, (name, start, end, score)) in table[1..].iter().zip(&graph) {
+    assert_eq!(graph.len(), all_known.len() - 1);
+    for (row, (name, start, end, score)) in all_known[1..].iter().zip(&graph) {
         let window: usize = row[1].parse().unwrap();
         assert_eq!((row[0], row[4].parse::<f64>().unwrap()), (name.as_str(), *score));
         assert_eq!((*start, *end), (window + 39, window + 89));
@@ -225,8 +226,8 @@ fn whole_chromosomes_are_scored_window_by_window_in_every_format() {
     // BED6, with 1000 times the probability.
     let bed = predict(&["--reference", &reference, "--stride", "50", "--format", "bed"]).0;
     let bed = rows(&bed);
-    assert_eq!(bed.len(), expected.len());
-    for (row, found) in table[1..].iter().zip(&bed) {
+    assert_eq!(bed.len(), all_known.len() - 1);
+    for (row, found) in all_known[1..].iter().zip(&bed) {
         let score = (row[4].parse::<f64>().unwrap() * 1000.0).round().to_string();
         assert_eq!(*found, [row[0], row[1], row[2], ".", &score, "+"]);
     }
@@ -248,22 +249,35 @@ fn regions_of_a_reference_are_scored_as_their_strand_reads() {
         chr1\t1960\t2040\tfourth\t0\t-\nchr2\t310\t312\tfifth\t0\t+\n";
     let bed = folder.write("regions.bed", bed);
     let (table, stderr) = predict(&["--reference", &reference, "--regions", &bed]);
-    assert!(stderr.contains("6 windows of 9 regions scored; 2 run off the end of a chromosome"), "{stderr}");
-    assert!(stderr.contains("1 windows without a known base"), "{stderr}");
+    assert!(
+        stderr
+            .contains("6 windows of 9 regions scored; 1 windows hold more than 0 unknown bases (--max-n) and have no"),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("regions.bed: 2 of 9 regions left out: 2 whose window runs off the end of a chromosome"),
+        "{stderr}"
+    );
     let table = rows(&table);
-    assert_eq!(table[0], ["name", "start", "end", "strand", "score", "region"]);
-    let places: Vec<_> = table[1..].iter().map(|row| (row[0], row[1], row[2], row[3], row[5])).collect();
+    let columns = "name start end strand score region region_chrom region_start region_end";
+    assert_eq!(table[0], columns.split(' ').collect::<Vec<_>>());
+    let places: Vec<String> = table[1..].iter().map(|row| [&row[..4], &row[5..]].concat().join(" ")).collect();
     assert_eq!(
         places,
         [
-            ("chr2", "236", "364", "-", "."),
-            ("chr2", "247", "375", "+", "fifth"),
-            ("chr10", "186", "314", "+", "third"),
-            ("chr1", "1911", "2039", "+", "second"),
-            ("chr1", "1936", "2064", "-", "fourth"),
-            ("chr1", "1986", "2114", "-", "first"),
+            "chr1 1986 2114 - first chr1 2000 2100",
+            "chr1 1911 2039 + second chr1 1950 2000",
+            "chr2 236 364 - . chr2 300 301",
+            "chr1 NA NA + off chr1 0 20",
+            "chr10 NA NA + off chr10 2990 3001",
+            "chr10 186 314 + third chr10 100 400",
+            "chr2 1286 1414 + gap chr2 1300 1400",
+            "chr1 1936 2064 - fourth chr1 1960 2040",
+            "chr2 247 375 + fifth chr2 310 312",
         ]
     );
+    let mut table: Vec<Vec<&str>> = table.into_iter().filter(|row| row[4] != "NA").collect();
+    assert_eq!(table.len(), 7);
     let records: Vec<(String, String)> = table[1..]
         .iter()
         .map(|row| {
@@ -281,18 +295,101 @@ fn regions_of_a_reference_are_scored_as_their_strand_reads() {
         [(1911, 2039), (2039, 2064), (2064, 2114)]
     );
     let as_bed = predict(&["--reference", &reference, "--regions", &bed, "--format", "bed"]).0;
+    // Tracks are in the order of the genome.
+    let order = |name: &str| ["chr2", "chr10", "chr1"].iter().position(|other| *other == name);
+    table[1..].sort_by_key(|row| (order(row[0]), row[1].parse::<usize>().unwrap()));
     for (row, found) in table[1..].iter().zip(rows(&as_bed)) {
         let score = (row[4].parse::<f64>().unwrap() * 1000.0).round().to_string();
         assert_eq!(found, [row[0], row[1], row[2], row[5], &score, row[3]]);
     }
-    let unknown = folder.write("unknown.bed", "2\t300\t400\n");
+    let unknown = folder.write("unknown.bed", "scaffold\t300\t400\n");
     predict_fails(
         1,
         &["--reference", &reference, "--regions", &unknown],
-        &["unknown.bed: line 1", "no chromosome '2'", "called 'chr2'"],
+        &[
+            "unknown.bed: 1 of 1 regions do not lie in",
+            "scaffold, which the genome lacks (line 1)",
+            "chr2 (5000 bp), chr10",
+        ],
     );
     predict_fails(2, &["--reference", &reference, "--regions", &bed, "--stride", "5"], &["--stride", "--regions"]);
     usage_fails(&["--regions", &bed], "--reference");
+}
+
+#[test]
+fn rows_of_regions_keep_the_order_of_their_file_whatever_it_holds() {
+    let folder = Folder::new();
+    let (reference, _) = reference(&folder);
+    let good = |i: usize| {
+        let (chromosome, first, most) = [("chr2", 1800, 2900), ("10", 100, 2600), ("1", 100, 3600)][i % 3];
+        let start = first + i * 977 % most;
+        format!("{chromosome}\t{start}\t{}\tr{i}", start + 60 + i % 90)
+    };
+    let odd =
+        ["chrUn\t5\t90", "chr1\t3990\t4010", "chr1\t7\t7", "chr1\tx\t9", "chr2\t1300\t1400", "chr10\t0\t9", "chr1\t5"];
+    let mut lines: Vec<String> = (0..40).map(good).chain(odd.map(str::to_owned)).chain([good(3), good(3)]).collect();
+    let mut first: HashMap<String, String> = HashMap::new();
+    for shift in [1, 5, 11, 20] {
+        // Another order each time: these steps go through all lines, as 49 is no multiple of them.
+        lines = (0..lines.len()).map(|i| lines[i * shift % lines.len()].clone()).collect();
+        let bed = format!("#chrom\tstart\tend\n{}\n", lines.join("\n# between\n\n"));
+        let bed = folder.write("r.bed", bed);
+        let (table, stderr) = predict(&["--reference", &reference, "--regions", &bed]);
+        assert!(stderr.contains("r.bed: 6 of 49 regions left out"), "{stderr}");
+        let table = rows(&table);
+        assert_eq!(table.len(), lines.len() + 1);
+        for (row, line) in table[1..].iter().zip(&lines) {
+            let columns: Vec<&str> = line.split('\t').chain(["NA"]).take(3).collect();
+            assert_eq!(row[6..], columns, "{line}");
+            assert_eq!(row[4] == "NA", odd.contains(&line.as_str()), "{row:?}");
+            let expected = first.entry(line.clone()).or_insert_with(|| row[..6].join(" "));
+            assert_eq!(*expected, row[..6].join(" "), "a region scores the same wherever it stands");
+        }
+        let graph = predict(&["--reference", &reference, "--regions", &bed, "--format", "bedgraph"]).0;
+        assert!(bedgraph(&graph).len() > 20 && !graph.contains("NA"));
+    }
+}
+
+#[test]
+fn windows_with_more_unknown_bases_than_training_held_have_no_score() {
+    let folder = Folder::new();
+    let with_n = |n: usize| {
+        let mut read = bases(77, LENGTH);
+        read.replace_range(20..20 + n, &"N".repeat(n));
+        (format!("n{n}"), read)
+    };
+    let mut reads: Vec<(String, String)> = [0, 1, 3, 5, 6, 127, 128].map(with_n).into();
+    reads.push(("short".into(), bases(5, 40)));
+    reads.push(("short3".into(), format!("{}NNN", bases(5, 40))));
+    reads.push(("gap".into(), "N".repeat(30)));
+    let path = folder.write("reads.fq", fastq(&reads));
+    let known = |flags: &[&str]| -> Vec<String> {
+        let (table, _) = predict(&[&[path.as_str(), "--pad-short"][..], flags].concat());
+        let table = rows(&table);
+        assert_eq!(table.len(), reads.len() + 1, "every read has a row");
+        table[1..].iter().filter(|row| row[4] != "NA").map(|row| row[0].to_owned()).collect()
+    };
+    assert_eq!(known(&[]), ["n0", "short"], "the run was trained on windows without N, and padding is none");
+    assert_eq!(known(&["--max-n", "3"]), ["n0", "n1", "n3", "short", "short3"]);
+    assert_eq!(known(&["--max-n", "5"]), ["n0", "n1", "n3", "n5", "short", "short3"]);
+    assert_eq!(known(&["--max-n", "1000"]).len(), reads.len() - 2, "what has no known base never has a score");
+    let (bed, stderr) = predict(&[&path, "--pad-short", "--format", "bed"]);
+    assert_eq!(rows(&bed).len(), 2);
+    assert!(stderr.contains("2 windows of 10 sequences scored; 8 windows hold more than 0 unknown bases"), "{stderr}");
+    // A run of an earlier version does not say what it was trained under.
+    let run = sure();
+    let earlier = folder.path("earlier");
+    std::fs::create_dir(&earlier).unwrap();
+    for (file, bytes) in crate::fixtures::contents(&run.run) {
+        std::fs::write(earlier.join(file.file_name().unwrap()), bytes).unwrap();
+    }
+    let mut provenance = crate::fixtures::json(&earlier.join("run.json"));
+    assert_eq!(provenance.as_object_mut().unwrap().remove("largest_n"), Some(0.into()));
+    std::fs::write(earlier.join("run.json"), provenance.to_string()).unwrap();
+    let output = crate::fixtures::run(&["predict", text(&earlier), &path, "--pad-short"]);
+    let (table, stderr) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success() && table.matches("NA").count() == 2, "{table}{stderr}");
+    assert_eq!(stderr.matches("warning: the run does not say how many unknown bases").count(), 1, "{stderr}");
 }
 
 /// The reads of FASTQ text, each as its four lines.

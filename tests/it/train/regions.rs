@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::fixtures::{
     Folder, Row, bases_of_gc, bgzip, borrowed, column, examples, fail, fasta, gc, gzip, json, outcome,
-    reverse_complement, succeed, text, train,
+    reverse_complement, run, succeed, text, train,
 };
 
 /// Length of a window in these tests, in bp.
@@ -401,7 +401,9 @@ fn regions_that_give_no_window_are_skipped_and_counted() {
     all.push(Region { chrom: "chr4".into(), start: 13_390, end: 13_510, strand: '+' }); // all N
     let bed = reference.folder.write("peaks.bed", bed(&all));
     let (run, stderr) = reference.train("run", &bed, &["--negatives", "shuffle"]);
-    assert!(stderr.contains("87 regions; 4 run off the end of a chromosome and are skipped"), "{stderr}");
+    assert!(stderr.contains("peaks.bed: centred on the middle of 87 regions\n"), "{stderr}");
+    let left_out = "peaks.bed: 4 of 87 regions left out: 4 whose window runs off the end of a chromosome\n";
+    assert!(stderr.contains(left_out), "{stderr}");
     assert!(
         stderr.contains("1 regions of class 'peak' hold more than 0 unknown bases (--max-n) and are skipped"),
         "{stderr}"
@@ -460,24 +462,33 @@ fn wrong_regions_are_one_sentence_and_leave_nothing() {
         assert!(!out.exists(), "{error}");
     };
     let binary: Vec<u8> = (0..2000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8 | 0x80).collect();
-    let other_names = good.replace("chr", "contig_");
+    let odd = |line: &str| format!("{line}\n{line}\n{line}\nchr1\t5000\t5100\n");
     let cases: Vec<(&str, Vec<u8>, &[&str])> = vec![
-        ("backwards.bed", format!("{good}chr1\t500\t400\n").into(), &["line 81", "500", "400", "start < end"]),
-        ("nothing long.bed", format!("# x\n{good}chr1\t500\t500\n").into(), &["line 82", "500", "start < end"]),
-        ("beyond.bed", format!("{good}chr2\t79990\t80001\n").into(), &["line 81", "80001", "80000", "'chr2'"]),
+        ("backwards.bed", odd("chr1\t500\t400").into(), &["line 1", "500", "400", "start < end", "3 of 4 lines"]),
+        ("nothing long.bed", odd("chr1\t500\t500").into(), &["line 1", "500", "start < end"]),
+        (
+            "beyond.bed",
+            odd("chr2\t79990\t80001").into(),
+            &["3 of 4 regions do not lie in", "line 1 ends at 80001", "chr2 has 80000 bp", "another assembly"],
+        ),
         (
             "unknown.bed",
-            good.replace("chr3", "chrUn").into(),
-            &["no chromosome 'chrUn'", "chr1, chr2", "another genome"],
+            good.replace("chr", "scaffold_").into(),
+            &["80 of 80 regions do not lie in", "20 on scaffold_1, which the genome lacks", "chr1 (80000 bp), chr2"],
         ),
         ("empty.bed", vec![], &["empty"]),
         ("only comments.bed", "# x\ntrack name=x\n".into(), &["no intervals"]),
         ("not.bed.gz", [&[0x1f, 0x8b, 8, 0][..], &binary].concat(), &["damaged", "again"]),
         ("binary.bed.gz", binary, &["line 1", "1 column"]),
         ("cut.bed.gz", gzip(good.as_bytes())[..200].to_vec(), &["ends in the middle", "again"]),
-        ("two columns.bed", format!("{good}chr1\t5\n").into(), &["line 81", "2 columns", "three"]),
+        ("two columns.bed", odd("chr1\t5").into(), &["line 1", "2 columns", "three"]),
         ("table.bed", "sequence,label\nACGT,1\n".into(), &["line 1", "1 column"]),
-        ("off.bed", "chr1\t0\t20\nchr2\t0\t20\n".into(), &["none of 2 regions", "2 run off the end", "--length"]),
+        (
+            "off.bed",
+            "chr1\t0\t20\nchr2\t0\t20\n".into(),
+            &["none of 2 regions", "2 whose window runs off the end", "--length"],
+        ),
+        ("genes.gtf", "chr1\tx\tgene\t5\t900\t.\t+\t.\ta \"b\";\n".into(), &["line 1", "GFF or GTF", "count from 1"]),
     ];
     // Regions are never dealt by anything but their chromosomes.
     let one_split = reference.folder.write("one split.bed", "chr1\t5000\t5100\nchr2\t9000\t9100\n");
@@ -490,7 +501,6 @@ fn wrong_regions_are_one_sentence_and_leave_nothing() {
         let flags = [&["--reference", &reference.fasta, "--regions", &bad][..], &CHROMOSOMES].concat();
         fails(1, &flags, &[&[name], words].concat());
     }
-    // What is excluded and negatives from a file are held to the same.
     let peak = format!("peak={bed}");
     let with = |flags: &[&'static str]| -> Vec<String> {
         [&["--reference", &reference.fasta, "--regions", &peak][..], &CHROMOSOMES, flags]
@@ -499,13 +509,12 @@ fn wrong_regions_are_one_sentence_and_leave_nothing() {
             .map(str::to_owned)
             .collect()
     };
-    let other_names = reference.folder.write("1.bed", other_names);
-    for flag in ["--exclude", "--negatives"] {
-        let mut flags = with(&[flag]);
-        flags.push(other_names.clone());
-        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-        fails(1, &flags, &["1.bed", "no chromosome 'contig_1'", "another genome"]);
-    }
+    fails(1, &with(&["--center", "summit"]).iter().map(String::as_str).collect::<Vec<_>>(), &["good.bed", "no summit"]);
+    let others = reference.folder.write("others.bed", good.replace("chr", "scaffold_"));
+    let mut flags = with(&["--negatives"]);
+    flags.push(others.clone());
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    fails(1, &flags, &["others.bed", "80 of 80 regions do not lie in"]);
     // All but the last 5000 bp of every chromosome is excluded.
     let nearly_all: String = (1..=4).map(|n| format!("chr{n}\t0\t75000\n")).collect();
     let nearly_all = reference.folder.write("nearly all.bed", nearly_all);
@@ -518,7 +527,7 @@ fn wrong_regions_are_one_sentence_and_leave_nothing() {
     let absent = with(&["--negatives", "absent.bed"]);
     fails(1, &absent.iter().map(String::as_str).collect::<Vec<_>>(), &["absent.bed", "no such file"]);
     // Settings that cannot go together are faults of usage.
-    let copy = format!("other={other_names}");
+    let copy = format!("other={others}");
     fails(2, &["--reference", &reference.fasta], &["--reference goes with --regions"]);
     let same = peak.replace("peak=", "same=");
     fails(
@@ -543,88 +552,89 @@ fn wrong_regions_are_one_sentence_and_leave_nothing() {
             "--fit goes with --class",
         ],
     );
-    let made = ["--reference", &reference.fasta, "--regions", &peak, "--negatives", &other_names];
+    let made = ["--reference", &reference.fasta, "--regions", &peak, "--negatives", &others];
     fails(2, &[&made[..], &["--negatives-per-positive", "2"]].concat(), &["--negatives-per-positive", "names a file"]);
 }
 
-/// A genome of chromosomes with these names, and regions all along each.
-fn genome_of(folder: &Folder, names: &[&str]) -> [String; 2] {
-    let records: Vec<(String, String)> = names
-        .iter()
-        .enumerate()
-        .map(|(i, name)| ((*name).to_owned(), bases_of_gc(i as u64 + 7, 60_000, 0.5)))
-        .collect();
-    let fasta = folder.write("genome.fa", fasta(&borrowed(&records)));
-    let rows =
-        names.iter().flat_map(|name| (0..150).map(move |i| format!("{name}\t{}\t{}\n", i * 390 + 20, i * 390 + 220)));
-    [fasta, folder.write("peaks.bed", rows.collect::<String>())]
-}
+/// Odd lines among 80 good ones: what each is, and how it is counted.
+const ODD: [(&str, &str); 12] = [
+    ("chrUn_GL000220v1\t10\t100", "1 on chrUn_GL000220v1, which the genome lacks (line 81)"),
+    ("chr2\t79990\t80001", "1 beyond the end of a chromosome (line 81 ends at 80001, and chr2 has 80000 bp)"),
+    ("chr1\t500\t500", "1 with a line that is no region (line 81: start 500 is not below end 500)"),
+    ("chr1\t500\t400", "1 with a line that is no region (line 81: start 500 is not below end 400)"),
+    ("chr1\tabc\t400", "1 with a line that is no region (line 81: the start is 'abc')"),
+    ("chr1\t-5\t400", "1 with a line that is no region (line 81: the start is '-5')"),
+    ("chr1\t1e3\t2e3", "1 with a line that is no region (line 81: the start is '1e3')"),
+    ("chr1\t5", "1 with a line that is no region (line 81: found 2 columns)"),
+    ("chr1\t5\t90\ta\t0\tminus", "1 with a line that is no region (line 81: the strand is 'minus')"),
+    ("chr1\t0\t20", "1 whose window runs off the end of a chromosome"),
+    ("", ""),
+    ("# chr1\tabc\t400", ""),
+];
 
 #[test]
-fn a_genome_of_one_chromosome_is_divided_by_blocks() {
-    let folder = Folder::new();
-    let [fasta, bed] = genome_of(&folder, &["NC_000913.3"]);
-    let regions = format!("peak={bed}");
-    let data = ["--reference", &fasta, "--regions", &regions, "--length", "100", "--negatives", "random"];
-    for (name, flags) in [("whole", &[][..]), ("shares", &["--test-fraction", "0.2", "--valid-fraction", "0.1"])] {
-        let out = folder.path(name);
-        let (_, stderr) = train(&out, &[&data[..], flags].concat());
-        assert!(stderr.contains("blocks of all (NC_000913.3)"), "{stderr}");
-        let rows = examples(&out);
-        for row in &rows {
-            let meets = |other: &&Row| other.split != row.split && overlaps(row, &other.chrom, other.start, other.end);
-            assert!(!rows.iter().any(|other| meets(&other)), "{row:?}");
-        }
-        let of = |split: &str| rows.iter().filter(|row| row.split == split).count();
-        let shares = [of("valid"), of("test")].map(|n| n * 100 / rows.len());
-        let expected = if flags.is_empty() { [5..16, 5..16] } else { [5..16, 13..28] };
-        assert!(expected[0].contains(&shares[0]) && expected[1].contains(&shares[1]), "{name}: {shares:?}");
-        // The same blocks again, for the run's own test, and none that it learned from for other regions.
-        let stdout = succeed(&["evaluate", text(&out)]);
-        assert!(stdout.contains(&format!("{} fragments", of("test"))), "{stdout}");
-        let other = format!("peak={}", folder.write("other.bed", std::fs::read_to_string(&bed).unwrap()));
-        let evaluation = folder.path(&format!("evaluation of {name}"));
-        succeed(&["evaluate", text(&out), "--reference", &fasta, "--regions", &other, "--out", text(&evaluation)]);
-        let judged = std::fs::read_to_string(evaluation.join("predictions.csv")).unwrap();
-        assert!(judged.lines().count() > 10);
-        for line in judged.lines().skip(1).filter(|line| line.contains("NC_000913.3")) {
-            let fields: Vec<&str> = line.split(',').collect();
-            let [start, end] = [fields[2], fields[3]].map(|field| field.parse::<usize>().unwrap());
-            let learned = rows.iter().filter(|row| row.split != "test");
-            assert!(!learned.clone().any(|row| overlaps(row, "NC_000913.3", start, end)), "{line}");
-        }
-    }
-    let out = folder.path("never");
-    let error =
-        fail(1, &[&["train", "--out", text(&out)][..], &data[..], &["--test-chroms", "NC_000913.3"][..]].concat());
-    assert!(error.contains("--test-chroms leaves no chromosome for training") && error.contains("blocks"), "{error}");
-}
-
-#[test]
-fn haplotypes_of_one_chromosome_are_never_on_both_sides() {
-    let folder = Folder::new();
-    let [fasta, bed] = genome_of(&folder, &["chr1_hap1", "chr1_hap2", "chr2_hap1", "chr2_hap2"]);
-    let regions = format!("peak={bed}");
-    let data = ["--reference", &fasta, "--regions", &regions, "--length", "100", "--negatives", "shuffle"];
-    let out = folder.path("run");
-    let (_, stderr) = train(&out, &[&data[..], &["--test-chroms", "chr1_hap1"]].concat());
-    assert!(stderr.contains("train chr2_hap1, chr2_hap2") && stderr.contains("left out: chr1_hap2"), "{stderr}");
-    let rows = examples(&out);
-    assert!(rows.iter().filter(|row| row.split == "test" && row.label == "peak").all(|row| row.chrom == "chr1_hap1"));
-    assert!(rows.iter().filter(|row| row.split == "train").all(|row| !row.chrom.starts_with("chr1")));
-}
-
-#[test]
-fn regions_may_spell_chromosomes_as_flags_may() {
-    let folder = Folder::new();
-    let [fasta, bed] = genome_of(&folder, &["chr1", "chr2", "chr3", "chrM"]);
-    let spelled = std::fs::read_to_string(&bed).unwrap().replace("chrM", "MT").replace("chr", "");
-    let spelled = folder.write("spelled.bed", spelled);
-    let listing = |bed: &str, name: &str| {
-        let out = folder.path(name);
-        let regions = format!("peak={bed}");
-        train(&out, &["--reference", &fasta, "--regions", &regions, "--length", "100", "--test-chroms", "1,MT"]);
-        std::fs::read_to_string(out.join("examples.tsv")).unwrap()
+fn one_odd_region_is_left_out_and_named_and_changes_nothing_else() {
+    let reference = reference();
+    let good = bed(&regions());
+    let inspect = |name: &str, text: String, more: &[&str]| {
+        let regions = format!("peak={}", reference.folder.write(name, text));
+        let flags = ["inspect", "--reference", &reference.fasta, "--regions", &regions];
+        let output = run(&[&flags[..], &CHROMOSOMES, more].concat());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{name}: {stderr}");
+        (String::from_utf8(output.stdout).unwrap(), stderr)
     };
-    assert_eq!(listing(&bed, "one"), listing(&spelled, "other"));
+    let shuffle = ["--negatives", "shuffle"]; // windows of the genome would keep away from the odd region too
+    let (expected, _) = inspect("good.bed", good.clone(), &shuffle);
+    for (i, (line, reason)) in ODD.iter().enumerate() {
+        let (found, stderr) = inspect(&format!("{i}.bed"), format!("{good}{line}\n"), &shuffle);
+        assert_eq!(found.replace(&format!("{i}.bed"), "good.bed"), expected, "{line}");
+        let left_out = format!("{i}.bed: 1 of 81 regions left out: {reason}\n");
+        assert_eq!(stderr.contains(&left_out), !reason.is_empty(), "{line}: {stderr}");
+    }
+    // 1 is chr1, as in flags.
+    let (expected, _) = inspect("good.bed", good.clone(), &[]);
+    let (found, _) = inspect("numbers.bed", good.replace("chr", ""), &[]);
+    assert_eq!(found.replace("numbers.bed", "good.bed"), expected);
+    // What is excluded may lie on contigs that the genome lacks, and beyond an end.
+    let exclude = |name: &str, text: &str| {
+        let path = reference.folder.write(name, text);
+        inspect("good.bed", good.clone(), &["--exclude", &path])
+    };
+    let (inside, _) = exclude("inside.bed", "1\t0\t40000\n2\t70000\t80000\n");
+    let (beyond, stderr) = exclude("outside.bed", "chrUn\t5\t90\nchr1\t0\t40000\nchr2\t70000\t90000\nchr1\tx\t9\n");
+    assert_eq!(beyond, inside);
+    let said = "outside.bed: what lies outside the genome excludes nothing: of 4 regions, 1 with a line that is no region \
+        (line 4: the start is 'x'), 1 on chrUn, which the genome lacks (line 1), 1 beyond the end of a chromosome";
+    assert!(stderr.contains(said), "{stderr}");
+    let (none, stderr) = exclude("elsewhere.bed", "chrUn\t5\t90\n");
+    assert_eq!(none, expected);
+    assert!(stderr.contains("elsewhere.bed: no region lies in the genome, so nothing is excluded"), "{stderr}");
+}
+
+#[test]
+fn what_windows_are_centred_on_is_said_and_may_be_chosen() {
+    let reference = reference();
+    let lines = regions().into_iter().enumerate().map(|(i, Region { chrom, start, .. })| {
+        format!("{chrom}\t{start}\t{}\tpeak{i}\t5\t.\t1.5\tNA\t.\t{}.0\t7\n", start + 220, 30 + i * 7 % 150)
+    });
+    let peaks = reference.folder.write("peaks.narrowPeak", lines.collect::<String>());
+    let flags = |center: &'static [&'static str]| [&["--negatives", "shuffle"][..], center].concat();
+    for (name, center, said, chosen) in [
+        ("auto", &[][..], "centred on summits, column 10, of 80 regions", serde_json::Value::Null),
+        ("summit", &["--center", "summit"], "centred on summits, column 10, of 80 regions", "summit".into()),
+        ("middle", &["--center", "middle"], "centred on the middle of 80 regions", "middle".into()),
+    ] {
+        let (run, stderr) = reference.train(name, &peaks, &flags(center));
+        assert!(stderr.contains(&format!("peaks.narrowPeak: {said}\n")), "{stderr}");
+        for (i, region) in regions().iter().enumerate() {
+            let row = examples(&run).into_iter().find(|row| row.name == format!("peak{i}")).unwrap();
+            let centre = if name == "middle" { 110 } else { 30 + i * 7 % 150 };
+            assert_eq!(row.start, region.start + centre - LENGTH / 2, "{name}");
+        }
+        let data = &json(&run.join("run.json"))["config"]["data"];
+        assert_eq!(data["center"], chosen);
+        let toml = std::fs::read_to_string(run.join("config.toml")).unwrap();
+        assert_eq!(toml.contains("center = "), name != "auto");
+    }
 }

@@ -35,6 +35,16 @@ pub enum Fit {
     CropOrPad,
 }
 
+/// What windows around regions are centred on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Center {
+    /// The summit, an offset in column 10 as in narrowPeak
+    Summit,
+    /// The middle of the region
+    Middle,
+}
+
 /// What to do with missing labels and values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -137,6 +147,9 @@ pub struct DataConfig {
     /// Regions of one class, BED or narrowPeak, in --reference; windows are centred on the summit or the middle [default: none]
     #[arg(long, value_name = "NAME=PATH")]
     pub regions: Vec<NamedPath>,
+    /// What windows of --regions are centred on: the summit in column 10, as in narrowPeak, or the middle [default: the summit where column 10 fits as one in the whole file]
+    #[arg(long, value_enum)]
+    pub center: Option<Center>,
     /// Negatives for a single --regions: shuffle (dinucleotide shuffles of the regions), gc-matched or random (windows of the genome away from regions), or a BED file [default: gc-matched]
     #[arg(long, value_name = "KIND|BED")]
     pub negatives: Option<Negatives>,
@@ -407,7 +420,7 @@ impl DataConfig {
     fn stray_settings(&self) -> Vec<String> {
         use SourceKind::{Classes, Demo, Examples, Genomes, Regions, Tables};
         let default = Self::default();
-        let set: [(&str, bool, &[SourceKind]); 18] = [
+        let set: [(&str, bool, &[SourceKind]); 19] = [
             ("--fragments", self.fragments != default.fragments, &[Genomes, Demo]),
             ("--valid-fragments", self.valid_fragments.is_some(), &[Genomes, Demo]),
             ("--test-fragments", self.test_fragments != default.test_fragments, &[Genomes, Demo]),
@@ -420,6 +433,7 @@ impl DataConfig {
             ("--valid-fraction", self.valid_fraction.is_some(), &[Genomes, Classes, Regions, Tables]),
             ("--test-fraction", self.test_fraction.is_some(), &[Genomes, Classes, Regions, Tables]),
             ("--reference", self.reference.is_some(), &[Regions]),
+            ("--center", self.center.is_some(), &[Regions]),
             ("--negatives", self.negatives.is_some(), &[Regions]),
             ("--negatives-per-positive", self.negatives_per_positive != default.negatives_per_positive, &[Regions]),
             ("--exclude", !self.exclude.is_empty(), &[Regions]),

@@ -170,6 +170,22 @@ impl Examples {
         self.measure(alphabet::gc_share)
     }
 
+    /// The number of unknown bases in each sequence, without those that pad it, `[n]`.
+    ///
+    /// # Errors
+    /// The temporary file of sequences cannot be read.
+    pub fn unknown_bases(&self) -> Result<Vec<usize>> {
+        let mut counts = Vec::with_capacity(self.len());
+        self.for_each_batch(1024, |first, codes| {
+            for (codes, origin) in codes.chunks(self.length).zip(&self.origins[first..]) {
+                let unknown = codes.iter().filter(|&&code| alphabet::is_unknown(code)).count();
+                counts.push(unknown.saturating_sub(self.length.saturating_sub(origin.bases)));
+            }
+            Ok(())
+        })?;
+        Ok(counts)
+    }
+
     /// The labels of example `i`, `[width]`.
     pub fn labels_of(&self, i: usize) -> &[f32] {
         &self.labels[i * self.width..(i + 1) * self.width]

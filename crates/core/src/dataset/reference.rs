@@ -4,11 +4,13 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
+use crate::config::Center;
 use crate::dataset::LoadRequest;
 use crate::dataset::genomes::{open_genome, report_deal};
 use crate::dataset::split::{self, Assignment, Resolved, Shares, Split};
 use crate::format::thousands;
 use crate::genome::interval::Interval;
+use crate::genome::left_out::LeftOut;
 use crate::genome::reference::{Reference, RegionWindow, Regions};
 use crate::progress::Progress;
 
@@ -41,8 +43,10 @@ pub struct Found {
     pub covered: Vec<Interval>,
     /// Regions in the file.
     all: usize,
-    /// Regions whose window runs off the end of a chromosome.
-    off_the_end: usize,
+    /// How the file is read, such as what its windows are centred on.
+    reading: String,
+    /// Regions that give no window.
+    left_out: LeftOut,
     /// Regions whose window lies in no split, or across the edge of two.
     in_no_split: usize,
 }
@@ -53,24 +57,25 @@ impl Found {
     /// # Errors
     /// Everything was.
     pub fn report(&self, path: &Path, length: usize, progress: &Progress) -> Result<()> {
+        let file = path.display();
         if self.windows.is_empty() {
+            let left_out = match self.left_out.all() {
+                0 => String::new(),
+                _ => format!(" ({})", self.left_out.reasons()),
+            };
             bail!(
-                "{}: none of {} regions gives a window of {length} bp inside the chromosomes of a split ({} run off the end of a chromosome), expected some; name other chromosomes or a smaller --length",
-                path.display(),
+                "{file}: none of {} regions gives a window of {length} bp inside the chromosomes of a split{left_out}, expected some; name other chromosomes or a smaller --length",
                 self.all,
-                self.off_the_end
             );
         }
-        let mut text = format!("{}: {} regions", path.display(), thousands(self.all));
-        if self.off_the_end > 0 {
-            let n = thousands(self.off_the_end);
-            text.push_str(&format!("; {n} run off the end of a chromosome and are skipped"));
+        progress.say(&format!("{file}: {}", self.reading));
+        if let Some(left_out) = self.left_out.describe(self.all) {
+            progress.say(&format!("{file}: {left_out}"));
         }
         if self.in_no_split > 0 {
             let n = thousands(self.in_no_split);
-            text.push_str(&format!("; {n} lie in no split or across the edge of two and are skipped"));
+            progress.say(&format!("{file}: {n} regions lie in no split or across the edge of two and are skipped"));
         }
-        progress.say(&text);
         Ok(())
     }
 }
@@ -154,10 +159,10 @@ impl DividedReference {
     /// The windows around the regions of a BED file that lie in a split.
     ///
     /// # Errors
-    /// As [`Reference::intervals`].
-    pub fn find(&self, path: &Path) -> Result<Found> {
-        let Regions { windows: on_chromosomes, covered, all, off_the_end } =
-            self.reference.windows(path, self.length)?;
+    /// As [`Reference::windows`].
+    pub fn find(&self, path: &Path, center: Option<Center>) -> Result<Found> {
+        let Regions { file, windows: on_chromosomes, covered, left_out } =
+            self.reference.windows(path, self.length, center)?;
         let on = on_chromosomes.len();
         let in_split = |window: RegionWindow| {
             let Interval { chromosome, range } = &window.interval;
@@ -165,6 +170,6 @@ impl DividedReference {
         };
         let windows: Vec<SplitWindow> = on_chromosomes.into_iter().filter_map(in_split).collect();
         let in_no_split = on - windows.len();
-        Ok(Found { windows, covered, all, off_the_end, in_no_split })
+        Ok(Found { windows, covered, all: file.all(), reading: file.describe(), left_out, in_no_split })
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use anyhow::{Result, bail};
 
-use crate::config::{NEGATIVE, NamedPath, Negatives};
+use crate::config::{Center, NEGATIVE, NamedPath, Negatives};
 use crate::dataset::LoadRequest;
 use crate::dataset::examples::Name;
 use crate::dataset::negatives;
@@ -25,7 +25,7 @@ const DEFAULT_LENGTH: usize = 200;
 /// splits are made.
 ///
 /// # Errors
-/// A file is missing or malformed, a region lies outside its chromosome, or there are not enough negatives.
+/// A file is missing or malformed, most regions lie outside the genome, or there are not enough negatives.
 pub fn read(files: RegionFiles, request: &LoadRequest, splits: &[Split], sequences: &mut Sequences) -> Result<()> {
     let LoadRequest { config, seed, progress, .. } = request;
     let length = request.length.or(config.length).unwrap_or(DEFAULT_LENGTH);
@@ -34,7 +34,7 @@ pub fn read(files: RegionFiles, request: &LoadRequest, splits: &[Split], sequenc
     let mut covered: Vec<Interval> = Vec::new();
     let mut classes: Vec<(&str, Vec<SplitWindow>)> = Vec::new();
     for NamedPath { name, path } in files.regions {
-        let found = divided.find(path)?;
+        let found = divided.find(path, config.center)?;
         found.report(path, length, progress)?;
         covered.extend(found.covered);
         match classes.iter_mut().find(|(other, _)| other == name) {
@@ -54,7 +54,9 @@ pub fn read(files: RegionFiles, request: &LoadRequest, splits: &[Split], sequenc
     }
     if matches!(files.negatives, Negatives::GcMatched | Negatives::Random) {
         for path in files.exclude {
-            covered.extend(divided.reference.intervals(path)?);
+            let (excluded, note) = divided.reference.covered(path)?;
+            note.iter().for_each(|note| progress.say(note));
+            covered.extend(excluded);
         }
     }
     covered.sort_by_key(|interval| (interval.chromosome, interval.range.start));
@@ -65,7 +67,8 @@ pub fn read(files: RegionFiles, request: &LoadRequest, splits: &[Split], sequenc
         Negatives::GcMatched => negatives::drawn(&divided, positives, &covered, wanted, true, sequences, progress),
         Negatives::Random => negatives::drawn(&divided, positives, &covered, wanted, false, sequences, progress),
         Negatives::Bed(path) => {
-            let mut found = divided.find(path)?;
+            // The middle if it is asked for; summits are asked of the regions alone.
+            let mut found = divided.find(path, config.center.filter(|center| *center == Center::Middle))?;
             found.report(path, length, progress)?;
             let before = found.windows.len();
             found.windows.retain(|SplitWindow { window, .. }| {
@@ -108,7 +111,7 @@ impl Choice<'_> {
         let (mut seen, mut codes, mut added) = (HashSet::new(), Vec::new(), Vec::new());
         let (mut again, mut unknown) = (0, 0);
         for SplitWindow { split, window } in windows.drain(..) {
-            let RegionWindow { interval: Interval { chromosome, range }, reverse, name } = &window;
+            let RegionWindow { interval: Interval { chromosome, range }, reverse, name, .. } = &window;
             if !self.splits.contains(&split) {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! A genome whose chromosomes are found by name: each BED interval becomes a window of one length, centred on its
+//! A genome whose chromosomes are found by name: each region of a file becomes a window of one length, centred on its
 //! summit or its middle. The split of a window is decided elsewhere.
 
 use std::path::Path;
@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
-use crate::formats::bed;
+use crate::config::Center;
+use crate::format::{counted, thousands};
+use crate::formats::bed::{self, Region, RegionFile};
 use crate::genome::Genome;
 use crate::genome::interval::{Interval, Place};
-use crate::genome::names::{NameIndex, list_names, other_name};
+use crate::genome::left_out::LeftOut;
+use crate::genome::names::{NameIndex, list_names};
 
 /// A genome, and its chromosomes by name.
 pub struct Reference {
@@ -31,18 +34,30 @@ pub struct RegionWindow {
     pub reverse: bool,
     /// Name of the region, if it has one.
     pub name: Option<String>,
+    /// Index of the region in its file.
+    pub region: usize,
 }
 
-/// The regions of a BED file in one genome.
+/// The regions of a file in one genome.
 pub struct Regions {
+    /// The file, in its own order.
+    pub file: RegionFile,
     /// Windows sorted by chromosome and start.
     pub windows: Vec<RegionWindow>,
-    /// The smallest interval around each region and its window, in file order.
+    /// The smallest interval around each region that lies in the genome and its window, in file order.
     pub covered: Vec<Interval>,
-    /// Number of regions in the file.
-    pub all: usize,
-    /// Number of regions whose window runs off the end of a chromosome.
-    pub off_the_end: usize,
+    /// Regions that give no window.
+    pub left_out: LeftOut,
+}
+
+/// Where a region lies in a genome.
+enum Placed {
+    /// On a chromosome, whole.
+    Inside(Interval),
+    /// On a chromosome, and beyond its end; the interval is what lies inside.
+    Beyond(Interval),
+    /// On a chromosome that the genome lacks.
+    Absent,
 }
 
 impl Reference {
@@ -53,51 +68,77 @@ impl Reference {
         Self { genome, source, chromosomes, index }
     }
 
-    /// The regions of a BED file as intervals of this genome.
-    ///
-    /// # Errors
-    /// A chromosome is unknown or a region ends beyond it; the message names the line.
-    pub fn intervals(&self, path: &Path) -> Result<Vec<Interval>> {
-        let regions = bed::read(path)?;
-        regions.iter().map(|region| self.interval(path, region)).collect()
+    /// Index of a chromosome, by any spelling of its name: `1` and `chr1` are the same where the genome does not have both.
+    pub fn chromosome(&self, name: &str) -> Option<usize> {
+        self.index.find(name)
     }
 
-    fn interval(&self, path: &Path, region: &bed::Region) -> Result<Interval> {
-        let (file, line) = (path.display(), region.line);
-        let Some(chromosome) = self.index.find(&region.chromosome) else {
-            let hint = other_name(&self.genome.chromosomes, &region.chromosome);
-            bail!(
-                "{file}: line {line}: {} has no chromosome '{}', expected names such as {}; {hint}",
-                self.source,
-                region.chromosome,
-                list_names(self.genome.chromosomes.iter().take(4).map(|c| c.name.as_str()))
-            );
-        };
+    fn place_region(&self, region: &Region) -> Placed {
+        let Some(chromosome) = self.chromosome(&region.chromosome) else { return Placed::Absent };
         let length = self.genome.chromosomes[chromosome].length;
-        if region.end > length {
-            bail!(
-                "{file}: line {line}: the region ends at {}, beyond the {length} bp of chromosome '{}' in {}; is it made for another assembly?",
-                region.end,
-                region.chromosome,
-                self.source
-            );
-        }
-        Ok(Interval { chromosome, range: region.start..region.end })
+        let interval = Interval { chromosome, range: region.start.min(length)..region.end.min(length) };
+        if region.end > length { Placed::Beyond(interval) } else { Placed::Inside(interval) }
     }
 
-    /// Windows of `length` bp around the regions of a BED file.
+    /// What regions of a file cover of this genome, and what there is to say of those that lie outside it.
     ///
     /// # Errors
-    /// As [`Reference::intervals`].
-    pub fn windows(&self, path: &Path, length: usize) -> Result<Regions> {
-        let regions = bed::read(path)?;
-        let mut found = Regions { windows: Vec::new(), covered: Vec::new(), all: regions.len(), off_the_end: 0 };
-        for region in regions {
-            let interval = self.interval(path, &region)?;
+    /// The file cannot be read.
+    pub fn covered(&self, path: &Path) -> Result<(Vec<Interval>, Option<String>)> {
+        let file = bed::read(path, Some(Center::Middle))?;
+        let mut left_out = LeftOut::of(&file);
+        let mut intervals = Vec::new();
+        for region in &file.regions {
+            match self.place_region(region) {
+                Placed::Inside(interval) => intervals.push(interval),
+                Placed::Beyond(interval) => {
+                    left_out.add_beyond(region, self.genome.chromosomes[interval.chromosome].length);
+                    intervals.extend(Some(interval).filter(|interval| !interval.range.is_empty()));
+                }
+                Placed::Absent => left_out.add_absent(region),
+            }
+        }
+        let note = (left_out.all() > 0).then(|| {
+            let outside = if intervals.is_empty() {
+                "no region lies in the genome, so nothing is excluded"
+            } else {
+                "what lies outside the genome excludes nothing"
+            };
+            format!(
+                "{}: {outside}: of {}, {}",
+                path.display(),
+                counted(file.all() as u64, "region"),
+                left_out.reasons()
+            )
+        });
+        Ok((intervals, note))
+    }
+
+    /// Windows of `length` bp around the regions of a file, centred as [`bed::read`] says.
+    ///
+    /// # Errors
+    /// The file cannot be read, or most of its regions do not lie in this genome.
+    pub fn windows(&self, path: &Path, length: usize, center: Option<Center>) -> Result<Regions> {
+        let file = bed::read(path, center)?;
+        let left_out = LeftOut::of(&file);
+        let mut found = Regions { file, windows: Vec::new(), covered: Vec::new(), left_out };
+        for (at, region) in found.file.regions.iter().enumerate() {
+            let interval = match self.place_region(region) {
+                Placed::Inside(interval) => interval,
+                Placed::Beyond(interval) => {
+                    found.left_out.add_beyond(region, self.genome.chromosomes[interval.chromosome].length);
+                    found.covered.extend(Some(interval).filter(|interval| !interval.range.is_empty()));
+                    continue;
+                }
+                Placed::Absent => {
+                    found.left_out.add_absent(region);
+                    continue;
+                }
+            };
             let bases = self.genome.chromosomes[interval.chromosome].length;
             let start = region.centre().checked_sub(length / 2);
             let Some(start) = start.filter(|start| start + length <= bases) else {
-                found.off_the_end += 1;
+                found.left_out.off_the_end += 1;
                 found.covered.push(interval);
                 continue;
             };
@@ -107,11 +148,32 @@ impl Reference {
             found.windows.push(RegionWindow {
                 interval: Interval { chromosome: interval.chromosome, range },
                 reverse: region.reverse,
-                name: region.name.filter(|name| name != "."),
+                name: region.name.clone(),
+                region: at,
             });
         }
+        self.refuse_other_assembly(path, &found)?;
         found.windows.sort_by_key(|window| (window.interval.chromosome, window.interval.range.start));
         Ok(found)
+    }
+
+    /// A few regions outside the genome are left out and counted; most of them are those of another assembly.
+    fn refuse_other_assembly(&self, path: &Path, found: &Regions) -> Result<()> {
+        let (misplaced, all) = (found.left_out.misplaced(), found.file.regions.len());
+        if misplaced * 2 <= all {
+            return Ok(());
+        }
+        let chromosomes = self.genome.chromosomes.iter().take(4);
+        let names: Vec<String> = chromosomes.map(|c| format!("{} ({} bp)", c.name, c.length)).collect();
+        bail!(
+            "{}: {} of {} regions do not lie in {}: {}; expected regions on chromosomes such as {}; is one of the two of another assembly?",
+            path.display(),
+            thousands(misplaced),
+            thousands(all),
+            self.source,
+            found.left_out.reasons(),
+            list_names(names.iter().map(String::as_str))
+        );
     }
 
     /// Replaces `codes` by the codes of a window, with case, on the strand of its region.
@@ -130,32 +192,34 @@ impl Reference {
     }
 }
 
-/// Windows around the regions of a BED file, for scoring.
+/// Windows around the regions of a file, for scoring.
 pub struct RegionWindows {
     reference: Reference,
+    /// The regions in the order of their file.
+    pub file: RegionFile,
     /// The windows that fit on their chromosome, sorted by chromosome and start.
     pub windows: Vec<RegionWindow>,
-    /// Number of regions in the file.
-    pub all: usize,
-    /// Number of regions whose window runs off the end of a chromosome.
-    pub off_the_end: usize,
+    /// Regions that give no window.
+    pub left_out: LeftOut,
 }
 
 impl RegionWindows {
     /// Opens a genome and reads regions; the genome is read from disk on demand, so that its size does not matter.
     ///
     /// # Errors
-    /// A file is missing or malformed, or no region gives a window.
-    pub fn open(reference: &Path, regions: &Path, length: usize) -> Result<Self> {
+    /// A file is missing or malformed, most regions do not lie in the genome, or none gives a window.
+    pub fn open(reference: &Path, regions: &Path, length: usize, center: Option<Center>) -> Result<Self> {
         let reference = Reference::new(Genome::open(reference, 0, &|_| true)?);
-        let Regions { windows, all, off_the_end, .. } = reference.windows(regions, length)?;
+        let Regions { file, windows, left_out, .. } = reference.windows(regions, length, center)?;
         if windows.is_empty() {
             bail!(
-                "{}: none of {all} regions has room for a window of {length} bp, the network's length; give others",
-                regions.display()
+                "{}: none of {} regions has room for a window of {length} bp, the network's length: {}; give others",
+                regions.display(),
+                file.all(),
+                left_out.reasons()
             );
         }
-        Ok(Self { reference, windows, all, off_the_end })
+        Ok(Self { reference, file, windows, left_out })
     }
 
     /// Replaces `codes` by the codes of a window, with case, on the strand of its region.
@@ -169,5 +233,10 @@ impl RegionWindows {
     /// Name of the chromosome that a window lies on.
     pub fn chromosome(&self, window: &RegionWindow) -> Arc<str> {
         self.reference.chromosomes[window.interval.chromosome].clone()
+    }
+    /// A chromosome's name as the genome has it, or as it stands where the genome lacks it.
+    pub fn name_in_genome(&self, chromosome: &Arc<str>) -> Arc<str> {
+        let found = self.reference.chromosome(chromosome);
+        found.map_or_else(|| chromosome.clone(), |found| self.reference.chromosomes[found].clone())
     }
 }

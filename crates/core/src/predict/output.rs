@@ -1,5 +1,6 @@
 //! Output of scores: a table, BED or bedGraph.
 
+use std::fmt::Display;
 use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,6 +10,12 @@ use anyhow::{Result, bail};
 use crate::config::{ScoreFormat, TaskKind};
 use crate::dataset::Classes;
 use crate::task::Task;
+
+/// What a table holds where there is no score.
+const NO_SCORE: &[u8] = b"\tNA";
+
+/// Columns of a table that name the region of a row: its name, and where it lies as its file has it.
+const REGION_COLUMNS: &str = "\tregion\tregion_chrom\tregion_start\tregion_end";
 
 /// The window that a score belongs to: of a record or a chromosome, 0-based and half-open.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +37,30 @@ impl Row {
     }
 }
 
+/// A region in a table: its window, its scores, and the region itself as its file has it.
+pub struct RegionRow<'a> {
+    /// Chromosome, as the genome calls it if it has it.
+    pub name: &'a str,
+    /// Window, 0-based and half-open, if there is one.
+    pub window: Option<Range<usize>>,
+    /// Whether the region lies on the minus strand.
+    pub reverse: bool,
+    /// Scores `[outputs]`, if the window has them.
+    pub scores: Option<&'a [f32]>,
+    /// Name of the region, if it has one.
+    pub region: Option<&'a str>,
+    /// Chromosome, start and end of the region as the file has them.
+    pub columns: [&'a dyn Display; 3],
+}
+
+impl<'a> RegionRow<'a> {
+    /// A line that is no region, with its first three columns.
+    pub fn unreadable([chromosome, start, end]: &'a [String; 3]) -> Self {
+        let columns: [&dyn Display; 3] = [chromosome, start, end];
+        Self { name: chromosome, window: None, reverse: false, scores: None, region: None, columns }
+    }
+}
+
 /// Writes rows one by one.
 pub struct Rows<'a> {
     out: &'a mut (dyn Write + Send),
@@ -40,6 +71,8 @@ pub struct Rows<'a> {
     output: usize,
     inverse: bool,
     stride: usize,
+    /// Number of scores in a row of a table.
+    outputs: usize,
     /// Record and end of the previous row, so that bedGraph has one value per base. Records may share a name.
     before: Option<(Arc<str>, usize)>,
 }
@@ -83,30 +116,40 @@ impl<'a> Rows<'a> {
                 1 => "\tscore".into(),
                 _ => classes.names.iter().map(|name| format!("\tscore_{name}")).collect::<String>(),
             };
-            format!("name\tstart\tend\tstrand{scores}{}\n", if regions { "\tregion" } else { "" })
+            format!("name\tstart\tend\tstrand{scores}{}\n", if regions { REGION_COLUMNS } else { "" })
         });
         let binary = task.kind == TaskKind::Binary;
         let (output, inverse) = if binary { (0, index != classes.positive) } else { (index, false) };
-        Ok(Self { out, format, header, output, inverse, stride, before: None })
+        Ok(Self { out, format, header, output, inverse, stride, outputs: task.outputs(), before: None })
     }
 
-    /// Writes a row with its scores `[outputs]`.
+    /// Whether the output is a table, which has a row for what has no score too.
+    pub fn is_table(&self) -> bool {
+        self.format == ScoreFormat::Tsv
+    }
+
+    /// Writes a row with its scores `[outputs]`, if it has any.
     ///
     /// # Errors
     /// The output cannot be written.
-    pub fn write(&mut self, row: &Row, scores: &[f64]) -> Result<()> {
+    pub fn write(&mut self, row: &Row, scores: Option<&[f64]>) -> Result<()> {
         self.begin()?;
         let Row { name, range, reverse, region } = row;
         let strand = if *reverse { '-' } else { '+' };
+        let Some(scores) = scores else {
+            if self.is_table() {
+                write!(self.out, "{name}\t{}\t{}\t{strand}", range.start, range.end)?;
+                (0..self.outputs).try_for_each(|_| self.out.write_all(NO_SCORE))?;
+                writeln!(self.out)?;
+            }
+            return Ok(());
+        };
         let one = scores[self.output];
         let one = if self.inverse { 1.0 - one } else { one };
         match self.format {
             ScoreFormat::Tsv => {
                 write!(self.out, "{name}\t{}\t{}\t{strand}", range.start, range.end)?;
                 scores.iter().try_for_each(|score| write!(self.out, "\t{}", *score as f32))?;
-                if let Some(region) = region {
-                    write!(self.out, "\t{region}")?;
-                }
                 writeln!(self.out)?;
             }
             ScoreFormat::Bed => {
@@ -130,6 +173,26 @@ impl<'a> Rows<'a> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Writes the row of a region into a table.
+    ///
+    /// # Errors
+    /// The output cannot be written.
+    pub fn write_region(&mut self, row: &RegionRow) -> Result<()> {
+        self.begin()?;
+        let RegionRow { name, window, reverse, scores, region, columns: [chromosome, start, end] } = row;
+        match window {
+            Some(window) => write!(self.out, "{name}\t{}\t{}", window.start, window.end)?,
+            None => write!(self.out, "{name}\tNA\tNA")?,
+        }
+        write!(self.out, "\t{}", if *reverse { '-' } else { '+' })?;
+        match scores {
+            Some(scores) => scores.iter().try_for_each(|score| write!(self.out, "\t{score}"))?,
+            None => (0..self.outputs).try_for_each(|_| self.out.write_all(NO_SCORE))?,
+        }
+        writeln!(self.out, "\t{}\t{chromosome}\t{start}\t{end}", region.unwrap_or("."))?;
         Ok(())
     }
 
@@ -171,7 +234,7 @@ mod tests {
         {
             let mut sink = Rows::new(&mut out, format, &task, &classes, of, stride, false)?;
             for (start, scores) in rows {
-                sink.write(&Row::of_record(&chr, *start..start + 10), scores)?;
+                sink.write(&Row::of_record(&chr, *start..start + 10), Some(scores))?;
             }
             sink.finish()?;
         }
@@ -216,7 +279,7 @@ mod tests {
         let mut out: Vec<u8> = Vec::new();
         let mut rows = Rows::new(&mut out, ScoreFormat::Bedgraph, &task, &classes, None, 10, false).unwrap();
         for score in [0.25, 0.5] {
-            rows.write(&Row::of_record(&Arc::from("x"), 0..10), &[score]).unwrap();
+            rows.write(&Row::of_record(&Arc::from("x"), 0..10), Some(&[score])).unwrap();
         }
         assert_eq!(String::from_utf8(out).unwrap(), "x\t0\t10\t0.25\nx\t0\t10\t0.5\n");
     }

@@ -14,6 +14,7 @@ use crate::dataset::sequences;
 use crate::formats::compression::{self, Compression, InputFile};
 use crate::formats::fastq::write_read;
 use crate::formats::records::Records;
+use crate::predict::unknown_limit::UnknownLimit;
 use crate::predict::{Model, Short};
 use crate::run;
 use crate::sequence::alphabet;
@@ -32,6 +33,8 @@ pub struct Sorting<'a> {
     pub stride: usize,
     /// What to do with reads shorter than the network's length.
     pub short: Short,
+    /// Unknown bases that a window may hold to count.
+    pub limit: UnknownLimit,
     /// Overwrite files that exist.
     pub force: bool,
 }
@@ -43,6 +46,8 @@ pub struct Sorted {
     pub files: Vec<(String, PathBuf, usize)>,
     /// Number of ambiguous reads that are shorter than the network's length.
     pub too_short: usize,
+    /// Number of ambiguous reads all of whose windows hold too many unknown bases.
+    pub unknown: usize,
 }
 
 impl Sorted {
@@ -137,7 +142,7 @@ pub fn sort(model: Model, classes: &Classes, path: &Path, sorting: Sorting) -> R
         .collect::<std::io::Result<_>>()?;
 
     let mut counts = vec![0usize; outs.len()];
-    let mut too_short = 0;
+    let (mut too_short, mut unknown) = (0, 0);
     let (mut waiting, mut codes, mut padded) = (Waiting::default(), Vec::new(), Vec::new());
     let mut put = |class: usize, read: &fastq::Record| -> Result<()> {
         counts[class] += 1;
@@ -149,16 +154,22 @@ pub fn sort(model: Model, classes: &Classes, path: &Path, sorting: Sorting) -> R
         let Some(read) = records.read() else { continue };
         let windows = if codes.len() >= model.length() {
             let starts = window_starts(codes.len(), model.length(), sorting.stride);
+            let windows = starts.map(|start| &codes[start..start + model.length()]);
             let mut count = 0;
-            for start in starts {
-                waiting.codes.extend_from_slice(&codes[start..start + model.length()]);
+            for window in windows.filter(|window| !sorting.limit.is_exceeded_by(window)) {
+                waiting.codes.extend_from_slice(window);
                 count += 1;
             }
+            unknown += usize::from(count == 0);
             count
         } else if sorting.short == Short::Pad && !codes.is_empty() {
-            sequences::fit(&codes, model.length(), &mut padded);
-            waiting.codes.extend_from_slice(&padded);
-            1
+            let count = usize::from(!sorting.limit.is_exceeded_by(&codes));
+            if count > 0 {
+                sequences::fit(&codes, model.length(), &mut padded);
+                waiting.codes.extend_from_slice(&padded);
+            }
+            unknown += usize::from(count == 0);
+            count
         } else {
             too_short += 1;
             0
@@ -181,6 +192,7 @@ pub fn sort(model: Model, classes: &Classes, path: &Path, sorting: Sorting) -> R
     Ok(Sorted {
         files: names.zip(paths).zip(counts).map(|((name, path), count)| (name, path, count)).collect(),
         too_short,
+        unknown,
     })
 }
 
