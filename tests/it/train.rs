@@ -5,7 +5,6 @@ mod ensembles;
 mod fine_tuning;
 mod genomes;
 mod memory;
-mod places;
 mod regions;
 mod repeat;
 mod resume;
