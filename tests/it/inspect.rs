@@ -260,7 +260,10 @@ fn inspecting_trains_nothing_and_leaves_what_was_asked_for() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert_eq!(names, ["gc.png", "inspection.json", "lengths.png", "unknown.png"]);
+    assert_eq!(
+        names,
+        ["gc.png", "gc.svg", "inspection.json", "lengths.png", "lengths.svg", "unknown.png", "unknown.svg"]
+    );
     for name in ["gc.png", "lengths.png", "unknown.png"] {
         let bytes = std::fs::read(folder.path("looked/at").join(name)).unwrap();
         let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();

@@ -11,7 +11,7 @@ pub mod regression;
 use rand::RngExt;
 use rayon::prelude::*;
 
-pub use crate::metrics::ranking::{CALIBRATION_BINS, CalibrationBin, CurvePoint, Ranking};
+pub use crate::metrics::ranking::{CalibrationBin, CurvePoint, Ranking};
 
 use crate::random::{self, Purpose};
 
