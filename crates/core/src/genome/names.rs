@@ -36,10 +36,13 @@ pub struct NameIndex {
 }
 
 impl NameIndex {
-    /// An index of names, which must be distinct.
+    /// An index of names; of equal ones, as of several genomes, the first is found.
     pub fn new<'a>(names: impl Iterator<Item = &'a str>) -> Self {
         let mut index = Self::default();
         for (i, name) in names.enumerate() {
+            if index.exact.contains_key(name) {
+                continue;
+            }
             index.exact.insert(name.to_owned(), i);
             index.alike.entry(same_name(name).to_owned()).and_modify(|found| *found = None).or_insert(Some(i));
         }
@@ -211,6 +214,7 @@ mod tests {
         ] {
             assert_eq!(index.find(name), found, "{name}");
         }
+        assert_eq!(NameIndex::new(["chr1", "chr2", "chr1", "chr2"].into_iter()).find("2"), Some(1), "of two genomes");
     }
 
     #[test]
