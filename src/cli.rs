@@ -369,7 +369,7 @@ pub struct Compute {
 pub struct Predict {
     /// Run folder made by train
     pub run: PathBuf,
-    /// FASTA or FASTQ file, plain, gzip or BGZF; - for uncompressed standard input [default: --reference]
+    /// FASTA or FASTQ file, plain, gzip or BGZF; - for standard input [default: --reference]
     #[arg(required_unless_present = "reference", conflicts_with = "reference")]
     pub sequences: Option<PathBuf>,
     /// Genome to score: its --regions, or whole chromosomes in windows [no default]

@@ -26,6 +26,7 @@ use crate::model::ensemble::{self, Ensemble};
 use strandnet_core::config::Config;
 use strandnet_core::dataset;
 use strandnet_core::dataset::{Classes, Dataset, LoadRequest};
+use strandnet_core::format::printable;
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{Provenance, RUN_JSON, RunFolder, WEIGHTS};
 
@@ -119,15 +120,27 @@ pub fn open_run(path: &Path, device: tch::Device, no_native: bool) -> Result<Fin
     Ok(FinishedRun { folder, provenance, classes, ensemble: Ensemble::new(ensemble) })
 }
 
-/// Writes results to standard output; a reader that went away is an error and no panic.
+/// Writes results to standard output, safe for a terminal; a reader that went away is an error and no panic.
 fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(closed_output)
+    out.write_all(printable(text).as_bytes()).and_then(|()| out.flush()).map_err(closed_output)
 }
+
+/// Whoever read standard output wanted no more, as `head` does.
+#[derive(Debug)]
+pub struct ClosedPipe;
+
+impl std::fmt::Display for ClosedPipe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("standard output was closed before all results were written")
+    }
+}
+
+impl std::error::Error for ClosedPipe {}
 
 fn closed_output(error: std::io::Error) -> anyhow::Error {
     if error.kind() == std::io::ErrorKind::BrokenPipe {
-        anyhow!("standard output was closed before all results were written; read to the end or use --out")
+        ClosedPipe.into()
     } else {
         anyhow!("standard output cannot be written ({error})")
     }

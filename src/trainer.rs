@@ -14,6 +14,7 @@ use strandnet_core::evaluate::members::Members;
 use strandnet_core::evaluate::predictions::Predictions;
 use strandnet_core::evaluate::results::{BaselineMetrics, RunMetrics, SplitMetrics};
 use strandnet_core::evaluate::{self, Evaluation, Strand};
+use strandnet_core::files::streams;
 use strandnet_core::format::thousands;
 use strandnet_core::interrupt::Interrupt;
 use strandnet_core::progress::Progress;
@@ -173,6 +174,7 @@ impl Trainer {
         let provenance = Provenance { data_warnings, ..provenance(&self.config, &task, data, &network, &machine)? };
         let (run, replaced) = folder.keep()?;
         run.write_json(RUN_JSON, &provenance)?;
+        streams::write_kept(&run.path)?;
         run.write(CONFIG_TOML, self.config.to_toml().as_bytes())?;
         let files = Files { run, provenance, replaced };
         self.experiment(data, task, machine.device, memory, Some(files)).carry_out(None)

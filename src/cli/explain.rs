@@ -1,6 +1,6 @@
 //! `explain` and its subcommands: one struct for each.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
@@ -38,8 +38,8 @@ pub struct Motifs {
     /// Replace the motifs that the folder holds [default: no]
     #[arg(long)]
     pub force: bool,
-    /// Known motifs to compare with, in MEME format, such as JASPAR [default: none]
-    #[arg(long, value_name = "MEME")]
+    /// Known motifs to compare with: MEME, JASPAR, TRANSFAC, HOMER or HOCOMOCO, told apart by content [default: none]
+    #[arg(long, value_name = "FILE")]
     pub database: Option<PathBuf>,
     /// Sequences to scan for sites, FASTA or FASTQ [default: examples of the run]
     #[arg(long, value_name = "FILE", conflicts_with = "split")]
@@ -57,8 +57,8 @@ pub struct Motifs {
     #[arg(long, value_name = "N", value_parser = config::count, default_value_t = 1000)]
     pub discover: usize,
     /// Class, label or column to explain [default: the positive class, or each of several]
-    #[arg(long, value_name = "NAME")]
-    pub of: Option<String>,
+    #[arg(long, alias = "of", value_name = "NAME")]
+    pub score_of: Option<String>,
     /// CPU threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
@@ -69,26 +69,42 @@ pub struct Motifs {
 pub struct Sequences {
     /// Run folder made by train
     pub run: PathBuf,
-    /// FASTA or FASTQ file of sequences of the network's length, plain, gzip or BGZF; - for uncompressed standard input
-    pub sequences: PathBuf,
+    /// FASTA or FASTQ file of sequences of the network's length, plain, gzip or BGZF; - for standard input
+    #[arg(required_unless_present = "regions", conflicts_with = "regions")]
+    pub sequences: Option<PathBuf>,
+    /// Genome that --regions lie in, plain, gzip or BGZF [default: none]
+    #[arg(long, value_name = "FASTA", requires = "regions")]
+    pub reference: Option<PathBuf>,
+    /// Regions of --reference to explain, BED or narrowPeak, one window centred on each [default: none]
+    #[arg(long, value_name = "BED", requires = "reference")]
+    pub regions: Option<PathBuf>,
+    /// What windows of --regions are centred on: the summit in column 10, as in narrowPeak, or the middle [default: the run's, or the summit where column 10 fits as one in the whole file]
+    #[arg(long, value_enum, requires = "regions")]
+    pub center: Option<config::Center>,
     /// Attribution methods, one or several: ism, saliency, ig
     #[arg(long, value_name = "NAMES", value_enum, value_delimiter = ',', default_value = "ism")]
     pub method: Vec<AttributionMethod>,
     /// Class, label or column to explain [default: the positive class]
-    #[arg(long, value_name = "NAME")]
-    pub of: Option<String>,
+    #[arg(long, alias = "of", value_name = "NAME")]
+    pub score_of: Option<String>,
     /// Folder for tables, arrays and figures [default: RUN/explain/sequences-FILE]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Replace the attributions that the folder holds [default: no]
+    /// Replace the attributions that the folder, and the files of --attributions-out, hold [default: no]
     #[arg(long)]
     pub force: bool,
     /// Maximum number of sequences, from the first of the file on [default: all]
     #[arg(long, value_name = "N", value_parser = config::count)]
     pub limit: Option<usize>,
-    /// Name of a sequence to draw; may be repeated [default: the first 4]
-    #[arg(long, value_name = "NAME")]
+    /// Name of a sequence to draw; may be repeated [default: the first of the file]
+    #[arg(long, value_name = "NAME", conflicts_with = "pictures")]
     pub picture: Vec<String>,
+    /// Number of sequences to draw, from the first of the file on [default: 4, and 100 with --regions]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(..=1000))]
+    pub pictures: Option<u16>,
+    /// Prefix of one-hot sequences and hypothetical contributions for motif discovery, PREFIX.ohe.npz and PREFIX.hyp.npz, with their windows as PREFIX.bed; needs ism among --method [default: none]
+    #[arg(long, value_name = "PREFIX")]
+    pub attributions_out: Option<PathBuf>,
     /// Pad sequences shorter than the network's length with N at both ends, instead of stopping [default: no]
     #[arg(long)]
     pub pad_short: bool,
@@ -110,6 +126,16 @@ pub struct Sequences {
 }
 
 impl Sequences {
+    /// The file whose sequences are explained: of records or of regions.
+    pub fn file(&self) -> &Path {
+        self.regions.as_deref().or(self.sequences.as_deref()).unwrap_or(Path::new("-"))
+    }
+
+    /// Number of sequences to draw where none is named.
+    pub fn most_pictures(&self) -> usize {
+        self.pictures.map_or(if self.regions.is_some() { 100 } else { 4 }, usize::from)
+    }
+
     /// The methods, each once, in the order given.
     pub fn methods(&self) -> Vec<AttributionMethod> {
         let mut methods = Vec::new();
@@ -127,15 +153,15 @@ impl Sequences {
 pub struct Variants {
     /// Run folder made by train
     pub run: PathBuf,
-    /// Variants, VCF, plain, gzip or BGZF; - for uncompressed standard input [no default: required]
+    /// Variants, VCF, plain, gzip or BGZF; - for standard input [no default: required]
     #[arg(long, value_name = "VCF")]
     pub vcf: PathBuf,
     /// Reference genome of the variants, plain, gzip or BGZF [no default: required]
     #[arg(long, value_name = "FASTA")]
     pub reference: PathBuf,
     /// Class, label or column to score [default: the positive class]
-    #[arg(long, value_name = "NAME")]
-    pub of: Option<String>,
+    #[arg(long, alias = "of", value_name = "NAME")]
+    pub score_of: Option<String>,
     /// File for the scores [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,

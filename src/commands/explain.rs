@@ -4,6 +4,8 @@ mod motifs;
 mod sequences;
 mod variants;
 
+use std::path::{Path, PathBuf};
+
 use anyhow::{Result, bail};
 use serde_json::{Map, Value, json};
 
@@ -14,7 +16,7 @@ use strandnet_core::dataset::LoadRequest;
 use strandnet_core::dataset::examples::Examples;
 use strandnet_core::dataset::split::Split;
 use strandnet_core::progress::Progress;
-use strandnet_core::run::{FORMAT_VERSION, WEIGHTS, sha256};
+use strandnet_core::run::{FORMAT_VERSION, RunFolder, WEIGHTS, sha256};
 
 pub fn run(command: &Explain, progress: Progress) -> Result<()> {
     match &command.what {
@@ -56,4 +58,29 @@ fn own_examples(run: &FinishedRun, split: Split, progress: &Progress) -> Result<
         bail!("the run has no {} examples, expected some; choose another --split", split.name());
     }
     Ok(examples)
+}
+
+/// The folder in the run for the explanation of a file.
+fn default_folder(run: &RunFolder, what: &str, file: &Path) -> PathBuf {
+    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = name.strip_suffix(".gz").or(name.strip_suffix(".bgz")).unwrap_or(&name);
+    let stem = match Path::new(name).file_stem() {
+        Some(stem) if name != "-" => stem.to_string_lossy().into_owned(),
+        _ => "stdin".into(),
+    };
+    run.file("explain").join(format!("{what}-{stem}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_named_after_what_they_hold() {
+        let run = RunFolder { path: "run".into() };
+        let folder = |file: &str| default_folder(&run, "sequences", Path::new(file)).display().to_string();
+        assert_eq!(folder("x/peaks.fa.gz"), "run/explain/sequences-peaks");
+        assert_eq!(folder("a.b.fasta"), "run/explain/sequences-a.b");
+        assert_eq!(folder("-"), "run/explain/sequences-stdin");
+    }
 }

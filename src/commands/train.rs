@@ -12,6 +12,7 @@ use crate::trainer::{InterruptedRun, TrainedRun, Trainer};
 use strandnet_core::config::search::Search;
 use strandnet_core::config::{Config, DataConfig, TaskKind};
 use strandnet_core::dataset::Dataset;
+use strandnet_core::files::streams;
 use strandnet_core::format::thousands;
 use strandnet_core::inspect::{self, NearCopies};
 use strandnet_core::progress::Progress;
@@ -31,7 +32,7 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
         progress.say(&describe(&data, &config.data));
         return show(&trainer(&config).stop_on_signals().resume(interrupted, &data)?);
     }
-    let config = Config::resolve(command.config.as_deref(), &command.settings, flags)?;
+    let mut config = Config::resolve(command.config.as_deref(), &command.settings, flags)?;
     if let Some(path) = command.config.as_deref()
         && Search::read(path).ok().flatten().is_some()
     {
@@ -48,6 +49,8 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
         None => OutputFolder::create_named(&experiment_name(command.config.as_deref(), &config))?,
     };
     progress.say(&machine.description);
+    // So that the run can be repeated, and gone on with, after the pipe is gone.
+    streams::keep_in(&folder.path().join(run::INPUTS), config.data.named_paths_mut())?;
     let data = data_of(&config, &progress)?;
     progress.say(&describe(&data, &config.data));
     let found = inspect::inspect(&data, &config.data, NearCopies::IfQuick)?;

@@ -21,6 +21,7 @@ use strandnet_core::config::search::Search;
 use strandnet_core::config::{Config, DataConfig, Faults, Metric};
 use strandnet_core::dataset::Dataset;
 use strandnet_core::figures;
+use strandnet_core::files::streams;
 use strandnet_core::format::thousands;
 use strandnet_core::progress::Progress;
 use strandnet_core::run;
@@ -44,6 +45,12 @@ const MOST_DATA_SETS: usize = 4;
 pub fn run(command: &Tune, flags: &ArgMatches, progress: Progress) -> Result<()> {
     let file = command.config.as_deref();
     let config = Config::resolve(file, &command.settings, flags)?;
+    if let Some(path) = config.data.paths().into_iter().find(|path| streams::is_stream(path)) {
+        bail!(
+            "{}: is a pipe or standard input, expected a file, which a search reads again when it goes on; save it in a file",
+            path.display()
+        );
+    }
     if command.find_lr {
         return find_lr::run(command, &config, progress);
     }
@@ -214,7 +221,7 @@ fn write_results(tuning: &Tuning, folder: &RunFolder) -> Result<()> {
         );
         folder.write(BEST_TOML, (head + &tuning.config_of_row(best).to_toml()).as_bytes())?;
     }
-    folder.write(SETTINGS_PNG, &figures::tuning::hyperparameters(tuning)?)
+    figures::tuning::hyperparameters(tuning)?.write(folder, SETTINGS_PNG)
 }
 
 fn summary(tuning: &Tuning, folder: &RunFolder) -> Result<()> {

@@ -99,10 +99,11 @@ fn copies_of_training_sequences_in_the_test_are_counted_exactly_on_either_strand
     let n = |i: usize| (splits[i]["split"].clone(), splits[i]["n"].as_u64().unwrap());
     assert_eq!([n(0), n(1), n(2)], [("train".into(), 600), ("valid".into(), 70), ("test".into(), 200)]);
 
-    // `train` says the cheap part too.
+    // `train` says so too.
     let run = folder.path("run");
     let (_, stderr) = train(&run, &tables);
     assert!(stderr.contains("warning: 143 of 200 test sequences are also in training, 100 of them"), "{stderr}");
+    assert!(stderr.contains("warning: 12 test sequences are nearly the same as one in training"), "{stderr}");
     assert_eq!(examples(&run).len(), 870);
 }
 
@@ -259,7 +260,10 @@ fn inspecting_trains_nothing_and_leaves_what_was_asked_for() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert_eq!(names, ["gc.png", "inspection.json", "lengths.png", "unknown.png"]);
+    assert_eq!(
+        names,
+        ["gc.png", "gc.svg", "inspection.json", "lengths.png", "lengths.svg", "unknown.png", "unknown.svg"]
+    );
     for name in ["gc.png", "lengths.png", "unknown.png"] {
         let bytes = std::fs::read(folder.path("looked/at").join(name)).unwrap();
         let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();

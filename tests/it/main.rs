@@ -8,6 +8,7 @@ mod explain;
 mod export;
 mod fixtures;
 mod golden;
+mod inputs;
 mod inspect;
 mod library;
 mod model;

@@ -86,7 +86,7 @@ fn a_search_killed_and_taken_up_again_comes_to_what_it_would_have() {
     // Six trials of one epoch, the better two of them of two.
     assert_eq!(expected.len(), 1 + 6 + 2);
     assert_eq!(column(&whole.join("trials.csv"), b',', "epochs")[6..], ["2", "2"]);
-    assert_eq!(files(&whole), ["best.toml", "knobs.png", "trials.csv", "tune.json"]);
+    assert_eq!(files(&whole), ["best.toml", "knobs.png", "knobs.svg", "trials.csv", "tune.json"]);
     assert_eq!(json(&whole.join("tune.json"))["trials"], 6);
 
     // SIGKILL as soon as some trials are there, twice, then to the end.
@@ -255,7 +255,7 @@ fn a_learning_rate_is_found_where_training_falls_apart() {
     assert!(printed.contains("suggested: --lr "), "{printed}");
     let rates: Vec<f64> = column(&out.join("lr.csv"), b',', "rate").iter().map(|rate| rate.parse().unwrap()).collect();
     assert!(rates[0] == 1e-5 && rates.windows(2).all(|two| two[0] < two[1]), "{rates:?}");
-    assert_eq!(files(&out), ["lr.csv", "lr.png"]);
+    assert_eq!(files(&out), ["lr.csv", "lr.png", "lr.svg"]);
     let again = |more: &[&str]| fail(2, &[&search.arguments(&search.out("none"), &flags)[..], more].concat());
     assert!(again(&["--to", "1e-9"]).contains("--from is 0.00001 and --to is"));
     assert!(fail(1, &search.arguments(&out, &flags)).contains("--force"));

@@ -31,6 +31,7 @@ use crate::dataset::sequences::{Assembled, Read, Sequences};
 use crate::dataset::source::DataSource;
 use crate::dataset::split::{Assignment, ChromosomeChoice, Shares, Split};
 use crate::dataset::tables::{LabelColumns, TableRequest};
+use crate::files::streams;
 use crate::format::list_first;
 use crate::formats::record_names;
 use crate::formats::records::Records;
@@ -190,6 +191,7 @@ impl<'a> LoadRequest<'a> {
 /// A file is missing or malformed, a class or split has too few examples, or a chromosome is unknown.
 pub fn load(request: &LoadRequest) -> Result<Dataset> {
     let config = request.config;
+    streams::keep(config.paths())?;
     let source = DataSource::of(config)?;
     if matches!(source, DataSource::Genomes(_) | DataSource::Demo) {
         return load_genomes(request, source);
@@ -262,6 +264,7 @@ pub struct TestData {
 /// As [`load`], and where the data's classes are not those of the request.
 pub fn load_test(request: &LoadRequest) -> Result<TestData> {
     let config = request.config;
+    streams::keep(config.paths())?;
     let source = DataSource::of(config)?;
     if matches!(source, DataSource::Genomes(_) | DataSource::Demo) {
         let genomes = Genomes::open(source, request, &[Split::Test])?;

@@ -1,7 +1,11 @@
-//! Figures and text tables of results. `html` puts them into a report.
+//! Figures and text tables of results. `html` puts them into a report. A figure is drawn once, on a canvas that gives
+//! both its PNG and its SVG.
 
+mod bases;
+mod bitmap;
 pub mod breakdown;
 mod canvas;
+mod chart;
 pub mod composition;
 pub mod confusion;
 pub mod curves;
@@ -10,10 +14,14 @@ pub mod layers;
 mod logo;
 pub mod motifs;
 pub mod scatter;
+mod svg;
 pub mod training;
 pub mod tuning;
+mod typeface;
 
 use anyhow::Result;
+
+pub use crate::figures::canvas::Figure;
 
 use crate::config::TaskKind;
 use crate::evaluate::Evaluation;
@@ -37,9 +45,9 @@ pub fn draw(evaluation: &Evaluation, folder: &RunFolder) -> Result<()> {
             let positives = task.positives(examples);
             let ranking = Ranking::new(&positives, predictions);
             let names = (classes.positive_name(), classes.negative_name());
-            folder.write("roc.png", &curves::roc(&ranking, report, split)?)?;
-            folder.write("pr.png", &curves::precision_recall(&ranking, report, split)?)?;
-            folder.write("scores.png", &curves::scores(&positives, predictions, report, split, names)?)?;
+            curves::roc(&ranking, report, split)?.write(folder, "roc.png")?;
+            curves::precision_recall(&ranking, report, split)?.write(folder, "pr.png")?;
+            curves::scores(&positives, predictions, report, split, names)?.write(folder, "scores.png")?;
         }
         TaskKind::Multiclass | TaskKind::Multilabel => {
             let (count, labels) = (task.count, task::yes_no(examples)); // of classes, they are not used
@@ -55,23 +63,23 @@ pub fn draw(evaluation: &Evaluation, folder: &RunFolder) -> Result<()> {
                 Ranking::new(&positives, &scores)
             };
             let rankings: Vec<Ranking> = (0..count.min(curves::MOST_CURVES)).map(of_class).collect();
-            folder.write("roc.png", &curves::roc_of_each(&rankings, report, split)?)?;
-            folder.write("pr.png", &curves::precision_recall_of_each(&rankings, report, split)?)?;
+            curves::roc_of_each(&rankings, report, split)?.write(folder, "roc.png")?;
+            curves::precision_recall_of_each(&rankings, report, split)?.write(folder, "pr.png")?;
         }
         TaskKind::Regression => {
             let targets = task::values(examples);
-            folder.write("scatter.png", &scatter::scatter(&targets, predictions, report, &classes.names, split)?)?;
+            scatter::scatter(&targets, predictions, report, &classes.names, split)?.write(folder, "scatter.png")?;
         }
     }
     if let Some(calibration) = curves::calibration(evaluation, split)? {
-        folder.write("calibration.png", &calibration)?;
+        calibration.write(folder, "calibration.png")?;
     }
     if let Some(confusion) = &report.confusion {
-        folder.write("confusion.png", &confusion::picture_of(confusion, &classes.names, split)?)?;
+        confusion::figure_of(confusion, &classes.names, split)?.write(folder, "confusion.png")?;
         folder.write(CONFUSION_CSV, &confusion::table_of(confusion, &classes.names)?)?;
     }
     if let Some(groups) = &evaluation.breakdown {
-        folder.write("breakdown.png", &breakdown::breakdown(groups, report, split)?)?;
+        breakdown::breakdown(groups, report, split)?.write(folder, "breakdown.png")?;
     }
     Ok(())
 }
@@ -169,13 +177,74 @@ fn parts(report: &Report) -> String {
 
 #[cfg(test)]
 mod tests {
-    /// Width, height and the share of pixels that are not white.
-    pub fn ink(png: &[u8]) -> (u32, u32, f64) {
-        let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
+    use crate::figures::canvas::Figure;
+    use crate::metrics::{ClassReport, Report};
+
+    /// Width, height and the share of pixels that are not white, of the PNG.
+    pub fn ink(figure: &Figure) -> (u32, u32, f64) {
+        let mut reader = png::Decoder::new(std::io::Cursor::new(&figure.png)).read_info().unwrap();
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         reader.next_frame(&mut pixels).unwrap();
         let (width, height) = (reader.info().width, reader.info().height);
         let dark = pixels.chunks(3).filter(|pixel| pixel.iter().any(|&value| value < 250)).count();
         (width, height, dark as f64 / f64::from(width * height))
+    }
+
+    /// The SVG.
+    pub fn xml(figure: &Figure) -> String {
+        String::from_utf8(figure.svg.clone()).unwrap()
+    }
+
+    /// A text of the SVG.
+    #[derive(Debug)]
+    pub struct Text {
+        pub words: String,
+        pub x: f64,
+        pub y: f64,
+        /// Its extent along the horizontal axis; 0 if it reads upwards.
+        pub width: f64,
+        anchor: String,
+    }
+
+    impl Text {
+        /// Its left edge.
+        pub fn left(&self) -> f64 {
+            match self.anchor.as_str() {
+                "middle" => self.x - self.width / 2.0,
+                "end" => self.x - self.width,
+                _ => self.x,
+            }
+        }
+    }
+
+    /// All texts of the SVG, which must be well-formed.
+    pub fn texts(figure: &Figure) -> Vec<Text> {
+        let text = xml(figure);
+        let document = roxmltree::Document::parse(&text).unwrap();
+        let number = |node: roxmltree::Node, name: &str| node.attribute(name).unwrap().parse::<f64>().unwrap();
+        let of = |node: roxmltree::Node| Text {
+            words: node.text().unwrap_or_default().to_owned(),
+            x: number(node, "x"),
+            y: number(node, "y"),
+            width: if node.has_attribute("transform") { 0.0 } else { number(node, "textLength") },
+            anchor: node.parent().unwrap().attribute("text-anchor").unwrap_or_default().to_owned(),
+        };
+        document.descendants().filter(|node| node.has_tag_name("text")).map(of).collect()
+    }
+
+    /// The centres of all circles of the SVG.
+    pub fn circles(figure: &Figure) -> Vec<(f64, f64)> {
+        let text = xml(figure);
+        let document = roxmltree::Document::parse(&text).unwrap();
+        let circles = document.descendants().filter(|node| node.has_tag_name("circle"));
+        let of = |node: roxmltree::Node, name| node.attribute(name).unwrap().parse().unwrap();
+        circles.map(|node| (of(node, "cx"), of(node, "cy"))).collect()
+    }
+
+    /// A report without metrics, of a number of classes.
+    pub fn report(parts: usize) -> Report {
+        let part = |i| ClassReport { name: format!("class {i}"), n: None, metrics: Vec::new() };
+        let parts = (0..parts).map(part).collect();
+        Report { n: 0, n_positive: None, threshold: None, metrics: Vec::new(), parts, confusion: None }
     }
 }

@@ -1,10 +1,13 @@
-//! Atomic writes and checksums of files.
+//! Atomic writes and checksums of files, and where they come from if they are pipes.
+
+pub mod streams;
 
 use std::ffi::OsStr;
-use std::io::{Read, Write};
+use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -139,14 +142,14 @@ pub fn remove_partial_files(folder: &Path) {
 
 /// The error for a path that cannot be written.
 pub fn cannot_write(path: &Path, error: &std::io::Error) -> anyhow::Error {
+    let advice = match error.kind() {
+        std::io::ErrorKind::FileTooLarge => "raise the limit on the size of files (ulimit -f)",
+        _ => "free some disk space or choose another place",
+    };
     // The message of tempfile also names its temporary path, which means nothing to the user.
     let error = error.to_string();
     let error = error.split(" at path \"").next().unwrap_or(&error);
-    CannotWrite(format!(
-        "{}: cannot be written ({error}); free some disk space or choose another place",
-        path.display()
-    ))
-    .into()
+    CannotWrite(format!("{}: cannot be written ({error}); {advice}", path.display())).into()
 }
 
 /// The error for a file that cannot be written, as opposed to faults in its contents.
@@ -166,8 +169,8 @@ impl std::error::Error for CannotWrite {}
 /// # Errors
 /// The file cannot be read.
 pub fn describe_file(path: &Path) -> Result<DataFile> {
-    let bytes = std::fs::metadata(path).with_context(|| format!("{}: cannot be read", path.display()))?.len();
-    Ok(DataFile { path: std::path::absolute(path)?, bytes, sha256: sha256(path)? })
+    let (file, metadata) = streams::open(path)?.into_file(path)?;
+    Ok(DataFile { path: std::path::absolute(path)?, bytes: metadata.len(), sha256: sha256_of_file(&file, path)? })
 }
 
 /// The SHA-256 checksum of a file, in hexadecimal.
@@ -175,14 +178,22 @@ pub fn describe_file(path: &Path) -> Result<DataFile> {
 /// # Errors
 /// The file cannot be read.
 pub fn sha256(path: &Path) -> Result<String> {
-    let cannot_read = |error| anyhow!("{}: cannot be read ({error})", path.display());
-    let mut file = std::fs::File::open(path).map_err(cannot_read)?;
+    let file = std::fs::File::open(path).map_err(|error| anyhow!("{}: cannot be read ({error})", path.display()))?;
+    sha256_of_file(&file, path)
+}
+
+fn sha256_of_file(file: &std::fs::File, path: &Path) -> Result<String> {
     let mut digest = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
+    let mut position = 0;
     loop {
-        match file.read(&mut buffer).map_err(cannot_read)? {
-            0 => break,
-            n => digest.update(&buffer[..n]),
+        match file.read_at(&mut buffer, position) {
+            Ok(0) => break,
+            Ok(read) => {
+                digest.update(&buffer[..read]);
+                position += read as u64;
+            }
+            Err(error) => bail!("{}: cannot be read ({error})", path.display()),
         }
     }
     Ok(hexadecimal(digest))

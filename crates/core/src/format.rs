@@ -1,6 +1,37 @@
 //! Formats numbers, sizes, shares and names as text.
 
+use std::borrow::Cow;
+
 use indicatif::HumanCount;
+
+/// A text that is safe to show on a terminal: control characters, which files may hold and terminals obey, are escaped as
+/// `\x1b`, and those that change the direction of text as `\u{202e}`; line ends and tabs stay.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    escaped(text, |letter| letter.is_control() && letter != '\n' && letter != '\t')
+}
+
+/// A name as a field of a line: as [`printable`], with line ends and tabs escaped too.
+pub fn field(name: &str) -> Cow<'_, str> {
+    escaped(name, char::is_control)
+}
+
+fn escaped(text: &str, is_unsafe: impl Fn(char) -> bool) -> Cow<'_, str> {
+    let turns_text =
+        |letter| matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let is_unsafe = |letter| is_unsafe(letter) || turns_text(letter);
+    if !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match u32::from(letter) {
+            _ if !is_unsafe(letter) => safe.push(letter),
+            code @ ..256 => safe.push_str(&format!("\\x{code:02x}")),
+            code => safe.push_str(&format!("\\u{{{code:x}}}")),
+        }
+    }
+    Cow::Owned(safe)
+}
 
 /// A count with thousands separators: 30000 is `30,000`.
 pub fn thousands(count: usize) -> String {
@@ -88,6 +119,14 @@ pub fn list_first(names: &[String], most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown_and_not_sent() {
+        assert_eq!(printable("a\tb\nc é"), "a\tb\nc é");
+        assert_eq!(printable("\u{1b}[31mred\u{7}\r\u{9b}\u{7f}\0"), r"\x1b[31mred\x07\x0d\x9b\x7f\x00");
+        assert_eq!(printable("gpj\u{202e}exe"), r"gpj\u{202e}exe");
+        assert_eq!(field("a\tb\nc"), r"a\x09b\x0ac");
+    }
 
     #[test]
     fn counts_are_grouped_by_threes() {

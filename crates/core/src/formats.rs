@@ -7,11 +7,18 @@ pub mod compression;
 pub mod delimited;
 pub mod fasta;
 pub mod fastq;
+mod headed_matrices;
+pub mod members;
 pub mod meme;
+pub mod motif_files;
+mod motif_lines;
+mod motif_matrix;
 pub mod npz;
 pub mod record_names;
 pub mod records;
 pub mod tensorboard;
+pub mod text;
+mod transfac;
 pub mod vcf;
 
 /// Bytes of a file for a message: escaped, and cut to a limited length.

@@ -21,7 +21,7 @@ use noodles_fasta::fai;
 use rayon::prelude::*;
 
 use crate::formats::compression::{Compression, InputFile, read_error};
-use crate::formats::fasta::{self, duplicate_name, expect_fasta};
+use crate::formats::fasta::{self, duplicate_name};
 use crate::genome::random_access::Anywhere;
 use crate::sequence::alphabet;
 
@@ -30,6 +30,9 @@ const PIECE: usize = 1 << 20;
 
 /// Capacity that a chromosome in memory grows by, in bases; more than the longest piece.
 const GROWTH: usize = 16 << 20;
+
+/// Bytes of a genome that is held in memory rather than rewritten to a temporary file, where it cannot be indexed.
+const SMALL: u64 = 64 << 20;
 
 /// The chromosomes of one FASTA file.
 #[derive(Debug)]
@@ -84,28 +87,32 @@ impl Genome {
     /// The file is missing, damaged, not FASTA, holds a byte that is not an IUPAC code, or repeats a record name.
     pub fn open(path: &Path, memory: u64, wanted: &dyn Fn(&str) -> bool) -> Result<Self> {
         let file = InputFile::open(path)?;
-        expect_fasta(path, file.first_byte()?)?;
         // `None` if the size is only known after decompression.
-        let bytes = match file.compression() {
-            Compression::Plain => Some(file.size()),
-            Compression::Bgzf => Some(file.blocks()?.as_ref().last().map_or(0, |&(_, decoded)| decoded)),
-            Compression::Gzip => None,
+        let bytes = match (file.compression(), file.blocks()?) {
+            (Compression::Plain, _) => Some(file.size()),
+            (_, blocks) => blocks.map(|blocks| blocks.as_ref().last().map_or(0, |&(_, decoded)| decoded)),
         };
         if let Some(bytes) = bytes {
             let saved = index::saved(&file);
             if bytes > memory && !saved.as_ref().is_some_and(|index| index::fits(index, memory, wanted)) {
-                return Self::open_indexed(&file, saved);
+                return match Self::open_indexed(&file, saved)? {
+                    Some(genome) => Ok(genome),
+                    None => Self::open_uneven(&file, memory, wanted),
+                };
             }
             // With an index unwanted chromosomes can be skipped; a wrong index is ignored.
             if saved.as_ref().is_some_and(|index| index::skips_some(index, wanted))
-                && let Ok(genome) = Self::open_indexed(&file, saved)
+                && let Ok(Some(genome)) = Self::open_indexed(&file, saved)
             {
                 return genome.hold(wanted);
             }
         }
-        match Self::decode(&file, memory, wanted)? {
+        if let Some(genome) = Self::decode(&file, memory, wanted)? {
+            return Ok(genome);
+        }
+        match Self::open_indexed(&file, index::saved(&file))? {
             Some(genome) => Ok(genome),
-            None => Self::open_indexed(&file, index::saved(&file)),
+            None => Self::open_uneven(&file, memory, wanted),
         }
     }
 
@@ -157,10 +164,23 @@ impl Genome {
         Ok(Some(Self { path: file.path().into(), chromosomes, storage: Storage::Memory(storage) }))
     }
 
-    /// Opens the file through its index, which is the saved one or is made now.
-    fn open_indexed(file: &InputFile, saved: Option<fai::Index>) -> Result<Self> {
-        let path = file.path();
-        let file = Anywhere::open(file, saved)?;
+    /// Opens the file through its index, which is the saved one or is made now; `None` if it cannot be indexed.
+    fn open_indexed(file: &InputFile, saved: Option<fai::Index>) -> Result<Option<Self>> {
+        Anywhere::open(file, saved)?.map(|anywhere| Self::of_anywhere(file.path(), anywhere)).transpose()
+    }
+
+    /// Opens a file that cannot be indexed, since its lines are uneven or hold spaces or comments: in memory if it is
+    /// small, whatever `memory` is, else by way of a temporary file.
+    fn open_uneven(file: &InputFile, memory: u64, wanted: &dyn Fn(&str) -> bool) -> Result<Self> {
+        if memory < SMALL
+            && let Some(genome) = Self::decode(file, SMALL, wanted)?
+        {
+            return Ok(genome);
+        }
+        Self::of_anywhere(file.path(), Anywhere::rewrite(file)?)
+    }
+
+    fn of_anywhere(path: &Path, file: Anywhere) -> Result<Self> {
         let (mut chromosomes, mut names) = (Vec::new(), HashSet::new());
         for record in file.index().as_ref() {
             let name = record.name().to_string();
@@ -268,27 +288,179 @@ impl Genome {
     }
 }
 
-/// Absolute path of a file, by which examples and messages name it, so that another run finds it.
+/// Absolute path of a file, by which examples and messages name it, so that another run finds it; `-` for standard input.
 pub fn source_name(path: &Path) -> Arc<str> {
+    if path == Path::new("-") {
+        return "-".into();
+    }
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).display().to_string().into()
 }
 
 /// Decompresses a file to an unnamed temporary file.
 fn unpack(input: &InputFile) -> Result<File> {
     let path = input.path();
-    let no_room = |error: std::io::Error| {
-        anyhow!("{}: cannot be unpacked to a temporary file ({error}); set TMPDIR or raise --memory", path.display())
-    };
-    let mut packed = input.reader();
-    let mut file = tempfile::tempfile().map_err(no_room)?;
+    let mut packed = input.bytes();
+    let mut file = tempfile::tempfile().map_err(|error| no_room(path, &error))?;
     loop {
         let piece = packed.fill_buf().map_err(|error| read_error(path, &error))?;
         if piece.is_empty() {
             break;
         }
-        file.write_all(piece).map_err(no_room)?;
+        file.write_all(piece).map_err(|error| no_room(path, &error))?;
         let length = piece.len();
         packed.consume(length);
     }
     Ok(file)
+}
+
+/// The error of a genome's temporary file.
+fn no_room(path: &Path, error: &std::io::Error) -> anyhow::Error {
+    anyhow!(
+        "{}: cannot be unpacked to a temporary file ({error}); set TMPDIR to a folder with room for it",
+        path.display()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Names and codes of all chromosomes, from the start and from the middle.
+    fn contents(genome: &Genome) -> Vec<(String, Vec<u8>)> {
+        let of = |(i, chromosome): (usize, &Chromosome)| {
+            let (mut codes, mut rest) = (Vec::new(), Vec::new());
+            genome.read(i, 0..chromosome.length, &mut codes).unwrap();
+            genome.read(i, chromosome.length / 2..chromosome.length, &mut rest).unwrap();
+            assert_eq!(rest, codes[chromosome.length / 2..]);
+            (chromosome.name.clone(), codes)
+        };
+        genome.chromosomes.iter().enumerate().map(of).collect()
+    }
+
+    fn file(bytes: &[u8]) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        file
+    }
+
+    fn gzip(text: &[u8], blocked: bool) -> Vec<u8> {
+        if blocked {
+            let mut writer = noodles_bgzf::io::Writer::new(Vec::new());
+            writer.write_all(text).unwrap();
+            return writer.finish().unwrap();
+        }
+        let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        writer.write_all(text).unwrap();
+        writer.finish().unwrap()
+    }
+
+    /// However a genome is opened, it holds the same.
+    fn holds(text: &str, expected: &[(String, Vec<u8>)]) {
+        for bytes in [text.as_bytes().to_vec(), gzip(text.as_bytes(), false), gzip(text.as_bytes(), true)] {
+            let file = file(&bytes);
+            for memory in [0, 10, u64::MAX] {
+                let genome = Genome::open(file.path(), memory, &|_| true).unwrap();
+                assert_eq!(contents(&genome), expected, "{text:?} with {memory} bytes of memory");
+            }
+            let rewritten = Anywhere::rewrite(&InputFile::open(file.path()).unwrap()).unwrap();
+            let rewritten = Genome::of_anywhere(file.path(), rewritten).unwrap();
+            assert_eq!(contents(&rewritten), expected, "{text:?} rewritten");
+        }
+    }
+
+    #[test]
+    fn layouts_that_no_index_describes_are_read_all_the_same() {
+        let plain = ">a x\nACGTACGTAC\nGTTTacgtnn\nGAT\n>b\nTTTTTTTTTT\nGG\n";
+        let expected = contents(&Genome::open(file(plain.as_bytes()).path(), 0, &|_| true).unwrap());
+        for text in [
+            plain.to_owned(),
+            plain.replace('\n', "\r\n"),
+            plain.replace("\nGTT", "\n\nGTT"),
+            plain.replace("\nGTT", "\n\n\n\nGTT"),
+            plain.replace("\n>b", "\n\n>b"),
+            plain.replace("\n>b", "\n\n\n\n\n>b"),
+            format!("{plain}\n\n\n\n"),
+            format!("\n{plain}"),
+            format!("\u{feff}{plain}"),
+            format!(";old\n{plain}"),
+            plain.replace("\nGTT", "\n;old\nGTT"),
+            plain.replace("\nGTT", "\n;old*base>\nGTT"),
+            plain.replace(">b", "> b"),
+            plain.replace("GTTT", "GTT T"),
+            plain.replace("\nG", " \nG"),
+            plain.replace("GTTT", "GT\nTT"),
+            plain.replace("\nGAT", "GAT"),
+            plain.replace("GTTT", "GTTT\r\n"),
+            plain.replace("\nGG\n", "\nGG"),
+            plain.replace("\nGG\n", "GG"),
+        ] {
+            holds(&text, &expected);
+        }
+        for text in [">a\n>b\nACGT\nAC\n", ">a\n\n>b\nACGT\nAC\n", ">a\n\n\n\n\n>b\nACGT\n\nAC\n"] {
+            holds(text, &[("a".into(), Vec::new()), ("b".into(), vec![0, 1, 2, 3, 0, 1])]);
+        }
+    }
+
+    #[test]
+    fn an_index_of_another_layout_is_not_used() {
+        let text = format!(">a\n{}>b\n{}", "ACGTACGTAC\n".repeat(9), "GGTTGGTTGG\n".repeat(9));
+        let expected = contents(&Genome::open(file(text.as_bytes()).path(), 0, &|_| true).unwrap());
+        for index in [
+            "a\t90\t3\t10\t11\nb\t90\t105\t10\t11\n", // right
+            "a\t80\t3\t10\t11\nb\t90\t105\t10\t11\n",
+            "a\t90\t3\t9\t10\nb\t90\t105\t10\t11\n",
+            "a\t90\t3\t10\t11\n",
+            "b\t90\t105\t10\t11\n",
+            "a\t90\t3\t10\t11\nc\t90\t105\t10\t11\n",
+            "a\t90\t3\t10\t12\nb\t90\t105\t10\t11\n",
+            "a\t0\t3\t0\t0\n",
+            "nonsense\n",
+            "",
+        ] {
+            let file = file(text.as_bytes());
+            let beside = format!("{}.fai", file.path().display());
+            std::fs::write(&beside, index).unwrap();
+            for memory in [0, u64::MAX] {
+                let wanted = |name: &str| memory == 0 || name == "b";
+                let genome = Genome::open(file.path(), memory, &wanted).unwrap();
+                let mut codes = Vec::new();
+                genome.read(1, 0..90, &mut codes).unwrap();
+                assert_eq!(codes, expected[1].1, "{index:?}");
+            }
+            std::fs::remove_file(beside).unwrap();
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn any_layout_gives_what_a_stream_gives(
+            records in prop::collection::vec(prop::collection::vec("[ACGTNacgtn]{0,7}", 0..8), 1..4),
+            ends in prop::collection::vec(
+                prop::sample::select(vec!["\n", "\n", "\n", "\n", "\r\n", "\n\n", " \n", "\n;x\n", " "]),
+                64
+            ),
+            regular: bool,
+        ) {
+            let (mut text, mut expected) = (String::new(), Vec::new());
+            let mut ends = ends.into_iter();
+            for (i, lines) in records.iter().enumerate() {
+                text += &format!(">{i} x\n");
+                let bases = lines.concat();
+                if regular {
+                    let lines = bases.as_bytes().chunks(4).map(|line| str::from_utf8(line).unwrap());
+                    lines.for_each(|line| text += &format!("{line}\n"));
+                } else {
+                    lines.iter().for_each(|line| text += &format!("{line}{}", ends.next().unwrap()));
+                }
+                text += if text.ends_with('\n') { "" } else { "\n" };
+                let mut codes = Vec::new();
+                alphabet::encode_with_case(bases.as_bytes(), &mut codes).unwrap();
+                expected.push((i.to_string(), codes));
+            }
+            holds(&text, &expected);
+        }
+    }
 }

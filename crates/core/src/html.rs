@@ -4,6 +4,7 @@
 pub mod comparison;
 mod data;
 mod files;
+mod importance;
 mod metric_text;
 mod mistakes;
 mod motifs;
@@ -13,6 +14,7 @@ pub mod run;
 mod settings;
 mod table;
 mod tracks;
+mod variants;
 
 pub use crate::html::files::RunFiles;
 

@@ -6,8 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use anyhow::{Context, Result};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
+
+/// Makes a write beyond the largest size of a file (`ulimit -f`) fail as one on a full disk does; the signal of the system
+/// would end the program without a word.
+///
+/// # Errors
+/// The system does not let a signal handler be installed.
+pub fn files_that_grow_too_large_are_errors() -> std::io::Result<()> {
+    flag::register(SIGXFSZ, Arc::default()).map(drop)
+}
 
 /// Offset that shells add to a signal's number for the exit code of a process it ended.
 const EXIT_CODE: i32 = 128;

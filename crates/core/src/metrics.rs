@@ -11,7 +11,7 @@ pub mod regression;
 use rand::RngExt;
 use rayon::prelude::*;
 
-pub use crate::metrics::ranking::{CALIBRATION_BINS, CalibrationBin, CurvePoint, Ranking};
+pub use crate::metrics::ranking::{CalibrationBin, CurvePoint, Ranking};
 
 use crate::random::{self, Purpose};
 
@@ -79,6 +79,7 @@ impl Report {
             "precision" => "it is never predicted",
             "recall" => "it has no examples",
             "f1" => "it has no examples and is never predicted",
+            "accuracy_at_half" | "log_loss" => "it has no labels",
             _ => self.why_undefined(name),
         }
     }
@@ -89,7 +90,7 @@ impl Report {
             _ if self.n == 0 => NO_EXAMPLES,
             "pearson" | "spearman" => "the values or the predictions are all equal",
             "r2" => "the values are all equal",
-            "rmse" | "mae" => "the errors are too large to add up",
+            "rmse" | "mae" => "there are no values, or the errors are too large to add up",
             "macro_f1_at_half" => "no label has positives",
             "macro_auroc" | "macro_average_precision" if self.confusion.is_none() => {
                 "no label has both positives and negatives"

@@ -4,6 +4,7 @@
 pub mod discovery;
 pub mod enrichment;
 pub mod filters;
+pub mod folding;
 pub mod matching;
 pub mod motifs;
 pub mod sites;

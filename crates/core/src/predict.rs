@@ -14,6 +14,7 @@ use anyhow::{Result, bail};
 
 use crate::dataset::sequences;
 use crate::evaluate;
+use crate::format;
 use crate::formats::records::Records;
 use crate::genome::names::is_same_name;
 use crate::predict::output::{Row, Rows};
@@ -233,7 +234,7 @@ fn predict_records(mut batcher: Batcher, path: &Path, windowing: &Windowing) -> 
                 continue;
             }
         }
-        let record: Arc<str> = name.as_str().into();
+        let record: Arc<str> = format::field(&name).into();
         // `held` is the part of the sequence still needed, from position `held_from` on; the next window starts at
         // `next`.
         let (mut held, mut held_from, mut next): (Vec<u8>, usize, usize) = (Vec::new(), 0, 0);

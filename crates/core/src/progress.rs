@@ -1,11 +1,15 @@
 //! Messages to the user on standard error: progress bars on a terminal, plain lines elsewhere, nothing with `--quiet`.
 //! Results go to standard output and never through here.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::io::{IsTerminal, Write as _};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+
+use crate::format::printable;
 
 /// How messages are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,13 +40,13 @@ impl Progress {
     /// Shows a line. A closed standard error is ignored.
     pub fn say(self, message: &str) {
         if self != Self::Quiet {
-            let _ = writeln!(std::io::stderr(), "{message}");
+            let _ = writeln!(std::io::stderr(), "{}", printable(message));
         }
     }
 
     /// Shows a warning, even with `--quiet`.
     pub fn warn(self, message: &str) {
-        let _ = writeln!(std::io::stderr(), "warning: {message}");
+        let _ = writeln!(std::io::stderr(), "warning: {}", printable(message));
     }
 
     /// A progress bar over the fragments of all epochs, with throughput and remaining time.
@@ -74,6 +78,14 @@ impl Progress {
     }
 }
 
+/// Shows a warning that needs no more than a file to be about, once, even with `--quiet`.
+pub fn warn_once(message: &str) {
+    static SHOWN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    if SHOWN.lock().unwrap_or_else(PoisonError::into_inner).insert(message.to_owned()) {
+        Progress::Quiet.warn(message);
+    }
+}
+
 /// A progress bar, hidden if standard error is not a terminal.
 pub struct Bar(ProgressBar);
 
@@ -95,7 +107,7 @@ impl Bar {
 
     /// Sets the text shown in front of the bar.
     pub fn set_message(&self, message: String) {
-        self.0.set_message(message);
+        self.0.set_message(printable(&message).into_owned());
     }
 
     /// Removes the bar from the terminal.

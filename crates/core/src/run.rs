@@ -39,17 +39,34 @@ pub const PREDICTIONS_CSV: &str = "predictions.csv";
 pub const MODEL_PT: &str = "model.pt";
 /// Inputs and outputs of the exported model.
 pub const MODEL_JSON: &str = "model.json";
+/// Folder of copies of the data that came from pipes or standard input.
+pub const INPUTS: &str = "inputs";
 /// Folder of TensorBoard event files.
 pub const TENSORBOARD: &str = "tensorboard";
 /// Checksums of all other files, in the format of `sha256sum --check`.
 pub const CHECKSUMS: &str = "checksums.sha256";
 /// The examples with their splits.
 pub const EXAMPLES_TSV: &str = "examples.tsv";
-/// Figures of training.
-pub const TRAINING_PICTURES: [&str; 3] = ["loss.png", "accuracy.png", "score.png"];
+/// Figures of training, each as PNG and as SVG.
+pub const TRAINING_PICTURES: [&str; 6] =
+    ["loss.png", "loss.svg", "accuracy.png", "accuracy.svg", "score.png", "score.svg"];
 /// Figures of an evaluation.
-pub const TEST_PICTURES: [&str; 7] =
-    ["roc.png", "pr.png", "calibration.png", "scores.png", "confusion.png", "scatter.png", "breakdown.png"];
+pub const TEST_PICTURES: [&str; 14] = [
+    "roc.png",
+    "roc.svg",
+    "pr.png",
+    "pr.svg",
+    "calibration.png",
+    "calibration.svg",
+    "scores.png",
+    "scores.svg",
+    "confusion.png",
+    "confusion.svg",
+    "scatter.png",
+    "scatter.svg",
+    "breakdown.png",
+    "breakdown.svg",
+];
 /// The confusion matrix.
 pub const CONFUSION_CSV: &str = "confusion.csv";
 /// The HTML report. It can be written again from the other files at any time, so it has no checksum.
@@ -58,13 +75,16 @@ pub const REPORT_HTML: &str = "report.html";
 /// The results of `inspect`.
 pub const INSPECTION_JSON: &str = "inspection.json";
 /// Figures of `inspect`.
-pub const INSPECTION_PICTURES: [&str; 3] = ["gc.png", "lengths.png", "unknown.png"];
+pub const INSPECTION_PICTURES: [&str; 6] =
+    ["gc.png", "gc.svg", "lengths.png", "lengths.svg", "unknown.png", "unknown.svg"];
 /// What an evaluation folder was made from.
 pub const EVALUATION_JSON: &str = "evaluation.json";
 /// The results of `explain motifs`.
 pub const MOTIFS_JSON: &str = "motifs.json";
 /// The results of `explain sequences`.
 pub const IMPORTANCE_JSON: &str = "importance.json";
+/// Summary of `explain variants`.
+pub const VARIANTS_JSON: &str = "variants.json";
 /// The parameters of simulated genomes.
 pub const SIMULATION_JSON: &str = "simulation.json";
 /// The plan of a search.
@@ -75,10 +95,14 @@ pub const TRIALS_CSV: &str = "trials.csv";
 pub const BEST_TOML: &str = "best.toml";
 /// Scores by hyperparameter; the name is that of earlier versions.
 pub const SETTINGS_PNG: &str = "knobs.png";
+/// The same as SVG.
+pub const SETTINGS_SVG: &str = "knobs.svg";
 /// Losses of a learning-rate range test.
 pub const RATES_CSV: &str = "lr.csv";
 /// The figure of a learning-rate range test.
 pub const RATES_PNG: &str = "lr.png";
+/// The same as SVG.
+pub const RATES_SVG: &str = "lr.svg";
 
 /// The format version of the files that this program writes.
 pub const FORMAT_VERSION: u32 = 4;

@@ -89,13 +89,13 @@ fn outside_crates_come_in_by_one_door() {
         ("tch", &[]),
         ("torch_sys", &[]),
         ("clap", &["config"]),
-        ("plotters", &["figures"]),
+        ("tiny_skia", &["figures"]),
+        ("ttf_parser", &["figures"]),
         ("askama", &["html"]),
         ("noodles_bed", &["formats", "genome"]),
         ("noodles_bgzf", &["formats", "genome"]),
         ("noodles_fasta", &["formats", "genome"]),
         ("noodles_fastq", &["formats", "genome"]),
-        ("noodles_vcf", &["formats", "genome"]),
         ("indicatif", &["progress", "format"]),
         ("sysinfo", &["machine"]),
         ("signal_hook", &["interrupt"]),
@@ -154,6 +154,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("a file format: checkpoints", "\"sums.\""),
     ("a file format: tune.json", "\"knobs\""),
     ("a file of search folders", "\"knobs.png\""),
+    ("the same as SVG", "\"knobs.svg\""),
     ("files of motif folders", "page_{}.png"),
 ];
 

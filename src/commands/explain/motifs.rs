@@ -1,7 +1,5 @@
 //! `explain motifs`: the filters of the first layer as motifs.
 
-use std::path::Path;
-
 use anyhow::{Result, bail};
 use serde_json::json;
 
@@ -14,8 +12,9 @@ use strandnet_core::attribute::target::{Explained, Explainer};
 use strandnet_core::config::Strands;
 use strandnet_core::dataset::split::Split;
 use strandnet_core::figures;
+use strandnet_core::files::streams;
 use strandnet_core::format::{self, thousands};
-use strandnet_core::formats::meme;
+use strandnet_core::formats::{meme, motif_files};
 use strandnet_core::motif::discovery;
 use strandnet_core::motif::filters::Filters;
 use strandnet_core::motif::motifs::{Motifs, Origin, divisions, label};
@@ -31,11 +30,9 @@ const MOST_ROWS: usize = 20;
 pub fn run(command: &Command, progress: Progress) -> Result<()> {
     device::set_threads(command.threads.map(usize::from));
     let run = open_run(&command.run, tch::Device::Cpu, true)?;
-    if command.sequences.as_deref() == Some(Path::new("-")) {
-        bail!("--sequences is -, and sequences are read twice, which standard input cannot be; expected a file");
-    }
+    streams::keep(command.sequences.as_deref())?; // read twice
     let database = match &command.database {
-        Some(path) => meme::read(path)?,
+        Some(path) => motif_files::read(path)?,
         None => Vec::new(),
     };
     let filters = filters(command, &run.ensemble)?;
@@ -126,8 +123,8 @@ fn explained(command: &Command, run: &FinishedRun) -> Result<Vec<Explained>> {
     if command.discover == 0 {
         return Ok(Vec::new());
     }
-    if command.of.is_some() || task.outputs() == 1 {
-        return Ok(vec![Explained::new(task, classes, command.of.as_deref())?]);
+    if command.score_of.is_some() || task.outputs() == 1 {
+        return Ok(vec![Explained::new(task, classes, command.score_of.as_deref())?]);
     }
     classes.names.iter().map(|name| Explained::new(task, classes, Some(name))).collect()
 }
@@ -177,28 +174,28 @@ fn write(motifs: &Motifs, out: &RunFolder, name: &str, prefix: &str, of: &str) -
         out.write(&format!("{prefix}matches.tsv"), &motifs.matches_table()?)?;
     }
     for filter in motifs.firing() {
-        out.write(&format!("logos/{}.png", filter.motif.id), &figures::motifs::of_filter(motifs, filter)?)?;
+        figures::motifs::of_filter(motifs, filter)?.write(out, &format!("logos/{}.png", filter.motif.id))?;
     }
     for (i, part) in figures::motifs::draw(motifs, of)?.into_iter().enumerate() {
         let name = if i == 0 { format!("{name}.png") } else { format!("logos/{prefix}page_{}.png", i + 1) };
-        out.write(&name, &part)?;
+        part.write(out, &name)?;
     }
     Ok(())
 }
 
 /// The filters that tell most, for people.
 fn table(motifs: &Motifs, of: &str) -> String {
-    let ranked = motifs.ranked();
+    let (fire, folds) = (motifs.firing().count(), motifs.folded());
     let sequences = format!("{} {of}", thousands(motifs.sequences as usize));
     let mut text = match motifs.origin {
-        Origin::Filters => format!("{} of {} filters fire on {sequences}\n", ranked.len(), motifs.filters.len()),
+        Origin::Filters => format!("{} of {} filters fire on {sequences}\n", fire, motifs.filters.len()),
         Origin::Importance if motifs.sequences == 0 => String::new(),
-        Origin::Importance => format!("{} motifs discovered from attributions, in {sequences}\n", ranked.len()),
+        Origin::Importance => format!("{} motifs discovered from attributions, in {sequences}\n", fire),
     };
-    if ranked.is_empty() {
+    if folds.is_empty() {
         return text;
     }
-    let width = ranked.iter().take(MOST_ROWS).map(|filter| filter.motif.columns.len()).max().unwrap_or(0).max(9);
+    let width = folds.iter().take(MOST_ROWS).map(|fold| fold.shown.motif.columns.len()).max().unwrap_or(0).max(9);
     text.push_str(&format!("  {:<10}{:>10}{:>7}  {:width$}", motifs.origin.word(), "sites", "bits", "consensus"));
     if !motifs.divisions.is_empty() {
         text.push_str(&format!("  {:<24}{:>7}{:>7}  {:>9}", "more in", "there", "else", "q"));
@@ -207,9 +204,10 @@ fn table(motifs: &Motifs, of: &str) -> String {
         text.push_str(&format!("  {:<24}{:>9}", "like", "q"));
     }
     text.push('\n');
-    for filter in ranked.iter().take(MOST_ROWS) {
+    for fold in folds.iter().take(MOST_ROWS) {
+        let filter = fold.shown;
         let bits: f64 = filter.motif.information().iter().sum();
-        let (id, sites) = (&filter.motif.id, thousands(filter.sites.n as usize));
+        let (id, sites) = (fold.title(), thousands(filter.sites.n as usize));
         text.push_str(&format!("  {id:<10}{sites:>10}{bits:>7.1}  {:width$}", filter.motif.consensus()));
         if let Some(found) = motifs.enriched_in(filter) {
             let (class, q) = (format::short_name(found.class), format::p_value(found.log_q));
@@ -224,8 +222,11 @@ fn table(motifs: &Motifs, of: &str) -> String {
         text.truncate(text.trim_end().len());
         text.push('\n');
     }
-    if ranked.len() > MOST_ROWS {
-        text.push_str(&format!("  and {} more in the table of all\n", ranked.len() - MOST_ROWS));
+    if folds.len() > MOST_ROWS {
+        text.push_str(&format!("  and {} more in the table of all\n", folds.len() - MOST_ROWS));
+    }
+    if folds.len() < fire {
+        text.push_str("×: near-identical ones in one row, that with the most sites; the table of all has each\n");
     }
     text
 }

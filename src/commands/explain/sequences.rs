@@ -1,17 +1,19 @@
 //! `explain sequences`: which bases of each sequence the answer rests on.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Result, bail};
 use serde_json::json;
 
 use crate::cli::explain::Sequences as Command;
-use crate::commands::explain::origin;
+use crate::commands::explain::{default_folder, origin};
 use crate::commands::{FinishedRun, open_run, print};
 use crate::device;
+use strandnet_core::attribute::contributions::Contributions;
 use strandnet_core::attribute::gradients;
 use strandnet_core::attribute::gradients::TOLERANCE;
 use strandnet_core::attribute::importance::{Explanation, Output, strongest};
+use strandnet_core::attribute::regions::RegionSequences;
 use strandnet_core::attribute::sequences::{Fitting, Sequence, Sequences};
 use strandnet_core::attribute::target::{Explained, Explainer};
 use strandnet_core::config::AttributionMethod;
@@ -19,11 +21,9 @@ use strandnet_core::config::layers::Layer;
 use strandnet_core::figures;
 use strandnet_core::format::{self, thousands};
 use strandnet_core::progress::Progress;
-use strandnet_core::run::{Contents, IMPORTANCE_JSON, OutputFolder, RunFolder, cannot_write};
+use strandnet_core::run::{Contents, IMPORTANCE_JSON, OutputFolder, cannot_write, check_output_file};
 use strandnet_core::sequence::alphabet;
 
-/// Sequences that are drawn where none is named.
-const PICTURES: usize = 4;
 /// Sequences that the table for people has room for.
 const MOST_ROWS: usize = 10;
 /// Bases of a stretch that the table shows: about those of a motif.
@@ -31,12 +31,15 @@ const STRETCH: usize = 12;
 
 pub fn run(command: &Command, progress: Progress) -> Result<()> {
     let run = open(command, progress)?;
-    let explained = Explained::new(run.provenance.task()?, &run.classes, command.of.as_deref())?;
+    let explained = Explained::new(run.provenance.task()?, &run.classes, command.score_of.as_deref())?;
     let explainer = Explainer { scorer: &run.ensemble, explained: &explained };
-    let path = command.out.clone().unwrap_or_else(|| default_folder(&run.folder, &command.sequences));
+    let contributions = contributions(command, explainer.length())?;
+    let mut source = Source::open(command, &run, explainer.length(), progress)?;
+    let path = command.out.clone().unwrap_or_else(|| default_folder(&run.folder, "sequences", command.file()));
     let out = OutputFolder::create(&path, Contents::Importance, command.force)?;
     let mut output = Output::new(out.path(), &command.methods(), explainer.length())?;
-    let found = explain(command, explainer, &mut output)?;
+    output.contributions = contributions;
+    let found = explain(command, explainer, &mut source, &mut output)?;
 
     let (out, replaced) = out.keep()?;
     let about = origin(
@@ -46,16 +49,17 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
             ("explained", json!(explained.description())),
             ("sequences", json!(found.sequences)),
             ("completeness", json!(found.completeness.to_json(command))),
+            ("pictures", json!(found.pictures.iter().map(|(name, _)| name).collect::<Vec<_>>())),
         ],
     )?;
     out.write_json(IMPORTANCE_JSON, &about)?; // first: by it --force knows the folder
     output.finish(&out)?;
     out.make_folder("pictures")?;
     for (name, picture) in &found.pictures {
-        out.write(&format!("pictures/{name}"), picture)?;
+        picture.write(&out, &format!("pictures/{name}"))?;
     }
     replaced.discard();
-    found.warning.iter().for_each(|warning| progress.warn(warning));
+    source.warning().iter().for_each(|warning| progress.warn(warning));
     if found.completeness.beyond > 0 {
         progress.warn(&format!(
             "integrated gradients of {} sequences do not add up within 1 %; use more --steps",
@@ -83,14 +87,59 @@ fn open(command: &Command, progress: Progress) -> Result<FinishedRun> {
     open_run(&command.run, tch::Device::Cpu, command.compute.no_native)
 }
 
-fn default_folder(run: &RunFolder, file: &Path) -> PathBuf {
-    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let name = name.strip_suffix(".gz").or(name.strip_suffix(".bgz")).unwrap_or(&name);
-    let stem = match Path::new(name).file_stem() {
-        Some(stem) if name != "-" => stem.to_string_lossy().into_owned(),
-        _ => "stdin".into(),
-    };
-    run.file("explain").join(format!("sequences-{stem}"))
+/// The files of `--attributions-out`, if it is given.
+fn contributions(command: &Command, length: usize) -> Result<Option<Contributions>> {
+    let Some(prefix) = &command.attributions_out else { return Ok(None) };
+    if !command.methods().contains(&AttributionMethod::Ism) {
+        bail!("--attributions-out holds the effects of substitutions, expected ism among --method; add it");
+    }
+    for path in Contributions::paths(prefix) {
+        check_output_file(&path, command.force)?;
+    }
+    Contributions::new(prefix, length).map(Some)
+}
+
+/// Where the sequences come from.
+enum Source {
+    Records(Sequences),
+    Regions(Box<RegionSequences>),
+}
+
+impl Source {
+    fn open(command: &Command, run: &FinishedRun, length: usize, progress: Progress) -> Result<Self> {
+        if let (Some(reference), Some(regions)) = (&command.reference, &command.regions) {
+            let center = command.center.or(run.provenance.config.data.center);
+            let sequences = RegionSequences::open(reference, regions, length, center)?;
+            progress.say(&format!("{}: {}", regions.display(), sequences.description()));
+            if let Some(left_out) = sequences.left_out() {
+                progress.warn(&format!("{}: {left_out}", regions.display()));
+            }
+            return Ok(Self::Regions(Box::new(sequences)));
+        }
+        let fitting = Fitting { pad_short: command.pad_short, crop_long: command.crop_long };
+        Sequences::open(command.file(), length, fitting).map(Self::Records)
+    }
+
+    fn next_sequence(&mut self) -> Result<Option<Sequence>> {
+        match self {
+            Self::Records(sequences) => sequences.next_sequence(),
+            Self::Regions(sequences) => sequences.next_sequence(),
+        }
+    }
+
+    /// What there is to say once all are read: of names whose coordinates do not fit, or of windows without a known base.
+    fn warning(&self) -> Option<String> {
+        const MOST_NAMES: usize = 5;
+        match self {
+            Self::Records(sequences) => sequences.warning(),
+            Self::Regions(sequences) if !sequences.unknown.is_empty() => Some(format!(
+                "{} regions left out, as their window holds no known base: {}",
+                thousands(sequences.unknown.len()),
+                format::list_first(&sequences.unknown, MOST_NAMES)
+            )),
+            Self::Regions(_) => None,
+        }
+    }
 }
 
 /// What there is to say of all sequences.
@@ -99,9 +148,7 @@ struct Found {
     sequences: usize,
     rows: Vec<String>,
     /// File names with pictures.
-    pictures: Vec<(String, Vec<u8>)>,
-    /// What is wrong with the names of the records.
-    warning: Option<String>,
+    pictures: Vec<(String, figures::Figure)>,
     completeness: Completeness,
 }
 
@@ -144,10 +191,8 @@ impl Completeness {
     }
 }
 
-fn explain(command: &Command, explainer: Explainer, output: &mut Output) -> Result<Found> {
-    let fitting = Fitting { pad_short: command.pad_short, crop_long: command.crop_long };
+fn explain(command: &Command, explainer: Explainer, sequences: &mut Source, output: &mut Output) -> Result<Found> {
     let path = gradients::Path { baseline: command.baseline, steps: command.steps as usize, seed: command.seed };
-    let mut sequences = Sequences::open(&command.sequences, explainer.length(), fitting)?;
     let (methods, mut found) = (command.methods(), Found::default());
     let mut missing: Vec<&String> = command.picture.iter().collect();
     while found.sequences < command.limit.unwrap_or(usize::MAX) {
@@ -162,7 +207,7 @@ fn explain(command: &Command, explainer: Explainer, output: &mut Output) -> Resu
             found.rows.push(row(&sequence, &explanation, explainer.explained));
         }
         let named = missing.iter().position(|name| **name == sequence.name);
-        if named.is_some() || (command.picture.is_empty() && found.pictures.len() < PICTURES) {
+        if named.is_some() || (command.picture.is_empty() && found.pictures.len() < command.most_pictures()) {
             let picture =
                 figures::importance::of_sequence(&sequence, &explanation, &explainer.explained.description())?;
             found.pictures.push((picture_name(&sequence), picture));
@@ -170,16 +215,15 @@ fn explain(command: &Command, explainer: Explainer, output: &mut Output) -> Resu
         named.map(|named| missing.remove(named));
     }
     if found.sequences == 0 {
-        bail!("{}: holds no sequences, expected some; check the file", command.sequences.display());
+        bail!("{}: holds no sequences, expected some; check the file", command.file().display());
     }
     if let Some(name) = missing.first() {
         bail!(
             "{}: has no record '{name}' among the {} explained, expected it as --picture names it; correct the name",
-            command.sequences.display(),
+            command.file().display(),
             thousands(found.sequences)
         );
     }
-    found.warning = sequences.warning();
     Ok(found)
 }
 
@@ -241,12 +285,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_and_pictures_are_named_after_what_they_show() {
-        let run = RunFolder { path: "run".into() };
-        let folder = |file: &str| default_folder(&run, Path::new(file)).display().to_string();
-        assert_eq!(folder("x/peaks.fa.gz"), "run/explain/sequences-peaks");
-        assert_eq!(folder("a.b.fasta"), "run/explain/sequences-a.b");
-        assert_eq!(folder("-"), "run/explain/sequences-stdin");
+    fn pictures_are_named_after_what_they_show() {
         let sequence =
             |name: &str| Sequence { name: name.into(), index: 2, codes: vec![0], own: 0..1, first: 0, place: None };
         assert_eq!(picture_name(&sequence("chr1:5-10(+)")), "3_chr1_5-10___.png");

@@ -2,22 +2,24 @@
 
 use std::io::{BufWriter, Write};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+use serde_json::Value;
 
 use crate::cli::explain::Variants as Command;
+use crate::commands::explain::{default_folder, origin};
 use crate::commands::{FinishedRun, closed_output, open_run, written};
 use crate::device;
+use strandnet_core::attribute::strongest_variants::{Strongest, VariantsSummary};
 use strandnet_core::attribute::target::{Explained, Explainer};
+use strandnet_core::attribute::variant_counts::Counts;
 use strandnet_core::attribute::variant_rows::VariantRows;
 use strandnet_core::attribute::variants;
-use strandnet_core::attribute::variants::{Contexts, Counts};
+use strandnet_core::attribute::variants::Contexts;
 use strandnet_core::format::thousands;
 use strandnet_core::formats::vcf::Vcf;
 use strandnet_core::progress::Progress;
 use strandnet_core::run;
-
-/// REF alleles of another base than the genome, as a share of all, from which on the genome is probably another.
-const TOO_MANY_DIFFER: f64 = 0.1;
+use strandnet_core::run::{RunFolder, VARIANTS_JSON};
 
 pub fn run(command: &Command, progress: Progress) -> Result<()> {
     let (device, _) = device::choose(command.compute.device)?;
@@ -28,7 +30,7 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
             run::check_output_file(path, command.force)?;
             let mut file = run::temporary_beside(path)?;
             let packed = path.extension().is_some_and(|extension| extension == "gz");
-            let score = |out: &mut dyn Write| score(command, &opened, out);
+            let score = |out: &mut dyn Write| score(command, &opened, progress, out);
             let counts = if packed {
                 let mut out = noodles_bgzf::io::Writer::new(BufWriter::new(file.as_file_mut()));
                 score(&mut out).and_then(|counts| {
@@ -45,51 +47,54 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
         }
         None => {
             let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout());
-            score(command, &opened, &mut out).map_err(|error| written(error, closed_output))?
+            score(command, &opened, progress, &mut out).map_err(|error| written(error, closed_output))?
         }
     };
     report(&counts, progress);
     Ok(())
 }
 
-fn score(command: &Command, run: &FinishedRun, out: &mut dyn Write) -> Result<Counts> {
+fn score(command: &Command, run: &FinishedRun, progress: Progress, out: &mut dyn Write) -> Result<Counts> {
     let FinishedRun { provenance, classes, ensemble, .. } = run;
-    let explained = Explained::new(provenance.task()?, classes, command.of.as_deref())?;
+    let explained = Explained::new(provenance.task()?, classes, command.score_of.as_deref())?;
     let explainer = Explainer { scorer: ensemble, explained: &explained };
     let mut vcf = Vcf::open(&command.vcf)?;
+    if !vcf.repaired.is_empty() {
+        progress.warn(&format!("{}: lacks {}; read as VCF 4.2", command.vcf.display(), vcf.repaired.join(" and ")));
+    }
     let mut contexts = Contexts::open(&command.reference, explainer.length())?;
-    let counts = {
-        let header = std::mem::take(&mut vcf.header);
-        let mut rows = VariantRows::new(out, command.format(), &explained, &header)?;
-        let mut write = |variant: &_, scores: &_| rows.write(variant, scores);
-        variants::score(explainer, &command.vcf, &mut vcf, &mut contexts, &mut write)?
+    let header = std::mem::take(&mut vcf.header);
+    let mut rows = VariantRows::new(out, command.format(), &explained, &header)?;
+    let mut strongest = Strongest::default();
+    let counts = variants::score(explainer, &mut vcf, &mut contexts, &mut |line, scores| {
+        strongest.add(line, scores, &explained);
+        rows.write(line, scores)
+    })?;
+    counts.check(&command.vcf, &contexts.genome)?;
+    let summary = VariantsSummary {
+        explained: explained.description(),
+        records: counts.records,
+        alleles: counts.alleles,
+        scored: counts.scored,
+        left_out: counts.left_out(),
+        strongest: strongest.into_list(),
     };
-    check(command, &counts)?;
+    if let Err(error) = keep(command, run, &summary) {
+        progress.say(&format!("{error:#}; the report will not show these variants"));
+    }
+    counts.warnings(&command.vcf, &contexts.genome).iter().for_each(|warning| progress.warn(warning));
     out.flush()?;
     Ok(counts)
 }
 
-/// That something was scored.
-fn check(command: &Command, counts: &Counts) -> Result<()> {
-    let file = command.vcf.display();
-    if counts.alleles == 0 {
-        let records = thousands(counts.records);
-        bail!("{file}: holds no alternative alleles in {records} records, expected some; check the file");
-    }
-    if counts.scored == 0 {
-        let hint = if counts.reference_differs > 0 { "is it made for another assembly?" } else { "give others" };
-        bail!(
-            "{file}: none of {} alternative alleles can be scored, expected some: {}; {hint}",
-            thousands(counts.alleles),
-            left_out(counts)
-        );
-    }
-    Ok(())
-}
-
-fn left_out(counts: &Counts) -> String {
-    let parts = counts.left_out().into_iter().map(|(count, why)| format!("{} {why}", thousands(count)));
-    parts.collect::<Vec<_>>().join(", ")
+/// Keeps what the report shows in the run folder, in place of an earlier summary of the same file.
+fn keep(command: &Command, run: &FinishedRun, summary: &VariantsSummary) -> Result<()> {
+    let Value::Object(summary) = serde_json::to_value(summary)? else { return Ok(()) };
+    let mut about = origin(run, [])?;
+    about.extend(summary);
+    let folder = default_folder(&run.folder, "variants", &command.vcf);
+    std::fs::create_dir_all(&folder).map_err(|error| run::cannot_write(&folder, &error))?;
+    RunFolder { path: folder }.write_json(VARIANTS_JSON, &about)
 }
 
 fn report(counts: &Counts, progress: Progress) {
@@ -99,15 +104,9 @@ fn report(counts: &Counts, progress: Progress) {
         thousands(counts.alleles),
         thousands(counts.records)
     );
-    if counts.scored < counts.alleles {
-        text.push_str(&format!("; {}", left_out(counts)));
+    let left_out = counts.left_out();
+    if !left_out.is_empty() {
+        text.push_str(&format!("; {left_out}"));
     }
     progress.say(&text);
-    if counts.reference_differs as f64 > TOO_MANY_DIFFER * counts.alleles as f64 {
-        progress.warn(&format!(
-            "{} of {} alternative alleles have a REF that differs from the genome; is it another assembly?",
-            thousands(counts.reference_differs),
-            thousands(counts.alleles)
-        ));
-    }
 }

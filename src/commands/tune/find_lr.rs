@@ -52,7 +52,7 @@ pub fn run(command: &Tune, config: &Config, progress: Progress) -> Result<()> {
     if let Some(folder) = out {
         let (out, replaced) = folder.keep()?;
         out.write(RATES_CSV, &curve.to_csv(steps))?; // first: by it --force knows the folder
-        out.write(RATES_PNG, &figures::tuning::rates(&curve, steps, suggestion)?)?;
+        figures::tuning::rates(&curve, steps, suggestion)?.write(&out, RATES_PNG)?;
         replaced.discard();
         text.push_str(&format!("{}\n", out.path.display()));
     }

@@ -93,10 +93,14 @@ fn all_is_written_into_the_run_and_replaced_only_when_asked() {
     assert_eq!((filters.len(), filters[0].as_str(), filters[15].as_str()), (16, "f1", "f16"));
     let motifs = firing + about["discovered"].as_u64().unwrap() as usize;
     assert_eq!(meme::read(&out.join("motifs.meme")).unwrap().len(), motifs);
-    assert_eq!(std::fs::read_dir(out.join("logos")).unwrap().count(), motifs);
+    assert_eq!(std::fs::read_dir(out.join("logos")).unwrap().count(), 2 * motifs, "as PNG and as SVG");
     assert_eq!(column(&out.join("enrichment.tsv"), b'\t', "filter").len(), firing);
     assert_eq!(column(&out.join("positions.tsv"), b'\t', "end_bp")[0], "2");
     assert!(std::fs::read(out.join("motifs.png")).unwrap().starts_with(b"\x89PNG"));
+    assert!(std::fs::read(out.join("motifs.svg")).unwrap().starts_with(b"<?xml"));
+    let shown = column(&out.join("motifs.tsv"), b'\t', "shown_as");
+    assert_eq!(shown.iter().filter(|shown| !shown.is_empty()).count(), firing);
+    assert!(shown.iter().all(|shown| shown.is_empty() || filters.contains(shown)), "{shown:?}");
     assert!(!out.join("matches.tsv").exists());
     // Sites are those of the table: each row of a matrix has their number.
     let sites: f64 = numbers(&out.join("motifs.tsv"), b'\t', "sites").iter().sum();
@@ -227,4 +231,43 @@ fn what_cannot_be_explained_is_one_sentence() {
     succeed(&["train", &layers, "--train", &tables().binary, "--epochs", "1", "--out", text(&lstm), "--quiet"]);
     let error = refused(&lstm, &[]);
     assert!(error.contains("first layer is lstm, expected a convolution"), "{error}");
+}
+
+#[test]
+fn databases_of_every_format_give_the_same_matches() {
+    let (folder, path) = (Folder::new(), trained(&["--epochs", "1"]).path);
+    let words: Vec<String> = (0..30).map(|i| bases(1000 + i, 8)).collect();
+    let count = |word: &str, row: char| -> Vec<&str> {
+        word.chars().map(|base| if base == row { "97" } else { "1" }).collect()
+    };
+    let jaspar: String = words
+        .iter()
+        .enumerate()
+        .map(|(i, word)| {
+            let rows = "ACGT".chars().map(|row| format!("{row}  [ {} ]\n", count(word, row).join("  ")));
+            format!(">W{i}\t{word}\n{}", rows.collect::<String>())
+        })
+        .collect();
+    let pcm: String = words
+        .iter()
+        .enumerate()
+        .map(|(i, word)| {
+            let rows = word.chars().map(|base| {
+                let row: Vec<&str> = "ACGT".chars().map(|other| if base == other { "97.0" } else { "1.0" }).collect();
+                row.join("\t") + "\n"
+            });
+            format!(">W{i} {word}\n{}", rows.collect::<String>())
+        })
+        .collect();
+    let mut matches = Vec::new();
+    for (name, text_of) in [("known.meme", meme(&words)), ("known.jaspar", jaspar), ("known.pcm", pcm)] {
+        let database = folder.write(name, text_of);
+        let out = folder.path(&format!("{name}.out"));
+        motifs(&path, &out, &["--database", &database, "--discover", "0"]);
+        matches.push(std::fs::read_to_string(out.join("matches.tsv")).unwrap());
+    }
+    assert!(matches[0].lines().count() > 5 && matches.iter().all(|found| *found == matches[0]));
+    let log_odds = folder.write("known.pwm", ">AHR\n0.2 0.4 -0.7 -2.1\n-1 1 -1 -1\n0 0 0 0\n");
+    let error = refused(&path, &["--database", &log_odds]);
+    assert!(error.contains("motif 'AHR' holds numbers below 0") && error.contains("expected counts"), "{error}");
 }

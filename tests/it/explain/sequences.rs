@@ -89,7 +89,7 @@ fn mutagenesis_is_what_predict_says_of_each_mutant() {
         let original = bases(3, LENGTH);
         let file = folder.write("one.fa", fasta(&[("one", &original)]));
         let out = folder.path(strands);
-        explain(&run, &file, &out, &["--of", "rich"]);
+        explain(&run, &file, &out, &["--score-of", "rich"]);
         let mut mutants = vec![("one".to_owned(), original.clone())];
         for position in 0..LENGTH {
             for base in ["A", "C", "G", "T"] {
@@ -126,13 +126,13 @@ fn every_question_can_be_explained_and_several_outputs_need_a_name() {
     ] {
         let run = trained_on(&["--train", table], flags).path;
         let out = folder.path(flags[1]);
-        let own: Vec<&str> = of.map_or(Vec::new(), |name| vec!["--of", name]);
+        let own: Vec<&str> = of.map_or(Vec::new(), |name| vec!["--score-of", name]);
         let shown = explain(&run, &file, &out, &[&["--method", "ig,ism,saliency"], own.as_slice()].concat());
         assert!(shown.contains(&format!("of '{}' explained by ig, ism, saliency", of.unwrap_or("gc"))), "{shown}");
         assert!(json(&out.join("importance.json"))["completeness"]["largest_error"].as_f64().unwrap() <= 0.01);
         if of.is_some() {
             let error = fail(1, &["explain", "sequences", text(&run), &file, "--out", text(&folder.path("no"))]);
-            assert!(error.contains("outputs, expected --of with one of"), "{error}");
+            assert!(error.contains("outputs, expected --score-of with one of"), "{error}");
         }
     }
 }
@@ -147,7 +147,7 @@ fn arrays_hold_what_the_tables_do_and_numpy_reads_them() {
     explain(&run, &file, &out, &["--method", "saliency,ism", "--pad-short", "--picture", "zweite_ä"]);
     assert_eq!(column(&out.join("ism.tsv"), b'\t', "name").len(), 2 * LENGTH - 7, "padding is no part of a record");
     let names: Vec<_> = contents(&out.join("pictures")).into_iter().map(|(path, _)| path).collect();
-    assert_eq!(names, [out.join("pictures/2_zweite__.png")]);
+    assert_eq!(names, ["png", "svg"].map(|kind| out.join(format!("pictures/2_zweite__.{kind}"))));
     assert!(!out.join("ism.bedgraph").exists(), "the names say no place");
 
     let script = format!(
@@ -199,11 +199,10 @@ fn sequences_that_do_not_fit_are_refused_in_one_sentence() {
     let (short, long, fits) = (of("short.fa", 20), of("long.fa", 200), of("fits.fa", LENGTH));
     assert!(error(&short, &[]).contains("record 'x' has 20 bases, expected 60, the network's length"));
     assert!(error(&long, &[]).contains("record 'x' has 200 bases, expected 60, the network's --length; cut it"));
-    assert!(error(&fits, &["--of", "nobody"]).contains("--of names 'nobody', expected one of"));
+    assert!(error(&fits, &["--score-of", "nobody"]).contains("--score-of names 'nobody', expected one of"));
     assert!(error(&fits, &["--picture", "y"]).contains("no record 'y' among the 1 explained"));
     assert!(error(&folder.write("empty.fa", ""), &[]).contains("empty"));
     assert!(error(&folder.write("bad.fa", ">x\nAC!T\n"), &[]).contains("found '!'"));
-    assert!(error(&folder.write("place.fa", format!(">chr1:5-9\n{}\n", bases(1, LENGTH))), &[]).contains("name spans"));
     assert_eq!(run(&["explain", "sequences", text(&own), &fits, "--method", "guess"]).status.code(), Some(2));
     for (file, flag) in [(&short, "--pad-short"), (&long, "--crop-long")] {
         let out = folder.path(flag);
@@ -212,4 +211,62 @@ fn sequences_that_do_not_fit_are_refused_in_one_sentence() {
         assert_eq!(positions.len(), if flag == "--pad-short" { 20 } else { 60 });
         assert_eq!(positions[0], if flag == "--pad-short" { 0.0 } else { 70.0 });
     }
+}
+
+/// Windows of regions: what is attributed is what `predict` scores there, on the genome's own coordinates.
+#[test]
+fn regions_are_explained_where_they_lie() {
+    let (own, folder, genome) = (trained(&[]), Folder::new(), bases(9, 1000));
+    let reference = folder.write("g.fa", fasta(&[("chr1", &genome), ("chr2", &"N".repeat(400))]));
+    let peaks = "chr1\t400\t420\tlater\t0\t-\nchr1\t100\t300\tpeak\t0\t+\nchr1\t0\t10\toff\t0\t+\nchrZ\t5\t90\tabsent\t0\t+\nchr2\t100\t200\tgap\t0\t+\n";
+    let bed = folder.write("peaks.bed", peaks);
+    let prefix = folder.path("a");
+    let flags = ["--reference", &reference, "--regions", &bed, "--attributions-out", text(&prefix), "--threads", "1"];
+    let output = run(&[&["explain", "sequences", text(&own.path)], &flags[..]].concat());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("2 of 5 regions left out"), "{said}");
+    assert!(said.contains("(off, absent)") && said.contains("no known base: gap"), "{said}");
+    let out = own.path.join("explain/sequences-peaks");
+    let windows = std::fs::read_to_string(folder.path("a.bed")).unwrap();
+    let rows: Vec<&str> = windows.lines().collect();
+    assert_eq!(rows.len(), 2, "{windows}");
+    assert_eq!(rows, ["chr1\t380\t440\tlater\t0\t-", "chr1\t170\t230\tpeak\t0\t+"], "in the order of the file");
+    let names = column(&out.join("ism.tsv"), b'\t', "name");
+    assert_eq!([&names[0], &names[LENGTH]].map(String::as_str), [0, 1].map(|i| rows[i].split('\t').nth(3).unwrap()));
+    let graph = std::fs::read_to_string(out.join("ism.bedgraph")).unwrap();
+    assert!(graph.starts_with("chr1\t170\t171\t") && graph.lines().count() == 2 * LENGTH, "{graph}");
+    // The same windows by name.
+    let cut = folder.write("cut.fa", fasta(&[("chr1:170-230(+)", &genome[170..230])]));
+    let again = folder.path("again");
+    explain(&own.path, &cut, &again, &[]);
+    let of_cut = std::fs::read_to_string(again.join("ism.bedgraph")).unwrap();
+    assert_eq!(of_cut.lines().collect::<Vec<_>>(), graph.lines().take(LENGTH).collect::<Vec<_>>());
+    assert_eq!(contents(&out.join("pictures")).len(), 2);
+    for ending in ["ohe.npz", "hyp.npz"] {
+        assert!(std::fs::read(folder.path(&format!("a.{ending}"))).unwrap().starts_with(b"PK"));
+    }
+    let error = fail(
+        1,
+        &[
+            &["explain", "sequences", text(&own.path), "--force"],
+            &flags[..4],
+            &["--method", "ig", "--attributions-out", "b"],
+        ]
+        .concat(),
+    );
+    assert!(error.contains("expected ism among --method"), "{error}");
+    // The report shows what was drawn, and of none when none was.
+    succeed(&["report", text(&own.path)]);
+    let page = std::fs::read_to_string(own.path.join("report.html")).unwrap();
+    assert!(
+        page.contains("id=\"importance\"") && page.contains("of 2 sequences, 2 of them drawn."),
+        "attributions are in the report"
+    );
+    let none = folder.path("none");
+    succeed(
+        &[&["explain", "sequences", text(&own.path), "--quiet", "--pictures", "0", "--out", text(&none)], &flags[..4]]
+            .concat(),
+    );
+    assert_eq!(contents(&none.join("pictures")).len(), 0);
 }

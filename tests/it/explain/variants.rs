@@ -107,7 +107,7 @@ fn vcf_lines_come_out_as_they_went_in_with_fields_added() {
     let vcf = folder.write("x.vcf", format!("{HEADER}{}", body.concat()));
     let (shown, said) = variants(&own, &vcf, &reference, &[]);
     assert!(
-        said.contains("3 of 9 alternative alleles of 8 records scored; 1 have a REF that differs from the genome, 3 are not spelled out (such as <DEL>, * or N), 1 are too long for the network, 1 lie too near the end of a chromosome"),
+        said.contains("3 of 9 alternative alleles of 8 records scored; 1 have a REF that differs from the genome, 3 are not spelled out (such as <DEL>, * or N), 1 are too long for the network, 1 lie too near the end of a chromosome, 1 have no alternative allele"),
         "{said}"
     );
     assert!(said.contains("is it another assembly?"), "{said}");
@@ -152,6 +152,7 @@ fn vcf_lines_come_out_as_they_went_in_with_fields_added() {
             "reference_differs",
             "off_the_end",
             "too_long",
+            "no_alternative",
             "scored",
             "not_spelled_out"
         ]
@@ -183,10 +184,9 @@ fn what_cannot_be_scored_at_all_is_one_sentence() {
     };
     let body = |body: &str| refused(&format!("{HEADER}{body}"));
     let base = &genome[200..201];
-    let error = body(&line("1", 200, base, "A"));
-    assert!(error.contains("line 5: ") && error.contains("has no chromosome '1'"), "{error}");
-    assert!(error.contains("it is called 'chr1' there, so rename it"), "{error}");
-    assert!(body(&line("chr7", 200, base, "A")).contains("is it made for another genome?"));
+    let error = body(&line("2", 200, base, "A"));
+    assert!(error.contains("1 of 1 variants do not fit") && error.contains("line 5: chromosome '2'"), "{error}");
+    assert!(error.contains("the genome has chr1 (500 bp)") && error.contains("another assembly?"), "{error}");
     assert!(body(&line("chr1", 600, "A", "C")).contains("beyond the 500 bp of chromosome 'chr1'"));
     let symbols = body(&line("chr1", 200, base, "<DEL>,*"));
     assert!(
@@ -199,14 +199,99 @@ fn what_cannot_be_scored_at_all_is_one_sentence() {
         "{differs}"
     );
     assert!(body("").contains("holds no alternative alleles in 0 records"));
-    assert!(body("chr1\t201\n").contains("line 5: has 2 columns"));
+    let malformed = body("chr1\t201\n");
+    assert!(malformed.contains("line 5: has 2 columns") && malformed.contains("check the file"), "{malformed}");
     assert!(body("chr1\tx\t.\tA\tC\t.\t.\t.\n").contains("line 5: POS is 'x'"));
     assert!(refused("").contains("empty"));
-    assert!(refused(">chr1\nACGT\n").contains("does not begin with ##fileformat=VCF"));
+    assert!(refused(">chr1\nACGT\n").contains("looks like FASTA"));
     assert!(refused("##fileformat=VCFv4.2\n").contains("ends in its header"));
     std::fs::write(&out, "mine").unwrap();
     let vcf = folder.write("x.vcf", format!("{HEADER}{}", line("chr1", 200, base, other(base))));
     let common = ["explain", "variants", text(&own), "--vcf", &vcf, "--reference", &reference, "--out", text(&out)];
     assert!(fail(1, &common).contains("exists, expected a new file"));
     succeed(&[&common[..], &["--force", "--quiet"]].concat());
+}
+
+/// Another assembly is refused, one odd line is not: what was scored before it is kept.
+#[test]
+fn one_odd_line_stops_nothing() {
+    let (own, folder, genome) = (trained(&[]).path, Folder::new(), bases(9, 1000));
+    let reference = folder.write("g.fa", fasta(&[("chr1", &genome), ("chrM", &bases(10, 300))]));
+    let good: String = (100..110).map(|start| line("1", start, &genome[start..=start], "A,C")).collect();
+    let score = |text: String, flags: &[&str]| {
+        let vcf = folder.write("x.vcf", text);
+        variants(&own, &vcf, &reference, flags)
+    };
+    let (clean, said) = score(format!("{HEADER}{good}"), &[]);
+    assert!(said.contains("20 of 20 alternative alleles of 10 records scored\n"), "{said}");
+    for (odd, status, named) in [
+        ("chrUn_1\t5\t.\tA\tC\t.\t.\t.\tGT\t0|1", "no_chromosome", "line 15: chromosome 'chrUn_1'"),
+        ("chr1\t1001\t.\tN\tC\t.\t.\t.\tGT\t0|1", "off_the_end", "lie too near the end"),
+        ("chr1\t0\t.\tN\tC\t.\t.\t.\tGT\t0|1", "off_the_end", "lie too near the end"),
+        ("chr1\t5000\t.\tA\tC\t.\t.\t.\tGT\t0|1", "off_the_end", "line 15: ends at 5000, beyond the 1000 bp"),
+        ("chr1\t300\t.\t.\tC\t.\t.\t.\tGT\t0|1", "malformed", "line 15: REF is '.'"),
+        ("chr1\t300\t.\tA\u{1b}[2J\tC\t.\t.\t.\tGT\t0|1", "malformed", "REF is 'A\\x1b[2J'"),
+        ("chr1\tx\t.\tA\tC\t.\t.\t.\tGT\t0|1", "malformed", "line 15: POS is 'x'"),
+        ("chr1\t3", "malformed", "line 15: has 2 columns"),
+    ] {
+        let (shown, said) = score(format!("{HEADER}{good}{odd}\n\n\n"), &[]);
+        assert_eq!(shown, format!("{clean}{odd}\n"), "the line as it is, after all others");
+        assert!(said.contains(named) && said.contains("20 of ") && !said.contains('\u{1b}'), "{odd}: {said}");
+        let (table, _) = score(format!("{HEADER}\n{good}{odd}"), &["--format", "tsv"]);
+        assert_eq!(table.lines().count(), 22, "{table}");
+        assert!(table.trim_end().ends_with(&format!("\t{status}")), "{odd}: {table}");
+    }
+    // What other programs leave in a file.
+    let (names, lines) = HEADER.split_once("##contig=<ID=chr1>\n").unwrap();
+    for (what, text, lacks) in [
+        ("a byte order mark", format!("\u{feff}{HEADER}{good}"), ""),
+        ("carriage returns", format!("{HEADER}{good}").replace('\n', "\r\n"), ""),
+        ("blank lines", format!("\n\n{HEADER}\n{good}\n \n"), ""),
+        ("spaces for tabs", format!("{names}{}{}", lines.replace('\t', " "), good.replace('\t', "  ")), ""),
+        ("no line of the format", format!("{lines}{good}"), "lacks the line ##fileformat"),
+        ("no header", good.clone(), "lacks the line of column names and the line ##fileformat"),
+    ] {
+        let (shown, said) = score(text, &[]);
+        let body =
+            |text: &str| text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(body(&shown), body(&clean), "{what}");
+        assert!(shown.starts_with("##fileformat=VCFv4.2\n") && said.contains(lacks), "{what}: {said}");
+    }
+    // Most of another assembly is refused, although something was scored.
+    let more: String = (0..11).map(|i| line("chr9", 100 + i, "A", "C")).collect();
+    let vcf = folder.write("x.vcf", format!("{HEADER}{good}{more}"));
+    let error = fail(1, &["explain", "variants", text(&own), "--vcf", &vcf, "--reference", &reference, "--quiet"]);
+    assert!(
+        error.contains("11 of 21 variants do not fit") && error.contains("chr1 (1000 bp), chrM (300 bp)"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_largest_effects_enter_the_report() {
+    let (own, folder, genome) = (trained(&[]), Folder::new(), bases(9, 1000));
+    let reference = folder.write("g.fa", fasta(&[("chr1", &genome)]));
+    let body: String =
+        (100..140).map(|start| line("chr1", start, &genome[start..=start], other(&genome[start..=start]))).collect();
+    let vcf = folder.write("calls.vcf.gz", gzip(format!("{HEADER}{body}").as_bytes()));
+    let out = folder.path("scores.tsv");
+    variants(&own.path, &vcf, &reference, &["--out", text(&out)]);
+    let summary = crate::fixtures::json(&own.path.join("explain/variants-calls/variants.json"));
+    let effects = numbers(&out, b'\t', "log_odds");
+    let largest = effects.iter().map(|effect| effect.abs()).fold(0.0, f64::max);
+    let strongest = summary["strongest"].as_array().unwrap();
+    assert_eq!(strongest.len(), 20);
+    assert!((strongest[0]["effect"].as_f64().unwrap().abs() - largest).abs() < 1e-6);
+    succeed(&["report", text(&own.path)]);
+    let page = std::fs::read_to_string(own.path.join("report.html")).unwrap();
+    assert!(page.contains("40 of 40 alternative alleles of 40 records were scored."), "the report has the counts");
+    let first = &strongest[0];
+    let variant = format!(
+        "chr1:{} {}&#62;{}",
+        first["pos"],
+        first["reference"].as_str().unwrap(),
+        first["alternative"].as_str().unwrap()
+    );
+    assert!(page.contains(&variant) || page.contains(&variant.replace("&#62;", "&gt;")), "{variant}");
+    succeed(&["verify", text(&own.path), "--quiet"]);
 }

@@ -314,7 +314,6 @@ fn wrong_files_of_a_class_are_one_sentence_and_leave_nothing() {
         ("not gzip.fa.gz", vec![0x1f, 0x8b, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16], &["damaged"]),
         ("cut.fq", reads.as_bytes()[..reads.len() - 30].to_vec(), &["read 100", "'seq2_99'"]),
         ("cut.fq.gz", gzip(reads.as_bytes())[..600].to_vec(), &["ends in the middle"]),
-        ("span.fa", format!("{bad}>chr1:100-200\n{}\n", bases(1, 50)).into(), &["'chr1:100-200'", "spans 100", "50"]),
     ];
     for (name, bytes, words) in cases {
         let bad = format!("bad={}", folder.write(name, bytes));
@@ -527,5 +526,77 @@ fn a_share_for_a_part_that_has_a_file_of_its_own_is_a_contradiction() {
         let error = fail(2, &[&tables[..], &[flag, &test, share, "0.3"]].concat());
         assert!(error.contains(flag) && error.contains(share), "{error}");
         assert!(!out.exists());
+    }
+}
+
+/// Windows of 50 bp all along chromosomes, each overlapping the next.
+fn tiled(seed: u64, chromosomes: usize, name: impl Fn(usize, usize) -> String) -> Vec<(String, String)> {
+    let tile = |chromosome: usize| {
+        let whole = bases(seed + chromosome as u64, 1050);
+        (0..100).map(|i| (name(chromosome, i * 10), whole[i * 10..i * 10 + 50].to_owned())).collect::<Vec<_>>()
+    };
+    (1..=chromosomes).flat_map(tile).collect()
+}
+
+#[test]
+fn sequences_with_coordinates_keep_to_their_chromosomes_whatever_the_others_are_called() {
+    let folder = Folder::new();
+    let a = tiled(1, 5, |chromosome, start| format!("chr{chromosome}:{start}-{}", start + 50));
+    let shuffled = tiled(100, 5, |chromosome, start| format!("chr{chromosome}:{start}-{}_shuf_1", start + 50));
+    let unplaced = tiled(200, 5, |chromosome, start| format!("neg{chromosome}_{start}"));
+    let file = |name: &str, records: &[(String, String)]| folder.write(name, as_fasta(records));
+    let [a, b, c] = [("a", &a), ("b", &shuffled), ("c", &unplaced)]
+        .map(|(name, records)| format!("{name}={}", file(&format!("{name}.fa"), records)));
+    let chromosomes = ["--test-chroms", "chr1", "--valid-chroms", "2"];
+
+    let out = folder.path("derived");
+    let (_, stderr) = train(&out, &[&["--class", &a, "--class", &b][..], &chromosomes].concat());
+    assert!(stderr.contains("500 sequences are derived from the places in their names"), "{stderr}");
+    assert!(!stderr.contains("nearly the same") && !stderr.contains("hash"), "{stderr}");
+    for row in &examples(&out) {
+        let expected = match &row.name[..5] {
+            "chr1:" => "test",
+            "chr2:" => "valid",
+            _ => "train",
+        };
+        assert_eq!(row.split, expected, "{}", row.name);
+        assert_eq!(row.chrom.is_empty(), row.label == "b", "a shuffle lies nowhere: {}", row.name);
+    }
+
+    // Those without are split by hash, in like shares; that overlapping ones stand on both sides is said.
+    let out = folder.path("mixed");
+    let (_, stderr) = train(&out, &[&["--class", &a, "--class", &c][..], &chromosomes].concat());
+    for words in [
+        "500 sequences have coordinates and are split by them; the other 500 have none",
+        "validation: 20 % of the sequences without coordinates, by a hash",
+        "test sequences are nearly the same as one in training",
+    ] {
+        assert!(stderr.contains(words), "'{words}' is missing from: {stderr}");
+    }
+    let rows = examples(&out);
+    assert!(rows.iter().filter(|row| row.label == "a").all(|row| (row.split == "test") == (row.chrom == "chr1")));
+    let warnings = json(&out.join("run.json"))["data_warnings"].to_string();
+    assert!(warnings.contains("nearly the same as one in training"), "{warnings}");
+    assert!(std::fs::read_to_string(out.join("report.html")).unwrap().contains("nearly the same as one in training"));
+}
+
+#[test]
+fn names_that_span_another_length_tell_the_chromosome_and_nothing_else() {
+    let folder = Folder::new();
+    let wide = tiled(1, 4, |chromosome, start| format!("chr{chromosome}-{}-{}", start * 100, start * 100 + 900));
+    let exact = tiled(100, 4, |chromosome, start| format!("chr{chromosome}:{start}-{}", start + 50));
+    let [a, b] = [("a", &wide), ("b", &exact)]
+        .map(|(name, records)| format!("{name}={}", folder.write(&format!("{name}.fa"), as_fasta(records))));
+    let out = folder.path("run");
+    let (_, stderr) = train(&out, &["--class", &a, "--class", &b, "--test-chroms", "chr1", "--valid-chroms", "chr2"]);
+    assert!(
+        stderr.contains("warning: the coordinates in the names of 400 of 800 sequences span another length"),
+        "{stderr}"
+    );
+    let rows = examples(&out);
+    assert_eq!(rows.len(), 800);
+    for row in &rows {
+        assert_eq!(row.split == "test", row.name.starts_with("chr1"), "{}", row.name);
+        assert_eq!(row.chrom.is_empty(), row.label == "a", "{}", row.name);
     }
 }

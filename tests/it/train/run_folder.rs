@@ -12,24 +12,31 @@ fn a_run_folder_holds_everything_the_design_promises() {
     names.sort();
     let expected = [
         "accuracy.png",
+        "accuracy.svg",
         "best.safetensors",
         "breakdown.png",
+        "breakdown.svg",
         "calibration.png",
+        "calibration.svg",
         "checksums.sha256",
         "config.toml",
         "examples.tsv",
         "history.csv",
         "last.safetensors",
         "loss.png",
+        "loss.svg",
         "metrics.json",
         "model.json",
         "model.pt",
         "pr.png",
+        "pr.svg",
         "predictions.csv",
         "report.html",
         "roc.png",
+        "roc.svg",
         "run.json",
         "scores.png",
+        "scores.svg",
     ];
     assert_eq!(names, expected);
     assert_eq!(finished.stdout.lines().last().unwrap(), text(&finished.run));
@@ -48,8 +55,19 @@ fn a_run_folder_holds_everything_the_design_promises() {
         let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         reader.next_frame(&mut pixels).unwrap();
+        let dots = reader.info().pixel_dims.unwrap();
+        assert_eq!((dots.xppu, dots.unit, reader.info().width), (11_811, png::Unit::Meter, 1004), "85 mm at 300 dpi");
         assert!(pixels.contains(&0), "something is drawn");
     }
+    let mut vectors = 0;
+    for (path, bytes) in contents(&finished.run).iter().filter(|(path, _)| path.extension().is_some_and(|e| e == "svg"))
+    {
+        let document = roxmltree::Document::parse(std::str::from_utf8(bytes).unwrap()).unwrap();
+        assert_eq!(document.root_element().attribute("width"), Some("85.02mm"), "{}", path.display());
+        assert!(bytes.len() < 100_000, "{}", path.display());
+        vectors += 1;
+    }
+    assert_eq!(vectors, 7, "as many as there are bitmaps");
 }
 
 #[test]

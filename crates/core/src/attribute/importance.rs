@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::Result;
 use tempfile::NamedTempFile;
 
+use crate::attribute::contributions::Contributions;
 use crate::attribute::gradients::{self, Integrated};
 use crate::attribute::mutagenesis;
 use crate::attribute::sequences::Sequence;
@@ -95,6 +96,8 @@ struct Files {
 pub struct Output {
     files: Vec<Files>,
     arrays: Npz,
+    /// Contributions for other programs, if requested; they need mutagenesis.
+    pub contributions: Option<Contributions>,
 }
 
 /// The name of the arrays.
@@ -119,7 +122,8 @@ impl Output {
         let arrays = [("sequences", Kind::U8, vec![length]), ("scores", Kind::F32, vec![])];
         let of_methods = methods.iter().map(|method| (method.name(), Kind::F32, vec![4, length]));
         let arrays: Vec<_> = arrays.into_iter().chain(of_methods).collect();
-        Ok(Self { files: methods.iter().map(begin).collect::<Result<_>>()?, arrays: Npz::new(folder, &arrays)? })
+        let files = methods.iter().map(begin).collect::<Result<_>>()?;
+        Ok(Self { files, arrays: Npz::new(folder, &arrays)?, contributions: None })
     }
 
     /// Appends the explanation of a sequence.
@@ -130,6 +134,10 @@ impl Output {
         self.arrays.name(&sequence.name);
         self.arrays.push_bytes("sequences", &sequence.codes)?;
         self.arrays.push("scores", &[explanation.score as f32])?;
+        let mutagenesis = explanation.tracks.iter().find(|track| track.method == AttributionMethod::Ism);
+        if let (Some(contributions), Some(track)) = (&mut self.contributions, mutagenesis) {
+            contributions.push(sequence, track)?;
+        }
         let own = sequence.own_place();
         for (files, track) in self.files.iter_mut().zip(&explanation.tracks) {
             self.arrays.push(track.method.name(), &track.numbers)?;
@@ -162,6 +170,9 @@ impl Output {
                 })?;
                 names.push(name);
             }
+        }
+        if let Some(contributions) = self.contributions {
+            contributions.finish()?;
         }
         files::write_through(&out.file(ARRAYS), |file| self.arrays.finish(file))?;
         names.push(ARRAYS.into());

@@ -42,10 +42,10 @@ impl Explained {
         let index = match of {
             Some(name) => match classes.names.iter().position(|class| class == name) {
                 Some(index) => index,
-                None => bail!("--of names '{name}', expected one of {}; correct the name", names()),
+                None => bail!("--score-of names '{name}', expected one of {}; correct the name", names()),
             },
             None if task.outputs() > 1 => {
-                bail!("the network has {} outputs, expected --of with one of {}; add it", task.outputs(), names())
+                bail!("the network has {} outputs, expected --score-of with one of {}; add it", task.outputs(), names())
             }
             None => classes.positive,
         };
@@ -277,6 +277,6 @@ mod tests {
     fn names_are_asked_for_where_there_are_several_and_checked() {
         let error = |kind, names: &[&str], of| explained(kind, names, of, 1.0).unwrap_err().to_string();
         assert!(error(TaskKind::Binary, &["a", "b"], Some("c")).contains("'c', expected one of a, b"));
-        assert!(error(TaskKind::Multiclass, &["a", "b", "c"], None).contains("3 outputs, expected --of"));
+        assert!(error(TaskKind::Multiclass, &["a", "b", "c"], None).contains("3 outputs, expected --score-of"));
     }
 }

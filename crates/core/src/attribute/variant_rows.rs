@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::attribute::target::Explained;
 use crate::attribute::variants::{Pair, Scores};
 use crate::config::VariantFormat;
-use crate::formats::vcf::Variant;
+use crate::formats::vcf::{self, Content, Line};
 
 /// Prefix of all INFO fields that strandnet adds.
 const PREFIX: &str = "STRANDNET_";
@@ -28,7 +28,7 @@ impl<'a> VariantRows<'a> {
         out: &'a mut dyn Write,
         format: VariantFormat,
         explained: &'a Explained,
-        header: &[String],
+        header: &[Vec<u8>],
     ) -> Result<Self> {
         let mut rows = Self { out, format, explained };
         match format {
@@ -43,12 +43,12 @@ impl<'a> VariantRows<'a> {
         Ok(rows)
     }
 
-    fn vcf_header(&mut self, header: &[String]) -> Result<()> {
+    fn vcf_header(&mut self, header: &[Vec<u8>]) -> Result<()> {
         let Some((columns, others)) = header.split_last() else { return Ok(()) };
         // INFO definitions of an earlier run are removed.
         let own = format!("##INFO=<ID={PREFIX}");
-        for line in others.iter().filter(|line| !line.starts_with(&own)) {
-            writeln!(self.out, "{line}")?;
+        for line in others.iter().filter(|line| !line.starts_with(own.as_bytes())) {
+            write_bytes(self.out, line)?;
         }
         let what = if self.explained.is_probability() { "Probability" } else { "Value" };
         let name = self.explained.name.replace(['"', '\\'], "_");
@@ -65,62 +65,79 @@ impl<'a> VariantRows<'a> {
                 &format!("Log-odds of {name} for the alternative allele less that for the reference"),
             )?;
         }
-        writeln!(self.out, "{columns}")?;
+        write_bytes(self.out, columns)?;
         Ok(())
     }
 
-    /// Writes a variant with its scores.
+    /// Writes a line with its scores.
     ///
     /// # Errors
     /// The output cannot be written.
-    pub fn write(&mut self, variant: &Variant, scores: &Scores) -> Result<()> {
+    pub fn write(&mut self, line: &Line, scores: &Scores) -> Result<()> {
         match self.format {
-            VariantFormat::Vcf => self.write_line(variant, scores)?,
-            VariantFormat::Tsv => self.write_rows(variant, scores)?,
+            VariantFormat::Vcf => self.write_line(line, scores)?,
+            VariantFormat::Tsv => self.write_rows(line, scores)?,
         }
         Ok(())
     }
 
-    fn write_line(&mut self, variant: &Variant, scores: &Scores) -> std::io::Result<()> {
+    fn write_line(&mut self, line: &Line, scores: &Scores) -> std::io::Result<()> {
+        if !matches!(line.content, Content::Variant(_)) {
+            return write_bytes(self.out, &line.text);
+        }
         let reference = scores.iter().flatten().next().map(|pair| self.predictions(*pair)[0]);
-        let mut columns: Vec<&str> = variant.line.split('\t').collect();
-        let info = columns.get(7).copied().unwrap_or(".");
-        let is_own = |field: &&str| field.starts_with(PREFIX);
-        let Some(reference) = reference.filter(|_| columns.len() > 7) else {
+        let mut columns = vcf::columns(&line.text);
+        let info = columns.get(vcf::INFO).copied().unwrap_or(b".");
+        let kept = |field: &&[u8]| !field.starts_with(PREFIX.as_bytes());
+        let kept: Vec<&[u8]> = info.split(|&byte| byte == b';').filter(kept).collect();
+        let Some(reference) = reference else {
             // A line without scores stays as it is; scores of an earlier run would be those of another network.
-            if !info.split(';').any(|field| is_own(&field)) {
-                return writeln!(self.out, "{}", variant.line);
+            let all = info.split(|&byte| byte == b';').count();
+            if kept.len() == all && columns.len() > vcf::INFO {
+                return write_bytes(self.out, &line.text);
             }
-            let kept: Vec<&str> = info.split(';').filter(|field| !is_own(field)).collect();
-            let info = if kept.is_empty() { ".".into() } else { kept.join(";") };
-            columns[7] = &info;
-            return writeln!(self.out, "{}", columns.join("\t"));
+            columns.resize(columns.len().max(vcf::INFO + 1), b".");
+            let info = if kept.is_empty() { b".".to_vec() } else { kept.join(&b';') };
+            columns[vcf::INFO] = &info;
+            return write_bytes(self.out, &columns.join(&b'\t'));
         };
         let list = |of: &dyn Fn(Pair) -> f64| {
             let each =
                 |score: &Result<Pair, _>| score.as_ref().map_or(".".into(), |pair| (of(*pair) as f32).to_string());
             scores.iter().map(each).collect::<Vec<String>>().join(",")
         };
-        let mut fields: Vec<String> =
-            info.split(';').filter(|field| *field != "." && !is_own(field)).map(str::to_owned).collect();
-        fields.push(format!("{PREFIX}REF={}", reference as f32));
-        fields.push(format!("{PREFIX}ALT={}", list(&|pair| self.predictions(pair)[1])));
-        fields.push(format!("{PREFIX}DIFF={}", list(&|pair| self.difference(pair))));
+        let mut fields = vec![
+            format!("{PREFIX}REF={}", reference as f32),
+            format!("{PREFIX}ALT={}", list(&|pair| self.predictions(pair)[1])),
+            format!("{PREFIX}DIFF={}", list(&|pair| self.difference(pair))),
+        ];
         if self.explained.is_probability() {
             fields.push(format!("{PREFIX}LOGODDS={}", list(&|pair| pair.alternative - pair.reference)));
         }
-        let info = fields.join(";");
-        columns[7] = &info;
-        writeln!(self.out, "{}", columns.join("\t"))
+        let kept = kept.into_iter().filter(|field| !matches!(field.trim_ascii(), b"." | b""));
+        let info = kept.chain(fields.iter().map(String::as_bytes)).collect::<Vec<_>>().join(&b';');
+        columns.resize(columns.len().max(vcf::INFO + 1), b".");
+        columns[vcf::INFO] = &info;
+        write_bytes(self.out, &columns.join(&b'\t'))
     }
 
-    fn write_rows(&mut self, variant: &Variant, scores: &Scores) -> std::io::Result<()> {
-        let Variant { chromosome, start, id, reference_bases, alternatives, .. } = variant;
-        // Position 0 of VCF is the one before the first base.
-        let start = start.unwrap_or(0);
-        let end = start + reference_bases.len();
-        for ((alternative, _), score) in alternatives.iter().zip(scores) {
-            write!(self.out, "{chromosome}\t{start}\t{end}\t{id}\t{reference_bases}\t{alternative}")?;
+    fn write_rows(&mut self, line: &Line, scores: &Scores) -> std::io::Result<()> {
+        let columns = vcf::columns(&line.text);
+        let column = |i: usize| String::from_utf8_lossy(columns.get(i).map_or(b"", |text| text.trim_ascii()));
+        let [chromosome, id, reference] = [0, 2, 3].map(column);
+        let (place, alternatives) = match &line.content {
+            Content::Comment => return Ok(()),
+            Content::Malformed(_) => ("\t".into(), vec![column(4).into_owned()]),
+            Content::Variant(variant) => {
+                // Position 0 of VCF is the one before the first base.
+                let start = variant.start.map_or(-1, |start| start as i64);
+                let place = format!("{start}\t{}", start + variant.reference.len() as i64);
+                let texts: Vec<String> = variant.alternatives.iter().map(|(text, _)| text.trim().to_owned()).collect();
+                (place, if texts.is_empty() { vec![".".into()] } else { texts })
+            }
+        };
+        for (alternative, score) in alternatives.iter().zip(scores) {
+            write!(self.out, "{chromosome}\t{place}\t{id}\t{reference}\t{alternative}")?;
             match score {
                 Ok(pair) => {
                     let [reference, alternative] = self.predictions(*pair);
@@ -146,4 +163,9 @@ impl<'a> VariantRows<'a> {
         let [reference, alternative] = self.predictions(pair);
         alternative - reference
     }
+}
+
+fn write_bytes(out: &mut dyn Write, line: &[u8]) -> std::io::Result<()> {
+    out.write_all(line)?;
+    out.write_all(b"\n")
 }

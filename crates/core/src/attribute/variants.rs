@@ -7,13 +7,15 @@
 use std::ops::Range;
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::attribute::target::Explainer;
+use crate::attribute::variant_counts::Counts;
 use crate::evaluate;
-use crate::formats::vcf::{Allele, Variant, Vcf};
+use crate::formats::quoted;
+use crate::formats::vcf::{Allele, Content, Line, Variant, Vcf};
 use crate::genome::Genome;
-use crate::genome::names::{NameIndex, list_names, other_name};
+use crate::genome::names::NameIndex;
 use crate::sequence::alphabet;
 
 /// Bases read beyond what a variant needs, because the next variant is often near.
@@ -22,28 +24,44 @@ const READ_AHEAD: usize = 1 << 12;
 /// Limit on the bytes of VCF lines that wait for their scores; lines with many genotypes are long.
 const MOST_WAITING: usize = 1 << 24;
 
-/// Why an allele has no score.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why an allele, or a line, has no score.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unscored {
+    /// The genome has no such chromosome.
+    NoChromosome,
+    /// The variant ends beyond the end of its chromosome.
+    BeyondTheEnd,
     /// REF differs from the genome.
     ReferenceDiffers,
+    /// The line is no variant, or ALT is neither bases nor a symbol.
+    Malformed,
     /// ALT is symbolic, `*`, a breakend, or holds bases other than A, C, G and T.
     NotSpelledOut,
     /// The allele is longer than the window allows.
     TooLong,
     /// The window runs off the end of a chromosome.
     OffTheEnd,
+    /// ALT is `.`.
+    NoAlternative,
 }
 
 impl Unscored {
     /// Name of the reason in output tables.
     pub fn name(self) -> &'static str {
         match self {
+            Self::NoChromosome => "no_chromosome",
             Self::ReferenceDiffers => "reference_differs",
+            Self::Malformed => "malformed",
             Self::NotSpelledOut => "not_spelled_out",
             Self::TooLong => "too_long",
-            Self::OffTheEnd => "off_the_end",
+            Self::BeyondTheEnd | Self::OffTheEnd => "off_the_end",
+            Self::NoAlternative => "no_alternative",
         }
+    }
+
+    /// Whether the variant does not belong to the genome, or is none.
+    pub fn is_misfit(self) -> bool {
+        matches!(self, Self::NoChromosome | Self::BeyondTheEnd | Self::ReferenceDiffers | Self::Malformed)
     }
 }
 
@@ -56,60 +74,13 @@ pub struct Pair {
     pub alternative: f64,
 }
 
-/// For each alternative of a variant its scores, or why it has none.
+/// For each alternative of a variant its scores, or why it has none; of a line without alternatives, one reason.
 pub type Scores = Vec<Result<Pair, Unscored>>;
-
-/// Number of variants by outcome.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Records read.
-    pub records: usize,
-    /// Alternative alleles.
-    pub alleles: usize,
-    /// Alleles scored.
-    pub scored: usize,
-    /// Alleles whose REF differs from the genome.
-    pub reference_differs: usize,
-    /// Alleles that are not spelled out in bases.
-    pub not_spelled_out: usize,
-    /// Alleles longer than the window.
-    pub too_long: usize,
-    /// Alleles whose window leaves the sequence.
-    pub off_the_end: usize,
-}
-
-impl Counts {
-    fn add(&mut self, scores: &Scores) {
-        self.records += 1;
-        self.alleles += scores.len();
-        for score in scores {
-            *match score {
-                Ok(_) => &mut self.scored,
-                Err(Unscored::ReferenceDiffers) => &mut self.reference_differs,
-                Err(Unscored::NotSpelledOut) => &mut self.not_spelled_out,
-                Err(Unscored::TooLong) => &mut self.too_long,
-                Err(Unscored::OffTheEnd) => &mut self.off_the_end,
-            } += 1;
-        }
-    }
-
-    /// Number of alleles left out for each reason, worded as part of a sentence.
-    pub fn left_out(&self) -> Vec<(usize, &'static str)> {
-        [
-            (self.reference_differs, "have a REF that differs from the genome"),
-            (self.not_spelled_out, "are not spelled out (such as <DEL>, * or N)"),
-            (self.too_long, "are too long for the network"),
-            (self.off_the_end, "lie too near the end of a chromosome"),
-        ]
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .collect()
-    }
-}
 
 /// A genome, with the stretch that was read last.
 pub struct Contexts {
-    genome: Genome,
+    /// The genome.
+    pub genome: Genome,
     index: NameIndex,
     /// Length of a window, in bp.
     length: usize,
@@ -120,6 +91,28 @@ pub struct Contexts {
 struct Windows {
     reference: Option<Vec<u8>>,
     alternatives: Vec<Result<Vec<u8>, Unscored>>,
+    /// What is wrong, for a message, where the variant does not belong to the genome or is none.
+    fault: Option<String>,
+}
+
+impl Windows {
+    /// A line that has no window.
+    fn none(why: Unscored, fault: Option<String>) -> Self {
+        Self { reference: None, alternatives: vec![Err(why)], fault }
+    }
+
+    /// A variant none of whose alternatives has a window; `why` for those whose own faults do not come first.
+    fn none_of(variant: &Variant, why: Unscored, fault: Option<String>) -> Self {
+        let of = |(_, allele): &(String, Allele)| match allele {
+            Allele::Bases(_) => why,
+            Allele::NotSpelledOut if why < Unscored::ReferenceDiffers => why,
+            Allele::NotSpelledOut => Unscored::NotSpelledOut,
+            Allele::Malformed if why.is_misfit() => why,
+            Allele::Malformed => Unscored::Malformed,
+        };
+        let alternatives = variant.alternatives.iter().map(|one| Err(of(one))).collect();
+        Self { reference: None, alternatives, fault: fault.or_else(|| malformed_allele(variant)) }
+    }
 }
 
 impl Contexts {
@@ -128,60 +121,68 @@ impl Contexts {
     /// # Errors
     /// The genome cannot be read or indexed.
     pub fn open(path: &Path, length: usize) -> Result<Self> {
-        let genome = Genome::open(path, 0, &|_| true)?;
-        let index = NameIndex::new(genome.chromosomes.iter().map(|chromosome| chromosome.name.as_str()));
-        Ok(Self { genome, index, length, held: (usize::MAX, 0..0, Vec::new()) })
+        Ok(Self::of(Genome::open(path, 0, &|_| true)?, length))
     }
 
-    /// The windows of a variant of `file`.
+    fn of(genome: Genome, length: usize) -> Self {
+        let index = NameIndex::new(genome.chromosomes.iter().map(|chromosome| chromosome.name.as_str()));
+        Self { genome, index, length, held: (usize::MAX, 0..0, Vec::new()) }
+    }
+
+    /// The windows of a line.
     ///
     /// # Errors
-    /// The genome lacks the chromosome, or the chromosome ends before the variant.
-    fn windows(&mut self, file: &Path, variant: &Variant) -> Result<Windows> {
-        let at = || format!("{}: line {}", file.display(), variant.number);
-        let Some(chromosome) = self.index.find(&variant.chromosome) else {
-            let names = self.genome.chromosomes.iter().take(4).map(|chromosome| chromosome.name.as_str());
-            bail!(
-                "{}: {} has no chromosome '{}', expected names such as {}; {}",
-                at(),
-                self.genome.path.display(),
-                variant.chromosome,
-                list_names(names),
-                other_name(&self.genome.chromosomes, &variant.chromosome)
-            );
-        };
-        let all = |why| {
-            let why = |(_, allele): &(String, Allele)| {
-                Err(if *allele == Allele::NotSpelledOut { Unscored::NotSpelledOut } else { why })
-            };
-            Ok(Windows { reference: None, alternatives: variant.alternatives.iter().map(why).collect() })
-        };
-        let Some(start) = variant.start else { return all(Unscored::OffTheEnd) };
-        let length = self.length;
-        let (own, end) = (variant.reference.len(), self.genome.chromosomes[chromosome].length);
-        if start + own > end {
-            bail!(
-                "{}: the variant ends at {}, beyond the {end} bp of chromosome '{}' in {}; is it made for another assembly?",
-                at(),
-                start + own,
-                variant.chromosome,
-                self.genome.path.display()
-            );
+    /// The genome cannot be read.
+    fn windows(&mut self, content: &Content) -> Result<Windows> {
+        match content {
+            Content::Variant(variant) => self.windows_of(variant),
+            Content::Malformed(why) => Ok(Windows::none(Unscored::Malformed, Some(why.clone()))),
+            Content::Comment => Ok(Windows { reference: None, alternatives: Vec::new(), fault: None }),
         }
+    }
+
+    fn windows_of(&mut self, variant: &Variant) -> Result<Windows> {
+        let name = quoted(variant.chromosome.as_bytes());
+        let none = |why, fault| {
+            // A line without alternatives has one row that says so, unless something else is the matter.
+            let windows = Windows::none_of(variant, why, fault);
+            if variant.alternatives.is_empty() { Windows::none(why, windows.fault) } else { windows }
+        };
+        let Some(chromosome) = self.index.find(&variant.chromosome) else {
+            return Ok(none(Unscored::NoChromosome, Some(format!("chromosome '{name}'"))));
+        };
+        let (own, end) = (variant.reference.len(), self.genome.chromosomes[chromosome].length);
+        // The telomeres stand for breakends: POS 0 and the position after the last base (section 1.6.1).
+        let start = match variant.start {
+            None => return Ok(none(Unscored::OffTheEnd, None)),
+            Some(start) if start == end => return Ok(none(Unscored::OffTheEnd, None)),
+            Some(start) => start,
+        };
+        if start + own > end {
+            let fault = format!("ends at {}, beyond the {end} bp of chromosome '{name}'", start + own);
+            return Ok(none(Unscored::BeyondTheEnd, Some(fault)));
+        }
+        if variant.alternatives.is_empty() {
+            return Ok(Windows::none(Unscored::NoAlternative, None));
+        }
+        let length = self.length;
         // The bases that the windows of all alternatives may need.
         let wanted = start.saturating_sub(length)..(start + own + length).min(end);
         let (piece, from) = self.read(chromosome, wanted)?;
-        if piece[start - from..start - from + own] != variant.reference {
-            return all(Unscored::ReferenceDiffers);
+        let here = &piece[start - from..start - from + own];
+        if here != variant.reference {
+            let [reference, genome] = [&variant.reference, here].map(|codes| shortened(&alphabet::decode(codes)));
+            let fault = format!("REF is {reference}, the genome has {genome} at {name}:{}", start + 1);
+            return Ok(none(Unscored::ReferenceDiffers, Some(fault)));
         }
         // Number of bases before REF in each window.
         let Some(before) = (length / 2).checked_sub(own / 2).filter(|before| before + own <= length) else {
-            return all(Unscored::TooLong);
+            return Ok(none(Unscored::TooLong, None));
         };
-        let Some(first) = start.checked_sub(before) else { return all(Unscored::OffTheEnd) };
-        if first + length > end {
-            return all(Unscored::OffTheEnd);
-        }
+        let first = match start.checked_sub(before) {
+            Some(first) if first + length <= end => first,
+            _ => return Ok(none(Unscored::OffTheEnd, None)),
+        };
         let window = |alternative: &[u8]| {
             let Some(after) = length.checked_sub(before + alternative.len()) else {
                 return Err(Unscored::TooLong);
@@ -193,10 +194,11 @@ impl Contexts {
         let alternatives = variant.alternatives.iter().map(|(_, allele)| match allele {
             Allele::Bases(bases) => window(bases),
             Allele::NotSpelledOut => Err(Unscored::NotSpelledOut),
+            Allele::Malformed => Err(Unscored::Malformed),
         });
         let alternatives: Vec<_> = alternatives.collect();
         let reference = if alternatives.iter().any(Result::is_ok) { window(&variant.reference).ok() } else { None };
-        Ok(Windows { reference, alternatives })
+        Ok(Windows { reference, alternatives, fault: malformed_allele(variant) })
     }
 
     /// Codes, without case, of at least the wanted stretch of a chromosome, and the position of the first.
@@ -213,25 +215,37 @@ impl Contexts {
     }
 }
 
-/// Variants that wait for their scores.
+/// What is wrong with the first malformed alternative, if there is one.
+fn malformed_allele(variant: &Variant) -> Option<String> {
+    let (text, _) = variant.alternatives.iter().find(|(_, allele)| *allele == Allele::Malformed)?;
+    Some(format!("ALT holds '{}', expected bases, *, a symbol in <> or a breakend", quoted(text.as_bytes())))
+}
+
+/// A long allele for a message.
+fn shortened(bases: &str) -> String {
+    crate::format::shortened(bases, 20)
+}
+
+/// Lines that wait for their scores.
 struct Waiting<'a> {
     explainer: Explainer<'a>,
     /// All windows, one after another.
     codes: Vec<u8>,
-    variants: Vec<Placed>,
+    lines: Vec<Placed>,
     bytes: usize,
 }
 
-/// A variant whose windows are among those that wait.
+/// A line whose windows are among those that wait.
 struct Placed {
-    variant: Variant,
+    line: Line,
     /// Index of the reference window, if any alternative has a window.
     reference: usize,
     alternatives: Vec<Result<usize, Unscored>>,
+    fault: Option<String>,
 }
 
 impl Waiting<'_> {
-    fn push(&mut self, variant: Variant, windows: Windows) {
+    fn push(&mut self, line: Line, windows: Windows) {
         let length = self.explainer.length();
         let mut place = |window: &[u8]| {
             self.codes.extend_from_slice(window);
@@ -239,25 +253,25 @@ impl Waiting<'_> {
         };
         let reference = windows.reference.as_deref().map_or(0, &mut place);
         let alternatives = windows.alternatives.into_iter().map(|window| window.map(|window| place(&window))).collect();
-        self.bytes += variant.line.len();
-        self.variants.push(Placed { variant, reference, alternatives });
+        self.bytes += line.text.len();
+        self.lines.push(Placed { line, reference, alternatives, fault: windows.fault });
     }
 
     fn is_full(&self) -> bool {
         self.codes.len() / self.explainer.length() >= evaluate::batch_size(self.explainer.length())
             || self.bytes >= MOST_WAITING
-            || self.variants.len() >= MOST_WAITING / size_of::<Variant>()
+            || self.lines.len() >= MOST_WAITING / size_of::<Placed>()
     }
 
-    fn flush(&mut self, each: &mut dyn FnMut(&Variant, &Scores) -> Result<()>, counts: &mut Counts) -> Result<()> {
+    fn flush(&mut self, each: &mut dyn FnMut(&Line, &Scores) -> Result<()>, counts: &mut Counts) -> Result<()> {
         let numbers = self.explainer.score(&self.codes)?;
-        for Placed { variant, reference, alternatives } in self.variants.drain(..) {
+        for Placed { line, reference, alternatives, fault } in self.lines.drain(..) {
             let pair = |place: Result<usize, Unscored>| {
                 place.map(|place| Pair { reference: numbers[reference], alternative: numbers[place] })
             };
             let scores = alternatives.into_iter().map(pair).collect();
-            counts.add(&scores);
-            each(&variant, &scores)?;
+            counts.add(&line, &scores, fault);
+            each(&line, &scores)?;
         }
         self.codes.clear();
         self.bytes = 0;
@@ -265,22 +279,22 @@ impl Waiting<'_> {
     }
 }
 
-/// Scores all variants of a file in constant memory and passes each to `each`, in file order.
+/// Scores all variants of a file in constant memory and passes each line to `each`, in file order. Lines that cannot be
+/// scored are passed on and counted.
 ///
 /// # Errors
-/// The file is malformed or belongs to another genome, or `each` fails.
+/// A file cannot be read, the scorer fails, or `each` fails.
 pub fn score(
     explainer: Explainer,
-    path: &Path,
     vcf: &mut Vcf,
     contexts: &mut Contexts,
-    each: &mut dyn FnMut(&Variant, &Scores) -> Result<()>,
+    each: &mut dyn FnMut(&Line, &Scores) -> Result<()>,
 ) -> Result<Counts> {
     let mut counts = Counts::default();
-    let mut waiting = Waiting { explainer, codes: Vec::new(), variants: Vec::new(), bytes: 0 };
-    while let Some(variant) = vcf.next_variant()? {
-        let windows = contexts.windows(path, &variant)?;
-        waiting.push(variant, windows);
+    let mut waiting = Waiting { explainer, codes: Vec::new(), lines: Vec::new(), bytes: 0 };
+    while let Some(line) = vcf.next_line()? {
+        let windows = contexts.windows(&line.content)?;
+        waiting.push(line, windows);
         if waiting.is_full() {
             waiting.flush(each, &mut counts)?;
         }
@@ -293,29 +307,79 @@ pub fn score(
 mod tests {
     use super::*;
 
-    /// The windows of one variant of 8 bp in a genome of `ACGTACGTAACCGGTT`.
+    fn contexts(length: usize) -> Contexts {
+        let mut codes = Vec::new();
+        alphabet::encode(b"ACGTACGTaaCCGGTT", &mut codes).unwrap();
+        let chromosomes = vec![
+            ("chr1".into(), codes.clone()),
+            ("chrM".into(), codes.clone()),
+            ("dup".into(), codes.clone()),
+            ("chrdup".into(), codes),
+        ];
+        Contexts::of(Genome::from_codes(Path::new("g.fa"), chromosomes), length)
+    }
+
+    /// The windows of one line in a genome whose chromosomes are `ACGTACGTAACCGGTT`.
+    fn windows_of(line: &str) -> Windows {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.vcf");
+        std::fs::write(&path, format!("#CHROM\tPOS\tID\tREF\tALT\n{line}\n")).unwrap();
+        let line = Vcf::open(&path).unwrap().next_line().unwrap().unwrap();
+        contexts(8).windows(&line.content).unwrap()
+    }
+
+    /// The windows of one variant.
     fn windows(start: usize, reference: &str, alternative: &str) -> (Option<String>, Result<String, Unscored>) {
-        let encoded = |bases: &str| {
-            let mut codes = Vec::new();
-            alphabet::encode(bases.as_bytes(), &mut codes).unwrap();
-            codes
-        };
-        let genome = Genome::from_codes(Path::new("g.fa"), vec![("chr1".into(), encoded("ACGTACGTaaCCGGTT"))]);
-        let index = NameIndex::new(["chr1"].into_iter());
-        let mut contexts = Contexts { genome, index, length: 8, held: (usize::MAX, 0..0, Vec::new()) };
-        let variant = Variant {
-            line: String::new(),
-            number: 1,
-            chromosome: "chr1".into(),
-            start: Some(start),
-            id: ".".into(),
-            reference: encoded(reference),
-            reference_bases: reference.into(),
-            alternatives: vec![(alternative.into(), Allele::Bases(encoded(alternative)))],
-        };
-        let found = contexts.windows(Path::new("x.vcf"), &variant).unwrap();
+        let found = windows_of(&format!("chr1\t{}\t.\t{reference}\t{alternative}", start + 1));
         let alternative = found.alternatives.into_iter().next().unwrap();
         (found.reference.map(|codes| alphabet::decode(&codes)), alternative.map(|codes| alphabet::decode(&codes)))
+    }
+
+    #[test]
+    fn every_line_has_scores_or_a_reason() {
+        for (line, expected) in [
+            ("chr1 7 . G T", "scored"),
+            ("1 7 . G T", "scored"),
+            ("Chr1 7 . g t", "scored"),
+            ("MT 7 . G T", "scored"),
+            ("M 7 . G T", "scored"),
+            ("chrMT 7 . G T", "scored"),
+            ("dup 7 . G T", "scored"),
+            ("chrdup 7 . G T", "scored"),
+            ("Chrdup 7 . G T", "no_chromosome"), // which of the two?
+            ("chr7 7 . G T", "no_chromosome"),
+            ("chr7 7 . G <DEL>", "no_chromosome"),
+            ("chr7 7 . G .", "no_chromosome"),
+            ("<chr1> 7 . G T", "no_chromosome"),
+            ("chr1 0 . N T", "off_the_end"),
+            ("chr1 0 . N .", "off_the_end"),
+            ("chr1 17 . N T", "off_the_end"),
+            ("chr1 17 . N ]chr1:5]N", "not_spelled_out"),
+            ("chr1 18 . N T", "off_the_end"),
+            ("chr1 16 . TT T", "off_the_end"),
+            ("chr1 16 . T A", "off_the_end"),
+            ("chr1 7 . A T", "reference_differs"),
+            ("chr1 7 . N T", "reference_differs"),
+            ("chr1 7 . N <DEL>", "not_spelled_out"),
+            ("chr1 7 . G .", "no_alternative"),
+            ("chr1 7 . G *", "not_spelled_out"),
+            ("chr1 7 . G R", "not_spelled_out"),
+            ("chr1 7 . G -", "malformed"),
+            ("chr1 7 . G 0", "malformed"),
+            ("chr1 7 . - T", "malformed"),
+            ("chr1 7 . . T", "malformed"),
+            ("chr1 seven . G T", "malformed"),
+            ("chr1 7 . G", "malformed"),
+            ("chr1 7 . G T,<DEL>,-", "scored,not_spelled_out,malformed"),
+            ("chr1 7 . A T,<DEL>,-", "reference_differs,not_spelled_out,reference_differs"),
+        ] {
+            let windows = windows_of(&line.replace(' ', "\t"));
+            let names =
+                windows.alternatives.iter().map(|window| window.as_ref().map_or_else(|why| why.name(), |_| "scored"));
+            assert_eq!(names.collect::<Vec<_>>().join(","), expected, "{line}");
+            let is_misfit = windows.alternatives.iter().any(|window| window.as_ref().is_err_and(|why| why.is_misfit()));
+            assert!(windows.fault.is_some() || !is_misfit, "{line}");
+        }
     }
 
     #[test]

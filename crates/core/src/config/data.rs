@@ -283,6 +283,34 @@ impl DataConfig {
         named.chain(others).map(PathBuf::as_path).collect()
     }
 
+    /// Every file that the settings name, with a file name that says what for.
+    pub fn named_paths_mut(&mut self) -> Vec<(String, &mut PathBuf)> {
+        let mut paths = Vec::new();
+        let named = [
+            ("genome", &mut self.genome),
+            ("class", &mut self.class),
+            ("valid-class", &mut self.valid_class),
+            ("test-class", &mut self.test_class),
+            ("regions", &mut self.regions),
+        ];
+        for (flag, files) in named {
+            paths.extend(files.iter_mut().enumerate().map(|(i, file)| (format!("{flag}-{}", i + 1), &mut file.path)));
+        }
+        let single = [
+            ("reference", &mut self.reference),
+            ("train", &mut self.train),
+            ("valid", &mut self.valid),
+            ("test", &mut self.test),
+            ("examples", &mut self.examples),
+        ];
+        paths.extend(single.into_iter().filter_map(|(flag, file)| Some((flag.to_owned(), file.as_mut()?))));
+        if let Some(Negatives::Bed(path)) = &mut self.negatives {
+            paths.push(("negatives".into(), path));
+        }
+        paths.extend(self.exclude.iter_mut().enumerate().map(|(i, path)| (format!("exclude-{}", i + 1), path)));
+        paths
+    }
+
     /// The kinds of source that are named.
     fn sources(&self) -> Vec<SourceKind> {
         let tables = self.train.is_some() || self.valid.is_some() || self.test.is_some();

@@ -55,7 +55,12 @@ impl Entry {
     /// The chromosome, and the positions that nothing in another split may share.
     fn locus(&self) -> Option<(&Arc<str>, Range<usize>)> {
         match (&self.origin.place, &self.from) {
-            (Some(place), _) | (None, Some(From::Derived(place))) => Some((&place.chromosome, place.range.clone())),
+            (Some(Place { chromosome, range, .. }), _) => {
+                // A table's sequence may be longer than the stretch that it names.
+                let beyond = self.origin.bases.saturating_sub(range.len());
+                Some((chromosome, range.start.saturating_sub(beyond)..range.end + beyond))
+            }
+            (None, Some(From::Derived(place))) => Some((&place.chromosome, place.range.clone())),
             (None, Some(From::Misfit(Place { chromosome, range, .. }))) => {
                 let around = range.start.saturating_sub(self.origin.bases)..range.end + self.origin.bases;
                 Some((chromosome, around))
@@ -271,7 +276,7 @@ fn report_misfits(entries: &mut [Entry], progress: &Progress) {
         ),
     };
     progress.warn(&format!(
-        "the coordinates in {} of {} names span another length than the sequence; {use_of_them}; the first is {example}",
+        "the coordinates in the names of {} of {} sequences span another length than the sequence; {use_of_them}; the first is {example}",
         thousands(misfits),
         thousands(entries.len())
     ));
@@ -409,15 +414,19 @@ fn shares_for_others(
     })
 }
 
-/// The chromosomes that sequences lie on, as far as these show them, and the index of each by name.
+/// The chromosomes that sequences lie on, as far as these show them, and the index of each by name. One that files spell
+/// in two ways is one.
 fn chromosomes_of(entries: &[Entry], located: &[usize]) -> (Vec<Chromosome>, HashMap<Arc<str>, usize>) {
     let mut index: HashMap<Arc<str>, usize> = HashMap::new();
+    let mut spellings: HashMap<String, usize> = HashMap::new();
     let mut chromosomes: Vec<Chromosome> = Vec::new();
     for &i in located {
         let Some((name, range)) = entries[i].locus() else { continue };
         let chromosome = *index.entry(name.clone()).or_insert_with(|| {
-            chromosomes.push(Chromosome { name: name.to_string(), length: 0 });
-            chromosomes.len() - 1
+            *spellings.entry(same_name(name).to_owned()).or_insert_with(|| {
+                chromosomes.push(Chromosome { name: name.to_string(), length: 0 });
+                chromosomes.len() - 1
+            })
         });
         chromosomes[chromosome].length = chromosomes[chromosome].length.max(range.end);
     }

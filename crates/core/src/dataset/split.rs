@@ -183,15 +183,20 @@ impl Assignment {
     /// Whether a chromosome may be in one of these splits, as far as its name alone tells: what is not need not be read.
     pub(crate) fn may_need<'a>(&'a self, splits: &'a [Split]) -> impl Fn(&str) -> bool + 'a {
         let resolved = Resolved::new(self, std::iter::empty());
+        let spelled: HashSet<&str> =
+            self.named().into_iter().flat_map(|(_, names)| names).map(String::as_str).collect();
         move |name| {
             // What else there is decides about pieces and haplotypes, and whether it is this chromosome that a flag names.
-            let unnamed = match self {
-                Self::Choice(choice) if choice.blocks.is_none() => resolved.unnamed(choice, name),
-                _ => None,
+            let is_wanted = |split: Option<Split>| split.is_some_and(|split| splits.contains(&split));
+            let may_be_unnamed = || resolved.named(name).is_some() && !spelled.contains(name);
+            let without_flags = || match self {
+                Self::Choice(choice) => is_wanted(resolved.unnamed(choice, name)),
+                _ => true,
             };
-            let possible = [resolved.split_of(name), unnamed];
-            let is_clear = parent(name) == name && !self.divides_by_blocks();
-            !is_clear || possible.into_iter().flatten().any(|split| splits.contains(&split))
+            parent(name) != name
+                || self.divides_by_blocks()
+                || is_wanted(resolved.split_of(name))
+                || (may_be_unnamed() && without_flags())
         }
     }
 

@@ -49,7 +49,7 @@ impl Table {
     pub fn of_file(file: &InputFile) -> Result<Self> {
         let rows = Rows::open(file.path(), file.reader())?;
         let name = |column| String::from_utf8_lossy(rows.field(column)).into_owned();
-        let header = (0..rows.len()).map(name).collect();
+        let header = (0..rows.width()).map(name).collect();
         let header_line = rows.line();
         Ok(Self { rows, header, header_line })
     }
@@ -158,6 +158,9 @@ impl Table {
         if reads_as_missing(chromosome) {
             return Ok(None);
         }
+        // Data frames write chromosome 1 as 1.0 in a column that has gaps.
+        let whole = chromosome.strip_suffix(".0").filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+        let chromosome = whole.unwrap_or(chromosome);
         let number = |column: usize| -> Result<Option<usize>> {
             let text = self.text(column)?;
             if reads_as_missing(text) {
@@ -217,9 +220,16 @@ impl Table {
     }
 }
 
-/// A finite number of a field.
+/// A finite number of a field; 1 and 0 for true and false, as data frames write yes and no.
 fn number(text: &str) -> Option<f32> {
-    text.parse::<f32>().ok().filter(|value| value.is_finite())
+    let number = text.parse::<f32>().ok().filter(|value| value.is_finite());
+    number.or_else(|| truth(text).map(|is_true| f32::from(u8::from(is_true))))
+}
+
+fn truth(text: &str) -> Option<bool> {
+    [("true", true), ("false", false)]
+        .into_iter()
+        .find_map(|(word, value)| text.eq_ignore_ascii_case(word).then_some(value))
 }
 
 /// A position, also as data frames write one in a column that has gaps (`100.0`) and R a round one (`1e+05`).
@@ -340,7 +350,7 @@ struct Content {
     texts: u64,
     /// Line and field of the first text.
     text: Option<(u64, String)>,
-    /// Whether every row so far holds one more than the row before.
+    /// Whether every row up to here holds one more than the row before.
     counts: bool,
     last: f64,
 }
@@ -358,9 +368,11 @@ impl Content {
         }
         match text.parse::<f64>() {
             Ok(number) => {
-                self.counts &= number.fract() == 0.0 && (self.numbers == 0 || number == self.last + 1.0);
+                let follows = if self.numbers == 0 { number >= 0.0 } else { number == self.last + 1.0 };
+                self.counts &= number.fract() == 0.0 && follows;
                 (self.numbers, self.last) = (self.numbers + 1, number);
             }
+            Err(_) if truth(&text).is_some() => (self.numbers, self.counts) = (self.numbers + 1, false),
             Err(_) => {
                 self.texts += 1;
                 self.counts = false;
@@ -656,14 +668,17 @@ mod tests {
             assert_eq!(targets(&[], &[("activity", values), before, ("", nothing)]), ["activity"], "{}", before.0);
         }
         // What only looks like one of them is a target.
-        for other in [
+        let others: [(&str, &dyn Fn(usize) -> String); 8] = [
             ("log2FoldChange", values),
             ("rank", shuffled),
             ("0", values),
             ("weighted", folds),
             ("score", gaps),
+            ("is_open", &|i| ["True", "False"][i % 2].into()),
             ("x", gaps),
-        ] {
+            ("below", &|i| (i as i64 - 3).to_string()),
+        ];
+        for other in others {
             assert_eq!(targets(&[other], &[("activity", values)]), [other.0, "activity"]);
         }
         // What is asked for is taken.
@@ -731,6 +746,12 @@ mod tests {
             ("chrom,start,end", "chr1,10.0,20.0", place(10, 20, false)),
             ("chrom,start,end", "chr1,1e+05,100010", place(100_000, 100_010, false)),
             ("chrom,start,end", "chr1,NA,NA", None),
+            (
+                "chr,start,end",
+                "chr1.0,10,20",
+                Some(Place { chromosome: "chr1.0".into(), range: 10..20, reverse: false }),
+            ),
+            ("chr,start,end", "7.0,10.0,20.0", Some(Place { chromosome: "7".into(), range: 10..20, reverse: false })),
             ("chrom,start,end", "NA,,", None),
             ("chrom,start,end", ",,", None),
             ("chrom,start,end", ".,-1,-1", None),

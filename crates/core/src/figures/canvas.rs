@@ -1,35 +1,83 @@
-//! Drawing into memory with a bundled font: figures need no system fonts, and a failed drawing leaves no file behind.
+//! A canvas that is drawn on once and gives the same figure twice: as SVG, and as PNG at 300 dpi. All lengths are in
+//! points (1/72 inch), so sizes of type and widths of lines are those of the printed page.
 
 use std::ops::Range;
-use std::sync::Once;
+use std::path::Path;
 
-use anyhow::{Result, anyhow};
-use plotters::coord::Shift;
-use plotters::coord::types::RangedCoordf64;
-use plotters::prelude::*;
-use plotters::style::{FontStyle, register_font};
+use anyhow::Result;
 
-/// Width and height of a figure in pixels.
-pub const SIZE: (u32, u32) = (1000, 720);
-/// The font family of all text.
-pub const FONT: &str = "sans-serif";
+use crate::figures::bitmap::Bitmap;
+use crate::figures::svg::Svg;
+use crate::figures::typeface;
+use crate::run::RunFolder;
 
+/// Width of a column of a journal: 85 mm.
+pub const COLUMN: f64 = 241.0;
+/// Width of a printed page: 180 mm.
+pub const FULL_WIDTH: f64 = 510.0;
+/// Resolution of the PNG.
+pub const DPI: f64 = 300.0;
+
+/// Size of all type but titles.
+pub const TEXT: f64 = 7.0;
+/// Size of titles.
+pub const TITLE: f64 = 8.0;
+/// Distance between the baselines of two lines of text.
+pub const LINE: f64 = 9.0;
+/// Space around a figure.
+pub const MARGIN: f64 = 5.0;
+
+/// Line widths: of curves, of axes, and of whatever curves are compared with.
+pub const CURVE: f64 = 1.1;
+pub const AXIS: f64 = 0.6;
+pub const THIN: f64 = 0.4;
+
+/// A point in points, from the upper left corner.
+pub type Point = (f64, f64);
+
+/// A colour with its opacity.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Colour {
+    /// Red, green and blue.
+    pub rgb: [u8; 3],
+    /// Opacity, 0 to 1.
+    pub alpha: f64,
+}
+
+impl Colour {
+    /// An opaque colour.
+    pub const fn new(red: u8, green: u8, blue: u8) -> Self {
+        Self { rgb: [red, green, blue], alpha: 1.0 }
+    }
+
+    /// The colour with another opacity.
+    pub fn with_alpha(self, alpha: f64) -> Self {
+        Self { alpha: alpha.clamp(0.0, 1.0), ..self }
+    }
+}
+
+/// The colour of text and axes.
+pub const BLACK: Colour = Colour::new(0, 0, 0);
+/// The colour of the background.
+pub const WHITE: Colour = Colour::new(255, 255, 255);
 /// A palette for all kinds of colour vision (Okabe and Ito, 2008).
-pub const BLUE: RGBColor = RGBColor(0, 114, 178);
+pub const BLUE: Colour = Colour::new(0, 114, 178);
 /// Colour of highlighted elements.
-pub const ORANGE: RGBColor = RGBColor(213, 94, 0);
+pub const ORANGE: Colour = Colour::new(213, 94, 0);
+/// The colour of small print.
+pub const GREY: Colour = Colour::new(110, 110, 110);
 /// The colour of reference lines.
-pub const GREY: RGBColor = RGBColor(110, 110, 110);
-const OTHERS: [RGBColor; 5] = [
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(86, 180, 233),
-    RGBColor(230, 159, 0),
-    RGBColor(60, 60, 60),
+pub const LIGHT: Colour = Colour::new(165, 165, 165);
+const OTHERS: [Colour; 5] = [
+    Colour::new(0, 158, 115),
+    Colour::new(204, 121, 167),
+    Colour::new(86, 180, 233),
+    Colour::new(230, 159, 0),
+    Colour::new(60, 60, 60),
 ];
 
 /// Colour of a class, label or column; the palette has seven.
-pub fn colour(index: usize) -> RGBColor {
+pub fn colour(index: usize) -> Colour {
     match index % 7 {
         0 => BLUE,
         1 => ORANGE,
@@ -37,177 +85,301 @@ pub fn colour(index: usize) -> RGBColor {
     }
 }
 
-/// An area of a bitmap.
-pub type Canvas<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
-/// The outcome of a drawing step.
-pub type Drawing = std::result::Result<(), Box<dyn std::error::Error>>;
-/// A chart with linear axes.
-pub type Plane<'a, 'b> = ChartContext<'a, BitMapBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
-
-/// Draws into memory and encodes as PNG.
-///
-/// # Errors
-/// The figure cannot be drawn.
-pub fn picture(draw: impl FnOnce(&Canvas) -> Drawing) -> Result<Vec<u8>> {
-    picture_of(SIZE, draw)
+/// A line's width, colour and pattern.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stroke {
+    /// Width of the line.
+    pub width: f64,
+    /// Its colour.
+    pub colour: Colour,
+    /// Whether it is dashed.
+    pub is_dashed: bool,
 }
 
-/// Like [`picture`], with the given number of pixels, for figures of several rows.
-///
-/// # Errors
-/// The figure cannot be drawn.
-pub fn picture_of(size: (u32, u32), draw: impl FnOnce(&Canvas) -> Drawing) -> Result<Vec<u8>> {
-    static FONTS: Once = Once::new();
-    FONTS.call_once(|| {
-        // The only fault is bytes that are no font, and these were compiled in; the tests draw with them.
-        let _ = register_font(FONT, FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT);
-    });
-    let mut pixels = vec![0u8; (size.0 * size.1 * 3) as usize];
-    {
-        let canvas = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
-        let failed = |error: &dyn std::fmt::Display| anyhow!("drawing failed ({error}); please report this");
-        canvas.fill(&WHITE).map_err(|error| failed(&error))?;
-        draw(&canvas).map_err(|error| failed(&error))?;
-        canvas.present().map_err(|error| failed(&error))?;
+/// A solid line.
+pub fn stroke(width: f64, colour: Colour) -> Stroke {
+    Stroke { width, colour, is_dashed: false }
+}
+
+/// A rectangle.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Area {
+    /// Left edge.
+    pub left: f64,
+    /// Upper edge.
+    pub top: f64,
+    /// Width.
+    pub width: f64,
+    /// Height.
+    pub height: f64,
+}
+
+impl Area {
+    /// The right edge.
+    pub fn right(self) -> f64 {
+        self.left + self.width
     }
-    let mut file = Vec::new();
-    let mut encoder = png::Encoder::new(&mut file, size.0, size.1);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder.write_header()?.write_image_data(&pixels)?;
-    Ok(file)
+
+    /// The lower edge.
+    pub fn bottom(self) -> f64 {
+        self.top + self.height
+    }
+
+    fn is_finite(self) -> bool {
+        [self.left, self.top, self.width, self.height].iter().all(|number| number.is_finite())
+    }
 }
 
-/// A chart with a title and the given axis ranges.
+/// Which end of a text is at its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Across {
+    Left,
+    Middle,
+    Right,
+}
+
+/// Which height of a text is at its place: the top or the middle of its capitals, or its baseline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Height {
+    Top,
+    Middle,
+    Base,
+}
+
+/// How a text is written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Words {
+    /// Size of the type.
+    pub size: f64,
+    /// Colour of the type.
+    pub colour: Colour,
+    /// Which end is at the given place.
+    pub across: Across,
+    /// Which height is at the given place.
+    pub height: Height,
+    /// Whether it reads upwards.
+    pub upwards: bool,
+}
+
+impl Words {
+    /// Black text of the usual size.
+    pub fn new(across: Across, height: Height) -> Self {
+        Self { size: TEXT, colour: BLACK, across, height, upwards: false }
+    }
+
+    /// A title, from its left end on.
+    pub fn title() -> Self {
+        Self { size: TITLE, ..Self::new(Across::Left, Height::Top) }
+    }
+
+    /// The same text in another colour.
+    pub fn coloured(self, colour: Colour) -> Self {
+        Self { colour, ..self }
+    }
+
+    /// The same text, reading upwards.
+    pub fn upwards(self) -> Self {
+        Self { upwards: true, ..self }
+    }
+}
+
+/// A figure as the bytes of both its files.
+#[derive(Clone, Debug)]
+pub struct Figure {
+    /// At 300 dpi.
+    pub png: Vec<u8>,
+    /// The same as vectors.
+    pub svg: Vec<u8>,
+}
+
+impl Figure {
+    /// Writes the PNG under the given name, and the SVG beside it.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn write(&self, folder: &RunFolder, png: &str) -> Result<()> {
+        folder.write(png, &self.png)?;
+        folder.write(&Path::new(png).with_extension("svg").to_string_lossy(), &self.svg)
+    }
+}
+
+/// Draws a figure of the given width and height.
 ///
 /// # Errors
-/// The drawing backend fails.
-pub fn plane<'a, 'b>(
-    canvas: &'a Canvas<'b>,
-    title: &str,
-    x: Range<f64>,
-    y: Range<f64>,
-) -> std::result::Result<Plane<'a, 'b>, Box<dyn std::error::Error>> {
-    Ok(ChartBuilder::on(canvas)
-        .caption(title, (FONT, 32))
-        .margin(20)
-        .margin_right(30)
-        .x_label_area_size(64)
-        .y_label_area_size(92)
-        .build_cartesian_2d(x, y)?)
+/// The figure is too large for the memory, or cannot be encoded.
+pub fn figure((width, height): (f64, f64), draw: impl FnOnce(&mut Canvas)) -> Result<Figure> {
+    let mut canvas = Canvas { svg: Svg::new(width, height), bitmap: Bitmap::new(width, height)? };
+    draw(&mut canvas);
+    Ok(Figure { png: canvas.bitmap.encode()?, svg: canvas.svg.finish() })
 }
 
-/// Draws the axes with their labels.
-pub fn axes(chart: &mut Plane, x: &str, y: &str) -> Drawing {
-    let (across, up) = (chart.x_range(), chart.y_range());
-    axes_written(chart, x, y, &|x| tick(*x, across.end - across.start), &|y| tick(*y, up.end - up.start))
+/// What figures are drawn on. Shapes at places that are no finite numbers are left out.
+pub struct Canvas {
+    svg: Svg,
+    bitmap: Bitmap,
 }
 
-/// Draws axes whose numbers are formatted by the given functions.
-pub fn axes_written(
-    chart: &mut Plane,
-    x: &str,
-    y: &str,
-    write_x: &dyn Fn(&f64) -> String,
-    write_y: &dyn Fn(&f64) -> String,
-) -> Drawing {
-    let (width, height) = chart.plotting_area().dim_in_pixel();
-    // As many labels as fit side by side and one above the other.
-    let labels = |pixels: u32, each: u32| (pixels / each).clamp(2, MOST_TICKS as u32) as usize;
-    chart
-        .configure_mesh()
-        .x_desc(x)
-        .y_desc(y)
-        .x_labels(labels(width, 75))
-        .y_labels(labels(height, 50))
-        .x_label_formatter(&write_x)
-        .y_label_formatter(&write_y)
-        .label_style((FONT, 22))
-        .axis_desc_style((FONT, 24))
-        .light_line_style(WHITE.mix(0.0))
-        .bold_line_style(BLACK.mix(0.1))
-        .draw()?;
-    Ok(())
+impl Canvas {
+    /// Draws a line through points.
+    pub fn line(&mut self, points: &[Point], stroke: Stroke) {
+        if points.len() > 1 && points.iter().all(|(x, y)| x.is_finite() && y.is_finite()) {
+            self.svg.line(points, stroke);
+            self.bitmap.line(points, stroke);
+        }
+    }
+
+    /// Fills a rectangle.
+    pub fn rectangle(&mut self, area: Area, colour: Colour) {
+        if area.is_finite() && area.width > 0.0 && area.height > 0.0 {
+            self.svg.rectangle(area, colour);
+            self.bitmap.rectangle(area, colour);
+        }
+    }
+
+    /// Draws the outline of a rectangle.
+    pub fn frame(&mut self, area: Area, stroke: Stroke) {
+        let (left, top, right, bottom) = (area.left, area.top, area.right(), area.bottom());
+        self.line(&[(left, top), (right, top), (right, bottom), (left, bottom), (left, top)], stroke);
+    }
+
+    /// Fills a circle.
+    pub fn circle(&mut self, centre: Point, radius: f64, colour: Colour) {
+        if centre.0.is_finite() && centre.1.is_finite() && radius > 0.0 {
+            self.svg.circle(centre, radius, colour);
+            self.bitmap.circle(centre, radius, colour);
+        }
+    }
+
+    /// Fills an area with the letter of a base, 0 to 3, in its usual colour.
+    pub fn base(&mut self, base: usize, area: Area) {
+        // Less than a tenth of a pixel shows in neither form.
+        if area.is_finite() && area.width > 0.0 && area.height > 0.02 {
+            self.svg.base(base, area);
+            self.bitmap.base(base, area);
+        }
+    }
+
+    /// Writes a text; characters that no figure can show are replaced.
+    pub fn text(&mut self, text: &str, at: Point, words: Words) {
+        let text = typeface::printable(text);
+        if text.is_empty() || !at.0.is_finite() || !at.1.is_finite() {
+            return;
+        }
+        let below = words.size * typeface::CAPITALS;
+        let below = match words.height {
+            Height::Top => below,
+            Height::Middle => below / 2.0,
+            Height::Base => 0.0,
+        };
+        // The start of the baseline, where the text would begin were it not centred or aligned to the right.
+        let baseline = if words.upwards { (at.0 + below, at.1) } else { (at.0, at.1 + below) };
+        let width = typeface::width(&text, words.size);
+        self.svg.text(&text, baseline, width, words);
+        self.bitmap.text(&text, baseline, width, words);
+    }
+
+    /// Writes a text that is cut to a width.
+    pub fn text_within(&mut self, text: &str, at: Point, words: Words, width: f64) {
+        self.text(&typeface::cut(text, words.size, width), at, words);
+    }
 }
 
-/// Largest number of labels on an axis.
-const MOST_TICKS: f64 = 11.0;
-
-/// Formats a number on an axis of width `span` with the decimals that distinguish it from its neighbours; steps are 1,
-/// 2 or 5 times a power of ten.
-pub fn tick(value: f64, span: f64) -> String {
-    let value = if value.abs() < span * 1e-9 { 0.0 } else { value };
-    let least = span / MOST_TICKS * (1.0 - 1e-9);
-    let power = least.log10().floor();
-    // A step of 10 has one decimal fewer than smaller steps.
-    let decimals = if least > 5.0 * 10f64.powf(power) { -power - 1.0 } else { -power };
-    let is_tiny = decimals > 4.0 && value.abs() < 0.01;
-    if is_tiny { format!("{value:.1e}") } else { format!("{value:.*}", decimals.max(0.0) as usize) }
+/// A range that holds all values with a margin, as a share of their spread; 0 to 1 if there are none.
+pub fn range_of(values: impl Iterator<Item = f64>, margin: f64) -> Range<f64> {
+    let finite = values.filter(|value| value.abs() <= LARGEST_DRAWN);
+    let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+    if low > high {
+        return 0.0..1.0;
+    }
+    let margin = ((high - low) * margin).max(high.abs().max(low.abs()).max(1.0) * 1e-6);
+    low - margin..high + margin
 }
 
-/// Draws a line with a legend entry.
-pub fn line(chart: &mut Plane, points: impl Iterator<Item = (f64, f64)>, colour: RGBColor, label: &str) -> Drawing {
-    chart
-        .draw_series(LineSeries::new(points, colour.stroke_width(3)))?
-        .label(label)
-        .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], colour.stroke_width(3)));
-    Ok(())
-}
-
-/// Draws a dashed reference line with a legend entry.
-pub fn dashed(chart: &mut Plane, from: (f64, f64), to: (f64, f64), label: &str) -> Drawing {
-    chart
-        .draw_series(DashedLineSeries::new([from, to], 8, 6, BLACK.stroke_width(2)))?
-        .label(label)
-        .legend(|(x, y)| PathElement::new([(x, y), (x + 24, y)], BLACK.stroke_width(2)));
-    Ok(())
-}
-
-/// Draws a point with a legend entry, if there is one.
-pub fn mark(chart: &mut Plane, point: Option<(f64, f64)>, label: &str) -> Drawing {
-    chart
-        .draw_series(point.map(|point| Circle::new(point, 8, ORANGE.filled())))?
-        .label(label)
-        .legend(|(x, y)| Circle::new((x + 12, y), 7, ORANGE.filled()));
-    Ok(())
-}
-
-/// Draws the legend.
-pub fn legend<'a, 'b: 'a>(chart: &mut Plane<'a, 'b>, position: SeriesLabelPosition) -> Drawing {
-    chart
-        .configure_series_labels()
-        .position(position)
-        .margin(18)
-        .legend_area_size(34)
-        .label_font((FONT, 22))
-        .background_style(WHITE.mix(0.85))
-        .border_style(BLACK.mix(0.3))
-        .draw()?;
-    Ok(())
-}
+/// Numbers beyond this are not drawn, so that no axis overflows.
+pub const LARGEST_DRAWN: f64 = 1e100;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figures::tests::ink;
+    use proptest::prelude::*;
+
+    use crate::figures::tests::{ink, texts, xml};
 
     #[test]
-    fn numbers_on_an_axis_have_the_decimals_that_tell_them_apart() {
-        for (value, span, text) in
-            [(0.1, 1.0, "0.1"), (0.05, 0.5, "0.05"), (0.692, 0.004, "0.6920"), (20.0, 25.0, "20"), (300.0, 2e3, "300")]
-        {
-            assert_eq!(tick(value, span), text);
-        }
-        assert_eq!(tick(1e-17, 1.0), "0.0");
-        assert_eq!(tick(0.69201, 1e-5), "0.692010");
-        assert_eq!(tick(2e-6, 1e-5), "2.0e-6");
+    fn a_figure_has_its_size_on_paper_in_both_forms() {
+        let figure = figure((COLUMN, 120.0), |_| {}).unwrap();
+        let (width, height, share) = ink(&figure);
+        assert_eq!((width, height, share), (1004, 500, 0.0));
+        let mut reader = png::Decoder::new(std::io::Cursor::new(&figure.png)).read_info().unwrap();
+        let dots = reader.info().pixel_dims.unwrap();
+        assert_eq!((dots.xppu, dots.yppu, dots.unit), (11_811, 11_811, png::Unit::Meter), "300 dpi");
+        assert!(reader.next_row().unwrap().is_some());
+        let text = xml(&figure);
+        let document = roxmltree::Document::parse(&text).unwrap();
+        let root = document.root_element();
+        assert_eq!(root.attribute("width"), Some("85.02mm"));
+        assert_eq!(root.attribute("viewBox"), Some("0 0 241 120"));
     }
 
     #[test]
-    fn text_is_drawn_with_a_typeface_of_our_own() {
-        let blank = picture(|_| Ok(())).unwrap();
-        let text = picture(|canvas| Ok(canvas.draw(&Text::new("ACGT", (100, 100), (FONT, 40)))?)).unwrap();
-        assert_eq!(ink(&blank).2, 0.0);
-        assert!(ink(&text).2 > 0.0005);
+    fn text_that_is_markup_or_no_text_at_all_stays_text() {
+        let name = "<&>\"'\u{0}\u{1b}\u{fffe}\t\u{202e}é中";
+        let written = figure((100.0, 20.0), |canvas| {
+            canvas.text(name, (2.0, 2.0), Words::title());
+        });
+        let written = written.unwrap();
+        let text = xml(&written);
+        let document = roxmltree::Document::parse(&text).unwrap();
+        let found: Vec<_> = document.descendants().filter(|node| node.has_tag_name("text")).collect();
+        assert_eq!(found[0].text(), Some("<&>\"'\u{fffd}\u{fffd}\u{fffd} \u{fffd}é中"));
+        assert!(ink(&written).2 > 0.001);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn any_name_gives_a_well_formed_file_that_says_it(name in ".*", control in any::<char>()) {
+            let name = format!("{name}{control}");
+            let drawn = figure((60.0, 20.0), |canvas| canvas.text(&name, (2.0, 12.0), Words::title())).unwrap();
+            prop_assert_eq!(&texts(&drawn)[0].words, &typeface::printable(&name));
+        }
+    }
+
+    #[test]
+    fn the_same_drawing_gives_the_same_bytes() {
+        let drawn = || {
+            figure((50.0, 50.0), |canvas| {
+                canvas.circle((10.0, 10.0), 4.0, BLUE.with_alpha(0.3));
+                canvas.base(2, Area { left: 20.0, top: 20.0, width: 9.0, height: 20.0 });
+                canvas.line(&[(0.0, 0.0), (50.0, 50.0)], Stroke { is_dashed: true, ..stroke(CURVE, ORANGE) });
+                canvas.text("AVATAR", (25.0, 45.0), Words::new(Across::Middle, Height::Base).upwards());
+            })
+            .unwrap()
+        };
+        let (one, other) = (drawn(), drawn());
+        assert!(one.png == other.png && one.svg == other.svg);
+        assert!(ink(&one).2 > 0.05);
+    }
+
+    #[test]
+    fn what_lies_nowhere_is_left_out() {
+        let drawn = figure((50.0, 50.0), |canvas| {
+            canvas.line(&[(f64::NAN, 0.0), (50.0, 50.0)], stroke(CURVE, BLACK));
+            canvas.circle((f64::INFINITY, 1.0), 2.0, BLACK);
+            canvas.rectangle(Area { left: 0.0, top: 0.0, width: f64::NAN, height: 1.0 }, BLACK);
+            canvas.base(0, Area { left: 0.0, top: 0.0, width: 1.0, height: f64::INFINITY });
+            canvas.line(&[(0.0, -1e300), (50.0, 1e300)], stroke(CURVE, WHITE));
+            canvas.text("x", (f64::NAN, 0.0), Words::title());
+        });
+        assert_eq!(ink(&drawn.unwrap()).2, 0.0);
+        assert!(figure((f64::NAN, 10.0), |_| {}).is_err() && figure((1e9, 1e9), |_| {}).is_err());
+    }
+
+    #[test]
+    fn ranges_hold_all_finite_values() {
+        assert_eq!(range_of([].into_iter(), 0.1), 0.0..1.0);
+        assert_eq!(range_of([0.0, f64::NAN, 10.0, 1e300].into_iter(), 0.1), -1.0..11.0);
+        let one = range_of([5.0].into_iter(), 0.1);
+        assert!(one.start < 5.0 && 5.0 < one.end);
     }
 }

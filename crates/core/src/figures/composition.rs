@@ -1,10 +1,10 @@
 //! Composition of a dataset: tables, and figures of GC content, lengths and unknown bases of each class.
 
 use anyhow::Result;
-use plotters::prelude::*;
 
 use crate::dataset::Dataset;
-use crate::figures::canvas::{axes, colour, legend, line, picture, plane};
+use crate::figures::canvas::{COLUMN, Figure, colour};
+use crate::figures::chart::{Axis, Chart, Key};
 use crate::format::{self, thousands};
 use crate::inspect::{Composition, Inspection, SplitCounts};
 use crate::run::RunFolder;
@@ -21,13 +21,11 @@ const MOST_CLASSES: usize = 7;
 /// A figure cannot be drawn or written.
 pub fn draw(inspection: &Inspection, folder: &RunFolder) -> Result<()> {
     let classes = &inspection.classes;
-    folder.write(
-        "gc.png",
-        &histogram("GC content", "share of G and C", classes, |class| &class.gc_of_each, Some(1.0))?,
-    )?;
-    folder.write("lengths.png", &histogram("Length", "length (bp)", classes, |class| &class.lengths, None)?)?;
+    let gc = histogram("GC content", "share of G and C", classes, |class| &class.gc_of_each, Some(1.0))?;
+    gc.write(folder, "gc.png")?;
+    histogram("Length", "length (bp)", classes, |class| &class.lengths, None)?.write(folder, "lengths.png")?;
     let unknown = histogram("Unknown bases", "share of unknown bases", classes, |class| &class.unknown_of_each, None)?;
-    folder.write("unknown.png", &unknown)
+    unknown.write(folder, "unknown.png")
 }
 
 /// The share of a class's sequences in each bin of a value, a line for each class.
@@ -37,7 +35,7 @@ fn histogram(
     classes: &[Composition],
     values: impl Fn(&Composition) -> &Vec<f64>,
     highest: Option<f64>,
-) -> Result<Vec<u8>> {
+) -> Result<Figure> {
     let n: usize = classes.iter().map(|class| class.n).sum();
     let all = || classes.iter().flat_map(|class| values(class).iter().copied());
     let (low, high) = match highest {
@@ -59,22 +57,26 @@ fn histogram(
         })
         .collect();
     let most = shares.iter().flatten().fold(0.0f64, |most, &share| most.max(share)).max(1e-6);
-    picture(|canvas| {
-        let mut chart = plane(canvas, &format!("{title} ({} sequences)", thousands(n)), low..high, 0.0..most * 1.15)?;
-        axes(&mut chart, axis, "share of the class")?;
-        for (i, (class, shares)) in classes.iter().zip(&shares).enumerate() {
+    let key = |(i, class): (usize, &Composition)| {
+        Key::curve(colour(i), format!("{} ({})", format::short_name(&class.name), thousands(class.n)))
+    };
+    let chart = Chart {
+        title: format!("{title} ({} sequences)", thousands(n)),
+        width: COLUMN,
+        plot_height: Some(120.0),
+        x: Axis::new(axis, low..high, 6),
+        y: Axis::new("share of the class", 0.0..most * 1.05, 6),
+        keys: classes.iter().take(MOST_CLASSES).enumerate().map(key).collect(),
+        numbers: 0.0,
+    };
+    chart.draw(|plot| {
+        for (i, shares) in shares.iter().enumerate() {
             let steps = shares.iter().enumerate().flat_map(|(bin, &share)| {
                 let left = low + bin as f64 * width;
                 [(left, share), (left + width, share)]
             });
-            line(
-                &mut chart,
-                steps,
-                colour(i),
-                &format!("{} ({})", format::short_name(&class.name), thousands(class.n)),
-            )?;
+            plot.curve(steps, colour(i));
         }
-        legend(&mut chart, SeriesLabelPosition::UpperRight)
     })
 }
 

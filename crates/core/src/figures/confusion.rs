@@ -1,85 +1,81 @@
 //! The confusion matrix as a figure and as CSV.
 
 use anyhow::Result;
-use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::figures::canvas::{BLUE, FONT, SIZE, picture};
+use crate::figures::canvas::{
+    Across, Area, BLUE, COLUMN, Canvas, FULL_WIDTH, Figure, Height, LINE, MARGIN, TEXT, TITLE, WHITE, Words, figure,
+};
+use crate::figures::typeface;
 use crate::format::{self, thousands};
 
 /// Largest number of classes in the figure; the table has them all.
 const MOST_CLASSES: usize = 20;
+/// Largest number of classes in a figure of one column's width.
+const MOST_IN_COLUMN: usize = 8;
+/// The smallest cell with a count as well as a share, and the largest cell.
+const WITH_COUNTS: f64 = 27.0;
+const LARGEST: f64 = 60.0;
 
 /// A cell for each true class (row) and predicted class (column), darker the larger its share of the row.
 ///
 /// # Errors
 /// The figure cannot be drawn.
-pub fn picture_of(confusion: &[Vec<usize>], names: &[String], split: &str) -> Result<Vec<u8>> {
+pub fn figure_of(confusion: &[Vec<usize>], names: &[String], split: &str) -> Result<Figure> {
     let shown = names.len().min(MOST_CLASSES);
+    let width = if shown <= MOST_IN_COLUMN { COLUMN } else { FULL_WIDTH };
+    let short: Vec<String> = names.iter().take(shown).map(|name| format::short_name(name)).collect();
+    let longest = short.iter().map(|name| typeface::width(name, TEXT)).fold(0.0, f64::max);
+    // Names longer than a third of the figure are cut.
+    let longest = longest.min(width / 3.0);
+    let (left, top) = (MARGIN + LINE + longest + 5.0, MARGIN + TITLE + 7.0);
+    let side = ((width - left - MARGIN) / shown.max(1) as f64).min(LARGEST);
+    let bottom = top + side * shown as f64;
+    let are_upright = longest > side - 4.0;
+    let names_height = if are_upright { longest } else { TEXT };
     let n: usize = confusion.iter().flatten().sum();
-    picture(|canvas| {
-        let at = |x: HPos, y: VPos, size: i32| (FONT, size).into_font().color(&BLACK).pos(Pos::new(x, y));
-        let title = if shown < names.len() { format!(", the first {shown} classes") } else { String::new() };
-        let title = format!("Confusion, {split} ({} fragments){title}", thousands(n));
-        canvas.draw(&Text::new(title, (SIZE.0 as i32 / 2, 40), at(HPos::Center, VPos::Center, 32)))?;
-        let (left, top) = (250, 100);
-        let side = ((SIZE.1 as i32 - top - 110) / shown as i32).min((SIZE.0 as i32 - left - 40) / shown as i32);
-        let text = (side / 4).clamp(9, 26);
-        for (row, (counts, name)) in confusion.iter().zip(names).take(shown).enumerate() {
-            let total: usize = counts.iter().sum();
-            let y = top + row as i32 * side;
-            let centre = y + side / 2;
-            canvas.draw(&Text::new(
-                format::short_name(name),
-                (left - 12, centre),
-                at(HPos::Right, VPos::Center, text.min(22)),
-            ))?;
-            for (column, &count) in counts.iter().take(shown).enumerate() {
-                let x = left + column as i32 * side;
-                let share = if total > 0 { count as f64 / total as f64 } else { 0.0 };
-                canvas.draw(&Rectangle::new(
-                    [(x, y), (x + side - 2, y + side - 2)],
-                    BLUE.mix(share.max(0.03)).filled(),
-                ))?;
-                let ink = if share > 0.55 { &WHITE } else { &BLACK };
-                let style = (FONT, text).into_font().color(ink).pos(Pos::new(HPos::Center, VPos::Center));
-                if side >= 60 {
-                    let middle = x + side / 2;
-                    canvas.draw(&Text::new(thousands(count), (middle, centre - text * 2 / 3), style.clone()))?;
-                    canvas.draw(&Text::new(
-                        format!("{:.1} %", share * 100.0),
-                        (middle, centre + text * 2 / 3),
-                        style,
-                    ))?;
-                } else {
-                    canvas.draw(&Text::new(format!("{:.0}", share * 100.0), (x + side / 2, centre), style))?;
-                }
-            }
+    figure((width, bottom + 4.0 + names_height + 3.0 + LINE + MARGIN), |canvas| {
+        let part = if shown < names.len() { format!(", the first {shown} classes") } else { String::new() };
+        let title = format!("Confusion, {split} ({} fragments){part}", thousands(n));
+        canvas.text_within(&title, (MARGIN, MARGIN), Words::title(), width - 2.0 * MARGIN);
+        for (row, (counts, name)) in confusion.iter().zip(&short).enumerate() {
+            let y = top + row as f64 * side;
+            let words = Words::new(Across::Right, Height::Middle);
+            canvas.text_within(name, (left - 4.0, y + side / 2.0), words, longest);
+            draw_row(canvas, &counts[..shown.min(counts.len())], counts.iter().sum(), (left, y), side);
         }
-        let bottom = top + shown as i32 * side;
-        for (column, name) in names.iter().take(shown).enumerate() {
-            let x = left + column as i32 * side + side / 2;
-            if shown <= 6 {
-                canvas.draw(&Text::new(
-                    format::short_name(name),
-                    (x, bottom + 18),
-                    at(HPos::Center, VPos::Center, text.min(22)),
-                ))?;
+        for (column, name) in short.iter().enumerate() {
+            let x = left + (column as f64 + 0.5) * side;
+            if are_upright {
+                let words = Words::new(Across::Right, Height::Middle).upwards();
+                canvas.text_within(name, (x, bottom + 4.0), words, longest);
             } else {
-                let style = at(HPos::Left, VPos::Center, text.min(22)).transform(FontTransform::Rotate90);
-                canvas.draw(&Text::new(format::short_name(name), (x, bottom + 8), style))?;
+                canvas.text(name, (x, bottom + 4.0), Words::new(Across::Middle, Height::Top));
             }
         }
-        canvas.draw(&Text::new("true class (rows)", (20, top / 2 + 40), at(HPos::Left, VPos::Center, 22)))?;
-        let middle = left + shown as i32 * side / 2;
-        let words = if side >= 60 {
-            "called class (columns), share of the row"
-        } else {
-            "called class (columns), % of the row"
-        };
-        canvas.draw(&Text::new(words, (middle, SIZE.1 as i32 - 24), at(HPos::Center, VPos::Center, 22)))?;
-        Ok(())
+        let middle = Words::new(Across::Middle, Height::Top);
+        canvas.text("true class", (MARGIN, (top + bottom) / 2.0), middle.upwards());
+        let what = if side < WITH_COUNTS { "predicted class (% of the true class)" } else { "predicted class" };
+        canvas.text(what, (left + side * shown as f64 / 2.0, bottom + 4.0 + names_height + 3.0), middle);
     })
+}
+
+/// Draws the cells of a true class.
+fn draw_row(canvas: &mut Canvas, counts: &[usize], total: usize, (left, top): (f64, f64), side: f64) {
+    for (column, &count) in counts.iter().enumerate() {
+        let x = left + column as f64 * side;
+        let share = if total > 0 { count as f64 / total as f64 } else { 0.0 };
+        let cell = Area { left: x, top, width: side - 0.5, height: side - 0.5 };
+        canvas.rectangle(cell, BLUE.with_alpha(share.max(0.04)));
+        let words = Words::new(Across::Middle, Height::Middle);
+        let words = if share > 0.85 { words.coloured(WHITE) } else { words };
+        let (x, y) = (x + side / 2.0, top + side / 2.0);
+        if side >= WITH_COUNTS {
+            canvas.text_within(&thousands(count), (x, y - 4.5), words, side - 2.0);
+            canvas.text(&format!("{:.1} %", share * 100.0), (x, y + 4.5), words);
+        } else {
+            canvas.text(&format!("{:.0}", share * 100.0), (x, y), words);
+        }
+    }
 }
 
 /// The confusion matrix as CSV: a row for each true class, a column for each predicted class.
@@ -94,4 +90,27 @@ pub fn table_of(confusion: &[Vec<usize>], names: &[String]) -> Result<Vec<u8>> {
         out.write_record(std::iter::once(name.as_str()).chain(counts.iter().map(String::as_str)))?;
     }
     Ok(out.into_inner()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figures::tests::texts;
+
+    #[test]
+    fn every_name_and_number_is_within_the_figure() {
+        for (n, name) in
+            [(2, "<b>&"), (3, "a name that is far too long for a cell"), (8, "H3K27me3"), (20, "c"), (30, "long one")]
+        {
+            let names: Vec<String> = (0..n).map(|i| format!("{name} {i}")).collect();
+            let counts: Vec<Vec<usize>> =
+                (0..n).map(|row| (0..n).map(|column| 123_456 * row + column).collect()).collect();
+            let figure = figure_of(&counts, &names, "test").unwrap();
+            let width = if n <= MOST_IN_COLUMN { COLUMN } else { FULL_WIDTH };
+            let words = texts(&figure);
+            let shown = n.min(MOST_CLASSES);
+            assert!(words.len() >= shown * (shown + 2), "{n}: {}", words.len());
+            assert!(words.iter().all(|text| text.left() >= 0.0 && text.left() + text.width <= width), "{n}: {words:?}");
+        }
+    }
 }

@@ -1,35 +1,46 @@
 //! ROC, precision-recall and calibration curves, and histograms of scores.
 
 use anyhow::Result;
-use plotters::prelude::*;
 
 use crate::config::TaskKind;
 use crate::evaluate::Evaluation;
-use crate::figures::canvas::{BLUE, GREY, ORANGE, SIZE, axes, colour, dashed, legend, line, mark, picture, plane};
+use crate::figures::canvas::{BLUE, COLUMN, Figure, ORANGE, THIN, colour, stroke};
+use crate::figures::chart::{Axis, Chart, Key, MARKED, REFERENCE};
 use crate::format::{self, thousands};
-use crate::metrics::{CALIBRATION_BINS, CurvePoint, Ranking, Report};
+use crate::metrics::{CalibrationBin, CurvePoint, Ranking, Report};
 
 /// Bars of the score histogram.
 const SCORE_BINS: usize = 40;
 
+/// Largest number of bins of the calibration curve, and the smallest number of predictions in one: with fewer, its
+/// interval says nothing.
+const CALIBRATION_BINS: usize = 10;
+const LEAST_IN_BIN: usize = 20;
+
 /// Largest number of classes or labels with a curve of their own; more would hide each other.
 pub const MOST_CURVES: usize = 7;
+
+/// A square chart of two shares.
+fn of_shares(title: String, x: impl Into<String>, y: impl Into<String>, keys: Vec<Key>) -> Chart {
+    Chart { title, width: COLUMN, plot_height: None, x: Axis::of_shares(x), y: Axis::of_shares(y), keys, numbers: 0.0 }
+}
 
 /// The ROC curve with its area, the chance line and the chosen threshold.
 ///
 /// # Errors
 /// The figure cannot be drawn.
-pub fn roc(ranking: &Ranking, report: &Report, split: &str) -> Result<Vec<u8>> {
-    let points = thinned(&ranking.roc());
-    let chosen = at_threshold(&ranking.roc(), threshold(report));
-    picture(|canvas| {
-        let mut chart =
-            plane(canvas, &format!("ROC curve, {split} ({} fragments)", thousands(report.n)), 0.0..1.0, 0.0..1.0)?;
-        axes(&mut chart, "false positive rate", "true positive rate")?;
-        line(&mut chart, [(0.0, 0.0), (1.0, 1.0)].into_iter(), GREY, "chance")?;
-        line(&mut chart, points.into_iter(), BLUE, &with_interval(report, "auroc", "AUROC"))?;
-        mark(&mut chart, chosen, &format!("threshold {:.3}", threshold(report)))?;
-        legend(&mut chart, SeriesLabelPosition::LowerRight)
+pub fn roc(ranking: &Ranking, report: &Report, split: &str) -> Result<Figure> {
+    let curve = ranking.roc();
+    let title = format!("ROC curve, {split} ({} fragments)", thousands(report.n));
+    let keys = vec![
+        Key::curve(BLUE, with_interval(report, "auroc", "AUROC")),
+        Key::dots(ORANGE, format!("threshold {:.3}", threshold(report))),
+        Key::reference("chance"),
+    ];
+    of_shares(title, "false positive rate", "true positive rate", keys).draw(|plot| {
+        plot.line([(0.0, 0.0), (1.0, 1.0)], REFERENCE);
+        plot.curve(thinned(&curve), BLUE);
+        plot.mark(at_threshold(&curve, threshold(report)));
     })
 }
 
@@ -37,107 +48,129 @@ pub fn roc(ranking: &Ranking, report: &Report, split: &str) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// The figure cannot be drawn.
-pub fn precision_recall(ranking: &Ranking, report: &Report, split: &str) -> Result<Vec<u8>> {
+pub fn precision_recall(ranking: &Ranking, report: &Report, split: &str) -> Result<Figure> {
     let curve = ranking.precision_recall();
     let share = report.n_positive.unwrap_or(0) as f64 / report.n.max(1) as f64;
-    picture(|canvas| {
-        let mut chart = plane(
-            canvas,
-            &format!("Precision and recall, {split} ({} fragments)", thousands(report.n)),
-            0.0..1.0,
-            0.0..1.02,
-        )?;
-        axes(&mut chart, "recall", "precision")?;
-        line(
-            &mut chart,
-            [(0.0, share), (1.0, share)].into_iter(),
-            GREY,
-            &format!("chance (share of positives {share:.2})"),
-        )?;
-        line(
-            &mut chart,
-            thinned(&curve).into_iter(),
-            BLUE,
-            &with_interval(report, "average_precision", "average precision"),
-        )?;
-        mark(&mut chart, at_threshold(&curve, threshold(report)), &format!("threshold {:.3}", threshold(report)))?;
-        legend(&mut chart, SeriesLabelPosition::LowerLeft)
+    let title = format!("Precision and recall, {split} ({} fragments)", thousands(report.n));
+    let keys = vec![
+        Key::curve(BLUE, with_interval(report, "average_precision", "average precision")),
+        Key::dots(ORANGE, format!("threshold {:.3}", threshold(report))),
+        Key::reference(format!("chance (share of positives {share:.2})")),
+    ];
+    of_shares(title, "recall", "precision", keys).draw(|plot| {
+        plot.line([(0.0, share), (1.0, share)], REFERENCE);
+        plot.curve(thinned(&curve), BLUE);
+        plot.mark(at_threshold(&curve, threshold(report)));
     })
 }
 
-/// Predicted probability against the observed frequency, before and after calibration; the area of a dot is the share
-/// of fragments in its bin. Draws nothing for regression.
+/// Predicted probability against the observed frequency in bins of equal count, with the 95 % intervals of the
+/// frequencies, before and after calibration. Draws nothing for regression.
 ///
 /// # Errors
 /// The figure cannot be drawn.
-pub fn calibration(evaluation: &Evaluation, split: &str) -> Result<Option<Vec<u8>>> {
+pub fn calibration(evaluation: &Evaluation, split: &str) -> Result<Option<Figure>> {
     let Evaluation { task, classes, report, .. } = evaluation;
     let Some(after) = evaluation.probabilities(&evaluation.predictions) else { return Ok(None) };
     let before = evaluation.uncalibrated.as_ref().and_then(|predictions| evaluation.probabilities(predictions));
     let (x, y) = match task.kind {
-        TaskKind::Multiclass => ("predicted probability of the class called".into(), "share of right calls".into()),
+        TaskKind::Multiclass => {
+            ("predicted probability of the predicted class".into(), "share of right predictions".into())
+        }
         TaskKind::Multilabel => ("predicted probability of a label".into(), "share of such labels that are so".into()),
         _ => {
-            let name = classes.positive_name();
+            let name = format::short_name(classes.positive_name());
             (format!("predicted probability of {name}"), format!("share of {name}"))
         }
     };
-    picture(|canvas| {
-        let title = format!("Calibration, {split} ({} fragments)", thousands(report.n));
-        let mut chart = plane(canvas, &title, 0.0..1.0, 0.0..1.0)?;
-        axes(&mut chart, &x, &y)?;
-        line(&mut chart, [(0.0, 0.0), (1.0, 1.0)].into_iter(), GREY, "perfect calibration")?;
-        let with = format!("error with temperature {:.2}", task.temperature);
-        let curves = [
-            (before.as_ref(), ORANGE, "error as trained".to_owned()),
-            (Some(&after), BLUE, if before.is_some() { with } else { "calibration error".into() }),
-        ];
-        for (ranking, colour, name) in curves {
-            let Some(ranking) = ranking else { continue };
-            let bins = ranking.calibration(CALIBRATION_BINS);
-            let n: usize = bins.iter().map(|bin| bin.count).sum();
-            let error = ranking.calibration_error().map_or(String::new(), |error| format!(" {error:.3}"));
-            line(&mut chart, bins.iter().map(|bin| (bin.predicted, bin.observed)), colour, &format!("{name}{error}"))?;
-            chart.draw_series(bins.iter().map(|bin| {
-                let radius = 3.0 + 30.0 * (bin.count as f64 / n as f64).sqrt();
-                Circle::new((bin.predicted, bin.observed), radius as i32, colour.mix(0.45).filled())
-            }))?;
-        }
-        legend(&mut chart, SeriesLabelPosition::UpperLeft)
-    })
-    .map(Some)
+    let what = if task.kind == TaskKind::Multilabel { "labels" } else { "fragments" };
+    let with = format!("error with temperature {:.2}", task.temperature);
+    let curves = [
+        (before.as_ref(), ORANGE, "error as trained".to_owned()),
+        (Some(&after), BLUE, if before.is_some() { with } else { "calibration error".into() }),
+    ];
+    let (mut keys, mut drawn) = (Vec::new(), Vec::new());
+    for (ranking, colour, name) in curves {
+        let Some(ranking) = ranking else { continue };
+        let error = ranking.calibration_error().map_or(String::new(), |error| format!(": {error:.3}"));
+        keys.push(Key::curve(colour, format!("{name}{error}")));
+        drawn.push((equal_bins(ranking), colour));
+    }
+    keys.push(Key::reference("perfect calibration"));
+    keys.extend(drawn.last().map(|(bins, _)| Key::note(in_each(bins, what))));
+    let title = format!("Calibration, {split} ({} fragments)", thousands(report.n));
+    of_shares(title, x, y, keys)
+        .draw(|plot| {
+            plot.line([(0.0, 0.0), (1.0, 1.0)], REFERENCE);
+            for (bins, colour) in &drawn {
+                for bin in bins {
+                    plot.line([(bin.predicted, bin.low), (bin.predicted, bin.high)], stroke(THIN * 2.0, *colour));
+                }
+                plot.line(bins.iter().map(|bin| (bin.predicted, bin.observed)), stroke(THIN, *colour));
+                bins.iter().for_each(|bin| plot.dot((bin.predicted, bin.observed), 1.6, *colour));
+            }
+        })
+        .map(Some)
+}
+
+fn equal_bins(ranking: &Ranking) -> Vec<CalibrationBin> {
+    let n: usize = ranking.calibration(1).iter().map(|bin| bin.count).sum();
+    ranking.calibration((n / LEAST_IN_BIN).clamp(1, CALIBRATION_BINS))
+}
+
+/// Says how many predictions each bin holds. Equal ones share a bin, so the numbers may differ.
+fn in_each(bins: &[CalibrationBin], what: &str) -> String {
+    let counts = || bins.iter().map(|bin| bin.count);
+    let (least, most) = (counts().min().unwrap_or(0), counts().max().unwrap_or(0));
+    let counts = if least == most { thousands(most) } else { format!("{} to {}", thousands(least), thousands(most)) };
+    match bins.len() {
+        1 => format!("one bin of {counts} {what}, 95 % interval"),
+        n => format!("{n} bins of {counts} {what} each, 95 % intervals"),
+    }
 }
 
 /// Distribution of the scores of both classes, with the chosen threshold.
 ///
 /// # Errors
 /// The figure cannot be drawn.
-pub fn scores(positive: &[bool], scores: &[f64], report: &Report, split: &str, names: (&str, &str)) -> Result<Vec<u8>> {
+pub fn scores(positive: &[bool], scores: &[f64], report: &Report, split: &str, names: (&str, &str)) -> Result<Figure> {
     let mut counts = [[0usize; SCORE_BINS]; 2];
     for (&positive, &score) in positive.iter().zip(scores) {
         counts[usize::from(!positive)][((score * SCORE_BINS as f64) as usize).min(SCORE_BINS - 1)] += 1;
     }
-    let most = counts.iter().flatten().max().copied().unwrap_or(1).max(1) as f64;
-    picture(|canvas| {
-        let mut chart =
-            plane(canvas, &format!("Scores, {split} ({} fragments)", thousands(report.n)), 0.0..1.0, 0.0..most * 1.3)?;
-        axes(&mut chart, &format!("predicted probability of {}", names.0), "fragments")?;
-        for ((counts, colour), name) in counts.iter().zip([BLUE, ORANGE]).zip([names.0, names.1]) {
-            let width = 1.0 / SCORE_BINS as f64;
-            let bars = counts.iter().enumerate().map(|(i, &count)| {
-                Rectangle::new(
-                    [(i as f64 * width, 0.0), ((i + 1) as f64 * width, count as f64)],
-                    colour.mix(0.45).filled(),
-                )
-            });
-            chart
-                .draw_series(bars)?
-                .label(name.to_owned())
-                .legend(move |(x, y)| Rectangle::new([(x, y - 7), (x + 24, y + 7)], colour.mix(0.45).filled()));
+    let most = counts.iter().flatten().max().copied().unwrap_or(1).max(1) as f64 * 1.05;
+    let (threshold, [positives, negatives]) = (threshold(report), [names.0, names.1].map(format::short_name));
+    let keys = vec![
+        Key::bars(BLUE.with_alpha(0.45), positives.clone()),
+        Key::bars(ORANGE.with_alpha(0.45), negatives),
+        Key::marked(format!("threshold {threshold:.3}")),
+    ];
+    let chart = Chart {
+        title: format!("Scores, {split} ({} fragments)", thousands(report.n)),
+        width: COLUMN,
+        plot_height: Some(120.0),
+        x: Axis::of_shares(format!("predicted probability of {positives}")),
+        y: Axis::of_counts("fragments", 0.0..most, 6),
+        keys,
+        numbers: 0.0,
+    };
+    chart.draw(|plot| {
+        let width = 1.0 / SCORE_BINS as f64;
+        for (counts, colour) in counts.iter().zip([BLUE, ORANGE]) {
+            for (i, &count) in counts.iter().enumerate().filter(|&(_, &count)| count > 0) {
+                let left = i as f64 * width;
+                plot.bar(left..left + width, count as f64, colour.with_alpha(0.45));
+            }
         }
-        let threshold = threshold(report);
-        dashed(&mut chart, (threshold, 0.0), (threshold, most * 1.3), &format!("threshold {threshold:.3}"))?;
-        legend(&mut chart, SeriesLabelPosition::UpperRight)
+        for (counts, colour) in counts.iter().zip([BLUE, ORANGE]) {
+            let steps = counts.iter().enumerate().flat_map(|(i, &count)| {
+                let left = i as f64 * width;
+                [(left, count as f64), (left + width, count as f64)]
+            });
+            let outline = [(0.0, 0.0)].into_iter().chain(steps).chain([(1.0, 0.0)]);
+            plot.line(outline.collect::<Vec<_>>(), stroke(THIN * 1.5, colour));
+        }
+        plot.line([(threshold, 0.0), (threshold, most)], MARKED);
     })
 }
 
@@ -145,7 +178,7 @@ pub fn scores(positive: &[bool], scores: &[f64], report: &Report, split: &str, n
 ///
 /// # Errors
 /// The figure cannot be drawn.
-pub fn roc_of_each(rankings: &[Ranking], report: &Report, split: &str) -> Result<Vec<u8>> {
+pub fn roc_of_each(rankings: &[Ranking], report: &Report, split: &str) -> Result<Figure> {
     let parts = rankings.iter().zip(&report.parts);
     let curves = parts.filter_map(|(ranking, part)| Some((part.name.as_str(), ranking, part.get("auroc")?.value)));
     let title = format!("ROC curves, {split} ({} fragments)", thousands(report.n));
@@ -156,16 +189,17 @@ pub fn roc_of_each(rankings: &[Ranking], report: &Report, split: &str) -> Result
 ///
 /// # Errors
 /// The figure cannot be drawn.
-pub fn roc_curves(title: &str, curves: &[(&str, &Ranking, f64)]) -> Result<Vec<u8>> {
-    picture(|canvas| {
-        let mut chart = plane(canvas, title, 0.0..1.0, 0.0..1.0)?;
-        axes(&mut chart, "false positive rate", "true positive rate")?;
-        line(&mut chart, [(0.0, 0.0), (1.0, 1.0)].into_iter(), GREY, "chance")?;
-        for (i, (name, ranking, area)) in curves.iter().take(MOST_CURVES).enumerate() {
-            let points = thinned(&ranking.roc()).into_iter();
-            line(&mut chart, points, colour(i), &format!("{}: AUROC {area:.3}", format::short_name(name)))?;
+pub fn roc_curves(title: &str, curves: &[(&str, &Ranking, f64)]) -> Result<Figure> {
+    let curves = &curves[..curves.len().min(MOST_CURVES)];
+    let key = |(i, (name, _, area)): (usize, &(&str, &Ranking, f64))| {
+        Key::curve(colour(i), format!("{}: AUROC {area:.3}", format::short_name(name)))
+    };
+    let keys = curves.iter().enumerate().map(key).chain([Key::reference("chance")]).collect();
+    of_shares(title.to_owned(), "false positive rate", "true positive rate", keys).draw(|plot| {
+        plot.line([(0.0, 0.0), (1.0, 1.0)], REFERENCE);
+        for (i, (_, ranking, _)) in curves.iter().enumerate() {
+            plot.curve(thinned(&ranking.roc()), colour(i));
         }
-        legend(&mut chart, SeriesLabelPosition::LowerRight)
     })
 }
 
@@ -173,19 +207,21 @@ pub fn roc_curves(title: &str, curves: &[(&str, &Ranking, f64)]) -> Result<Vec<u
 ///
 /// # Errors
 /// The figure cannot be drawn.
-pub fn precision_recall_of_each(rankings: &[Ranking], report: &Report, split: &str) -> Result<Vec<u8>> {
-    picture(|canvas| {
-        let title = format!("Precision and recall, {split} ({} fragments)", thousands(report.n));
-        let mut chart = plane(canvas, &title, 0.0..1.0, 0.0..1.02)?;
-        axes(&mut chart, "recall", "precision")?;
-        for (i, (ranking, part)) in rankings.iter().zip(&report.parts).take(MOST_CURVES).enumerate() {
-            if let Some(area) = part.get("average_precision") {
-                let points = thinned(&ranking.precision_recall()).into_iter();
-                let name = format::short_name(&part.name);
-                line(&mut chart, points, colour(i), &format!("{name}: average precision {:.3}", area.value))?;
-            }
+pub fn precision_recall_of_each(rankings: &[Ranking], report: &Report, split: &str) -> Result<Figure> {
+    let parts = rankings.iter().zip(&report.parts).take(MOST_CURVES).enumerate();
+    let curves: Vec<_> = parts
+        .filter_map(|(i, (ranking, part))| {
+            let area = part.get("average_precision")?.value;
+            let label = format!("{}: average precision {area:.3}", format::short_name(&part.name));
+            Some((Key::curve(colour(i), label), ranking, colour(i)))
+        })
+        .collect();
+    let keys = curves.iter().map(|(key, ..)| key.clone()).collect();
+    let title = format!("Precision and recall, {split} ({} fragments)", thousands(report.n));
+    of_shares(title, "recall", "precision", keys).draw(|plot| {
+        for (_, ranking, colour) in &curves {
+            plot.curve(thinned(&ranking.precision_recall()), *colour);
         }
-        legend(&mut chart, SeriesLabelPosition::LowerLeft)
     })
 }
 
@@ -201,10 +237,10 @@ fn at_threshold(curve: &[CurvePoint], threshold: f64) -> Option<(f64, f64)> {
 
 /// Thins a curve to the points that its pixels can show.
 fn thinned(curve: &[CurvePoint]) -> Vec<(f64, f64)> {
-    let step = 1.0 / f64::from(SIZE.0);
+    const STEP: f64 = 2e-3;
     let mut points: Vec<(f64, f64)> = Vec::new();
     for (i, point) in curve.iter().enumerate() {
-        let far = points.last().is_none_or(|(x, y)| (point.x - x).abs() + (point.y - y).abs() >= step);
+        let far = points.last().is_none_or(|(x, y)| (point.x - x).abs() + (point.y - y).abs() >= STEP);
         if far || i + 1 == curve.len() {
             points.push((point.x, point.y));
         }

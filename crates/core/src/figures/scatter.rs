@@ -1,76 +1,109 @@
 //! Predicted against true values.
 
-use std::ops::Range;
-
 use anyhow::Result;
-use plotters::prelude::*;
 
-use crate::figures::canvas::{BLUE, FONT, GREY, axes, legend, line, picture, plane};
+use crate::figures::canvas::{BLUE, COLUMN, FULL_WIDTH, Figure, LINE, MARGIN, Words, figure, range_of};
+use crate::figures::chart::{Axis, Chart, Key, REFERENCE};
 use crate::format::{self, thousands};
 use crate::metrics::Report;
 
 /// Largest number of columns with a panel of their own.
 const MOST_PANELS: usize = 4;
 
-/// Largest number of dots in a panel; more would merge.
-const MOST_DOTS: usize = 4000;
+/// Largest number of dots in a panel; more would merge, and swell the SVG.
+const MOST_DOTS: usize = 2000;
 
-/// A panel for each column: one dot per example, and the line of perfect predictions.
+/// A square panel for each column: one dot per example, and the line of perfect predictions.
 ///
 /// # Errors
 /// The figure cannot be drawn.
-pub fn scatter(
-    targets: &[f64],
-    predictions: &[f64],
-    report: &Report,
-    names: &[String],
-    split: &str,
-) -> Result<Vec<u8>> {
+pub fn scatter(targets: &[f64], predictions: &[f64], report: &Report, names: &[String], split: &str) -> Result<Figure> {
     let (columns, shown) = (names.len(), names.len().min(MOST_PANELS));
-    picture(|canvas| {
-        let panels = if shown == 1 { vec![canvas.clone()] } else { canvas.split_evenly((shown.div_ceil(2), 2)) };
-        for (column, panel) in panels.iter().enumerate().take(shown) {
+    let mut panels: Vec<(Chart, Vec<(f64, f64)>)> = (0..shown)
+        .map(|column| {
             let of = |values: &[f64]| -> Vec<f64> { values.iter().skip(column).step_by(columns).copied().collect() };
             let known = of(targets).into_iter().zip(of(predictions)).filter(|(target, _)| !target.is_nan());
             let (x, y): (Vec<f64>, Vec<f64>) = known.unzip();
-            let range = range_of(x.iter().chain(&y).copied());
-            let title = if shown == 1 {
-                format!("{}, {split} ({} fragments)", format::short_name(&names[column]), thousands(x.len()))
-            } else {
-                format::short_name(&names[column])
+            let name = format::short_name(&names[column]);
+            let title = match shown {
+                1 => format!("{name}, {split} ({} fragments)", thousands(x.len())),
+                _ => name,
             };
-            let mut chart = plane(panel, &title, range.clone(), range.clone())?;
-            axes(&mut chart, "true value", "predicted value")?;
-            let metrics = if columns == 1 { &report.metrics } else { &report.parts[column].metrics };
-            let value =
-                |name: &str| metrics.iter().find(|(found, _)| *found == name).and_then(|(_, estimate)| *estimate);
-            let correlation = match (value("pearson"), value("r2")) {
-                (Some(pearson), Some(r2)) => format!("Pearson {:.3}, R2 {:.3}", pearson.value, r2.value),
-                _ => "correlation undefined".into(),
-            };
-            line(&mut chart, [(range.start, range.start), (range.end, range.end)].into_iter(), GREY, "right")?;
-            let step = x.len().div_ceil(MOST_DOTS).max(1);
-            let dots = x.iter().zip(&y).step_by(step).map(|(&x, &y)| Circle::new((x, y), 3, BLUE.mix(0.35).filled()));
-            chart
-                .draw_series(dots)?
-                .label(correlation)
-                .legend(|(x, y)| Circle::new((x + 12, y), 5, BLUE.mix(0.6).filled()));
-            legend(&mut chart, SeriesLabelPosition::UpperLeft)?;
-        }
+            let pairs: Vec<(f64, f64)> = x.into_iter().zip(y).filter(|(x, y)| x.is_finite() && y.is_finite()).collect();
+            (panel(title, &pairs, report, column, columns), thinned(&pairs))
+        })
+        .collect();
+    let numbers = panels.iter().map(|(chart, _)| chart.y.numbers_width()).fold(0.0, f64::max);
+    panels.iter_mut().for_each(|(chart, _)| chart.numbers = numbers);
+    let height = panels.iter().map(|(chart, _)| chart.height()).fold(0.0, f64::max);
+    let header = if shown < columns { LINE } else { 0.0 };
+    let (width, rows) = if shown == 1 { (COLUMN, 1) } else { (FULL_WIDTH, shown.div_ceil(2)) };
+    figure((width, header + height * rows as f64), |canvas| {
         if shown < columns {
             let text = format!("the first {shown} of {columns} columns");
-            canvas.draw(&Text::new(text, (20, 8), (FONT, 18)))?;
+            canvas.text(&text, (MARGIN, MARGIN), Words::title());
         }
-        Ok(())
+        for (i, (chart, dots)) in panels.iter().enumerate() {
+            let corner = ((i % 2) as f64 * (FULL_WIDTH - COLUMN), header + (i / 2) as f64 * height);
+            chart.draw_on(canvas, corner, |plot| {
+                let range = &chart.x.range;
+                plot.line([(range.start, range.start), (range.end, range.end)], REFERENCE);
+                dots.iter().for_each(|&dot| plot.dot(dot, 0.9, BLUE.with_alpha(0.35)));
+            });
+        }
     })
 }
 
-/// A range that holds all values with a margin.
-fn range_of(values: impl Iterator<Item = f64>) -> Range<f64> {
-    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
-    if low > high {
-        return 0.0..1.0;
+fn panel(title: String, pairs: &[(f64, f64)], report: &Report, column: usize, columns: usize) -> Chart {
+    let metrics = if columns == 1 { &report.metrics } else { &report.parts[column].metrics };
+    let value = |name: &str| metrics.iter().find(|(found, _)| *found == name).and_then(|(_, estimate)| *estimate);
+    let correlation = match (value("pearson"), value("r2")) {
+        (Some(pearson), Some(r2)) => format!("Pearson {:.3}, R² {:.3}", pearson.value, r2.value),
+        _ => "correlation undefined".into(),
+    };
+    let range = range_of(pairs.iter().flat_map(|&(x, y)| [x, y]), 0.05);
+    let mut keys = vec![Key::dots(BLUE.with_alpha(0.6), correlation), Key::reference("perfect prediction")];
+    let drawn = thinned(pairs).len();
+    if drawn < pairs.len() {
+        keys.push(Key::note(format!("{} of {} fragments drawn", thousands(drawn), thousands(pairs.len()))));
     }
-    let margin = ((high - low) * 0.05).max(high.abs().max(1.0) * 1e-6);
-    low - margin..high + margin
+    let axis = |title: &str| Axis::new(title, range.clone(), 6);
+    Chart {
+        title,
+        width: COLUMN,
+        plot_height: None,
+        x: axis("true value"),
+        y: axis("predicted value"),
+        keys,
+        numbers: 0.0,
+    }
+}
+
+/// As many of the dots as are drawn, spread evenly.
+fn thinned(dots: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    dots.iter().step_by(dots.len().div_ceil(MOST_DOTS).max(1)).copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figures::tests::{circles, report, texts};
+
+    #[test]
+    fn many_dots_are_thinned_and_it_is_said() {
+        let values: Vec<f64> = (0..10_000).map(|i| f64::from(i).sin()).collect();
+        let names = ["activity <&>".to_owned()];
+        let figure = scatter(&values, &values, &report(0), &names, "test").unwrap();
+        assert!(circles(&figure).len() <= MOST_DOTS + 1 && figure.svg.len() < 150_000, "{}", figure.svg.len());
+        assert!(texts(&figure).iter().any(|text| text.words == "2,000 of 10,000 fragments drawn"));
+    }
+
+    #[test]
+    fn columns_without_values_are_drawn_too() {
+        let names = ["a".to_owned(), "b".to_owned(), "c".to_owned()];
+        let report = report(3);
+        for values in [vec![], vec![f64::NAN; 6], vec![1e300; 6], vec![2.0; 6]] {
+            scatter(&values, &values, &report, &names, "test").unwrap();
+        }
+    }
 }

@@ -1,10 +1,10 @@
 //! Figures of a training run: the loss and the metric that chooses the best epoch, by epoch.
 
 use anyhow::Result;
-use plotters::prelude::*;
 
 use crate::config::{Loss, TaskKind};
-use crate::figures::canvas::{BLUE, FONT, ORANGE, dashed, legend, line, picture, plane, tick};
+use crate::figures::canvas::{BLUE, COLUMN, Figure, ORANGE, range_of};
+use crate::figures::chart::{Axis, Chart, Key, MARKED};
 use crate::run::RunFolder;
 use crate::task::Task;
 use crate::training::Summary;
@@ -15,15 +15,15 @@ use crate::training::history::{Epoch, metric_name};
 /// # Errors
 /// A figure cannot be drawn or written.
 pub fn draw(summary: &Summary, task: &Task, run: &RunFolder) -> Result<()> {
-    run.write("loss.png", &loss(summary, task)?)?;
+    loss(summary, task)?.write(run, "loss.png")?;
     if task.kind == TaskKind::Regression {
-        return run.write("score.png", &score(summary, task)?);
+        return score(summary, task)?.write(run, "score.png");
     }
-    run.write("accuracy.png", &accuracy(summary, task)?)
+    accuracy(summary, task)?.write(run, "accuracy.png")
 }
 
 /// Loss of training and validation by epoch, the best epoch marked.
-fn loss(summary: &Summary, task: &Task) -> Result<Vec<u8>> {
+fn loss(summary: &Summary, task: &Task) -> Result<Figure> {
     let name = match (task.loss, task.kind) {
         (Loss::CrossEntropy, TaskKind::Binary | TaskKind::Multilabel) => "loss (binary cross-entropy, nats)",
         (Loss::CrossEntropy, _) => "loss (cross-entropy, nats)",
@@ -32,25 +32,25 @@ fn loss(summary: &Summary, task: &Task) -> Result<Vec<u8>> {
         (Loss::Poisson, _) => "loss (Poisson)",
     };
     let curves = |epoch: &Epoch| vec![epoch.train_loss, epoch.valid_loss];
-    by_epoch("Loss", name, summary, task, curves, SeriesLabelPosition::UpperRight)
+    by_epoch("Loss", name, summary, task, curves)
 }
 
 /// Accuracy of training and validation by epoch, the best epoch marked.
-fn accuracy(summary: &Summary, task: &Task) -> Result<Vec<u8>> {
+fn accuracy(summary: &Summary, task: &Task) -> Result<Figure> {
     let (title, name) = match task.kind {
         TaskKind::Multiclass => ("Accuracy", "accuracy (share of fragments)"),
         TaskKind::Multilabel => ("Accuracy at 0.5", "accuracy (share of labels)"),
         _ => ("Accuracy at 0.5", "accuracy (share of fragments)"),
     };
     let curves = |epoch: &Epoch| [epoch.train_accuracy, epoch.valid_accuracy].into_iter().flatten().collect();
-    by_epoch(title, name, summary, task, curves, SeriesLabelPosition::LowerRight)
+    by_epoch(title, name, summary, task, curves)
 }
 
 /// The metric that chooses the best epoch, on validation by epoch.
-fn score(summary: &Summary, task: &Task) -> Result<Vec<u8>> {
+fn score(summary: &Summary, task: &Task) -> Result<Figure> {
     let curves = |epoch: &Epoch| vec![f64::NAN, epoch.valid_score];
     let name = metric_name(task.selection_metric());
-    by_epoch(&name, &name, summary, task, curves, SeriesLabelPosition::LowerRight)
+    by_epoch(&name, &name, summary, task, curves)
 }
 
 fn by_epoch(
@@ -59,54 +59,48 @@ fn by_epoch(
     summary: &Summary,
     task: &Task,
     values: impl Fn(&Epoch) -> Vec<f64>,
-    position: SeriesLabelPosition,
-) -> Result<Vec<u8>> {
+) -> Result<Figure> {
     let history = &summary.history;
-    let all = || history.iter().flat_map(&values).filter(|value| value.is_finite());
-    let (low, high) =
-        all().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
-    let margin = ((high - low) * 0.08).max(1e-4);
-    let epochs = history.iter().map(|epoch| epoch.epoch).max().unwrap_or(0);
-    let last = epochs.max(2) as f64;
-    picture(|canvas| {
-        let (low, high) = (low - margin, high + margin);
-        let mut chart = plane(canvas, title, 0.7..last + 0.3, low..high)?;
-        chart
-            .configure_mesh()
-            .x_desc("epoch")
-            .y_desc(axis)
-            .x_labels(epochs.clamp(2, 12))
-            .x_label_formatter(&|x| if (x - x.round()).abs() < 1e-6 { format!("{x:.0}") } else { String::new() })
-            .y_label_formatter(&|y| tick(*y, high - low))
-            .label_style((FONT, 22))
-            .axis_desc_style((FONT, 24))
-            .light_line_style(WHITE.mix(0.0))
-            .bold_line_style(BLACK.mix(0.1))
-            .draw()?;
-        for (which, colour, name) in [(0, BLUE, "training"), (1, ORANGE, "validation")] {
-            for member in 1..=summary.best_epochs.len() {
-                let points: Vec<(f64, f64)> = history
-                    .iter()
-                    .filter(|epoch| epoch.member == member)
-                    .filter_map(|epoch| Some((epoch.epoch as f64, *values(epoch).get(which)?)))
-                    .filter(|(_, value)| value.is_finite())
-                    .collect();
-                if points.is_empty() {
-                    continue;
-                }
-                chart.draw_series(points.iter().map(|&point| Circle::new(point, 4, colour.filled())))?;
-                if member == 1 {
-                    line(&mut chart, points.into_iter(), colour, name)?;
-                } else {
-                    chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?;
-                }
+    let range = range_of(history.iter().flat_map(&values), 0.06);
+    let last = history.iter().map(|epoch| epoch.epoch).max().unwrap_or(0).max(2) as f64;
+    // A curve for each split and member.
+    let curves = [(0, BLUE, "training"), (1, ORANGE, "validation")].map(|(which, colour, name)| {
+        let of = |member: usize| -> Vec<(f64, f64)> {
+            history
+                .iter()
+                .filter(|epoch| epoch.member == member)
+                .filter_map(|epoch| Some((epoch.epoch as f64, *values(epoch).get(which)?)))
+                .filter(|(_, value)| range.contains(value))
+                .collect()
+        };
+        let members: Vec<_> = (1..=summary.best_epochs.len()).map(of).filter(|points| !points.is_empty()).collect();
+        (members, colour, name)
+    });
+    let drawn = curves.iter().filter(|(members, ..)| !members.is_empty());
+    let mut keys: Vec<Key> = drawn.map(|(_, colour, name)| Key::curve(*colour, *name)).collect();
+    // Each member of an ensemble has its own best epoch, too many lines to tell apart.
+    let best = if let &[best] = summary.best_epochs.as_slice() { Some(best) } else { None };
+    keys.extend(best.map(|best| {
+        Key::marked(format!("best epoch ({best}), by validation {}", metric_name(task.selection_metric())))
+    }));
+    let chart = Chart {
+        title: title.into(),
+        width: COLUMN,
+        plot_height: Some(125.0),
+        x: Axis::of_counts("epoch", 1.0..last, 10),
+        y: Axis::new(axis, range.clone(), 6),
+        keys,
+        numbers: 0.0,
+    };
+    chart.draw(|plot| {
+        if let Some(best) = best {
+            plot.line([(best as f64, range.start), (best as f64, range.end)], MARKED);
+        }
+        for (members, colour, _) in &curves {
+            for points in members {
+                plot.curve(points.iter().copied(), *colour);
+                points.iter().for_each(|&point| plot.dot(point, 1.3, *colour));
             }
         }
-        // Each member of an ensemble has its own best epoch, too many lines to tell apart.
-        if let &[best] = summary.best_epochs.as_slice() {
-            let label = format!("best epoch ({best}), by validation {}", metric_name(task.selection_metric()));
-            dashed(&mut chart, (best as f64, low), (best as f64, high), &label)?;
-        }
-        legend(&mut chart, position)
     })
 }

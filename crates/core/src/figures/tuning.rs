@@ -2,19 +2,19 @@
 
 use std::ops::Range;
 
-use anyhow::Result;
-use plotters::prelude::*;
-
 use crate::config::search::{Hyperparameter, Scale, Values};
 use crate::figures::canvas::{
-    BLUE, Canvas, Drawing, FONT, GREY, ORANGE, SIZE, axes_written, dashed, legend, line, mark, picture, picture_of,
-    plane,
+    BLUE, COLUMN, Canvas, FULL_WIDTH, Figure, GREY, LARGEST_DRAWN, MARGIN, ORANGE, Point, TEXT, TITLE, Words, figure,
+    range_of,
 };
+use crate::figures::chart::{self, Chart, Key, MARKED};
+use crate::figures::typeface;
 use crate::format;
 use crate::training::history::{metric_name, shown};
 use crate::tune::range::{Curve, Suggestion};
 use crate::tune::trials::Row;
 use crate::tune::{Tuning, sampling};
+use anyhow::Result;
 
 /// Largest number of trials in the table.
 const SHOWN: usize = 5;
@@ -22,13 +22,9 @@ const SHOWN: usize = 5;
 /// Largest number of hyperparameters with a panel of their own.
 const MOST_PANELS: usize = 12;
 
-/// Height of a panel where there are several, and of the words above them, in pixels.
-const PANEL_HEIGHT: u32 = 420;
-const HEADER_HEIGHT: u32 = 56;
-
-/// Scores and losses beyond this are not drawn: plotters never finishes an axis that goes to infinity or to the largest
-/// numbers.
-const LARGEST_DRAWN: f64 = 1e100;
+/// Height of the plot of a panel, and of the words above all panels.
+const PLOT_HEIGHT: f64 = 110.0;
+const HEADER: f64 = MARGIN + TITLE + 4.0;
 
 /// The best trials as a text table.
 pub fn table(tuning: &Tuning) -> String {
@@ -68,15 +64,16 @@ fn score_of(row: &Row) -> (f64, String) {
 ///
 /// # Errors
 /// The figure cannot be drawn.
-pub fn hyperparameters(tuning: &Tuning) -> Result<Vec<u8>> {
+pub fn hyperparameters(tuning: &Tuning) -> Result<Figure> {
     let panels = tuning.search.hyperparameters.len().min(MOST_PANELS);
     let columns = if panels == 1 { 1 } else { 2 };
-    let rows = panels.div_ceil(columns);
-    let height = if rows == 1 { SIZE.1 } else { HEADER_HEIGHT + PANEL_HEIGHT * rows as u32 };
     let metric = tuning.metric().map_or_else(|| "score".into(), metric_name);
-    let scores = padded_range(tuning.rows.iter().map(|row| score_of(row).0));
-    picture_of((SIZE.0, height), |canvas| {
-        let (header, body) = canvas.split_vertically(HEADER_HEIGHT);
+    let scores = range_of(tuning.rows.iter().map(|row| score_of(row).0), 0.08);
+    let charts: Vec<(Chart, Axis)> =
+        (0..panels).map(|place| panel_of(tuning, place, &metric, scores.clone())).collect();
+    let height = charts.iter().map(|(chart, _)| chart.height()).fold(0.0, f64::max);
+    let width = if columns == 1 { COLUMN } else { FULL_WIDTH };
+    figure((width, HEADER + height * panels.div_ceil(columns) as f64), |canvas| {
         let first = tuning.rungs.first().map_or(0, |rung| rung.epochs);
         let last = tuning.rungs.last().map_or(0, |rung| rung.epochs);
         let epochs = if first == last { String::new() } else { format!(", {first} (faint) to {last} (strong) epochs") };
@@ -85,48 +82,42 @@ pub fn hyperparameters(tuning: &Tuning) -> Result<Vec<u8>> {
             _ => format!("; the first {panels} of {} settings", tuning.search.hyperparameters.len()),
         };
         let words = format!("Dots are trials{epochs}; the best is orange{left_out}");
-        header.draw(&Text::new(words, (24, 20), (FONT, 24)))?;
-        for (place, panel) in body.split_evenly((rows, columns)).iter().enumerate().take(panels) {
-            panel_of(panel, tuning, place, &metric, scores.clone())?;
+        canvas.text_within(&words, (MARGIN, MARGIN), Words::title(), width - 2.0 * MARGIN);
+        for (place, (chart, axis)) in charts.iter().enumerate() {
+            let (column, row) = (place % columns, place / columns);
+            let corner = (column as f64 * (FULL_WIDTH - COLUMN), HEADER + row as f64 * height);
+            draw_panel(canvas, corner, tuning, place, (chart, axis));
         }
-        Ok(())
     })
 }
 
-fn panel_of(panel: &Canvas, tuning: &Tuning, place: usize, metric: &str, scores: Range<f64>) -> Drawing {
+fn panel_of(tuning: &Tuning, place: usize, metric: &str, scores: Range<f64>) -> (Chart, Axis) {
     let hyperparameter = &tuning.search.hyperparameters[place];
     let axis = Axis::of(hyperparameter);
-    let mut chart = plane(panel, &hyperparameter.key, axis.range.clone(), scores.clone())?;
-    let (width, height) = chart.plotting_area().dim_in_pixel();
-    let write_score = |y: &f64| decimals(*y, &scores);
-    let write_value = |x: &f64| axis.label(*x);
-    let mut mesh = chart.configure_mesh();
-    mesh.y_desc(format!("validation {metric}"))
-        .y_labels((height / 50).clamp(2, 11) as usize)
-        .y_label_formatter(&write_score)
-        .label_style((FONT, 20))
-        .axis_desc_style((FONT, 22))
-        .light_line_style(WHITE.mix(0.0))
-        .bold_line_style(BLACK.mix(0.1));
-    mesh.x_label_formatter(&write_value);
-    match &axis.names {
-        // A tick at each half and each whole step, of which only whole ones are labelled.
-        Some(names) => mesh.disable_x_mesh().x_labels(2 * names.len() + 1),
-        None => mesh.x_labels((width / 60).clamp(2, 9) as usize),
+    let x = chart::Axis { title: String::new(), range: axis.range.clone(), ticks: axis.ticks() };
+    let y = chart::Axis::new(format!("validation {metric}"), scores, 5);
+    let title = hyperparameter.key.clone();
+    (Chart { title, width: COLUMN, plot_height: Some(PLOT_HEIGHT), x, y, keys: Vec::new(), numbers: 0.0 }, axis)
+}
+
+fn draw_panel(canvas: &mut Canvas, corner: Point, tuning: &Tuning, place: usize, (chart, axis): (&Chart, &Axis)) {
+    let value = |row: &Row| {
+        let score = row.score().map(|score| shown(&row.metric, score)).filter(|score| score.abs() <= LARGEST_DRAWN);
+        axis.place(&row.hyperparameters[place]).zip(score)
     };
-    mesh.draw()?;
-    let height_of = |row: &Row| row.score().map(|score| shown(&row.metric, score));
     let rungs = tuning.rungs.len().max(1) as f64;
     let best = tuning.best().first().map(|row| row.run);
-    for row in tuning.rows.iter().filter(|row| Some(row.run) != best) {
-        let Some(dot) = axis.place(&row.hyperparameters[place]).zip(height_of(row)) else { continue };
-        let strength = 0.1 + 0.8 * (row.run.rung as f64 / rungs).powi(2);
-        chart.draw_series([Circle::new(dot, 6, BLUE.mix(strength).filled())])?;
-    }
-    let row = tuning.rows.iter().find(|row| Some(row.run) == best);
-    let dot = row.and_then(|row| axis.place(&row.hyperparameters[place]).zip(height_of(row)));
-    chart.draw_series(dot.map(|dot| Circle::new(dot, 9, ORANGE.filled())))?;
-    Ok(())
+    chart.draw_on(canvas, corner, |plot| {
+        for row in tuning.rows.iter().filter(|row| Some(row.run) != best) {
+            let strength = 0.1 + 0.8 * (row.run.rung as f64 / rungs).powi(2);
+            if let Some(dot) = value(row) {
+                plot.dot(dot, 1.8, BLUE.with_alpha(strength));
+            }
+        }
+        if let Some(dot) = tuning.rows.iter().find(|row| Some(row.run) == best).and_then(value) {
+            plot.dot(dot, 2.6, ORANGE);
+        }
+    });
 }
 
 /// Positions of the values of a hyperparameter along an axis.
@@ -164,15 +155,16 @@ impl Axis {
         }
     }
 
-    fn label(&self, x: f64) -> String {
-        let near = x.round();
+    /// Places with their labels. Names share the width of the axis.
+    fn ticks(&self) -> Vec<(f64, String)> {
         match &self.names {
-            Some(names) if (x - near).abs() < 1e-6 && near >= 0.0 => {
-                names.get(near as usize).map_or_else(String::new, |name| format::short_name(name))
+            Some(names) => {
+                let room = (COLUMN - 60.0) / names.len().max(1) as f64 - 3.0;
+                let label = |name: &String| typeface::cut(&format::short_name(name), TEXT, room);
+                names.iter().enumerate().map(|(place, name)| (place as f64, label(name))).collect()
             }
-            Some(_) => String::new(),
-            None if self.log => significant(10f64.powf(x), 2),
-            None => significant(if x.abs() < (self.range.end - self.range.start) * 1e-9 { 0.0 } else { x }, 4),
+            None if self.log => rates_between(&self.range),
+            None => chart::ticks(&self.range, 6),
         }
     }
 }
@@ -186,27 +178,26 @@ fn significant(number: f64, digits: usize) -> String {
     }
 }
 
-/// Formats a score or a loss on an axis.
-fn decimals(value: f64, axis: &Range<f64>) -> String {
-    if axis.end - axis.start < 0.1 { format!("{value:.3}") } else { format!("{value:.2}") }
-}
-
-/// A range that holds all values with a margin.
-fn padded_range(values: impl Iterator<Item = f64>) -> Range<f64> {
-    let finite = values.filter(|value| value.abs() <= LARGEST_DRAWN);
-    let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
-    if low > high {
-        return 0.0..1.0;
-    }
-    let margin = ((high - low) * 0.08).max(1e-3);
-    low - margin..high + margin
+/// Round numbers on a logarithmic axis, whose ends are logarithms: powers of ten, with 2 and 5 times these if there are
+/// few, or every few powers if there are many; equal steps if there is no other way.
+fn rates_between(range: &Range<f64>) -> Vec<(f64, String)> {
+    let decades = range.end - range.start;
+    let every = (decades / 6.0).ceil().max(1.0) as i32;
+    let digits: &[f64] = if decades < 2.5 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+    let (first, last) = (range.start.floor().max(-330.0) as i32, range.end.ceil().min(330.0) as i32);
+    let powers = (first..=last).filter(|power| power.rem_euclid(every) == 0);
+    let round = powers.flat_map(|power| digits.iter().map(move |digit| f64::from(power) + digit.log10()));
+    let round: Vec<f64> = round.filter(|place| range.contains(place)).collect();
+    let equal = || (0..5).map(|step| range.start + decades * f64::from(step) / 4.0).collect();
+    let places = if round.len() >= 2 { round } else { equal() };
+    places.into_iter().map(|place| (place, significant(10f64.powf(place), 2))).collect()
 }
 
 /// Loss against learning rate, with the suggested rate; `steps` is the number of steps planned.
 ///
 /// # Errors
 /// The figure cannot be drawn.
-pub fn rates(curve: &Curve, steps: usize, suggestion: Option<Suggestion>) -> Result<Vec<u8>> {
+pub fn rates(curve: &Curve, steps: usize, suggestion: Option<Suggestion>) -> Result<Figure> {
     let at: Vec<f64> = curve.steps.iter().map(|(rate, _)| rate.log10()).collect();
     let smoothed: Vec<(f64, f64)> = at.iter().copied().zip(curve.smoothed(steps)).collect();
     let first = at.first().copied().unwrap_or(-1.0);
@@ -214,29 +205,35 @@ pub fn rates(curve: &Curve, steps: usize, suggestion: Option<Suggestion>) -> Res
     // The end, where the loss diverges, would flatten the rest of the curve.
     let least = smoothed.iter().map(|(_, loss)| *loss).fold(f64::INFINITY, f64::min);
     let start = smoothed.first().map_or(1.0, |(_, loss)| *loss);
-    let range = padded_range([least, start.max(least) + 0.5 * (start - least).abs().max(0.02)].into_iter());
-    picture(|canvas| {
-        let mut chart = plane(canvas, "Learning-rate range test", first..last, range.clone())?;
-        let write_rate = |x: &f64| significant(10f64.powf(*x), 2);
-        axes_written(&mut chart, "learning rate", "training loss", &write_rate, &|y| decimals(*y, &range))?;
-        let inside = |(_, loss): &(f64, f64)| range.contains(loss);
+    let range = range_of([least, start.max(least) + 0.5 * (start - least).abs().max(0.02)].into_iter(), 0.08);
+    let inside = |(_, loss): &(f64, f64)| range.contains(loss);
+    let mut keys = vec![Key::dots(GREY.with_alpha(0.6), "loss of each step"), Key::curve(BLUE, "smoothed")];
+    let (mut steepest, mut suggested) = (None, None);
+    if let Some(suggestion) = suggestion {
+        let distance = |point: &&(f64, f64)| (point.0 - suggestion.steepest.log10()).abs();
+        let nearest = smoothed.iter().min_by(|a, b| distance(a).total_cmp(&distance(b))).copied();
+        steepest = nearest.filter(inside);
+        keys.push(Key::dots(ORANGE, format!("steepest fall, {}", significant(suggestion.steepest, 2))));
+        keys.push(Key::marked(format!("suggested rate, {}", significant(suggestion.rate, 2))));
+        suggested = Some(suggestion.rate.log10()).filter(|x| (first..=last).contains(x));
+    }
+    let chart = Chart {
+        title: "Learning-rate range test".into(),
+        width: COLUMN,
+        plot_height: Some(125.0),
+        x: chart::Axis { title: "learning rate".into(), range: first..last, ticks: rates_between(&(first..last)) },
+        y: chart::Axis::new("training loss", range.clone(), 6),
+        keys,
+        numbers: 0.0,
+    };
+    chart.draw(|plot| {
         let raw = at.iter().copied().zip(curve.steps.iter().map(|(_, loss)| *loss));
-        chart
-            .draw_series(raw.filter(inside).map(|dot| Circle::new(dot, 3, GREY.mix(0.5).filled())))?
-            .label("loss of each step")
-            .legend(|(x, y)| Circle::new((x + 12, y), 4, GREY.mix(0.7).filled()));
-        line(&mut chart, smoothed.iter().copied().take_while(inside), BLUE, "smoothed")?;
-        if let Some(Suggestion { rate, steepest, .. }) = suggestion {
-            let distance = |point: &&(f64, f64)| (point.0 - steepest.log10()).abs();
-            let nearest = smoothed.iter().min_by(|a, b| distance(a).total_cmp(&distance(b))).copied();
-            let label = format!("steepest fall, {}", significant(steepest, 2));
-            mark(&mut chart, nearest.filter(inside), &label)?;
-            let (x, label) = (rate.log10(), format!("suggested rate, {}", significant(rate, 2)));
-            if (first..=last).contains(&x) {
-                dashed(&mut chart, (x, range.start), (x, range.end), &label)?;
-            }
+        raw.filter(inside).for_each(|dot| plot.dot(dot, 0.8, GREY.with_alpha(0.5)));
+        if let Some(x) = suggested {
+            plot.line([(x, range.start), (x, range.end)], MARKED);
         }
-        legend(&mut chart, SeriesLabelPosition::LowerLeft)
+        plot.curve(smoothed.iter().copied().take_while(inside), BLUE);
+        plot.mark(steepest);
     })
 }
 

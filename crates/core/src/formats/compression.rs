@@ -1,5 +1,5 @@
-//! Opens plain, gzip and BGZF files as a stream of bytes. The compression is detected from the content, never from the
-//! name.
+//! Opens plain, gzip and BGZF files, pipes and standard input as a stream of text. The compression is detected from the
+//! content, never from the name; a byte order mark is removed.
 
 use std::fs::{File, Metadata};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
@@ -9,8 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, anyhow, bail};
 use noodles_bgzf as bgzf;
+
+use crate::files::streams::{self, Source};
+use crate::formats::members::{Ahead, BGZF_END, BLOCK_HEADER, Members, Oddities, block_size};
+use crate::formats::text::{Text, is_not_utf8};
 
 /// How a file is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,13 +23,9 @@ pub enum Compression {
     Plain,
     /// Ordinary gzip, which allows no random access.
     Gzip,
-    /// Blocked gzip (SAM specification, section 4.1), which does.
+    /// Blocked gzip (SAM specification, section 4.1), which does, unless ordinary gzip follows it.
     Bgzf,
 }
-
-/// The empty block at the end of every complete BGZF file (SAM specification, section 4.1.2).
-const BGZF_END: [u8; 28] =
-    [0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 6, 0, b'B', b'C', 2, 0, 0x1b, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// A file that was opened and inspected once; all further reads go through this handle.
 pub struct InputFile {
@@ -33,19 +33,19 @@ pub struct InputFile {
     file: Arc<File>,
     metadata: Metadata,
     compression: Compression,
-    /// Offsets of the BGZF blocks, read on first use.
-    blocks: OnceLock<bgzf::gzi::Index>,
+    /// Offsets of the BGZF blocks, read on first use; `None` where something else stands among them.
+    blocks: OnceLock<Option<bgzf::gzi::Index>>,
 }
 
 impl InputFile {
-    /// Opens a file and detects its compression from the first bytes.
+    /// Opens a file and detects its compression from the first bytes. Of a pipe or standard input (`-`) a temporary copy is
+    /// made, so that it can be read more than once.
     ///
     /// # Errors
-    /// The file cannot be read, is empty, or has an unsupported compression.
+    /// The file cannot be read, is empty, or has an unsupported compression; or a pipe was read before.
     pub fn open(path: &Path) -> Result<Self> {
-        let (file, metadata) = open_file(path)?;
-        let file = Arc::new(file);
-        let compression = detect(path, FromStart::new(&file))?;
+        let (file, metadata) = streams::open(path)?.into_file(path)?;
+        let compression = detect(path, &mut Ahead::new(FromStart::new(&file)))?;
         Ok(Self { path: path.into(), file, metadata, compression, blocks: OnceLock::new() })
     }
 
@@ -74,46 +74,28 @@ impl InputFile {
         &self.file
     }
 
-    /// A reader of the decompressed contents, from the start.
+    /// A reader of the decompressed text, from the start, without its byte order mark.
     pub fn reader(&self) -> Box<dyn BufRead + Send> {
-        let file = FromStart::new(&self.file);
-        match self.compression {
-            Compression::Plain => Box::new(BufReader::with_capacity(1 << 20, file)),
-            Compression::Gzip => gunzip(file),
-            Compression::Bgzf => {
-                let workers = NonZero::new(rayon::current_num_threads()).unwrap_or(NonZero::<usize>::MIN);
-                Box::new(bgzf::io::MultithreadedReader::with_worker_count(workers, file))
-            }
-        }
+        Box::new(Text::new(self.bytes()))
     }
 
-    /// The first decompressed byte, without the threads that a full read starts.
-    ///
-    /// # Errors
-    /// The file is damaged.
-    pub fn first_byte(&self) -> Result<Option<u8>> {
-        let file = BufReader::new(FromStart::new(&self.file));
-        let mut byte = [0];
-        let read = match self.compression {
-            Compression::Plain => { file }.read(&mut byte),
-            Compression::Gzip => flate2::bufread::MultiGzDecoder::new(file).read(&mut byte),
-            Compression::Bgzf => bgzf::io::Reader::new(file).read(&mut byte),
-        };
-        Ok((read.map_err(|error| read_error(&self.path, &error))? > 0).then_some(byte[0]))
+    /// A reader of the decompressed bytes as they are, from the start.
+    pub fn bytes(&self) -> Box<dyn BufRead + Send> {
+        decompress(&self.path, Ahead::new(FromStart::new(&self.file)), self.compression)
     }
 
-    /// The gzi index of a BGZF file, read from its block headers without decompression.
+    /// The gzi index of a BGZF file, read from its block headers without decompression; `None` if it is not BGZF from the
+    /// first byte to the last.
     ///
     /// # Errors
     /// A block is damaged.
-    pub fn blocks(&self) -> Result<&bgzf::gzi::Index> {
-        match self.blocks.get() {
-            Some(blocks) => Ok(blocks),
-            None => {
-                let blocks = index_bgzf(&self.path, FromStart::new(&self.file))?;
-                Ok(self.blocks.get_or_init(|| blocks))
-            }
+    pub fn blocks(&self) -> Result<Option<&bgzf::gzi::Index>> {
+        if self.blocks.get().is_none() {
+            let is_bgzf = self.compression == Compression::Bgzf;
+            let blocks = if is_bgzf { index_bgzf(&self.path, FromStart::new(&self.file))? } else { None };
+            let _ = self.blocks.set(blocks);
         }
+        Ok(self.blocks.get().and_then(Option::as_ref))
     }
 }
 
@@ -150,38 +132,39 @@ impl Seek for FromStart {
     }
 }
 
-/// Opens a file for one pass over its decompressed contents.
+/// Opens a file, a pipe or standard input (`-`) for one pass over its decompressed text, without its byte order mark.
 ///
 /// # Errors
 /// As [`InputFile::open`].
 pub fn open(path: &Path) -> Result<Box<dyn BufRead + Send>> {
-    Ok(InputFile::open(path)?.reader())
+    Ok(open_detected(path)?.0)
 }
 
-/// Like [`open`], where `-` is standard input, uncompressed.
+/// [`open`], by the name it has where standard input is likely.
 ///
 /// # Errors
 /// As [`InputFile::open`].
 pub fn open_or_stdin(path: &Path) -> Result<Box<dyn BufRead + Send>> {
-    if path == Path::new("-") { Ok(stdin()) } else { open(path) }
+    open(path)
 }
 
-/// Standard input, uncompressed.
-pub fn stdin() -> Box<dyn BufRead + Send> {
-    Box::new(BufReader::with_capacity(1 << 16, std::io::stdin()))
+/// Like [`open`], and says how it is compressed.
+///
+/// # Errors
+/// As [`InputFile::open`].
+pub fn open_detected(path: &Path) -> Result<(Box<dyn BufRead + Send>, Compression)> {
+    let input: Box<dyn Read + Send> = match streams::open(path)? {
+        Source::File(file, _) => Box::new(FromStart::new(&file)),
+        Source::Stream(stream) => Box::new(stream),
+    };
+    let mut input = Ahead::new(input);
+    let compression = detect(path, &mut input)?;
+    Ok((Box::new(Text::new(decompress(path, input, compression))), compression))
 }
 
 /// Detects the compression from the first bytes.
-fn detect(path: &Path, mut file: FromStart) -> Result<Compression> {
-    let mut head = [0u8; 18];
-    let mut filled = 0;
-    while filled < head.len() {
-        match file.read(&mut head[filled..]).with_context(|| format!("{}: cannot be read", path.display()))? {
-            0 => break,
-            n => filled += n,
-        }
-    }
-    let head = &head[..filled];
+fn detect<R: Read>(path: &Path, input: &mut Ahead<R>) -> Result<Compression> {
+    let head = input.peek(BLOCK_HEADER).map_err(|error| read_error(path, &error))?;
     let other = |name: &str, tool: &str| {
         format!(
             "{}: is compressed with {name}, expected plain text, gzip or BGZF; unpack it first ({tool})",
@@ -190,10 +173,7 @@ fn detect(path: &Path, mut file: FromStart) -> Result<Compression> {
     };
     match head {
         [] => bail!("{}: the file is empty, expected sequences, regions or a table; check the path", path.display()),
-        [0x1f, 0x8b, 8, flags, .., b'B', b'C', 2, 0, _, _] if flags & 4 != 0 && filled == 18 => {
-            check_bgzf_end(&mut file, path)?;
-            Ok(Compression::Bgzf)
-        }
+        head if block_size(head).is_some() => Ok(Compression::Bgzf),
         [0x1f, 0x8b, ..] => Ok(Compression::Gzip),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => bail!(other("Zstandard", "unzstd")),
         [b'B', b'Z', b'h', ..] => bail!(other("bzip2", "bunzip2")),
@@ -203,75 +183,91 @@ fn detect(path: &Path, mut file: FromStart) -> Result<Compression> {
     }
 }
 
-/// Decompresses ordinary gzip with any number of members, as `gzip` and `cat` write them.
-pub fn gunzip<R: Read + Send + 'static>(file: R) -> Box<dyn BufRead + Send> {
-    let file = BufReader::with_capacity(1 << 16, file);
-    Box::new(BufReader::with_capacity(1 << 20, flate2::bufread::MultiGzDecoder::new(file)))
+fn decompress<R: Read + Send + 'static>(
+    path: &Path,
+    input: Ahead<R>,
+    compression: Compression,
+) -> Box<dyn BufRead + Send> {
+    match compression {
+        Compression::Plain => Box::new(BufReader::with_capacity(1 << 20, input)),
+        Compression::Gzip | Compression::Bgzf => {
+            let workers = NonZero::new(rayon::current_num_threads()).unwrap_or(NonZero::<usize>::MIN);
+            Box::new(Members::new(path, input, workers))
+        }
+    }
 }
 
 /// The error of a failed read, as one sentence that names the file.
 pub fn read_error(path: &Path, error: &std::io::Error) -> anyhow::Error {
-    use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    use std::io::ErrorKind::{InvalidData, InvalidInput, IsADirectory, UnexpectedEof};
     let path = path.display();
     match error.kind() {
-        UnexpectedEof => anyhow::anyhow!("{path}: the compressed file ends in the middle; copy or download it again"),
-        InvalidData | InvalidInput => {
-            anyhow::anyhow!("{path}: the file is damaged ({error}); copy or download it again")
+        _ if is_not_utf8(error) => {
+            anyhow!("{path}: is UTF-16 text, expected ASCII or UTF-8; convert it first (iconv -f UTF-16 -t UTF-8)")
         }
-        _ => anyhow::anyhow!("{path}: cannot be read ({error})"),
+        UnexpectedEof => anyhow!("{path}: the compressed file ends in the middle; copy or download it again"),
+        InvalidData | InvalidInput => anyhow!("{path}: the file is damaged ({error}); copy or download it again"),
+        IsADirectory => anyhow!("{path}: is a folder, expected a file; name the file"),
+        _ => anyhow!("{path}: cannot be read ({error})"),
     }
 }
 
-/// Reads the headers of all blocks.
-fn index_bgzf(path: &Path, file: FromStart) -> Result<bgzf::gzi::Index> {
+/// Reads the headers of all blocks; `None` if ordinary gzip stands among them.
+fn index_bgzf(path: &Path, file: FromStart) -> Result<Option<bgzf::gzi::Index>> {
     let mut file = BufReader::new(file);
     let (mut compressed, mut decoded) = (0u64, 0u64);
-    let mut entries = Vec::new();
-    let mut header = [0u8; 18];
+    let (mut entries, mut oddities) = (Vec::new(), Oddities::default());
+    let mut header = [0u8; BLOCK_HEADER];
     loop {
-        match file.read_exact(&mut header) {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => break,
-            Err(error) => return Err(read_error(path, &error)),
-        }
-        let block_size = u64::from(u16::from_le_bytes([header[16], header[17]])) + 1;
-        if !header.starts_with(&[0x1f, 0x8b]) || &header[12..14] != b"BC" || block_size < 26 {
-            bail!("{}: damaged BGZF block at byte {compressed}; compress the file again with bgzip", path.display());
-        }
-        let mut size = [0u8; 4];
-        file.seek_relative(block_size as i64 - 18 - 4)
-            .and_then(|()| file.read_exact(&mut size))
+        let filled = read_full(&mut file, &mut header).map_err(|error| read_error(path, &error))?;
+        let Some(size) = block_size(&header[..filled]) else {
+            match header[..filled].first() {
+                None => {}
+                Some(0) => {
+                    oddities.zeros = true;
+                    let is_zero = |bytes: &[u8]| bytes.iter().all(|&byte| byte == 0);
+                    let mut all_zero = is_zero(&header[..filled]);
+                    while all_zero {
+                        let rest = file.fill_buf().map_err(|error| read_error(path, &error))?;
+                        let length = rest.len();
+                        all_zero = is_zero(rest);
+                        if length == 0 {
+                            break;
+                        }
+                        file.consume(length);
+                    }
+                    if !all_zero {
+                        return Ok(None); // as a reader of the whole will say what follows
+                    }
+                }
+                Some(_) => return Ok(None),
+            }
+            break;
+        };
+        let mut decompressed = [0u8; 4];
+        file.seek_relative((size - BLOCK_HEADER - decompressed.len()) as i64)
+            .and_then(|()| file.read_exact(&mut decompressed))
             .map_err(|error| read_error(path, &error))?;
-        compressed += block_size;
-        decoded += u64::from(u32::from_le_bytes(size));
+        let decompressed = u32::from_le_bytes(decompressed);
+        compressed += size as u64;
+        decoded += u64::from(decompressed);
+        oddities.unmarked_end = size != BGZF_END.len() || decompressed != 0;
         entries.push((compressed, decoded));
     }
-    Ok(bgzf::gzi::Index::from(entries))
+    oddities.warn(path);
+    Ok(Some(bgzf::gzi::Index::from(entries)))
 }
 
-fn check_bgzf_end(file: &mut FromStart, path: &Path) -> Result<()> {
-    let mut tail = [0u8; BGZF_END.len()];
-    let whole = file.seek(SeekFrom::End(-(BGZF_END.len() as i64))).and_then(|_| file.read_exact(&mut tail)).is_ok();
-    if !whole || tail != BGZF_END {
-        bail!(
-            "{}: the end marker of BGZF is missing, so the file was cut short; copy or download it again",
-            path.display()
-        );
+/// Reads as many bytes as there are, up to the length of `out`.
+fn read_full(input: &mut impl Read, out: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while filled < out.len() {
+        match input.read(&mut out[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
-    Ok(())
-}
-
-fn open_file(path: &Path) -> Result<(File, Metadata)> {
-    let file = File::open(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => anyhow::anyhow!("{}: no such file; check the path", path.display()),
-        _ => anyhow::anyhow!("{}: cannot be opened ({error})", path.display()),
-    })?;
-    let metadata = file.metadata().with_context(|| format!("{}: cannot be read", path.display()))?;
-    if metadata.is_dir() {
-        bail!("{}: is a folder, expected a file; name the file", path.display());
-    }
-    if !metadata.is_file() {
-        bail!("{}: is a pipe or device, which cannot be read twice, expected a file; save it first", path.display());
-    }
-    Ok((file, metadata))
+    Ok(filled)
 }

@@ -14,8 +14,14 @@ use crate::formats::compression::read_error;
 /// that is longer than this comes of a quote that was not meant as one.
 const MOST_LINES: u64 = 20;
 
-/// Bases that make a field a sequence where its column is not known.
+/// Bases that make a field a sequence where its column is not known, so that no word of a note is one.
 const BASES_OF_A_SEQUENCE: usize = 8;
+
+/// Letters of sequences.
+const BASES: &[u8] = b"ACGTUN";
+
+/// Letters of sequences where their column is known, with the IUPAC codes.
+const BASES_AND_CODES: &[u8] = b"ACGTUNRYSWKMBDHV";
 
 /// A delimited file, read row by row.
 pub struct Rows {
@@ -103,8 +109,8 @@ impl Rows {
         Ok(false)
     }
 
-    /// Number of fields of this row.
-    pub fn len(&self) -> usize {
+    /// Number of fields of this row, of which there is at least one.
+    pub fn width(&self) -> usize {
         self.fields.len()
     }
 
@@ -236,16 +242,18 @@ impl Rows {
     fn looks_like_a_row(&self) -> bool {
         let fields = || self.line.split(|&byte| byte == self.delimiter);
         let n = fields().count();
-        let is_sequence = |field: &[u8], least: usize| {
+        let is_sequence = |field: &[u8], letters: &[u8], least: usize| {
             let field = field.trim_ascii();
             let field = field.strip_prefix(b"\"").unwrap_or(field);
             let field = field.strip_suffix(b"\"").unwrap_or(field);
-            field.len() >= least && field.iter().all(|base| b"ACGTUNacgtun".contains(base))
+            field.len() >= least && field.iter().all(|base| letters.contains(&base.to_ascii_uppercase()))
         };
         match self.sequence {
             _ if n < self.columns.max(2) => false,
-            Some(sequence) if n == self.columns => fields().nth(sequence).is_some_and(|field| is_sequence(field, 1)),
-            _ => fields().any(|field| is_sequence(field, BASES_OF_A_SEQUENCE)),
+            Some(sequence) if n == self.columns => {
+                fields().nth(sequence).is_some_and(|field| is_sequence(field, BASES_AND_CODES, 1))
+            }
+            _ => fields().any(|field| is_sequence(field, BASES, BASES_OF_A_SEQUENCE)),
         }
     }
 }
@@ -287,7 +295,7 @@ mod tests {
         let input: Box<dyn BufRead + Send> = Box::new(std::io::Cursor::new(text.to_vec()));
         let mut rows = Rows::open(Path::new("t.csv"), input)?;
         let row = |rows: &Rows| {
-            let fields = (0..rows.len()).map(|i| String::from_utf8_lossy(rows.field(i)).into_owned());
+            let fields = (0..rows.width()).map(|i| String::from_utf8_lossy(rows.field(i)).into_owned());
             (rows.line(), fields.collect())
         };
         let mut all = vec![row(&rows)];

@@ -33,27 +33,19 @@ impl Reads {
     pub fn next_read(&mut self) -> Result<bool> {
         self.number += 1;
         // Checked before noodles, which takes a compressed file that is cut between two reads for a complete one.
-        let mut blank = false;
+        // Blank lines between reads do not matter; in a read without bases there are some that do.
         loop {
             let bytes = self.reader.get_mut().fill_buf().map_err(|error| read_error(&self.path, &error))?;
             match bytes.first() {
                 None => return Ok(false),
-                Some(b'\n' | b'\r') => {
-                    self.reader.get_mut().consume(1);
-                    blank = true;
-                }
-                Some(_) if blank => {
-                    bail!(self.fault("stands after a blank line, expected its header; remove the blank line"))
-                }
+                Some(b'\n' | b'\r') => self.reader.get_mut().consume(1),
                 Some(_) => break,
             }
         }
         self.reader.read_record(&mut self.read).map_err(|error| self.damaged(&error))?;
-        // A last line without a line end keeps the carriage return of a Windows file.
-        let qualities = self.read.quality_scores_mut();
-        if qualities.ends_with(b"\r") {
-            qualities.pop();
-        }
+        // A last line without a line end keeps the carriage return of a Windows file; spaces are neither bases nor qualities.
+        trim_end(self.read.sequence_mut());
+        trim_end(self.read.quality_scores_mut());
         if self.name().is_empty() {
             bail!(self.fault("the header has no name, expected '@name'; name the read"));
         }
@@ -106,6 +98,10 @@ impl Reads {
     }
 }
 
+fn trim_end(line: &mut Vec<u8>) {
+    line.truncate(line.trim_ascii_end().len());
+}
+
 /// Writes a read unchanged, except for line ends and the text after the `+`. noodles does not keep whether a space or a
 /// tab followed the name: a tab is written before tags, as `samtools fastq -T` and basecallers do.
 ///
@@ -131,6 +127,7 @@ pub fn write_read(out: &mut dyn Write, read: &fastq::Record) -> std::io::Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::members::{Ahead, Members};
     use proptest::prelude::*;
 
     /// Name, bases and the read written again, for each read.
@@ -146,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn line_ends_and_blank_lines_at_the_end_do_not_matter() {
+    fn line_ends_blank_lines_and_spaces_at_the_end_of_lines_do_not_matter() {
         let expected = reads_of(b"@a x\nACGT\n+\nIIII\n@b\nA\n+\nI\n").unwrap();
         assert_eq!(expected[0], ("a".into(), "@a x\nACGT\n+\nIIII\n".into()));
         for text in [
@@ -154,6 +151,8 @@ mod tests {
             "@a x\nACGT\r\n+a x\nIIII\n@b\nA\n+b\r\nI",
             "@a x\nACGT\n+\nIIII\n@b\nA\n+\nI\r",
             "@a x\nACGT\n+\nIIII\n@b\nA\n+\nI\n\n\r\n\n",
+            "\n\r\n@a x\nACGT\n+\nIIII\n\n@b\nA\n+\nI\n",
+            "@a x\nACGT \n+\nIIII\t \n@b\nA\n+\nI ",
         ] {
             assert_eq!(reads_of(text.as_bytes()).unwrap(), expected, "{text:?}");
         }
@@ -171,7 +170,6 @@ mod tests {
     fn faults_name_the_file_and_the_read() {
         for (text, parts) in [
             (&b"@a\nAC\n+\nII\nb\nAC\n+\nII\n"[..], &["read 2", "'@name'"][..]),
-            (b"@a\nAC\n+\nII\n\n@b\nAC\n+\nII\n", &["read 2", "blank line"]),
             (b"@\nAC\n+\nII\n", &["read 1", "no name"]),
             (b"@a\nAC\n", &["read 1 'a'", "ends in the middle"]),
             (b"@a\nACGT\n+\nII", &["read 1 'a'", "2 qualities", "expected 4"]),
@@ -187,6 +185,11 @@ mod tests {
         assert!(message.starts_with("x.fq: read 1 'a': found '.' at base 3"), "{message}");
     }
 
+    fn gunzip(bytes: Vec<u8>) -> Box<dyn BufRead + Send> {
+        let input = Ahead::new(std::io::Cursor::new(bytes));
+        Box::new(Members::new(Path::new("x.fq.gz"), input, std::num::NonZero::<usize>::MIN))
+    }
+
     #[test]
     fn a_compressed_file_that_was_cut_is_an_error_even_between_two_reads() {
         let text: String = (0..5000).map(|i| format!("@read{i}\nACGTACGT\n+\nIIIIIIII\n")).collect();
@@ -194,8 +197,7 @@ mod tests {
         gzip.write_all(text.as_bytes()).unwrap();
         gzip.flush().unwrap(); // all reads are whole, and the end of the stream is missing
         let cut = gzip.get_ref().clone();
-        let mut reads =
-            Reads::new(Path::new("x.fq.gz"), crate::formats::compression::gunzip(std::io::Cursor::new(cut)));
+        let mut reads = Reads::new(Path::new("x.fq.gz"), gunzip(cut));
         let error = loop {
             match reads.next_read() {
                 Ok(true) => {}

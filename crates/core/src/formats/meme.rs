@@ -11,13 +11,11 @@
 //! ```
 
 use std::fmt::Write as _;
-use std::io::BufRead;
 use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
 
-use crate::format;
-use crate::formats::compression::{self, read_error};
+use crate::formats::motif_lines::{Lines, quoted};
 use crate::sequence::motif::Motif;
 
 /// Widest motif that is read, in bp: twice the widest in public databases, and few enough to compare any motif with all
@@ -56,18 +54,24 @@ pub fn write(motifs: &[Motif], background: [f64; 4], both_strands: bool) -> Stri
 /// # Errors
 /// The file cannot be read, is not MEME, is not of DNA, holds no motif, or a matrix is malformed.
 pub fn read(path: &Path) -> Result<Vec<Motif>> {
-    if std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == 0) {
-        bail!("{}: is empty, expected motifs in MEME format; check the file", path.display());
-    }
-    let mut lines = Lines { path, input: compression::open(path)?, number: 0, line: String::new() };
+    parse(Lines::open(path)?)
+}
+
+/// Parses all motifs.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn parse(lines: Lines) -> Result<Vec<Motif>> {
+    let path = &lines.path().to_owned();
+    let mut lines = Reader { lines };
     let mut motifs: Vec<Motif> = Vec::new();
     lines.version()?;
     // The motif whose matrix follows, and its line.
     let mut named: Option<(Motif, usize)> = None;
     let mut again = false;
-    while again || lines.next()? {
+    while again || lines.next() {
         again = false;
-        let line = lines.line.trim();
+        let line = lines.line();
         if let Some(alphabet) = line.strip_prefix("ALPHABET") {
             lines.check_alphabet(alphabet)?;
         } else if let Some(names) = keyword(line, "MOTIF") {
@@ -79,7 +83,8 @@ pub fn read(path: &Path) -> Result<Vec<Motif>> {
                 return Err(lines.fault("MOTIF has no name, expected one; add it"));
             };
             let name = words.next().unwrap_or_default();
-            named = Some((Motif { id: id.into(), name: name.into(), columns: Vec::new(), sites: 0 }, lines.number));
+            named =
+                Some((Motif { id: id.into(), name: name.into(), columns: Vec::new(), sites: 0 }, lines.lines.number));
         } else if let Some(settings) = line.strip_prefix("letter-probability matrix:") {
             let Some((mut motif, _)) = named.take() else {
                 return Err(lines.fault("a matrix comes before any MOTIF line; fix the file"));
@@ -112,35 +117,29 @@ fn keyword<'a>(line: &'a str, word: &str) -> Option<&'a str> {
     line.strip_prefix(word).filter(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
 }
 
-/// A text file, line by line.
-struct Lines<'a> {
-    path: &'a Path,
-    input: Box<dyn BufRead + Send>,
-    /// Number of the current line, counted from 1.
-    number: usize,
-    line: String,
+/// The lines of a MEME file.
+struct Reader {
+    lines: Lines,
 }
 
-impl Lines<'_> {
+impl Reader {
     fn fault(&self, what: &str) -> anyhow::Error {
-        anyhow!("{}: line {}: {what}", self.path.display(), self.number)
+        self.lines.fault(what)
     }
 
     /// Advances to the next line; false at the end of the file.
-    fn next(&mut self) -> Result<bool> {
-        let mut bytes = Vec::new();
-        let read = self.input.read_until(b'\n', &mut bytes).map_err(|error| read_error(self.path, &error))?;
-        self.number += usize::from(read > 0);
-        // Names may be in any encoding, and are shown on terminals.
-        let is_text = |c: &char| c.is_whitespace() || !c.is_control();
-        self.line = String::from_utf8_lossy(&bytes).chars().filter(is_text).collect();
-        Ok(read > 0)
+    fn next(&mut self) -> bool {
+        self.lines.next()
+    }
+
+    fn line(&self) -> &str {
+        self.lines.line()
     }
 
     /// Skips past the line that identifies the MEME format.
     fn version(&mut self) -> Result<()> {
-        while self.next()? {
-            if let Some(version) = self.line.trim().strip_prefix("MEME version") {
+        while self.next() {
+            if let Some(version) = self.line().strip_prefix("MEME version") {
                 let version = version.trim();
                 let major = version.split(|c: char| !c.is_ascii_digit()).next().and_then(|major| major.parse().ok());
                 return match major {
@@ -154,15 +153,16 @@ impl Lines<'_> {
         }
         bail!(
             "{}: has no line 'MEME version 4', expected motifs in MEME format (JASPAR offers it beside others); check the file",
-            self.path.display()
+            self.lines.path().display()
         )
     }
 
     /// Checks the value of ALPHABET: a list of letters or, in quotes, a name with the letters listed below.
     fn check_alphabet(&self, rest: &str) -> Result<()> {
         let letters = rest.trim_start_matches('=').trim();
-        let is_dna =
-            letters == "ACGT" || (rest.trim().starts_with('"') && rest.contains("DNA")) || rest.trim().is_empty();
+        // RNA stands for the DNA it is made from.
+        let is_dna = letters.eq_ignore_ascii_case("ACGT") || letters.eq_ignore_ascii_case("ACGU") || letters.is_empty();
+        let is_dna = is_dna || (letters.starts_with('"') && (letters.contains("DNA") || letters.contains("RNA")));
         if is_dna {
             return Ok(());
         }
@@ -196,10 +196,10 @@ impl Lines<'_> {
         };
         let mut ended_at_line = false;
         while width.is_none_or(|width| motif.columns.len() < width) {
-            if !self.next()? {
+            if !self.next() {
                 break;
             }
-            let line = self.line.trim();
+            let line = self.line();
             let is_row = line.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '+'));
             if line.is_empty() && motif.columns.is_empty() {
                 continue;
@@ -229,12 +229,12 @@ impl Lines<'_> {
 
     /// Parses four probabilities.
     fn row(&self) -> Result<[f64; 4]> {
-        let numbers: Vec<f64> = self.line.split_whitespace().map_while(|word| word.parse().ok()).collect();
-        let words = self.line.split_whitespace().count();
+        let numbers: Vec<f64> = self.line().split_whitespace().map_while(|word| word.parse().ok()).collect();
+        let words = self.line().split_whitespace().count();
         let fault = || {
             self.fault(&format!(
                 "found '{}', expected four probabilities, of A, C, G and T, that add up to 1; fix the line",
-                quoted(self.line.trim())
+                quoted(self.line())
             ))
         };
         let row: [f64; 4] = numbers.try_into().map_err(|_| fault())?;
@@ -245,11 +245,6 @@ impl Lines<'_> {
         }
         Ok(if (sum - 1.0).abs() > EXACT { row.map(|p| p / sum) } else { row })
     }
-}
-
-/// Text of a file for a message: without control characters, and cut to a limited length.
-fn quoted(text: &str) -> String {
-    format::shortened(&text.chars().filter(|c| !c.is_control()).collect::<String>(), 40)
 }
 
 #[cfg(test)]

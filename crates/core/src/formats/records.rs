@@ -1,4 +1,5 @@
-//! Records of FASTA or FASTQ, distinguished by the first byte: plain, gzip or BGZF, one pass in constant memory.
+//! Records of FASTA or FASTQ, distinguished by the first byte that is no blank line: plain, gzip or BGZF, one pass in
+//! constant memory.
 
 use std::io::BufRead;
 use std::path::Path;
@@ -7,7 +8,7 @@ use anyhow::Result;
 use noodles_fastq as fastq;
 
 use crate::formats::compression::{self, read_error};
-use crate::formats::fasta;
+use crate::formats::fasta::{self, is_sam, skip_blank_lines};
 use crate::formats::fastq::Reads;
 
 /// One pass over the records of a file.
@@ -27,12 +28,12 @@ pub struct FastqRecords {
 }
 
 impl Records {
-    /// Opens a file; `-` is standard input, uncompressed.
+    /// Opens a file; `-` is standard input.
     ///
     /// # Errors
     /// The file is missing, damaged, or neither FASTA nor FASTQ.
     pub fn open(path: &Path) -> Result<Self> {
-        Self::of_input(path, compression::open_or_stdin(path)?)
+        Self::of_input(path, compression::open(path)?)
     }
 
     /// Reads records from an open file; `path` is used in messages only.
@@ -40,8 +41,9 @@ impl Records {
     /// # Errors
     /// The file is damaged, or neither FASTA nor FASTQ.
     pub fn of_input(path: &Path, mut input: Box<dyn BufRead + Send>) -> Result<Self> {
-        let first = input.fill_buf().map_err(|error| read_error(path, &error))?.first().copied();
-        if first == Some(b'@') {
+        skip_blank_lines(&mut *input).map_err(|error| read_error(path, &error))?;
+        let head = input.fill_buf().map_err(|error| read_error(path, &error))?;
+        if head.first() == Some(&b'@') && !is_sam(head) {
             let reads = Reads::new(path, input);
             return Ok(Self::Fastq(FastqRecords { reads, codes: Vec::new(), fresh: false }));
         }

@@ -1,7 +1,8 @@
 //! Random access to a FASTA file through its index: only the bytes of an interval are read, in parallel.
 
 use std::fs::File;
-use std::io::{BufReader, Error, ErrorKind, Read, Result as IoResult};
+use std::io::{BufReader, BufWriter, Error, ErrorKind, Read, Result as IoResult, Write};
+use std::num::NonZero;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -13,8 +14,8 @@ use noodles_fasta::fai;
 use rayon::prelude::*;
 
 use crate::formats::compression::{Compression, FromStart, InputFile, read_error};
-use crate::formats::fasta::invalid_base;
-use crate::genome::{index, unpack};
+use crate::formats::fasta::{self, invalid_base};
+use crate::genome::{index, no_room, unpack};
 use crate::sequence::alphabet::{self, InvalidBase};
 
 /// Random access to the decompressed bytes of a file.
@@ -66,8 +67,8 @@ impl Bytes {
 }
 
 impl Blocks {
-    fn open(file: &InputFile) -> Result<Self> {
-        let starts: Vec<(u64, u64)> = std::iter::once((0, 0)).chain(file.blocks()?.as_ref().iter().copied()).collect();
+    fn open(file: &InputFile, blocks: &bgzf::gzi::Index) -> Result<Self> {
+        let starts: Vec<(u64, u64)> = std::iter::once((0, 0)).chain(blocks.as_ref().iter().copied()).collect();
         if starts.windows(2).any(|block| block[1].1 - block[0].1 > LARGEST_BLOCK) {
             return Err(read_error(file.path(), &Error::new(ErrorKind::InvalidData, "a block is too large")));
         }
@@ -134,27 +135,50 @@ pub struct Anywhere {
 
 impl Anywhere {
     /// Opens a file through the saved index, if it describes the file, or else through one made in memory; ordinary
-    /// gzip is decompressed to a temporary file.
+    /// gzip is decompressed to a temporary file. `None` if the layout of the file cannot be indexed.
     ///
     /// # Errors
-    /// The file is damaged or cannot be indexed, or there is no room to decompress it.
-    pub fn open(file: &InputFile, saved: Option<fai::Index>) -> Result<Self> {
+    /// The file is damaged, or there is no room to decompress it.
+    pub fn open(file: &InputFile, saved: Option<fai::Index>) -> Result<Option<Self>> {
         let path = file.path();
-        let bytes = match file.compression() {
-            Compression::Plain => Bytes::Plain { file: file.file().clone(), length: file.size() },
-            Compression::Bgzf => Bytes::Blocks(Blocks::open(file)?),
-            Compression::Gzip => {
+        let bytes = match (file.compression(), file.blocks()?) {
+            (Compression::Plain, _) => Bytes::Plain { file: file.file().clone(), length: file.size() },
+            (_, Some(blocks)) => Bytes::Blocks(Blocks::open(file, blocks)?),
+            (_, None) => {
                 let file = Arc::new(unpack(file)?);
                 let index = index::make(path, Box::new(BufReader::with_capacity(1 << 20, FromStart::new(&file))))?;
                 let length = file.metadata().map_err(|error| read_error(path, &error))?.len();
-                return Ok(Self { bytes: Bytes::Plain { file, length }, index });
+                return Ok(index.map(|index| Self { bytes: Bytes::Plain { file, length }, index }));
             }
         };
         let index = match saved.filter(|index| index::describes(index, &bytes)) {
-            Some(index) => index,
-            None => index::make(path, file.reader())?,
+            Some(index) => Some(index),
+            None => index::make(path, file.bytes())?,
         };
-        Ok(Self { bytes, index })
+        Ok(index.map(|index| Self { bytes, index }))
+    }
+
+    /// Opens a file whose layout cannot be indexed, by way of a temporary file with a line for each record.
+    ///
+    /// # Errors
+    /// The file is damaged or not FASTA, or there is no room for the temporary file.
+    pub fn rewrite(file: &InputFile) -> Result<Self> {
+        let path = file.path();
+        let mut out = BufWriter::with_capacity(1 << 20, tempfile::tempfile().map_err(|error| no_room(path, &error))?);
+        let mut records = fasta::Records::of_genome(file)?;
+        let (mut index, mut position) = (Vec::new(), 0);
+        while let Some(name) = records.next_record()? {
+            let mut bases = 0;
+            while let Some(piece) = records.next_piece()? {
+                out.write_all(alphabet::decode(piece).as_bytes()).map_err(|error| no_room(path, &error))?;
+                bases += piece.len() as u64;
+            }
+            let per_line = NonZero::new(bases).unwrap_or(NonZero::<u64>::MIN);
+            index.push(fai::Record::new(name, bases, position, per_line, per_line.saturating_add(1)));
+            position += bases;
+        }
+        let file = out.into_inner().map_err(|error| no_room(path, error.error()))?;
+        Ok(Self { bytes: Bytes::Plain { file: Arc::new(file), length: position }, index: fai::Index::from(index) })
     }
 
     pub fn index(&self) -> &fai::Index {
@@ -198,6 +222,7 @@ impl Anywhere {
             b'>' | b'\n' | b'\r' => shorter(),
             _ => invalid_base(
                 path,
+                None,
                 &record.name().to_string(),
                 InvalidBase { position: range.start + fault.position, ..fault },
             ),

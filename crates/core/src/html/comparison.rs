@@ -193,8 +193,8 @@ fn roc(tests: &[Tested], names: &[String]) -> Result<Option<Picture>> {
     }
     let areas: Vec<String> =
         curves.iter().map(|(name, _, area)| format!("{name} AUROC {}", format::metric(*area))).collect();
-    let png = curves::roc_curves("ROC curves, test", &curves)?;
-    Picture::of(&png, format!("ROC curves of the runs: {}", areas.join(", "))).map(Some)
+    let figure = curves::roc_curves("ROC curves, test", &curves)?;
+    Picture::of(&figure.png, format!("ROC curves of the runs: {}", areas.join(", "))).map(Some)
 }
 
 /// Difference in AUROC between each run and the first, tested if both have the same test examples.

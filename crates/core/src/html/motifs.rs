@@ -63,6 +63,9 @@ struct Row {
     q_value: String,
     best_match: String,
     best_match_q_value: String,
+    /// The motif that stands for it; absent from the tables of earlier versions.
+    #[serde(default)]
+    shown_as: String,
 }
 
 const ADVICE: &str = "run explain motifs again with --force";
@@ -124,6 +127,8 @@ fn of_table(folder: &Path, file: &str) -> Result<(Vec<Motif>, usize)> {
         rows.push(row.map_err(cannot_read)?);
     }
     rows.retain(|row| row.sites > 0);
+    let (mut rows, near): (Vec<Row>, Vec<Row>) =
+        rows.into_iter().partition(|row| row.shown_as.is_empty() || row.shown_as == row.name);
     rows.sort_by(|a, b| log_10(&a.p_value).total_cmp(&log_10(&b.p_value)).then(b.sites.cmp(&a.sites)));
     let all = rows.len();
     let motifs = rows.into_iter().take(MOST).map(|row| {
@@ -133,8 +138,8 @@ fn of_table(folder: &Path, file: &str) -> Result<(Vec<Motif>, usize)> {
         let logo = folder.join("logos").join(format!("{}.png", row.name));
         let alt = format!("Logo of {}: {}", row.name, row.consensus);
         Ok(Motif {
-            logo: Picture::read(&logo, alt, ADVICE)?,
-            facts: facts(&row),
+            logo: Picture::read_svg_or_png(&logo, alt, ADVICE)?,
+            facts: facts(&row, &near),
             name: row.name,
             consensus: row.consensus,
         })
@@ -142,7 +147,8 @@ fn of_table(folder: &Path, file: &str) -> Result<(Vec<Motif>, usize)> {
     Ok((motifs.collect::<Result<_>>()?, all))
 }
 
-fn facts(row: &Row) -> Vec<String> {
+/// What is said of a motif; `near` are those that are shown as others.
+fn facts(row: &Row, near: &[Row]) -> Vec<String> {
     let mut facts = vec![format!("{} sites in {} sequences", thousands(row.sites), thousands(row.sequences))];
     if let (Some(there), Some(elsewhere)) = (row.share_of_class, row.share_of_rest) {
         let (class, q) = (&row.enriched_in, &row.q_value);
@@ -150,6 +156,10 @@ fn facts(row: &Row) -> Vec<String> {
     }
     if !row.best_match.is_empty() {
         facts.push(format!("like {} (q {})", row.best_match, row.best_match_q_value));
+    }
+    let near: Vec<&str> = near.iter().filter(|near| near.shown_as == row.name).map(|near| near.name.as_str()).collect();
+    if !near.is_empty() {
+        facts.push(format!("×{}, with the near-identical {}", near.len() + 1, near.join(", ")));
     }
     facts
 }

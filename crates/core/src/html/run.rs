@@ -9,12 +9,14 @@ use crate::evaluate::results::{GroupMetrics, Metric, RunMetrics, SplitMetrics};
 use crate::figures::MOST_PARTS;
 use crate::format::{self, thousands};
 use crate::html::files::RunFiles;
+use crate::html::importance::{self, Importance};
 use crate::html::metric_text::{self, in_words, interval, meaning, title};
 use crate::html::mistakes::Worst;
 use crate::html::motifs::{self, Motifs};
 use crate::html::picture::Picture;
 use crate::html::table::{Cell, Table};
 use crate::html::tracks::Tracks;
+use crate::html::variants::{self, Variants};
 use crate::html::{data, listed, question, quoted};
 use crate::metrics::Estimate;
 use crate::run::{CONFIG_TOML, EXAMPLES_TSV, Provenance, REPORT_HTML, RunFolder};
@@ -73,6 +75,8 @@ pub fn report(run: &RunFiles) -> Result<String> {
         breakdowns: breakdowns(run),
         strands: strands(run),
         motifs: motifs::read(run)?,
+        importance: importance::read(run)?,
+        variants: variants::read(run)?,
         mistakes_text: mistakes_text(run, worst.count()),
         mistakes: worst.table(),
         provenance: Table::of_pairs("Provenance", provenance(&run.provenance)),
@@ -109,6 +113,8 @@ struct RunReport {
     breakdowns: Vec<Table>,
     strands: Option<String>,
     motifs: Option<Motifs>,
+    importance: Vec<Importance>,
+    variants: Vec<Variants>,
     mistakes_text: String,
     mistakes: Option<Table>,
     provenance: Table,

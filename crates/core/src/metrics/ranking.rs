@@ -3,8 +3,8 @@
 
 use crate::metrics::{Report, bootstrap, column, loss};
 
-/// Equal-width bins of the expected calibration error and the calibration picture.
-pub const CALIBRATION_BINS: usize = 15;
+/// Equal-width bins of the expected calibration error.
+const CALIBRATION_BINS: usize = 15;
 
 /// Bandwidth of the smoothing under which the threshold is chosen, in logits, times the fifth root of the number of
 /// examples: Silverman's factor for a logistic distribution.
@@ -33,6 +33,10 @@ pub struct CalibrationBin {
     pub predicted: f64,
     /// Share of positives in the bin.
     pub observed: f64,
+    /// Lower end of the 95 % interval of that share (Wilson, 1927).
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
 }
 
 /// Labels and scores, sorted once by falling score. Ties are treated as one group, so their order does not matter.
@@ -100,6 +104,17 @@ pub(super) struct Decisions {
     balanced_accuracy: Option<f64>,
     mcc: Option<f64>,
     pub(super) f1: Option<f64>,
+}
+
+/// The 95 % interval of a share (Wilson, 1927).
+fn wilson(positives: usize, n: usize) -> (f64, f64) {
+    const Z: f64 = 1.959_963_984_540_054;
+    let (n, share) = (n as f64, positives as f64 / n as f64);
+    let scale = 1.0 + Z * Z / n;
+    let middle = (share + Z * Z / (2.0 * n)) / scale;
+    let half = Z / scale * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+    // Rounding must not put the share itself outside.
+    ((middle - half).clamp(0.0, share), (middle + half).clamp(share, 1.0))
 }
 
 impl Ranking {
@@ -233,22 +248,30 @@ impl Ranking {
         self.values_of_all(threshold).at_threshold.mcc
     }
 
-    /// Calibration curve in equal-width bins; empty bins are left out.
+    /// Calibration curve in at most `bins` bins of equal count, by rising score. Equal scores share a bin, so counts may
+    /// differ, and there may be fewer bins.
     pub fn calibration(&self, bins: usize) -> Vec<CalibrationBin> {
-        let mut totals = vec![(0usize, 0.0, 0usize); bins];
-        for (&score, &positive) in self.scores.iter().zip(&self.positive) {
-            let bin = &mut totals[calibration_bin(score, bins)];
-            *bin = (bin.0 + 1, bin.1 + score, bin.2 + usize::from(positive));
+        let n = self.scores.len();
+        // Where bins end, from the highest score down; each is given its share of what is left.
+        let mut ends: Vec<usize> = vec![0];
+        for bin in 0..bins {
+            let start = ends[ends.len() - 1];
+            let share = ((n - start) as f64 / (bins - bin) as f64).round().max(1.0) as usize;
+            ends.extend((start + share..=n).find(|&end| self.last_of_equals[end - 1]));
         }
-        totals
-            .into_iter()
-            .filter(|(count, ..)| *count > 0)
-            .map(|(count, predicted, positives)| CalibrationBin {
-                count,
-                predicted: predicted / count as f64,
-                observed: positives as f64 / count as f64,
-            })
-            .collect()
+        // What long ties leave may be too little for a bin of its own.
+        if ends.len() > 2 && n - ends[ends.len() - 2] < n / bins / 2 {
+            ends.remove(ends.len() - 2);
+        }
+        let bin = |ends: &[usize]| {
+            let range = ends[0]..ends[1];
+            let count = range.len();
+            let positives = self.positive[range.clone()].iter().filter(|&&positive| positive).count();
+            let predicted = self.scores[range].iter().sum::<f64>() / count as f64;
+            let (low, high) = wilson(positives, count);
+            CalibrationBin { count, predicted, observed: positives as f64 / count as f64, low, high }
+        };
+        ends.windows(2).rev().map(bin).collect()
     }
 
     /// Computes the errors of each score.
@@ -476,6 +499,53 @@ mod tests {
         }
         assert_eq!(report.get("accuracy").unwrap().value, 0.6);
         assert_eq!(Ranking::new(&[true; 5], &[0.1; 5]).best_threshold(), 0.5);
+    }
+
+    #[test]
+    fn calibration_bins_hold_equal_counts_and_their_intervals() {
+        let scores: Vec<f64> = (0..1000).map(|i| f64::from(i).powi(3) / 1e9).collect();
+        let positive: Vec<bool> = (0..1000).map(|i| i % 4 == 0).collect();
+        let bins = Ranking::new(&positive, &scores).calibration(10);
+        assert_eq!(bins.iter().map(|bin| bin.count).collect::<Vec<_>>(), [100; 10]);
+        assert!(bins.windows(2).all(|pair| pair[0].predicted < pair[1].predicted));
+        for bin in bins {
+            // statsmodels.stats.proportion.proportion_confint(25, 100, method="wilson"), version 0.14.
+            let expected = (0.175_460, 0.343_045);
+            assert!(
+                (bin.observed, (bin.low - expected.0).abs() < 1e-5, (bin.high - expected.1).abs() < 1e-5)
+                    == (0.25, true, true),
+                "{bin:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn equal_scores_share_a_calibration_bin() {
+        let of = |scores: &[f64], bins| -> Vec<usize> {
+            let positive: Vec<bool> = (0..scores.len()).map(|i| i % 2 == 0).collect();
+            Ranking::new(&positive, scores).calibration(bins).iter().map(|bin| bin.count).collect()
+        };
+        assert_eq!(of(&[0.5; 100], 10), [100]);
+        assert_eq!(of(&[], 10), [0usize; 0]);
+        assert_eq!(of(&[0.1, 0.2, 0.3], 10), [1, 1, 1]);
+        let saturated: Vec<f64> = (0..100).map(|i| if i < 70 { 0.0 } else { f64::from(i) / 100.0 }).collect();
+        assert_eq!(of(&saturated, 10), [70, 10, 10, 10]);
+    }
+
+    proptest! {
+        #[test]
+        fn calibration_bins_hold_every_score_once(
+            scores in prop::collection::vec(0..30u32, 0..200),
+            bins in 1..12usize,
+        ) {
+            let positive: Vec<bool> = scores.iter().map(|score| score % 3 == 0).collect();
+            let scores: Vec<f64> = scores.into_iter().map(|score| f64::from(score) / 30.0).collect();
+            let found = Ranking::new(&positive, &scores).calibration(bins);
+            prop_assert!(found.len() <= bins);
+            prop_assert_eq!(found.iter().map(|bin| bin.count).sum::<usize>(), scores.len());
+            prop_assert!(found.windows(2).all(|pair| pair[0].predicted < pair[1].predicted));
+            prop_assert!(found.iter().all(|bin| bin.low <= bin.observed && bin.observed <= bin.high));
+        }
     }
 
     #[test]

@@ -228,7 +228,9 @@ impl<'a> Motifs<'a> {
             "best_match_strand",
             "best_match_p_value",
             "best_match_q_value",
+            "shown_as",
         ])?;
+        let folds = self.folded();
         for filter in &self.filters {
             let FilterMotif { motif, sites, .. } = filter;
             let fires = sites.n > 0;
@@ -265,6 +267,8 @@ impl<'a> Motifs<'a> {
                 ]),
                 None => row.extend([const { String::new() }; 5]),
             }
+            let shown = folds.iter().find(|fold| fold.holds(&motif.id));
+            row.push(shown.map_or_else(String::new, |fold| fold.shown.motif.id.clone()));
             out.row(&row)?;
         }
         out.finish()

@@ -11,7 +11,7 @@ use noodles_fastq as fastq;
 use crate::config::TaskKind;
 use crate::dataset::Classes;
 use crate::dataset::sequences;
-use crate::formats::compression::{self, Compression, InputFile};
+use crate::formats::compression::{self, Compression};
 use crate::formats::fastq::write_read;
 use crate::formats::records::Records;
 use crate::predict::unknown_limit::UnknownLimit;
@@ -104,8 +104,8 @@ pub fn sort(model: Model, classes: &Classes, path: &Path, sorting: Sorting) -> R
             "--sort-reads needs a run that tells classes apart, and this one predicts labels or values; use another run"
         );
     }
-    let file = if path == Path::new("-") { None } else { Some(InputFile::open(path)?) };
-    let compressed = file.as_ref().is_some_and(|file| file.compression() != Compression::Plain);
+    let (input, compression) = compression::open_detected(path)?;
+    let compressed = compression != Compression::Plain;
     let names: Vec<&str> = classes.names.iter().map(String::as_str).chain([AMBIGUOUS]).collect();
     let paths: Vec<PathBuf> = names
         .iter()
@@ -124,7 +124,7 @@ pub fn sort(model: Model, classes: &Classes, path: &Path, sorting: Sorting) -> R
         }
         run::check_output_file(file, sorting.force)?;
     }
-    let mut records = Records::of_input(path, file.map_or_else(compression::stdin, |file| file.reader()))?;
+    let mut records = Records::of_input(path, input)?;
     if matches!(records, Records::Fasta(_)) {
         bail!("{}: is FASTA, expected FASTQ for --sort-reads; predict without it scores FASTA", path.display());
     }

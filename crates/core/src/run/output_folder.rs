@@ -63,7 +63,7 @@ impl Contents {
                 CONFUSION_CSV,
             ]
             .into_iter()
-            .chain([MODEL_PT, MODEL_JSON, CHECKSUMS, REPORT_HTML, TENSORBOARD])
+            .chain([MODEL_PT, MODEL_JSON, CHECKSUMS, REPORT_HTML, TENSORBOARD, INPUTS])
             .chain(TRAINING_PICTURES)
             .chain(TEST_PICTURES)
             .collect(),
@@ -72,17 +72,18 @@ impl Contents {
                 .chain(TEST_PICTURES)
                 .collect(),
             Self::Inspection => [INSPECTION_JSON].into_iter().chain(INSPECTION_PICTURES).collect(),
-            Self::Motifs => [MOTIFS_JSON, "motifs.meme", "motifs.tsv", "motifs.png", "logos"]
+            Self::Motifs => [MOTIFS_JSON, "motifs.meme", "motifs.tsv", "motifs.png", "motifs.svg", "logos"]
                 .into_iter()
                 .chain(["positions.tsv", "enrichment.tsv", "matches.tsv", "discovered.tsv", "discovered.png"])
+                .chain(["discovered.svg"])
                 .chain(["discovered_positions.tsv", "discovered_enrichment.tsv", "discovered_matches.tsv"])
                 .collect(),
             Self::Importance => [IMPORTANCE_JSON, "importance.npz", "pictures"]
                 .into_iter()
                 .chain(["ism.tsv", "saliency.tsv", "ig.tsv", "ism.bedgraph", "saliency.bedgraph", "ig.bedgraph"])
                 .collect(),
-            Self::Tuning => vec![TUNE_JSON, TRIALS_CSV, BEST_TOML, SETTINGS_PNG],
-            Self::RateRange => vec![RATES_CSV, RATES_PNG],
+            Self::Tuning => vec![TUNE_JSON, TRIALS_CSV, BEST_TOML, SETTINGS_PNG, SETTINGS_SVG],
+            Self::RateRange => vec![RATES_CSV, RATES_PNG, RATES_SVG],
             Self::Simulation => {
                 let genomes = [
                     "human.fa",

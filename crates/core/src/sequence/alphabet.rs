@@ -54,10 +54,26 @@ impl std::fmt::Display for InvalidBase {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "found '{}' at base {}, expected A, C, G, T, U, N or another IUPAC letter",
+            "found '{}' at base {}{}, expected A, C, G, T, U, N or another IUPAC letter",
             self.byte.escape_ascii(),
-            self.position + 1
+            self.position + 1,
+            self.meaning()
         )
+    }
+}
+
+impl InvalidBase {
+    /// What the byte usually means where bases should be.
+    fn meaning(self) -> &'static str {
+        match self.byte.to_ascii_uppercase() {
+            b'*' => " (a stop codon: is this a protein?)",
+            b'E' | b'F' | b'I' | b'J' | b'L' | b'O' | b'P' | b'Q' | b'Z' => " (an amino acid: is this a protein?)",
+            b'-' | b'.' => " (a gap of an alignment: remove the gaps)",
+            b'X' => " (a masked base or an unknown amino acid: bases are masked with N)",
+            b'\r' => " (a line end of old Macs: convert it with tr '\\r' '\\n')",
+            0 => " (a byte of a binary file)",
+            _ => "",
+        }
     }
 }
 
