@@ -10,6 +10,8 @@ fn main() {
     println!("cargo:rerun-if-env-changed=CUDA_HOME");
 
     let lib = libtorch_lib();
+    // First where scripts/bundle puts libtorch, beside the program; in a build folder there is no such folder.
+    println!("cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/lib");
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
     let cuda = lib.join("libtorch_cuda.so").exists();
     if cuda {

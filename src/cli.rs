@@ -16,6 +16,7 @@ use strandnet_core::config::{
 use strandnet_core::dataset::Classes;
 use strandnet_core::dataset::manifest::Learned;
 use strandnet_core::dataset::split::Assignment;
+use strandnet_core::interrupt::TimeLimit;
 use strandnet_core::predict::Short;
 
 /// Trains, evaluates and ships convolutional networks on DNA, straight from FASTA
@@ -56,7 +57,7 @@ pub enum Command {
     /// Write demo genomes with a known best possible AUROC
     Simulate(Simulate),
     /// Show versions and devices, and how to fix what is wrong
-    Doctor,
+    Doctor(Doctor),
 }
 
 /// Flags of `train`.
@@ -70,12 +71,18 @@ pub struct Train {
     /// Replace the run that --out holds [default: no]
     #[arg(long)]
     pub force: bool,
-    /// Resume an interrupted run, with its own settings [default: no]
+    /// Resume an interrupted run, with its own settings; with --epochs N train it, finished or not, to N epochs in all [default: no]
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "out", "force"])]
     pub resume: Option<PathBuf>,
     /// Minutes between checkpoints within an epoch (0: after every step); one is written after every epoch anyway
     #[arg(long, value_name = "MINUTES", default_value_t = 10.0)]
     pub checkpoint_minutes: f64,
+    /// Minutes after which training stops with a checkpoint and exit code 75, to be resumed with --resume [default: no limit]
+    #[arg(long, value_name = "MINUTES")]
+    pub max_minutes: Option<f64>,
+    /// Folder in which to find, by checksum, data files that a run's config.toml or --resume names and that were moved [default: beside the run]
+    #[arg(long, value_name = "DIR")]
+    pub data_root: Vec<PathBuf>,
     /// Settings of the experiment.
     #[command(flatten)]
     pub settings: Config,
@@ -85,12 +92,22 @@ pub struct Train {
 const MOST_MINUTES: f64 = 525_600.0;
 
 impl Train {
-    /// Time between checkpoints.
+    /// Time between checkpoints, and until training stops.
     ///
     /// # Errors
-    /// It is none, or settings are given beside --resume, which has its own.
-    pub fn checkpoint_every(&self, flags: &ArgMatches) -> Result<Duration, Faults> {
+    /// They are none, or settings are given beside --resume, which has its own.
+    pub fn times(&self, flags: &ArgMatches) -> Result<(Duration, Option<TimeLimit>), Faults> {
         let mut faults = Vec::new();
+        let limit = time_limit(self.max_minutes).unwrap_or_else(|fault| {
+            faults.push(fault);
+            None
+        });
+        if self.resume.is_none() && self.config.is_none() && !self.data_root.is_empty() {
+            faults.push(
+                "--data-root is given without a run, whose record says what the files hold; name its config.toml, or --resume"
+                    .into(),
+            );
+        }
         let minutes = self.checkpoint_minutes;
         let every = if (0.0..=MOST_MINUTES).contains(&minutes) {
             Duration::from_secs_f64(minutes * 60.0)
@@ -102,6 +119,7 @@ impl Train {
             let settings = Config::augment_args(clap::Command::new("settings"));
             let typed = settings
                 .get_arguments()
+                .filter(|setting| setting.get_id() != "epochs")
                 .filter(|setting| flags.value_source(setting.get_id().as_str()) == Some(ValueSource::CommandLine));
             faults.extend(
                 typed.filter_map(|setting| setting.get_long()).map(|flag| {
@@ -109,7 +127,21 @@ impl Train {
                 }),
             );
         }
-        if faults.is_empty() { Ok(every) } else { Err(Faults(faults)) }
+        if faults.is_empty() { Ok((every, limit)) } else { Err(Faults(faults)) }
+    }
+}
+
+/// When `--max-minutes` is over, counted from now.
+///
+/// # Errors
+/// It is no time.
+fn time_limit(minutes: Option<f64>) -> Result<Option<TimeLimit>, String> {
+    match minutes {
+        None => Ok(None),
+        Some(minutes) if minutes > 0.0 && minutes <= MOST_MINUTES => {
+            Ok(TimeLimit::after(Duration::from_secs_f64(minutes * 60.0)))
+        }
+        Some(minutes) => Err(format!("--max-minutes is {minutes:?}, expected more than 0 and at most {MOST_MINUTES}")),
     }
 }
 
@@ -145,12 +177,23 @@ pub struct Tune {
     /// Steps of --find-lr [default: 200]
     #[arg(long, value_name = "N", requires = "find_lr", value_parser = clap::value_parser!(u32).range(50..=1_000_000))]
     pub steps: Option<u32>,
+    /// Minutes after which no other trial is begun and the exit code is 75; the same command goes on [default: no limit]
+    #[arg(long, value_name = "MINUTES", conflicts_with = "find_lr")]
+    pub max_minutes: Option<f64>,
     /// Settings of the experiment.
     #[command(flatten)]
     pub settings: Config,
 }
 
 impl Tune {
+    /// When no other trial is begun.
+    ///
+    /// # Errors
+    /// `--max-minutes` is no time.
+    pub fn limit(&self) -> Result<Option<TimeLimit>, Faults> {
+        time_limit(self.max_minutes).map_err(|fault| Faults(vec![fault]))
+    }
+
     /// The first and the last rate of `--find-lr`.
     ///
     /// # Errors
@@ -178,9 +221,12 @@ pub struct Inspect {
     /// Seed of the windows drawn, and of the demo genomes [default: the TOML file's, or 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=config::MAX_SEED))]
     pub seed: Option<u64>,
-    /// CPU threads [default: one per core]
+    /// CPU threads [default: OMP_NUM_THREADS, else SLURM_CPUS_PER_TASK, else one per core that the system allows]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+    /// Print the results as one JSON document [default: no]
+    #[arg(long)]
+    pub json: bool,
     /// Data.
     #[command(flatten)]
     pub data: DataConfig,
@@ -197,6 +243,12 @@ pub struct Evaluate {
     /// Replace the evaluation that --out holds [default: no]
     #[arg(long)]
     pub force: bool,
+    /// Folder in which to find the run's own data files, by checksum, where they were moved [default: beside the run]
+    #[arg(long, value_name = "DIR")]
+    pub data_root: Vec<PathBuf>,
+    /// Print the metrics as one JSON document [default: no]
+    #[arg(long)]
+    pub json: bool,
     /// Data, if not the run's own.
     #[command(flatten)]
     pub data: EvaluationData,
@@ -227,6 +279,9 @@ pub struct EvaluationData {
     /// Negatives for a single --regions: shuffle, gc-matched, random or a BED file [default: the run's]
     #[arg(long, value_name = "KIND|BED", requires = "regions")]
     pub negatives: Option<config::Negatives>,
+    /// Negatives for each region, where they are made [default: the run's]
+    #[arg(long, value_name = "N", value_parser = config::count)]
+    pub negatives_per_positive: Option<usize>,
     /// Regions that negatives must not overlap, BED [default: the run's, in its own reference]
     #[arg(long, value_name = "BED", requires = "regions")]
     pub exclude: Vec<PathBuf>,
@@ -326,6 +381,11 @@ impl EvaluationData {
         data.max_n = self.max_n.unwrap_or(data.max_n);
         data.match_gc = self.match_gc.unwrap_or(data.match_gc);
         data.fit = self.fit.or(data.fit);
+        if let Some(each) = self.negatives_per_positive {
+            data.negatives_per_positive = each;
+            faults.extend(data.negatives_per_positive_fault());
+        }
+        faults.extend(data.negatives.as_ref().and_then(Negatives::unknown));
         data.memory = self.memory.or(data.memory);
         if drawn {
             faults.extend(data.evaluation_faults());
@@ -353,7 +413,7 @@ impl EvaluationData {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Machine")]
 pub struct Compute {
-    /// CPU threads [default: one per core]
+    /// CPU threads [default: OMP_NUM_THREADS, else SLURM_CPUS_PER_TASK, else one per core that the system allows]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
     /// Device: auto, cpu, cuda or cuda:N
@@ -388,7 +448,7 @@ pub struct Predict {
     #[arg(long, value_enum, default_value_t = ScoreFormat::Tsv)]
     pub format: ScoreFormat,
     /// Class, label or column whose score BED and bedGraph hold [default: the positive class]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, alias = "of", value_name = "NAME")]
     pub score_of: Option<String>,
     /// File for the scores [default: standard output]
     #[arg(long, value_name = "FILE")]
@@ -480,6 +540,9 @@ pub struct Export {
 pub struct Verify {
     /// Run folder made by train
     pub run: PathBuf,
+    /// Folder in which to find the run's data files, by checksum, where they were moved [default: beside the run]
+    #[arg(long, value_name = "DIR")]
+    pub data_root: Vec<PathBuf>,
 }
 
 /// Flags of `model`.
@@ -496,9 +559,20 @@ pub struct Model {
     /// How both strands are used [default: the TOML file's, or average]
     #[arg(long, value_enum)]
     pub strands: Option<Strands>,
+    /// Print the layers as one JSON document [default: no]
+    #[arg(long)]
+    pub json: bool,
     /// The network.
     #[command(flatten)]
     pub network: ModelConfig,
+}
+
+/// Flags of `doctor`.
+#[derive(Args, Debug)]
+pub struct Doctor {
+    /// Print what was found as one JSON document [default: no]
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Flags of `simulate`.

@@ -28,7 +28,7 @@ use strandnet_core::dataset;
 use strandnet_core::dataset::{Classes, Dataset, LoadRequest};
 use strandnet_core::format::printable;
 use strandnet_core::progress::Progress;
-use strandnet_core::run::{Provenance, RUN_JSON, RunFolder, WEIGHTS};
+use strandnet_core::run::{DataFiles, Provenance, RUN_JSON, RunFolder, WEIGHTS};
 
 /// Runs what was typed.
 ///
@@ -60,7 +60,7 @@ pub fn run(cli: Cli, matches: &ArgMatches) -> Result<()> {
             model::run(&command, flags)
         }
         Command::Simulate(command) => simulate::run(&command, progress),
-        Command::Doctor => doctor::run(),
+        Command::Doctor(command) => doctor::run(&command),
     }
 }
 
@@ -80,6 +80,11 @@ pub fn error_of_panic(panic: &(dyn std::any::Any + Send)) -> anyhow::Error {
 
 /// The data of an experiment. Beside a listing of examples, the run that wrote it says what the question is.
 fn data_of(config: &Config, progress: &Progress) -> Result<Dataset> {
+    data_at(config, &DataFiles::default(), progress)
+}
+
+/// The same, with the genomes that a listing names where they are now.
+fn data_at(config: &Config, files: &DataFiles, progress: &Progress) -> Result<Dataset> {
     let run = config.data.examples.as_ref().and_then(|path| path.parent()).filter(|path| path.join(RUN_JSON).is_file());
     let task = match run {
         Some(run) => {
@@ -89,7 +94,11 @@ fn data_of(config: &Config, progress: &Progress) -> Result<Dataset> {
         None => None,
     };
     let task = task.as_ref().map(|(kind, classes)| (*kind, classes));
-    dataset::load(&LoadRequest { task, ..LoadRequest::new(&config.data, config.training.seed, progress) })
+    dataset::load(&LoadRequest {
+        task,
+        moved: Some(files.paths()),
+        ..LoadRequest::new(&config.data, config.training.seed, progress)
+    })
 }
 
 /// A finished run with its networks, one or an ensemble, and their best weights.
@@ -137,6 +146,13 @@ impl std::fmt::Display for ClosedPipe {
 }
 
 impl std::error::Error for ClosedPipe {}
+
+/// Writes one JSON document to standard output.
+fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    print(&text)
+}
 
 fn closed_output(error: std::io::Error) -> anyhow::Error {
     if error.kind() == std::io::ErrorKind::BrokenPipe {

@@ -5,7 +5,9 @@ use tch::kind::Element;
 use tch::{Device, Tensor};
 
 use strandnet_core::config::{DeviceChoice, Precision, TrainingConfig};
+use strandnet_core::machine::threads::Threads;
 use strandnet_core::machine::{self, DeviceKind};
+use strandnet_core::progress::Progress;
 
 /// The device to compute on, and a phrase that says what it is and why.
 ///
@@ -56,10 +58,17 @@ pub fn for_training(training: &TrainingConfig) -> Result<Machine> {
             "--cuda-graph: this program was built where CUDA's headers were missing; run scripts/setup --cuda and build again, or leave it out"
         );
     }
-    let threads = set_threads(training.threads);
+    let threads = Threads::choose(training.threads);
+    use_threads(&threads);
+    let Threads { count: threads, reason, .. } = threads;
     let precision = machine::resolve_precision(training.precision, kind(device));
     let numbers = if precision == Precision::Bf16 { "; bf16" } else { "" };
-    Ok(Machine { device, threads, precision, description: format!("device: {why}; {threads} threads{numbers}") })
+    Ok(Machine {
+        device,
+        threads,
+        precision,
+        description: format!("device: {why}; {threads} threads, {reason}{numbers}"),
+    })
 }
 
 /// What kind of device it is, for decisions that need no tensor.
@@ -90,9 +99,17 @@ pub fn how_to_get_cuda() -> &'static str {
     }
 }
 
-/// Sets the CPU threads libtorch and the other parallel parts use; by default one per core.
-pub fn set_threads(threads: Option<usize>) -> usize {
-    let threads = threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
+/// Sets the CPU threads that libtorch and the other parallel parts use: as many as are asked for, or as [`Threads::choose`]
+/// finds.
+pub fn set_threads(asked: Option<usize>) -> usize {
+    let threads = Threads::choose(asked);
+    use_threads(&threads);
+    threads.count
+}
+
+fn use_threads(threads: &Threads) {
+    threads.warnings.iter().for_each(|warning| Progress::Quiet.warn(warning));
+    let threads = threads.count;
     tch::set_num_threads(threads as i32);
     // This thread is one of them, so that it works instead of waiting for the others; but not the only one, because what
     // other threads ask of the pool has to be done while this one is busy elsewhere. Fails where a pool was made already, as
@@ -100,7 +117,6 @@ pub fn set_threads(threads: Option<usize>) -> usize {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
     let pool = if threads > 1 { pool.use_current_thread() } else { pool };
     let _ = pool.build_global();
-    threads
 }
 
 /// Leaves the CPU to this program's own kernels: libtorch has only small things to compute, which its threads would wait

@@ -113,7 +113,9 @@ fn script(module: &CModule, path: &Path) -> Result<Vec<u8>> {
     let (mut reader, writer) = std::io::pipe().context("a pipe cannot be made")?;
     let folder = tempfile::tempdir().or_else(|_| strandnet_core::files::temporary_folder_beside(path))?;
     let name = folder.path().join(run::MODEL_PT);
-    std::os::unix::fs::symlink(format!("/dev/fd/{}", writer.as_raw_fd()), &name)
+    // On Linux /dev/fd is a link to the other, which a bare root may lack.
+    let descriptors = if cfg!(target_os = "linux") { "/proc/self/fd" } else { "/dev/fd" };
+    std::os::unix::fs::symlink(format!("{descriptors}/{}", writer.as_raw_fd()), &name)
         .map_err(|error| run::cannot_write(path, &error))?;
     std::thread::scope(|scope| {
         let read = scope.spawn(move || {

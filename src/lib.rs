@@ -24,7 +24,7 @@ mod trainer;
 pub use model::{Model, ScoreMatrix};
 pub use strandnet_core::*;
 pub use tch::Device;
-pub use trainer::{InterruptedRun, TrainedRun, Trainer};
+pub use trainer::{InterruptedRun, Resumption, TrainedRun, Trainer};
 
 /// This program, as runs record it.
 pub const BUILD: run::Build = run::Build {

@@ -1,5 +1,7 @@
 //! Parse, dispatch, and turn an error into one line and an exit code.
 
+mod waiting;
+
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

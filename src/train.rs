@@ -33,7 +33,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use strandnet_core::config::{Config, TaskKind, TrainingConfig};
 use strandnet_core::dataset::Dataset;
-use strandnet_core::interrupt::Interrupted;
+use strandnet_core::interrupt::{Cause, Interrupted};
 use strandnet_core::progress::Progress;
 use strandnet_core::random::{self, Purpose};
 use strandnet_core::run::{RunFolder, WEIGHTS};
@@ -136,7 +136,7 @@ impl EnsembleState {
 ///
 /// # Errors
 /// Every start of a member dies, the loss is not finite, the folder cannot be written, the checkpoint is of another experiment,
-/// or a signal stops it (`Interrupted`).
+/// or a signal or a limit stops it (`Interrupted`).
 pub(crate) fn train(setup: Setup, hooks: &mut [Box<dyn Hook + '_>], mut from: Option<Checkpoint>) -> Result<Trained> {
     let training = &setup.config.training;
     if setup.device == Device::Cpu {
@@ -209,13 +209,17 @@ fn start_seed(seed: u64, restarts: u64) -> u64 {
     }
 }
 
-/// The error of training that a signal stops, once it can be resumed.
-pub(crate) fn interrupted(signal: i32, place: &str, folder: Option<&RunFolder>) -> anyhow::Error {
+/// The error of training that a signal or a limit stops, once it can be resumed.
+pub(crate) fn interrupted(cause: Cause, place: &str, folder: Option<&RunFolder>) -> anyhow::Error {
+    let why = if cause == Cause::TimeLimit { ", as the time that --max-minutes gives is over" } else { "" };
     let message = match folder {
-        Some(folder) => format!("stopped {place}; resume with: strandnet train --resume {}", folder.path.display()),
-        None => format!("stopped {place}"),
+        Some(folder) => {
+            let run = folder.path.display();
+            format!("stopped {place}{why}; the run is resumable, resume with: strandnet train --resume {run}")
+        }
+        None => format!("stopped {place}{why}"),
     };
-    Interrupted { signal, message }.into()
+    Interrupted { cause, message }.into()
 }
 
 /// The network of a member, counted from 0, before its first step: with fresh weights or those of `--init-from`, and with

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use strandnet_core::config::{BatchSize, Calibration, Config, TaskKind};
+use strandnet_core::config::{BatchSize, Calibration, Config, Faults, TaskKind};
 use strandnet_core::dataset::examples::Examples;
 use strandnet_core::dataset::split::Split;
 use strandnet_core::dataset::{Dataset, manifest};
@@ -16,14 +16,16 @@ use strandnet_core::evaluate::results::{BaselineMetrics, RunMetrics, SplitMetric
 use strandnet_core::evaluate::{self, Evaluation, Strand};
 use strandnet_core::files::streams;
 use strandnet_core::format::thousands;
-use strandnet_core::interrupt::Interrupt;
+use strandnet_core::interrupt::{Cause, Interrupt};
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{
-    self, CONFIG_TOML, Contents, EXAMPLES_TSV, ExampleCounts, METRICS_JSON, MODEL_JSON, MODEL_PT, Outcome,
-    OutputFolder, PREDICTIONS_CSV, Provenance, RUN_JSON, RunFolder, SetAside, WEIGHTS,
+    self, CHECKSUMS, CONFIG_TOML, Contents, DataFiles, EXAMPLES_TSV, ExampleCounts, LAST_WEIGHTS, METRICS_JSON,
+    MODEL_JSON, MODEL_PT, MovedFile, Outcome, OutputFolder, PREDICTIONS_CSV, Provenance, RUN_JSON, Resolved, RunFolder,
+    SetAside, WEIGHTS, resolved,
 };
 use strandnet_core::scorer::Scorer;
 use strandnet_core::task::Task;
+use strandnet_core::training::extension::Extension;
 use strandnet_core::training::history::metric_name;
 use strandnet_core::training::memory::{self, Memory};
 use strandnet_core::training::{Summary, advice};
@@ -64,6 +66,7 @@ pub struct Trainer {
     stops_on_signals: bool,
     data_warnings: Vec<String>,
     hooks: Vec<Box<dyn Hook>>,
+    moved_files: Vec<MovedFile>,
 }
 
 /// A trained ensemble, often of one, and what its training and evaluation came to.
@@ -94,6 +97,7 @@ impl Trainer {
             stops_on_signals: false,
             data_warnings: Vec::new(),
             hooks: Vec::new(),
+            moved_files: Vec::new(),
         }
     }
 
@@ -121,7 +125,7 @@ impl Trainer {
         self
     }
 
-    /// Ends training with a checkpoint on Ctrl-C and SIGTERM. Before its first step and after its last, they end the program
+    /// Ends training with a checkpoint on Ctrl-C, SIGTERM, SIGUSR1 and SIGHUP. Before its first step and after its last, they end the program
     /// at once.
     pub fn stop_on_signals(mut self) -> Self {
         self.stops_on_signals = true;
@@ -137,6 +141,12 @@ impl Trainer {
     /// Asks a hook after every step and epoch.
     pub fn with_hook(mut self, hook: impl Hook + 'static) -> Self {
         self.hooks.push(Box::new(hook));
+        self
+    }
+
+    /// Records that data files were found elsewhere than where the configuration named them.
+    pub fn with_moved_files(mut self, moved: Vec<MovedFile>) -> Self {
+        self.moved_files = moved;
         self
     }
 
@@ -170,12 +180,16 @@ impl Trainer {
         let Some(folder) = folder else {
             return self.experiment(data, task, machine.device, memory, None).carry_out(None);
         };
-        let data_warnings = std::mem::take(&mut self.data_warnings);
-        let provenance = Provenance { data_warnings, ..provenance(&self.config, &task, data, &network, &machine)? };
+        self.config.data = resolved::with_defaults(&self.config.data, data);
+        let resolved = Resolved { moved_files: self.moved_files.clone(), ..Resolved::of(&self.config.data, data) };
+        let head = resolved.as_comments(data);
+        let mut provenance = provenance(&self.config, &task, data, &network, &machine)?;
+        provenance.resolved = Some(resolved);
+        provenance.data_warnings = std::mem::take(&mut self.data_warnings);
         let (run, replaced) = folder.keep()?;
         run.write_json(RUN_JSON, &provenance)?;
         streams::write_kept(&run.path)?;
-        run.write(CONFIG_TOML, self.config.to_toml().as_bytes())?;
+        run.write(CONFIG_TOML, (head + "\n" + &self.config.to_toml()).as_bytes())?;
         let files = Files { run, provenance, replaced };
         self.experiment(data, task, machine.device, memory, Some(files)).carry_out(None)
     }
@@ -185,7 +199,8 @@ impl Trainer {
     /// # Errors
     /// As [`Trainer::fit`], and where the data are not those that the run began with.
     pub fn resume(mut self, interrupted: InterruptedRun, data: &Dataset) -> Result<TrainedRun> {
-        let InterruptedRun { run, mut provenance, replaced, checkpoint, config, machine } = interrupted;
+        let InterruptedRun { run, mut provenance, replaced, checkpoint, config, machine, extended_to, files: _files } =
+            interrupted;
         self.config = config;
         let task = task_of(&self.config, data)?;
         let memory = memory::check(&self.config, task.outputs(), data, device::kind(machine.device))?;
@@ -202,17 +217,32 @@ impl Trainer {
                 provenance.examples.test
             );
         }
-        let place = match &checkpoint {
+        let mut place = match &checkpoint {
             Some(checkpoint) => checkpoint.state.position.describe(self.config.training.ensemble),
             None => "from the beginning, as no checkpoint was written yet".into(),
         };
+        if let Some(epochs) = extended_to {
+            place.push_str(&format!(", to {epochs} epochs"));
+        }
         self.progress.say(&format!("resuming {place}"));
         provenance.resumed.push(run::Resumed {
             version: BUILD.version.into(),
             git_revision: BUILD.git_revision.into(),
             libtorch: BUILD.libtorch.into(),
             place,
+            epochs: extended_to,
         });
+        if extended_to.is_some() {
+            // First, so that the folder never looks like a finished run that it is not.
+            for name in [METRICS_JSON, CHECKSUMS] {
+                remove_file(&run.file(name))?;
+            }
+            provenance.config.training.epochs = self.config.training.epochs;
+            provenance.outcome = None;
+            let head =
+                provenance.resolved.as_ref().map_or_else(String::new, |resolved| resolved.as_comments(data) + "\n");
+            run.write(CONFIG_TOML, (head + &provenance.config.to_toml()).as_bytes())?;
+        }
         run.write_json(RUN_JSON, &provenance)?;
         let files = Files { run, provenance, replaced };
         self.experiment(data, task, machine.device, memory, Some(files)).carry_out(checkpoint)
@@ -244,6 +274,19 @@ pub struct InterruptedRun {
     /// The configuration, with what `auto` meant when the run began.
     pub config: Config,
     machine: Machine,
+    /// Epochs to train, where they are not those that the run was begun for.
+    extended_to: Option<usize>,
+    /// Where the run's data files are now.
+    pub files: DataFiles,
+}
+
+/// How a run is resumed.
+#[derive(Clone, Debug, Default)]
+pub struct Resumption {
+    /// Epochs that it is to have in all, instead of those that it was begun for.
+    pub epochs: Option<usize>,
+    /// Folders in which data files are looked for that were moved.
+    pub data_roots: Vec<PathBuf>,
 }
 
 impl InterruptedRun {
@@ -252,11 +295,22 @@ impl InterruptedRun {
     /// # Errors
     /// It is in use, damaged or of a version that cannot be resumed, or the run's data files have changed.
     pub fn open(path: &Path, progress: Progress) -> Result<Option<Self>> {
+        Self::open_with(path, &Resumption::default(), progress)
+    }
+
+    /// Opens a run folder to resume it otherwise than as it was; one that is finished only where it is to have more epochs.
+    ///
+    /// # Errors
+    /// As [`InterruptedRun::open`], and where the run cannot be extended to that many epochs.
+    pub fn open_with(path: &Path, how: &Resumption, progress: Progress) -> Result<Option<Self>> {
+        let Resumption { epochs, data_roots } = how;
         let (run, provenance) = RunFolder::open(path)?;
         let lock = run::lock(path)?;
         strandnet_core::files::remove_partial_files(path);
         let replaced = SetAside::left_in(path, Contents::Run, Some(lock));
-        if run.file(METRICS_JSON).is_file() {
+        let is_finished = run.file(METRICS_JSON).is_file();
+        let extended_to = (*epochs).filter(|&epochs| is_finished || epochs != provenance.config.training.epochs);
+        if is_finished && extended_to.is_none() {
             replaced.discard();
             return Ok(None);
         }
@@ -269,11 +323,22 @@ impl InterruptedRun {
         }
         let advice = "restore it, or start again with --force";
         let checkpoint = Checkpoint::last_of(&run, progress)?;
-        provenance.check_data_files(advice)?;
+        if is_finished && checkpoint.is_none() {
+            bail!(
+                "{}: is gone, which training goes on from; restore it, or start again with --force",
+                run.file(LAST_WEIGHTS).display()
+            );
+        }
+        let files = DataFiles::of_run(&provenance, path, data_roots, advice)?;
+        files.notices().for_each(|notice| progress.say(&notice));
         if checkpoint.is_none() || provenance.config.training.ensemble > 1 {
             provenance.check_started_from(advice)?;
         }
-        let config = provenance.config_as_run()?;
+        let mut config = files.in_config(&provenance.config_as_run()?);
+        if let Some(to) = extended_to {
+            progress.say(&extension(to, &config, checkpoint.as_ref()).map_err(|fault| Faults(vec![fault]))?);
+            config.training.epochs = to;
+        }
         let machine = device::for_training(&config.training)?;
         progress.say(&machine.description);
         for difference in provenance.differences(BUILD) {
@@ -281,7 +346,25 @@ impl InterruptedRun {
                 "{difference}, so weights may differ in their last bits from those of an uninterrupted run"
             ));
         }
-        Ok(Some(Self { run, provenance, replaced, checkpoint, config, machine }))
+        Ok(Some(Self { run, provenance, replaced, checkpoint, config, machine, extended_to, files }))
+    }
+}
+
+/// What it means to train a run to `to` epochs in all.
+fn extension(to: usize, config: &Config, checkpoint: Option<&Checkpoint>) -> Result<String, String> {
+    let from = config.training.epochs;
+    let state = checkpoint.map(|checkpoint| &checkpoint.state);
+    let trained =
+        state.map_or(0, |state| state.history.iter().filter(|row| row.member == state.position.member + 1).count());
+    let ended = state.is_some_and(|state| state.position.epoch > from);
+    Extension { from, to, trained, ended }.meaning(&config.training)
+}
+
+/// Removes a file, if it is there.
+fn remove_file(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(run::cannot_write(path, &error)),
+        _ => Ok(()),
     }
 }
 
@@ -335,7 +418,7 @@ impl Experiment<'_> {
         let setup = Setup { config, task, data, device: *device, folder: run.as_ref(), progress };
         let trained = memory.explaining(|| train::train(setup, hooks, from))?;
         if let Some(signal) = interrupt.as_ref().and_then(Interrupt::end) {
-            return Err(train::interrupted(signal, "after training", run.as_ref()));
+            return Err(train::interrupted(Cause::Signal(signal), "after training", run.as_ref()));
         }
         let valid_logits = logits_of_members(&trained, &data.valid)?;
         if config.training.calibration == Calibration::Temperature {
@@ -528,6 +611,7 @@ fn provenance(
         largest_n: Some(largest_n(config, data)?),
         data_warnings: Vec::new(),
         config: config.with_absolute_paths(),
+        resolved: None,
         started_from: match &config.training.init_from {
             Some(other) => vec![run::describe_file(&other.join(WEIGHTS))?],
             None => Vec::new(),

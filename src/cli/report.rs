@@ -16,4 +16,7 @@ pub struct Report {
     /// Replace an existing file; the report in the run folder is always replaced [default: no]
     #[arg(long)]
     pub force: bool,
+    /// Print the metrics, and the differences of several runs, as one JSON document [default: no]
+    #[arg(long)]
+    pub json: bool,
 }

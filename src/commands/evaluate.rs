@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use serde_json::json;
 
 use crate::cli::Evaluate;
-use crate::commands::{FinishedRun, open_run, print};
+use crate::commands::{FinishedRun, open_run, print, print_json};
 use crate::device;
 use crate::model::threshold;
 use strandnet_core::config::{DataConfig, SourceKind};
@@ -20,8 +20,8 @@ use strandnet_core::figures;
 use strandnet_core::genome::names::is_same_name;
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{
-    Contents, EVALUATION_JSON, EXAMPLES_TSV, FORMAT_VERSION, METRICS_JSON, OutputFolder, PREDICTIONS_CSV, RunFolder,
-    lies_in,
+    Contents, DataFiles, EVALUATION_JSON, EXAMPLES_TSV, FORMAT_VERSION, METRICS_JSON, OutputFolder, PREDICTIONS_CSV,
+    RunFolder, lies_in,
 };
 use strandnet_core::scorer::Scorer;
 
@@ -39,12 +39,16 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         Some(path) => Some(OutputFolder::create(path, Contents::Evaluation, command.force)?),
         None => None,
     };
-    let own = &provenance.config.data;
-    let config = command.data.over(own, &classes)?;
     let foreign = command.data.names_other_files();
-    if !foreign {
-        provenance.check_data_files("restore it, or name data with --genome or --test")?;
-    }
+    let files = if foreign {
+        DataFiles::default()
+    } else {
+        let advice = "restore it, name its folder with --data-root, or name data with --genome or --test";
+        DataFiles::of_run(&provenance, &folder.path, &command.data_root, advice)?
+    };
+    files.notices().for_each(|notice| progress.say(&notice));
+    let own = &files.in_config(&provenance.config).data;
+    let config = command.data.over(own, &classes)?;
     let learned = learned_by(&folder, foreign || !command.data.test_chroms.is_empty())?;
     warn_of_known_data(command, own, &learned, progress);
     let seed = command.data.seed.unwrap_or(provenance.seed);
@@ -52,6 +56,7 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         assignment: command.data.assignment(own, &learned),
         task: Some((task.kind, &classes)),
         length: Some(provenance.length),
+        moved: Some(files.paths()),
         ..LoadRequest::new(&config, seed, &progress)
     };
     let TestData { examples, best_possible_scores } = dataset::load_test(&request)?;
@@ -85,7 +90,10 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         let (out, replaced) = claimed.keep()?;
         let command_line: Vec<_> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
         let run = std::path::absolute(&folder.path)?;
-        let origin = json!({"format_version": FORMAT_VERSION, "run": run, "command": command_line});
+        let mut origin = json!({"format_version": FORMAT_VERSION, "run": run, "command": command_line});
+        if !files.moved.is_empty() {
+            origin["moved_files"] = json!(files.moved);
+        }
         out.write_json(EVALUATION_JSON, &origin)?; // first: by it --force knows the folder
         let mut rows = Predictions::new(task, &classes)?;
         rows.append(Split::Test, &examples, &evaluation.predictions)?;
@@ -94,6 +102,16 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         let test = SplitMetrics { best_possible_auroc: best_possible, ..evaluation.metrics() };
         out.write_json(METRICS_JSON, &EvaluationMetrics { test })?;
         replaced.discard();
+    }
+    if command.json {
+        let test = SplitMetrics { best_possible_auroc: best_possible, ..evaluation.metrics() };
+        return print_json(&json!({
+            "format_version": FORMAT_VERSION,
+            "run": std::path::absolute(&folder.path)?,
+            "out": command.out.as_ref().map(std::path::absolute).transpose()?,
+            "moved_files": files.moved,
+            "test": test,
+        }));
     }
     let mut text = figures::table(&evaluation, &[], best_possible);
     if let Some(path) = &command.out {

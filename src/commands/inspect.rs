@@ -5,7 +5,7 @@ use clap::ArgMatches;
 use serde_json::{Map, Value, json};
 
 use crate::cli::Inspect;
-use crate::commands::{data_of, print};
+use crate::commands::{data_of, print, print_json};
 use crate::device;
 use strandnet_core::config::{Config, TaskKind};
 use strandnet_core::figures::composition;
@@ -29,13 +29,13 @@ pub fn run(command: &Inspect, flags: &ArgMatches, progress: Progress) -> Result<
     }
     let found = inspect::inspect(&data, &config.data, NearCopies::Always)?;
     let mut text = composition::table(&found, &data);
+    let mut object: Map<String, Value> = Map::new();
+    object.insert("format_version".into(), json!(FORMAT_VERSION));
+    if let Value::Object(values) = serde_json::to_value(&found)? {
+        object.extend(values);
+    }
     if let Some(folder) = out {
         let (out, replaced) = folder.keep()?;
-        let mut object: Map<String, Value> = Map::new();
-        object.insert("format_version".into(), json!(FORMAT_VERSION));
-        if let Value::Object(values) = serde_json::to_value(&found)? {
-            object.extend(values);
-        }
         out.write_json(INSPECTION_JSON, &object)?; // first: by it --force knows the folder
         composition::draw(&found, &out)?;
         replaced.discard();
@@ -45,5 +45,5 @@ pub fn run(command: &Inspect, flags: &ArgMatches, progress: Progress) -> Result<
         progress.say("no warnings");
     }
     found.report(progress);
-    print(&text)
+    if command.json { print_json(&object) } else { print(&text) }
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::ArgMatches;
 
 use crate::cli::Model;
-use crate::commands::print;
+use crate::commands::{print, print_json};
 use strandnet_core::config::{Config, DataConfig, TrainingConfig};
 use strandnet_core::figures::layers;
 use strandnet_core::network::plan::Plan;
@@ -23,5 +23,5 @@ pub fn run(command: &Model, flags: &ArgMatches) -> Result<()> {
     let length = config.data.length.unwrap_or(LENGTH);
     let strands = config.training.strands;
     let plan = Plan::new(&config.model, length, command.outputs as usize, strands)?;
-    print(&layers::table(&plan, strands))
+    if command.json { print_json(&layers::json(&plan, strands)) } else { print(&layers::table(&plan, strands)) }
 }

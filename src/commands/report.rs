@@ -3,22 +3,25 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use serde_json::json;
 
 use crate::cli::report::Report;
-use crate::commands::print;
+use crate::commands::{print, print_json};
+use strandnet_core::html::comparison::Comparison;
 use strandnet_core::html::{RunFiles, comparison, run};
-use strandnet_core::run::{REPORT_HTML, RunFolder, check_output_file, lies_in, write_atomically};
+use strandnet_core::run::{FORMAT_VERSION, REPORT_HTML, RunFolder, check_output_file, lies_in, write_atomically};
 
 /// The report of several runs where no --out is given.
 const COMPARISON_HTML: &str = "comparison.html";
 
 pub fn run(command: &Report) -> Result<()> {
-    let (out, report) = match command.runs.as_slice() {
+    let (out, html, mut text, mut json) = match command.runs.as_slice() {
         [only] => {
             let files = RunFiles::open(only)?;
             let out = command.out.clone().unwrap_or_else(|| only.join(REPORT_HTML));
             check_output(&out, command.force, &[&files.folder])?;
-            (out, run::report(&files)?)
+            let json = json!({"format_version": FORMAT_VERSION, "folder": only, "metrics": files.metrics});
+            (out, run::report(&files)?, String::new(), json)
         }
         several => {
             check_that_runs_differ(several)?;
@@ -26,11 +29,17 @@ pub fn run(command: &Report) -> Result<()> {
             let out = command.out.clone().unwrap_or_else(|| COMPARISON_HTML.into());
             let folders: Vec<&RunFolder> = runs.iter().map(|run| &run.folder).collect();
             check_output(&out, command.force, &folders)?;
-            (out, comparison::report(&runs)?)
+            let Comparison { html, text, json } = comparison::report(&runs)?;
+            (out, html, text + "\n", json)
         }
     };
-    write_atomically(&out, report.as_bytes())?;
-    print(&format!("{}\n", out.display()))
+    write_atomically(&out, html.as_bytes())?;
+    if command.json {
+        json["out"] = json!(out);
+        return print_json(&json);
+    }
+    text.push_str(&format!("{}\n", out.display()));
+    print(&text)
 }
 
 /// A run's own report may be written anew; nothing else in a run folder is touched, and no other file without being asked.

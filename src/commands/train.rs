@@ -4,39 +4,55 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use clap::ArgMatches;
+use clap::parser::ValueSource;
 
 use crate::cli::Train;
-use crate::commands::{data_of, print};
+use crate::commands::{data_at, print};
 use crate::device;
-use crate::trainer::{InterruptedRun, TrainedRun, Trainer};
+use crate::train::hooks::OnTimeLimit;
+use crate::trainer::{InterruptedRun, Resumption, TrainedRun, Trainer};
 use strandnet_core::config::search::Search;
-use strandnet_core::config::{Config, DataConfig, TaskKind};
+use strandnet_core::config::{Config, DataConfig, Faults, TaskKind};
 use strandnet_core::dataset::Dataset;
 use strandnet_core::files::streams;
 use strandnet_core::format::thousands;
 use strandnet_core::inspect::{self, NearCopies};
 use strandnet_core::progress::Progress;
-use strandnet_core::run::{self, Contents, OutputFolder};
+use strandnet_core::run::{self, Contents, DataFiles, OutputFolder, RUN_JSON, RunFolder};
 
 pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()> {
-    let checkpoint_every = command.checkpoint_every(flags)?;
-    let trainer =
-        |config: &Config| Trainer::new(config.clone()).with_progress(progress).checkpoint_every(checkpoint_every);
+    let (checkpoint_every, limit) = command.times(flags)?;
+    let trainer = |config: &Config| {
+        let trainer = Trainer::new(config.clone()).with_progress(progress).checkpoint_every(checkpoint_every);
+        let trainer = trainer.stop_on_signals();
+        match limit {
+            Some(limit) => trainer.with_hook(OnTimeLimit(limit)),
+            None => trainer,
+        }
+    };
     if let Some(path) = &command.resume {
-        let Some(interrupted) = InterruptedRun::open(path, progress)? else {
+        let typed = flags.value_source("epochs") == Some(ValueSource::CommandLine);
+        let epochs = typed.then_some(command.settings.training.epochs);
+        let how = Resumption { epochs, data_roots: command.data_root.clone() };
+        let Some(interrupted) = InterruptedRun::open_with(path, &how, progress)? else {
             progress.say(&format!("{}: is finished; nothing to do", path.display()));
             return print(&format!("{}\n", path.display()));
         };
         let config = interrupted.config.clone();
-        let data = data_of(&config, &progress)?;
+        let data = data_at(&config, &interrupted.files, &progress)?;
         progress.say(&describe(&data, &config.data));
-        return show(&trainer(&config).stop_on_signals().resume(interrupted, &data)?);
+        return show(&trainer(&config).resume(interrupted, &data)?);
     }
     let mut config = Config::resolve(command.config.as_deref(), &command.settings, flags)?;
     if let Some(path) = command.config.as_deref()
         && Search::read(path).ok().flatten().is_some()
     {
         progress.say(&format!("{}: [search] is for tune and is ignored here", path.display()));
+    }
+    let files = moved_files(command, &config)?;
+    files.notices().for_each(|notice| progress.say(&notice));
+    if !files.moved.is_empty() {
+        config = files.in_config(&config);
     }
     let machine = device::for_training(&config.training)?;
     if let (Some(source), Some(out)) = (&config.training.init_from, &command.out)
@@ -51,12 +67,29 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
     progress.say(&machine.description);
     // So that the run can be repeated, and gone on with, after the pipe is gone.
     streams::keep_in(&folder.path().join(run::INPUTS), config.data.named_paths_mut())?;
-    let data = data_of(&config, &progress)?;
+    let data = data_at(&config, &files, &progress)?;
     progress.say(&describe(&data, &config.data));
     let found = inspect::inspect(&data, &config.data, NearCopies::IfQuick)?;
     found.report(progress);
-    let trainer = trainer(&config).in_output_folder(folder).with_data_warnings(found.warnings);
-    show(&trainer.stop_on_signals().fit(&data)?)
+    let trainer = trainer(&config).with_moved_files(files.moved.clone()).with_data_warnings(found.warnings);
+    show(&trainer.in_output_folder(folder).fit(&data)?)
+}
+
+/// Where the data files of a run are now whose configuration is trained again. The record beside the configuration says what
+/// they hold.
+fn moved_files(command: &Train, config: &Config) -> Result<DataFiles> {
+    let run = command.config.as_deref().and_then(Path::parent);
+    let run = run.map(|run| if run.as_os_str().is_empty() { Path::new(".") } else { run });
+    match run.map(|run| (run, RunFolder::open(run))) {
+        Some((run, Ok((_, provenance)))) => DataFiles::of_config(config, &provenance, run, &command.data_root),
+        _ if command.data_root.is_empty() => Ok(DataFiles::default()),
+        Some((run, Err(error))) if run.join(RUN_JSON).is_file() => Err(error),
+        _ => Err(Faults(vec![
+            "--data-root is given, and there is no run.json beside the configuration to say what the files hold; name the config.toml of a run"
+                .into(),
+        ])
+        .into()),
+    }
 }
 
 /// Prints the results and, last, where the run is.

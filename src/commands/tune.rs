@@ -23,6 +23,7 @@ use strandnet_core::dataset::Dataset;
 use strandnet_core::figures;
 use strandnet_core::files::streams;
 use strandnet_core::format::thousands;
+use strandnet_core::interrupt::{Cause, Interrupted, TimeLimit};
 use strandnet_core::progress::Progress;
 use strandnet_core::run;
 use strandnet_core::run::{
@@ -44,6 +45,7 @@ const MOST_DATA_SETS: usize = 4;
 
 pub fn run(command: &Tune, flags: &ArgMatches, progress: Progress) -> Result<()> {
     let file = command.config.as_deref();
+    let limit = command.limit()?;
     let config = Config::resolve(file, &command.settings, flags)?;
     if let Some(path) = config.data.paths().into_iter().find(|path| streams::is_stream(path)) {
         bail!(
@@ -96,7 +98,7 @@ pub fn run(command: &Tune, flags: &ArgMatches, progress: Progress) -> Result<()>
             (folder, Some(lock))
         }
     };
-    carry_out(&mut tuning, &mut trainer, &folder)?;
+    carry_out(&mut tuning, &mut trainer, &folder, limit)?;
     summary(&tuning, &folder)
 }
 
@@ -159,12 +161,23 @@ fn open(command: &Tune, config: &Config, plan: &Plan, tuning: &mut Tuning) -> Re
 }
 
 /// Trains what there is to train, writing every row as it comes, and what it came to.
-fn carry_out(tuning: &mut Tuning, trainer: &mut Trainer, folder: &RunFolder) -> Result<()> {
+fn carry_out(tuning: &mut Tuning, trainer: &mut Trainer, folder: &RunFolder, limit: Option<TimeLimit>) -> Result<()> {
     let progress = trainer.progress;
     let plan: Vec<String> = tuning.rungs.iter().map(|rung| format!("{} of {}", rung.trials, rung.epochs)).collect();
     progress.say(&format!("trials of epochs: {}", plan.join(", ")));
     let workshop = RunFolder { path: folder.file(WORKSHOP) };
+    let before = tuning.rows.len();
     while let Some(run) = tuning.next()? {
+        // After one trial at the earliest, so that each try gets further.
+        if tuning.rows.len() > before && limit.is_some_and(TimeLimit::is_over) {
+            write_results(tuning, folder)?;
+            let message = format!(
+                "stopped after {} trials, as the time that --max-minutes gives is over; the search is resumable, resume with the same command and --out {}",
+                tuning.rows.len(),
+                folder.path.display()
+            );
+            return Err(Interrupted { cause: Cause::TimeLimit, message }.into());
+        }
         let started = Instant::now();
         let (metric, outcome) = trainer.train(&tuning.config_of(run), &workshop)?;
         let row = Row {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use anyhow::{Result, bail};
 
 use crate::cli::Verify;
-use crate::commands::{FinishedRun, data_of, open_run, print};
+use crate::commands::{FinishedRun, data_at, open_run, print};
 use crate::device;
 use crate::export;
 use crate::model::threshold;
@@ -16,7 +16,7 @@ use strandnet_core::evaluate::predictions::Predictions;
 use strandnet_core::evaluate::results::{RunMetrics, SplitMetrics};
 use strandnet_core::evaluate::{Evaluation, Strand};
 use strandnet_core::progress::Progress;
-use strandnet_core::run::{METRICS_JSON, MODEL_PT, Manifest, PREDICTIONS_CSV, RunFolder};
+use strandnet_core::run::{DataFiles, METRICS_JSON, MODEL_PT, Manifest, PREDICTIONS_CSV, RunFolder};
 use strandnet_core::scorer::Scorer;
 use strandnet_core::task::Task;
 
@@ -32,13 +32,9 @@ pub fn run(command: &Verify, progress: Progress) -> Result<()> {
 
     let manifest = Manifest::read(&folder, provenance.format_version);
     checks.add("files", files_unaltered(&folder, &manifest));
-    let names = provenance.data_files.len();
-    let data_files = provenance.check_data_files("restore it");
-    checks.add(
-        "data files",
-        data_files
-            .map(|()| if names == 0 { "none: the demo's are simulated".into() } else { format!("{names} unaltered") }),
-    );
+    let advice = "restore it, or name its folder with --data-root";
+    let data_files = DataFiles::of_run(&provenance, &folder.path, &command.data_root, advice);
+    checks.add("data files", data_files.as_ref().map(|files| found(files, provenance.data_files.len())).map_err(again));
     let data_are_fine = checks.failed == 0;
 
     let config = provenance.config_as_run()?;
@@ -54,9 +50,21 @@ pub fn run(command: &Verify, progress: Progress) -> Result<()> {
     checks.add("model", if is_unaltered { model_agrees(&run) } else { not_opened() });
     checks.add(
         "results",
-        if data_are_fine { results_again(&run, &data_of(&config, &progress)?) } else { not_repeated() },
+        match &data_files {
+            Ok(files) if data_are_fine => results_again(&run, &data_at(&files.in_config(&config), files, &progress)?),
+            _ => not_repeated(),
+        },
     );
     checks.finish(command)
+}
+
+/// What there is to say of a run's data files, none of which is missing.
+fn found(files: &DataFiles, count: usize) -> String {
+    if count == 0 {
+        return "none: the demo's are simulated".into();
+    }
+    let moved: String = files.notices().map(|notice| format!("; {notice}")).collect();
+    format!("{count} unaltered{moved}")
 }
 
 /// Lines about what was checked.

@@ -172,15 +172,15 @@ impl<'a> Fit<'a> {
         ask: impl Fn(&mut dyn Hook) -> Result<Decision>,
     ) -> Result<Decision> {
         let decisions = hooks.iter_mut().map(|hook| ask(hook.as_mut())).collect::<Result<Vec<_>>>()?;
-        let signal = decisions.iter().find_map(|decision| match decision {
-            Decision::Interrupt(signal) => Some(*signal),
+        let cause = decisions.iter().find_map(|decision| match decision {
+            Decision::Interrupt(cause) => Some(*cause),
             _ => None,
         });
         let stops = decisions.contains(&Decision::Stop);
         if stops && self.position.batch == 0 {
             self.position.epoch = self.setup.config.training.epochs + 1;
         }
-        if signal.is_some() || decisions.contains(&Decision::Checkpoint) {
+        if cause.is_some() || decisions.contains(&Decision::Checkpoint) {
             self.learner.check()?;
             self.save_checkpoint(ensemble)?;
         }
@@ -189,12 +189,12 @@ impl<'a> Fit<'a> {
                 self.setup.progress.warn(message);
             }
         }
-        if let Some(signal) = signal {
+        if let Some(cause) = cause {
             let place = match self.position.batch {
                 0 => format!("after epoch {epoch}"),
                 batch => format!("in epoch {epoch} after {batch} of {} batches", self.learner.batches),
             };
-            return Err(interrupted(signal, &place, self.setup.folder));
+            return Err(interrupted(cause, &place, self.setup.folder));
         }
         Ok(if stops { Decision::Stop } else { Decision::Continue })
     }

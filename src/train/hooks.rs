@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use strandnet_core::interrupt::Interrupt;
+use strandnet_core::interrupt::{Cause, Interrupt, TimeLimit};
 use strandnet_core::training::history::Epoch;
 
 /// What training does next.
@@ -19,8 +19,8 @@ pub enum Decision {
     /// End training of this network with the best weights so far, as early stopping does; within an epoch, after validating
     /// what it has come to.
     Stop,
-    /// Write a checkpoint and end the program because of this signal.
-    Interrupt(i32),
+    /// Write a checkpoint and end the program, because of a signal or a limit.
+    Interrupt(Cause),
 }
 
 /// Decides what happens between steps and epochs.
@@ -79,11 +79,31 @@ pub struct OnSignal(pub Interrupt);
 
 impl OnSignal {
     fn decide(&self) -> Result<Decision> {
-        Ok(self.0.signal().map_or(Decision::Continue, Decision::Interrupt))
+        Ok(self.0.signal().map_or(Decision::Continue, |signal| Decision::Interrupt(Cause::Signal(signal))))
     }
 }
 
 impl Hook for OnSignal {
+    fn after_step(&mut self, _: usize, _: usize) -> Result<Decision> {
+        self.decide()
+    }
+
+    fn after_epoch(&mut self, _: &Epoch) -> Result<Decision> {
+        self.decide()
+    }
+}
+
+/// Ends training when its time is over, after one step at the earliest, so that each try gets further.
+#[derive(Debug)]
+pub struct OnTimeLimit(pub TimeLimit);
+
+impl OnTimeLimit {
+    fn decide(&self) -> Result<Decision> {
+        Ok(if self.0.is_over() { Decision::Interrupt(Cause::TimeLimit) } else { Decision::Continue })
+    }
+}
+
+impl Hook for OnTimeLimit {
     fn after_step(&mut self, _: usize, _: usize) -> Result<Decision> {
         self.decide()
     }

@@ -6,6 +6,7 @@ mod data;
 mod file;
 pub mod layers;
 mod model;
+pub(crate) mod nearest;
 mod presets;
 pub mod search;
 mod training;
@@ -181,10 +182,11 @@ impl Config {
                 Ok(config) => {
                     let config: Config = config;
                     faults.extend(config.faults());
+                    faults.extend(config.data.negatives.as_ref().and_then(Negatives::unknown));
                     if faults.is_empty() { Ok(config) } else { Err(Faults(faults)) }
                 }
                 Err(error) => {
-                    faults.push(error.message().to_owned());
+                    faults.push(nearest::with_suggestion(error.message()));
                     Err(Faults(faults))
                 }
             }
@@ -206,18 +208,23 @@ impl Config {
                 *path = full;
             }
         };
-        let data = &mut config.data;
-        for named in [&mut data.genome, &mut data.class, &mut data.valid_class, &mut data.test_class, &mut data.regions]
-        {
-            named.iter_mut().for_each(|named| absolute(&mut named.path));
-        }
-        let files = [&mut data.train, &mut data.valid, &mut data.test, &mut data.examples, &mut data.reference];
-        files.into_iter().flatten().chain(&mut data.exclude).for_each(absolute);
-        if let Some(Negatives::Bed(path)) = &mut data.negatives {
-            absolute(path);
-        }
+        config.for_each_data_path(absolute);
         config.training.init_from.iter_mut().for_each(absolute);
         config
+    }
+
+    /// Changes the path of every data file.
+    pub(crate) fn for_each_data_path(&mut self, mut change: impl FnMut(&mut PathBuf)) {
+        let data = &mut self.data;
+        for named in [&mut data.genome, &mut data.class, &mut data.valid_class, &mut data.test_class, &mut data.regions]
+        {
+            named.iter_mut().for_each(|named| change(&mut named.path));
+        }
+        let files = [&mut data.train, &mut data.valid, &mut data.test, &mut data.examples, &mut data.reference];
+        files.into_iter().flatten().chain(&mut data.exclude).for_each(&mut change);
+        if let Some(Negatives::Bed(path)) = &mut data.negatives {
+            change(path);
+        }
     }
 
     /// Every fault of the values themselves; files are checked when they are read.

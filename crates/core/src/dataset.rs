@@ -19,6 +19,7 @@ pub mod split;
 pub(crate) mod store;
 pub mod tables;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -174,6 +175,8 @@ pub struct LoadRequest<'a> {
     pub memory: u64,
     /// Where notices about the data go.
     pub progress: &'a Progress,
+    /// Where files are that a listing of examples names, if they were moved.
+    pub moved: Option<&'a HashMap<PathBuf, PathBuf>>,
 }
 
 impl<'a> LoadRequest<'a> {
@@ -181,7 +184,7 @@ impl<'a> LoadRequest<'a> {
     pub fn new(config: &'a DataConfig, seed: u64, progress: &'a Progress) -> Self {
         let memory = config.memory.map_or_else(half_of_free_memory, |memory| memory.as_u64());
         let assignment = Assignment::Choice(config.into());
-        Self { config, assignment, task: None, length: None, seed, memory, progress }
+        Self { config, assignment, task: None, length: None, seed, memory, progress, moved: None }
     }
 }
 
@@ -284,7 +287,7 @@ pub fn load_test(request: &LoadRequest) -> Result<TestData> {
 
 /// Reads sequences of any source but genomes, and names the files they came from.
 fn read_sequences(source: DataSource, request: &LoadRequest, splits: &[Split]) -> Result<(Sequences, Vec<PathBuf>)> {
-    let LoadRequest { config, task, memory, progress, .. } = *request;
+    let LoadRequest { config, task, memory, progress, moved, .. } = *request;
     // The other half is for the examples that will be made of them.
     let mut sequences = Sequences::new(memory / 2);
     let mut files = source.files();
@@ -315,7 +318,7 @@ fn read_sequences(source: DataSource, request: &LoadRequest, splits: &[Split]) -
             }
         }
         DataSource::Examples(path) => {
-            files.extend(manifest::read(path, kind, columns, memory, &mut sequences, progress)?);
+            files.extend(manifest::read(path, kind, columns, (memory, moved), &mut sequences, progress)?);
         }
         DataSource::Genomes(_) | DataSource::Demo => bail!("genomes are read window by window"),
     }

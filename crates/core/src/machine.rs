@@ -1,5 +1,7 @@
 //! The machine that the program runs on: its memory and processor features.
 
+pub mod threads;
+
 use crate::config::Precision;
 
 /// What kind of device a network computes on.
@@ -25,6 +27,9 @@ pub fn memory() -> Option<(u64, u64)> {
     let mut system = sysinfo::System::new().ok()?;
     system.refresh_memory();
     let (total, free) = (system.total_memory(), system.available_memory());
+    if total == 0 {
+        return None; // no /proc, as in a bare chroot
+    }
     Some(
         system
             .cgroup_limits()

@@ -1,7 +1,9 @@
 //! The run folder: names of its files, atomic writes, and reading it back.
 
 pub mod manifest;
+pub mod moved;
 pub mod output_folder;
+pub mod resolved;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -16,7 +18,9 @@ pub use crate::files::{
     temporary_beside, write_atomically, write_keeping_previous, write_through,
 };
 pub use crate::run::manifest::Manifest;
+pub use crate::run::moved::DataFiles;
 pub use crate::run::output_folder::{Contents, Lock, OutputFolder, SetAside, lock};
+pub use crate::run::resolved::{MovedFile, Resolved};
 use crate::task::Task;
 
 /// Configuration and provenance.
@@ -180,6 +184,9 @@ pub struct Provenance {
     pub largest_n: Option<usize>,
     /// The resolved configuration.
     pub config: Config,
+    /// What the settings of the data came to; runs of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved: Option<Resolved>,
     /// Warnings about the data.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub data_warnings: Vec<String>,
@@ -216,6 +223,9 @@ pub struct Resumed {
     pub libtorch: String,
     /// Point at which it resumed, in words.
     pub place: String,
+    /// Epochs to train from then on, where they were changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<usize>,
 }
 
 /// Outcome of training.

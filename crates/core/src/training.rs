@@ -3,6 +3,7 @@
 pub mod advice;
 pub mod early_stopping;
 mod events;
+pub mod extension;
 pub mod history;
 pub mod memory;
 pub(crate) mod number;

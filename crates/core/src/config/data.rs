@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{count, too_many, trimmed};
+use crate::config::{count, nearest, too_many, trimmed};
 
 /// The task that a network is trained for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -70,12 +70,33 @@ pub enum Negatives {
     Bed(PathBuf),
 }
 
+impl Negatives {
+    /// The kinds that are made and not read from a file.
+    const KINDS: [&str; 3] = ["shuffle", "gc-matched", "random"];
+
+    /// The fault where no file and no kind has the name, as when a kind is misspelt. A path with a file's ending is left to
+    /// whoever reads it.
+    pub fn unknown(&self) -> Option<String> {
+        let Self::Bed(path) = self else { return None };
+        if path.exists() || path.extension().is_some() || path.as_os_str() == "-" {
+            return None;
+        }
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+        let name = name.trim();
+        let begins = |kind: &&str| kind.len() > name.len() && kind.starts_with(&name.to_ascii_lowercase());
+        let meant = Self::KINDS.into_iter().find(begins).or_else(|| nearest::nearest(name, Self::KINDS));
+        let hint = meant.map_or_else(String::new, |meant| format!("; did you mean '{meant}'?"));
+        let kinds = Self::KINDS.join(", ");
+        Some(format!("--negatives is '{name}', expected {kinds} or a BED file, and there is no such file{hint}"))
+    }
+}
+
 impl FromStr for Negatives {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         Ok(match text.trim() {
-            "" => return Err("found nothing, expected shuffle, gc-matched, random or a BED file".into()),
+            "" => return Err(format!("found nothing, expected {} or a BED file", Self::KINDS.join(", "))),
             "shuffle" => Self::Shuffle,
             "gc-matched" => Self::GcMatched,
             "random" => Self::Random,
@@ -422,8 +443,8 @@ impl DataConfig {
             ("--valid-fragments", self.valid_fragments.unwrap_or(0)),
             ("--max-n", self.max_n),
         ]));
-        if self.negatives_per_positive == 0 || self.negatives_per_positive > 1000 {
-            faults.push(format!("--negatives-per-positive is {}, expected 1 to 1000", self.negatives_per_positive));
+        if !(1..=MOST_NEGATIVES).contains(&self.negatives_per_positive) {
+            faults.push(self.negatives_out_of_range());
         }
         for (flag, share) in [("--valid-fraction", self.valid_fraction), ("--test-fraction", self.test_fraction)] {
             if let Some(share) = share.filter(|share| !(0.001..1.0).contains(share)) {
@@ -519,6 +540,23 @@ impl DataConfig {
         faults
     }
 
+    fn negatives_out_of_range(&self) -> String {
+        format!("--negatives-per-positive is {}, expected 1 to {MOST_NEGATIVES}", self.negatives_per_positive)
+    }
+
+    /// What is wrong with the number of negatives that `evaluate` is given for each region.
+    pub fn negatives_per_positive_fault(&self) -> Option<String> {
+        let made = !matches!(self.negatives, Some(Negatives::Bed(_)));
+        if self.source() != SourceKind::Regions || self.region_classes().len() != 1 || !made {
+            return Some(
+                "--negatives-per-positive goes with a single --regions whose negatives are made, and the data here are others; remove it"
+                    .into(),
+            );
+        }
+        let fits = (1..=MOST_NEGATIVES).contains(&self.negatives_per_positive);
+        (!fits).then(|| self.negatives_out_of_range())
+    }
+
     /// What is wrong with the settings that evaluating a finished run takes.
     pub fn evaluation_faults(&self) -> Vec<String> {
         self.class_faults().into_iter().chain(self.test_faults()).collect()
@@ -593,6 +631,9 @@ impl DataConfig {
 
 /// What the examples against a single `--regions` are called.
 pub const NEGATIVE: &str = "negative";
+
+/// The most negatives for each region.
+const MOST_NEGATIVES: usize = 1000;
 
 /// The most classes a network tells apart here: more names than this are numbers taken for names.
 pub const MAX_CLASSES: usize = 1000;

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 
 use crate::config::search::SEARCH;
-use crate::config::{Architecture, Config, Negatives, layers};
+use crate::config::{Architecture, Config, DataConfig, ModelConfig, Negatives, TrainingConfig, layers, nearest};
 
 /// Keys that hold paths, which a file gives relative to itself.
 pub const PATH_KEYS: [&str; 13] = [
@@ -78,12 +78,22 @@ pub fn overlay(settings: &mut toml::Table, file: &toml::Table, path: &Path, faul
             continue;
         }
         let Some(values) = values.as_table() else {
+            let place = match section_that_has(section) {
+                Some(other) => format!("stands outside of a section; put it into [{other}]"),
+                None => "is not a section, expected [data], [model] and [training]".into(),
+            };
+            faults.push(format!("{}: '{section}' {place}", path.display()));
+            continue;
+        };
+        if !SECTIONS.contains(&section.as_str()) {
+            let meant = nearest::nearest(section, SECTIONS.into_iter().chain([SEARCH, "layer"]));
+            let hint = meant.map_or_else(String::new, |meant| format!(", did you mean [{meant}]?"));
             faults.push(format!(
-                "{}: '{section}' is not a section, expected [data], [model] and [training]",
+                "{}: unknown section [{section}]{hint}; expected [data], [model], [training] or [{SEARCH}]",
                 path.display()
             ));
             continue;
-        };
+        }
         for (key, value) in values {
             if section == "model" && key == "layer" {
                 put_layers(settings, value, path, faults);
@@ -97,12 +107,60 @@ pub fn overlay(settings: &mut toml::Table, file: &toml::Table, path: &Path, faul
                     section_mut(settings, section).insert(key.clone(), value);
                 }
                 Err(error) => {
-                    let reason = error.message().replace('\n', " ");
-                    faults.push(format!("{}: {section}.{key}: {reason}; correct the key or its value", path.display()));
+                    let reason = unknown_key(section, key)
+                        .unwrap_or_else(|| format!("{}; correct the value", nearest::with_suggestion(error.message())));
+                    faults.push(format!("{}: {section}.{key}: {reason}", path.display()));
                 }
             }
         }
     }
+}
+
+/// The sections of settings.
+const SECTIONS: [&str; 3] = ["data", "model", "training"];
+
+/// The keys of a section; none where there is no such section.
+fn keys_of(section: &str) -> Vec<String> {
+    let command = clap::Command::new("keys");
+    let command = match section {
+        "data" => DataConfig::augment_args(command),
+        "model" => ModelConfig::augment_args(command),
+        "training" => TrainingConfig::augment_args(command),
+        _ => command,
+    };
+    command.get_arguments().map(|argument| argument.get_id().to_string()).collect()
+}
+
+/// The section that has a setting of this name.
+fn section_that_has(key: &str) -> Option<&'static str> {
+    SECTIONS.into_iter().find(|section| keys_of(section).iter().any(|known| known == key))
+}
+
+/// The setting, and its section, that a misspelt key is most likely meant to be. Those of `section` come first.
+pub fn meant_by(key: &str, section: Option<&str>) -> Option<(&'static str, String)> {
+    let own = SECTIONS.into_iter().filter(|other| Some(*other) == section);
+    let others = SECTIONS.into_iter().filter(|other| Some(*other) != section);
+    own.chain(others).find_map(|section| {
+        let keys = keys_of(section);
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        nearest::nearest_key(key, &keys).map(|key| (section, key.to_owned()))
+    })
+}
+
+/// What is wrong with a key that a section does not have; nothing where it has it.
+fn unknown_key(section: &str, key: &str) -> Option<String> {
+    let keys = keys_of(section);
+    if keys.iter().any(|known| known == key) {
+        return None;
+    }
+    if let Some(other) = section_that_has(key) {
+        return Some(format!("'{key}' is a setting of [{other}]; move the line there"));
+    }
+    Some(match meant_by(key, Some(section)) {
+        Some((other, meant)) if other == section => format!("unknown key '{key}', did you mean '{meant}'?"),
+        Some((other, meant)) => format!("unknown key '{key}', did you mean '{meant}' of [{other}]?"),
+        None => format!("unknown key '{key}', expected one of {}; correct or remove it", keys.join(", ")),
+    })
 }
 
 /// The layers of a custom network: `[[layer]]` as people write them, `[[model.layer]]` as runs save them.

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::LONGEST_BP;
+use crate::config::{LONGEST_BP, nearest};
 
 /// Upper bounds: far above what helps, yet low enough that sizes do not overflow and memory can be allocated.
 pub(crate) const MOST_FILTERS: usize = 1024;
@@ -475,7 +475,7 @@ fn read_numbered(list: &toml::Value, prefix: &str, faults: &mut Vec<String>) -> 
             (Ok(Layer::Residual { .. }), Some(layers_in_it)) => layers.push(Layer::Residual { layers: layers_in_it }),
             (Ok(layer), _) => layers.push(layer),
             (Err(error), _) => {
-                faults.push(format!("layer {number}: {}; correct it", error.message().replace('\n', " ")));
+                faults.push(format!("layer {number}: {}; correct it", nearest::with_suggestion(error.message())));
             }
         }
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, Faults, file};
+use crate::config::{Config, Faults, file, nearest};
 
 /// The table of a TOML file that only `tune` reads.
 pub const SEARCH: &str = "search";
@@ -234,11 +234,12 @@ fn section_of(key: &str, value: &toml::Value) -> Result<&'static str, String> {
         match toml::Value::Table(alone).try_into::<Config>() {
             Ok(_) => return Ok(section),
             Err(error) if error.message().starts_with("unknown field") => {}
-            Err(error) => refused = Some(format!("{}; correct the value", error.message().replace('\n', " "))),
+            Err(error) => refused = Some(format!("{}; correct the value", nearest::with_suggestion(error.message()))),
         }
     }
-    Err(refused.unwrap_or_else(|| {
-        format!("there is no setting '{key}', expected one of [data], [model] or [training]; correct the name")
+    Err(refused.unwrap_or_else(|| match file::meant_by(key, None) {
+        Some((_, meant)) => format!("there is no setting '{key}', did you mean '{meant}'?"),
+        None => format!("there is no setting '{key}', expected one of [data], [model] or [training]; correct the name"),
     }))
 }
 

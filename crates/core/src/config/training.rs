@@ -97,7 +97,7 @@ pub struct TrainingConfig {
     /// Random seed
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=MAX_SEED))]
     pub seed: u64,
-    /// CPU threads [default: one per core]
+    /// CPU threads [default: OMP_NUM_THREADS, else SLURM_CPUS_PER_TASK, else one per core that the system allows]
     #[arg(long, value_name = "N", value_parser = count)]
     pub threads: Option<usize>,
     /// Device: auto, cpu, cuda or cuda:N

@@ -80,13 +80,13 @@ pub fn read(
     path: &Path,
     kind: Option<TaskKind>,
     columns: &[String],
-    memory: u64,
+    (memory, moved): (u64, Option<&HashMap<PathBuf, PathBuf>>),
     sequences: &mut Sequences,
     progress: &Progress,
 ) -> Result<Vec<PathBuf>> {
     let values = matches!(kind, Some(TaskKind::Multilabel | TaskKind::Regression));
     let file = InputFile::open(path)?;
-    let genomes = Genomes::open(&file, memory, progress)?;
+    let genomes = Genomes::open(&file, memory, moved, progress)?;
     let mut rows = Rows::of_file(&file)?;
     let mut known: HashMap<String, Arc<str>> = HashMap::new();
     let mut codes = Vec::new();
@@ -222,7 +222,7 @@ impl Learned {
     /// The listing is missing or malformed, or a place in a genome cannot be found.
     pub fn read(path: &Path, memory: u64) -> Result<Self> {
         let file = InputFile::open(path)?;
-        let genomes = Genomes::open(&file, memory, &Progress::quiet());
+        let genomes = Genomes::open(&file, memory, None, &Progress::quiet());
         let mut rows = Rows::of_file(&file)?;
         let (mut codes, mut learned, mut judged) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         let mut sequences = HashSet::new();
@@ -295,7 +295,12 @@ struct Genomes {
 }
 
 impl Genomes {
-    fn open(listing: &InputFile, memory: u64, progress: &Progress) -> Result<Self> {
+    fn open(
+        listing: &InputFile,
+        memory: u64,
+        moved: Option<&HashMap<PathBuf, PathBuf>>,
+        progress: &Progress,
+    ) -> Result<Self> {
         let mut wanted: HashMap<String, BTreeSet<String>> = HashMap::new();
         let mut table = Table::of_file(listing)?;
         if let (Some(source), Some(sequence), Some(chrom)) =
@@ -316,7 +321,9 @@ impl Genomes {
         let mut wanted: Vec<_> = wanted.into_iter().collect();
         wanted.sort();
         for (source, names) in wanted {
-            let genome = open_genome(Path::new(&source), memory, &|name| names.contains(name), progress)?;
+            let path =
+                moved.and_then(|moved| moved.get(Path::new(&source))).map_or(Path::new(&source), PathBuf::as_path);
+            let genome = open_genome(path, memory, &|name| names.contains(name), progress)?;
             memory = memory.saturating_sub(genome.memory());
             let index = genome.chromosomes.iter().enumerate().map(|(i, c)| (c.name.clone(), i)).collect();
             genomes.insert(source, (genome, index));

@@ -2,9 +2,12 @@
 
 use std::fmt::Write;
 
-use crate::config::Strands;
+use serde_json::{Value, json};
+
+use crate::config::{Strands, name_of};
 use crate::format::thousands;
 use crate::network::plan::{Plan, Step};
+use crate::run::FORMAT_VERSION;
 
 /// A row for each layer, with the layers of a residual block under it, and the totals.
 pub fn table(plan: &Plan, strands: Strands) -> String {
@@ -14,7 +17,7 @@ pub fn table(plan: &Plan, strands: Strands) -> String {
     for step in &plan.steps {
         push(&mut rows, step, 0, &plan.blocks[step.block]);
     }
-    let reads = if matches!(strands, Strands::Average | Strands::Shared) { 2 } else { 1 };
+    let reads = strands_read(strands);
     let (parameters, multiply_adds) = (plan.parameters(), reads * plan.multiply_adds());
     rows.push(cells("total", "", "", parameters, multiply_adds, "", &format!("{} blocks", plan.blocks.len())));
     let mut text = aligned(&rows);
@@ -28,6 +31,40 @@ pub fn table(plan: &Plan, strands: Strands) -> String {
         }
     });
     text
+}
+
+/// The same for programs: the layers, with those inside residual blocks within them, and the totals.
+pub fn json(plan: &Plan, strands: Strands) -> Value {
+    let reads = strands_read(strands);
+    json!({
+        "format_version": FORMAT_VERSION,
+        "length": plan.length,
+        "strands": name_of(&strands),
+        "parameters": plan.parameters(),
+        "multiply_adds": reads * plan.multiply_adds(),
+        "blocks": plan.blocks,
+        "layers": plan.steps.iter().map(|step| layer_json(step, plan)).collect::<Vec<_>>(),
+    })
+}
+
+fn layer_json(step: &Step, plan: &Plan) -> Value {
+    let mut output = vec![step.output.channels];
+    output.extend(step.output.positions);
+    json!({
+        "name": step.name,
+        "kind": step.layer.kind(),
+        "block": plan.blocks[step.block],
+        "output": output,
+        "parameters": step.parameters,
+        "multiply_adds": step.multiply_adds,
+        "receptive_field": step.receptive_bp,
+        "layers": step.inner.iter().map(|step| layer_json(step, plan)).collect::<Vec<_>>(),
+    })
+}
+
+/// How many strands of a sequence are read for its score.
+fn strands_read(strands: Strands) -> usize {
+    if matches!(strands, Strands::Average | Strands::Shared) { 2 } else { 1 }
 }
 
 type Row = [String; 7];

@@ -4,6 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use anyhow::{Result, bail};
 use askama::Template;
+use serde_json::{Value, json};
 
 use crate::config::TaskKind;
 use crate::dataset::split::Split;
@@ -19,35 +20,84 @@ use crate::html::tracks::Tracks;
 use crate::html::{question, quoted, settings};
 use crate::metrics::Ranking;
 use crate::metrics::paired::{Paired, delong};
+use crate::run::FORMAT_VERSION;
 
-/// The report as HTML.
+/// A comparison in all its forms.
+pub struct Comparison {
+    /// The report as HTML.
+    pub html: String,
+    /// Metrics and differences as tables for a terminal.
+    pub text: String,
+    /// The same for programs.
+    pub json: Value,
+}
+
+/// Compares runs with the first of them.
 ///
 /// # Errors
 /// The runs have tasks of different kinds, or their files are missing or damaged.
-pub fn report(runs: &[RunFiles]) -> Result<String> {
+pub fn report(runs: &[RunFiles]) -> Result<Comparison> {
     check_kinds(runs)?;
     let (names, kind) = (names(runs), runs[0].task().kind);
     let tests: Vec<Tested> = runs.iter().map(Tested::of).collect::<Result<_>>()?;
     let main = runs[0].metrics.test.main().map_or("auroc", |(name, _)| name);
     let estimates = runs.iter().map(|run| run.metrics.test.get(main).and_then(Metric::estimate));
+    let (metrics, same_test) = (metrics(runs, &names), same_test(&tests));
+    let found: Vec<_> = tests[1..].iter().map(|test| difference(&tests[0], test)).collect();
+    let differences = (kind == TaskKind::Binary).then(|| differences(&found, &names));
+    let mut text = metrics.to_text();
+    if let Some(differences) = &differences {
+        text.push_str(&format!("\n{}", differences.to_text()));
+    }
+    let json = json(runs, &names, same_test, if kind == TaskKind::Binary { &found } else { &[] });
     let report = ComparisonReport {
         version: env!("CARGO_PKG_VERSION"),
         first: names[0].clone(),
         count: runs.len(),
         question: question::question(&runs[0]),
-        same_test: same_test(&tests),
+        same_test,
         overview: overview(runs, &names),
         tracks: Tracks::close_up(main, names.iter().cloned().zip(estimates).collect()),
         settings: settings::differing(runs, &names),
-        metrics: metrics(runs, &names),
+        metrics,
         roc: if kind == TaskKind::Binary { roc(&tests, &names)? } else { None },
         curves_left_out: names.len().saturating_sub(curves::MOST_CURVES),
-        differences: (kind == TaskKind::Binary).then(|| differences(&tests, &names)),
+        differences,
         several_tests: runs.len() > 2,
         commands: runs.iter().map(|run| question::command_line(&run.provenance.command)).collect(),
         again: again(runs),
     };
-    Ok(report.render()?)
+    Ok(Comparison { html: report.render()?, text, json })
+}
+
+/// The runs with the metrics of their tests, and the differences from the first.
+fn json(runs: &[RunFiles], names: &[String], same_test: bool, differences: &[Difference]) -> Value {
+    let each = runs.iter().zip(names).map(|(run, name)| {
+        let provenance = &run.provenance;
+        json!({
+            "name": name,
+            "folder": run.folder.path,
+            "arch": provenance.config.model.arch.name(),
+            "ensemble": provenance.config.training.ensemble,
+            "parameter_count": provenance.parameter_count,
+            "seconds": provenance.outcome.as_ref().map(|outcome| outcome.seconds),
+            "test": run.metrics.test,
+        })
+    });
+    let differences = differences.iter().zip(&names[1..]).map(|(difference, name)| match difference {
+        Ok(Paired { difference, low, high, p_value }) => json!({
+            "run": name, "metric": "auroc", "value": difference, "low": low, "high": high, "p_value": p_value,
+            "method": "delong",
+        }),
+        Err(why) => json!({"run": name, "metric": "auroc", "value": null, "reason": why}),
+    });
+    json!({
+        "format_version": FORMAT_VERSION,
+        "first": names[0],
+        "same_test": same_test,
+        "runs": each.collect::<Vec<_>>(),
+        "differences": differences.collect::<Vec<_>>(),
+    })
 }
 
 #[derive(Template)]
@@ -198,28 +248,30 @@ fn roc(tests: &[Tested], names: &[String]) -> Result<Option<Picture>> {
 }
 
 /// Difference in AUROC between each run and the first, tested if both have the same test examples.
-fn differences(tests: &[Tested], names: &[String]) -> Table {
+fn differences(found: &[Difference], names: &[String]) -> Table {
     let columns = [("run", false), ("difference", true), ("95 % interval", true), ("p", true)];
     let mut table = Table::new(format!("AUROC less that of {}", names[0]), &columns);
-    let found: Vec<_> = tests[1..].iter().map(|test| difference(&tests[0], test)).collect();
     if found.iter().any(std::result::Result::is_err) {
         table.column("why there is none", false);
     }
-    for (found, name) in found.into_iter().zip(&names[1..]) {
+    for (found, name) in found.iter().zip(&names[1..]) {
         let cells = match found {
             Ok(Paired { difference, low, high, p_value }) => {
-                let p = if p_value > 0.0 { format::p_value(p_value.ln()) } else { "< 1e-300".into() };
+                let p = if *p_value > 0.0 { format::p_value(p_value.ln()) } else { "< 1e-300".into() };
                 [format!("{difference:+.4}"), format!("{low:+.4} to {high:+.4}"), p, String::new()]
             }
-            Err(why) => ["–".into(), "–".into(), "–".into(), why.to_owned()],
+            Err(why) => ["–".into(), "–".into(), "–".into(), (*why).to_owned()],
         };
         table.row(std::iter::once(name.clone()).chain(cells).map(Cell::from));
     }
     table
 }
 
+/// A difference, or why there is none.
+type Difference = std::result::Result<Paired, &'static str>;
+
 /// DeLong's test of two runs, or the reason why it does not apply.
-fn difference(first: &Tested, other: &Tested) -> std::result::Result<Paired, &'static str> {
+fn difference(first: &Tested, other: &Tested) -> Difference {
     if first.fingerprint != other.fingerprint {
         return Err("they were tested on different examples, so no p-value is given");
     }

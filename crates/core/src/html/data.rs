@@ -112,7 +112,13 @@ pub fn files(run: &RunFiles) -> Option<Table> {
     let mut table = Table::new("Data files", &[("file", false), ("bytes", true), ("SHA-256", false)]);
     for file in files {
         let bytes = thousands(usize::try_from(file.bytes).unwrap_or(usize::MAX));
-        table.row([file.path.display().to_string(), bytes, file.sha256.clone()].map(Cell::from));
+        let moved = run.provenance.resolved.iter().flat_map(|resolved| &resolved.moved_files);
+        let path = file.path.display().to_string();
+        let path = match moved.into_iter().find(|moved| moved.found == file.path) {
+            Some(moved) => Cell::noted(path, format!("found by its checksum; was {}", moved.recorded.display())),
+            None => path.into(),
+        };
+        table.row([path, bytes.into(), file.sha256.clone().into()]);
     }
     (!files.is_empty()).then_some(table)
 }

@@ -1,9 +1,10 @@
 //! The task of a run in words.
 
-use crate::config::{self, BatchSize, SourceKind, TaskKind};
+use crate::config::{self, BatchSize, DataConfig, SourceKind, TaskKind};
 use crate::format::thousands;
 use crate::html::files::RunFiles;
 use crate::html::{listed, shell_words};
+use crate::run::Resolved;
 use crate::training::history::metric_name;
 
 /// Largest number of classes, labels or columns named in a sentence.
@@ -70,12 +71,9 @@ pub fn asked(run: &RunFiles) -> Vec<(&'static str, String)> {
     });
     rows.push(("sequence length", format!("{} bp", thousands(provenance.length))));
     rows.push(("data", source_in_words(data.source()).into()));
-    let chromosomes =
-        [("training", &data.train_chroms), ("validation", &data.valid_chroms), ("test", &data.test_chroms)];
-    let named = chromosomes.iter().filter(|(_, names)| !names.is_empty());
-    let named: Vec<String> = named.map(|(split, names)| format!("{split} {}", names.join(", "))).collect();
-    if !named.is_empty() {
-        rows.push(("chromosomes", named.join("; ")));
+    match &provenance.resolved {
+        Some(resolved) => rows.extend(resolved_data(resolved)),
+        None => rows.extend(named_chromosomes(data)),
     }
     let parameters = thousands(provenance.parameter_count);
     let layers = match model.layer.len() {
@@ -100,6 +98,28 @@ pub fn asked(run: &RunFiles) -> Vec<(&'static str, String)> {
     rows.push(("best epoch by", format!("validation {}", metric_name(task.selection_metric()))));
     rows.push(("seed", provenance.seed.to_string()));
     rows
+}
+
+/// What the settings of the data came to.
+fn resolved_data(resolved: &Resolved) -> Vec<(&'static str, String)> {
+    let mut rows = vec![("fit", resolved.fit_in_words())];
+    rows.extend(resolved.negatives_in_words().map(|negatives| ("negatives", negatives)));
+    rows.extend(resolved.max_n.map(|max_n| ("unknown bases allowed", max_n.to_string())));
+    for ((_, split), name) in resolved.splits().into_iter().zip(["training on", "validation on", "test on"]) {
+        if split.chromosome_count > 0 {
+            rows.push((name, split.in_words(&resolved.shared_in_blocks)));
+        }
+    }
+    rows
+}
+
+/// The chromosomes that the settings name, for runs of earlier versions, which do not say what became of the others.
+fn named_chromosomes(data: &DataConfig) -> Option<(&'static str, String)> {
+    let chromosomes =
+        [("training", &data.train_chroms), ("validation", &data.valid_chroms), ("test", &data.test_chroms)];
+    let named = chromosomes.iter().filter(|(_, names)| !names.is_empty());
+    let named: Vec<String> = named.map(|(split, names)| format!("{split} {}", names.join(", "))).collect();
+    (!named.is_empty()).then(|| ("chromosomes", named.join("; ")))
 }
 
 fn source_in_words(source: SourceKind) -> &'static str {

@@ -417,7 +417,10 @@ fn commands(run: &RunFiles) -> Result<Vec<Command>> {
         });
     }
     for (what, name) in [
-        ("Check that its files are unaltered and reproduce the results", "verify"),
+        (
+            "Check that its files are unaltered and reproduce the results; --data-root finds data that were moved",
+            "verify",
+        ),
         ("Evaluate it again, or on other data", "evaluate"),
         ("Find its motifs; this report then shows them", "explain motifs"),
         ("Write this report again", "report"),

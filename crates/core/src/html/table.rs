@@ -48,6 +48,28 @@ impl Table {
         self.rows.push(cells.map(|(cell, column)| Cell { class: column.class, ..cell }).collect());
     }
 
+    /// The table for a terminal, its caption first. Notes of numbers stand in parentheses, other notes are left out.
+    pub fn to_text(&self) -> String {
+        let cell = |(i, cell): (usize, &Cell)| {
+            let has_note = i > 0 && !cell.note.is_empty();
+            if has_note { format!("{} ({})", cell.text, cell.note) } else { cell.text.clone() }
+        };
+        let head: Vec<String> = self.columns.iter().map(|column| column.name.clone()).collect();
+        let rows = self.rows.iter().map(|row| row.iter().enumerate().map(cell).collect());
+        let rows: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
+        let width = |i: usize| rows.iter().filter_map(|row| row.get(i)).map(|text| text.chars().count()).max();
+        let widths: Vec<usize> = (0..self.columns.len()).map(|i| width(i).unwrap_or(0)).collect();
+        let mut text = format!("{}\n", self.caption);
+        for row in &rows {
+            let cells = row.iter().zip(&widths).zip(&self.columns).map(|((cell, &width), column)| {
+                if column.class.is_empty() { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+            });
+            text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+            text.push('\n');
+        }
+        text
+    }
+
     /// Whether any column has a heading; tables of properties have none.
     pub fn has_head(&self) -> bool {
         self.columns.iter().any(|column| !column.name.is_empty())
