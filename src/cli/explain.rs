@@ -105,6 +105,9 @@ pub struct Sequences {
     /// Prefix of one-hot sequences and hypothetical contributions for motif discovery, PREFIX.ohe.npz and PREFIX.hyp.npz, with their windows as PREFIX.bed; needs ism among --method [default: none]
     #[arg(long, value_name = "PREFIX")]
     pub attributions_out: Option<PathBuf>,
+    /// Unknown bases (N) allowed in a sequence, in bases; others are left out [default: what the run was trained under]
+    #[arg(long, value_name = "N", value_parser = config::count)]
+    pub max_n: Option<usize>,
     /// Pad sequences shorter than the network's length with N at both ends, instead of stopping [default: no]
     #[arg(long)]
     pub pad_short: bool,
@@ -159,6 +162,9 @@ pub struct Variants {
     /// Reference genome of the variants, plain, gzip or BGZF [no default: required]
     #[arg(long, value_name = "FASTA")]
     pub reference: PathBuf,
+    /// Unknown bases (N) allowed in a window, in bases; alleles in others have no score [default: what the run was trained under]
+    #[arg(long, value_name = "N", value_parser = config::count)]
+    pub max_n: Option<usize>,
     /// Class, label or column to score [default: the positive class]
     #[arg(long, alias = "of", value_name = "NAME")]
     pub score_of: Option<String>,

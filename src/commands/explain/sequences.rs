@@ -20,6 +20,7 @@ use strandnet_core::config::AttributionMethod;
 use strandnet_core::config::layers::Layer;
 use strandnet_core::figures;
 use strandnet_core::format::{self, thousands};
+use strandnet_core::predict::unknown_limit::UnknownLimit;
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{Contents, IMPORTANCE_JSON, OutputFolder, cannot_write, check_output_file};
 use strandnet_core::sequence::alphabet;
@@ -59,7 +60,7 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
         picture.write(&out, &format!("pictures/{name}"))?;
     }
     replaced.discard();
-    source.warning().iter().for_each(|warning| progress.warn(warning));
+    source.warnings().iter().for_each(|warning| progress.warn(warning));
     if found.completeness.beyond > 0 {
         progress.warn(&format!(
             "integrated gradients of {} sequences do not add up within 1 %; use more --steps",
@@ -107,6 +108,9 @@ enum Source {
 
 impl Source {
     fn open(command: &Command, run: &FinishedRun, length: usize, progress: Progress) -> Result<Self> {
+        let of = if command.regions.is_some() { UnknownLimit::for_windows } else { UnknownLimit::for_records };
+        let limit = of(&run.provenance, command.max_n);
+        limit.warning().iter().for_each(|warning| progress.warn(warning));
         if let (Some(reference), Some(regions)) = (&command.reference, &command.regions) {
             let center = command.center.or(run.provenance.config.data.center);
             let sequences = RegionSequences::open(reference, regions, length, center)?;
@@ -114,10 +118,10 @@ impl Source {
             if let Some(left_out) = sequences.left_out() {
                 progress.warn(&format!("{}: {left_out}", regions.display()));
             }
-            return Ok(Self::Regions(Box::new(sequences)));
+            return Ok(Self::Regions(Box::new(sequences.with_limit(limit))));
         }
         let fitting = Fitting { pad_short: command.pad_short, crop_long: command.crop_long };
-        Sequences::open(command.file(), length, fitting).map(Self::Records)
+        Sequences::open(command.file(), length, fitting).map(|sequences| Self::Records(sequences.with_limit(limit)))
     }
 
     fn next_sequence(&mut self) -> Result<Option<Sequence>> {
@@ -127,18 +131,29 @@ impl Source {
         }
     }
 
-    /// What there is to say once all are read: of names whose coordinates do not fit, or of windows without a known base.
-    fn warning(&self) -> Option<String> {
-        const MOST_NAMES: usize = 5;
+    /// Names of the sequences left out, as they hold too many unknown bases.
+    fn unknown(&self) -> &[String] {
         match self {
-            Self::Records(sequences) => sequences.warning(),
-            Self::Regions(sequences) if !sequences.unknown.is_empty() => Some(format!(
-                "{} regions left out, as their window holds no known base: {}",
-                thousands(sequences.unknown.len()),
-                format::list_first(&sequences.unknown, MOST_NAMES)
-            )),
-            Self::Regions(_) => None,
+            Self::Records(sequences) => &sequences.unknown,
+            Self::Regions(sequences) => &sequences.unknown,
         }
+    }
+
+    /// What there is to say once all are read: of names whose coordinates do not fit, and of too many unknown bases.
+    fn warnings(&self) -> Vec<String> {
+        const MOST_NAMES: usize = 5;
+        let names = match self {
+            Self::Records(sequences) => sequences.warning(),
+            Self::Regions(_) => None,
+        };
+        let unknown = (!self.unknown().is_empty()).then(|| {
+            format!(
+                "{} sequences left out, as they hold more unknown bases than the run was trained under (--max-n): {}",
+                thousands(self.unknown().len()),
+                format::list_first(self.unknown(), MOST_NAMES)
+            )
+        });
+        names.into_iter().chain(unknown).collect()
     }
 }
 
@@ -213,6 +228,12 @@ fn explain(command: &Command, explainer: Explainer, sequences: &mut Source, outp
             found.pictures.push((picture_name(&sequence), picture));
         }
         named.map(|named| missing.remove(named));
+    }
+    if let (0, Some(first)) = (found.sequences, sequences.unknown().first()) {
+        bail!(
+            "{}: every sequence holds more unknown bases than the run was trained under, the first '{first}', expected fewer; raise --max-n or give others",
+            command.file().display()
+        );
     }
     if found.sequences == 0 {
         bail!("{}: holds no sequences, expected some; check the file", command.file().display());

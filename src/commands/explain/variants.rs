@@ -17,6 +17,7 @@ use strandnet_core::attribute::variants;
 use strandnet_core::attribute::variants::Contexts;
 use strandnet_core::format::thousands;
 use strandnet_core::formats::vcf::Vcf;
+use strandnet_core::predict::unknown_limit::UnknownLimit;
 use strandnet_core::progress::Progress;
 use strandnet_core::run;
 use strandnet_core::run::{RunFolder, VARIANTS_JSON};
@@ -62,7 +63,9 @@ fn score(command: &Command, run: &FinishedRun, progress: Progress, out: &mut dyn
     if !vcf.repaired.is_empty() {
         progress.warn(&format!("{}: lacks {}; read as VCF 4.2", command.vcf.display(), vcf.repaired.join(" and ")));
     }
-    let mut contexts = Contexts::open(&command.reference, explainer.length())?;
+    let limit = UnknownLimit::for_windows(provenance, command.max_n);
+    limit.warning().iter().for_each(|warning| progress.warn(warning));
+    let mut contexts = Contexts::open(&command.reference, explainer.length())?.with_limit(limit);
     let header = std::mem::take(&mut vcf.header);
     let mut rows = VariantRows::new(out, command.format(), &explained, &header)?;
     let mut strongest = Strongest::default();

@@ -355,7 +355,8 @@ fn windows_with_more_unknown_bases_than_training_held_have_no_score() {
     let folder = Folder::new();
     let with_n = |n: usize| {
         let mut read = bases(77, LENGTH);
-        read.replace_range(20..20 + n, &"N".repeat(n));
+        let start = 20.min(LENGTH - n);
+        read.replace_range(start..start + n, &"N".repeat(n));
         (format!("n{n}"), read)
     };
     let mut reads: Vec<(String, String)> = [0, 1, 3, 5, 6, 127, 128].map(with_n).into();
@@ -420,7 +421,9 @@ fn every_read_is_sorted_into_exactly_one_file_byte_for_byte() {
     predict(&[&path, "--skip-short", "--out", text(&scores)]);
     let scores: HashMap<String, f64> = column(&scores, b'\t', "name")
         .into_iter()
-        .zip(column(&scores, b'\t', "score").iter().map(|score| score.parse().unwrap()))
+        .zip(column(&scores, b'\t', "score"))
+        // The read with N has none, as the run was trained without.
+        .filter_map(|(name, score)| Some((name, score.parse().ok()?)))
         .collect();
     let mut expected: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (block, (name, _)) in blocks(&fastq_text).into_iter().zip(&reads) {

@@ -10,6 +10,7 @@ use crate::config::Center;
 use crate::format::list_first;
 use crate::genome::interval::Place;
 use crate::genome::reference::RegionWindows;
+use crate::predict::unknown_limit::UnknownLimit;
 use crate::sequence::alphabet;
 
 /// Names of regions that a message lists.
@@ -19,7 +20,9 @@ const MOST_NAMES: usize = 5;
 pub struct RegionSequences {
     regions: RegionWindows,
     next: usize,
-    /// Names of the regions whose window holds no known base, which nothing can be said of.
+    /// Unknown bases that a window may hold.
+    limit: UnknownLimit,
+    /// Names of the regions whose window holds more.
     pub unknown: Vec<String>,
 }
 
@@ -31,7 +34,12 @@ impl RegionSequences {
     pub fn open(reference: &Path, regions: &Path, length: usize, center: Option<Center>) -> Result<Self> {
         let mut regions = RegionWindows::open(reference, regions, length, center)?;
         regions.windows.sort_by_key(|window| window.region);
-        Ok(Self { regions, next: 0, unknown: Vec::new() })
+        Ok(Self { regions, next: 0, limit: UnknownLimit::NONE, unknown: Vec::new() })
+    }
+
+    /// Leaves out windows that hold more unknown bases than the limit.
+    pub fn with_limit(self, limit: UnknownLimit) -> Self {
+        Self { limit, ..self }
     }
 
     /// How the file of regions is read, for a message.
@@ -54,7 +62,7 @@ impl RegionSequences {
         Some(format!("{reasons}{names}"))
     }
 
-    /// The next window that holds a known base.
+    /// The next window within the limit of unknown bases.
     ///
     /// # Errors
     /// The genome cannot be read.
@@ -69,7 +77,7 @@ impl RegionSequences {
             let place = Place { chromosome: self.regions.chromosome(window), range, reverse: window.reverse };
             let own = || format!("{}:{}-{}", place.chromosome, place.range.start, place.range.end);
             let name = window.name.clone().filter(|name| name != ".").unwrap_or_else(own);
-            if codes.iter().all(|&code| alphabet::is_unknown(code)) {
+            if self.limit.is_exceeded_by(&codes) {
                 self.unknown.push(name);
                 continue;
             }

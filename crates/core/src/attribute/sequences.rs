@@ -10,6 +10,7 @@ use crate::format::thousands;
 use crate::formats::record_names::{self, Coordinates};
 use crate::formats::records::Records;
 use crate::genome::interval::Place;
+use crate::predict::unknown_limit::UnknownLimit;
 use crate::sequence::alphabet;
 
 /// What to do with records whose length is not the network's.
@@ -68,6 +69,10 @@ pub struct Sequences {
     read: usize,
     /// Records whose coordinates span another length than the sequence, and the name of the first.
     misfits: Option<(usize, String)>,
+    /// Unknown bases that a record may hold, padding aside.
+    limit: UnknownLimit,
+    /// Names of the records that hold more.
+    pub unknown: Vec<String>,
 }
 
 impl Sequences {
@@ -76,14 +81,30 @@ impl Sequences {
     /// # Errors
     /// The file cannot be read, or is neither FASTA nor FASTQ.
     pub fn open(path: &Path, length: usize, fitting: Fitting) -> Result<Self> {
-        Ok(Self { path: path.into(), records: Records::open(path)?, length, fitting, read: 0, misfits: None })
+        let (records, limit) = (Records::open(path)?, UnknownLimit::NONE);
+        Ok(Self { path: path.into(), records, length, fitting, read: 0, misfits: None, limit, unknown: Vec::new() })
     }
 
-    /// The next sequence.
+    /// Leaves out records that hold more unknown bases than the limit.
+    pub fn with_limit(self, limit: UnknownLimit) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// The next sequence within the limit of unknown bases.
     ///
     /// # Errors
     /// The file is damaged, or a record has another length and neither padding nor cropping was requested.
     pub fn next_sequence(&mut self) -> Result<Option<Sequence>> {
+        while let Some(sequence) = self.next_record()? {
+            if !self.limit.is_exceeded_by(&sequence.codes[sequence.own.clone()]) {
+                return Ok(Some(sequence));
+            }
+            self.unknown.push(sequence.name);
+        }
+        Ok(None)
+    }
+
+    fn next_record(&mut self) -> Result<Option<Sequence>> {
         let Some(name) = self.records.next_record()? else { return Ok(None) };
         let (mut whole, mut bases) = (Vec::new(), 0);
         while let Some(piece) = self.records.next_piece()? {

@@ -100,6 +100,7 @@ impl Counts {
                 Unscored::NotSpelledOut => "are not spelled out (such as <DEL>, * or N)",
                 Unscored::TooLong => "are too long for the network",
                 Unscored::OffTheEnd => "lie too near the end of a chromosome",
+                Unscored::TooManyUnknown => "lie among too many unknown bases (--max-n)",
                 Unscored::NoAlternative => "have no alternative allele",
             };
             format!("{} {what}", thousands(counted.alleles))

@@ -16,6 +16,7 @@ use crate::formats::quoted;
 use crate::formats::vcf::{Allele, Content, Line, Variant, Vcf};
 use crate::genome::Genome;
 use crate::genome::names::NameIndex;
+use crate::predict::unknown_limit::UnknownLimit;
 use crate::sequence::alphabet;
 
 /// Bases read beyond what a variant needs, because the next variant is often near.
@@ -41,6 +42,8 @@ pub enum Unscored {
     TooLong,
     /// The window runs off the end of a chromosome.
     OffTheEnd,
+    /// A window of either allele holds more unknown bases than the run was trained under.
+    TooManyUnknown,
     /// ALT is `.`.
     NoAlternative,
 }
@@ -55,6 +58,7 @@ impl Unscored {
             Self::NotSpelledOut => "not_spelled_out",
             Self::TooLong => "too_long",
             Self::BeyondTheEnd | Self::OffTheEnd => "off_the_end",
+            Self::TooManyUnknown => "too_many_n",
             Self::NoAlternative => "no_alternative",
         }
     }
@@ -84,6 +88,8 @@ pub struct Contexts {
     index: NameIndex,
     /// Length of a window, in bp.
     length: usize,
+    /// Unknown bases that a window may hold.
+    limit: UnknownLimit,
     held: (usize, Range<usize>, Vec<u8>),
 }
 
@@ -126,7 +132,12 @@ impl Contexts {
 
     fn of(genome: Genome, length: usize) -> Self {
         let index = NameIndex::new(genome.chromosomes.iter().map(|chromosome| chromosome.name.as_str()));
-        Self { genome, index, length, held: (usize::MAX, 0..0, Vec::new()) }
+        Self { genome, index, length, limit: UnknownLimit::NONE, held: (usize::MAX, 0..0, Vec::new()) }
+    }
+
+    /// Leaves alleles unscored whose windows hold more unknown bases than the limit.
+    pub fn with_limit(self, limit: UnknownLimit) -> Self {
+        Self { limit, ..self }
     }
 
     /// The windows of a line.
@@ -165,7 +176,7 @@ impl Contexts {
         if variant.alternatives.is_empty() {
             return Ok(Windows::none(Unscored::NoAlternative, None));
         }
-        let length = self.length;
+        let (length, limit) = (self.length, self.limit);
         // The bases that the windows of all alternatives may need.
         let wanted = start.saturating_sub(length)..(start + own + length).min(end);
         let (piece, from) = self.read(chromosome, wanted)?;
@@ -191,13 +202,20 @@ impl Contexts {
             let right = piece.get(behind..behind + after).ok_or(Unscored::OffTheEnd)?;
             Ok([&piece[first - from..start - from], alternative, right].concat())
         };
+        // A difference between two windows is worth no more than either of them.
+        let known =
+            |window: Vec<u8>| if limit.is_exceeded_by(&window) { Err(Unscored::TooManyUnknown) } else { Ok(window) };
+        let reference = window(&variant.reference).and_then(known);
         let alternatives = variant.alternatives.iter().map(|(_, allele)| match allele {
-            Allele::Bases(bases) => window(bases),
+            Allele::Bases(bases) => match (window(bases).and_then(known), &reference) {
+                (Ok(_), Err(Unscored::TooManyUnknown)) => Err(Unscored::TooManyUnknown),
+                (window, _) => window,
+            },
             Allele::NotSpelledOut => Err(Unscored::NotSpelledOut),
             Allele::Malformed => Err(Unscored::Malformed),
         });
         let alternatives: Vec<_> = alternatives.collect();
-        let reference = if alternatives.iter().any(Result::is_ok) { window(&variant.reference).ok() } else { None };
+        let reference = if alternatives.iter().any(Result::is_ok) { reference.ok() } else { None };
         Ok(Windows { reference, alternatives, fault: malformed_allele(variant) })
     }
 
@@ -405,5 +423,32 @@ mod tests {
         assert_eq!(why(10, "CCG", "C"), Unscored::OffTheEnd, "the deletion pulls in what is not there");
         assert_eq!(why(6, "G", "GAAAAA"), Unscored::TooLong);
         assert_eq!(why(4, "ACGTAACCG", "A"), Unscored::TooLong);
+    }
+
+    #[test]
+    fn alleles_among_too_many_unknown_bases_have_no_score() {
+        let encoded = |bases: &str| {
+            let mut codes = Vec::new();
+            alphabet::encode(bases.as_bytes(), &mut codes).unwrap();
+            codes
+        };
+        let variant = |start: usize, reference: &str, alternative: &str| Variant {
+            chromosome: "chr1".into(),
+            start: Some(start),
+            reference: encoded(reference),
+            alternatives: vec![(alternative.into(), Allele::Bases(encoded(alternative)))],
+        };
+        let scored = |limit, start, reference, alternative| {
+            let genome =
+                Genome::from_codes(Path::new("g.fa"), vec![("chr1".into(), encoded("ACGTACGTAACCNNGGTTACGT"))]);
+            let windows = Contexts::of(genome, 8).with_limit(limit).windows_of(&variant(start, reference, alternative));
+            windows.unwrap().alternatives[0].is_ok()
+        };
+        // Windows of 8 bp from four bases before: N stand at 12 and 13.
+        assert!(scored(UnknownLimit::of(0), 5, "C", "T") && !scored(UnknownLimit::of(0), 10, "C", "T"));
+        assert!(!scored(UnknownLimit::of(1), 10, "C", "T") && scored(UnknownLimit::of(2), 10, "C", "T"));
+        assert!(scored(UnknownLimit::NONE, 10, "C", "T"));
+        // A deletion pulls them into the window of the alternative alone.
+        assert!(scored(UnknownLimit::of(0), 7, "T", "G") && !scored(UnknownLimit::of(0), 6, "GTA", "G"));
     }
 }

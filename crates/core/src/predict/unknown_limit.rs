@@ -12,6 +12,9 @@ pub struct UnknownLimit {
 }
 
 impl UnknownLimit {
+    /// Any number, as long as a base is known.
+    pub const NONE: Self = Self { most: None };
+
     /// Up to `most` unknown bases.
     pub fn of(most: usize) -> Self {
         Self { most: Some(most) }

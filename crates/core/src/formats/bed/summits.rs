@@ -16,7 +16,7 @@ const ONE_IN_BEYOND: usize = 50;
 
 /// How far from one half the mean place of summits may lie in long files, as a share of the region. Called peaks have it
 /// within a few percent; counts lie near 0.
-const FARTHEST_MEAN: f64 = 0.2;
+const FARTHEST_MEAN: f64 = 0.35;
 
 /// What windows around the regions of a file are centred on.
 #[derive(Clone, Debug, PartialEq, Eq)]
