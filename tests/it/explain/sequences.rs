@@ -242,7 +242,7 @@ fn regions_are_explained_where_they_lie() {
     explain(&own.path, &cut, &again, &[]);
     let of_cut = std::fs::read_to_string(again.join("ism.bedgraph")).unwrap();
     assert_eq!(of_cut.lines().collect::<Vec<_>>(), graph.lines().take(LENGTH).collect::<Vec<_>>());
-    assert_eq!(contents(&out.join("pictures")).len(), 2);
+    assert_eq!(contents(&out.join("pictures")).len(), 4, "two windows, each as PNG and SVG");
     for ending in ["ohe.npz", "hyp.npz"] {
         assert!(std::fs::read(folder.path(&format!("a.{ending}"))).unwrap().starts_with(b"PK"));
     }
