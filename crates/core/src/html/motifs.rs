@@ -1,5 +1,6 @@
 //! The motifs that `explain motifs` found for a run.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -127,8 +128,10 @@ fn of_table(folder: &Path, file: &str) -> Result<(Vec<Motif>, usize)> {
         rows.push(row.map_err(cannot_read)?);
     }
     rows.retain(|row| row.sites > 0);
-    let (mut rows, near): (Vec<Row>, Vec<Row>) =
-        rows.into_iter().partition(|row| row.shown_as.is_empty() || row.shown_as == row.name);
+    // A row that names none of the others is shown itself.
+    let names: BTreeSet<String> = rows.iter().map(|row| row.name.clone()).collect();
+    let is_shown = |row: &Row| row.shown_as == row.name || !names.contains(&row.shown_as);
+    let (mut rows, near): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(is_shown);
     rows.sort_by(|a, b| log_10(&a.p_value).total_cmp(&log_10(&b.p_value)).then(b.sites.cmp(&a.sites)));
     let all = rows.len();
     let motifs = rows.into_iter().take(MOST).map(|row| {
