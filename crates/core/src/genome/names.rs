@@ -127,7 +127,7 @@ const CONTIGS: [&str; 9] = ["scaffold", "contig", "ctg", "tig", "scf", "super", 
 fn is_roman(text: &str) -> bool {
     let units = ["", "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix"];
     let rest = text.strip_prefix('x').unwrap_or(text);
-    text == "xx" || (!text.is_empty() && text != "x" && units.contains(&rest)) || text == "x"
+    text == "xx" || (!text.is_empty() && units.contains(&rest))
 }
 
 /// Accessions with a version, as of RefSeq and GenBank: `NC_000001.11`, `CM000663.2`, `JAHKSE010000001.1`.
