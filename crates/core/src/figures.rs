@@ -1,6 +1,7 @@
 //! Figures and text tables of results. `html` puts them into a report. A figure is drawn once, on a canvas that gives
-//! both its PNG and its SVG.
+//! both its PNG and its SVG; plotters draws charts on it.
 
+mod backend;
 mod bases;
 mod bitmap;
 pub mod breakdown;

@@ -79,7 +79,7 @@ mod tests {
             ("pateince", Some("patience")),
             ("negative", Some("negatives")),
             ("train_chrom", Some("train_chroms")),
-            ("train_chromosomes", None),
+            ("train_chromosomes", Some("train_chroms")),
             ("seqlen", Some("length")),
             ("lenght", Some("length")),
             ("x", None),

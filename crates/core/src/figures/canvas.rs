@@ -208,18 +208,25 @@ impl Figure {
 /// # Errors
 /// The figure is too large for the memory, or cannot be encoded.
 pub fn figure((width, height): (f64, f64), draw: impl FnOnce(&mut Canvas)) -> Result<Figure> {
-    let mut canvas = Canvas { svg: Svg::new(width, height), bitmap: Bitmap::new(width, height)? };
+    let mut canvas =
+        Canvas { size: (width, height), svg: Svg::new(width, height), bitmap: Bitmap::new(width, height)? };
     draw(&mut canvas);
     Ok(Figure { png: canvas.bitmap.encode()?, svg: canvas.svg.finish() })
 }
 
 /// What figures are drawn on. Shapes at places that are no finite numbers are left out.
 pub struct Canvas {
+    size: (f64, f64),
     svg: Svg,
     bitmap: Bitmap,
 }
 
 impl Canvas {
+    /// Width and height.
+    pub fn size(&self) -> (f64, f64) {
+        self.size
+    }
+
     /// Draws a line through points.
     pub fn line(&mut self, points: &[Point], stroke: Stroke) {
         if points.len() > 1 && points.iter().all(|(x, y)| x.is_finite() && y.is_finite()) {

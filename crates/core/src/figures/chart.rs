@@ -1,11 +1,16 @@
-//! A chart with two linear axes: title, axes with their numbers, a plot area that may be square, and a legend below it,
+//! A chart with two linear axes, whose values plotters places: title, axes with their numbers, a plot area that may be square, and a legend below it,
 //! where it covers no curve. Axes run from the first number to the last and stand off the plot a little, so that a curve
 //! along an edge can be seen.
 
 use std::ops::Range;
 
 use anyhow::Result;
+use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
+use plotters::element::{DashedPathElement, Drawable, PointCollection};
+use plotters::prelude::{Cartesian2d, Circle, DrawingArea, IntoDrawingArea, PathElement, Rectangle};
 
+use crate::figures::backend::{Backend, UNITS, style, units};
 use crate::figures::canvas::{
     AXIS, Across, Area, BLACK, CURVE, Canvas, Colour, Figure, Height, LIGHT, LINE, MARGIN, ORANGE, Point, Stroke, TEXT,
     THIN, TITLE, Words, figure, stroke,
@@ -233,7 +238,7 @@ impl Chart {
         let title = (corner.0 + MARGIN, corner.1 + MARGIN);
         canvas.text_within(&self.title, title, Words::title(), right - title.0);
         self.axes(canvas, area, corner);
-        contents(&mut Plot { canvas, area, x: self.x.range.clone(), y: self.y.range.clone() });
+        contents(&mut Plot::new(canvas, area, self.x.range.clone(), self.y.range.clone()));
         let mut top = area.bottom() + OFFSET + TICK + GAP + LINE + LINE + 1.0;
         for row in self.rows() {
             let mut left = corner.0 + MARGIN;
@@ -248,9 +253,9 @@ impl Chart {
     fn axes(&self, canvas: &mut Canvas, area: Area, corner: Point) {
         let line = stroke(AXIS, BLACK);
         let (left, bottom) = (area.left - OFFSET, area.bottom() + OFFSET);
-        let place = Plot { canvas, area, x: self.x.range.clone(), y: self.y.range.clone() };
-        let along_x: Vec<f64> = self.x.ticks.iter().map(|(value, _)| place.at((*value, 0.0)).0).collect();
-        let along_y: Vec<f64> = self.y.ticks.iter().map(|(value, _)| place.at((0.0, *value)).1).collect();
+        let place = Plot::new(canvas, area, self.x.range.clone(), self.y.range.clone());
+        let along_x: Vec<f64> = self.x.ticks.iter().map(|(value, _)| place.at((*value, place.y.start)).0).collect();
+        let along_y: Vec<f64> = self.y.ticks.iter().map(|(value, _)| place.at((place.x.start, *value)).1).collect();
         canvas.line(&[(area.left, bottom), (area.right(), bottom)], line);
         canvas.line(&[(left, area.top), (left, area.bottom())], line);
         let below = Words::new(Across::Middle, Height::Top);
@@ -292,26 +297,66 @@ fn draw_key(canvas: &mut Canvas, key: &Key, (left, middle): Point, width: f64) {
 
 /// The plot of a chart, on which values are drawn.
 pub struct Plot<'a> {
-    canvas: &'a mut Canvas,
-    area: Area,
+    area: DrawingArea<Backend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>,
     x: Range<f64>,
     y: Range<f64>,
 }
 
-impl Plot<'_> {
-    /// The place of a pair of values.
-    pub fn at(&self, (x, y): (f64, f64)) -> Point {
-        let share = |value: f64, range: &Range<f64>| (value - range.start) / (range.end - range.start);
-        (
-            self.area.left + share(x, &self.x) * self.area.width,
-            self.area.bottom() - share(y, &self.y) * self.area.height,
-        )
+/// Values further from the plot than this many of its widths are drawn there, as the places of plotters are whole numbers.
+const FARTHEST: f64 = 100.0;
+
+/// How long the dashes of a line are, and how far apart, in points.
+const DASH: (f64, f64) = (3.0, 2.0);
+
+impl<'a> Plot<'a> {
+    fn new(canvas: &'a mut Canvas, area: Area, x: Range<f64>, y: Range<f64>) -> Self {
+        let across = units(area.left)..units(area.right());
+        let down = units(area.bottom())..units(area.top);
+        let whole: DrawingArea<Backend, Shift> = Backend(canvas).into_drawing_area();
+        let place = Cartesian2d::new(x.clone(), y.clone(), (across, down));
+        Self { area: whole.apply_coord_spec(place), x, y }
     }
 
-    /// Draws a line through values.
+    /// The place of a pair of values, in points.
+    fn at(&self, value: (f64, f64)) -> Point {
+        let (x, y) = self.area.map_coordinate(&self.near(value));
+        (f64::from(x) / UNITS, f64::from(y) / UNITS)
+    }
+
+    /// A pair of values as near to the plot as can be drawn.
+    fn near(&self, (x, y): (f64, f64)) -> (f64, f64) {
+        let within = |value: f64, range: &Range<f64>| {
+            let margin = FARTHEST * (range.end - range.start).abs();
+            value.clamp(range.start.min(range.end) - margin, range.start.max(range.end) + margin)
+        };
+        (within(x, &self.x), within(y, &self.y))
+    }
+
+    fn draw<E>(&self, element: &E)
+    where
+        for<'e> &'e E: PointCollection<'e, (f64, f64)>,
+        E: Drawable<Backend<'a>>,
+    {
+        let drawn = self.area.draw(element);
+        debug_assert!(drawn.is_ok(), "the canvas has no errors, and nothing else draws on it meanwhile");
+    }
+
+    /// Draws a line through values; one with a value that is no finite number is left out.
     pub fn line(&mut self, values: impl IntoIterator<Item = (f64, f64)>, stroke: Stroke) {
-        let points: Vec<Point> = values.into_iter().map(|value| self.at(value)).collect();
-        self.canvas.line(&points, stroke);
+        let points: Vec<(f64, f64)> = values.into_iter().collect();
+        if points.len() < 2 || points.iter().any(|(x, y)| !x.is_finite() || !y.is_finite()) {
+            return;
+        }
+        let points: Vec<(f64, f64)> = points.into_iter().map(|value| self.near(value)).collect();
+        let style = style(stroke.colour, Some(stroke.width));
+        if stroke.is_dashed {
+            let [dash, gap] = [DASH.0, DASH.1].map(units);
+            let element = DashedPathElement::new(points, dash, gap, style);
+            let drawn = self.area.draw(&element);
+            debug_assert!(drawn.is_ok());
+        } else {
+            self.draw(&PathElement::new(points, style));
+        }
     }
 
     /// Draws a curve in a colour.
@@ -321,7 +366,9 @@ impl Plot<'_> {
 
     /// Draws a dot at a pair of values.
     pub fn dot(&mut self, value: (f64, f64), radius: f64, colour: Colour) {
-        self.canvas.circle(self.at(value), radius, colour);
+        if value.0.is_finite() && value.1.is_finite() {
+            self.draw(&Circle::new(self.near(value), units(radius), style(colour, None)));
+        }
     }
 
     /// Draws a highlighted dot, if there is one.
@@ -333,8 +380,10 @@ impl Plot<'_> {
 
     /// Fills a bar between two values of x, from the bottom to a height.
     pub fn bar(&mut self, across: Range<f64>, height: f64, colour: Colour) {
-        let ((left, top), (right, bottom)) = (self.at((across.start, height)), self.at((across.end, self.y.start)));
-        self.canvas.rectangle(Area { left, top, width: right - left, height: bottom - top }, colour);
+        if across.start.is_finite() && across.end.is_finite() && height.is_finite() {
+            let corners = [(across.start, height), (across.end, self.y.start)].map(|corner| self.near(corner));
+            self.draw(&Rectangle::new(corners, style(colour, None)));
+        }
     }
 }
 
