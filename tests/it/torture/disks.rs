@@ -70,6 +70,7 @@ fn is_whole(path: &Path, bytes: &[u8]) -> bool {
         Some("csv" | "tsv" | "fastq" | "fa" | "bed") => text.ends_with('\n'),
         Some("safetensors") => safetensors::SafeTensors::deserialize(bytes).is_ok(),
         Some("png") => bytes.ends_with(b"IEND\xae\x42\x60\x82"),
+        Some("svg") => text.ends_with("</svg>\n"),
         Some("pt") => tch::CModule::load(path).is_ok(),
         _ => false,
     }

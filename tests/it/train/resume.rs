@@ -207,7 +207,9 @@ fn a_damaged_checkpoint_is_known_and_the_one_before_it_taken() {
 #[test]
 fn what_cannot_be_gone_on_with_is_refused_in_a_sentence() {
     let folder = &tables().folder;
-    let data = folder.write("changing.csv", std::fs::read(&tables().binary).unwrap());
+    // No other file has what it holds, or that would be taken in its place.
+    let rows = std::fs::read_to_string(&tables().binary).unwrap();
+    let data = folder.write("changing.csv", rows + &format!("{},rich\n", "CG".repeat(LENGTH / 2)));
     let path = tables().new_path();
     let flags = with_defaults(&["--epochs", "500", "--quiet"]);
     let arguments = [&["train", "--out", text(&path), "--train", &data], &flags[..]].concat();
