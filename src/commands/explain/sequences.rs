@@ -102,7 +102,7 @@ fn contributions(command: &Command, length: usize) -> Result<Option<Contribution
 
 /// Where the sequences come from.
 enum Source {
-    Records(Sequences),
+    Records(Box<Sequences>),
     Regions(Box<RegionSequences>),
 }
 
@@ -121,7 +121,8 @@ impl Source {
             return Ok(Self::Regions(Box::new(sequences.with_limit(limit))));
         }
         let fitting = Fitting { pad_short: command.pad_short, crop_long: command.crop_long };
-        Sequences::open(command.file(), length, fitting).map(|sequences| Self::Records(sequences.with_limit(limit)))
+        Sequences::open(command.file(), length, fitting)
+            .map(|sequences| Self::Records(Box::new(sequences.with_limit(limit))))
     }
 
     fn next_sequence(&mut self) -> Result<Option<Sequence>> {
