@@ -56,6 +56,8 @@ fn agree(python: &str, run: &Path, score: &str) {
         "--stride",
         "50",
         "--skip-short",
+        "--max-n", // score.py has no such limit
+        "128",
         "--out",
         text(&ours),
         "--quiet",

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::OnceLock;
 
+use sha2::{Digest, Sha256};
+
 use crate::fixtures::{
     Finished, Folder, bases, bases_of_gc, borrowed, column, fail, fasta, fastq, genomes, gzip, reverse_complement, run,
     succeed, text, train_on_genomes,
@@ -386,8 +388,12 @@ fn windows_with_more_unknown_bases_than_training_held_have_no_score() {
     }
     let mut provenance = crate::fixtures::json(&earlier.join("run.json"));
     assert_eq!(provenance.as_object_mut().unwrap().remove("largest_n"), Some(0.into()));
-    std::fs::write(earlier.join("run.json"), provenance.to_string()).unwrap();
-    std::fs::remove_file(earlier.join("checksums.sha256")).unwrap();
+    let checksum = |text: &[u8]| Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let (old, new) = (std::fs::read(earlier.join("run.json")).unwrap(), provenance.to_string());
+    let checksums = std::fs::read_to_string(earlier.join("checksums.sha256")).unwrap();
+    let checksums = checksums.replace(&checksum(&old), &checksum(new.as_bytes()));
+    std::fs::write(earlier.join("run.json"), new).unwrap();
+    std::fs::write(earlier.join("checksums.sha256"), checksums).unwrap();
     let output = crate::fixtures::run(&["predict", text(&earlier), &path, "--pad-short"]);
     let (table, stderr) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert!(output.status.success() && table.matches("NA").count() == 2, "{table}{stderr}");
