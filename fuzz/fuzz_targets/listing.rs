@@ -17,7 +17,7 @@ use strandnet_fuzz::{check, explained, put, sections};
 fn rewritten(path: &Path, task: Option<TaskKind>, columns: &[String], memory: u64) -> Option<(Vec<Vec<u8>>, String)> {
     let progress = Progress::quiet();
     let mut sequences = Sequences::new(memory);
-    explained(manifest::read(path, task, columns, memory, &mut sequences, &progress))?;
+    explained(manifest::read(path, task, columns, (memory, None), &mut sequences, &progress))?;
     let config = DataConfig { fit: Some(Fit::Pad), task, ..DataConfig::default() };
     let request = LoadRequest { memory, ..LoadRequest::new(&config, 0, &progress) };
     let Assembled { splits, kind, classes } = explained(assemble(sequences, &request))?;
