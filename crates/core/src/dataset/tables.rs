@@ -1,6 +1,9 @@
 //! Tables of labelled sequences: CSV or TSV, plain or compressed, with the columns `sequence` and `label`, or columns of
 //! labels or values; `split` and coordinates where there are any.
 
+mod places;
+mod targets;
+
 use std::path::Path;
 
 use anyhow::{Result, bail};
@@ -10,10 +13,11 @@ use crate::dataset::columns::{self, PlaceColumns};
 use crate::dataset::examples::Name;
 use crate::dataset::sequences::{Label, Read, Sequences};
 use crate::dataset::split::Split;
-use crate::format::{list_first, shortened, thousands};
+use crate::dataset::tables::places::Places;
+use crate::dataset::tables::targets::default_targets;
+use crate::format::{list_first, shortened};
 use crate::formats::compression::InputFile;
 use crate::formats::delimited::Rows;
-use crate::formats::record_names::{self, Coordinates};
 use crate::genome::interval::{LONGEST_CHROMOSOME, Place};
 use crate::genome::source_name;
 use crate::progress::Progress;
@@ -21,9 +25,6 @@ use crate::sequence::alphabet;
 
 /// The most characters of a name or field in a message.
 const SHOWN: usize = 60;
-
-/// The fewest rows from which a column is said to count them: fewer numbers in a row may be values.
-const FEWEST_COUNTED: u64 = 5;
 
 /// A delimited file with a header, read row by row.
 pub struct Table {
@@ -341,167 +342,6 @@ fn check_class(table: &Table, label: &str, classes: &[String]) -> Result<()> {
         )));
     }
     Ok(())
-}
-
-/// What is in a column that may be a target.
-#[derive(Clone, Debug)]
-struct Content {
-    numbers: u64,
-    texts: u64,
-    /// Line and field of the first text.
-    text: Option<(u64, String)>,
-    /// Whether every row up to here holds one more than the row before.
-    counts: bool,
-    last: f64,
-}
-
-impl Content {
-    fn new() -> Self {
-        Self { numbers: 0, texts: 0, text: None, counts: true, last: f64::NAN }
-    }
-
-    fn add(&mut self, line: u64, field: &[u8]) {
-        let text = String::from_utf8_lossy(field);
-        if reads_as_missing(&text) {
-            self.counts = false;
-            return;
-        }
-        match text.parse::<f64>() {
-            Ok(number) => {
-                let follows = if self.numbers == 0 { number >= 0.0 } else { number == self.last + 1.0 };
-                self.counts &= number.fract() == 0.0 && follows;
-                (self.numbers, self.last) = (self.numbers + 1, number);
-            }
-            Err(_) if truth(&text).is_some() => (self.numbers, self.counts) = (self.numbers + 1, false),
-            Err(_) => {
-                self.texts += 1;
-                self.counts = false;
-                self.text.get_or_insert_with(|| (line, text.into_owned()));
-            }
-        }
-    }
-
-    /// Why the column is no target unless it is asked for. A column of numbers with some text in it is one, and its text an
-    /// error.
-    fn not_a_target(&self) -> Option<&'static str> {
-        match self {
-            Self { numbers: 0, texts: 0, .. } => Some("without a value"),
-            Self { numbers, texts, .. } if texts > numbers => Some("text"),
-            Self { counts: true, numbers: FEWEST_COUNTED.., .. } => Some("counts the rows"),
-            _ => None,
-        }
-    }
-}
-
-/// The columns that are targets where none is asked for, which a notice names: those of numbers that are not named as
-/// something else and do more than count rows.
-fn default_targets(file: &InputFile, progress: Progress) -> Result<Vec<usize>> {
-    let mut table = Table::of_file(file)?;
-    let mut contents = vec![Content::new(); table.header.len()];
-    let by_name: Vec<_> = table.header.iter().map(|name| columns::not_a_target(name)).collect();
-    while table.next_row()? {
-        for (column, content) in contents.iter_mut().enumerate().filter(|(column, _)| by_name[*column].is_none()) {
-            content.add(table.line(), table.bytes(column));
-        }
-    }
-    let why = |column: usize| by_name[column].or_else(|| contents[column].not_a_target());
-    let (targets, others): (Vec<usize>, Vec<usize>) = (0..contents.len()).partition(|&column| why(column).is_none());
-    let reasons: Vec<String> = others
-        .iter()
-        .filter_map(|&column| Some((column, why(column).filter(|why| !why.is_empty())?)))
-        .map(|(column, why)| match table.header[column].as_str() {
-            "" => why.to_owned(),
-            name => format!("{} ({why})", shortened(name, SHOWN)),
-        })
-        .collect();
-    if targets.is_empty() {
-        let file = table.rows.file();
-        if let Some(column) = others.iter().find(|&&column| contents[column].text.is_some())
-            && let Some((line, text)) = &contents[*column].text
-        {
-            bail!(
-                "{file}: line {line}: found '{}' in column '{}', expected a number; correct the line, or name the columns with --label-columns",
-                shortened(text, SHOWN),
-                table.shown(*column)
-            );
-        }
-        let passed = if reasons.is_empty() { String::new() } else { format!(" but {}", list_first(&reasons, 8)) };
-        bail!(
-            "{file}: line {}: there is no column of labels or values beside the sequence{passed}; add one, or name one with --label-columns",
-            table.header_line
-        );
-    }
-    for &column in &targets {
-        table.find(&table.header[column])?; // of two with one name, neither is meant
-    }
-    let names: Vec<String> = targets.iter().map(|&column| table.shown(column)).collect();
-    let passed = match reasons.is_empty() {
-        true => String::new(),
-        false => format!("; no targets unless --label-columns names them: {}", list_first(&reasons, 8)),
-    };
-    progress.say(&format!("targets: {}{passed}", list_first(&names, 8)));
-    Ok(targets)
-}
-
-/// The places of a table's rows, and how well they fit the sequences.
-struct Places {
-    columns: Option<PlaceColumns>,
-    /// Columns that may hold places as `chr:start-end`.
-    regions: Vec<usize>,
-    /// Rows whose place spans another length than their sequence has, and a description of the first.
-    misfits: usize,
-    first: Option<String>,
-}
-
-impl Places {
-    fn of(table: &Table) -> Result<Self> {
-        let columns = table.place_columns()?;
-        let regions = if columns.is_none() { columns::regions(&table.header) } else { Vec::new() };
-        Ok(Self { columns, regions, misfits: 0, first: None })
-    }
-
-    /// The place of a row whose sequence has `length` bases. The length tells whether a start counts from 0 or 1; one that
-    /// fits neither stays as it is, since the sequence may have been cut from it or around it, and the chromosome is right.
-    fn of_row(&mut self, table: &Table, length: usize) -> Result<Coordinates> {
-        let Some(columns) = &self.columns else { return self.of_region(table, length) };
-        let Some(mut place) = table.coordinates(columns)? else { return Ok(Coordinates::Absent) };
-        let span = place.range.len();
-        if span != length && span + 1 == length && place.range.start > 0 {
-            place.range.start -= 1;
-        } else if place.range.is_empty() {
-            return Err(table.order(place.range.start, place.range.end));
-        } else if span != length {
-            self.misfits += 1;
-            self.first.get_or_insert_with(|| {
-                let Place { chromosome, range, .. } = &place;
-                format!("line {}, {chromosome}:{}-{} for {length} bases", table.line(), range.start, range.end)
-            });
-        }
-        Ok(Coordinates::Exact(place))
-    }
-
-    fn of_region(&self, table: &Table, length: usize) -> Result<Coordinates> {
-        let mut misfit = Coordinates::Absent;
-        for &column in &self.regions {
-            match record_names::parse(table.text(column)?, "", length) {
-                Coordinates::Absent => {}
-                Coordinates::Misfit(place) => misfit = Coordinates::Misfit(place),
-                found => return Ok(found),
-            }
-        }
-        Ok(misfit)
-    }
-
-    /// Warns of places that do not fit, in one line.
-    fn warn(&self, table: &Table, n: usize, progress: Progress) {
-        let Some(first) = &self.first else { return };
-        progress.warn(&format!(
-            "{}: {} of {} rows have coordinates of another length than their sequence (first: {first}), which are used as they are, to split by chromosome",
-            table.rows.file(),
-            thousands(self.misfits),
-            thousands(n),
-        ));
-    }
 }
 
 #[cfg(test)]

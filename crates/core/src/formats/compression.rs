@@ -140,14 +140,6 @@ pub fn open(path: &Path) -> Result<Box<dyn BufRead + Send>> {
     Ok(open_detected(path)?.0)
 }
 
-/// [`open`], by the name it has where standard input is likely.
-///
-/// # Errors
-/// As [`InputFile::open`].
-pub fn open_or_stdin(path: &Path) -> Result<Box<dyn BufRead + Send>> {
-    open(path)
-}
-
 /// Like [`open`], and says how it is compressed.
 ///
 /// # Errors

@@ -99,7 +99,7 @@ impl Vcf {
     /// # Errors
     /// The file is missing, damaged, or not VCF.
     pub fn open(path: &Path) -> Result<Self> {
-        let input = compression::open_or_stdin(path)?;
+        let input = compression::open(path)?;
         let mut vcf = Self {
             path: path.into(),
             input,
