@@ -47,6 +47,9 @@ pub struct Motifs {
     /// Split of the run's examples to scan for sites: train, valid or test [default: test]
     #[arg(long, value_name = "SPLIT", value_parser = split)]
     pub split: Option<Split>,
+    /// Folder in which to find the run's data files, by checksum, where they were moved [default: beside the run]
+    #[arg(long, value_name = "DIR", conflicts_with = "sequences")]
+    pub data_root: Vec<PathBuf>,
     /// Maximum number of sequences: examples spread evenly, or the first of --sequences [default: all]
     #[arg(long, value_name = "N", value_parser = config::count)]
     pub limit: Option<usize>,

@@ -10,13 +10,13 @@ use anyhow::{Result, bail};
 use serde_json::{Map, Value, json};
 
 use crate::cli::explain::{Explain, What};
-use crate::commands::{FinishedRun, data_of};
+use crate::commands::{FinishedRun, data_at};
 use strandnet_core::dataset;
 use strandnet_core::dataset::LoadRequest;
 use strandnet_core::dataset::examples::Examples;
 use strandnet_core::dataset::split::Split;
 use strandnet_core::progress::Progress;
-use strandnet_core::run::{FORMAT_VERSION, RunFolder, WEIGHTS, sha256};
+use strandnet_core::run::{DataFiles, FORMAT_VERSION, RunFolder, WEIGHTS, sha256};
 
 pub fn run(command: &Explain, progress: Progress) -> Result<()> {
     match &command.what {
@@ -39,19 +39,22 @@ fn origin<const N: usize>(run: &FinishedRun, more: [(&str, Value); N]) -> Result
 }
 
 /// The examples of one split of a run, read again from its data files, which must be unchanged.
-fn own_examples(run: &FinishedRun, split: Split, progress: &Progress) -> Result<Examples> {
+fn own_examples(run: &FinishedRun, split: Split, roots: &[PathBuf], progress: &Progress) -> Result<Examples> {
     let provenance = &run.provenance;
-    provenance.check_data_files("restore it, or name sequences with --sequences")?;
-    let (data, task) = (&provenance.config.data, provenance.task()?);
+    let advice = "restore it, name its folder with --data-root, or name sequences with --sequences";
+    let files = DataFiles::of_run(provenance, &run.folder.path, roots, advice)?;
+    files.notices().for_each(|notice| progress.say(&notice));
+    let (config, task) = (files.in_config(&provenance.config), provenance.task()?);
     let examples = if split == Split::Test {
         let request = LoadRequest {
             task: Some((task.kind, &run.classes)),
             length: Some(provenance.length),
-            ..LoadRequest::new(data, provenance.seed, progress)
+            moved: Some(files.paths()),
+            ..LoadRequest::new(&config.data, provenance.seed, progress)
         };
         dataset::load_test(&request)?.examples
     } else {
-        let data = data_of(&provenance.config, progress)?;
+        let data = data_at(&config, &files, progress)?;
         if split == Split::Train { data.train } else { data.valid }
     };
     if examples.is_empty() {

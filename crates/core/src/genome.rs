@@ -26,7 +26,7 @@ use crate::genome::random_access::Anywhere;
 use crate::sequence::alphabet;
 
 /// Bases read at a time from a genome that is not held in memory.
-const PIECE: usize = 1 << 20;
+const PIECE: usize = if cfg!(fuzzing) { 1 << 12 } else { 1 << 20 };
 
 /// Capacity that a chromosome in memory grows by, in bases; more than the longest piece.
 const GROWTH: usize = 16 << 20;
@@ -143,7 +143,8 @@ impl Genome {
             let (mut codes, mut length) = (Vec::new(), 0);
             loop {
                 if codes.capacity() - codes.len() < fasta::LONGEST_PIECE {
-                    codes.reserve_exact(GROWTH); // doubling would hold up to three times the chromosome
+                    // Always doubling would hold up to three times a long chromosome.
+                    codes.reserve_exact(codes.len().clamp(fasta::LONGEST_PIECE, GROWTH));
                 }
                 let bases = records.append_piece(&mut codes)?;
                 if bases == 0 {

@@ -243,24 +243,12 @@ pub struct Outcome {
 }
 
 impl Provenance {
-    /// Checks that the data files of a run are unchanged; the error ends with `advice`.
-    ///
-    /// # Errors
-    /// A file is missing or has changed, so examples drawn from it would differ from the run's.
-    pub fn check_data_files(&self, advice: &str) -> Result<()> {
-        Self::check_files(&self.data_files, advice)
-    }
-
     /// Checks that the weights that training started from are unchanged.
     ///
     /// # Errors
     /// The file is missing or has changed; `advice` says what to do.
     pub fn check_started_from(&self, advice: &str) -> Result<()> {
-        Self::check_files(&self.started_from, advice)
-    }
-
-    fn check_files(files: &[DataFile], advice: &str) -> Result<()> {
-        for file in files {
+        for file in &self.started_from {
             let path = file.path.display();
             match describe_file(&file.path) {
                 Ok(found) if found == *file => {}
@@ -269,7 +257,7 @@ impl Provenance {
                     found.bytes,
                     file.bytes
                 ),
-                Err(_) => bail!("{path}: the run's own data cannot be read; {advice}"),
+                Err(_) => bail!("{path}: cannot be read any more; {advice}"),
             }
         }
         Ok(())

@@ -52,7 +52,7 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
         }
         None => {
             let split = command.split.unwrap_or(Split::Test);
-            let examples = own_examples(&run, split, &progress)?;
+            let examples = own_examples(&run, split, &command.data_root, &progress)?;
             let kind = run.provenance.task()?.kind;
             let divided = |limit| {
                 let chosen = spread(examples.len(), limit);

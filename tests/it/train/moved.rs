@@ -59,6 +59,10 @@ fn moved_and_renamed_data_are_found_by_their_checksums() {
         assert_eq!(printed["test"], metrics(path)["test"]);
         assert_eq!(printed["moved_files"].as_array().unwrap().len(), count);
 
+        let explain = ["explain", "motifs", text(path), "--split", "train", "--data-root", text(&root), "--force"];
+        let (_, said) = succeed_saying(&explain);
+        assert_eq!(said.matches("found by its checksum as").count(), count, "{said}");
+
         let again = path.with_extension("again");
         let config = path.join("config.toml");
         let arguments = ["train", text(&config), "--data-root", text(&root), "--out", text(&again)];

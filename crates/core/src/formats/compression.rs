@@ -13,7 +13,7 @@ use anyhow::{Result, anyhow, bail};
 use noodles_bgzf as bgzf;
 
 use crate::files::streams::{self, Source};
-use crate::formats::members::{Ahead, BGZF_END, BLOCK_HEADER, Members, Oddities, block_size};
+use crate::formats::members::{Ahead, BGZF_END, BUFFER, BLOCK_HEADER, Members, Oddities, block_size};
 use crate::formats::text::{Text, is_not_utf8};
 
 /// How a file is compressed.
@@ -181,7 +181,7 @@ fn decompress<R: Read + Send + 'static>(
     compression: Compression,
 ) -> Box<dyn BufRead + Send> {
     match compression {
-        Compression::Plain => Box::new(BufReader::with_capacity(1 << 20, input)),
+        Compression::Plain => Box::new(BufReader::with_capacity(BUFFER, input)),
         Compression::Gzip | Compression::Bgzf => {
             let workers = NonZero::new(rayon::current_num_threads()).unwrap_or(NonZero::<usize>::MIN);
             Box::new(Members::new(path, input, workers))

@@ -14,7 +14,7 @@ use crate::formats::compression::{InputFile, read_error};
 use crate::sequence::alphabet;
 
 /// Largest piece in bytes, small enough to stay in the second-level cache between splitting lines and encoding bases.
-pub const LONGEST_PIECE: usize = 1 << 16;
+pub const LONGEST_PIECE: usize = if cfg!(fuzzing) { 1 << 10 } else { 1 << 16 };
 
 /// Longer than any header; the limit keeps a file without line ends from filling memory.
 const LONGEST_HEADER: u64 = 1 << 24;

@@ -10,6 +10,10 @@ use noodles_bgzf as bgzf;
 
 use crate::progress;
 
+/// Bytes that are read from a file, or decompressed, at a time. Fuzzing would spend most of its time on memory, and small
+/// pieces show what goes wrong between two.
+pub const BUFFER: usize = if cfg!(fuzzing) { 1 << 12 } else { 1 << 20 };
+
 /// Bytes of a block's header (SAM specification, section 4.1).
 pub const BLOCK_HEADER: usize = 18;
 
@@ -68,7 +72,7 @@ pub struct Ahead<R> {
 impl<R: Read> Ahead<R> {
     /// Looks ahead into `input`.
     pub fn new(input: R) -> Self {
-        Self { seen: Vec::new(), taken: 0, input: BufReader::with_capacity(1 << 17, input) }
+        Self { seen: Vec::new(), taken: 0, input: BufReader::with_capacity(BUFFER / 8, input) }
     }
 
     /// The next `most` bytes, or fewer at the end, which stay to be read.
@@ -182,7 +186,7 @@ impl<R: Read + Send + 'static> Members<R> {
             [0x1f] | [0x1f, 0x8b, ..] => {
                 self.mixed = true;
                 self.oddities.unmarked_end = false;
-                Ok(Part::Member(Box::new(BufReader::with_capacity(1 << 20, GzDecoder::new(input)))))
+                Ok(Part::Member(Box::new(BufReader::with_capacity(BUFFER, GzDecoder::new(input)))))
             }
             _ => Err(Error::new(ErrorKind::InvalidData, "what follows the compressed data is not gzip")),
         }

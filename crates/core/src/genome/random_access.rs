@@ -15,6 +15,7 @@ use rayon::prelude::*;
 
 use crate::formats::compression::{Compression, FromStart, InputFile, read_error};
 use crate::formats::fasta::{self, invalid_base};
+use crate::formats::members::BUFFER;
 use crate::genome::{index, no_room, unpack};
 use crate::sequence::alphabet::{self, InvalidBase};
 
@@ -146,7 +147,7 @@ impl Anywhere {
             (_, Some(blocks)) => Bytes::Blocks(Blocks::open(file, blocks)?),
             (_, None) => {
                 let file = Arc::new(unpack(file)?);
-                let index = index::make(path, Box::new(BufReader::with_capacity(1 << 20, FromStart::new(&file))))?;
+                let index = index::make(path, Box::new(BufReader::with_capacity(BUFFER, FromStart::new(&file))))?;
                 let length = file.metadata().map_err(|error| read_error(path, &error))?.len();
                 return Ok(index.map(|index| Self { bytes: Bytes::Plain { file, length }, index }));
             }
@@ -164,7 +165,7 @@ impl Anywhere {
     /// The file is damaged or not FASTA, or there is no room for the temporary file.
     pub fn rewrite(file: &InputFile) -> Result<Self> {
         let path = file.path();
-        let mut out = BufWriter::with_capacity(1 << 20, tempfile::tempfile().map_err(|error| no_room(path, &error))?);
+        let mut out = BufWriter::with_capacity(BUFFER, tempfile::tempfile().map_err(|error| no_room(path, &error))?);
         let mut records = fasta::Records::of_genome(file)?;
         let (mut index, mut position) = (Vec::new(), 0);
         while let Some(name) = records.next_record()? {
