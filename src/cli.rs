@@ -246,6 +246,9 @@ pub struct Evaluate {
     /// Folder in which to find the run's own data files, by checksum, where they were moved [default: beside the run]
     #[arg(long, value_name = "DIR")]
     pub data_root: Vec<PathBuf>,
+    /// Length of the blocks of dependent examples that intervals allow for, in bp, where examples have coordinates [default: the run's]
+    #[arg(long, value_name = "BP", value_parser = clap::value_parser!(u64).range(1..))]
+    pub block_length: Option<u64>,
     /// Print the metrics as one JSON document [default: no]
     #[arg(long)]
     pub json: bool,

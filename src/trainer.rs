@@ -10,13 +10,15 @@ use strandnet_core::dataset::examples::Examples;
 use strandnet_core::dataset::split::Split;
 use strandnet_core::dataset::{Dataset, manifest};
 use strandnet_core::evaluate::baselines::{self, BaselineResult};
+use strandnet_core::evaluate::dependence;
 use strandnet_core::evaluate::members::Members;
 use strandnet_core::evaluate::predictions::Predictions;
-use strandnet_core::evaluate::results::{BaselineMetrics, RunMetrics, SplitMetrics};
+use strandnet_core::evaluate::results::{BaselineMetrics, RunMetrics};
 use strandnet_core::evaluate::{self, Evaluation, Strand};
 use strandnet_core::files::streams;
 use strandnet_core::format::thousands;
 use strandnet_core::interrupt::{Cause, Interrupt};
+use strandnet_core::metrics::{Blocks, Resampling};
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{
     self, CHECKSUMS, CONFIG_TOML, Contents, DataFiles, EXAMPLES_TSV, ExampleCounts, LAST_WEIGHTS, METRICS_JSON,
@@ -427,6 +429,9 @@ impl Experiment<'_> {
         let mut warnings =
             advice::of_history(&trained.summary.history, &trained.summary.best_epochs, config.training.epochs);
         warnings.extend(advice::of_validation(&data.valid, task.kind, &data.classes, task.selection_metric()));
+        let blocks = |examples| dependence::blocks_of(examples, config.training.block_length);
+        let blocks = (blocks(&data.valid)?, blocks(&data.test)?);
+        warnings.extend(dependence::few_blocks(&blocks.1));
         if let Some(Files { run, provenance, .. }) = files {
             provenance.outcome = Some(Outcome {
                 best_epochs: trained.summary.best_epochs.clone(),
@@ -438,12 +443,13 @@ impl Experiment<'_> {
             run.write_json(RUN_JSON, provenance)?;
         }
         let baselines = if config.training.baselines {
-            baselines::evaluate(task, data, config.training.seed, progress)?
+            let resampling = Resampling { blocks: &blocks.1, seed: config.training.seed };
+            baselines::evaluate(task, data, &resampling, progress)?
         } else {
             Vec::new()
         };
         let (metrics, report, threshold) =
-            evaluate_and_export(config, task, data, &trained, &valid_logits, baselines, run.as_ref())?;
+            evaluate_and_export(config, task, data, &trained, (&valid_logits, &blocks), baselines, run.as_ref())?;
         if let Some(Files { run, provenance, .. }) = files {
             html::run::write(run, provenance, &metrics)?;
             run.finish(&metrics)?; // last: a folder that has the metrics is a finished run
@@ -513,20 +519,21 @@ fn evaluate_and_export(
     task: &Task,
     data: &Dataset,
     trained: &Trained,
-    valid_logits: &[Vec<f32>],
+    (valid_logits, (of_valid, of_test)): (&[Vec<f32>], &(Blocks, Blocks)),
     baselines: Vec<BaselineResult>,
     run: Option<&RunFolder>,
 ) -> Result<(RunMetrics, String, Option<f64>)> {
     let (classes, seed) = (&data.classes, config.training.seed);
-    let measure = |examples, logits: &[Vec<f32>], threshold| -> Result<Evaluation> {
+    let measure = |examples, logits: &[Vec<f32>], threshold, blocks| -> Result<Evaluation> {
         let logits = evaluate::mean_logits(logits);
-        Evaluation::of(task, classes, examples, &logits, trained.ensemble.activation(), threshold, seed)
+        let resampling = Resampling { blocks, seed };
+        Evaluation::of(task, classes, examples, &logits, trained.ensemble.activation(), threshold, resampling)
     };
-    let valid = measure(&data.valid, valid_logits, None)?;
+    let valid = measure(&data.valid, valid_logits, None, of_valid)?;
     let threshold = valid.report.threshold;
     let test_logits = logits_of_members(trained, &data.test)?;
     let mut test =
-        measure(&data.test, &test_logits, threshold)?.with_breakdown(seed)?.with_strands(&trained.ensemble)?;
+        measure(&data.test, &test_logits, threshold, of_test)?.with_breakdown()?.with_strands(&trained.ensemble)?;
     if trained.ensemble.len() > 1 {
         let (valid, of_test) = ((&data.valid, valid_logits), (&data.test, &test_logits[..]));
         test.members = Some(Members::of(
@@ -536,7 +543,7 @@ fn evaluate_and_export(
             of_test,
             trained.ensemble.activation(),
             config.training.calibration == Calibration::Temperature,
-            seed,
+            &test.resampling,
         )?);
     }
     let best_possible = data.best_possible_scores.as_deref().map(|best| test.beside_best_possible(best));
@@ -547,7 +554,7 @@ fn evaluate_and_export(
     };
     let metrics = RunMetrics {
         valid: valid.metrics(),
-        test: SplitMetrics { best_possible_auroc: best_possible, ..test.metrics() },
+        test: test.metrics().beside(best_possible),
         baselines: baselines.iter().map(of_baseline).collect(),
     };
     let exported = match run {

@@ -13,11 +13,13 @@ use strandnet_core::dataset::manifest::Learned;
 use strandnet_core::dataset::split::{Assignment, Split};
 use strandnet_core::dataset::{LoadRequest, TestData};
 use strandnet_core::evaluate;
+use strandnet_core::evaluate::dependence;
 use strandnet_core::evaluate::predictions::Predictions;
-use strandnet_core::evaluate::results::{EvaluationMetrics, SplitMetrics};
+use strandnet_core::evaluate::results::EvaluationMetrics;
 use strandnet_core::evaluate::{Evaluation, Strand};
 use strandnet_core::figures;
 use strandnet_core::genome::names::is_same_name;
+use strandnet_core::metrics::Resampling;
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{
     Contents, DataFiles, EVALUATION_JSON, EXAMPLES_TSV, FORMAT_VERSION, METRICS_JSON, OutputFolder, PREDICTIONS_CSV,
@@ -81,10 +83,13 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
     }
 
     let logits = evaluate::logits_of(&ensemble, &examples, Strand::AsGiven)?;
-    let evaluation =
-        Evaluation::of(task, &classes, &examples, &logits, ensemble.activation(), threshold, provenance.seed)?
-            .with_breakdown(provenance.seed)?
-            .with_strands(&ensemble)?;
+    let length = command.block_length.unwrap_or(provenance.config.training.block_length);
+    let blocks = dependence::blocks_of(&examples, length)?;
+    let resampling = Resampling { blocks: &blocks, seed: provenance.seed };
+    let evaluation = Evaluation::of(task, &classes, &examples, &logits, ensemble.activation(), threshold, resampling)?
+        .with_breakdown()?
+        .with_strands(&ensemble)?;
+    dependence::few_blocks(&blocks).iter().for_each(|warning| progress.warn(warning));
     let best_possible = best_possible_scores.as_deref().map(|best| evaluation.beside_best_possible(best));
     if let Some(claimed) = out {
         let (out, replaced) = claimed.keep()?;
@@ -99,12 +104,12 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         rows.append(Split::Test, &examples, &evaluation.predictions)?;
         out.write(PREDICTIONS_CSV, &rows.finish()?)?;
         figures::draw(&evaluation, &out)?;
-        let test = SplitMetrics { best_possible_auroc: best_possible, ..evaluation.metrics() };
+        let test = evaluation.metrics().beside(best_possible);
         out.write_json(METRICS_JSON, &EvaluationMetrics { test })?;
         replaced.discard();
     }
     if command.json {
-        let test = SplitMetrics { best_possible_auroc: best_possible, ..evaluation.metrics() };
+        let test = evaluation.metrics().beside(best_possible);
         return print_json(&json!({
             "format_version": FORMAT_VERSION,
             "run": std::path::absolute(&folder.path)?,

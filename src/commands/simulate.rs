@@ -10,14 +10,19 @@ use crate::commands::print;
 use strandnet_core::config::Faults;
 use strandnet_core::dataset::sampling::{Plan, Request, Source};
 use strandnet_core::dataset::split::Split;
+use strandnet_core::evaluate::BestPossible;
 use strandnet_core::formats::fasta::write_record;
 use strandnet_core::genome::Genome;
 use strandnet_core::genome::interval::Interval;
 use strandnet_core::genome::simulate::{self, SimulatedChromosome};
-use strandnet_core::metrics::Ranking;
+use strandnet_core::metrics::Blocks;
+use strandnet_core::metrics::blocks::BlockKind;
 use strandnet_core::progress::Progress;
 use strandnet_core::run;
 use strandnet_core::run::{Contents, OutputFolder, SIMULATION_JSON};
+
+/// Length of the stretches in which windows depend on each other, in bp.
+const BLOCK: u64 = 100_000;
 
 /// Windows of each species take this much memory twice over while their best score is computed.
 const MOST_BASES: u64 = 500_000_000;
@@ -44,7 +49,8 @@ pub fn run(command: &Simulate, progress: Progress) -> Result<()> {
             "seed": command.seed,
             "length": command.length,
             "windows_per_species": command.windows,
-            "best_possible_auroc": best,
+            "best_possible_auroc": best.auroc,
+            "best_possible_auroc_standard_error": best.standard_error,
             "words": words,
         }),
     )?;
@@ -58,16 +64,19 @@ pub fn run(command: &Simulate, progress: Progress) -> Result<()> {
         }
     }
     replaced.discard();
+    let error = best.standard_error.map_or_else(String::new, |error| format!(", standard error {error:.4}"));
     print(&format!(
-        "best possible AUROC on windows of {} bp: {best:.4}, from {} windows of each species\n{}\n",
+        "best possible AUROC on windows of {} bp, in expectation: {:.4}{error}, from {} windows of each species\n{}\n",
         command.length,
+        best.auroc,
         command.windows,
         out.path.display()
     ))
 }
 
-/// The AUROC of the exact likelihood ratio on windows drawn as `train` draws them.
-fn best_auroc(command: &Simulate, genomes: &[Vec<SimulatedChromosome>]) -> Result<f64> {
+/// The AUROC of the exact likelihood ratio on windows drawn as `train` draws them. Windows of one stretch overlap, and are
+/// not independent.
+fn best_auroc(command: &Simulate, genomes: &[Vec<SimulatedChromosome>]) -> Result<BestPossible> {
     let genomes: Vec<Genome> = genomes
         .iter()
         .map(|genome| {
@@ -95,8 +104,12 @@ fn best_auroc(command: &Simulate, genomes: &[Vec<SimulatedChromosome>]) -> Resul
     let drawn = Plan::new(&sources, Split::Test, &request)?.draw(&sources, 0)?;
     let positive: Vec<bool> =
         drawn.iter().enumerate().flat_map(|(class, windows)| windows.iter().map(move |_| class == 0)).collect();
+    let places = drawn.iter().enumerate().flat_map(|(class, windows)| {
+        windows.iter().map(move |window| Some((class, window.chromosome, window.start as u64 / BLOCK)))
+    });
+    let blocks = Blocks::of_keys(places, BlockKind::Coordinates { length: BLOCK });
     let codes: Vec<u8> = drawn.into_iter().flatten().flat_map(|window| window.codes).collect();
-    Ok(Ranking::new(&positive, &simulate::best_scores(&codes, length)).auroc().unwrap_or(0.5))
+    Ok(BestPossible::of(&positive, &simulate::best_scores(&codes, length), &blocks))
 }
 
 fn write(out: &run::RunFolder, name: &str, content: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {

@@ -12,9 +12,11 @@ use crate::model::threshold;
 use strandnet_core::dataset::Dataset;
 use strandnet_core::dataset::split::Split;
 use strandnet_core::evaluate;
+use strandnet_core::evaluate::dependence;
 use strandnet_core::evaluate::predictions::Predictions;
 use strandnet_core::evaluate::results::{RunMetrics, SplitMetrics};
 use strandnet_core::evaluate::{Evaluation, Strand};
+use strandnet_core::metrics::Resampling;
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{DataFiles, METRICS_JSON, MODEL_PT, Manifest, PREDICTIONS_CSV, RunFolder};
 use strandnet_core::scorer::Scorer;
@@ -145,8 +147,10 @@ fn results_again(run: &FinishedRun, data: &Dataset) -> Outcome {
         [(Split::Valid, "valid", &data.valid, &metrics.valid), (Split::Test, "test", &data.test, &metrics.test)];
     for (split, name, examples, expected) in splits {
         let logits = evaluate::logits_of(ensemble, examples, Strand::AsGiven)?;
+        let blocks = dependence::blocks_of(examples, provenance.config.training.block_length)?;
+        let resampling = Resampling { blocks: &blocks, seed: provenance.seed };
         let evaluation =
-            Evaluation::of(task, classes, examples, &logits, ensemble.activation(), threshold, provenance.seed)?;
+            Evaluation::of(task, classes, examples, &logits, ensemble.activation(), threshold, resampling)?;
         rows.append(split, examples, &evaluation.predictions)?;
         let (n, far) = compare(&evaluation.metrics(), expected, 2.0 / examples.len().max(1) as f64, name)?;
         compared += n;

@@ -1,11 +1,15 @@
-//! Golden numbers: metrics held against scikit-learn and SciPy, linear baselines against scikit-learn. `metrics.py`, `delong.py`
-//! and `baselines.py` in tests/golden made them and name their versions.
+//! Golden numbers: metrics held against scikit-learn and SciPy, intervals against statsmodels, SciPy and all pairs, linear
+//! baselines against scikit-learn. `metrics.py`, `intervals.py`, `delong.py` and `baselines.py` in tests/golden made them and
+//! name their versions.
 
 use std::path::Path;
 
 use serde_json::Value;
 use strandnet_core::baselines::{Features, Link, Sequences, fit};
-use strandnet_core::metrics::{Estimate, Ranking, Report, classes, labels, paired, regression};
+use strandnet_core::metrics::blocks::BlockKind;
+use strandnet_core::metrics::{
+    Blocks, Estimate, Interval, Method, Ranking, Report, Resampling, classes, labels, paired, regression,
+};
 use strandnet_core::sequence::alphabet::encode;
 
 use crate::fixtures::{column, json};
@@ -22,7 +26,9 @@ fn metrics_agree_with_scikit_learn() {
         let rows = || sets.iter().enumerate().filter(|(_, name)| *name == set).map(|(i, _)| i);
         let positive: Vec<bool> = rows().map(|i| labels[i] == "1").collect();
         let scores: Vec<f64> = rows().map(|i| scores[i].parse().unwrap()).collect();
-        let report = Ranking::new(&positive, &scores).report(expected["threshold"].as_f64().unwrap(), 1);
+        let blocks = Blocks::each(positive.len());
+        let resampling = Resampling { blocks: &blocks, seed: 1 };
+        let report = Ranking::new(&positive, &scores).report(expected["threshold"].as_f64().unwrap(), &resampling);
         for (name, value) in expected["metrics"].as_object().unwrap() {
             let (found, expected) = (report.get(name).unwrap().value, value.as_f64().unwrap());
             assert!((found - expected).abs() < 1e-9, "{set} {name}: {found} and {expected}");
@@ -44,7 +50,8 @@ fn metrics_of_classes_labels_and_values_agree_with_scikit_learn() {
         match (found, expected.as_f64()) {
             (Some(found), Some(expected)) => {
                 assert!((found.value - expected).abs() < 1e-9, "{place}: {found:?} and {expected}");
-                assert!(found.low <= found.value && found.value <= found.high, "{place}: {found:?}");
+                let (low, high) = found.ends();
+                assert!(low <= found.value && found.value <= high, "{place}: {found:?}");
             }
             (found, expected) => assert!(found.is_none() && expected.is_none(), "{place}: {found:?} and {expected:?}"),
         }
@@ -58,12 +65,19 @@ fn metrics_of_classes_labels_and_values_agree_with_scikit_learn() {
             rows.flat_map(|(_, row)| row.split(' ').map(|number| number.parse().unwrap())).collect()
         };
         let (truth, scores) = (numbers(&truth), numbers(&scores));
+        let n = if set == "classes" { truth.len() } else { truth.len() / names.len() };
+        let blocks = Blocks::each(n);
+        let resampling = &Resampling { blocks: &blocks, seed: 1 };
         let report: Report = match set.as_str() {
             "classes" => {
-                classes::report(&truth.iter().map(|&class| class as usize).collect::<Vec<_>>(), &scores, &names, 1)
+                let classes: Vec<usize> = truth.iter().map(|&class| class as usize).collect();
+                classes::report(&classes, &scores, &names, resampling)
             }
-            "labels" => labels::report(&truth.iter().map(|&label| label > 0.5).collect::<Vec<_>>(), &scores, &names, 1),
-            _ => regression::report(&truth, &scores, &names, 1),
+            "labels" => {
+                let labels: Vec<bool> = truth.iter().map(|&label| label > 0.5).collect();
+                labels::report(&labels, &scores, &names, resampling)
+            }
+            _ => regression::report(&truth, &scores, &names, resampling),
         };
         for (name, expected) in expected["metrics"].as_object().unwrap() {
             compare(format!("{set} {name}"), report.get(name), expected);
@@ -89,7 +103,8 @@ fn delong_agrees_with_all_pairs() {
         let rows = || sets.iter().enumerate().filter(|(_, name)| *name == set).map(|(i, _)| i);
         let numbers = |column: &[String]| rows().map(|i| column[i].parse().unwrap()).collect::<Vec<f64>>();
         let positives: Vec<bool> = rows().map(|i| labels[i] == "1").collect();
-        let found = paired::delong(&positives, &numbers(&first), &numbers(&second)).unwrap();
+        let alone = Blocks::each(positives.len());
+        let found = paired::delong(&positives, &numbers(&first), &numbers(&second), &alone).unwrap();
         for (name, found) in
             [("difference", found.difference), ("low", found.low), ("high", found.high), ("p_value", found.p_value)]
         {
@@ -101,6 +116,57 @@ fn delong_agrees_with_all_pairs() {
         }
     }
     assert_eq!(golden.len(), 4);
+}
+
+#[test]
+fn intervals_agree_with_statsmodels_and_scipy() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let table = folder.join("intervals.csv");
+    let [sets, labels, first, second, blocks] =
+        ["set", "label", "first", "second", "block"].map(|name| column(&table, b',', name));
+    let golden = json(&folder.join("intervals.json"));
+    let golden = golden["sets"].as_object().unwrap();
+    let mut methods = Vec::new();
+    for (set, expected) in golden {
+        let rows = || sets.iter().enumerate().filter(|(_, name)| *name == set).map(|(i, _)| i);
+        let numbers = |column: &[String]| rows().map(|i| column[i].parse().unwrap()).collect::<Vec<f64>>();
+        let positives: Vec<bool> = rows().map(|i| labels[i] == "1").collect();
+        let (first, second) = (numbers(&first), numbers(&second));
+        let close = |what: &str, found: f64, expected: &Value| {
+            let expected = expected.as_f64().unwrap();
+            // Student's t, of the set with a rare class, is a series.
+            let tolerance = if what == "logit_delong" && set == "rare_and_tied" { 1e-5 } else { 1e-9 };
+            assert!((found - expected).abs() <= tolerance, "{set} {what}: {found} and {expected}");
+        };
+        let alone = Blocks::each(positives.len());
+        let report = Ranking::new(&positives, &first).report(0.5, &Resampling { blocks: &alone, seed: 1 });
+        for (name, value) in [("auroc", "auroc"), ("accuracy", "accuracy")] {
+            close(name, report.get(name).unwrap().value, &expected[value]);
+        }
+        let intervals = ["auroc", "accuracy"].map(|name| report.get(name).unwrap().interval.unwrap());
+        for Interval { low, high, method } in intervals {
+            let key = match method {
+                Method::LogitDelong => "logit_delong",
+                Method::Newcombe => "newcombe",
+                Method::Wilson => "wilson",
+                other => panic!("{other:?}"),
+            };
+            close(key, low, &expected[key][0]);
+            close(key, high, &expected[key][1]);
+            methods.push(key);
+        }
+        let in_blocks = Blocks::of_keys(rows().map(|i| Some(&blocks[i])), BlockKind::Coordinates { length: 1 });
+        let error = paired::standard_error(&positives, &first, &in_blocks).unwrap();
+        close("block_standard_error", error, &expected["block_standard_error"]);
+        let found = paired::delong(&positives, &first, &second, &in_blocks).unwrap();
+        close("block_difference", found.difference, &expected["block_difference"]);
+        close("block_p_value", found.p_value, &expected["block_p_value"]);
+    }
+    methods.sort_unstable();
+    assert_eq!(
+        methods,
+        ["logit_delong", "logit_delong", "logit_delong", "newcombe", "wilson", "wilson", "wilson", "wilson"]
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 pub mod baselines;
 pub mod breakdown;
+pub mod dependence;
 pub mod members;
 pub mod predictions;
 pub mod results;
@@ -18,7 +19,7 @@ use crate::evaluate::members::Members;
 use crate::evaluate::results::{GroupMetrics, SplitMetrics};
 use crate::evaluate::strands::StrandAgreement;
 use crate::evaluate::temperature::Validation;
-use crate::metrics::{self, Ranking, Report};
+use crate::metrics::{self, Blocks, Ranking, Report, Resampling, paired};
 use crate::scorer::{Activation, Scorer};
 use crate::sequence::alphabet;
 use crate::task::{self, Task};
@@ -150,16 +151,20 @@ pub fn report(
     examples: &Examples,
     predictions: &[f64],
     threshold: Option<f64>,
-    seed: u64,
+    resampling: &Resampling,
 ) -> Report {
     match task.kind {
         TaskKind::Binary => {
             let ranking = Ranking::new(&task.positives(examples), predictions);
-            ranking.report(threshold.unwrap_or_else(|| ranking.best_threshold()), seed)
+            ranking.report(threshold.unwrap_or_else(|| ranking.best_threshold()), resampling)
         }
-        TaskKind::Multiclass => metrics::classes::report(&examples.classes(), predictions, &classes.names, seed),
-        TaskKind::Multilabel => metrics::labels::report(&task::yes_no(examples), predictions, &classes.names, seed),
-        TaskKind::Regression => metrics::regression::report(&task::values(examples), predictions, &classes.names, seed),
+        TaskKind::Multiclass => metrics::classes::report(&examples.classes(), predictions, &classes.names, resampling),
+        TaskKind::Multilabel => {
+            metrics::labels::report(&task::yes_no(examples), predictions, &classes.names, resampling)
+        }
+        TaskKind::Regression => {
+            metrics::regression::report(&task::values(examples), predictions, &classes.names, resampling)
+        }
     }
 }
 
@@ -171,6 +176,8 @@ pub struct Evaluation<'a> {
     pub classes: &'a Classes,
     /// The examples evaluated.
     pub examples: &'a Examples,
+    /// What intervals are computed with.
+    pub resampling: Resampling<'a>,
     /// Predictions, `[n, outputs]`.
     pub predictions: Vec<f64>,
     /// Predictions at a temperature of 1, `[n, outputs]`, if another one was fitted.
@@ -198,16 +205,17 @@ impl<'a> Evaluation<'a> {
         logits: &[f32],
         activation: Activation,
         threshold: Option<f64>,
-        seed: u64,
+        resampling: Resampling<'a>,
     ) -> Result<Self> {
         let predictions = activation(task, logits)?;
         let as_they_are = Task { temperature: 1.0, ..task.clone() };
         let uncalibrated = (task.temperature != 1.0).then(|| activation(&as_they_are, logits)).transpose()?;
-        let report = report(task, classes, examples, &predictions, threshold, seed);
+        let report = report(task, classes, examples, &predictions, threshold, &resampling);
         Ok(Self {
             task,
             classes,
             examples,
+            resampling,
             predictions,
             uncalibrated,
             report,
@@ -221,10 +229,12 @@ impl<'a> Evaluation<'a> {
     ///
     /// # Errors
     /// The examples cannot be read.
-    pub fn with_breakdown(mut self, seed: u64) -> Result<Self> {
+    pub fn with_breakdown(mut self) -> Result<Self> {
         let threshold = self.report.threshold;
-        let of = |examples: &Examples, predictions: &[f64]| {
-            report(self.task, self.classes, examples, predictions, threshold, seed)
+        let of = |examples: &Examples, chosen: &[usize], predictions: &[f64]| {
+            let blocks = &self.resampling.blocks.at(chosen.iter().copied());
+            let resampling = Resampling { blocks, ..self.resampling };
+            report(self.task, self.classes, examples, predictions, threshold, &resampling)
         };
         self.breakdown = Some(Breakdown::new(self.task, self.classes, self.examples, &self.predictions, &of)?);
         Ok(self)
@@ -287,7 +297,32 @@ impl<'a> Evaluation<'a> {
     }
 
     /// The AUROC of the best possible scores on the same examples.
-    pub fn beside_best_possible(&self, best: &[f64]) -> f64 {
-        Ranking::new(&self.task.positives(self.examples), best).auroc().unwrap_or(0.5)
+    pub fn beside_best_possible(&self, best: &[f64]) -> BestPossible {
+        BestPossible::of(&self.task.positives(self.examples), best, self.resampling.blocks)
+    }
+
+    /// The lines that say what intervals rest on; empty where examples are independent and there is an interval.
+    pub fn about_intervals(&self) -> String {
+        let blocks = self.report.blocks.map(|blocks| format!("intervals: bootstrap of {}\n", blocks.describe()));
+        let main = self.report.metrics.first().and_then(|(_, estimate)| estimate.as_ref());
+        let none = main.and_then(|estimate| estimate.interval.err()).map(|why| format!("no interval: {why}\n"));
+        blocks.into_iter().chain(none).collect()
+    }
+}
+
+/// The AUROC of the exact likelihood ratio on simulated examples: an estimate of what is possible in expectation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BestPossible {
+    /// On the examples.
+    pub auroc: f64,
+    /// How far it would vary over other examples; `None` where a class has too few.
+    pub standard_error: Option<f64>,
+}
+
+impl BestPossible {
+    /// Of the scores of examples that lie in blocks.
+    pub fn of(positives: &[bool], scores: &[f64], blocks: &Blocks) -> Self {
+        let auroc = Ranking::new(positives, scores).auroc().unwrap_or(0.5);
+        Self { auroc, standard_error: paired::standard_error(positives, scores, blocks) }
     }
 }

@@ -25,9 +25,9 @@ use anyhow::Result;
 pub use crate::figures::canvas::Figure;
 
 use crate::config::TaskKind;
-use crate::evaluate::Evaluation;
+use crate::evaluate::{BestPossible, Evaluation};
 use crate::format::{self, thousands};
-use crate::metrics::{Estimate, Ranking, Report};
+use crate::metrics::{Estimate, Interval, Ranking, Report};
 use crate::run::{CONFUSION_CSV, RunFolder};
 use crate::task;
 
@@ -86,7 +86,7 @@ pub fn draw(evaluation: &Evaluation, folder: &RunFolder) -> Result<()> {
 }
 
 /// The metrics of a test set as a text table, with those of baselines beside them.
-pub fn table(evaluation: &Evaluation, baselines: &[(String, Report)], best_possible_auroc: Option<f64>) -> String {
+pub fn table(evaluation: &Evaluation, baselines: &[(String, Report)], best_possible: Option<BestPossible>) -> String {
     let report = &evaluation.report;
     let mut text = format!("test: {} fragments", thousands(report.n));
     if let (Some(n_positive), Some(threshold)) = (report.n_positive, report.threshold) {
@@ -116,20 +116,28 @@ pub fn table(evaluation: &Evaluation, baselines: &[(String, Report)], best_possi
     for (name, estimate) in &report.metrics {
         let words = name.replace('_', " ");
         let line = match estimate {
-            Some(Estimate { value, low, high }) => {
-                let interval =
-                    format!("{}   95 % {} to {}", format::metric(*value), format::metric(*low), format::metric(*high));
-                format!("  {words:<27}{interval:<33}{}", beside(name))
+            Some(Estimate { value, interval }) => {
+                let ends = match interval {
+                    Ok(Interval { low, high, .. }) => {
+                        format!("   95 % {} to {}", format::metric(*low), format::metric(*high))
+                    }
+                    Err(_) => "   no interval".into(),
+                };
+                format!("  {words:<27}{:<33}{}", format!("{}{ends}", format::metric(*value)), beside(name))
             }
             None => format!("  {words:<27}{:<36}{}", "undefined here", beside(name)),
         };
         text.push_str(line.trim_end());
         text.push('\n');
     }
-    if let Some(best) = best_possible_auroc {
+    if let Some(BestPossible { auroc, standard_error }) = best_possible {
         let name = "best possible auroc";
-        text.push_str(&format!("  {name:<27}{best:.4}   the exact likelihood ratio of the simulation\n"));
+        let error = standard_error.map_or_else(String::new, |error| format!(", standard error {error:.4}"));
+        text.push_str(&format!(
+            "  {name:<27}{auroc:.4}   of the simulation's exact likelihood ratio, in expectation{error}\n"
+        ));
     }
+    text.push_str(&evaluation.about_intervals());
     if let Some((before, after)) = evaluation.calibration_errors() {
         let temperature = evaluation.task.temperature;
         text.push_str(&format!(
@@ -246,6 +254,6 @@ mod tests {
     pub fn report(parts: usize) -> Report {
         let part = |i| ClassReport { name: format!("class {i}"), n: None, metrics: Vec::new() };
         let parts = (0..parts).map(part).collect();
-        Report { n: 0, n_positive: None, threshold: None, metrics: Vec::new(), parts, confusion: None }
+        Report { n: 0, n_positive: None, threshold: None, blocks: None, metrics: Vec::new(), parts, confusion: None }
     }
 }

@@ -36,6 +36,8 @@ pub enum Purpose {
     Baseline = 13,
     /// Shuffled background of motif discovery.
     Discovery = 14,
+    /// Parts that are left out in turn, for the acceleration of the bootstrap.
+    Jackknife = 15,
 }
 
 /// The generator for one purpose at one place, for example an epoch and a step.

@@ -45,7 +45,8 @@ pub fn demo() -> Config {
     let default = defaults(ModelConfig::default().arch);
     Config {
         model: ModelConfig { filters: Some(64), depth: Some(1), ..default.model },
-        training: TrainingConfig { epochs: 5, ..default.training },
+        // Nothing ties simulated windows together but that they overlap.
+        training: TrainingConfig { epochs: 5, block_length: 10_000, ..default.training },
         ..default
     }
 }

@@ -94,6 +94,9 @@ pub struct TrainingConfig {
     /// Also fit regression on GC content and on 6-mers, as baselines
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
     pub baselines: bool,
+    /// Length of the blocks of dependent test examples that intervals allow for, in bp, where examples have coordinates
+    #[arg(long, value_name = "BP", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub block_length: u64,
     /// Random seed
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=MAX_SEED))]
     pub seed: u64,

@@ -9,7 +9,7 @@ use crate::dataset::Dataset;
 use crate::dataset::examples::Examples;
 use crate::evaluate;
 use crate::format::thousands;
-use crate::metrics::Report;
+use crate::metrics::{Report, Resampling};
 use crate::progress::Progress;
 use crate::task::Task;
 
@@ -34,7 +34,12 @@ pub struct BaselineResult {
 ///
 /// # Errors
 /// The examples cannot be read, or a fit fails.
-pub fn evaluate(task: &Task, data: &Dataset, seed: u64, progress: Progress) -> Result<Vec<BaselineResult>> {
+pub fn evaluate(
+    task: &Task,
+    data: &Dataset,
+    resampling: &Resampling,
+    progress: Progress,
+) -> Result<Vec<BaselineResult>> {
     let link = match (task.kind, task.loss) {
         (TaskKind::Binary | TaskKind::Multilabel, _) => Link::Logistic,
         (TaskKind::Multiclass, _) => Link::Softmax,
@@ -60,7 +65,7 @@ pub fn evaluate(task: &Task, data: &Dataset, seed: u64, progress: Progress) -> R
             (of(&valid_codes), &valid_targets),
         )?;
         let report = |examples: &Examples, codes, threshold| {
-            evaluate::report(task, &data.classes, examples, &fitted.predict(&of(codes)), threshold, seed)
+            evaluate::report(task, &data.classes, examples, &fitted.predict(&of(codes)), threshold, resampling)
         };
         let threshold = if task.kind == TaskKind::Binary {
             evaluate::best_threshold(task, &data.valid, &fitted.predict(&of(&valid_codes)))

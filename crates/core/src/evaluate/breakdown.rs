@@ -42,7 +42,7 @@ pub struct Breakdown {
 }
 
 impl Breakdown {
-    /// Evaluates groups of examples with `report`, which takes examples and their predictions.
+    /// Evaluates groups of examples with `report`, which takes examples, their places among all and their predictions.
     ///
     /// # Errors
     /// The examples cannot be read.
@@ -51,7 +51,7 @@ impl Breakdown {
         classes: &Classes,
         examples: &Examples,
         predictions: &[f64],
-        report: &dyn Fn(&Examples, &[f64]) -> Report,
+        report: &dyn Fn(&Examples, &[usize], &[f64]) -> Report,
     ) -> Result<Self> {
         let outputs = task.outputs();
         let measure = |name: String, range: Option<Range<f64>>, chosen: Vec<usize>, wanted: &[&str]| -> Option<Group> {
@@ -60,7 +60,7 @@ impl Breakdown {
             }
             let found: Vec<f64> =
                 chosen.iter().flat_map(|&i| &predictions[i * outputs..(i + 1) * outputs]).copied().collect();
-            let report = report(&examples.labels_at(&chosen), &found);
+            let report = report(&examples.labels_at(&chosen), &chosen, &found);
             let metrics = report.metrics.into_iter().filter(|(name, _)| wanted.contains(name)).collect();
             Some(Group { name, range, n: chosen.len(), metrics })
         };

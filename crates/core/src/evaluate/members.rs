@@ -7,6 +7,7 @@ use crate::dataset::Classes;
 use crate::dataset::examples::Examples;
 use crate::evaluate::results::named;
 use crate::evaluate::{best_threshold, fitted_temperature, report};
+use crate::metrics::Resampling;
 use crate::scorer::Activation;
 use crate::task::Task;
 
@@ -52,14 +53,14 @@ impl Members {
         (test, test_logits): (&Examples, &[Vec<f32>]),
         activation: Activation,
         calibrated: bool,
-        seed: u64,
+        resampling: &Resampling,
     ) -> Result<Self> {
         let mut reports = Vec::with_capacity(test_logits.len());
         for (valid_logits, test_logits) in valid_logits.iter().zip(test_logits) {
             let temperature = if calibrated { fitted_temperature(task, valid, valid_logits)? } else { 1.0 };
             let own = Task { temperature, ..task.clone() };
             let threshold = best_threshold(&own, valid, &activation(&own, valid_logits)?);
-            reports.push(report(&own, classes, test, &activation(&own, test_logits)?, threshold, seed));
+            reports.push(report(&own, classes, test, &activation(&own, test_logits)?, threshold, resampling));
         }
         let names = reports.first().map_or(&[][..], |report| &report.metrics);
         let metrics = names.iter().filter_map(|(name, _)| {
@@ -80,6 +81,7 @@ impl Members {
 mod tests {
     use super::*;
     use crate::config::{ClassWeights, TaskKind};
+    use crate::metrics::Blocks;
 
     #[test]
     fn the_spread_is_that_of_the_members_alone() {
@@ -88,8 +90,9 @@ mod tests {
         let task = Task::new(TaskKind::Binary, &classes, None, &ClassWeights::None, &examples).unwrap();
         // One member is right about all, the other about three pairs of four.
         let members = [vec![2.0, 1.0, -1.0, -2.0], vec![2.0, -1.0, 1.0, -2.0]];
+        let alone = Resampling { blocks: &Blocks::each(4), seed: 1 };
         let found =
-            Members::of(&task, &classes, (&examples, &members), (&examples, &members), Task::activate, false, 1)
+            Members::of(&task, &classes, (&examples, &members), (&examples, &members), Task::activate, false, &alone)
                 .unwrap();
         let auroc = found.get("auroc").unwrap();
         assert_eq!(found.n, 2);

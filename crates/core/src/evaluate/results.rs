@@ -6,9 +6,10 @@ use std::path::Path;
 use anyhow::{Result, anyhow};
 use serde::{Deserialize, Serialize};
 
+use crate::evaluate::BestPossible;
 use crate::evaluate::breakdown::Group;
 use crate::evaluate::members::Members;
-use crate::metrics::{Estimate, Report};
+use crate::metrics::{BlockSummary, Estimate, Interval, Method, NoInterval, Report};
 
 /// The metrics of a run: the object in `metrics.json` of a run folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,6 +51,9 @@ pub struct SplitMetrics {
     /// Probability from which an example is called positive; binary tasks only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
+    /// The blocks of dependent examples that intervals rest on; absent where examples are independent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocks: Option<BlockSummary>,
     /// Metrics by name in the order in which they are shown, the main one first.
     #[serde(flatten)]
     pub metrics: Metrics,
@@ -83,9 +87,12 @@ pub struct SplitMetrics {
     /// Examples of each class; binary tasks only.
     #[serde(default, with = "named", skip_serializing_if = "Vec::is_empty")]
     pub by_class: Vec<(String, GroupMetrics)>,
-    /// AUROC of the exact likelihood ratio on simulated examples.
+    /// AUROC of the exact likelihood ratio on simulated examples: an estimate of the best possible in expectation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best_possible_auroc: Option<f64>,
+    /// Its standard error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best_possible_auroc_standard_error: Option<f64>,
 }
 
 /// The metrics of some of the examples, or of one class, label or column.
@@ -110,21 +117,44 @@ pub struct GroupMetrics {
 #[serde(transparent)]
 pub struct Metrics(#[serde(with = "named")] Vec<(String, Metric)>);
 
-/// A metric with its 95 % interval, or why it is undefined.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// A metric with its 95 % interval and the method of that, or without and why, or why it is undefined: one of
+/// `{"value", "low", "high", "method"}`, `{"value", "low": null, "high": null, "interval_reason"}` and
+/// `{"value": null, "reason"}`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct Metric {
     /// `None`, null in the file, where it is undefined.
     #[serde(deserialize_with = "Option::deserialize")] // the key must be there
     pub value: Option<f64>,
     /// Lower end of the interval.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub low: Option<f64>,
     /// Upper end of the interval.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub high: Option<f64>,
+    /// How the interval was computed; runs of earlier versions do not say.
+    pub method: Option<String>,
+    /// Why there is a value and no interval.
+    pub interval_reason: Option<String>,
     /// Why it is undefined.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+impl Serialize for Metric {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("value", &self.value)?;
+        if self.value.is_some() {
+            map.serialize_entry("low", &self.low)?;
+            map.serialize_entry("high", &self.high)?;
+        }
+        for (key, text) in
+            [("method", &self.method), ("interval_reason", &self.interval_reason), ("reason", &self.reason)]
+        {
+            if let Some(text) = text {
+                map.serialize_entry(key, text)?;
+            }
+        }
+        map.end()
+    }
 }
 
 impl RunMetrics {
@@ -151,6 +181,15 @@ impl SplitMetrics {
     pub fn get(&self, name: &str) -> Option<&Metric> {
         self.metrics.get(name)
     }
+
+    /// With the best that is possible on the same examples, where it is known.
+    pub fn beside(self, best: Option<BestPossible>) -> Self {
+        Self {
+            best_possible_auroc: best.map(|best| best.auroc),
+            best_possible_auroc_standard_error: best.and_then(|best| best.standard_error),
+            ..self
+        }
+    }
 }
 
 impl From<&Report> for SplitMetrics {
@@ -164,6 +203,7 @@ impl From<&Report> for SplitMetrics {
             n: report.n,
             n_positive: report.n_positive,
             threshold: report.threshold,
+            blocks: report.blocks,
             metrics: Metrics::new(&report.metrics, |name| report.why_undefined(name)),
             classes: report.parts.iter().map(|part| (part.name.clone(), class(part))).collect(),
             confusion: report.confusion.clone(),
@@ -187,8 +227,15 @@ impl Metrics {
     /// Estimates by name; `reason` says why one is undefined.
     fn new(estimates: &[(&str, Option<Estimate>)], reason: impl Fn(&str) -> &'static str) -> Self {
         let metric = |name: &str, estimate: &Option<Estimate>| match *estimate {
-            Some(Estimate { value, low, high }) => {
-                Metric { value: Some(value), low: Some(low), high: Some(high), reason: None }
+            Some(Estimate { value, interval: Ok(Interval { low, high, method }) }) => Metric {
+                value: Some(value),
+                low: Some(low),
+                high: Some(high),
+                method: Some(method.name().into()),
+                ..Default::default()
+            },
+            Some(Estimate { value, interval: Err(why) }) => {
+                Metric { value: Some(value), interval_reason: Some(why.to_string()), ..Default::default() }
             }
             None => Metric { reason: Some(reason(name).into()), ..Default::default() },
         };
@@ -207,10 +254,13 @@ impl Metrics {
 }
 
 impl Metric {
-    /// Value and interval; `None` if it is undefined. Without an interval, both ends are the value.
+    /// Value and interval; `None` if it is undefined.
     pub fn estimate(&self) -> Option<Estimate> {
-        let value = self.value?;
-        Some(Estimate { value, low: self.low.unwrap_or(value), high: self.high.unwrap_or(value) })
+        // Before methods were recorded, all were bootstraps.
+        let method = || self.method.as_deref().and_then(Method::named).unwrap_or(Method::Bootstrap);
+        let ends = self.low.zip(self.high);
+        let interval = ends.map(|(low, high)| Interval { low, high, method: method() }).ok_or(NoInterval::Undefined);
+        Some(Estimate { value: self.value?, interval })
     }
 }
 
@@ -234,18 +284,25 @@ pub(crate) mod named {
 mod tests {
     use super::*;
     use crate::evaluate::members::Spread;
-    use crate::metrics::{Ranking, classes, labels, regression};
+    use crate::metrics::{Blocks, Ranking, Resampling, classes, labels, regression};
     use serde_json::json;
 
+    /// Examples that are independent of each other.
+    fn alone(n: usize) -> Resampling<'static> {
+        let blocks: &'static Blocks = Box::leak(Box::new(Blocks::each(n)));
+        Resampling { blocks, seed: 1 }
+    }
+
     fn of_two_splits() -> RunMetrics {
-        let mut test =
-            SplitMetrics::from(&Ranking::new(&[true, false, true, false], &[0.9, 0.2, 0.4, 0.6]).report(0.5, 1));
+        let mut test = SplitMetrics::from(
+            &Ranking::new(&[true, false, true, false], &[0.9, 0.2, 0.4, 0.6]).report(0.5, &alone(4)),
+        );
         test.members =
             Some(Members { n: 2, metrics: vec![("auroc".into(), Spread { mean: 0.5, standard_deviation: 0.1 })] });
         test.by_gc =
             vec![(&Group { name: "g".into(), range: Some(0.3..0.4), n: 2, metrics: vec![("auroc", None)] }).into()];
         test.strand_mean_difference = Some(1.0 / 3.0);
-        let valid = (&classes::report(&[0, 1], &[0.6, 0.4, 0.3, 0.7], &["z".into(), "a".into()], 1)).into();
+        let valid = (&classes::report(&[0, 1], &[0.6, 0.4, 0.3, 0.7], &["z".into(), "a".into()], &alone(2))).into();
         RunMetrics { valid, test, baselines: Vec::new() }
     }
 
@@ -275,7 +332,7 @@ mod tests {
         let found = keys(&value["valid"]);
         assert_eq!((found[0].as_str(), found[1].as_str()), ("n", "macro_auroc"));
         assert_eq!(found[found.len() - 2..], ["classes", "confusion"]);
-        let report = classes::report(&[0, 1], &[0.6, 0.4, 0.3, 0.7], &["z".into(), "a".into()], 1);
+        let report = classes::report(&[0, 1], &[0.6, 0.4, 0.3, 0.7], &["z".into(), "a".into()], &alone(2));
         let names =
             |metrics: &[(&'static str, Option<Estimate>)]| metrics.iter().map(|(name, _)| *name).collect::<Vec<_>>();
         assert_eq!(found, [&["n"], &names(&report.metrics)[..], &["classes", "confusion"]].concat());
@@ -285,14 +342,14 @@ mod tests {
 
     #[test]
     fn keys_that_a_task_lacks_are_absent() {
-        let labels = labels::report(&[true, false, false, true], &[0.5; 4], &["a".into(), "b".into()], 1);
+        let labels = labels::report(&[true, false, false, true], &[0.5; 4], &["a".into(), "b".into()], &alone(2));
         let value = serde_json::to_value(SplitMetrics::from(&labels)).unwrap();
         assert!(
             value.get("n_positive").is_none() && value.get("confusion").is_none() && value.get("threshold").is_none()
         );
-        let column = regression::report(&[0.1, 0.7, 0.2], &[0.1, 0.7, 0.2], &["a".into()], 1);
+        let column = regression::report(&[0.1, 0.7, 0.2], &[0.1, 0.7, 0.2], &["a".into()], &alone(3));
         assert!(serde_json::to_value(SplitMetrics::from(&column)).unwrap().get("classes").is_none());
-        let columns = regression::report(&[0.1, 0.7, 0.2, 0.9], &[0.5; 4], &["a".into(), "b".into()], 1);
+        let columns = regression::report(&[0.1, 0.7, 0.2, 0.9], &[0.5; 4], &["a".into(), "b".into()], &alone(2));
         let value = serde_json::to_value(SplitMetrics::from(&columns)).unwrap();
         assert!(value["classes"]["a"].get("n").is_none() && value["classes"]["a"]["pearson"]["value"].is_null());
     }
@@ -305,7 +362,8 @@ mod tests {
         });
         let found: RunMetrics = serde_json::from_value(text).unwrap();
         assert_eq!(found.test.metrics.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["auroc"]);
-        assert_eq!(found.test.get("auroc").unwrap().estimate(), Some(Estimate { value: 0.5, low: 0.5, high: 0.5 }));
+        let found = found.test.get("auroc").unwrap();
+        assert_eq!((found.estimate().unwrap().ends(), found.interval_reason.as_deref()), ((0.5, 0.5), Some("few")));
         assert!(serde_json::from_value::<RunMetrics>(json!({"test": {"n": 1}})).is_err());
     }
 }

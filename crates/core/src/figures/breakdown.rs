@@ -118,7 +118,7 @@ fn parts_name(report: &Report) -> &'static str {
 /// A range that holds every interval of all panels. No metric shown here exceeds 1.
 fn scale(panels: &[Panel]) -> Range<f64> {
     let estimates = panels.iter().flat_map(|panel| panel.rows.iter().filter_map(|(_, estimate)| *estimate));
-    let ends = estimates.flat_map(|estimate| [estimate.low, estimate.high, estimate.value]);
+    let ends = estimates.flat_map(|estimate| [estimate.ends().0, estimate.ends().1, estimate.value]);
     let values = ends.chain(panels.iter().filter_map(|panel| panel.all)).filter(|value| value.is_finite());
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
     if low > high {
@@ -141,9 +141,10 @@ fn draw_panel(canvas: &mut Canvas, panel: &Panel, top: f64, scale: &Scale) {
         let y = top + ROW * (i as f64 + 0.5);
         canvas.text(name, (MARGIN, y), Words::new(Across::Left, Height::Middle));
         match estimate {
-            Some(Estimate { value, low, high }) => {
-                canvas.line(&[(scale.x(*low), y), (scale.x(*high), y)], stroke(CURVE, BLUE));
-                canvas.circle((scale.x(*value), y), 2.2, BLUE);
+            Some(estimate) => {
+                let (low, high) = estimate.ends();
+                canvas.line(&[(scale.x(low), y), (scale.x(high), y)], stroke(CURVE, BLUE));
+                canvas.circle((scale.x(estimate.value), y), 2.2, BLUE);
             }
             None => {
                 let words = Words::new(Across::Left, Height::Middle).coloured(GREY);
@@ -169,9 +170,11 @@ fn draw_scale(canvas: &mut Canvas, top: f64, scale: &Scale) {
 mod tests {
     use super::*;
     use crate::figures::tests::{circles, ink, report, texts};
+    use crate::metrics::{Interval, Method};
 
     fn group(name: &str, value: f64) -> Group {
-        let estimate = Estimate { value, low: value - 0.05, high: (value + 0.05).min(1.0) };
+        let interval = Interval { low: value - 0.05, high: (value + 0.05).min(1.0), method: Method::Wilson };
+        let estimate = Estimate { value, interval: Ok(interval) };
         Group { name: name.into(), range: None, n: 1234, metrics: vec![("auroc", Some(estimate))] }
     }
 

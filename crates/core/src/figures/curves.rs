@@ -7,7 +7,7 @@ use crate::evaluate::Evaluation;
 use crate::figures::canvas::{BLUE, COLUMN, Figure, ORANGE, THIN, colour, stroke};
 use crate::figures::chart::{Axis, Chart, Key, MARKED, REFERENCE};
 use crate::format::{self, thousands};
-use crate::metrics::{CalibrationBin, CurvePoint, Ranking, Report};
+use crate::metrics::{CalibrationBin, CurvePoint, Estimate, Interval, Ranking, Report};
 
 /// Bars of the score histogram.
 const SCORE_BINS: usize = 40;
@@ -250,7 +250,10 @@ fn thinned(curve: &[CurvePoint]) -> Vec<(f64, f64)> {
 
 fn with_interval(report: &Report, metric: &str, name: &str) -> String {
     match report.get(metric) {
-        Some(estimate) => format!("{name} {:.3} (95 % {:.3} to {:.3})", estimate.value, estimate.low, estimate.high),
+        Some(Estimate { value, interval: Ok(Interval { low, high, .. }) }) => {
+            format!("{name} {value:.3} (95 % {low:.3} to {high:.3})")
+        }
+        Some(Estimate { value, .. }) => format!("{name} {value:.3}"),
         None => format!("{name} undefined: one class only"),
     }
 }

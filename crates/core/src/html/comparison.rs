@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::config::TaskKind;
 use crate::dataset::split::Split;
+use crate::evaluate::dependence;
 use crate::evaluate::predictions::Prediction;
 use crate::evaluate::results::Metric;
 use crate::figures::curves;
@@ -18,8 +19,8 @@ use crate::html::picture::Picture;
 use crate::html::table::{Cell, Table};
 use crate::html::tracks::Tracks;
 use crate::html::{question, quoted, settings};
-use crate::metrics::Ranking;
 use crate::metrics::paired::{Paired, delong};
+use crate::metrics::{Blocks, Ranking};
 use crate::run::FORMAT_VERSION;
 
 /// A comparison in all its forms.
@@ -43,13 +44,17 @@ pub fn report(runs: &[RunFiles]) -> Result<Comparison> {
     let main = runs[0].metrics.test.main().map_or("auroc", |(name, _)| name);
     let estimates = runs.iter().map(|run| run.metrics.test.get(main).and_then(Metric::estimate));
     let (metrics, same_test) = (metrics(runs, &names), same_test(&tests));
-    let found: Vec<_> = tests[1..].iter().map(|test| difference(&tests[0], test)).collect();
+    let blocks = tests[0].blocks(runs[0].provenance.config.training.block_length);
+    let found: Vec<_> = tests[1..].iter().map(|test| difference(&tests[0], test, &blocks)).collect();
     let differences = (kind == TaskKind::Binary).then(|| differences(&found, &names));
     let mut text = metrics.to_text();
     if let Some(differences) = &differences {
         text.push_str(&format!("\n{}", differences.to_text()));
+        if let Some(blocks) = blocks.summary() {
+            text.push_str(&format!("p-values take {} as independent of each other\n", blocks.describe()));
+        }
     }
-    let json = json(runs, &names, same_test, if kind == TaskKind::Binary { &found } else { &[] });
+    let json = json(runs, &names, same_test, &blocks, if kind == TaskKind::Binary { &found } else { &[] });
     let report = ComparisonReport {
         version: env!("CARGO_PKG_VERSION"),
         first: names[0].clone(),
@@ -64,6 +69,7 @@ pub fn report(runs: &[RunFiles]) -> Result<Comparison> {
         curves_left_out: names.len().saturating_sub(curves::MOST_CURVES),
         differences,
         several_tests: runs.len() > 2,
+        blocks: blocks.summary().map(|blocks| blocks.describe()),
         commands: runs.iter().map(|run| question::command_line(&run.provenance.command)).collect(),
         again: again(runs),
     };
@@ -71,7 +77,7 @@ pub fn report(runs: &[RunFiles]) -> Result<Comparison> {
 }
 
 /// The runs with the metrics of their tests, and the differences from the first.
-fn json(runs: &[RunFiles], names: &[String], same_test: bool, differences: &[Difference]) -> Value {
+fn json(runs: &[RunFiles], names: &[String], same_test: bool, blocks: &Blocks, differences: &[Difference]) -> Value {
     let each = runs.iter().zip(names).map(|(run, name)| {
         let provenance = &run.provenance;
         json!({
@@ -84,17 +90,21 @@ fn json(runs: &[RunFiles], names: &[String], same_test: bool, differences: &[Dif
             "test": run.metrics.test,
         })
     });
-    let differences = differences.iter().zip(&names[1..]).map(|(difference, name)| match difference {
-        Ok(Paired { difference, low, high, p_value }) => json!({
-            "run": name, "metric": "auroc", "value": difference, "low": low, "high": high, "p_value": p_value,
-            "method": "delong",
-        }),
-        Err(why) => json!({"run": name, "metric": "auroc", "value": null, "reason": why}),
-    });
+    let corrected = corrected(differences);
+    let method = if blocks.are_examples() { "delong" } else { "clustered-delong" };
+    let differences =
+        differences.iter().zip(&names[1..]).zip(corrected).map(|((difference, name), holm)| match difference {
+            Ok(Paired { difference, low, high, p_value }) => json!({
+                "run": name, "metric": "auroc", "value": difference, "low": low, "high": high, "p_value": p_value,
+                "p_value_holm": holm, "method": method,
+            }),
+            Err(why) => json!({"run": name, "metric": "auroc", "value": null, "reason": why}),
+        });
     json!({
         "format_version": FORMAT_VERSION,
         "first": names[0],
         "same_test": same_test,
+        "blocks": blocks.summary(),
         "runs": each.collect::<Vec<_>>(),
         "differences": differences.collect::<Vec<_>>(),
     })
@@ -117,6 +127,8 @@ struct ComparisonReport {
     differences: Option<Table>,
     /// Whether there are several p-values, of which one may be small by chance.
     several_tests: bool,
+    /// What the test takes as independent, where that is not each example.
+    blocks: Option<String>,
     commands: Vec<String>,
     again: String,
 }
@@ -189,6 +201,12 @@ impl Tested {
         self.rows.iter().map(|row| row.is_positive).collect()
     }
 
+    /// The blocks that examples of binary tasks lie in.
+    fn blocks(&self, length: u64) -> Blocks {
+        let places = self.rows.iter().map(|row| &row.place);
+        dependence::blocks_of_rows(places, length).unwrap_or_else(|| Blocks::each(self.rows.len()))
+    }
+
     fn scores(&self) -> Vec<f64> {
         self.rows.iter().map(|row| row.score).collect()
     }
@@ -251,27 +269,45 @@ fn roc(tests: &[Tested], names: &[String]) -> Result<Option<Picture>> {
 fn differences(found: &[Difference], names: &[String]) -> Table {
     let columns = [("run", false), ("difference", true), ("95 % interval", true), ("p", true)];
     let mut table = Table::new(format!("AUROC less that of {}", names[0]), &columns);
+    let are_several = found.len() > 1;
+    if are_several {
+        table.column("p, Holm", true);
+    }
     if found.iter().any(std::result::Result::is_err) {
         table.column("why there is none", false);
     }
-    for (found, name) in found.iter().zip(&names[1..]) {
-        let cells = match found {
+    let p_text = |p: f64| if p > 0.0 { format::p_value(p.ln()) } else { "< 1e-300".into() };
+    for ((found, name), holm) in found.iter().zip(&names[1..]).zip(corrected(found)) {
+        let (cells, why) = match found {
             Ok(Paired { difference, low, high, p_value }) => {
-                let p = if *p_value > 0.0 { format::p_value(p_value.ln()) } else { "< 1e-300".into() };
-                [format!("{difference:+.4}"), format!("{low:+.4} to {high:+.4}"), p, String::new()]
+                ([format!("{difference:+.4}"), format!("{low:+.4} to {high:+.4}"), p_text(*p_value)], String::new())
             }
-            Err(why) => ["–".into(), "–".into(), "–".into(), (*why).to_owned()],
+            Err(why) => (["–".into(), "–".into(), "–".into()], (*why).to_owned()),
         };
-        table.row(std::iter::once(name.clone()).chain(cells).map(Cell::from));
+        let holm = are_several.then(|| holm.map_or_else(|| "–".into(), p_text));
+        table.row(std::iter::once(name.clone()).chain(cells).chain(holm).chain([why]).map(Cell::from));
     }
     table
+}
+
+/// The p-values, corrected for their number (Holm, 1979).
+fn corrected(found: &[Difference]) -> Vec<Option<f64>> {
+    let mut order: Vec<(usize, f64)> =
+        found.iter().enumerate().filter_map(|(i, found)| Some((i, found.as_ref().ok()?.p_value))).collect();
+    order.sort_by(|(_, a), (_, b)| a.total_cmp(b));
+    let (count, mut largest, mut corrected) = (order.len(), 0.0f64, vec![None; found.len()]);
+    for (rank, (i, p)) in order.into_iter().enumerate() {
+        largest = largest.max(p * (count - rank) as f64).min(1.0);
+        corrected[i] = Some(largest);
+    }
+    corrected
 }
 
 /// A difference, or why there is none.
 type Difference = std::result::Result<Paired, &'static str>;
 
-/// DeLong's test of two runs, or the reason why it does not apply.
-fn difference(first: &Tested, other: &Tested) -> Difference {
+/// DeLong's test of two runs, of blocks of examples, or the reason why it does not apply.
+fn difference(first: &Tested, other: &Tested, blocks: &Blocks) -> Difference {
     if first.fingerprint != other.fingerprint {
         return Err("they were tested on different examples, so no p-value is given");
     }
@@ -279,7 +315,7 @@ fn difference(first: &Tested, other: &Tested) -> Difference {
     if positives != other.positives() {
         return Err("its positive class is the other one, so no p-value is given");
     }
-    let found = delong(&positives, &first.scores(), &other.scores());
+    let found = delong(&positives, &first.scores(), &other.scores(), blocks);
     found.ok_or("both rank the examples alike, or a class has fewer than two, so no p-value is given")
 }
 
@@ -304,9 +340,22 @@ mod tests {
     }
 
     #[test]
+    fn p_values_of_several_runs_are_corrected_as_statsmodels_does() {
+        let found = |p_value| Ok(Paired { difference: 0.1, low: 0.0, high: 0.2, p_value });
+        let corrected = corrected(&[found(0.04), found(0.001), Err("none"), found(0.03), found(0.8)]);
+        // statsmodels.stats.multitest.multipletests([0.04, 0.001, 0.03, 0.8], method="holm"), version 0.14.
+        let expected: [Option<f64>; 5] = [Some(0.09), Some(0.004), None, Some(0.09), Some(0.8)];
+        for (found, expected) in corrected.into_iter().zip(expected) {
+            assert_eq!(found.map(|p| (p * 1e9).round()), expected.map(|p| (p * 1e9).round()));
+        }
+    }
+
+    #[test]
     fn a_p_value_is_given_only_for_the_same_examples_and_the_same_question() {
         let first = tested(1, &[(true, 0.9), (true, 0.3), (false, 0.4), (false, 0.1), (true, 0.8), (false, 0.2)]);
         let other = tested(1, &[(true, 0.2), (true, 0.3), (false, 0.4), (false, 0.1), (true, 0.8), (false, 0.9)]);
+        let alone = Blocks::each(6);
+        let difference = |first: &Tested, other: &Tested| difference(first, other, &alone);
         let found = difference(&first, &other).unwrap();
         assert!(found.difference < 0.0 && (0.0..1.0).contains(&found.p_value), "{found:?}");
         assert!(difference(&first, &tested(2, &[])).unwrap_err().contains("different examples"));

@@ -3,7 +3,7 @@
 use crate::config::TaskKind;
 use crate::evaluate::results::Metric;
 use crate::format;
-use crate::metrics::Estimate;
+use crate::metrics::Method;
 use crate::training::history::metric_name;
 
 /// The value as text, or a dash if it is undefined.
@@ -11,19 +11,29 @@ pub fn value(metric: Option<&Metric>) -> String {
     metric.and_then(|metric| metric.value).map_or_else(|| "–".into(), format::metric)
 }
 
-/// The interval as text, or the reason why the value is undefined.
+/// The interval as text, or the reason why there is none or the value is undefined.
 pub fn interval(metric: &Metric) -> String {
-    match (metric.estimate(), &metric.reason) {
-        (Some(Estimate { low, high, .. }), _) => format!("{} to {}", format::metric(low), format::metric(high)),
-        (None, Some(reason)) => format!("undefined: {reason}"),
-        (None, None) => "undefined".into(),
+    let because = |what: &str, reason: &Option<String>| match reason {
+        Some(reason) => format!("{what}: {reason}"),
+        None => what.to_owned(),
+    };
+    match (metric.value, metric.low.zip(metric.high)) {
+        (Some(_), Some((low, high))) => format!("{} to {}", format::metric(low), format::metric(high)),
+        (Some(_), None) => because("none", &metric.interval_reason),
+        (None, _) => because("undefined", &metric.reason),
     }
+}
+
+/// The method of the interval in words; empty where there is none.
+pub fn method(metric: &Metric) -> &'static str {
+    metric.method.as_deref().and_then(Method::named).map_or("", Method::in_words)
 }
 
 /// Value and interval in a sentence.
 pub fn in_words(metric: &Metric) -> String {
     match metric.value {
-        Some(value) => format!("{} (95 % {})", format::metric(value), interval(metric)),
+        Some(value) if metric.low.is_some() => format!("{} (95 % {})", format::metric(value), interval(metric)),
+        Some(value) => format::metric(value),
         None => interval(metric),
     }
 }

@@ -15,10 +15,10 @@ use crate::html::mistakes::Worst;
 use crate::html::motifs::{self, Motifs};
 use crate::html::picture::Picture;
 use crate::html::table::{Cell, Table};
-use crate::html::tracks::Tracks;
+use crate::html::tracks::{self, Tracks};
 use crate::html::variants::{self, Variants};
 use crate::html::{data, listed, question, quoted};
-use crate::metrics::Estimate;
+use crate::metrics::blocks::FEW_BLOCKS;
 use crate::run::{CONFIG_TOML, EXAMPLES_TSV, Provenance, REPORT_HTML, RunFolder};
 
 /// Writes the report of a run that is complete except for its metrics, which are given.
@@ -177,11 +177,21 @@ fn summary(run: &RunFiles) -> Vec<String> {
     let Some((name, metric)) = test.main() else { return Vec::new() };
     let mut sentences =
         vec![format!("On {} held-out test examples, {} is {}.", thousands(test.n), title(name), in_words(metric))];
+    match (&metric.interval_reason, test.blocks) {
+        (Some(reason), _) => sentences.push(format!("There is no interval: {reason}.")),
+        (None, Some(blocks)) => sentences.push(format!(
+            "Intervals come from resampling {}, since examples of one block may depend on each other{}.",
+            blocks.describe(),
+            if blocks.count < FEW_BLOCKS { "; so few make for rough intervals" } else { "" }
+        )),
+        (None, None) => sentences.push("Intervals take the examples as independent of each other.".into()),
+    }
     match (best_baseline(run), metric.estimate()) {
         (Some((baseline, _, value)), Some(found)) => {
-            let beside = if found.low > value {
+            let (low, high) = found.ends();
+            let beside = if low > value {
                 "the network's interval is above that"
-            } else if found.high < value {
+            } else if high < value {
                 "the network's interval is below that"
             } else {
                 "that lies within the network's interval, so the network is not significantly better"
@@ -192,7 +202,13 @@ fn summary(run: &RunFiles) -> Vec<String> {
         _ => {}
     }
     if let Some(best) = test.best_possible_auroc {
-        sentences.push(format!("No classifier can exceed {} on these simulated sequences.", format::metric(best)));
+        let error = test.best_possible_auroc_standard_error;
+        let error =
+            error.map_or_else(String::new, |error| format!(" (standard error {error:.4}, from these examples)"));
+        sentences.push(format!(
+            "No classifier can exceed {}{error} in expectation on sequences simulated like these.",
+            format::metric(best)
+        ));
     }
     sentences
 }
@@ -253,9 +269,8 @@ fn tracks(run: &RunFiles) -> Tracks {
     for (baseline, results) in &run.metrics.baselines {
         found.push((baseline.clone(), results.test.get(name).and_then(Metric::estimate)));
     }
-    let alone = |value| Estimate { value, low: value, high: value };
     if let Some(best) = test.best_possible_auroc {
-        found.push(("best possible".to_owned(), Some(alone(best))));
+        found.push(("best possible".to_owned(), Some(tracks::alone(best))));
     }
     Tracks::above_chance(name, found, run.task().kind)
 }
@@ -274,7 +289,7 @@ fn metrics(run: &RunFiles) -> Table {
         let mut row = vec![
             Cell::noted(title(name), meaning(name, run.task().kind)),
             metric_text::value(Some(metric)).into(),
-            interval(metric).into(),
+            Cell::noted(interval(metric), metric_text::method(metric)),
         ];
         if let Some(members) = members {
             row.push(members.get(name).map_or_else(

@@ -2,8 +2,10 @@
 
 use rayon::prelude::*;
 
+use crate::metrics::bootstrap::{Resampling, bootstrap};
+use crate::metrics::closed_form::wilson;
 use crate::metrics::ranking::OneOfSeveral;
-use crate::metrics::{ClassReport, Report, bootstrap, loss, mean_of_defined};
+use crate::metrics::{ClassReport, NoInterval, Report, bounds, loss, mean_of_defined, named, replace};
 
 const OVERALL: [&str; 7] =
     ["macro_auroc", "macro_average_precision", "accuracy", "balanced_accuracy", "mcc", "macro_f1", "log_loss"];
@@ -35,27 +37,56 @@ struct Counts {
 /// # Panics
 /// If there is not one probability for each example and class, a class is not among the names or a probability is not a
 /// number; callers check all three at the network's border.
-pub fn report(labels: &[usize], scores: &[f64], names: &[String], seed: u64) -> Report {
+pub fn report(labels: &[usize], scores: &[f64], names: &[String], resampling: &Resampling) -> Report {
     let (n, k) = (labels.len(), names.len());
     let examples = Examples::new(labels, scores, k);
     let confusion = examples.confusion();
-    let mut estimates = bootstrap(n, k, seed, |weights| examples.values(weights)).into_iter();
+    let bounds_of = |metric| bounds(name_of(metric));
+    let mut estimates = bootstrap(resampling, k, bounds_of, |weights| examples.values(weights)).into_iter();
+    let blocks = resampling.blocks;
+    let too_few: Vec<Option<NoInterval>> =
+        (0..k).map(|class| blocks.too_few_of(|example| labels[example] == class)).collect();
+    // The rest of a class is too small as well where all but a few are of the class.
+    let too_few_of_rest = |class: usize| blocks.too_few_of(|example| labels[example] != class);
+    let of_any = (0..k).filter(|&class| confusion[class].iter().sum::<usize>() > 0).find_map(|class| too_few[class]);
+    let mut metrics = named(OVERALL, &mut estimates, |name| match name {
+        "accuracy" | "log_loss" => None,
+        _ => of_any,
+    });
+    let right = |class: usize| confusion[class][class] as u64;
+    let mut parts: Vec<ClassReport> = names
+        .iter()
+        .enumerate()
+        .map(|(class, name)| ClassReport {
+            name: name.clone(),
+            n: Some(confusion[class].iter().sum()),
+            metrics: named(OF_A_CLASS, &mut estimates, |_| too_few[class].or_else(|| too_few_of_rest(class))),
+        })
+        .collect();
+    if blocks.are_examples() {
+        replace(&mut metrics, "accuracy", (n > 0).then(|| wilson((0..k).map(right).sum(), n as u64)));
+        for (class, part) in parts.iter_mut().enumerate() {
+            let called: usize = confusion.iter().map(|row| row[class]).sum();
+            let share = |of: usize| (of > 0).then(|| wilson(right(class), of as u64));
+            replace(&mut part.metrics, "auroc", examples.classes[class].auroc_interval());
+            replace(&mut part.metrics, "precision", share(called));
+            replace(&mut part.metrics, "recall", share(part.n.unwrap_or(0)));
+        }
+    }
     Report {
         n,
         n_positive: None,
         threshold: None,
-        metrics: OVERALL.into_iter().zip(estimates.by_ref()).collect(),
-        parts: names
-            .iter()
-            .zip(&confusion)
-            .map(|(name, row)| ClassReport {
-                name: name.clone(),
-                n: Some(row.iter().sum()),
-                metrics: OF_A_CLASS.into_iter().zip(estimates.by_ref()).collect(),
-            })
-            .collect(),
+        blocks: blocks.summary(),
+        metrics,
+        parts,
         confusion: Some(confusion),
     }
+}
+
+/// The name of a metric by its place among all values.
+fn name_of(place: usize) -> &'static str {
+    OVERALL.get(place).copied().unwrap_or_else(|| OF_A_CLASS[(place - OVERALL.len()) % OF_A_CLASS.len()])
 }
 
 /// Mean AUROC of each of `k` classes against the rest, over the classes for which it is defined.
@@ -173,10 +204,15 @@ fn mcc(counts: &[Counts]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Ranking;
+    use crate::metrics::{Blocks, Ranking};
     use proptest::prelude::*;
 
     const K: usize = 3;
+
+    fn report(labels: &[usize], scores: &[f64], names: &[String], seed: u64) -> Report {
+        let blocks = Blocks::each(labels.len());
+        super::report(labels, scores, names, &Resampling { blocks: &blocks, seed })
+    }
 
     fn names(k: usize) -> Vec<String> {
         (0..k).map(|class| format!("class{class}")).collect()
@@ -214,7 +250,8 @@ mod tests {
         let scores: Vec<f64> = positive.iter().flat_map(|&score| [1.0 - score, score]).collect();
         let several = report(&labels, &scores, &names(2), 1);
         let is_positive: Vec<bool> = labels.iter().map(|&label| label == 1).collect();
-        let single = Ranking::new(&is_positive, &positive).report(0.5, 1);
+        let single = Ranking::new(&is_positive, &positive)
+            .report(0.5, &Resampling { blocks: &Blocks::each(positive.len()), seed: 1 });
         let same = |a: Option<crate::metrics::Estimate>, name: &str| {
             assert!((a.unwrap().value - single.get(name).unwrap().value).abs() < 1e-9, "{name}");
         };

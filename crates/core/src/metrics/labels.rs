@@ -2,8 +2,10 @@
 
 use rayon::prelude::*;
 
+use crate::metrics::bootstrap::{Resampling, bootstrap};
+use crate::metrics::closed_form::wilson;
 use crate::metrics::ranking::{Decisions, OneOfSeveral};
-use crate::metrics::{ClassReport, Report, bootstrap, loss, mean_of_defined};
+use crate::metrics::{ClassReport, NoInterval, Report, bounds, loss, mean_of_defined, named, replace};
 
 const OVERALL: [&str; 5] =
     ["macro_auroc", "macro_average_precision", "accuracy_at_half", "macro_f1_at_half", "log_loss"];
@@ -37,31 +39,53 @@ struct LabelTotals {
 /// # Panics
 /// If there is not one probability for each label or a probability is not a number; callers check both at the network's
 /// border.
-pub fn report<L: Copy + Into<Option<bool>>>(labels: &[L], scores: &[f64], names: &[String], seed: u64) -> Report {
+pub fn report<L: Copy + Into<Option<bool>>>(
+    labels: &[L],
+    scores: &[f64],
+    names: &[String],
+    resampling: &Resampling,
+) -> Report {
     let k = names.len();
     let n = labels.len().checked_div(k).unwrap_or(0);
     let examples = Examples::new(labels, scores, k);
-    let mut estimates = bootstrap(n, k, seed, |weights| examples.values(weights)).into_iter();
-    let mut n_positive = vec![0; k];
-    for row in examples.positive.chunks_exact(k.max(1)) {
-        n_positive.iter_mut().zip(row).for_each(|(count, &positive)| *count += usize::from(positive == Some(true)));
+    let bounds_of = |metric| bounds(name_of(metric));
+    let mut estimates = bootstrap(resampling, k, bounds_of, |weights| examples.values(weights)).into_iter();
+    let blocks = resampling.blocks;
+    let totals = examples.totals(&vec![1; n]);
+    let too_few = |label: usize| -> Option<NoInterval> {
+        let of = |wanted: bool| blocks.too_few_of(|example| examples.positive[example * k + label] == Some(wanted));
+        let LabelTotals { positives, negatives, .. } = totals[label];
+        [(positives, true), (negatives, false)].into_iter().filter(|(n, _)| *n > 0).find_map(|(_, wanted)| of(wanted))
+    };
+    let too_few: Vec<Option<NoInterval>> = (0..k).map(too_few).collect();
+    let of_any = too_few.iter().find_map(|reason| *reason);
+    let metrics = named(OVERALL, &mut estimates, |name| match name {
+        "accuracy_at_half" | "log_loss" => None,
+        _ => of_any,
+    });
+    let mut parts: Vec<ClassReport> = names
+        .iter()
+        .enumerate()
+        .map(|(label, name)| ClassReport {
+            name: name.clone(),
+            n: Some(totals[label].positives as usize),
+            metrics: named(OF_A_LABEL, &mut estimates, |_| too_few[label]),
+        })
+        .collect();
+    if blocks.are_examples() {
+        for ((part, label), totals) in parts.iter_mut().zip(&examples.labels).zip(&totals) {
+            let LabelTotals { positives, negatives, true_positives, false_positives, .. } = *totals;
+            let (right, known) = (true_positives + negatives - false_positives, positives + negatives);
+            replace(&mut part.metrics, "auroc", label.auroc_interval());
+            replace(&mut part.metrics, "accuracy_at_half", (known > 0).then(|| wilson(right, known)));
+        }
     }
-    Report {
-        n,
-        n_positive: None,
-        threshold: None,
-        metrics: OVERALL.into_iter().zip(estimates.by_ref()).collect(),
-        parts: names
-            .iter()
-            .zip(n_positive)
-            .map(|(name, n_positive)| ClassReport {
-                name: name.clone(),
-                n: Some(n_positive),
-                metrics: OF_A_LABEL.into_iter().zip(estimates.by_ref()).collect(),
-            })
-            .collect(),
-        confusion: None,
-    }
+    Report { n, n_positive: None, threshold: None, blocks: blocks.summary(), metrics, parts, confusion: None }
+}
+
+/// The name of a metric by its place among all values.
+fn name_of(place: usize) -> &'static str {
+    OVERALL.get(place).copied().unwrap_or_else(|| OF_A_LABEL[(place - OVERALL.len()) % OF_A_LABEL.len()])
 }
 
 /// Mean AUROC of `k` labels, over the labels for which it is defined.
@@ -153,10 +177,15 @@ impl LabelTotals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Ranking;
+    use crate::metrics::{Blocks, Ranking};
     use proptest::prelude::*;
 
     const K: usize = 3;
+
+    fn report<L: Copy + Into<Option<bool>>>(labels: &[L], scores: &[f64], names: &[String], seed: u64) -> Report {
+        let blocks = Blocks::each(labels.len() / names.len());
+        super::report(labels, scores, names, &Resampling { blocks: &blocks, seed })
+    }
 
     fn names() -> Vec<String> {
         ["a", "b", "c"].map(String::from).into()
@@ -216,7 +245,8 @@ mod tests {
             let mut each = Vec::new();
             for label in 0..K {
                 let (positive, scores): (Vec<bool>, Vec<f64>) = examples.iter().map(|row| row[label]).unzip();
-                let report = Ranking::new(&positive, &scores).report(0.5, 1);
+                let report = Ranking::new(&positive, &scores)
+                    .report(0.5, &Resampling { blocks: &Blocks::each(positive.len()), seed: 1 });
                 each.extend(OF_A_LABEL.map(|name| report.get(name).map(|estimate| estimate.value)));
             }
             prop_assert!(close(&found[OVERALL.len()..], &each), "{:?} {:?}", found, each);

@@ -1,8 +1,7 @@
 //! DeLong's test (DeLong, DeLong and Clarke-Pearson, 1988) of two correlated areas under the ROC curve, computed from
-//! ranks as in Sun and Xu (2014).
+//! ranks as in Sun and Xu (2014), for examples that are independent or lie in blocks (Obuchowski, 1997).
 
-/// Half the width of a 95 % interval in standard deviations.
-const Z_95: f64 = 1.959963984540054;
+use crate::metrics::{Blocks, Z_95};
 
 /// How two rankings of the same examples differ.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,27 +16,36 @@ pub struct Paired {
     pub p_value: f64,
 }
 
-/// Compares two scores of each example; a tie between a positive and a negative counts half. `None` if the test is not
-/// defined: a class has fewer than two examples, or the rankings are the same or constant.
+/// Compares two scores of each example; a tie between a positive and a negative counts half. Examples of one block are
+/// not independent (Obuchowski, 1997). `None` if the test is not defined: fewer than two blocks have a class, or the
+/// rankings are the same or constant.
 ///
 /// # Panics
-/// If the slices differ in length or a score is not a number; callers check both at the network's border.
-pub fn delong(positives: &[bool], first: &[f64], second: &[f64]) -> Option<Paired> {
+/// If the slices and blocks differ in length or a score is not a number; callers check both at the network's border.
+pub fn delong(positives: &[bool], first: &[f64], second: &[f64], blocks: &Blocks) -> Option<Paired> {
     let [first, second] = [first, second].map(|scores| Placements::new(positives, scores));
-    let (m, n) = (first.of_positives.len() as f64, first.of_negatives.len() as f64);
-    if m < 2.0 || n < 2.0 {
-        return None;
-    }
     let difference = second.auroc() - first.auroc();
     let differences = |ours: &[f64], theirs: &[f64]| ours.iter().zip(theirs).map(|(a, b)| b - a).collect::<Vec<_>>();
-    let variance = variance(&differences(&first.of_positives, &second.of_positives)) / m
-        + variance(&differences(&first.of_negatives, &second.of_negatives)) / n;
+    let placements = Placements {
+        of_positives: differences(&first.of_positives, &second.of_positives),
+        of_negatives: differences(&first.of_negatives, &second.of_negatives),
+    };
+    let variance = placements.variance(positives, blocks)?;
     if variance <= 0.0 {
         return None;
     }
     let (z, margin) = (difference / variance.sqrt(), Z_95 * variance.sqrt());
     let p_value = libm::erfc(z.abs() / std::f64::consts::SQRT_2);
     Some(Paired { difference, low: difference - margin, high: difference + margin, p_value })
+}
+
+/// The standard error of an AUROC; examples of one block are not independent. `None` where fewer than two blocks have a
+/// class.
+///
+/// # Panics
+/// As [`delong`].
+pub fn standard_error(positives: &[bool], scores: &[f64], blocks: &Blocks) -> Option<f64> {
+    Placements::new(positives, scores).variance(positives, blocks).map(f64::sqrt)
 }
 
 /// Placement values: for a positive the share of negatives below it, for a negative the share of positives above it.
@@ -63,6 +71,32 @@ impl Placements {
     fn auroc(&self) -> f64 {
         mean(&self.of_positives)
     }
+
+    /// The variance of the mean placement where examples of one block are dependent (Obuchowski, 1997, equation 2), which
+    /// is DeLong's where each example is a block.
+    fn variance(&self, positives: &[bool], blocks: &Blocks) -> Option<f64> {
+        assert_eq!(positives.len(), blocks.examples(), "a block for each example");
+        let (m, n) = (self.of_positives.len() as f64, self.of_negatives.len() as f64);
+        let centres = [mean(&self.of_positives), mean(&self.of_negatives)];
+        // What the positives and the negatives of each block add; `None` where it has none of the class.
+        let mut added: Vec<[Option<f64>; 2]> = vec![[None; 2]; blocks.count()];
+        let (mut of_positives, mut of_negatives) = (self.of_positives.iter(), self.of_negatives.iter());
+        for (example, &positive) in positives.iter().enumerate() {
+            let class = usize::from(!positive);
+            let placement = if positive { of_positives.next() } else { of_negatives.next() }?;
+            *added[blocks.of(example)][class].get_or_insert(0.0) += placement - centres[class];
+        }
+        let of_class = |class: usize, count: f64| {
+            let added: Vec<f64> = added.iter().filter_map(|added| added[class]).collect();
+            let blocks = added.len() as f64;
+            let squares: f64 = added.iter().map(|sum| sum * sum).sum();
+            (blocks >= 2.0).then(|| blocks / (blocks - 1.0) * squares / (count * count))
+        };
+        let products: f64 =
+            added.iter().map(|[positive, negative]| positive.unwrap_or(0.0) * negative.unwrap_or(0.0)).sum();
+        let count = blocks.count() as f64;
+        Some(of_class(0, m)? + of_class(1, n)? + 2.0 * count / (count - 1.0) * products / (m * n))
+    }
 }
 
 /// For each score the share of `others` below it, with ties counting half.
@@ -82,12 +116,6 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// Sample variance, with n - 1 degrees of freedom.
-fn variance(values: &[f64]) -> f64 {
-    let mean = mean(values);
-    values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (values.len() as f64 - 1.0)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -95,7 +123,31 @@ mod tests {
 
     use super::*;
     use crate::metrics::Ranking;
+    use crate::metrics::blocks::BlockKind;
     use crate::random::{self, Purpose};
+
+    fn delong(positives: &[bool], first: &[f64], second: &[f64]) -> Option<Paired> {
+        super::delong(positives, first, second, &Blocks::each(positives.len()))
+    }
+
+    #[test]
+    fn copies_of_examples_prove_nothing_more() {
+        let mut random = random::generator(4, Purpose::Bootstrap, 0, 0);
+        let labels: Vec<bool> = (0..90).map(|i| i % 3 == 0).collect();
+        let mut noisy = |gain: f64| -> Vec<f64> {
+            labels.iter().map(|&label| f64::from(u8::from(label)) * gain + random.random::<f64>()).collect()
+        };
+        let (first, second) = (noisy(0.2), noisy(0.4));
+        let copied = |values: &[f64]| -> Vec<f64> { values.iter().flat_map(|&value| [value; 7]).collect() };
+        let labels_copied: Vec<bool> = labels.iter().flat_map(|&label| [label; 7]).collect();
+        let blocks = Blocks::of_keys((0..90 * 7).map(|i| Some(i / 7)), BlockKind::NearCopies);
+        let alone = delong(&labels, &first, &second).unwrap();
+        let together = super::delong(&labels_copied, &copied(&first), &copied(&second), &blocks).unwrap();
+        assert!((alone.p_value - together.p_value).abs() < 1e-9, "{alone:?} {together:?}");
+        assert!(delong(&labels_copied, &copied(&first), &copied(&second)).unwrap().p_value < alone.p_value / 10.0);
+        let one = Blocks::of_keys(vec![Some(0); 90], BlockKind::NearCopies);
+        assert_eq!(super::delong(&labels, &first, &second, &one), None, "one block");
+    }
 
     #[test]
     fn too_few_or_equal_rankings_say_nothing() {

@@ -2,8 +2,10 @@
 
 use rayon::prelude::*;
 
+use crate::metrics::bootstrap::{Resampling, bootstrap};
+use crate::metrics::estimate::FEWEST_EXAMPLES;
 use crate::metrics::ranking::Order;
-use crate::metrics::{ClassReport, Report, bootstrap, column, mean_of_defined};
+use crate::metrics::{ClassReport, NoInterval, Report, bounds, column, mean_of_defined, named};
 
 const METRICS: [&str; 5] = ["pearson", "spearman", "r2", "rmse", "mae"];
 
@@ -25,7 +27,7 @@ struct Column {
 /// # Panics
 /// If there is not one prediction for each value, a value is infinite or a prediction no finite number; callers check both
 /// at the network's border.
-pub fn report(targets: &[f64], predictions: &[f64], names: &[String], seed: u64) -> Report {
+pub fn report(targets: &[f64], predictions: &[f64], names: &[String], resampling: &Resampling) -> Report {
     let k = names.len();
     check_shapes(targets, predictions, k);
     assert!(targets.iter().all(|value| !value.is_infinite()), "values are finite or missing");
@@ -35,14 +37,24 @@ pub fn report(targets: &[f64], predictions: &[f64], names: &[String], seed: u64)
         .into_par_iter()
         .map(|place| Column::new(&column(targets, k, place), &column(predictions, k, place)))
         .collect();
-    let mut estimates = bootstrap(n, k, seed, |weights| values(&columns, weights)).into_iter();
-    let mut named = || METRICS.into_iter().zip(estimates.by_ref()).collect();
-    let metrics = named();
-    let parts = names.iter().map(|name| ClassReport { name: name.clone(), n: None, metrics: named() });
+    let bounds_of = |metric| bounds(METRICS[metric % METRICS.len()]);
+    let mut estimates = bootstrap(resampling, k, bounds_of, |weights| values(&columns, weights)).into_iter();
+    let too_few = |column: &Column| {
+        let known = column.targets.len();
+        (known < FEWEST_EXAMPLES).then_some(NoInterval::Examples(known))
+    };
+    let of_any = columns.iter().find_map(too_few);
+    let metrics = named(METRICS, &mut estimates, |_| of_any);
+    let parts = names.iter().zip(&columns).map(|(name, column)| ClassReport {
+        name: name.clone(),
+        n: None,
+        metrics: named(METRICS, &mut estimates, |_| too_few(column)),
+    });
     Report {
         n,
         n_positive: None,
         threshold: None,
+        blocks: resampling.blocks.summary(),
         metrics,
         // The only column is the whole.
         parts: if k > 1 { parts.collect() } else { Vec::new() },
@@ -194,7 +206,13 @@ fn are_equal(numbers: &[f64], weights: &[u32]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Blocks;
     use proptest::prelude::*;
+
+    fn report(targets: &[f64], predictions: &[f64], names: &[String], seed: u64) -> Report {
+        let blocks = Blocks::each(targets.len() / names.len());
+        super::report(targets, predictions, names, &Resampling { blocks: &blocks, seed })
+    }
 
     fn close(a: &[Option<f64>], b: &[Option<f64>]) -> bool {
         a.iter().zip(b).all(|pair| match pair {
