@@ -84,7 +84,7 @@ pub fn calibration(evaluation: &Evaluation, split: &str) -> Result<Option<Figure
         }
     };
     let what = if task.kind == TaskKind::Multilabel { "labels" } else { "fragments" };
-    let with = format!("error with temperature {:.2}", task.temperature);
+    let with = "error calibrated".to_owned();
     let curves = [
         (before.as_ref(), ORANGE, "error as trained".to_owned()),
         (Some(&after), BLUE, if before.is_some() { with } else { "calibration error".into() }),
