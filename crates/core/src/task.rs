@@ -352,7 +352,13 @@ impl Task {
                 }
             }
         };
-        (0..examples.len()).map(one).sum::<f64>() / examples.len().max(1) as f64
+        let n = if self.kind == TaskKind::Multiclass && self.loss == Loss::CrossEntropy {
+            // As PyTorch's, the mean is over the weights of the true classes.
+            (0..examples.len()).map(|i| weight(examples.class_of(i))).sum::<f64>()
+        } else {
+            examples.len() as f64
+        };
+        (0..examples.len()).map(one).sum::<f64>() / if n > 0.0 { n } else { 1.0 }
     }
 
     /// Whether each example belongs to the positive class, `[n]`; binary tasks only.
