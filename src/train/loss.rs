@@ -244,7 +244,10 @@ mod tests {
                 let (expected, of_expected) = gradient(&|logits| {
                     logits.cross_entropy_loss(&targets, of_classes.as_ref(), Reduction::Mean, -100, label_smoothing)
                 });
-                assert!((own - expected).abs() < 1e-6 * expected.max(1.0), "{weights:?} {label_smoothing}: {own} {expected}");
+                assert!(
+                    (own - expected).abs() < 1e-6 * expected.max(1.0),
+                    "{weights:?} {label_smoothing}: {own} {expected}"
+                );
                 assert!((of_own - of_expected).abs().max().double_value(&[]) < 1e-6, "{weights:?} {label_smoothing}");
             }
         }

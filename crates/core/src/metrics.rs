@@ -2,6 +2,7 @@
 //! every value comes with a 95 % interval from the bootstrap (Efron, 1979). A metric that needs both classes is
 //! undefined, not zero, if there is only one.
 
+pub mod calibration;
 pub mod classes;
 pub mod labels;
 pub mod paired;

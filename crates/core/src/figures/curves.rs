@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::config::TaskKind;
 use crate::evaluate::Evaluation;
-use crate::figures::canvas::{BLUE, COLUMN, Figure, ORANGE, THIN, colour, stroke};
+use crate::figures::canvas::{BLUE, COLUMN, Colour, Figure, ORANGE, THIN, colour, stroke};
 use crate::figures::chart::{Axis, Chart, Key, MARKED, REFERENCE};
 use crate::format::{self, thousands};
 use crate::metrics::{CalibrationBin, CurvePoint, Ranking, Report};
@@ -16,6 +16,9 @@ const SCORE_BINS: usize = 40;
 /// interval says nothing.
 const CALIBRATION_BINS: usize = 10;
 const LEAST_IN_BIN: usize = 20;
+
+/// Colour of the range of observed shares of calibrated scores.
+const CONSISTENT: Colour = Colour::new(218, 218, 218);
 
 /// Largest number of classes or labels with a curve of their own; more would hide each other.
 pub const MOST_CURVES: usize = 7;
@@ -97,11 +100,17 @@ pub fn calibration(evaluation: &Evaluation, split: &str) -> Result<Option<Figure
         drawn.push((equal_bins(ranking), colour));
     }
     keys.push(Key::reference("perfect calibration"));
+    keys.push(Key::bars(CONSISTENT, "where 95 % of points would lie if calibrated"));
     keys.extend(drawn.last().map(|(bins, _)| Key::note(in_each(bins, what))));
     let title = format!("Calibration, {split} ({} fragments)", thousands(report.n));
     of_shares(title, x, y, keys)
         .draw(|plot| {
             plot.line([(0.0, 0.0), (1.0, 1.0)], REFERENCE);
+            // Behind all points, those of the last curve: the scores as they are given out.
+            for bin in drawn.last().iter().flat_map(|(bins, _)| bins) {
+                let (low, high) = bin.consistent;
+                plot.line([(bin.predicted, low), (bin.predicted, high)], stroke(THIN * 12.0, CONSISTENT));
+            }
             for (bins, colour) in &drawn {
                 for bin in bins {
                     plot.line([(bin.predicted, bin.low), (bin.predicted, bin.high)], stroke(THIN * 2.0, *colour));
