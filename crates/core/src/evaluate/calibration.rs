@@ -278,13 +278,13 @@ pub fn training_shares(task: &Task, examples: &Examples) -> Vec<f64> {
             examples.classes().into_iter().for_each(|class| counts[class] += 1.0);
             shares_of_counts(&counts)
         }
-        TaskKind::Multilabel => (0..task.count)
-            .map(|label| {
-                let count =
-                    |value: f32| (0..examples.len()).filter(|&i| examples.labels_of(i)[label] == value).count() as f64;
-                shares_of_counts(&[count(1.0), count(0.0)])[0]
-            })
-            .collect(),
+        TaskKind::Multilabel => {
+            let mut counts = vec![[0.0; 2]; task.count];
+            for (i, &value) in examples.labels.iter().enumerate().filter(|(_, value)| !value.is_nan()) {
+                counts[i % task.count][usize::from(value != 1.0)] += 1.0;
+            }
+            counts.iter().map(|counts| shares_of_counts(counts)[0]).collect()
+        }
         TaskKind::Regression => Vec::new(),
     }
 }
