@@ -31,7 +31,8 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
     let run = open_run(&command.run, device, command.compute.no_native)?;
     let task = prior::task_for(&run.folder, &run.provenance, command.prior.as_ref())?;
     if let Some(to) = &command.prior {
-        progress.say(&format!("scores are moved to a prevalence of {to}, from the one that the run calibrated them to"));
+        progress
+            .say(&format!("scores are moved to a prevalence of {to}, from the one that the run calibrated them to"));
     }
     if command.sort_reads.is_some() {
         return sort_reads(command, &run, &task, progress);

@@ -143,23 +143,25 @@ fn with_class_weights_the_mean_probability_is_the_prevalence_and_can_be_moved_to
     assert!(target.stdout.contains("in the test, which is not the one calibrated to"), "{}", target.stdout);
 }
 
+/// A network that learns nothing gives scores that fall with one of two classes and rise with the other.
 #[test]
 fn what_cannot_be_calibrated_is_said_recorded_and_shown() {
-    let folder = Folder::new();
-    let row = |i: u64, label: &str| format!("{},{label}\n", bases_of_gc(i, 60, 0.2 + 0.006 * (i % 100) as f64));
-    let train: String = (0..80).map(|i| row(i, if i % 2 == 0 { "a" } else { "b" })).collect();
-    let one: String = (100..130).map(|i| row(i, "a")).collect();
-    let test: String = (200..240).map(|i| row(i, if i % 2 == 0 { "a" } else { "b" })).collect();
-    let [train, one, test] = [("t", train), ("v", one), ("e", test)]
-        .map(|(name, rows)| folder.write(&format!("{name}.csv"), format!("sequence,label\n{rows}")));
-    let run = trained_on(&["--train", &train, "--valid", &one, "--test", &test], &[]);
-    let said = "not calibrated: all validation examples are of one class";
-    assert!(run.stderr.contains("warning: probabilities are not calibrated: all validation"), "{}", run.stderr);
+    let data = &tables().questions()[0].1;
+    let runs = ["rich,poor", "poor,rich"].map(|classes| trained_on(data, &["--classes", classes, "--lr", "1e-12"]));
+    let calibrated: Vec<bool> =
+        runs.iter().map(|run| run.json("run.json")["task"]["calibration"]["method"] == "platt").collect();
+    assert!(calibrated[0] != calibrated[1], "{calibrated:?}");
+    let run = &runs[usize::from(calibrated[0])];
+    let said = "not calibrated: higher scores do not go with more positives on validation";
+    assert!(run.stderr.contains(&format!("warning: probabilities are {said}")), "{}", run.stderr);
     assert!(run.stdout.contains(said), "{}", run.stdout);
     let saved = run.json("run.json");
     let warnings = saved["outcome"]["remarks"].as_array().unwrap();
     assert!(warnings.iter().any(|warning| warning.as_str().unwrap().contains(said)), "{saved}");
-    assert!(saved["task"]["calibration"]["reason"].as_str().unwrap().contains("one class"));
+    let calibration = &saved["task"]["calibration"];
+    assert!(calibration["reason"].as_str().unwrap().contains("the slope would be negative"), "{calibration}");
+    assert!(calibration["prior"][0].as_f64().is_some_and(|prior| prior > 0.0), "{calibration}");
+    assert_eq!(run.json("model.json")["calibration"]["method"], "none");
     let page = std::fs::read_to_string(run.file("report.html")).unwrap();
     assert!(page.contains(&format!("probabilities are {said}")) && page.contains("Not calibrated: "));
     let again = succeed(&["evaluate", text(&run.path), "--quiet"]);

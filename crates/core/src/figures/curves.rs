@@ -68,7 +68,8 @@ pub fn precision_recall(ranking: &Ranking, report: &Report, split: &str) -> Resu
 }
 
 /// Predicted probability against the observed frequency in bins of equal count, with the 95 % intervals of the
-/// frequencies, before and after calibration. Draws nothing for regression.
+/// frequencies, before and after calibration, before bars in which the points of calibrated scores would lie. Draws nothing
+/// for regression.
 ///
 /// # Errors
 /// The figure cannot be drawn.
@@ -105,12 +106,12 @@ pub fn calibration(evaluation: &Evaluation, split: &str) -> Result<Option<Figure
     let title = format!("Calibration, {split} ({} fragments)", thousands(report.n));
     of_shares(title, x, y, keys)
         .draw(|plot| {
-            plot.line([(0.0, 0.0), (1.0, 1.0)], REFERENCE);
-            // Behind all points, those of the last curve: the scores as they are given out.
+            // Behind all else, those of the last curve: the scores as they are given out.
             for bin in drawn.last().iter().flat_map(|(bins, _)| bins) {
                 let (low, high) = bin.consistent;
                 plot.line([(bin.predicted, low), (bin.predicted, high)], stroke(THIN * 12.0, CONSISTENT));
             }
+            plot.line([(0.0, 0.0), (1.0, 1.0)], REFERENCE);
             for (bins, colour) in &drawn {
                 for bin in bins {
                     plot.line([(bin.predicted, bin.low), (bin.predicted, bin.high)], stroke(THIN * 2.0, *colour));
