@@ -168,8 +168,8 @@ fn the_mean_probability_comes_out_at_the_prevalence_whatever_weights_and_validat
             let calibrated = Task { calibration, ..task.clone() };
             let logits = logits_of(&of_test_examples, &balanced, stretch);
             let (before, after) = (task.activate(&logits).unwrap(), calibrated.activate(&logits).unwrap());
-            for output in 0..outputs {
-                let (prevalence, found) = (of_test[output], mean_of(&after, outputs, output));
+            for (output, &prevalence) in of_test.iter().take(outputs).enumerate() {
+                let found = mean_of(&after, outputs, output);
                 let apart = (found - prevalence).abs() / prevalence.min(1.0 - prevalence);
                 assert!(apart < 0.1, "{shares:?} {flags} {stretch}, {output}: {found} for {prevalence}");
                 let was = mean_of(&before, outputs, output);
