@@ -471,6 +471,9 @@ pub struct Predict {
     /// Unknown bases (N) allowed in a window, in bases; others have no score [default: what the run was trained under]
     #[arg(long, value_name = "N", value_parser = config::count)]
     pub max_n: Option<usize>,
+    /// Prevalence in this sample, to which scores are moved from the one that the run calibrated them to: the share of the positive class, NAME=SHARE,... or a share for each class or label in order [default: the run's]
+    #[arg(long, value_name = "SHARES")]
+    pub prior: Option<config::ClassShares>,
     /// Sort the reads of a FASTQ file into PREFIX.CLASS.fastq and PREFIX.ambiguous.fastq, and print counts [default: no]
     #[arg(long, value_name = "PREFIX")]
     pub sort_reads: Option<PathBuf>,

@@ -16,6 +16,7 @@ use strandnet_core::dataset::Classes;
 use strandnet_core::run;
 use strandnet_core::sequence::alphabet::ALPHABET;
 use strandnet_core::task::Task;
+use strandnet_core::task::calibration::Calibration;
 use strandnet_core::training::memory::{TRACE_BATCH, check_batch};
 
 /// What goes into an exported model and what comes out: `model.json`.
@@ -42,8 +43,12 @@ pub struct ModelCard {
     pub strands: Strands,
     /// Networks in it, whose logits are averaged.
     pub members: usize,
-    /// What logits are divided by.
-    pub temperature: f64,
+    /// How probabilities were calibrated: scales and biases of the logits, which the model applies itself.
+    pub calibration: Calibration,
+    /// Share of the positive class, of each class or of each label that the probabilities are made for, one for each
+    /// output; empty where there are no probabilities, or for runs of earlier versions.
+    #[serde(default)]
+    pub prior: Vec<f64>,
     /// What comes out: `[N]` for two classes, else `[N, classes]`.
     pub output: String,
     /// Checksum of the model file.
@@ -94,7 +99,8 @@ pub fn export(
         threshold,
         strands: if strands == Strands::Augment { Strands::Single } else { strands },
         members: networks.len(),
-        temperature: task.temperature,
+        calibration: Calibration { prior: Vec::new(), ..task.calibration.clone() },
+        prior: task.calibration.prior.clone(),
         output: match task.kind {
             TaskKind::Binary => format!("[N], the probability of {}", classes.positive_name()),
             TaskKind::Multiclass => "[N, classes], the probability of each class; they add up to 1".into(),
@@ -196,7 +202,9 @@ mod tests {
         ] {
             let (classes, path) = (classes(n), folder.path().join("model.pt"));
             let task = Task::new(kind, &classes, Some(loss), &ClassWeights::None, examples).unwrap();
-            let task = Task { temperature: 1.7, ..task };
+            let each = |first: f64, step: f64| (0..task.outputs()).map(|i| first + i as f64 * step).collect();
+            let calibration = Calibration { scales: each(0.6, 0.1), biases: each(-0.4, 0.3), ..Calibration::default() };
+            let task = Task { calibration, ..task };
             for (length, arch, strands, members) in [
                 (47, Architecture::Shallow, Strands::Single, 1),
                 (128, Architecture::Shallow, Strands::Average, 3),

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use strandnet_core::config::{BatchSize, Calibration, Config, Faults, TaskKind};
+use strandnet_core::config::{BatchSize, CalibrationMethod, Config, Faults, TaskKind};
 use strandnet_core::dataset::examples::Examples;
 use strandnet_core::dataset::split::Split;
 use strandnet_core::dataset::{Dataset, manifest};
 use strandnet_core::evaluate::baselines::{self, BaselineResult};
+use strandnet_core::evaluate::calibration::Calibrator;
 use strandnet_core::evaluate::dependence;
 use strandnet_core::evaluate::members::Members;
 use strandnet_core::evaluate::predictions::Predictions;
@@ -152,7 +153,7 @@ impl Trainer {
         self
     }
 
-    /// Trains, chooses the epoch, the temperature and the threshold on the validation split, and evaluates on the test split.
+    /// Trains, chooses the epoch, the calibration and the threshold on the validation split, and evaluates on the test split.
     /// With a folder, everything is written there, and the run can be resumed if it is interrupted.
     ///
     /// # Errors
@@ -423,12 +424,12 @@ impl Experiment<'_> {
             return Err(train::interrupted(Cause::Signal(signal), "after training", run.as_ref()));
         }
         let valid_logits = logits_of_members(&trained, &data.valid)?;
-        if config.training.calibration == Calibration::Temperature {
-            task.temperature = evaluate::fitted_temperature(task, &data.valid, &evaluate::mean_logits(&valid_logits))?;
-        }
+        let (calibration, of_calibration) = calibrator(task, config, data)?.fit(&evaluate::mean_logits(&valid_logits));
+        task.calibration = calibration;
         let mut warnings =
             advice::of_history(&trained.summary.history, &trained.summary.best_epochs, config.training.epochs);
         warnings.extend(advice::of_validation(&data.valid, task.kind, &data.classes, task.selection_metric()));
+        warnings.extend(of_calibration);
         let blocks = |examples| dependence::blocks_of(examples, config.training.block_length);
         let blocks = (blocks(&data.valid)?, blocks(&data.test)?);
         warnings.extend(dependence::few_blocks(&blocks.1));
@@ -464,7 +465,15 @@ impl Experiment<'_> {
 /// The task that a configuration and its data come to.
 fn task_of(config: &Config, data: &Dataset) -> Result<Task> {
     let training = &config.training;
-    Task::new(data.kind, &data.classes, training.loss, &training.class_weights, &data.train)?.trained_by(training)
+    let task = Task::new(data.kind, &data.classes, training.loss, &training.class_weights, &data.train)?
+        .trained_by(training)?;
+    calibrator(&task, config, data)?; // a target prevalence that does not fit is an error before training
+    Ok(task)
+}
+
+/// What fits the calibration of a task to the validation split.
+fn calibrator<'a>(task: &'a Task, config: &Config, data: &'a Dataset) -> Result<Calibrator<'a>> {
+    Calibrator::new(task, &config.training, &data.classes, &data.train, &data.valid)
 }
 
 fn counts(data: &Dataset) -> ExampleCounts {
@@ -536,15 +545,10 @@ fn evaluate_and_export(
         measure(&data.test, &test_logits, threshold, of_test)?.with_breakdown()?.with_strands(&trained.ensemble)?;
     if trained.ensemble.len() > 1 {
         let (valid, of_test) = ((&data.valid, valid_logits), (&data.test, &test_logits[..]));
-        test.members = Some(Members::of(
-            task,
-            classes,
-            valid,
-            of_test,
-            trained.ensemble.activation(),
-            config.training.calibration == Calibration::Temperature,
-            &test.resampling,
-        )?);
+        let is_calibrated = task.calibration.method != CalibrationMethod::None;
+        let calibrator = if is_calibrated { Some(calibrator(task, config, data)?) } else { None };
+        let (activation, resampling) = (trained.ensemble.activation(), &test.resampling);
+        test.members = Some(Members::of(task, classes, valid, of_test, activation, calibrator.as_ref(), resampling)?);
     }
     let best_possible = data.best_possible_scores.as_deref().map(|best| test.beside_best_possible(best));
 

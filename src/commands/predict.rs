@@ -12,12 +12,14 @@ use strandnet_core::format::thousands;
 use strandnet_core::genome::reference::RegionWindows;
 use strandnet_core::predict;
 use strandnet_core::predict::output::Rows;
+use strandnet_core::predict::prior;
 use strandnet_core::predict::sorting;
 use strandnet_core::predict::sorting::Sorting;
 use strandnet_core::predict::unknown_limit::UnknownLimit;
 use strandnet_core::predict::{Counts, Model, Short, Windowing};
 use strandnet_core::progress::Progress;
 use strandnet_core::run;
+use strandnet_core::task::Task;
 
 pub fn run(command: &Predict, progress: Progress) -> Result<()> {
     let faults = command.faults();
@@ -27,8 +29,13 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
     let (device, _) = device::choose(command.compute.device)?;
     device::set_threads(command.compute.threads.map(usize::from));
     let run = open_run(&command.run, device, command.compute.no_native)?;
+    let task = prior::task_for(&run.folder, &run.provenance, command.prior.as_ref())?;
+    if let Some(to) = &command.prior {
+        progress
+            .say(&format!("scores are moved to a prevalence of {to}, from the one that the run calibrated them to"));
+    }
     if command.sort_reads.is_some() {
-        return sort_reads(command, &run, progress);
+        return sort_reads(command, &run, &task, progress);
     }
     let limit = limit(command, &run, progress);
     let counts = match &command.out {
@@ -36,7 +43,7 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
             run::check_output_file(path, command.force)?;
             let mut file = run::temporary_beside(path)?;
             let mut out = BufWriter::new(file.as_file_mut());
-            let counts = score(command, &run, limit, &mut out, progress)
+            let counts = score(command, &run, &task, limit, &mut out, progress)
                 .map_err(|error| written(error, |error| run::cannot_write(path, &error)))?;
             drop(out);
             run::persist(file, path)?;
@@ -44,7 +51,7 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
         }
         None => {
             let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout());
-            score(command, &run, limit, &mut out, progress).map_err(|error| written(error, closed_output))?
+            score(command, &run, &task, limit, &mut out, progress).map_err(|error| written(error, closed_output))?
         }
     };
     report(command, &counts, limit, progress);
@@ -78,13 +85,14 @@ fn limit(command: &Predict, run: &FinishedRun, progress: Progress) -> UnknownLim
 fn score(
     command: &Predict,
     run: &FinishedRun,
+    task: &Task,
     limit: UnknownLimit,
     out: &mut (dyn Write + Send),
     progress: Progress,
 ) -> Result<Counts> {
     let FinishedRun { provenance, classes, ensemble, .. } = run;
     let length = provenance.length;
-    let model = Model { scorer: ensemble, task: provenance.task()? };
+    let model = Model { scorer: ensemble, task };
     let stride = command.stride(length);
     let of = command.score_of.as_deref();
     match (&command.reference, &command.regions) {
@@ -115,10 +123,13 @@ fn score(
     }
 }
 
-fn sort_reads(command: &Predict, run: &FinishedRun, progress: Progress) -> Result<()> {
+fn sort_reads(command: &Predict, run: &FinishedRun, task: &Task, progress: Progress) -> Result<()> {
     let FinishedRun { provenance, classes, ensemble, .. } = run;
     let length = provenance.length;
     let (Some(prefix), Some(path)) = (&command.sort_reads, &command.sequences) else { return Ok(()) };
+    if task.calibration.prior.is_empty() {
+        progress.warn("the run does not say what prior its scores are made for, so equal shares of the classes are assumed for reads of several windows");
+    }
     let sorting = Sorting {
         prefix,
         min_confidence: command.min_confidence.unwrap_or(DEFAULT_CONFIDENCE),
@@ -127,7 +138,7 @@ fn sort_reads(command: &Predict, run: &FinishedRun, progress: Progress) -> Resul
         limit: limit(command, run, progress),
         force: command.force,
     };
-    let sorted = sorting::sort(Model { scorer: ensemble, task: provenance.task()? }, classes, path, sorting)?;
+    let sorted = sorting::sort(Model { scorer: ensemble, task }, classes, path, sorting)?;
     if sorted.too_short > 0 {
         progress.say(&format!(
             "{} reads shorter than {} bp were counted as ambiguous; --pad-short scores them",

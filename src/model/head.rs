@@ -12,20 +12,29 @@ use crate::device;
 pub struct Head<'a> {
     task: &'a Task,
     scales: (Tensor, Tensor),
+    /// Scales and biases that calibrate logits, `[1, outputs]` each, where they change them.
+    calibration: Option<(Tensor, Tensor)>,
 }
 
 impl<'a> Head<'a> {
     /// The head of a task, with its tensors on a device.
     pub fn new(task: &'a Task, device: Device) -> Self {
-        Self { task, scales: scale_tensors(task, device) }
+        let calibration = &task.calibration;
+        let of = |value: &dyn Fn(usize) -> f64| {
+            let values: Vec<f32> = (0..task.outputs()).map(|output| value(output) as f32).collect();
+            device::to_device(&values, device).view([1, -1])
+        };
+        let calibration = (!calibration.is_identity())
+            .then(|| (of(&|output| calibration.scale(output)), of(&|output| calibration.bias(output))));
+        Self { task, scales: scale_tensors(task, device), calibration }
     }
 
     /// Predictions of the same shape as logits `[batch, outputs]`: the probability of the positive class, of each class, of
     /// each label, or values.
     pub fn predictions(&self, logits: &Tensor) -> Tensor {
         match self.task.kind {
-            TaskKind::Binary | TaskKind::Multilabel => (logits / self.task.temperature).sigmoid(),
-            TaskKind::Multiclass => (logits / self.task.temperature).softmax(1, Kind::Float),
+            TaskKind::Binary | TaskKind::Multilabel => self.calibrated(logits).sigmoid(),
+            TaskKind::Multiclass => self.calibrated(logits).softmax(1, Kind::Float),
             TaskKind::Regression => {
                 let (mean, deviation) = &self.scales;
                 match self.task.loss {
@@ -33,6 +42,13 @@ impl<'a> Head<'a> {
                     _ => logits * deviation + mean,
                 }
             }
+        }
+    }
+
+    fn calibrated(&self, logits: &Tensor) -> Tensor {
+        match &self.calibration {
+            Some((scales, biases)) => logits * scales + biases,
+            None => logits.shallow_clone(),
         }
     }
 }

@@ -72,18 +72,24 @@ impl<'a> Criterion<'a> {
             }
             TaskKind::Multiclass => {
                 let classes = labels.to_kind(Kind::Int64);
-                let weight = weights().map(|w| w.index_select(0, &classes.flatten(0, -1)));
-                let each = match task.loss {
-                    Loss::Mse => {
-                        let targets = smooth(logits.zeros_like().scatter_value(1, &classes, 1.0));
-                        (logits.softmax(1, Kind::Float) - targets).square().sum_dim_intlist(1, false, Kind::Float)
+                let targets = smooth(logits.zeros_like().scatter_value(1, &classes, 1.0));
+                match (task.loss, weights()) {
+                    (Loss::Mse, weights) => {
+                        let weight = weights.map(|w| w.index_select(0, &classes.flatten(0, -1)));
+                        let errors = (logits.softmax(1, Kind::Float) - targets).square();
+                        weighted_mean(errors.sum_dim_intlist(1, false, Kind::Float), weight)
                     }
-                    _ => {
-                        let targets = smooth(logits.zeros_like().scatter_value(1, &classes, 1.0));
-                        -(logits.log_softmax(1, Kind::Float) * targets).sum_dim_intlist(1, false, Kind::Float)
+                    // As PyTorch's cross-entropy: each class of a smoothed target counts with its own weight, and the mean is
+                    // over the weights of the true classes.
+                    (_, Some(weights)) => {
+                        let sum = -(logits.log_softmax(1, Kind::Float) * targets * weights).sum(Kind::Float);
+                        sum / weights.index_select(0, &classes.flatten(0, -1)).sum(Kind::Float)
                     }
-                };
-                weighted_mean(each, weight)
+                    (_, None) => {
+                        let each = logits.log_softmax(1, Kind::Float) * targets;
+                        weighted_mean(-each.sum_dim_intlist(1, false, Kind::Float), None)
+                    }
+                }
             }
             TaskKind::Multilabel => {
                 // Each label is a yes or a no of its own.
@@ -205,6 +211,44 @@ mod tests {
                         .map(|hits| hits.double_value(&[]) / 3.0);
                     assert_eq!(hits, task.accuracy_of(&examples, &predictions), "{kind:?}");
                 }
+            }
+        }
+    }
+
+    /// Weights and smoothing of several classes, against PyTorch's own `CrossEntropyLoss(weight, label_smoothing)`.
+    #[test]
+    fn the_loss_of_several_classes_is_pytorchs_with_weights_and_label_smoothing() {
+        let (n, k) = (40, 4);
+        let labels: Vec<f32> = (0..n).map(|i| (i * i % 7 % k) as f32).collect();
+        let examples = Examples::from_codes(&vec![0; 2 * n], 2, &labels);
+        let logits = (Tensor::arange((n * k) as i64, (Kind::Float, Device::Cpu)) * 1.7).sin() * 3.0;
+        let logits = logits.view([n as i64, k as i64]);
+        let targets = Tensor::from_slice(&labels).to_kind(Kind::Int64);
+        let given = |weights: [f64; 4]| {
+            ClassWeights::Given(weights.into_iter().enumerate().map(|(i, weight)| (format!("c{i}"), weight)).collect())
+        };
+        for weights in [ClassWeights::None, ClassWeights::Auto, given([3.0, 0.1, 1.0, 20.0]), given([0.5; 4])] {
+            for label_smoothing in [0.0, 0.05, 0.1, 0.5, 0.9] {
+                let task = Task::new(TaskKind::Multiclass, &classes(k), None, &weights, &examples).unwrap();
+                let task = Task { label_smoothing, ..task };
+                let of_classes: Vec<f32> = task.weights.iter().map(|&weight| weight as f32).collect();
+                let of_classes = (!of_classes.is_empty()).then(|| Tensor::from_slice(&of_classes));
+                let gradient = |of: &dyn Fn(&Tensor) -> Tensor| {
+                    let logits = logits.copy().set_requires_grad(true);
+                    let loss = of(&logits);
+                    let gradient = Tensor::run_backward(&[&loss], &[&logits], false, false);
+                    (loss.double_value(&[]), gradient[0].copy())
+                };
+                let labels = Tensor::from_slice(&labels).view([-1, 1]);
+                let (own, of_own) = gradient(&|logits| Criterion::new(&task, Device::Cpu).loss(logits, &labels));
+                let (expected, of_expected) = gradient(&|logits| {
+                    logits.cross_entropy_loss(&targets, of_classes.as_ref(), Reduction::Mean, -100, label_smoothing)
+                });
+                assert!(
+                    (own - expected).abs() < 1e-6 * expected.max(1.0),
+                    "{weights:?} {label_smoothing}: {own} {expected}"
+                );
+                assert!((of_own - of_expected).abs().max().double_value(&[]) < 1e-6, "{weights:?} {label_smoothing}");
             }
         }
     }

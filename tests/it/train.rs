@@ -1,5 +1,6 @@
 //! `train`: where its examples come from, how a network is trained on them, and what is left behind.
 
+mod calibration;
 mod class_files;
 mod ensembles;
 mod fine_tuning;

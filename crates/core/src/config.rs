@@ -2,6 +2,7 @@
 //! with its default; its TOML key is the same name with underscores. Faults are collected and reported together.
 
 mod choices;
+mod class_shares;
 mod data;
 mod file;
 pub mod layers;
@@ -18,14 +19,15 @@ use clap::{ArgMatches, Args};
 use serde::{Deserialize, Serialize};
 
 pub use crate::config::choices::{AttributionBaseline, AttributionMethod, ScoreFormat, VariantFormat, name_of};
+pub use crate::config::class_shares::ClassShares;
 pub use crate::config::data::{
     Center, DataConfig, Fit, MAX_CLASSES, Missing, NEGATIVE, NamedPath, Negatives, SourceKind, TaskKind,
 };
 pub use crate::config::layers::Layer;
 pub use crate::config::model::{Architecture, DropoutPlace, ModelConfig};
 pub use crate::config::training::{
-    BatchSize, Calibration, ClassWeights, DeviceChoice, Loss, Metric, OptimizerKind, Precision, Schedule, Strands,
-    TrainingConfig,
+    BatchSize, CalibrationMethod, ClassWeights, DeviceChoice, Loss, Metric, OptimizerKind, Precision, Schedule,
+    Strands, TrainingConfig,
 };
 
 /// Everything that decides what a run computes.

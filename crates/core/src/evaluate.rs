@@ -2,12 +2,12 @@
 
 pub mod baselines;
 pub mod breakdown;
+pub mod calibration;
 pub mod dependence;
 pub mod members;
 pub mod predictions;
 pub mod results;
 pub mod strands;
-pub mod temperature;
 
 use anyhow::Result;
 
@@ -18,7 +18,6 @@ use crate::evaluate::breakdown::{Breakdown, Group};
 use crate::evaluate::members::Members;
 use crate::evaluate::results::{GroupMetrics, SplitMetrics};
 use crate::evaluate::strands::StrandAgreement;
-use crate::evaluate::temperature::Validation;
 use crate::metrics::{self, Blocks, Ranking, Report, Resampling, paired};
 use crate::scorer::{Activation, Scorer};
 use crate::sequence::alphabet;
@@ -44,12 +43,20 @@ pub enum Strand {
 /// # Errors
 /// A prediction is not finite, or the scorer fails.
 pub fn predict(scorer: &dyn Scorer, task: &Task, codes: &[u8]) -> Result<Vec<f64>> {
+    scorer.activation()(task, &logits_of_codes(scorer, codes)?)
+}
+
+/// Logits for codes `[n, length]`, `[n, outputs]` row by row.
+///
+/// # Errors
+/// The scorer fails.
+pub fn logits_of_codes(scorer: &dyn Scorer, codes: &[u8]) -> Result<Vec<f32>> {
     let length = scorer.length();
-    let mut predictions = Vec::with_capacity(codes.len() / length * task.outputs());
+    let mut logits = Vec::new();
     for batch in codes.chunks(batch_size(length) * length) {
-        predictions.extend(scorer.activation()(task, scorer.score(batch)?.logits())?);
+        logits.extend_from_slice(scorer.score(batch)?.logits());
     }
-    Ok(predictions)
+    Ok(logits)
 }
 
 /// Logits for examples, `[n, outputs]`.
@@ -96,30 +103,6 @@ pub fn mean_logits(members: &[Vec<f32>]) -> Vec<f32> {
 /// As [`predict`] and [`logits_of`].
 pub fn predictions_of(scorer: &dyn Scorer, task: &Task, examples: &Examples) -> Result<Vec<f64>> {
     scorer.activation()(task, &logits_of(scorer, examples, Strand::AsGiven)?)
-}
-
-/// The temperature that calibrates the probabilities of examples, given their logits `[n, outputs]`; 1 for regression,
-/// and if only one class is present.
-///
-/// # Errors
-/// The fit fails.
-pub fn fitted_temperature(task: &Task, examples: &Examples, logits: &[f32]) -> Result<f64> {
-    let targets: Vec<f64> = match task.kind {
-        TaskKind::Binary => task.positives(examples).into_iter().map(f64::from).collect(),
-        TaskKind::Multiclass => examples.classes().into_iter().map(|class| class as f64).collect(),
-        TaskKind::Multilabel => task::values(examples),
-        TaskKind::Regression => return Ok(1.0),
-    };
-    let logits = logits.iter().map(|&logit| f64::from(logit));
-    let (targets, logits) = if task.kind == TaskKind::Multilabel {
-        targets.into_iter().zip(logits).filter(|(target, _)| !target.is_nan()).unzip()
-    } else {
-        (targets, logits.collect::<Vec<f64>>())
-    };
-    if targets.windows(2).all(|pair| pair[0] == pair[1]) {
-        return Ok(1.0);
-    }
-    Validation { kind: task.kind, logits: &logits, targets: &targets, outputs: task.outputs() }.temperature()
 }
 
 /// Whether every output is constant over all examples, as in a network whose ReLUs have all died. The tolerance is far
@@ -180,7 +163,7 @@ pub struct Evaluation<'a> {
     pub resampling: Resampling<'a>,
     /// Predictions, `[n, outputs]`.
     pub predictions: Vec<f64>,
-    /// Predictions at a temperature of 1, `[n, outputs]`, if another one was fitted.
+    /// Predictions without calibration, `[n, outputs]`, if it changes them.
     pub uncalibrated: Option<Vec<f64>>,
     /// Metrics of all examples.
     pub report: Report,
@@ -208,8 +191,8 @@ impl<'a> Evaluation<'a> {
         resampling: Resampling<'a>,
     ) -> Result<Self> {
         let predictions = activation(task, logits)?;
-        let as_they_are = Task { temperature: 1.0, ..task.clone() };
-        let uncalibrated = (task.temperature != 1.0).then(|| activation(&as_they_are, logits)).transpose()?;
+        let is_identity = task.calibration.is_identity();
+        let uncalibrated = (!is_identity).then(|| activation(&task.uncalibrated(), logits)).transpose()?;
         let report = report(task, classes, examples, &predictions, threshold, &resampling);
         Ok(Self {
             task,
@@ -290,10 +273,16 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    /// Calibration errors at a temperature of 1 and at the fitted one; `None` if they are the same.
+    /// Calibration errors before and after calibration; `None` if there is none.
     pub fn calibration_errors(&self) -> Option<(f64, f64)> {
         let error = |predictions: &[f64]| self.probabilities(predictions)?.calibration_error();
         Some((error(self.uncalibrated.as_ref()?)?, error(&self.predictions)?))
+    }
+
+    /// What calibration did, in a sentence without a full stop; `None` if none was wanted.
+    pub fn calibration_sentence(&self) -> Option<String> {
+        let of_test = self.report.n_positive.map(|positives| positives as f64 / self.report.n.max(1) as f64);
+        calibration::sentence(self.task, self.calibration_errors(), of_test)
     }
 
     /// The AUROC of the best possible scores on the same examples.

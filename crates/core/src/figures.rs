@@ -138,11 +138,8 @@ pub fn table(evaluation: &Evaluation, baselines: &[(String, Report)], best_possi
         ));
     }
     text.push_str(&evaluation.about_intervals());
-    if let Some((before, after)) = evaluation.calibration_errors() {
-        let temperature = evaluation.task.temperature;
-        text.push_str(&format!(
-            "calibrated on validation: logits divided by {temperature:.3}, error {before:.4} before and {after:.4} after\n"
-        ));
+    if let Some(line) = evaluation.calibration_sentence() {
+        text.push_str(&format!("{line}\n"));
     }
     if let Some(strands) = &evaluation.strands {
         text.push_str(&strands.line());

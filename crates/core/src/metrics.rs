@@ -4,6 +4,7 @@
 
 pub mod blocks;
 mod bootstrap;
+pub mod calibration;
 pub mod classes;
 mod closed_form;
 pub mod estimate;

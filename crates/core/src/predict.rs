@@ -1,6 +1,8 @@
 //! Streamed scoring in constant memory: long sequences in windows, and one window for each region of a genome.
 
+pub mod evidence;
 pub mod output;
+pub mod prior;
 mod regions;
 pub mod sorting;
 pub mod unknown_limit;

@@ -5,7 +5,6 @@ pub mod moved;
 pub mod output_folder;
 pub mod resolved;
 
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
@@ -133,9 +132,6 @@ pub fn check_format_version(file: &serde_json::Value) -> Result<u32, String> {
         None => Err(format!("has no format version, and {reads}; is it a file of strandnet?")),
     }
 }
-
-/// Range of temperatures: far beyond that of calibration, and narrow enough that logits divided by them stay finite.
-const TEMPERATURES: RangeInclusive<f64> = 1e-3..=1e3;
 
 /// The folder of one run.
 #[derive(Clone, Debug)]
@@ -348,7 +344,7 @@ impl Provenance {
                 let largest = f64::from(f32::MAX);
                 scale.mean.abs() <= largest && scale.deviation > 0.0 && scale.deviation <= largest
             })
-            && TEMPERATURES.contains(&self.task.temperature);
+            && self.task.calibration.fits(*kind, self.task.outputs());
         if !fits {
             bail!("{RUN_JSON}: the task does not fit together; restore the file or train again");
         }
@@ -501,6 +497,11 @@ mod tests {
             (|run| run["config"]["model"]["filters"] = u64::MAX.into(), "--filters is"),
             (|run| run["config"]["data"]["negatives_per_positive"] = 7.into(), "--negatives-per-positive goes with"),
             (|run| run["task"]["temperature"] = 1e-300.into(), "the task does not fit together"),
+            (
+                |run| run["task"]["calibration"] = serde_json::json!({"scales": [-1.0]}),
+                "the task does not fit together",
+            ),
+            (|run| run["task"]["calibration"] = serde_json::json!({"prior": [1.0]}), "the task does not fit together"),
             (|run| run["outcome"] = serde_json::Value::Null, "did not finish"),
         ] {
             let error = open(change).unwrap_err();

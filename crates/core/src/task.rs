@@ -1,15 +1,18 @@
 //! The task of a network: binary, multiclass, multilabel or regression. Its loss, how logits become predictions, and
 //! the metric that chooses the best epoch.
 
+pub mod calibration;
+
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{ClassWeights, Loss, Metric, TaskKind, TrainingConfig};
+use crate::config::{CalibrationMethod, ClassWeights, Loss, Metric, TaskKind, TrainingConfig};
 use crate::dataset::Classes;
 use crate::dataset::examples::Examples;
 use crate::metrics;
 use crate::metrics::Ranking;
 use crate::network::kernels::BinaryLoss;
+use crate::task::calibration::Calibration;
 
 /// Upper limit of the weight of a rare label with `--class-weights auto`.
 const LARGEST_LABEL_WEIGHT: f64 = 100.0;
@@ -40,17 +43,10 @@ pub struct Task {
     /// Share of each label that is spread evenly over all classes in training.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub label_smoothing: f64,
-    /// Divisor of the logits that calibrates the probabilities.
-    #[serde(default = "one", skip_serializing_if = "is_one")]
-    pub temperature: f64,
-}
-
-fn one() -> f64 {
-    1.0
-}
-
-fn is_one(value: &f64) -> bool {
-    *value == 1.0
+    /// What calibrates the probabilities, and the prior that they are made for. Runs of earlier versions hold a
+    /// temperature.
+    #[serde(default, alias = "temperature", skip_serializing_if = "Calibration::is_default")]
+    pub calibration: Calibration,
 }
 
 fn is_zero(value: &f64) -> bool {
@@ -105,7 +101,7 @@ impl Task {
             has_missing: train.labels.iter().any(|label| label.is_nan()),
             monitor: None,
             label_smoothing: 0.0,
-            temperature: 1.0,
+            calibration: Calibration::default(),
         };
         task.weights = task.class_weights(weights, classes, train)?;
         Ok(task)
@@ -128,7 +124,37 @@ impl Task {
         if self.kind == TaskKind::Regression && training.label_smoothing > 0.0 {
             bail!("--label-smoothing goes with classes and labels, and --task regression has neither; remove it");
         }
+        self.calibration_method(training)?;
         Ok(Self { monitor: training.monitor, label_smoothing: training.label_smoothing, ..self })
+    }
+
+    /// How the probabilities are calibrated: as the configuration says, or the default of the kind of task.
+    ///
+    /// # Errors
+    /// The method does not suit the kind of task.
+    pub fn calibration_method(&self, training: &TrainingConfig) -> Result<CalibrationMethod> {
+        use CalibrationMethod::{None, Platt, Temperature, Vector};
+        let (default, other, suits) = match self.kind {
+            TaskKind::Binary => (Platt, Vector, "two classes"),
+            TaskKind::Multilabel => (Platt, Vector, "several labels"),
+            TaskKind::Multiclass => (Vector, Platt, "several classes"),
+            TaskKind::Regression => match training.calibration {
+                // Temperature was the default of earlier versions, whose saved configurations name it.
+                Option::None | Some(Temperature | None) => return Ok(None),
+                Some(method) => bail!(
+                    "--calibration {} goes with classes and labels, and --task regression has neither; remove it",
+                    method.name()
+                ),
+            },
+        };
+        match training.calibration {
+            Some(method) if method == other => bail!(
+                "--calibration is {}, expected {}, temperature or none for {suits}",
+                method.name(),
+                default.name()
+            ),
+            method => Ok(method.unwrap_or(default)),
+        }
     }
 
     /// Number of outputs of a network for each sequence.
@@ -178,26 +204,33 @@ impl Task {
     /// # Errors
     /// A prediction is not finite.
     pub fn activate(&self, logits: &[f32]) -> Result<Vec<f64>> {
-        let temperature = self.temperature;
-        let logits = logits.iter().map(|&logit| f64::from(logit));
         let predictions: Vec<f64> = match self.kind {
             TaskKind::Binary | TaskKind::Multilabel => {
-                logits.map(|logit| 1.0 / (1.0 + (-logit / temperature).exp())).collect()
+                self.calibrated(logits).into_iter().map(|logit| 1.0 / (1.0 + (-logit).exp())).collect()
             }
-            TaskKind::Multiclass => {
-                let scaled: Vec<f64> = logits.map(|logit| logit / temperature).collect();
-                scaled.chunks(self.count).flat_map(softmax).collect()
-            }
+            TaskKind::Multiclass => self.calibrated(logits).chunks(self.count).flat_map(softmax).collect(),
             TaskKind::Regression => {
                 let value = |(logit, scale): (f64, &Scale)| match self.loss {
                     Loss::Poisson => logit.exp() * scale.mean,
                     _ => logit * scale.deviation + scale.mean,
                 };
-                logits.zip(self.scales.iter().cycle()).map(value).collect()
+                logits.iter().map(|&logit| f64::from(logit)).zip(self.scales.iter().cycle()).map(value).collect()
             }
         };
         require_finite(&predictions)?;
         Ok(predictions)
+    }
+
+    /// Calibrated logits, of the same shape as `logits`, `[n, outputs]`.
+    pub fn calibrated(&self, logits: &[f32]) -> Vec<f64> {
+        let outputs = self.outputs().max(1);
+        let of = |(i, &logit): (usize, &f32)| self.calibration.of_logit(i % outputs, f64::from(logit));
+        logits.iter().enumerate().map(of).collect()
+    }
+
+    /// The same task with probabilities as the network gives them.
+    pub fn uncalibrated(&self) -> Self {
+        Self { calibration: Calibration::default(), ..self.clone() }
     }
 
     /// Accuracy, with correct predictions counted by `hits`.
@@ -319,7 +352,13 @@ impl Task {
                 }
             }
         };
-        (0..examples.len()).map(one).sum::<f64>() / examples.len().max(1) as f64
+        let n = if self.kind == TaskKind::Multiclass && self.loss == Loss::CrossEntropy {
+            // As PyTorch's, the mean is over the weights of the true classes.
+            (0..examples.len()).map(|i| weight(examples.class_of(i))).sum::<f64>()
+        } else {
+            examples.len() as f64
+        };
+        (0..examples.len()).map(one).sum::<f64>() / if n > 0.0 { n } else { 1.0 }
     }
 
     /// Whether each example belongs to the positive class, `[n]`; binary tasks only.
@@ -339,7 +378,8 @@ pub fn require_finite(predictions: &[f64]) -> Result<()> {
     Ok(())
 }
 
-fn softmax(logits: &[f64]) -> Vec<f64> {
+/// Probabilities of classes from their logits.
+pub fn softmax(logits: &[f64]) -> Vec<f64> {
     let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let powers: Vec<f64> = logits.iter().map(|logit| (logit - largest).exp()).collect();
     let sum: f64 = powers.iter().sum();

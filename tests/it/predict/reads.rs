@@ -560,3 +560,54 @@ fn sorting_refuses_what_it_cannot_do_and_leaves_no_file() {
     assert_eq!(written(&before), ["sorted.ambiguous.fastq", "sorted.human.fastq", "sorted.mouse.fastq"]);
     assert!(std::fs::read_to_string(&there).unwrap() != "mine");
 }
+
+/// Reads of several windows: log-odds relative to the prior add up, each window weighing the bases that it alone covers.
+#[test]
+fn long_reads_are_sorted_by_the_log_odds_of_all_their_windows() {
+    let folder = Folder::new();
+    let length = 3 * LENGTH;
+    let reads: Vec<(String, String)> = (0..60)
+        .map(|i| {
+            let read = bases(9000 + i, length);
+            (format!("read{i}"), if i % 2 == 0 { read } else { read.replace("TA", "GC") })
+        })
+        .map(|(name, bases)| (name, bases[..length.min(bases.len())].to_owned()))
+        .collect();
+    let path = folder.write("reads.fq", fastq(&reads));
+    let card = crate::fixtures::json(&sure().run.join("model.json"));
+    let prior = card["prior"][0].as_f64().unwrap();
+    for (stride, weights) in [("128", vec![1.0; 3]), ("64", vec![0.75, 0.5, 0.5, 0.5, 0.75])] {
+        let scores = folder.path(&format!("scores{stride}.tsv"));
+        predict(&[&path, "--stride", stride, "--out", text(&scores)]);
+        let (names, values) = (column(&scores, b'\t', "name"), column(&scores, b'\t', "score"));
+        let logit = |p: f64| (p / (1.0 - p)).ln();
+        let mut expected: HashMap<String, f64> = HashMap::new();
+        for (name, _) in &reads {
+            let windows = names.iter().zip(&values).filter(|(own, _)| *own == name);
+            let sum: f64 = windows
+                .zip(&weights)
+                .map(|((_, score), weight)| weight * (logit(score.parse::<f64>().unwrap()) - logit(prior)))
+                .sum();
+            expected.insert(name.clone(), 1.0 / (1.0 + (-sum - logit(prior)).exp()));
+        }
+        let prefix = folder.path(&format!("sorted{stride}"));
+        predict(&[&path, "--sort-reads", text(&prefix), "--stride", stride, "--min-confidence", "0.9"]);
+        let mut several = 0;
+        for (class, is_in) in [
+            ("human", (|p: f64| p >= 0.9) as fn(f64) -> bool),
+            ("mouse", |p| p <= 0.1),
+            ("ambiguous", |p| p > 0.1 && p < 0.9),
+        ] {
+            let text = std::fs::read_to_string(folder.path(&format!("sorted{stride}.{class}.fastq"))).unwrap();
+            let found: Vec<String> = blocks(&text)
+                .iter()
+                .map(|block| block[1..].split([' ', '\t', '\n']).next().unwrap().to_owned())
+                .collect();
+            let wanted: Vec<String> =
+                reads.iter().map(|(name, _)| name.clone()).filter(|name| is_in(expected[name])).collect();
+            assert_eq!(found, wanted, "{stride} {class}");
+            several += usize::from(!found.is_empty());
+        }
+        assert!(several > 1, "reads of one class only tell nothing");
+    }
+}

@@ -298,7 +298,8 @@ pub fn all() -> Vec<Subject> {
                 Swap("\"arch\": \"shallow\"", "\"arch\": \"danq\""),
                 Swap("\"rich\"", "\"other\""),
                 Swap("\"count\": 2", "\"count\": 3"),
-                Swap("\"temperature\": ", "\"temperature\": -"),
+                Swap("\"scales\": [", "\"scales\": [-1.0,"),
+                Swap("\"prior\": [", "\"prior\": [7.0,"),
             ],
         ),
         Subject {

@@ -99,7 +99,7 @@ fn metrics_are_those_of_the_predictions_and_the_best_epoch_is_the_one_reported()
         .iter()
         .map(|auroc| auroc.parse::<f64>().unwrap())
         .fold(0.0, f64::max);
-    // Dividing logits by a temperature moves none past another, but rounding can make two scores equal.
+    // Calibrating logits moves none past another, but rounding can make two scores equal.
     assert!((metrics["valid"]["auroc"]["value"].as_f64().unwrap() - best).abs() < 1e-3);
     assert_eq!(metrics["valid"]["threshold"], metrics["test"]["threshold"]);
 }

@@ -9,63 +9,6 @@ use crate::fixtures::{
 const STILL: [&str; 2] = ["--lr", "1e-12"];
 
 #[test]
-fn a_temperature_makes_probabilities_mean_more_and_moves_none_past_another() {
-    for (question, data, has_probabilities) in tables().questions() {
-        let flags = ["--lr", "0.01"];
-        let with = trained_on(&data, &flags);
-        let without = trained_on(&data, &[&flags[..], &["--calibration", "none"]].concat());
-        assert!(with.tensors() == without.tensors(), "{question}: it comes after training");
-        assert_eq!(with.file("calibration.png").exists(), has_probabilities, "{question}");
-        assert_eq!(without.file("calibration.png").exists(), has_probabilities, "{question}");
-        let temperature = with.json("model.json")["temperature"].as_f64().unwrap();
-        assert_eq!(without.json("model.json")["temperature"], 1.0, "{question}");
-        assert!(without.json("run.json")["task"]["temperature"].is_null(), "{question}");
-        assert!(without.json("metrics.json")["test"]["uncalibrated_expected_calibration_error"].is_null());
-        assert!(!without.stdout.contains("calibrated on validation"), "{}", without.stdout);
-        if !has_probabilities {
-            assert_eq!(temperature, 1.0);
-            assert!(with.json("metrics.json") == without.json("metrics.json"));
-            continue;
-        }
-        assert!((temperature - 1.0).abs() > 0.01, "{question}: two epochs do not say how sure to be: {temperature}");
-        assert_eq!(with.json("run.json")["task"]["temperature"], temperature, "{question}");
-        let said = format!("calibrated on validation: logits divided by {temperature:.3}");
-        assert!(with.stdout.contains(&said), "{said}: {}", with.stdout);
-        let [with_it, as_they_were] = [&with, &without].map(|run| run.json("metrics.json")["test"].clone());
-        let [before, after] = ["uncalibrated", "calibrated"]
-            .map(|when| with_it[format!("{when}_expected_calibration_error")].as_f64().unwrap());
-        assert!(before != after && with.stdout.contains(&format!("error {before:.4} before and {after:.4} after")));
-        if question == "binary" {
-            assert_eq!(as_they_were["expected_calibration_error"]["value"], before);
-            assert_eq!(with_it["expected_calibration_error"]["value"], after);
-        }
-        // Of several classes, examples may pass one another in the probability of one, but none is called differently.
-        let unchanged: &[&str] = match question {
-            "binary" => &["auroc", "average_precision", "mcc"],
-            "multilabel" => &["macro_auroc", "macro_average_precision", "accuracy_at_half"],
-            _ => &["accuracy", "mcc", "macro_f1"],
-        };
-        for (split, name) in
-            ["valid", "test"].into_iter().flat_map(|split| unchanged.iter().map(move |name| (split, name)))
-        {
-            let apart = with.metric(split, name) - without.metric(split, name);
-            // Rounding can make two scores equal.
-            assert!(apart.abs() < 1e-3, "{question} {split} {name}: {apart}");
-        }
-        let [after, before] = [&with, &without].map(|run| run.metric("valid", "log_loss"));
-        assert!(after < before, "{question}: {after} {before}");
-        if question == "binary" {
-            let logit = |p: f64| (p / (1.0 - p)).ln();
-            let divided: Vec<f64> = without.scores().into_iter().map(|p| logit(p) / temperature).collect();
-            assert!(apart(&divided, &with.scores().into_iter().map(logit).collect::<Vec<_>>()) < 1e-4);
-        }
-        let again = with.path.with_extension("evaluation");
-        succeed(&["evaluate", text(&with.path), "--out", text(&again), "--quiet", "--threads", "1"]);
-        assert_eq!(json(&again.join("metrics.json"))["test"], with.json("metrics.json")["test"], "{question}");
-    }
-}
-
-#[test]
 fn training_stops_when_validation_gets_no_better_and_the_best_epoch_is_kept() {
     let flags = ["--epochs", "30", "--lr", "0.03", "--calibration", "none"];
     let stopped = trained(&[&flags[..], &["--patience", "1"]].concat());
@@ -131,6 +74,14 @@ fn what_does_not_go_with_the_question_is_refused_before_training() {
         (2, ["--monitor", "average-precision"], "expected auroc, accuracy, loss"),
         (3, ["--monitor", "auroc"], "expected r2, pearson, loss"),
         (3, ["--label-smoothing", "0.1"], "--task regression has neither"),
+        (0, ["--calibration", "vector"], "expected platt, temperature or none for two classes"),
+        (1, ["--calibration", "platt"], "expected vector, temperature or none for several classes"),
+        (2, ["--calibration", "vector"], "expected platt, temperature or none for several labels"),
+        (3, ["--calibration", "platt"], "--task regression has neither"),
+        (0, ["--target-prior", "other=0.1"], "names 'other', expected names among"),
+        (1, ["--target-prior", "0.5,0.4,0.2"], "add up to 1.1"),
+        (2, ["--target-prior", "0.5"], "expected 2, one for each label"),
+        (3, ["--target-prior", "0.5"], "values have no prevalence"),
     ] {
         let (_, data, _) = &tables().questions()[question];
         let error = fail(1, &[&["train", "--out", text(&out)][..], data, &with_defaults(&flags)].concat());
@@ -361,7 +312,9 @@ fn words_and_fractions_where_others_are_expected_are_usage_errors() {
     for [flag, value] in [
         ["--ensemble", "-1"],
         ["--strands", "both"],
-        ["--calibration", "platt"],
+        ["--calibration", "isotonic"],
+        ["--target-prior", "1"],
+        ["--target-prior", "a=0.5,a=0.5"],
         ["--patience", "1.5"],
         ["--monitor", "f1"],
         ["--ema", "much"],

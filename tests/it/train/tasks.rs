@@ -241,7 +241,7 @@ fn class_weights_change_what_is_learned() {
         folder.write("rare.csv", gc_table(400, "label", |i, _| if i % 8 == 0 { "rare" } else { "common" }.into()));
     let run = |name: &str, flags: &[&str]| {
         let out = folder.path(name);
-        // A temperature fitted on validation, where all classes weigh the same, would pull the scores back.
+        // Calibration to the training prevalence would pull the scores back.
         train(
             &out,
             &[&["--train", &path, "--epochs", "4", "--lr", "0.01", "--calibration", "none"][..], flags].concat(),

@@ -8,6 +8,7 @@ use crate::dataset::Classes;
 use crate::evaluate;
 use crate::scorer::{Differentiable, Scorer, one_hot};
 use crate::task::Task;
+use crate::task::calibration::Calibration;
 
 /// One output of a task.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,14 +19,16 @@ pub struct Explained {
     /// Number of outputs of the network.
     outputs: usize,
     quantity: Quantity,
+    /// What calibrates the logits of classes and labels.
+    calibration: Calibration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Quantity {
-    /// A label, or the positive class of two: the logit divided by the temperature. For the other class, its negative.
-    LogOdds { temperature: f64, is_other: bool },
+    /// A label, or the positive class of two: the calibrated logit. For the other class, its negative.
+    LogOdds { is_other: bool },
     /// A class against all others.
-    LogOddsAgainstRest { temperature: f64 },
+    LogOddsAgainstRest,
     /// A value, in the unit of its column.
     Value { mean: f64, deviation: f64 },
     /// The logarithm of a predicted count.
@@ -50,11 +53,10 @@ impl Explained {
             None => classes.positive,
         };
         let name = classes.names[index].clone();
-        let temperature = task.temperature;
         let (output, quantity) = match task.kind {
-            TaskKind::Binary => (0, Quantity::LogOdds { temperature, is_other: index != classes.positive }),
-            TaskKind::Multilabel => (index, Quantity::LogOdds { temperature, is_other: false }),
-            TaskKind::Multiclass => (index, Quantity::LogOddsAgainstRest { temperature }),
+            TaskKind::Binary => (0, Quantity::LogOdds { is_other: index != classes.positive }),
+            TaskKind::Multilabel => (index, Quantity::LogOdds { is_other: false }),
+            TaskKind::Multiclass => (index, Quantity::LogOddsAgainstRest),
             TaskKind::Regression => {
                 let scale = task.scales[index];
                 let quantity = match task.loss {
@@ -64,14 +66,14 @@ impl Explained {
                 (index, quantity)
             }
         };
-        Ok(Self { name, output, outputs: task.outputs(), quantity })
+        Ok(Self { name, output, outputs: task.outputs(), quantity, calibration: task.calibration.clone() })
     }
 
     /// Description of the target for messages.
     pub fn description(&self) -> String {
         let name = &self.name;
         match self.quantity {
-            Quantity::LogOdds { .. } | Quantity::LogOddsAgainstRest { .. } => format!("log-odds of '{name}'"),
+            Quantity::LogOdds { .. } | Quantity::LogOddsAgainstRest => format!("log-odds of '{name}'"),
             Quantity::Value { .. } => format!("value of '{name}'"),
             Quantity::LogCount { .. } => format!("logarithm of '{name}'"),
         }
@@ -79,7 +81,7 @@ impl Explained {
 
     /// Whether the network predicts a probability for this target.
     pub fn is_probability(&self) -> bool {
-        matches!(self.quantity, Quantity::LogOdds { .. } | Quantity::LogOddsAgainstRest { .. })
+        matches!(self.quantity, Quantity::LogOdds { .. } | Quantity::LogOddsAgainstRest)
     }
 
     /// Values of the target, `[n]`, from logits `[n, outputs]`.
@@ -87,10 +89,13 @@ impl Explained {
         let of = |row: &[f32]| {
             let own = f64::from(row[self.output]);
             match self.quantity {
-                Quantity::LogOdds { temperature, is_other } => own / if is_other { -temperature } else { temperature },
-                Quantity::LogOddsAgainstRest { temperature } => {
-                    let (largest, sum) = self.rest(row, temperature);
-                    own / temperature - (largest + sum.ln())
+                Quantity::LogOdds { is_other } => {
+                    let calibrated = self.calibration.of_logit(self.output, own);
+                    if is_other { -calibrated } else { calibrated }
+                }
+                Quantity::LogOddsAgainstRest => {
+                    let (largest, sum) = self.rest(row);
+                    self.calibration.of_logit(self.output, own) - (largest + sum.ln())
                 }
                 Quantity::Value { mean, deviation } => own * deviation + mean,
                 Quantity::LogCount { mean } => own + mean.ln(),
@@ -104,13 +109,17 @@ impl Explained {
         let of = |row: &[f32]| {
             let mut derivatives = vec![0.0; row.len()];
             derivatives[self.output] = match self.quantity {
-                Quantity::LogOdds { temperature, is_other } => 1.0 / if is_other { -temperature } else { temperature },
-                Quantity::LogOddsAgainstRest { temperature } => {
-                    let (largest, sum) = self.rest(row, temperature);
-                    for (derivative, &logit) in derivatives.iter_mut().zip(row) {
-                        *derivative = -(f64::from(logit) / temperature - largest).exp() / sum / temperature;
+                Quantity::LogOdds { is_other } => {
+                    let scale = self.calibration.scale(self.output);
+                    if is_other { -scale } else { scale }
+                }
+                Quantity::LogOddsAgainstRest => {
+                    let (largest, sum) = self.rest(row);
+                    for (output, (derivative, &logit)) in derivatives.iter_mut().zip(row).enumerate() {
+                        let calibrated = self.calibration.of_logit(output, f64::from(logit));
+                        *derivative = -(calibrated - largest).exp() / sum * self.calibration.scale(output);
                     }
-                    1.0 / temperature
+                    self.calibration.scale(self.output)
                 }
                 Quantity::Value { deviation, .. } => deviation,
                 Quantity::LogCount { .. } => 1.0,
@@ -120,11 +129,11 @@ impl Explained {
         logits.chunks(self.outputs).flat_map(of).collect()
     }
 
-    /// The largest scaled logit of the other classes, and the sum of the exponentials of all of them relative to it.
-    fn rest(&self, row: &[f32], temperature: f64) -> (f64, f64) {
+    /// The largest calibrated logit of the other classes, and the sum of the exponentials of all of them relative to it.
+    fn rest(&self, row: &[f32]) -> (f64, f64) {
         let others = || {
             let others = row.iter().enumerate().filter(|&(output, _)| output != self.output);
-            others.map(|(_, &logit)| f64::from(logit) / temperature)
+            others.map(|(output, &logit)| self.calibration.of_logit(output, f64::from(logit)))
         };
         let largest = others().fold(f64::NEG_INFINITY, f64::max);
         (largest, others().map(|logit| (logit - largest).exp()).sum())
@@ -133,7 +142,7 @@ impl Explained {
     /// The prediction that corresponds to the target: a probability, value or count.
     pub fn prediction(&self, number: f64) -> f64 {
         match self.quantity {
-            Quantity::LogOdds { .. } | Quantity::LogOddsAgainstRest { .. } => 1.0 / (1.0 + (-number).exp()),
+            Quantity::LogOdds { .. } | Quantity::LogOddsAgainstRest => 1.0 / (1.0 + (-number).exp()),
             Quantity::Value { .. } => number,
             Quantity::LogCount { .. } => number.exp(),
         }
@@ -213,12 +222,16 @@ mod tests {
     use crate::config::ClassWeights;
     use crate::dataset::examples::Examples;
 
-    fn explained(kind: TaskKind, names: &[&str], of: Option<&str>, temperature: f64) -> Result<(Task, Explained)> {
+    /// With a scale for each output, and a bias unless it is 0.
+    fn explained(kind: TaskKind, names: &[&str], of: Option<&str>, scale: f64, bias: f64) -> Result<(Task, Explained)> {
         let classes = Classes::named(names.iter().map(|name| (*name).to_owned()).collect());
         let width = if matches!(kind, TaskKind::Binary | TaskKind::Multiclass) { 1 } else { names.len() };
         let labels: Vec<f32> = (0..3 * width).map(|i| (i % 3 % names.len().max(2)) as f32).collect();
         let examples = Examples::from_codes(&[0; 6], 2, &labels);
-        let task = Task { temperature, ..Task::new(kind, &classes, None, &ClassWeights::None, &examples)? };
+        let task = Task::new(kind, &classes, None, &ClassWeights::None, &examples)?;
+        let each = |first: f64, step: f64| (0..task.outputs()).map(|i| first + i as f64 * step).collect();
+        let calibration = Calibration { scales: each(scale, 0.1), biases: each(bias, -bias), ..Calibration::default() };
+        let task = Task { calibration, ..task };
         let explained = Explained::new(&task, &classes, of)?;
         Ok((task, explained))
     }
@@ -226,15 +239,15 @@ mod tests {
     #[test]
     fn the_number_leads_to_the_prediction_whatever_the_question() {
         let logits = [0.3f32, -1.0, 2.5, 0.7, 0.1, -3.0];
-        for (kind, names, of, temperature) in [
-            (TaskKind::Binary, &["a", "b"][..], None, 1.0),
-            (TaskKind::Binary, &["a", "b"], Some("b"), 2.0),
-            (TaskKind::Multiclass, &["a", "b", "c"], Some("a"), 1.5),
-            (TaskKind::Multiclass, &["a", "b", "c"], Some("c"), 1.0),
-            (TaskKind::Multilabel, &["a", "b"], Some("b"), 3.0),
-            (TaskKind::Regression, &["x"], None, 1.0),
+        for (kind, names, of, scale, bias) in [
+            (TaskKind::Binary, &["a", "b"][..], None, 1.0, 0.0),
+            (TaskKind::Binary, &["a", "b"], Some("b"), 0.5, -0.7),
+            (TaskKind::Multiclass, &["a", "b", "c"], Some("a"), 0.7, 0.3),
+            (TaskKind::Multiclass, &["a", "b", "c"], Some("c"), 1.0, 0.0),
+            (TaskKind::Multilabel, &["a", "b"], Some("b"), 0.3, 1.2),
+            (TaskKind::Regression, &["x"], None, 1.0, 0.0),
         ] {
-            let (task, explained) = explained(kind, names, of, temperature).unwrap();
+            let (task, explained) = explained(kind, names, of, scale, bias).unwrap();
             let outputs = task.outputs();
             let numbers = explained.of_logits(&logits);
             let predictions = task.activate(&logits).unwrap();
@@ -259,7 +272,7 @@ mod tests {
             (TaskKind::Multilabel, &["a", "b"], Some("b")),
             (TaskKind::Regression, &["x"], None),
         ] {
-            let (_, explained) = explained(kind, names, of, 1.5).unwrap();
+            let (_, explained) = explained(kind, names, of, 0.7, 0.4).unwrap();
             let derivatives = explained.derivatives(&logits);
             for (index, &derivative) in derivatives.iter().enumerate() {
                 let nudged = |by: f32| {
@@ -275,7 +288,7 @@ mod tests {
 
     #[test]
     fn names_are_asked_for_where_there_are_several_and_checked() {
-        let error = |kind, names: &[&str], of| explained(kind, names, of, 1.0).unwrap_err().to_string();
+        let error = |kind, names: &[&str], of| explained(kind, names, of, 1.0, 0.0).unwrap_err().to_string();
         assert!(error(TaskKind::Binary, &["a", "b"], Some("c")).contains("'c', expected one of a, b"));
         assert!(error(TaskKind::Multiclass, &["a", "b", "c"], None).contains("3 outputs, expected --score-of"));
     }

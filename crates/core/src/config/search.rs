@@ -73,7 +73,7 @@ struct RangeTable {
 const FURTHEST: f64 = 1e100;
 
 /// Settings that are not searched, and why.
-const NOT_SEARCHED: [(&str, &str); 19] = [
+const NOT_SEARCHED: [(&str, &str); 20] = [
     ("epochs", "is set for each rung by successive halving"),
     ("seed", "is the same for all trials, so that they differ by their settings"),
     ("monitor", "is what trials are compared by"),
@@ -81,6 +81,7 @@ const NOT_SEARCHED: [(&str, &str); 19] = [
     ("patience", "is how long a trial lasts, which successive halving sets"),
     ("ensemble", "is one network for each trial"),
     ("calibration", "leaves the score of a trial as it is"),
+    ("target_prior", "leaves the score of a trial as it is"),
     ("baselines", "leaves the score of a trial as it is"),
     ("threads", "is of the machine"),
     ("device", "is of the machine"),

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{MAX_SEED, count, too_many};
+use crate::config::{ClassShares, MAX_SEED, count, too_many};
 
 /// The largest ensemble: beyond a few members each adds next to nothing.
 const LARGEST_ENSEMBLE: usize = 100;
@@ -88,9 +88,12 @@ pub struct TrainingConfig {
     /// Blocks of --init-from to freeze, counted from the input
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 0)]
     pub freeze_blocks: usize,
-    /// Probability calibration, fitted on the validation split
-    #[arg(long, value_enum, default_value_t = Calibration::Temperature)]
-    pub calibration: Calibration,
+    /// Probability calibration, fitted on the validation split reweighted to the training prevalence [default: platt for two classes and labels, vector for several classes]
+    #[arg(long, value_enum)]
+    pub calibration: Option<CalibrationMethod>,
+    /// Prevalence that the scores will meet, to calibrate to: the share of the positive class, NAME=SHARE,... or a share for each class or label in order [default: that of training]
+    #[arg(long, value_name = "SHARES")]
+    pub target_prior: Option<ClassShares>,
     /// Also fit regression on GC content and on 6-mers, as baselines
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
     pub baselines: bool,
@@ -339,13 +342,30 @@ pub enum Precision {
 }
 
 /// How predicted probabilities are calibrated on validation after training.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Calibration {
-    /// Temperature scaling (Guo and others, 2017)
+pub enum CalibrationMethod {
+    /// A slope and an intercept (Platt, 1999), of each label; for two classes and labels
+    Platt,
+    /// A scale and a bias for each class (Guo and others, 2017); for several classes
+    Vector,
+    /// One divisor of all logits (Guo and others, 2017), which cannot shift the mean probability
     Temperature,
     /// No calibration
+    #[default]
     None,
+}
+
+impl CalibrationMethod {
+    /// The name that `--calibration` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Platt => "platt",
+            Self::Vector => "vector",
+            Self::Temperature => "temperature",
+            Self::None => "none",
+        }
+    }
 }
 
 /// Requested device, as in `--device`; it is resolved to an available one when a command starts.
@@ -448,6 +468,10 @@ impl TrainingConfig {
         check(
             self.threads.is_none_or(|threads| threads <= 1024),
             "--threads is above 1024, expected the number of cores".into(),
+        );
+        check(
+            self.target_prior.is_none() || self.calibration != Some(CalibrationMethod::None),
+            "--target-prior is given with --calibration none, which calibrates to no prevalence; remove one".into(),
         );
         faults
     }

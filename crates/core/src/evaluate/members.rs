@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::Classes;
 use crate::dataset::examples::Examples;
+use crate::evaluate::calibration::Calibrator;
 use crate::evaluate::results::named;
-use crate::evaluate::{best_threshold, fitted_temperature, report};
+use crate::evaluate::{best_threshold, report};
 use crate::metrics::Resampling;
 use crate::scorer::Activation;
 use crate::task::Task;
@@ -41,24 +42,24 @@ impl Spread {
 }
 
 impl Members {
-    /// Evaluates each member on `test` on its own: with its own temperature if they are `calibrated`, and for binary
-    /// tasks with its best threshold on `valid`. Logits are `[n, outputs]` for each member.
+    /// Evaluates each member on `test` on its own: with its own calibration by the `calibrator`, if there is one, and for
+    /// binary tasks with its best threshold on `valid`. Logits are `[n, outputs]` for each member.
     ///
     /// # Errors
-    /// Predictions are not finite, or the fit of a temperature fails.
+    /// Predictions are not finite.
     pub fn of(
         task: &Task,
         classes: &Classes,
         (valid, valid_logits): (&Examples, &[Vec<f32>]),
         (test, test_logits): (&Examples, &[Vec<f32>]),
         activation: Activation,
-        calibrated: bool,
+        calibrator: Option<&Calibrator>,
         resampling: &Resampling,
     ) -> Result<Self> {
         let mut reports = Vec::with_capacity(test_logits.len());
         for (valid_logits, test_logits) in valid_logits.iter().zip(test_logits) {
-            let temperature = if calibrated { fitted_temperature(task, valid, valid_logits)? } else { 1.0 };
-            let own = Task { temperature, ..task.clone() };
+            let calibration = calibrator.map(|calibrator| calibrator.fit(valid_logits).0).unwrap_or_default();
+            let own = Task { calibration, ..task.clone() };
             let threshold = best_threshold(&own, valid, &activation(&own, valid_logits)?);
             reports.push(report(&own, classes, test, &activation(&own, test_logits)?, threshold, resampling));
         }
@@ -92,7 +93,7 @@ mod tests {
         let members = [vec![2.0, 1.0, -1.0, -2.0], vec![2.0, -1.0, 1.0, -2.0]];
         let alone = Resampling { blocks: &Blocks::each(4), seed: 1 };
         let found =
-            Members::of(&task, &classes, (&examples, &members), (&examples, &members), Task::activate, false, &alone)
+            Members::of(&task, &classes, (&examples, &members), (&examples, &members), Task::activate, None, &alone)
                 .unwrap();
         let auroc = found.get("auroc").unwrap();
         assert_eq!(found.n, 2);

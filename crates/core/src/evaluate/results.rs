@@ -69,10 +69,10 @@ pub struct SplitMetrics {
     /// Mean absolute difference between the predictions for both strands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strand_mean_difference: Option<f64>,
-    /// Calibration error at a temperature of 1, where another was fitted.
+    /// Calibration error before calibration, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uncalibrated_expected_calibration_error: Option<f64>,
-    /// Calibration error at the temperature fitted.
+    /// Calibration error after calibration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calibrated_expected_calibration_error: Option<f64>,
     /// Mean and deviation over the members of an ensemble.

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::config::TaskKind;
 use crate::evaluate::Evaluation;
-use crate::figures::canvas::{BLUE, COLUMN, Figure, ORANGE, THIN, colour, stroke};
+use crate::figures::canvas::{BLUE, COLUMN, Colour, Figure, ORANGE, THIN, colour, stroke};
 use crate::figures::chart::{Axis, Chart, Key, MARKED, REFERENCE};
 use crate::format::{self, thousands};
 use crate::metrics::{CalibrationBin, CurvePoint, Estimate, Interval, Ranking, Report};
@@ -16,6 +16,9 @@ const SCORE_BINS: usize = 40;
 /// interval says nothing.
 const CALIBRATION_BINS: usize = 10;
 const LEAST_IN_BIN: usize = 20;
+
+/// Colour of the range of observed shares of calibrated scores.
+const CONSISTENT: Colour = Colour::new(218, 218, 218);
 
 /// Largest number of classes or labels with a curve of their own; more would hide each other.
 pub const MOST_CURVES: usize = 7;
@@ -65,7 +68,8 @@ pub fn precision_recall(ranking: &Ranking, report: &Report, split: &str) -> Resu
 }
 
 /// Predicted probability against the observed frequency in bins of equal count, with the 95 % intervals of the
-/// frequencies, before and after calibration. Draws nothing for regression.
+/// frequencies, before and after calibration, before bars in which the points of calibrated scores would lie. Draws nothing
+/// for regression.
 ///
 /// # Errors
 /// The figure cannot be drawn.
@@ -84,7 +88,7 @@ pub fn calibration(evaluation: &Evaluation, split: &str) -> Result<Option<Figure
         }
     };
     let what = if task.kind == TaskKind::Multilabel { "labels" } else { "fragments" };
-    let with = format!("error with temperature {:.2}", task.temperature);
+    let with = "error calibrated".to_owned();
     let curves = [
         (before.as_ref(), ORANGE, "error as trained".to_owned()),
         (Some(&after), BLUE, if before.is_some() { with } else { "calibration error".into() }),
@@ -97,10 +101,16 @@ pub fn calibration(evaluation: &Evaluation, split: &str) -> Result<Option<Figure
         drawn.push((equal_bins(ranking), colour));
     }
     keys.push(Key::reference("perfect calibration"));
+    keys.push(Key::bars(CONSISTENT, "where 95 % of points would lie if calibrated"));
     keys.extend(drawn.last().map(|(bins, _)| Key::note(in_each(bins, what))));
     let title = format!("Calibration, {split} ({} fragments)", thousands(report.n));
     of_shares(title, x, y, keys)
         .draw(|plot| {
+            // Behind all else, those of the last curve: the scores as they are given out.
+            for bin in drawn.last().iter().flat_map(|(bins, _)| bins) {
+                let (low, high) = bin.consistent;
+                plot.line([(bin.predicted, low), (bin.predicted, high)], stroke(THIN * 12.0, CONSISTENT));
+            }
             plot.line([(0.0, 0.0), (1.0, 1.0)], REFERENCE);
             for (bins, colour) in &drawn {
                 for bin in bins {

@@ -61,6 +61,9 @@ pub fn meaning(metric: &str, kind: TaskKind) -> &'static str {
         ("macro_f1", _) => "harmonic mean of precision and recall, of each alone, averaged",
         ("brier_score", _) => "mean squared error of the probability; lower is better",
         ("expected_calibration_error", _) => "mean gap between probability and truth; lower is better",
+        ("debiased_calibration_error", _) => {
+            "root mean squared gap between probability and truth without the noise of small bins; 0 if calibrated"
+        }
         ("log_loss", _) => "minus the log of the probability of what is true; lower is better",
         ("pearson", _) => "how far predictions follow the values on a line",
         ("spearman", _) => "how far predictions follow the order of the values",

@@ -5,6 +5,7 @@ use askama::Template;
 
 use crate::config::{self, TaskKind};
 use crate::dataset::split::Split;
+use crate::evaluate::calibration;
 use crate::evaluate::results::{GroupMetrics, Metric, RunMetrics, SplitMetrics};
 use crate::figures::MOST_PARTS;
 use crate::format::{self, thousands};
@@ -69,7 +70,7 @@ pub fn report(run: &RunFiles) -> Result<String> {
             .collect(),
         metrics: metrics(run),
         curves: pictures(run, &["roc.png", "pr.png", "scores.png", "confusion.png", "scatter.png"])?,
-        calibration: calibration(run),
+        calibration: calibration_text(run),
         calibration_pictures: pictures(run, &["calibration.png"])?,
         breakdown_pictures: pictures(run, &["breakdown.png"])?,
         breakdowns: breakdowns(run),
@@ -306,19 +307,22 @@ fn metrics(run: &RunFiles) -> Table {
     table
 }
 
-fn calibration(run: &RunFiles) -> Option<String> {
+fn calibration_text(run: &RunFiles) -> Option<String> {
     let test = &run.metrics.test;
     let (before, after) = (test.uncalibrated_expected_calibration_error, test.calibrated_expected_calibration_error);
-    match (before.zip(after), test.get("expected_calibration_error")) {
-        (Some((before, after)), _) => Some(format!(
-            "Logits are divided by a temperature of {:.3}, fitted on validation. The expected calibration error was {} before and is {} after.",
-            run.task().temperature,
-            format::metric(before),
-            format::metric(after)
-        )),
-        (None, Some(error)) => Some(format!("The expected calibration error is {}.", in_words(error))),
-        (None, None) => None,
-    }
+    let of_test = test.n_positive.map(|positives| positives as f64 / test.n.max(1) as f64);
+    let done = calibration::sentence(run.task(), before.zip(after), of_test).map(|done| sentence_case(&done));
+    let error = test.get("expected_calibration_error");
+    let error = error.map(|error| format!("The expected calibration error is {}.", in_words(error)));
+    let sentences: Vec<String> = done.into_iter().chain(error).collect();
+    (!sentences.is_empty()).then(|| sentences.join(" "))
+}
+
+/// A clause as a sentence.
+fn sentence_case(clause: &str) -> String {
+    let mut letters = clause.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!("{first}{}.", letters.as_str())
 }
 
 /// Tables by group of test examples, and by class, label or column.

@@ -11,9 +11,11 @@ use noodles_fastq as fastq;
 use crate::config::TaskKind;
 use crate::dataset::Classes;
 use crate::dataset::sequences;
+use crate::evaluate;
 use crate::formats::compression::{self, Compression};
 use crate::formats::fastq::write_read;
 use crate::formats::records::Records;
+use crate::predict::evidence;
 use crate::predict::unknown_limit::UnknownLimit;
 use crate::predict::{Model, Short};
 use crate::run;
@@ -84,16 +86,16 @@ impl Out {
     }
 }
 
-/// Reads waiting to be scored, each with its number of windows.
+/// Reads waiting to be scored, each with the weights of its windows.
 #[derive(Default)]
 struct Waiting {
-    reads: Vec<(fastq::Record, usize)>,
+    reads: Vec<(fastq::Record, Vec<f64>)>,
     /// `[windows, length]`
     codes: Vec<u8>,
 }
 
-/// Writes each read of `path` to the file of its class. A read's probabilities are the means over its windows, which
-/// cover all its bases.
+/// Writes each read of `path` to the file of its class. A read's probabilities are those of all its windows together (see
+/// [`evidence`]), which cover all its bases.
 ///
 /// # Errors
 /// The file is damaged or not FASTQ, the run is not a classification, or a file cannot be written; then no file is left
@@ -154,25 +156,23 @@ pub fn sort(model: Model, classes: &Classes, path: &Path, sorting: Sorting) -> R
         let Some(read) = records.read() else { continue };
         let windows = if codes.len() >= model.length() {
             let starts = window_starts(codes.len(), model.length(), sorting.stride);
-            let windows = starts.map(|start| &codes[start..start + model.length()]);
-            let mut count = 0;
-            for window in windows.filter(|window| !sorting.limit.is_exceeded_by(window)) {
-                waiting.codes.extend_from_slice(window);
-                count += 1;
-            }
-            unknown += usize::from(count == 0);
-            count
+            let window = |start: usize| &codes[start..start + model.length()];
+            let scored: Vec<usize> = starts.filter(|&start| !sorting.limit.is_exceeded_by(window(start))).collect();
+            scored.iter().for_each(|&start| waiting.codes.extend_from_slice(window(start)));
+            unknown += usize::from(scored.is_empty());
+            evidence::window_weights(&scored, model.length())
         } else if sorting.short == Short::Pad && !codes.is_empty() {
-            let count = usize::from(!sorting.limit.is_exceeded_by(&codes));
-            if count > 0 {
+            if sorting.limit.is_exceeded_by(&codes) {
+                unknown += 1;
+                Vec::new()
+            } else {
                 sequences::fit(&codes, model.length(), &mut padded);
                 waiting.codes.extend_from_slice(&padded);
+                vec![1.0]
             }
-            unknown += usize::from(count == 0);
-            count
         } else {
             too_short += 1;
-            0
+            Vec::new()
         };
         // Queued with the others, so that every file keeps the order of the reads.
         waiting.reads.push((read.clone(), windows));
@@ -209,21 +209,25 @@ impl Waiting {
         min_confidence: f64,
         put: &mut impl FnMut(usize, &fastq::Record) -> Result<()>,
     ) -> Result<()> {
-        let predictions = model.predict(&self.codes)?;
-        let mut rows = predictions.chunks(model.task.outputs());
-        for (read, windows) in self.reads.drain(..) {
-            let mut mean = vec![0.0; classes.names.len()];
-            for scores in rows.by_ref().take(windows) {
-                match scores {
-                    [positive] => {
-                        mean[classes.positive] += positive / windows as f64;
-                        mean[1 - classes.positive] += (1.0 - positive) / windows as f64;
-                    }
-                    scores => mean.iter_mut().zip(scores).for_each(|(mean, score)| *mean += score / windows as f64),
-                }
-            }
-            let best = crate::metrics::classes::highest(&mean);
-            let sure = windows > 0 && mean[best] >= min_confidence;
+        let logits = evaluate::logits_of_codes(model.scorer, &self.codes)?;
+        let predictions = model.scorer.activation()(model.task, &logits)?;
+        let (outputs, prior) = (model.task.outputs(), evidence::prior_of(model.task));
+        let mut done = 0;
+        for (read, weights) in self.reads.drain(..) {
+            let rows = done * outputs..(done + weights.len()) * outputs;
+            done += weights.len();
+            let scores = match weights.len() {
+                0 => Vec::new(),
+                1 => predictions[rows].to_vec(), // to the last bit what scoring it alone gives
+                _ => evidence::combined(model.task, &prior, &weights, &logits[rows]),
+            };
+            let of_classes = match scores[..] {
+                [positive] if classes.positive == 0 => vec![positive, 1.0 - positive],
+                [positive] => vec![1.0 - positive, positive],
+                _ => scores,
+            };
+            let best = crate::metrics::classes::highest(&of_classes);
+            let sure = !weights.is_empty() && of_classes[best] >= min_confidence;
             put(if sure { best } else { classes.names.len() }, &read)?;
         }
         self.codes.clear();
