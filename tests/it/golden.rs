@@ -124,7 +124,14 @@ fn baselines_agree_with_scikit_learn() {
     let golden = json(&folder.join("baselines.json"));
     let models = golden["models"].as_array().unwrap();
     for model in models {
-        let features = model["features"].as_u64().map_or(Features::Gc, |k| Features::Kmers(k as usize));
+        let both_strands = model["strands"] != "given";
+        let features = match (model["features"].as_u64(), model["informative"].as_u64()) {
+            (None, _) => Features::Gc,
+            (Some(k), None) => Features::Kmers { k: k as usize, both_strands },
+            (Some(length), Some(informative)) => {
+                Features::Gapped { length: length as usize, informative: informative as usize, both_strands }
+            }
+        };
         let (link, names) = match model["link"].as_str().unwrap() {
             "logistic" => (Link::Logistic, &["label"][..]),
             "softmax" => (Link::Softmax, &["class_0", "class_1", "class_2"][..]),
@@ -145,5 +152,5 @@ fn baselines_agree_with_scikit_learn() {
             assert!(difference < 1e-4, "{features:?} {link:?}: {} and {}", predicted[i], expected[i]);
         }
     }
-    assert_eq!(models.len(), 3 * 4);
+    assert_eq!(models.len(), 7 * 4);
 }

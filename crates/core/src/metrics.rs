@@ -3,6 +3,7 @@
 //! undefined, not zero, if there is only one.
 
 pub mod classes;
+pub mod difference;
 pub mod labels;
 pub mod paired;
 mod ranking;

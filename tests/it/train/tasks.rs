@@ -73,7 +73,7 @@ fn several_classes_have_probabilities_that_sum_to_one_and_a_confusion_matrix() {
     assert!(card["positive"].is_null() && card["threshold"].is_null(), "{card}");
 
     let baselines = &metrics(&out)["baselines"];
-    for name in ["GC", "6-mers"] {
+    for name in ["GC", "6-mers", "gapped 6-mers"] {
         assert!(value(&baselines[name]["test"], "macro_auroc") > 0.7, "{name}: {baselines}");
         assert_eq!(baselines[name]["test"]["n"], n);
     }
@@ -83,6 +83,7 @@ fn several_classes_have_probabilities_that_sum_to_one_and_a_confusion_matrix() {
         &[
             value(test, "macro_auroc"),
             value(&baselines["6-mers"]["test"], "macro_auroc"),
+            value(&baselines["gapped 6-mers"]["test"], "macro_auroc"),
             value(&baselines["GC"]["test"], "macro_auroc"),
         ],
     );
@@ -93,7 +94,7 @@ fn several_classes_have_probabilities_that_sum_to_one_and_a_confusion_matrix() {
 fn beside_the_network(stdout: &str, metric: &str, values: &[f64]) {
     let line = |word: &str| stdout.lines().find(|line| line.trim_start().starts_with(word)).unwrap();
     let header: Vec<&str> = line("network").split_whitespace().collect();
-    assert_eq!(header, ["network", "6-mers", "GC"], "{stdout}");
+    assert_eq!(header, ["network", "6-mers", "gapped", "6-mers", "GC"], "{stdout}");
     let row: Vec<&str> = line(metric).split_whitespace().collect();
     let [network, rest @ ..] = values else { panic!("values") };
     assert!(row.contains(&format!("{network:.4}").as_str()), "{row:?} {values:?}");
@@ -327,7 +328,8 @@ fn metrics_are_broken_down_by_gc_by_repeats_and_by_class() {
     }
     is_drawn(&out, "breakdown.png");
     let of_baseline = |name: &str| value(&metrics(&out)["baselines"][name]["test"], "auroc");
-    beside_the_network(&stdout, "auroc", &[value(test, "auroc"), of_baseline("6-mers"), of_baseline("GC")]);
+    let baselines = ["6-mers", "gapped 6-mers", "GC"].map(of_baseline);
+    beside_the_network(&stdout, "auroc", &[&[value(test, "auroc")][..], &baselines].concat());
     assert!(of_baseline("GC") > 0.7, "{}", of_baseline("GC"));
     repeats_its_own_test(&out);
 }

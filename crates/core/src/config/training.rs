@@ -91,7 +91,7 @@ pub struct TrainingConfig {
     /// Probability calibration, fitted on the validation split
     #[arg(long, value_enum, default_value_t = Calibration::Temperature)]
     pub calibration: Calibration,
-    /// Also fit regression on GC content and on 6-mers, as baselines
+    /// Also fit regression on 6-mers, on gapped 6-mers and on GC content, as baselines
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
     pub baselines: bool,
     /// Random seed

@@ -13,7 +13,7 @@ use anyhow::{Result, anyhow, bail};
 use noodles_bgzf as bgzf;
 
 use crate::files::streams::{self, Source};
-use crate::formats::members::{Ahead, BGZF_END, BUFFER, BLOCK_HEADER, Members, Oddities, block_size};
+use crate::formats::members::{Ahead, BGZF_END, BLOCK_HEADER, BUFFER, Members, Oddities, block_size};
 use crate::formats::text::{Text, is_not_utf8};
 
 /// How a file is compressed.
