@@ -1,11 +1,11 @@
-//! Golden numbers: metrics held against scikit-learn and SciPy, linear baselines against scikit-learn. `metrics.py`, `delong.py`
-//! and `baselines.py` in tests/golden made them and name their versions.
+//! Golden numbers: metrics held against scikit-learn and SciPy, linear baselines against scikit-learn. `metrics.py`, `delong.py`,
+//! `difference.py` and `baselines.py` in tests/golden made them and name their versions.
 
 use std::path::Path;
 
 use serde_json::Value;
 use strandnet_core::baselines::{Features, Link, Sequences, fit};
-use strandnet_core::metrics::{Estimate, Ranking, Report, classes, labels, paired, regression};
+use strandnet_core::metrics::{Estimate, Ranking, Report, classes, difference, labels, paired, regression};
 use strandnet_core::sequence::alphabet::encode;
 
 use crate::fixtures::{column, json};
@@ -99,6 +99,44 @@ fn delong_agrees_with_all_pairs() {
                 "{set} {name}: {found} and {expected}"
             );
         }
+    }
+    assert_eq!(golden.len(), 4);
+}
+
+#[test]
+fn paired_differences_agree_with_ten_times_as_many_resamples() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let table = folder.join("difference.csv");
+    let sets = column(&table, b',', "set");
+    let golden = json(&folder.join("difference.json"));
+    let golden = golden["sets"].as_object().unwrap();
+    for (set, expected) in golden {
+        let numbers = |name: &str| -> Vec<f64> {
+            let values = column(&table, b',', name);
+            (0..sets.len()).filter(|&i| sets[i] == *set).map(|i| values[i].parse().unwrap()).collect()
+        };
+        let (labels, k) = (numbers("label"), if expected["metric"] == "pearson" { 1 } else { 3 });
+        let rows = |which: &str| -> Vec<f64> {
+            let columns: Vec<Vec<f64>> = (0..k).map(|i| numbers(&format!("{which}_{i}"))).collect();
+            (0..labels.len()).flat_map(|row| columns.iter().map(move |column| column[row])).collect()
+        };
+        let (first, second) = (rows("first"), rows("second"));
+        let clusters: Vec<usize> = numbers("cluster").into_iter().map(|cluster| cluster as usize).collect();
+        let clusters = set.ends_with("clusters").then_some(&clusters[..]);
+        let found = if k == 1 {
+            difference::mean_pearson(&labels, [&first, &second], k, clusters, 1)
+        } else {
+            let classes: Vec<usize> = labels.iter().map(|&label| label as usize).collect();
+            difference::macro_auroc_of_classes(&classes, [&first, &second], k, clusters, 1)
+        };
+        let found = found.unwrap();
+        let number = |name: &str| expected[name].as_f64().unwrap();
+        let width = number("high") - number("low");
+        assert!((found.difference - number("difference")).abs() < 1e-12, "{set}: {found:?} {expected}");
+        for (found, end) in [(found.low, "low"), (found.high, "high")] {
+            assert!((found - number(end)).abs() < 0.08 * width, "{set} {end}: {found} {expected}");
+        }
+        assert_eq!(found.p_value < 0.05, number("low") > 0.0 || number("high") < 0.0, "{set}: {found:?}");
     }
     assert_eq!(golden.len(), 4);
 }
