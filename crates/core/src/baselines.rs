@@ -648,6 +648,89 @@ mod tests {
     }
 
     #[test]
+    fn gapped_kmers_are_counted_as_features_once_for_both_strands() {
+        for (length, informative) in (1..=6usize).flat_map(|length| (1..=length).map(move |k| (length, k))) {
+            let mut distinct = std::collections::BTreeSet::new();
+            for mask in (0..1u32 << length).filter(|mask| mask.count_ones() as usize == informative) {
+                let places: Vec<usize> = (0..length).filter(|i| mask >> i & 1 == 1).collect();
+                for bases in 0..4usize.pow(informative as u32) {
+                    // Gaps are unknown bases, which are their own complements.
+                    let mut word = vec![4; length];
+                    places.iter().enumerate().for_each(|(i, &place)| word[place] = (bases >> (2 * i) & 3) as u8);
+                    let mut other = word.clone();
+                    reverse_complement(&mut other);
+                    distinct.insert(word.min(other));
+                }
+            }
+            let count = |both_strands| Features::Gapped { length, informative, both_strands }.count();
+            assert_eq!(count(true), distinct.len(), "{informative} of {length}");
+            assert!(count(true) < count(false) && count(false) <= 2 * count(true), "{informative} of {length}");
+        }
+        let (length, informative) = (10, 6);
+        assert_eq!(Features::Gapped { length, informative, both_strands: true }.count(), 430_400);
+    }
+
+    #[test]
+    fn gaps_find_a_word_with_positions_that_do_not_matter() {
+        let length = 60;
+        let [train, valid, test] = [(1, 1500), (2, 400), (3, 400)].map(|(seed, n)| {
+            let (mut all, labels) = planted(seed, n, length, "GATTTTAC");
+            // The two middle bases of the word are anything.
+            let noise = random_codes(seed + 10, 2 * n);
+            all.chunks_exact_mut(length).zip(noise.chunks_exact(2)).for_each(|(sequence, noise)| {
+                sequence[length / 2 + 3..length / 2 + 5].copy_from_slice(noise);
+            });
+            (all, labels)
+        });
+        let of = |codes| Sequences { codes, length };
+        let right = |features| {
+            let fitted = fit(features, Link::Logistic, 1, (of(&train.0), &train.1), (of(&valid.0), &valid.1)).unwrap();
+            let predicted = fitted.predict(&of(&test.0));
+            let mut other_strand = test.0.clone();
+            other_strand.chunks_exact_mut(length).for_each(reverse_complement);
+            let other_strand = Sequences { codes: &other_strand, length };
+            for (one, other) in predicted.iter().zip(fitted.predict(&other_strand)) {
+                assert!((one - other).abs() < 1e-9, "{one} and {other} on the other strand");
+            }
+            predicted.iter().zip(&test.1).filter(|(p, label)| (**p >= 0.5) == (**label == 1.0)).count()
+        };
+        let gapped = right(Features::Gapped { length: 8, informative: 6, both_strands: true });
+        let whole = right(Features::Kmers { k: 6, both_strands: true });
+        assert!(gapped > whole + 10, "{gapped} of 400 right with gaps, {whole} without");
+    }
+
+    #[test]
+    fn a_word_on_one_strand_alone_is_told_from_its_other_strand_only_if_strands_are_kept() {
+        let (length, word) = (40, "GATTACA");
+        // Every sequence holds the word, with the label on which strand.
+        let oriented = |seed, n: usize| {
+            let mut all = random_codes(seed, n * length);
+            for (i, sequence) in all.chunks_exact_mut(length).enumerate() {
+                let mut word = codes(word);
+                if i % 2 == 1 {
+                    reverse_complement(&mut word);
+                }
+                sequence[10..17].copy_from_slice(&word);
+            }
+            (all, (0..n).map(|i| (i % 2) as f32).collect::<Vec<_>>())
+        };
+        let (train, test) = (oriented(1, 600), oriented(2, 200));
+        let of = |codes| Sequences { codes, length };
+        for both_strands in [true, false] {
+            for features in
+                [Features::Kmers { k: 5, both_strands }, Features::Gapped { length: 6, informative: 4, both_strands }]
+            {
+                let split = (of(&train.0), &train.1[..]);
+                let fitted = fit(features, Link::Logistic, 1, split, split).unwrap();
+                let predicted = fitted.predict(&of(&test.0));
+                let right = predicted.iter().zip(&test.1).filter(|(p, label)| (**p >= 0.5) == (**label == 1.0)).count();
+                assert_eq!(right > 190, !both_strands, "{features:?}: {right} of 200 right");
+                assert_eq!(fitted.describe().contains("on the given strand"), !both_strands);
+            }
+        }
+    }
+
+    #[test]
     fn unknown_bases_are_not_read() {
         let kmers = |bases: &str| forward_kmers(&codes(bases), 2).collect::<Vec<_>>();
         assert_eq!(kmers("ACNGT"), [0b0001, 0b1011]);
@@ -710,6 +793,14 @@ mod tests {
                 &format!("k-mers are 1 to 8 bases long, found {k}"),
             );
         }
+        for (length, informative, expected) in [
+            (0, 0, "gapped k-mers are 1 to 11 bases long, found 0"),
+            (12, 6, "gapped k-mers are 1 to 11 bases long, found 12"),
+            (5, 0, "gapped k-mers of 5 bases have 1 to 5 informative positions, found 0"),
+            (5, 6, "gapped k-mers of 5 bases have 1 to 5 informative positions, found 6"),
+        ] {
+            fails(Features::Gapped { length, informative, both_strands: true }, logistic, 1, good, good, expected);
+        }
         for (link, target, expected) in [
             (Link::Logistic, 2.0, "a target is 2, expected 0 to 1"),
             (Link::Softmax, 0.5, "a sequence does not have exactly one class"),
@@ -734,6 +825,18 @@ mod tests {
         assert_eq!(
             fitted.describe(),
             "Poisson regression on counts of 6-mers on either strand (2080 features), L2 penalty 0.3"
+        );
+    }
+    #[test]
+    fn the_description_of_gapped_kmers_names_word_and_positions() {
+        let all = random_codes(11, 400);
+        let labels = [0.0f32, 1.0].repeat(20);
+        let split = (Sequences { codes: &all, length: 10 }, &labels[..]);
+        let features = Features::Gapped { length: 5, informative: 3, both_strands: true };
+        let fitted = Fitted { penalty: 10.0, ..fit(features, Link::Logistic, 1, split, split).unwrap() };
+        assert_eq!(
+            fitted.describe(),
+            "logistic regression on counts of gapped k-mers with 3 informative positions in 5 on either strand (320 features), L2 penalty 10"
         );
     }
 }

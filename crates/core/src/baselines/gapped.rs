@@ -17,6 +17,9 @@ const STAGES_IN_BLOCK: u32 = 8;
 /// Pairs of l-mers compared for the mean square length of the rows, at most; beyond it, every so many-th row is.
 const MOST_PAIRS: usize = 1 << 30;
 
+/// Numbers that a thread takes at a time, each of which is little work.
+const AT_A_TIME: usize = 1 << 12;
+
 /// Bit mask of the lower bit of every base.
 const LOWER_BITS: u32 = 0x5555_5555;
 
@@ -27,6 +30,9 @@ pub struct Gapped {
     shared: Vec<f64>,
     /// One l-mer of each number, and its reverse complement where both strands count.
     words: Vec<(u32, Option<u32>)>,
+    /// The number of each l-mer, and how often it stands for it: twice where it is its own reverse complement and both
+    /// strands count.
+    numbers: Vec<(u32, f64)>,
     /// The transform's coordinates that gapped k-mers reach: those of at most `informative` positions. Each with the
     /// square root of its eigenvalue.
     coordinates: Vec<(u32, f64)>,
@@ -47,7 +53,15 @@ impl Gapped {
             .filter(|&(_, positions)| positions <= informative)
             .map(|(coordinate, positions)| (coordinate, root(positions)))
             .collect();
-        Self { length, shared, words: words.of_numbers(), coordinates }
+        let words = words.of_numbers();
+        let mut numbers = vec![(0, 0.0); 1 << (2 * length)];
+        for (number, &(word, other_strand)) in words.iter().enumerate() {
+            for word in [Some(word), other_strand].into_iter().flatten() {
+                let (of_word, times) = &mut numbers[word as usize];
+                (*of_word, *times) = (number as u32, *times + 1.0);
+            }
+        }
+        Self { length, shared, words, numbers, coordinates }
     }
 
     /// Number of parameters of one output.
@@ -64,12 +78,14 @@ impl Gapped {
         }
         transform(&mut full, self.length, outputs);
         let mut weights = vec![0.0; self.words.len() * outputs];
-        weights.par_chunks_mut(outputs).zip(&self.words).for_each(|(weights, &(word, other_strand))| {
-            for (output, weight) in weights.iter_mut().enumerate() {
-                let of = |word: u32| full[word as usize * outputs + output];
-                *weight = of(word) + other_strand.map_or(0.0, of);
-            }
-        });
+        weights.par_chunks_mut(outputs).zip(&self.words).with_min_len(AT_A_TIME).for_each(
+            |(weights, &(word, other_strand))| {
+                for (output, weight) in weights.iter_mut().enumerate() {
+                    let of = |word: u32| full[word as usize * outputs + output];
+                    *weight = of(word) + other_strand.map_or(0.0, of);
+                }
+            },
+        );
         weights
     }
 
@@ -77,15 +93,16 @@ impl Gapped {
     /// of a loss with respect to weights into that with respect to parameters, and counts into features.
     pub fn transposed(&self, of_weights: &[f64], outputs: usize) -> Vec<f64> {
         let mut full = vec![0.0; outputs << (2 * self.length)];
-        for (&(word, other_strand), of_one) in self.words.iter().zip(of_weights.chunks_exact(outputs)) {
-            for word in [Some(word), other_strand].into_iter().flatten() {
-                let place = word as usize * outputs;
-                full[place..place + outputs].iter_mut().zip(of_one).for_each(|(to, from)| *to += from);
-            }
-        }
+        full.par_chunks_mut(outputs).zip(&self.numbers).with_min_len(AT_A_TIME).for_each(
+            |(of_one, &(number, times))| {
+                let place = number as usize * outputs;
+                of_one.iter_mut().zip(&of_weights[place..place + outputs]).for_each(|(to, from)| *to = times * from);
+            },
+        );
         transform(&mut full, self.length, outputs);
         let mut parameters = vec![0.0; self.coordinates.len() * outputs];
-        parameters.par_chunks_mut(outputs).zip(&self.coordinates).for_each(|(of_one, &(coordinate, root))| {
+        let each = parameters.par_chunks_mut(outputs).zip(&self.coordinates).with_min_len(AT_A_TIME);
+        each.for_each(|(of_one, &(coordinate, root))| {
             let place = coordinate as usize * outputs;
             of_one.iter_mut().zip(&full[place..place + outputs]).for_each(|(to, from)| *to = root * from);
         });

@@ -27,7 +27,7 @@ const INFORMATIVE: usize = 6;
 const GAPPED_LENGTHS: [usize; 4] = [10, 9, 8, 7];
 
 /// Weights of words times outputs, at most: each takes eight bytes in each of about 30 vectors.
-const MOST_WEIGHTS: usize = 1 << 22;
+const MOST_WEIGHTS: usize = 1 << 21;
 
 /// Bases of training sequences from which gapped k-mers are learned, at most: 128 MiB of word numbers.
 const MOST_BASES: usize = 1 << 25;
@@ -159,4 +159,51 @@ fn gather(task: &Task, examples: &Examples, step: usize) -> Result<(Vec<u8>, Vec
         }
     }
     Ok((codes, targets))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_gapped_kmers_suit_the_data() {
+        let length = |bases, outputs| match gapped(bases, outputs, true) {
+            Some(Features::Gapped { length, informative: INFORMATIVE, both_strands: true }) => Some(length),
+            None => None,
+            other => panic!("{other:?}"),
+        };
+        for (bases, outputs, expected) in [
+            (3_000_000, 1, Some(10)),
+            (1 << 20, 1, Some(10)),
+            ((1 << 20) - 1, 1, Some(9)),
+            (1 << 18, 1, Some(9)),
+            (100_000, 1, Some(8)),
+            (20_000, 1, Some(7)),
+            (10, 1, Some(7)),
+            (0, 1, Some(7)),
+            (3_000_000, 2, Some(10)),
+            (3_000_000, 3, Some(9)),
+            (3_000_000, 8, Some(9)),
+            (3_000_000, 9, Some(8)),
+            (3_000_000, 32, Some(8)),
+            (3_000_000, 33, Some(7)),
+            (3_000_000, 128, Some(7)),
+            (3_000_000, 129, None),
+            (10, 919, None),
+        ] {
+            assert_eq!(length(bases, outputs), expected, "{bases} bases, {outputs} outputs");
+        }
+    }
+
+    #[test]
+    fn thinned_examples_keep_their_targets() {
+        let codes: Vec<u8> = (0..7u8).flat_map(|i| [i, i]).collect();
+        let targets: Vec<f32> = (0..7u8).flat_map(|i| [f32::from(i), -f32::from(i)]).collect();
+        let all = thin(&codes, &targets, 2, 14);
+        assert_eq!((&all.0[..], &all.1[..], all.2), (&codes[..], &targets[..], 1));
+        let third = thin(&codes, &targets, 2, 5);
+        assert_eq!((&third.0[..], third.2), (&[0, 0, 3, 3, 6, 6][..], 3));
+        assert_eq!(third.1[..], [0.0, 0.0, 3.0, -3.0, 6.0, -6.0]);
+        assert_eq!(thin(&[], &[], 2, 5).2, 1);
+    }
 }
