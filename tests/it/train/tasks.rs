@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use strandnet_core::metrics::Ranking;
+use strandnet_core::metrics::paired::delong;
 
 use crate::fixtures::{
     Folder, class_files, column, examples, fail, gc, gc_classes, gc_table, header, json, metrics, numbers,
@@ -88,6 +90,80 @@ fn several_classes_have_probabilities_that_sum_to_one_and_a_confusion_matrix() {
         ],
     );
     repeats_its_own_test(&out);
+}
+
+#[test]
+fn the_difference_from_a_baseline_comes_from_the_scores_of_predictions_csv() {
+    let folder = Folder::new();
+    let path = folder.write("two.csv", gc_classes(400, &["rich", "poor"]));
+    for (strands, words) in [("average", "on either strand"), ("single", "on the given strand")] {
+        let out = folder.path(strands);
+        let flags = ["--train", &path, "--baselines", "--strands", strands];
+        let (stdout, _) = train(&out, &[&flags[..], &EASY].concat());
+        let table = out.join("predictions.csv");
+        let splits = column(&table, b',', "split");
+        let of_test = |name: &str| -> Vec<f64> {
+            let all = numbers(&table, b',', name);
+            (0..all.len()).filter(|&i| splits[i] == "test").map(|i| all[i]).collect()
+        };
+        let labels = column(&table, b',', "label");
+        let class = json(&out.join("run.json"))["positive"].as_str().unwrap().to_owned();
+        let positive: Vec<bool> =
+            (0..labels.len()).filter(|&i| splits[i] == "test").map(|i| labels[i] == class).collect();
+        let baselines = &metrics(&out)["baselines"];
+        for (name, column) in
+            [("6-mers", "baseline_6-mers"), ("gapped 6-mers", "baseline_gapped_6-mers"), ("GC", "baseline_GC")]
+        {
+            let scores = of_test(column);
+            let auroc = Ranking::new(&positive, &scores).auroc().unwrap();
+            assert!((auroc - value(&baselines[name]["test"], "auroc")).abs() < 1e-12, "{name}");
+            let found = &baselines[name]["difference"];
+            let expected = delong(&positive, &scores, &of_test("score"));
+            match expected {
+                Some(expected) => {
+                    assert_eq!(found["metric"], "auroc");
+                    assert!((found["value"].as_f64().unwrap() - expected.difference).abs() < 1e-12, "{found}");
+                    assert!(
+                        found["low"].as_f64() <= found["value"].as_f64() && found["p_value"].is_number(),
+                        "{found}"
+                    );
+                    assert!(stdout.contains(&format!("network minus {name}: AUROC ")), "{stdout}");
+                }
+                None => assert!(found["value"].is_null() && found["reason"].is_string(), "{found}"),
+            }
+            assert_eq!(baselines[name]["what"].as_str().unwrap().contains(words), name != "GC", "{baselines}");
+        }
+    }
+}
+
+#[test]
+fn test_examples_with_copies_in_training_are_left_out_of_a_row() {
+    let folder = Folder::new();
+    let table = gc_classes(400, &["rich", "poor"]);
+    let rows: Vec<&str> = table.lines().skip(1).collect();
+    let header = table.lines().next().unwrap();
+    let file = |name: &str, rows: &[&str]| folder.write(name, format!("{header}\n{}\n", rows.join("\n")));
+    let (train_file, valid) = (file("train.csv", &rows[..250]), file("valid.csv", &rows[250..320]));
+    // Ten of the ninety are copies.
+    let test = file("test.csv", &[&rows[320..], &rows[..10]].concat());
+    let out = folder.path("run");
+    let flags = ["--train", &train_file, "--valid", &valid, "--test", &test];
+    let (stdout, _) = train(&out, &[&flags[..], &EASY].concat());
+    let found = &metrics(&out)["test"];
+    assert_eq!((&found["n"], &found["without_near_copies"]["n"]), (&90.into(), &80.into()), "{found}");
+    let scores = numbers(&out.join("predictions.csv"), b',', "score");
+    let splits = column(&out.join("predictions.csv"), b',', "split");
+    let labels = column(&out.join("predictions.csv"), b',', "label");
+    let tested: Vec<usize> = (0..splits.len()).filter(|&i| splits[i] == "test").take(80).collect();
+    let class = json(&out.join("run.json"))["positive"].as_str().unwrap().to_owned();
+    let positive: Vec<bool> = tested.iter().map(|&i| labels[i] == class).collect();
+    let scores: Vec<f64> = tested.iter().map(|&i| scores[i]).collect();
+    let expected = Ranking::new(&positive, &scores).auroc().unwrap();
+    assert!((value(&found["without_near_copies"], "auroc") - expected).abs() < 1e-12, "{found}");
+    assert!(found["without_repeats"].is_null(), "case tells nothing");
+    assert!(stdout.contains("without near copies in training, 80 of 90: AUROC"), "{stdout}");
+    let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("80 test examples without near copies in training"), "the summary");
 }
 
 /// The table has a column for each baseline, and the row of a metric holds these values.

@@ -178,8 +178,12 @@ fn best_baseline(run: &RunFiles) -> Option<(&str, &str, f64)> {
 fn summary(run: &RunFiles) -> Vec<String> {
     let test = &run.metrics.test;
     let Some((name, metric)) = test.main() else { return Vec::new() };
-    let mut sentences =
-        vec![format!("On {} held-out test examples, {} is {}.", thousands(test.n), title(name), in_words(metric))];
+    let mut sentences = vec![format!(
+        "On {} test examples, which had no part in training or in any choice of this run, {} is {}.",
+        thousands(test.n),
+        title(name),
+        in_words(metric)
+    )];
     for (what, group) in
         [("without repeats", &test.without_repeats), ("without near copies in training", &test.without_near_copies)]
     {
