@@ -32,7 +32,10 @@ fn several_classes_have_probabilities_that_sum_to_one_and_a_confusion_matrix() {
         train(&out, &[&["--train", &path, "--classes", "poor,middling,rich", "--baselines"][..], &EASY].concat());
 
     let table = out.join("predictions.csv");
-    assert_eq!(header(&table), "name,chrom,start,end,strand,split,label,score_poor,score_middling,score_rich");
+    let own = "name,chrom,start,end,strand,split,label,score_poor,score_middling,score_rich";
+    let of_baselines = ["6-mers", "gapped_6-mers", "GC"]
+        .map(|name| ["poor", "middling", "rich"].map(|class| format!("baseline_{name}_{class}")).join(","));
+    assert_eq!(header(&table), format!("{own},{}", of_baselines.join(",")));
     let names = ["poor", "middling", "rich"];
     let scores = names.map(|name| numbers(&table, b',', &format!("score_{name}")));
     let (labels, splits) = (column(&table, b',', "label"), column(&table, b',', "split"));
@@ -190,10 +193,9 @@ fn several_labels_have_a_column_each() {
     let out = folder.path("run");
     train(&out, &[&["--train", &path, "--task", "multilabel", "--baselines"][..], &EASY].concat());
     let table = out.join("predictions.csv");
-    assert_eq!(
-        header(&table),
-        "name,chrom,start,end,strand,split,label_rich,label_named A,label_noise,score_rich,score_named A,score_noise"
-    );
+    let own =
+        "name,chrom,start,end,strand,split,label_rich,label_named A,label_noise,score_rich,score_named A,score_noise";
+    assert!(header(&table).starts_with(&format!("{own},baseline_6-mers_rich,baseline_6-mers_named A,")));
     let (rich, score) = (numbers(&table, b',', "label_rich"), numbers(&table, b',', "score_rich"));
     assert!(rich.iter().all(|label| [0.0, 1.0].contains(label)) && rich.contains(&1.0));
     assert!(score.iter().all(|score| (0.0..=1.0).contains(score)));
@@ -245,7 +247,8 @@ fn values_come_out_in_their_own_unit() {
     let out = folder.path("run");
     let (stdout, _) = train(&out, &[&["--train", &path, "--task", "regression", "--baselines"][..], &EASY].concat());
     let table = out.join("predictions.csv");
-    assert!(header(&table).ends_with("split,label_large,label_small,score_large,score_small"), "{}", header(&table));
+    let own = "split,label_large,label_small,score_large,score_small,baseline_6-mers_large,";
+    assert!(header(&table).contains(own), "{}", header(&table));
     let test = &metrics(&out)["test"];
     for (name, low, high) in [("large", 900.0, 1100.0), ("small", -0.0035, -0.0015)] {
         assert!(value(&test["classes"][name], "pearson") > 0.6, "{name}: {test}");
@@ -294,7 +297,7 @@ fn counts_are_learned_with_poisson_and_come_out_as_counts() {
     let flags = ["--train", &path, "--task", "regression", "--loss", "poisson", "--baselines"];
     train(&out, &[&flags[..], &EASY].concat());
     let table = out.join("predictions.csv");
-    assert!(header(&table).ends_with("split,label,score"));
+    assert!(header(&table).ends_with("split,label,score,baseline_6-mers,baseline_gapped_6-mers,baseline_GC"));
     let (labels, scores) = (numbers(&table, b',', "label"), numbers(&table, b',', "score"));
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     assert!(scores.iter().all(|score| *score > 0.0));
