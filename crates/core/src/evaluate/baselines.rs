@@ -129,7 +129,7 @@ pub fn evaluate(
 fn gapped(bases: usize, outputs: usize, both_strands: bool) -> Option<Features> {
     let words = |length: usize| 1usize << (2 * length);
     let affordable = || GAPPED_LENGTHS.into_iter().filter(|&length| words(length) * outputs <= MOST_WEIGHTS);
-    let length = affordable().find(|&length| words(length) <= bases).or_else(|| affordable().last())?;
+    let length = affordable().find(|&length| words(length) <= bases).or_else(|| affordable().next_back())?;
     Some(Features::Gapped { length, informative: INFORMATIVE, both_strands })
 }
 
