@@ -445,7 +445,7 @@ impl Experiment<'_> {
         }
         let baselines = if config.training.baselines {
             let resampling = Resampling { blocks: &blocks.1, seed: config.training.seed };
-            baselines::evaluate(task, data, &resampling, progress)?
+            baselines::evaluate(task, data, config.training.strands, &resampling, progress)?
         } else {
             Vec::new()
         };
@@ -529,7 +529,7 @@ fn evaluate_and_export(
     data: &Dataset,
     trained: &Trained,
     (valid_logits, (of_valid, of_test)): (&[Vec<f32>], &(Blocks, Blocks)),
-    baselines: Vec<BaselineResult>,
+    mut baselines: Vec<BaselineResult>,
     run: Option<&RunFolder>,
 ) -> Result<(RunMetrics, String, Option<f64>)> {
     let (classes, seed) = (&data.classes, config.training.seed);
@@ -541,8 +541,10 @@ fn evaluate_and_export(
     let valid = measure(&data.valid, valid_logits, None, of_valid)?;
     let threshold = valid.report.threshold;
     let test_logits = logits_of_members(trained, &data.test)?;
-    let mut test =
-        measure(&data.test, &test_logits, threshold, of_test)?.with_breakdown()?.with_strands(&trained.ensemble)?;
+    let mut test = measure(&data.test, &test_logits, threshold, of_test)?
+        .with_breakdown()?
+        .beside_training(&data.train)?
+        .with_strands(&trained.ensemble)?;
     if trained.ensemble.len() > 1 {
         let (valid, of_test) = ((&data.valid, valid_logits), (&data.test, &test_logits[..]));
         let is_calibrated = task.calibration.method != CalibrationMethod::None;
@@ -552,9 +554,11 @@ fn evaluate_and_export(
     }
     let best_possible = data.best_possible_scores.as_deref().map(|best| test.beside_best_possible(best));
 
+    baselines.iter_mut().for_each(|baseline| baseline.compare(&test));
     let of_baseline = |baseline: &BaselineResult| {
-        let BaselineResult { name, description, report } = baseline;
-        (name.clone(), BaselineMetrics { description: description.clone(), test: report.into() })
+        let BaselineResult { name, description, report, difference, .. } = baseline;
+        let (description, difference) = (description.clone(), difference.clone());
+        (name.clone(), BaselineMetrics { description, test: report.into(), difference })
     };
     let metrics = RunMetrics {
         valid: valid.metrics(),
@@ -563,9 +567,14 @@ fn evaluate_and_export(
     };
     let exported = match run {
         Some(run) => {
-            let mut rows = Predictions::new(task, classes)?;
-            rows.append(Split::Valid, &data.valid, &valid.predictions)?;
-            rows.append(Split::Test, &data.test, &test.predictions)?;
+            let names: Vec<&str> = baselines.iter().map(|baseline| baseline.name.as_str()).collect();
+            let [of_valid, of_test]: [Vec<&[f64]>; 2] = [
+                baselines.iter().map(|baseline| &baseline.valid[..]).collect(),
+                baselines.iter().map(|baseline| &baseline.test[..]).collect(),
+            ];
+            let mut rows = Predictions::with_baselines(task, classes, &names)?;
+            rows.append_beside(Split::Valid, &data.valid, &valid.predictions, &of_valid)?;
+            rows.append_beside(Split::Test, &data.test, &test.predictions, &of_test)?;
             run.write(PREDICTIONS_CSV, &rows.finish()?)?;
             figures::training::draw(&trained.summary, task, run)?;
             figures::draw(&test, run)?;
@@ -577,7 +586,6 @@ fn evaluate_and_export(
         }
         None => String::new(),
     };
-    let baselines: Vec<_> = baselines.into_iter().map(|baseline| (baseline.name, baseline.report)).collect();
     let table = figures::table(&test, &baselines, best_possible);
     Ok((metrics, format!("{}{table}{exported}", best_epochs(trained, task)), threshold))
 }

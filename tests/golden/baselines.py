@@ -5,7 +5,11 @@ this file.
 
 Features are counted here by the plainest means, centred, and divided by the root mean square length of their rows. Each
 penalty is fitted; the one with the lowest loss on the validation sequences gives the predictions for these.
+
+A gapped k-mer is a word of some length with a choice of positions that count, as in gkm-SVM (Ghandi and others, 2014);
+here all of them are listed, each with its count on both strands or on the given one.
 """
+import collections
 import itertools
 import json
 import pathlib
@@ -30,8 +34,22 @@ def gc_share(sequence):
     return [sum(base in "GC" for base in known) / len(known)]
 
 
-def counts(sequence, k):
+def gapped_counts(sequence, length, informative, both_strands):
+    strands = [sequence, other_strand(sequence)] if both_strands else [sequence]
+    words = [strand[i : i + length] for strand in strands for i in range(len(strand) - length + 1)]
+    words = [word for word in words if "N" not in word]
+    found = collections.Counter()
+    for places in itertools.combinations(range(length), informative):
+        for word in words:
+            found[places, "".join(word[place] for place in places)] += 1
+    every = itertools.product(itertools.combinations(range(length), informative), itertools.product("ACGT", repeat=informative))
+    return [found[places, "".join(bases)] for places, bases in every]
+
+
+def counts(sequence, k, both_strands=True):
     kmers = [sequence[i : i + k] for i in range(len(sequence) - k + 1)]
+    if not both_strands:
+        return [sum(found == kmer for found in kmers) for kmer in map("".join, itertools.product("ACGT", repeat=k))]
     canonical = [kmer for kmer in map("".join, itertools.product("ACGT", repeat=k)) if kmer <= other_strand(kmer)]
     return [sum(found in (kmer, other_strand(kmer)) for found in kmers) for kmer in canonical]
 
@@ -85,8 +103,16 @@ def main():
             rows.append(",".join([split, sequence, *(str(targets[column][i]) for column in columns)]))
 
     golden = {"scikit_learn": sklearn.__version__, "numpy": np.__version__, "models": []}
-    for features in ("gc", 3, 4):
-        read = gc_share if features == "gc" else lambda sequence: counts(sequence, features)
+    readers = [
+        ("gc", {}, gc_share),
+        (3, {}, lambda sequence: counts(sequence, 3)),
+        (4, {}, lambda sequence: counts(sequence, 4)),
+        (3, {"strands": "given"}, lambda sequence: counts(sequence, 3, False)),
+        (5, {"informative": 3}, lambda sequence: gapped_counts(sequence, 5, 3, True)),
+        (4, {"informative": 2}, lambda sequence: gapped_counts(sequence, 4, 2, True)),
+        (4, {"informative": 3, "strands": "given"}, lambda sequence: gapped_counts(sequence, 4, 3, False)),
+    ]
+    for features, how, read in readers:
         x, x_valid = (np.array([read(s) for s in splits[split][0]], float) for split in ("train", "valid"))
         mean = x.mean(axis=0)
         scale = np.sqrt(((x - mean) ** 2).sum(axis=1).mean())
@@ -98,9 +124,10 @@ def main():
             )
             tried = [(fitted(link, penalty, x, y, x_valid, y_valid), penalty) for penalty in PENALTIES]
             (predictions, loss), penalty = min(tried, key=lambda one: one[0][1])
-            print(features, link, penalty, loss)
+            print(features, how, link, penalty, loss)
             golden["models"].append({
                 "features": features,
+                **how,
                 "link": link,
                 "penalty": penalty,
                 "predictions": [float(f"{value:.8g}") for value in predictions.ravel()],

@@ -1,6 +1,6 @@
 //! Golden numbers: metrics held against scikit-learn and SciPy, intervals against statsmodels, SciPy and all pairs, linear
-//! baselines against scikit-learn. `metrics.py`, `intervals.py`, `delong.py` and `baselines.py` in tests/golden made them and
-//! name their versions.
+//! baselines against scikit-learn. `metrics.py`, `intervals.py`, `delong.py`, `difference.py` and `baselines.py` in tests/golden
+//! made them and name their versions.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use strandnet_core::baselines::{Features, Link, Sequences, fit};
 use strandnet_core::metrics::blocks::BlockKind;
 use strandnet_core::metrics::{
-    Blocks, Estimate, Interval, Method, Ranking, Report, Resampling, classes, labels, paired, regression,
+    Blocks, Estimate, Interval, Method, Ranking, Report, Resampling, classes, difference, labels, paired, regression,
 };
 use strandnet_core::sequence::alphabet::encode;
 
@@ -170,6 +170,49 @@ fn intervals_agree_with_statsmodels_and_scipy() {
 }
 
 #[test]
+fn paired_differences_agree_with_ten_times_as_many_resamples() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let table = folder.join("difference.csv");
+    let sets = column(&table, b',', "set");
+    let golden = json(&folder.join("difference.json"));
+    let golden = golden["sets"].as_object().unwrap();
+    for (set, expected) in golden {
+        let numbers = |name: &str| -> Vec<f64> {
+            let values = column(&table, b',', name);
+            (0..sets.len()).filter(|&i| sets[i] == *set).map(|i| values[i].parse().unwrap()).collect()
+        };
+        let (labels, k) = (numbers("label"), if expected["metric"] == "pearson" { 1 } else { 3 });
+        let rows = |which: &str| -> Vec<f64> {
+            let columns: Vec<Vec<f64>> = (0..k).map(|i| numbers(&format!("{which}_{i}"))).collect();
+            (0..labels.len()).flat_map(|row| columns.iter().map(move |column| column[row])).collect()
+        };
+        let (first, second) = (rows("first"), rows("second"));
+        let clusters = numbers("cluster").into_iter().map(|cluster| Some(cluster as usize));
+        let blocks = if set.ends_with("clusters") {
+            Blocks::of_keys(clusters, BlockKind::NearCopies)
+        } else {
+            Blocks::each(labels.len())
+        };
+        let resampling = Resampling { blocks: &blocks, seed: 1 };
+        let found = if k == 1 {
+            difference::mean_pearson(&labels, [&first, &second], k, &resampling)
+        } else {
+            let classes: Vec<usize> = labels.iter().map(|&label| label as usize).collect();
+            difference::macro_auroc_of_classes(&classes, [&first, &second], k, &resampling)
+        };
+        let found = found.unwrap();
+        let number = |name: &str| expected[name].as_f64().unwrap();
+        let width = number("high") - number("low");
+        assert!((found.difference - number("difference")).abs() < 1e-12, "{set}: {found:?} {expected}");
+        for (found, end) in [(found.low, "low"), (found.high, "high")] {
+            assert!((found - number(end)).abs() < 0.08 * width, "{set} {end}: {found} {expected}");
+        }
+        assert_eq!(found.p_value < 0.05, number("low") > 0.0 || number("high") < 0.0, "{set}: {found:?}");
+    }
+    assert_eq!(golden.len(), 4);
+}
+
+#[test]
 fn baselines_agree_with_scikit_learn() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let table = folder.join("baselines.csv");
@@ -190,7 +233,14 @@ fn baselines_agree_with_scikit_learn() {
     let golden = json(&folder.join("baselines.json"));
     let models = golden["models"].as_array().unwrap();
     for model in models {
-        let features = model["features"].as_u64().map_or(Features::Gc, |k| Features::Kmers(k as usize));
+        let both_strands = model["strands"] != "given";
+        let features = match (model["features"].as_u64(), model["informative"].as_u64()) {
+            (None, _) => Features::Gc,
+            (Some(k), None) => Features::Kmers { k: k as usize, both_strands },
+            (Some(length), Some(informative)) => {
+                Features::Gapped { length: length as usize, informative: informative as usize, both_strands }
+            }
+        };
         let (link, names) = match model["link"].as_str().unwrap() {
             "logistic" => (Link::Logistic, &["label"][..]),
             "softmax" => (Link::Softmax, &["class_0", "class_1", "class_2"][..]),
@@ -211,5 +261,5 @@ fn baselines_agree_with_scikit_learn() {
             assert!(difference < 1e-4, "{features:?} {link:?}: {} and {}", predicted[i], expected[i]);
         }
     }
-    assert_eq!(models.len(), 3 * 4);
+    assert_eq!(models.len(), 7 * 4);
 }

@@ -1,7 +1,8 @@
-//! Baselines for a network: generalised linear models on GC content and on k-mer counts, fitted exactly by
-//! L2-penalised maximum likelihood. The same data gives the same model, however many threads work.
+//! Baselines for a network: generalised linear models on GC content, on k-mer counts and on counts of gapped k-mers,
+//! fitted exactly by L2-penalised maximum likelihood. The same data gives the same model, however many threads work.
 
 mod features;
+mod gapped;
 
 use std::cell::{Cell, RefCell};
 
@@ -12,7 +13,8 @@ use argmin::solver::quasinewton::LBFGS;
 use rayon::prelude::*;
 
 pub use crate::baselines::features::{Features, Sequences};
-use crate::baselines::features::{Rows, add_scaled};
+use crate::baselines::features::{Rows, Words, add_scaled};
+use crate::baselines::gapped::Gapped;
 
 /// Penalties tried, strongest first, on weights of features whose rows have a root mean square length of one. The sets
 /// of GUE choose 0.3 to 3 for 6-mers; small and noisy sets need more.
@@ -37,6 +39,16 @@ const MEMORY: usize = 10;
 /// the cores of a workstation; each shard holds one gradient.
 const SHARDS: usize = 16;
 
+/// Numbers in the gradients of all shards, at most, where features are gapped k-mers: 32 MiB.
+const MOST_IN_SHARDS: usize = 1 << 22;
+
+/// Sequences whose features are held at a time to predict.
+const PREDICTED_AT_A_TIME: usize = 1 << 14;
+
+/// Longest words of gapped k-mers: their 4 million weights fit the cache of few processors, and one more base would make
+/// them 17 million.
+const LONGEST_GAPPED: usize = 11;
+
 /// Above this linear predictor the Poisson loss continues as a straight line, so that a long step of the line search
 /// stays finite. Rates are multiples of their mean, so no fit comes near e^30.
 const LARGEST_LOG_RATE: f64 = 30.0;
@@ -60,7 +72,7 @@ pub struct Fitted {
     features: Features,
     link: Link,
     outputs: usize,
-    /// Weights of the unscaled features, `[features, outputs]`.
+    /// Weights of the unscaled features, or of the words that hold gapped k-mers, `[numbers, outputs]`.
     weights: Vec<f64>,
     /// Intercepts, `[outputs]`.
     intercepts: Vec<f64>,
@@ -75,6 +87,8 @@ struct Examples<'a> {
     /// `[n, outputs]`, `NaN` where one is missing.
     targets: &'a [f32],
     outputs: usize,
+    /// Parts in which the loss is computed.
+    shards: usize,
 }
 
 /// The units in which targets are fitted, so that one penalty suits every column: standard scores of values, multiples
@@ -85,7 +99,7 @@ struct Units {
 }
 
 /// The penalised mean loss of the training sequences as a function of weights `[features, outputs]` followed by
-/// intercepts `[outputs]`, for centred and scaled features.
+/// intercepts `[outputs]`, for centred and scaled features. Of gapped k-mers the weights are those that [`Gapped`] maps.
 ///
 /// Centring removes the part of the k-mer counts that is collinear with the intercept and would slow every step; since
 /// the intercept is not penalised, the model stays the same. All features share one scale: with a scale for each, the
@@ -94,7 +108,8 @@ struct Objective<'a> {
     examples: &'a Examples<'a>,
     link: Link,
     units: &'a Units,
-    /// `[features]`
+    gapped: Option<&'a Gapped>,
+    /// `[numbers]`
     means: &'a [f64],
     scale: f64,
     /// On the mean loss of a sequence.
@@ -114,7 +129,8 @@ struct Evaluation {
 /// outputs]`, `NaN` where one is missing.
 ///
 /// # Errors
-/// If a split is empty, shapes differ, k is not 1 to 8, or a target is outside the range of the link.
+/// If a split is empty, shapes differ, k is not 1 to 8, gapped k-mers are longer than 11 or have no informative position,
+/// or a target is outside the range of the link.
 pub fn fit(
     features: Features,
     link: Link,
@@ -122,21 +138,28 @@ pub fn fit(
     train: (Sequences, &[f32]),
     valid: (Sequences, &[f32]),
 ) -> Result<Fitted> {
-    if let Features::Kmers(k) = features {
-        ensure!((1..=8).contains(&k), "k-mers are 1 to 8 bases long, found {k}");
-    }
+    check(features)?;
     let train = Examples::new(features, link, outputs, train).context("training split")?;
     let valid = Examples::new(features, link, outputs, valid).context("validation split")?;
     let units = Units::new(link, outputs, train.targets);
-    let (means, scale) = train.rows.moments(features.count());
+    let means = train.rows.means(features.numbers());
+    let gapped = match features {
+        Features::Gapped { length, informative, both_strands } => {
+            Some(Gapped::new(&Words::new(length, both_strands), informative))
+        }
+        _ => None,
+    };
+    let scale = gapped.as_ref().map_or_else(|| train.rows.scale(&means), |gapped| gapped.scale(&train.rows, &means));
 
-    let mut parameters = vec![0.0; (features.count() + 1) * outputs];
-    let mut best: Option<(f64, Fitted)> = None;
+    let weights = gapped.as_ref().map_or(features.count(), Gapped::parameters);
+    let mut parameters = vec![0.0; (weights + 1) * outputs];
+    let (mut best, mut worse): (Option<(f64, Fitted)>, usize) = (None, 0);
     for penalty in PENALTIES {
         let objective = Objective {
             examples: &train,
             link,
             units: &units,
+            gapped: gapped.as_ref(),
             means: &means,
             scale,
             penalty: penalty / train.rows.len() as f64,
@@ -149,9 +172,37 @@ pub fn fit(
         let loss = valid.loss(link, &units, &weights, &intercepts).0;
         if best.as_ref().is_none_or(|(lowest, _)| loss < *lowest) {
             best = Some((loss, units.fitted(features, link, penalty, weights, intercepts)));
+            worse = 0;
+        } else {
+            worse += 1;
+        }
+        // Weaker penalties take longer to fit, and of gapped k-mers longest.
+        if gapped.is_some() && worse == 2 {
+            break;
         }
     }
     best.map(|(_, fitted)| fitted).context("no penalty was tried")
+}
+
+fn check(features: Features) -> Result<()> {
+    match features {
+        Features::Gc => Ok(()),
+        Features::Kmers { k, .. } => {
+            ensure!((1..=8).contains(&k), "k-mers are 1 to 8 bases long, found {k}");
+            Ok(())
+        }
+        Features::Gapped { length, informative, .. } => {
+            ensure!(
+                (1..=LONGEST_GAPPED).contains(&length),
+                "gapped k-mers are 1 to {LONGEST_GAPPED} bases long, found {length}"
+            );
+            ensure!(
+                (1..=length).contains(&informative),
+                "gapped k-mers of {length} bases have 1 to {length} informative positions, found {informative}"
+            );
+            Ok(())
+        }
+    }
 }
 
 impl Fitted {
@@ -160,13 +211,17 @@ impl Fitted {
     /// # Panics
     /// If the codes are not whole sequences.
     pub fn predict(&self, sequences: &Sequences) -> Vec<f64> {
-        let rows = self.features.read(sequences);
-        let mut predictions = vec![0.0; rows.len() * self.outputs];
-        predictions.par_chunks_mut(self.outputs).enumerate().for_each(|(row, predicted)| {
-            predicted.copy_from_slice(&self.intercepts);
-            rows.add_products(row, &self.weights, predicted);
-            self.link.mean(predicted);
-        });
+        let mut predictions = Vec::with_capacity(sequences.count() * self.outputs);
+        for codes in sequences.codes.chunks(PREDICTED_AT_A_TIME * sequences.length.max(1)) {
+            let rows = self.features.read(&Sequences { codes, length: sequences.length });
+            let first = predictions.len();
+            predictions.resize(first + rows.len() * self.outputs, 0.0);
+            predictions[first..].par_chunks_mut(self.outputs).enumerate().for_each(|(row, predicted)| {
+                predicted.copy_from_slice(&self.intercepts);
+                rows.add_products(row, &self.weights, predicted);
+                self.link.mean(predicted);
+            });
+        }
         predictions
     }
 
@@ -178,9 +233,17 @@ impl Fitted {
             Link::Identity => "ridge regression",
             Link::Log => "Poisson regression",
         };
+        let strand = |both| if both { "either strand" } else { "the given strand" };
         let features = match self.features {
             Features::Gc => "GC content".to_owned(),
-            Features::Kmers(k) => format!("counts of {k}-mers on either strand ({} features)", self.features.count()),
+            Features::Kmers { k, both_strands } => {
+                format!("counts of {k}-mers on {} ({} features)", strand(both_strands), self.features.count())
+            }
+            Features::Gapped { length, informative, both_strands } => format!(
+                "counts of gapped k-mers with {informative} informative positions in {length} on {} ({} features)",
+                strand(both_strands),
+                self.features.count()
+            ),
         };
         format!("{model} on {features}, L2 penalty {}", self.penalty)
     }
@@ -265,16 +328,20 @@ impl<'a> Examples<'a> {
             let one_hot = |row: &[f32]| (row.iter().sum::<f32>() - 1.0).abs() < 1e-3;
             ensure!(targets.chunks_exact(outputs).all(one_hot), "a sequence does not have exactly one class");
         }
-        Ok(Self { rows: features.read(&sequences), targets, outputs })
+        let shards = match features {
+            Features::Gapped { .. } => (MOST_IN_SHARDS / (features.numbers() * outputs)).clamp(1, SHARDS),
+            _ => SHARDS,
+        };
+        Ok(Self { rows: features.read(&sequences), targets, outputs, shards })
     }
 
-    /// The mean loss of a sequence, and its gradient: weights `[features, outputs]`, then intercepts `[outputs]`.
+    /// The mean loss of a sequence, and its gradient: weights `[numbers, outputs]`, then intercepts `[outputs]`.
     fn loss(&self, link: Link, units: &Units, weights: &[f64], intercepts: &[f64]) -> (f64, Vec<f64>) {
         let (n, outputs) = (self.rows.len(), self.outputs);
         let of_shard = |shard: usize| {
             let (mut loss, mut gradient) = (0.0, vec![0.0; weights.len() + outputs]);
             let (mut predictors, mut targets) = (vec![0.0; outputs], vec![0.0; outputs]);
-            for row in shard * n / SHARDS..(shard + 1) * n / SHARDS {
+            for row in shard * n / self.shards..(shard + 1) * n / self.shards {
                 predictors.copy_from_slice(intercepts);
                 self.rows.add_products(row, weights, &mut predictors);
                 units.convert(&self.targets[row * outputs..(row + 1) * outputs], &mut targets);
@@ -285,7 +352,7 @@ impl<'a> Examples<'a> {
             }
             (loss, gradient)
         };
-        let shards: Vec<(f64, Vec<f64>)> = (0..SHARDS).into_par_iter().map(of_shard).collect();
+        let shards: Vec<(f64, Vec<f64>)> = (0..self.shards).into_par_iter().map(of_shard).collect();
         let (mut loss, mut gradient) = (0.0, vec![0.0; weights.len() + outputs]);
         for (of_shard, gradient_of_shard) in shards {
             loss += of_shard / n as f64;
@@ -351,7 +418,8 @@ impl Objective<'_> {
     fn of_raw_features(&self, parameters: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let outputs = self.examples.outputs;
         let (weights, intercepts) = parameters.split_at(parameters.len() - outputs);
-        let weights: Vec<f64> = weights.iter().map(|weight| weight / self.scale).collect();
+        let mapped = self.gapped.map(|gapped| gapped.weights(weights, outputs));
+        let weights: Vec<f64> = mapped.as_deref().unwrap_or(weights).iter().map(|weight| weight / self.scale).collect();
         let mut intercepts = intercepts.to_vec();
         for (mean, weights) in self.means.iter().zip(weights.chunks_exact(outputs)) {
             add_scaled(&mut intercepts, -mean, weights);
@@ -367,6 +435,11 @@ impl Objective<'_> {
         for (of_feature, mean) in of_weights.chunks_exact_mut(outputs).zip(self.means) {
             add_scaled(of_feature, -mean, of_intercepts);
         }
+        if let Some(gapped) = self.gapped {
+            let mapped = gapped.transposed(of_weights, outputs);
+            gradient = [&mapped[..], of_intercepts].concat();
+        }
+        let (of_weights, _) = gradient.split_at_mut(parameters.len() - outputs);
         for (derivative, weight) in of_weights.iter_mut().zip(parameters) {
             *derivative = *derivative / self.scale + self.penalty * weight;
             cost += self.penalty / 2.0 * weight * weight;
@@ -464,7 +537,7 @@ mod tests {
         let length = 50;
         let [train, valid, test] = [(1, 1000), (2, 300), (3, 300)].map(|(seed, n)| planted(seed, n, length, "GATTAC"));
         let sequences = |codes| Sequences { codes, length };
-        let kmers = Features::Kmers(6);
+        let kmers = Features::Kmers { k: 6, both_strands: true };
         let fitted =
             fit(kmers, Link::Logistic, 1, (sequences(&train.0), &train.1), (sequences(&valid.0), &valid.1)).unwrap();
         let predicted = fitted.predict(&sequences(&test.0));
@@ -483,7 +556,7 @@ mod tests {
         let all = codes(&"AAAAAAAACCCCCCCC".repeat(20));
         let labels: Vec<f32> = (0..40).map(|i| (i % 2) as f32).collect();
         let split = (Sequences { codes: &all, length: 8 }, labels.as_slice());
-        for features in [Features::Gc, Features::Kmers(2)] {
+        for features in [Features::Gc, Features::Kmers { k: 2, both_strands: true }] {
             let fitted = fit(features, Link::Logistic, 1, split, split).unwrap();
             assert!(fitted.weights.iter().chain(&fitted.intercepts).all(|weight| weight.abs() < 100.0));
             for (p, label) in fitted.predict(&split.0).iter().zip(&labels) {
@@ -533,7 +606,7 @@ mod tests {
             (Link::Log, vec![0.0, 12.0, 3e6]),
         ] {
             let targets = always(&target);
-            for features in [Features::Gc, Features::Kmers(3)] {
+            for features in [Features::Gc, Features::Kmers { k: 3, both_strands: true }] {
                 let fitted = fit(features, link, target.len(), (sequences, &targets), (sequences, &targets)).unwrap();
                 for (predicted, &expected) in fitted.predict(&sequences).iter().zip(&targets) {
                     let expected = f64::from(expected);
@@ -548,7 +621,14 @@ mod tests {
         let all = random_codes(6, 40 * 4);
         let sequences = Sequences { codes: &all, length: 4 };
         let labels: Vec<f32> = (0..40).map(|i| f32::from(i % 4 == 0)).collect();
-        let fitted = fit(Features::Kmers(5), Link::Logistic, 1, (sequences, &labels), (sequences, &labels)).unwrap();
+        let fitted = fit(
+            Features::Kmers { k: 5, both_strands: true },
+            Link::Logistic,
+            1,
+            (sequences, &labels),
+            (sequences, &labels),
+        )
+        .unwrap();
         assert!(fitted.predict(&sequences).iter().all(|p| (p - 0.25).abs() < 1e-4));
     }
 
@@ -558,13 +638,96 @@ mod tests {
             let numbers = canonical_numbers(k);
             let distinct: std::collections::BTreeSet<_> = numbers.iter().collect();
             assert_eq!(distinct.len(), features);
-            assert_eq!(Features::Kmers(k).count(), features);
-            assert!(distinct.iter().all(|&&number| usize::from(number) < features));
+            assert_eq!(Features::Kmers { k, both_strands: true }.count(), features);
+            assert!(distinct.iter().all(|&&number| (number as usize) < features));
         }
         let numbers = canonical_numbers(3);
         let number = |bases: &str| numbers[forward_kmers(&codes(bases), 3).next().unwrap()];
         assert_eq!(number("GAT"), number("ATC"));
         assert_ne!(number("GAT"), number("TAG"));
+    }
+
+    #[test]
+    fn gapped_kmers_are_counted_as_features_once_for_both_strands() {
+        for (length, informative) in (1..=6usize).flat_map(|length| (1..=length).map(move |k| (length, k))) {
+            let mut distinct = std::collections::BTreeSet::new();
+            for mask in (0..1u32 << length).filter(|mask| mask.count_ones() as usize == informative) {
+                let places: Vec<usize> = (0..length).filter(|i| mask >> i & 1 == 1).collect();
+                for bases in 0..4usize.pow(informative as u32) {
+                    // Gaps are unknown bases, which are their own complements.
+                    let mut word = vec![4; length];
+                    places.iter().enumerate().for_each(|(i, &place)| word[place] = (bases >> (2 * i) & 3) as u8);
+                    let mut other = word.clone();
+                    reverse_complement(&mut other);
+                    distinct.insert(word.min(other));
+                }
+            }
+            let count = |both_strands| Features::Gapped { length, informative, both_strands }.count();
+            assert_eq!(count(true), distinct.len(), "{informative} of {length}");
+            assert!(count(true) < count(false) && count(false) <= 2 * count(true), "{informative} of {length}");
+        }
+        let (length, informative) = (10, 6);
+        assert_eq!(Features::Gapped { length, informative, both_strands: true }.count(), 430_400);
+    }
+
+    #[test]
+    fn gaps_find_a_word_with_positions_that_do_not_matter() {
+        let length = 60;
+        let [train, valid, test] = [(1, 1500), (2, 400), (3, 400)].map(|(seed, n)| {
+            let (mut all, labels) = planted(seed, n, length, "GATTTTAC");
+            // The two middle bases of the word are anything.
+            let noise = random_codes(seed + 10, 2 * n);
+            all.chunks_exact_mut(length).zip(noise.chunks_exact(2)).for_each(|(sequence, noise)| {
+                sequence[length / 2 + 3..length / 2 + 5].copy_from_slice(noise);
+            });
+            (all, labels)
+        });
+        let of = |codes| Sequences { codes, length };
+        let right = |features| {
+            let fitted = fit(features, Link::Logistic, 1, (of(&train.0), &train.1), (of(&valid.0), &valid.1)).unwrap();
+            let predicted = fitted.predict(&of(&test.0));
+            let mut other_strand = test.0.clone();
+            other_strand.chunks_exact_mut(length).for_each(reverse_complement);
+            let other_strand = Sequences { codes: &other_strand, length };
+            for (one, other) in predicted.iter().zip(fitted.predict(&other_strand)) {
+                assert!((one - other).abs() < 1e-9, "{one} and {other} on the other strand");
+            }
+            predicted.iter().zip(&test.1).filter(|(p, label)| (**p >= 0.5) == (**label == 1.0)).count()
+        };
+        let gapped = right(Features::Gapped { length: 8, informative: 6, both_strands: true });
+        let whole = right(Features::Kmers { k: 6, both_strands: true });
+        assert!(gapped > whole + 10, "{gapped} of 400 right with gaps, {whole} without");
+    }
+
+    #[test]
+    fn a_word_on_one_strand_alone_is_told_from_its_other_strand_only_if_strands_are_kept() {
+        let (length, word) = (40, "GATTACA");
+        // Every sequence holds the word, with the label on which strand.
+        let oriented = |seed, n: usize| {
+            let mut all = random_codes(seed, n * length);
+            for (i, sequence) in all.chunks_exact_mut(length).enumerate() {
+                let mut word = codes(word);
+                if i % 2 == 1 {
+                    reverse_complement(&mut word);
+                }
+                sequence[10..17].copy_from_slice(&word);
+            }
+            (all, (0..n).map(|i| (i % 2) as f32).collect::<Vec<_>>())
+        };
+        let (train, test) = (oriented(1, 600), oriented(2, 200));
+        let of = |codes| Sequences { codes, length };
+        for both_strands in [true, false] {
+            for features in
+                [Features::Kmers { k: 5, both_strands }, Features::Gapped { length: 6, informative: 4, both_strands }]
+            {
+                let split = (of(&train.0), &train.1[..]);
+                let fitted = fit(features, Link::Logistic, 1, split, split).unwrap();
+                let predicted = fitted.predict(&of(&test.0));
+                let right = predicted.iter().zip(&test.1).filter(|(p, label)| (**p >= 0.5) == (**label == 1.0)).count();
+                assert_eq!(right > 190, !both_strands, "{features:?}: {right} of 200 right");
+                assert_eq!(fitted.describe().contains("on the given strand"), !both_strands);
+            }
+        }
     }
 
     #[test]
@@ -581,7 +744,8 @@ mod tests {
         let with_threads = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
-                let fitted = fit(Features::Kmers(4), Link::Logistic, 1, split, split).unwrap();
+                let fitted =
+                    fit(Features::Kmers { k: 4, both_strands: true }, Link::Logistic, 1, split, split).unwrap();
                 (fitted.predict(&split.0), fitted)
             })
         };
@@ -620,7 +784,22 @@ mod tests {
         fails(gc, logistic, 0, good, good, "training split: there are no outputs");
         fails(gc, logistic, 2, good, good, "training split: 4 targets for 4 sequences of 2 outputs");
         for k in [0, 9, 99] {
-            fails(Features::Kmers(k), logistic, 1, good, good, &format!("k-mers are 1 to 8 bases long, found {k}"));
+            fails(
+                Features::Kmers { k, both_strands: true },
+                logistic,
+                1,
+                good,
+                good,
+                &format!("k-mers are 1 to 8 bases long, found {k}"),
+            );
+        }
+        for (length, informative, expected) in [
+            (0, 0, "gapped k-mers are 1 to 11 bases long, found 0"),
+            (12, 6, "gapped k-mers are 1 to 11 bases long, found 12"),
+            (5, 0, "gapped k-mers of 5 bases have 1 to 5 informative positions, found 0"),
+            (5, 6, "gapped k-mers of 5 bases have 1 to 5 informative positions, found 6"),
+        ] {
+            fails(Features::Gapped { length, informative, both_strands: true }, logistic, 1, good, good, expected);
         }
         for (link, target, expected) in [
             (Link::Logistic, 2.0, "a target is 2, expected 0 to 1"),
@@ -639,10 +818,25 @@ mod tests {
         let all = random_codes(10, 400);
         let split = (Sequences { codes: &all, length: 10 }, [0.0f32, 1.0].repeat(20));
         let split = (split.0, split.1.as_slice());
-        let fitted = Fitted { penalty: 0.3, ..fit(Features::Kmers(6), Link::Log, 1, split, split).unwrap() };
+        let fitted = Fitted {
+            penalty: 0.3,
+            ..fit(Features::Kmers { k: 6, both_strands: true }, Link::Log, 1, split, split).unwrap()
+        };
         assert_eq!(
             fitted.describe(),
             "Poisson regression on counts of 6-mers on either strand (2080 features), L2 penalty 0.3"
+        );
+    }
+    #[test]
+    fn the_description_of_gapped_kmers_names_word_and_positions() {
+        let all = random_codes(11, 400);
+        let labels = [0.0f32, 1.0].repeat(20);
+        let split = (Sequences { codes: &all, length: 10 }, &labels[..]);
+        let features = Features::Gapped { length: 5, informative: 3, both_strands: true };
+        let fitted = Fitted { penalty: 10.0, ..fit(features, Link::Logistic, 1, split, split).unwrap() };
+        assert_eq!(
+            fitted.describe(),
+            "logistic regression on counts of gapped k-mers with 3 informative positions in 5 on either strand (320 features), L2 penalty 10"
         );
     }
 }

@@ -4,10 +4,12 @@ pub mod baselines;
 pub mod breakdown;
 pub mod calibration;
 pub mod dependence;
+pub mod difference;
 pub mod members;
 pub mod predictions;
 pub mod results;
 pub mod strands;
+pub mod unlike_training;
 
 use anyhow::Result;
 
@@ -18,6 +20,7 @@ use crate::evaluate::breakdown::{Breakdown, Group};
 use crate::evaluate::members::Members;
 use crate::evaluate::results::{GroupMetrics, SplitMetrics};
 use crate::evaluate::strands::StrandAgreement;
+use crate::evaluate::unlike_training::UnlikeTraining;
 use crate::metrics::{self, Blocks, Ranking, Report, Resampling, paired};
 use crate::scorer::{Activation, Scorer};
 use crate::sequence::alphabet;
@@ -169,6 +172,8 @@ pub struct Evaluation<'a> {
     pub report: Report,
     /// Metrics of groups, once measured.
     pub breakdown: Option<Breakdown>,
+    /// Metrics of the examples that are unlike the training examples, once measured.
+    pub unlike_training: UnlikeTraining,
     /// Agreement of both strands, once measured.
     pub strands: Option<StrandAgreement>,
     /// Spread over the members of an ensemble, once measured.
@@ -203,6 +208,7 @@ impl<'a> Evaluation<'a> {
             uncalibrated,
             report,
             breakdown: None,
+            unlike_training: UnlikeTraining::default(),
             strands: None,
             members: None,
         })
@@ -220,7 +226,31 @@ impl<'a> Evaluation<'a> {
             report(self.task, self.classes, examples, predictions, threshold, &resampling)
         };
         self.breakdown = Some(Breakdown::new(self.task, self.classes, self.examples, &self.predictions, &of)?);
+        self.unlike_training.without_repeats =
+            unlike_training::without_repeats(self.examples).map(|chosen| self.group("without repeats", &chosen));
         Ok(self)
+    }
+
+    /// Adds metrics of the examples without near copies among the training examples.
+    ///
+    /// # Errors
+    /// The examples cannot be read.
+    pub fn beside_training(mut self, train: &Examples) -> Result<Self> {
+        let chosen = unlike_training::without_near_copies(train, self.examples)?;
+        self.unlike_training.without_near_copies =
+            chosen.map(|chosen| self.group("without near copies in training", &chosen));
+        Ok(self)
+    }
+
+    /// The metrics of some of the examples.
+    fn group(&self, name: &str, chosen: &[usize]) -> Group {
+        let blocks = self.resampling.blocks.at(chosen.iter().copied());
+        let resampling = Resampling { blocks: &blocks, ..self.resampling };
+        let of = |examples: &Examples, predictions: &[f64]| {
+            report(self.task, self.classes, examples, predictions, self.report.threshold, &resampling)
+        };
+        let all = (self.examples, &self.predictions[..], self.task.outputs());
+        unlike_training::measure(name, self.task.kind, all, chosen, &of)
     }
 
     /// Scores the reverse complement of each example and adds the agreement of both strands.
@@ -246,6 +276,8 @@ impl<'a> Evaluation<'a> {
             uncalibrated_expected_calibration_error: uncalibrated,
             calibrated_expected_calibration_error: calibrated,
             members: self.members.clone(),
+            without_repeats: self.unlike_training.without_repeats.as_ref().map(GroupMetrics::from),
+            without_near_copies: self.unlike_training.without_near_copies.as_ref().map(GroupMetrics::from),
             by_gc: groups(&breakdown.by_gc),
             by_repeats: groups(&breakdown.by_repeats),
             by_class: breakdown.by_class.iter().map(|group| (group.name.clone(), group.into())).collect(),

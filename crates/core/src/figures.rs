@@ -25,11 +25,14 @@ use anyhow::Result;
 pub use crate::figures::canvas::Figure;
 
 use crate::config::TaskKind;
+use crate::evaluate::baselines::BaselineResult;
+use crate::evaluate::unlike_training::UnlikeTraining;
 use crate::evaluate::{BestPossible, Evaluation};
 use crate::format::{self, thousands};
 use crate::metrics::{Estimate, Interval, Ranking, Report};
 use crate::run::{CONFUSION_CSV, RunFolder};
 use crate::task;
+use crate::training::history::metric_name;
 
 /// Most classes, labels or columns shown in a text table.
 pub const MOST_PARTS: usize = 20;
@@ -86,7 +89,7 @@ pub fn draw(evaluation: &Evaluation, folder: &RunFolder) -> Result<()> {
 }
 
 /// The metrics of a test set as a text table, with those of baselines beside them.
-pub fn table(evaluation: &Evaluation, baselines: &[(String, Report)], best_possible: Option<BestPossible>) -> String {
+pub fn table(evaluation: &Evaluation, baselines: &[BaselineResult], best_possible: Option<BestPossible>) -> String {
     let report = &evaluation.report;
     let mut text = format!("test: {} fragments", thousands(report.n));
     if let (Some(n_positive), Some(threshold)) = (report.n_positive, report.threshold) {
@@ -94,12 +97,13 @@ pub fn table(evaluation: &Evaluation, baselines: &[(String, Report)], best_possi
     }
     text.push('\n');
     let members = evaluation.members.as_ref();
+    let width = |baseline: &BaselineResult| (baseline.name.chars().count() + 2).max(12);
     if !baselines.is_empty() || members.is_some() {
         text.push_str(&format!("  {:<27}{:<36}", "", if members.is_some() { "ensemble" } else { "network" }));
         if let Some(members) = members {
             text.push_str(&format!("{:<20}", format!("mean (sd) of {}", members.n)));
         }
-        baselines.iter().for_each(|(name, _)| text.push_str(&format!("{name:<12}")));
+        baselines.iter().for_each(|baseline| text.push_str(&format!("{:<1$}", baseline.name, width(baseline))));
         text = text.trim_end().to_owned() + "\n";
     }
     let beside = |name: &str| -> String {
@@ -111,7 +115,8 @@ pub fn table(evaluation: &Evaluation, baselines: &[(String, Report)], best_possi
             });
             format!("{text:<20}")
         });
-        std::iter::once(spread).chain(baselines.iter().map(|(_, report)| format!("{:<12}", value(report)))).collect()
+        let of_baseline = |baseline: &BaselineResult| format!("{:<1$}", value(&baseline.report), width(baseline));
+        std::iter::once(spread).chain(baselines.iter().map(of_baseline)).collect()
     };
     for (name, estimate) in &report.metrics {
         let words = name.replace('_', " ");
@@ -129,6 +134,14 @@ pub fn table(evaluation: &Evaluation, baselines: &[(String, Report)], best_possi
         };
         text.push_str(line.trim_end());
         text.push('\n');
+    }
+    text.push_str(&unlike_training(evaluation));
+    for baseline in baselines {
+        if let Some((difference, words)) =
+            baseline.difference.as_ref().and_then(|found| Some((found, found.in_words()?)))
+        {
+            text.push_str(&format!("network minus {}: {} {words}\n", baseline.name, metric_name(&difference.metric)));
+        }
     }
     if let Some(BestPossible { auroc, standard_error }) = best_possible {
         let name = "best possible auroc";
@@ -154,6 +167,26 @@ pub fn table(evaluation: &Evaluation, baselines: &[(String, Report)], best_possi
             let counts: String = counts.iter().map(|&count| format!("{:>width$}", thousands(count))).collect();
             text.push_str(&format!("  {name:width$}{counts}\n"));
         }
+    }
+    text
+}
+
+/// The metrics of the examples that are unlike the training examples, one line each kind.
+fn unlike_training(evaluation: &Evaluation) -> String {
+    let UnlikeTraining { without_repeats, without_near_copies } = &evaluation.unlike_training;
+    let mut text = String::new();
+    for group in [without_repeats, without_near_copies].into_iter().flatten() {
+        let metric = |(name, estimate): &(&'static str, Option<Estimate>)| match estimate {
+            Some(Estimate { value, interval: Ok(Interval { low, high, .. }) }) => {
+                let [value, low, high] = [value, low, high].map(|number| format::metric(*number));
+                format!("{} {value} (95 % {low} to {high})", metric_name(name))
+            }
+            Some(Estimate { value, .. }) => format!("{} {}", metric_name(name), format::metric(*value)),
+            None => format!("{} undefined", metric_name(name)),
+        };
+        let metrics: Vec<String> = group.metrics.iter().map(metric).collect();
+        let (n, all) = (thousands(group.n), thousands(evaluation.report.n));
+        text.push_str(&format!("{}, {n} of {all}: {}\n", group.name, metrics.join(", ")));
     }
     text
 }

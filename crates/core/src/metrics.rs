@@ -7,6 +7,7 @@ mod bootstrap;
 pub mod calibration;
 pub mod classes;
 mod closed_form;
+pub mod difference;
 pub mod estimate;
 pub mod labels;
 pub mod paired;

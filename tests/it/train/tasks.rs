@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use strandnet_core::metrics::Ranking;
+use strandnet_core::metrics::paired::delong;
 
 use crate::fixtures::{
     Folder, class_files, column, examples, fail, gc, gc_classes, gc_table, header, json, metrics, numbers,
@@ -30,7 +32,10 @@ fn several_classes_have_probabilities_that_sum_to_one_and_a_confusion_matrix() {
         train(&out, &[&["--train", &path, "--classes", "poor,middling,rich", "--baselines"][..], &EASY].concat());
 
     let table = out.join("predictions.csv");
-    assert_eq!(header(&table), "name,chrom,start,end,strand,split,label,score_poor,score_middling,score_rich");
+    let own = "name,chrom,start,end,strand,split,label,score_poor,score_middling,score_rich";
+    let of_baselines = ["6-mers", "gapped_6-mers", "GC"]
+        .map(|name| ["poor", "middling", "rich"].map(|class| format!("baseline_{name}_{class}")).join(","));
+    assert_eq!(header(&table), format!("{own},{}", of_baselines.join(",")));
     let names = ["poor", "middling", "rich"];
     let scores = names.map(|name| numbers(&table, b',', &format!("score_{name}")));
     let (labels, splits) = (column(&table, b',', "label"), column(&table, b',', "split"));
@@ -73,7 +78,7 @@ fn several_classes_have_probabilities_that_sum_to_one_and_a_confusion_matrix() {
     assert!(card["positive"].is_null() && card["threshold"].is_null(), "{card}");
 
     let baselines = &metrics(&out)["baselines"];
-    for name in ["GC", "6-mers"] {
+    for name in ["GC", "6-mers", "gapped 6-mers"] {
         assert!(value(&baselines[name]["test"], "macro_auroc") > 0.7, "{name}: {baselines}");
         assert_eq!(baselines[name]["test"]["n"], n);
     }
@@ -83,17 +88,92 @@ fn several_classes_have_probabilities_that_sum_to_one_and_a_confusion_matrix() {
         &[
             value(test, "macro_auroc"),
             value(&baselines["6-mers"]["test"], "macro_auroc"),
+            value(&baselines["gapped 6-mers"]["test"], "macro_auroc"),
             value(&baselines["GC"]["test"], "macro_auroc"),
         ],
     );
     repeats_its_own_test(&out);
 }
 
+#[test]
+fn the_difference_from_a_baseline_comes_from_the_scores_of_predictions_csv() {
+    let folder = Folder::new();
+    let path = folder.write("two.csv", gc_classes(400, &["rich", "poor"]));
+    for (strands, words) in [("average", "on either strand"), ("single", "on the given strand")] {
+        let out = folder.path(strands);
+        let flags = ["--train", &path, "--baselines", "--strands", strands];
+        let (stdout, _) = train(&out, &[&flags[..], &EASY].concat());
+        let table = out.join("predictions.csv");
+        let splits = column(&table, b',', "split");
+        let of_test = |name: &str| -> Vec<f64> {
+            let all = numbers(&table, b',', name);
+            (0..all.len()).filter(|&i| splits[i] == "test").map(|i| all[i]).collect()
+        };
+        let labels = column(&table, b',', "label");
+        let class = json(&out.join("run.json"))["positive"].as_str().unwrap().to_owned();
+        let positive: Vec<bool> =
+            (0..labels.len()).filter(|&i| splits[i] == "test").map(|i| labels[i] == class).collect();
+        let baselines = &metrics(&out)["baselines"];
+        for (name, column) in
+            [("6-mers", "baseline_6-mers"), ("gapped 6-mers", "baseline_gapped_6-mers"), ("GC", "baseline_GC")]
+        {
+            let scores = of_test(column);
+            let auroc = Ranking::new(&positive, &scores).auroc().unwrap();
+            assert!((auroc - value(&baselines[name]["test"], "auroc")).abs() < 1e-12, "{name}");
+            let found = &baselines[name]["difference"];
+            let expected = delong(&positive, &scores, &of_test("score"));
+            match expected {
+                Some(expected) => {
+                    assert_eq!(found["metric"], "auroc");
+                    assert!((found["value"].as_f64().unwrap() - expected.difference).abs() < 1e-12, "{found}");
+                    assert!(
+                        found["low"].as_f64() <= found["value"].as_f64() && found["p_value"].is_number(),
+                        "{found}"
+                    );
+                    assert!(stdout.contains(&format!("network minus {name}: AUROC ")), "{stdout}");
+                }
+                None => assert!(found["value"].is_null() && found["reason"].is_string(), "{found}"),
+            }
+            assert_eq!(baselines[name]["what"].as_str().unwrap().contains(words), name != "GC", "{baselines}");
+        }
+    }
+}
+
+#[test]
+fn test_examples_with_copies_in_training_are_left_out_of_a_row() {
+    let folder = Folder::new();
+    let table = gc_classes(400, &["rich", "poor"]);
+    let rows: Vec<&str> = table.lines().skip(1).collect();
+    let header = table.lines().next().unwrap();
+    let file = |name: &str, rows: &[&str]| folder.write(name, format!("{header}\n{}\n", rows.join("\n")));
+    let (train_file, valid) = (file("train.csv", &rows[..250]), file("valid.csv", &rows[250..320]));
+    // Ten of the ninety are copies.
+    let test = file("test.csv", &[&rows[320..], &rows[..10]].concat());
+    let out = folder.path("run");
+    let flags = ["--train", &train_file, "--valid", &valid, "--test", &test];
+    let (stdout, _) = train(&out, &[&flags[..], &EASY].concat());
+    let found = &metrics(&out)["test"];
+    assert_eq!((&found["n"], &found["without_near_copies"]["n"]), (&90.into(), &80.into()), "{found}");
+    let scores = numbers(&out.join("predictions.csv"), b',', "score");
+    let splits = column(&out.join("predictions.csv"), b',', "split");
+    let labels = column(&out.join("predictions.csv"), b',', "label");
+    let tested: Vec<usize> = (0..splits.len()).filter(|&i| splits[i] == "test").take(80).collect();
+    let class = json(&out.join("run.json"))["positive"].as_str().unwrap().to_owned();
+    let positive: Vec<bool> = tested.iter().map(|&i| labels[i] == class).collect();
+    let scores: Vec<f64> = tested.iter().map(|&i| scores[i]).collect();
+    let expected = Ranking::new(&positive, &scores).auroc().unwrap();
+    assert!((value(&found["without_near_copies"], "auroc") - expected).abs() < 1e-12, "{found}");
+    assert!(found["without_repeats"].is_null(), "case tells nothing");
+    assert!(stdout.contains("without near copies in training, 80 of 90: AUROC"), "{stdout}");
+    let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("80 test examples without near copies in training"), "the summary");
+}
+
 /// The table has a column for each baseline, and the row of a metric holds these values.
 fn beside_the_network(stdout: &str, metric: &str, values: &[f64]) {
     let line = |word: &str| stdout.lines().find(|line| line.trim_start().starts_with(word)).unwrap();
     let header: Vec<&str> = line("network").split_whitespace().collect();
-    assert_eq!(header, ["network", "6-mers", "GC"], "{stdout}");
+    assert_eq!(header, ["network", "6-mers", "gapped", "6-mers", "GC"], "{stdout}");
     let row: Vec<&str> = line(metric).split_whitespace().collect();
     let [network, rest @ ..] = values else { panic!("values") };
     assert!(row.contains(&format!("{network:.4}").as_str()), "{row:?} {values:?}");
@@ -113,10 +193,9 @@ fn several_labels_have_a_column_each() {
     let out = folder.path("run");
     train(&out, &[&["--train", &path, "--task", "multilabel", "--baselines"][..], &EASY].concat());
     let table = out.join("predictions.csv");
-    assert_eq!(
-        header(&table),
-        "name,chrom,start,end,strand,split,label_rich,label_named A,label_noise,score_rich,score_named A,score_noise"
-    );
+    let own =
+        "name,chrom,start,end,strand,split,label_rich,label_named A,label_noise,score_rich,score_named A,score_noise";
+    assert!(header(&table).starts_with(&format!("{own},baseline_6-mers_rich,baseline_6-mers_named A,")));
     let (rich, score) = (numbers(&table, b',', "label_rich"), numbers(&table, b',', "score_rich"));
     assert!(rich.iter().all(|label| [0.0, 1.0].contains(label)) && rich.contains(&1.0));
     assert!(score.iter().all(|score| (0.0..=1.0).contains(score)));
@@ -168,7 +247,8 @@ fn values_come_out_in_their_own_unit() {
     let out = folder.path("run");
     let (stdout, _) = train(&out, &[&["--train", &path, "--task", "regression", "--baselines"][..], &EASY].concat());
     let table = out.join("predictions.csv");
-    assert!(header(&table).ends_with("split,label_large,label_small,score_large,score_small"), "{}", header(&table));
+    let own = "split,label_large,label_small,score_large,score_small,baseline_6-mers_large,";
+    assert!(header(&table).contains(own), "{}", header(&table));
     let test = &metrics(&out)["test"];
     for (name, low, high) in [("large", 900.0, 1100.0), ("small", -0.0035, -0.0015)] {
         assert!(value(&test["classes"][name], "pearson") > 0.6, "{name}: {test}");
@@ -217,7 +297,7 @@ fn counts_are_learned_with_poisson_and_come_out_as_counts() {
     let flags = ["--train", &path, "--task", "regression", "--loss", "poisson", "--baselines"];
     train(&out, &[&flags[..], &EASY].concat());
     let table = out.join("predictions.csv");
-    assert!(header(&table).ends_with("split,label,score"));
+    assert!(header(&table).ends_with("split,label,score,baseline_6-mers,baseline_gapped_6-mers,baseline_GC"));
     let (labels, scores) = (numbers(&table, b',', "label"), numbers(&table, b',', "score"));
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     assert!(scores.iter().all(|score| *score > 0.0));
@@ -327,7 +407,8 @@ fn metrics_are_broken_down_by_gc_by_repeats_and_by_class() {
     }
     is_drawn(&out, "breakdown.png");
     let of_baseline = |name: &str| value(&metrics(&out)["baselines"][name]["test"], "auroc");
-    beside_the_network(&stdout, "auroc", &[value(test, "auroc"), of_baseline("6-mers"), of_baseline("GC")]);
+    let baselines = ["6-mers", "gapped 6-mers", "GC"].map(of_baseline);
+    beside_the_network(&stdout, "auroc", &[&[value(test, "auroc")][..], &baselines].concat());
     assert!(of_baseline("GC") > 0.7, "{}", of_baseline("GC"));
     repeats_its_own_test(&out);
 }

@@ -94,7 +94,7 @@ pub struct TrainingConfig {
     /// Prevalence that the scores will meet, to calibrate to: the share of the positive class, NAME=SHARE,... or a share for each class or label in order [default: that of training]
     #[arg(long, value_name = "SHARES")]
     pub target_prior: Option<ClassShares>,
-    /// Also fit regression on GC content and on 6-mers, as baselines
+    /// Also fit regression on 6-mers, on gapped 6-mers and on GC content, as baselines
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
     pub baselines: bool,
     /// Length of the blocks of dependent test examples that intervals allow for, in bp, where examples have coordinates

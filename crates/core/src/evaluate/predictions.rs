@@ -1,6 +1,6 @@
 //! `predictions.csv`: one row per example, `name,chrom,start,end,strand,split,label,score`. Multiclass tasks have a
 //! score for each class; multilabel and regression tasks have a label, empty where it is missing, and a score for each
-//! output.
+//! output. The scores of baselines follow, in columns whose names begin with `baseline_`.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -20,14 +20,34 @@ pub struct Predictions<'a> {
     classes: &'a Classes,
 }
 
+/// The beginning of the names of baselines' columns.
+const BASELINE: &str = "baseline_";
+
 impl<'a> Predictions<'a> {
     /// A table with its header.
     ///
     /// # Errors
     /// The header cannot be written.
     pub fn new(task: &'a Task, classes: &'a Classes) -> Result<Self> {
+        Self::with_baselines(task, classes, &[])
+    }
+
+    /// A table with columns for the scores of baselines: `baseline_NAME`, or `baseline_NAME_OUTPUT` where there are
+    /// several outputs.
+    ///
+    /// # Errors
+    /// The header cannot be written.
+    pub fn with_baselines(task: &'a Task, classes: &'a Classes, baselines: &[&str]) -> Result<Self> {
         let mut out = csv::Writer::from_writer(Vec::new());
-        out.write_record(header(task, classes))?;
+        let mut header = header(task, classes);
+        for baseline in baselines {
+            let name = format!("{BASELINE}{}", baseline.replace(' ', "_"));
+            match task.outputs() {
+                1 => header.push(name),
+                _ => header.extend(classes.names.iter().map(|class| format!("{name}_{class}"))),
+            }
+        }
+        out.write_record(header)?;
         Ok(Self { out, task, classes })
     }
 
@@ -37,6 +57,20 @@ impl<'a> Predictions<'a> {
     /// # Errors
     /// A row cannot be written.
     pub fn append(&mut self, split: Split, examples: &Examples, predictions: &[f64]) -> Result<()> {
+        self.append_beside(split, examples, predictions, &[])
+    }
+
+    /// The same with the predictions of each baseline, `[n, outputs]`.
+    ///
+    /// # Errors
+    /// A row cannot be written.
+    pub fn append_beside(
+        &mut self,
+        split: Split,
+        examples: &Examples,
+        predictions: &[f64],
+        baselines: &[&[f64]],
+    ) -> Result<()> {
         let outputs = self.task.outputs();
         for (i, (origin, scores)) in examples.origins.iter().zip(predictions.chunks(outputs)).enumerate() {
             let (label, has_class) = match self.task.kind {
@@ -53,6 +87,9 @@ impl<'a> Predictions<'a> {
                 row.extend(examples.labels_of(i).iter().map(text));
             }
             row.extend(scores.iter().map(ToString::to_string));
+            for baseline in baselines {
+                row.extend(baseline[i * outputs..(i + 1) * outputs].iter().map(ToString::to_string));
+            }
             self.out.write_record(&row)?;
         }
         Ok(())
@@ -73,6 +110,10 @@ fn header(task: &Task, classes: &Classes) -> Vec<String> {
     header.extend(if has_values(task) && task.count > 1 { each("label") } else { vec!["label".into()] });
     header.extend(if task.outputs() > 1 { each("score") } else { vec!["score".into()] });
     header
+}
+
+fn is_of_baseline(column: &str) -> bool {
+    column.starts_with(BASELINE)
 }
 
 fn has_values(task: &Task) -> bool {
@@ -104,7 +145,8 @@ pub fn read(path: &Path, task: &Task, classes: &Classes, mut each: impl FnMut(Pr
     let cannot_read = |error: csv::Error| anyhow!("{shown}: cannot be read ({error}); {advice}");
     let mut reader = csv::Reader::from_path(path).map_err(cannot_read)?;
     let (header, width) = (header(task, classes), if has_values(task) { task.count } else { 1 });
-    if reader.headers().map_err(cannot_read)?.iter().ne(&header) {
+    let found = reader.headers().map_err(cannot_read)?;
+    if found.iter().take(header.len()).ne(&header) || !found.iter().skip(header.len()).all(is_of_baseline) {
         bail!(
             "{shown}: line 1: has other columns than the run's question, expected {} ...; {advice}",
             header[..7].join(",")

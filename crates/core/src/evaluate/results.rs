@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evaluate::BestPossible;
 use crate::evaluate::breakdown::Group;
+use crate::evaluate::difference::Difference;
 use crate::evaluate::members::Members;
 use crate::metrics::{BlockSummary, Estimate, Interval, Method, NoInterval, Report};
 
@@ -38,6 +39,9 @@ pub struct BaselineMetrics {
     pub description: String,
     /// Its metrics on the same test examples as the network's.
     pub test: SplitMetrics,
+    /// The network's main metric minus that of the baseline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub difference: Option<Difference>,
 }
 
 /// The metrics of one split.
@@ -78,6 +82,12 @@ pub struct SplitMetrics {
     /// Mean and deviation over the members of an ensemble.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub members: Option<Members>,
+    /// Examples without repeats, told by case: less than a twentieth of their bases is soft-masked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without_repeats: Option<GroupMetrics>,
+    /// Examples without an exact or near copy among the training examples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without_near_copies: Option<GroupMetrics>,
     /// Groups of examples by GC content.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_gc: Vec<GroupMetrics>,
@@ -309,7 +319,7 @@ mod tests {
     #[test]
     fn metrics_come_back_as_they_were_written() {
         let mut metrics = of_two_splits();
-        let baseline = BaselineMetrics { description: "fitted".into(), test: metrics.test.clone() };
+        let baseline = BaselineMetrics { description: "fitted".into(), test: metrics.test.clone(), difference: None };
         metrics.baselines.push(("GC".into(), baseline));
         let text = serde_json::to_string(&metrics).unwrap();
         assert_eq!(serde_json::from_str::<RunMetrics>(&text).unwrap(), metrics);

@@ -6,6 +6,7 @@ use askama::Template;
 use crate::config::{self, TaskKind};
 use crate::dataset::split::Split;
 use crate::evaluate::calibration;
+use crate::evaluate::difference::Difference;
 use crate::evaluate::results::{GroupMetrics, Metric, RunMetrics, SplitMetrics};
 use crate::figures::MOST_PARTS;
 use crate::format::{self, thousands};
@@ -68,6 +69,7 @@ pub fn report(run: &RunFiles) -> Result<String> {
             .iter()
             .map(|(name, baseline)| format!("{name}: {}", baseline.description))
             .collect(),
+        differences: differences(run),
         metrics: metrics(run),
         curves: pictures(run, &["roc.png", "pr.png", "scores.png", "confusion.png", "scatter.png"])?,
         calibration: calibration_text(run),
@@ -106,6 +108,7 @@ struct RunReport {
     training_pictures: Vec<Picture>,
     tracks: Tracks,
     baselines: Vec<String>,
+    differences: Option<Table>,
     metrics: Table,
     curves: Vec<Picture>,
     calibration: Option<String>,
@@ -150,7 +153,7 @@ fn tiles(run: &RunFiles) -> Vec<Tile> {
     let mut tiles: Vec<Tile> = test.main().map(|(name, metric)| of(name, metric)).into_iter().collect();
     tiles.extend(test.get(second).map(|metric| of(second, metric)));
     if let Some((name, metric, value)) = best_baseline(run) {
-        let note = format!("{}, the better baseline", title(metric));
+        let note = format!("{}, the best baseline", title(metric));
         tiles.push(Tile { name: name.into(), value: format::metric(value), note });
     }
     if let Some(error) = test.calibrated_expected_calibration_error {
@@ -176,8 +179,12 @@ fn best_baseline(run: &RunFiles) -> Option<(&str, &str, f64)> {
 fn summary(run: &RunFiles) -> Vec<String> {
     let test = &run.metrics.test;
     let Some((name, metric)) = test.main() else { return Vec::new() };
-    let mut sentences =
-        vec![format!("On {} held-out test examples, {} is {}.", thousands(test.n), title(name), in_words(metric))];
+    let mut sentences = vec![format!(
+        "On {} test examples, which had no part in training or in any choice of this run, {} is {}.",
+        thousands(test.n),
+        title(name),
+        in_words(metric)
+    )];
     match (&metric.interval_reason, test.blocks) {
         (Some(reason), _) => sentences.push(format!("There is no interval: {reason}.")),
         (None, Some(blocks)) => sentences.push(format!(
@@ -187,20 +194,21 @@ fn summary(run: &RunFiles) -> Vec<String> {
         )),
         (None, None) => sentences.push("Intervals take the examples as independent of each other.".into()),
     }
-    match (best_baseline(run), metric.estimate()) {
-        (Some((baseline, _, value)), Some(found)) => {
-            let (low, high) = found.ends();
-            let beside = if low > value {
-                "the network's interval is above that"
-            } else if high < value {
-                "the network's interval is below that"
-            } else {
-                "that lies within the network's interval, so the network is not significantly better"
-            };
-            sentences.push(format!("The better baseline ({baseline}) reaches {}; {beside}.", format::metric(value)));
+    for (what, group) in
+        [("without repeats", &test.without_repeats), ("without near copies in training", &test.without_near_copies)]
+    {
+        if let Some((n, metric)) = group.as_ref().and_then(|group| Some((group.n?, group.metrics.get(name)?))) {
+            sentences.push(format!("On the {} test examples {what}, it is {}.", thousands(n), in_words(metric)));
         }
-        (None, _) => sentences.push("No baselines were fitted (train --baselines does).".into()),
-        _ => {}
+    }
+    match best_baseline(run) {
+        Some((baseline, _, value)) => {
+            let found = run.metrics.baselines.iter().find(|(name, _)| name == baseline);
+            let words = found.and_then(|(_, found)| found.difference.as_ref()?.in_words());
+            let difference = words.map_or_else(String::new, |words| format!("; the network minus that is {words}"));
+            sentences.push(format!("The best baseline ({baseline}) reaches {}{difference}.", format::metric(value)));
+        }
+        None => sentences.push("No baselines were fitted (train --baselines does).".into()),
     }
     if let Some(best) = test.best_possible_auroc {
         let error = test.best_possible_auroc_standard_error;
@@ -307,6 +315,27 @@ fn metrics(run: &RunFiles) -> Table {
     table
 }
 
+/// Table of the network's main metric minus that of each baseline.
+fn differences(run: &RunFiles) -> Option<Table> {
+    let compared = || run.metrics.baselines.iter().filter_map(|(name, found)| Some((name, found.difference.as_ref()?)));
+    let metric = compared().map(|(_, found)| title(&found.metric)).next()?;
+    let columns = [("baseline", false), ("difference", true), ("95 % interval", true), ("p", true), ("method", false)];
+    let mut table = Table::new(format!("{metric} of the network minus that of each baseline"), &columns);
+    for (name, found) in compared() {
+        let cells = match found {
+            Difference { value: Some(value), low: Some(low), high: Some(high), .. } => [
+                format!("{value:+.4}"),
+                format!("{low:+.4} to {high:+.4}"),
+                found.p_in_digits().unwrap_or_else(|| "–".into()),
+                found.method_in_words().into(),
+            ],
+            _ => ["–".into(), "–".into(), "–".into(), format!("none, as {}", found.reason.as_deref().unwrap_or(""))],
+        };
+        table.row(std::iter::once(name.clone()).chain(cells).map(Cell::from));
+    }
+    Some(table)
+}
+
 fn calibration_text(run: &RunFiles) -> Option<String> {
     let test = &run.metrics.test;
     let (before, after) = (test.uncalibrated_expected_calibration_error, test.calibrated_expected_calibration_error);
@@ -339,7 +368,14 @@ fn breakdowns(run: &RunFiles) -> Vec<Table> {
         TaskKind::Multilabel => ("By label", "label"),
         TaskKind::Regression => ("By column", "column"),
     };
+    let unlike_training = [
+        ("without repeats (less than 5 % soft-masked)", &test.without_repeats),
+        ("without near copies in training", &test.without_near_copies),
+    ];
+    let unlike_training: Vec<_> =
+        unlike_training.into_iter().filter_map(|(name, group)| Some((name.to_owned(), group.clone()?))).collect();
     [
+        ("Unlike the training examples", "test examples", unlike_training),
         (parts, part, test.classes.clone()),
         (parts, part, test.by_class.clone()),
         ("By GC content", "GC content", by_share(&test.by_gc)),

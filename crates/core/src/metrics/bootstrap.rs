@@ -86,7 +86,8 @@ pub(crate) fn bootstrap(
     of_all.into_par_iter().enumerate().map(estimate).collect()
 }
 
-fn resamples(n: usize, k: usize) -> usize {
+/// Number of resamples of examples with `k` scores each.
+pub(super) fn resamples(n: usize, k: usize) -> usize {
     (MOST_SCORES / n.saturating_mul(k).max(1)).clamp(FEWEST_RESAMPLES, RESAMPLES)
 }
 

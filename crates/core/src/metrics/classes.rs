@@ -98,7 +98,7 @@ pub fn macro_auroc(labels: &[usize], scores: &[f64], k: usize) -> Option<f64> {
     mean_of_defined(against_the_rest(labels, scores, k).iter().map(|class| class.areas(&once).auroc()))
 }
 
-fn against_the_rest(labels: &[usize], scores: &[f64], k: usize) -> Vec<OneOfSeveral> {
+pub(super) fn against_the_rest(labels: &[usize], scores: &[f64], k: usize) -> Vec<OneOfSeveral> {
     assert_eq!(labels.len() * k, scores.len(), "one score for each example and class");
     assert!(labels.iter().all(|&label| label < k), "labels are classes");
     assert!(scores.iter().all(|score| !score.is_nan()), "scores are numbers");

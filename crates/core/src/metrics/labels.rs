@@ -98,7 +98,7 @@ pub fn macro_auroc<L: Copy + Into<Option<bool>>>(labels: &[L], scores: &[f64], k
     mean_of_defined(each_label(&positive, scores, k).iter().map(|label| label.areas(&once).auroc()))
 }
 
-fn each_label(positive: &[Option<bool>], scores: &[f64], k: usize) -> Vec<OneOfSeveral> {
+pub(super) fn each_label(positive: &[Option<bool>], scores: &[f64], k: usize) -> Vec<OneOfSeveral> {
     assert_eq!(positive.len(), scores.len(), "one score for each label");
     assert!(positive.is_empty() || positive.len().is_multiple_of(k), "as many labels for each example");
     assert!(scores.iter().all(|score| !score.is_nan()), "scores are numbers");

@@ -91,6 +91,25 @@ pub fn mean_r2(targets: &[f64], predictions: &[f64], k: usize) -> Option<f64> {
     mean_of_defined((0..k).map(of))
 }
 
+/// The Pearson correlation of each of `k` columns as a function of how often each example counts.
+pub(super) fn correlations(
+    targets: &[f64],
+    predictions: &[f64],
+    k: usize,
+) -> Vec<impl Fn(&[u32]) -> Option<f64> + Sync + use<>> {
+    check_shapes(targets, predictions, k);
+    let of = |place| {
+        let targets = column(targets, k, place);
+        let there: Vec<usize> = (0..targets.len()).filter(|&example| !targets[example].is_nan()).collect();
+        let (known, predicted) = known(&targets, &column(predictions, k, place), 1, 0);
+        move |weights: &[u32]| {
+            let weights: Vec<u32> = there.iter().map(|&example| weights[example]).collect();
+            Spread::of(&known, &predicted, &weights).correlation()
+        }
+    };
+    (0..k).map(of).collect()
+}
+
 /// One of `k` columns of values with its predictions, where there is a value.
 fn known(targets: &[f64], predictions: &[f64], k: usize, place: usize) -> (Vec<f64>, Vec<f64>) {
     let pairs = column(targets, k, place).into_iter().zip(column(predictions, k, place));
