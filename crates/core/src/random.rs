@@ -36,6 +36,8 @@ pub enum Purpose {
     Baseline = 13,
     /// Shuffled background of motif discovery.
     Discovery = 14,
+    /// Null motifs: shuffled columns, and weights of further untrained networks.
+    MotifNull = 20,
 }
 
 /// The generator for one purpose at one place, for example an epoch and a step.

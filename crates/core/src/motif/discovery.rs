@@ -26,8 +26,9 @@ use crate::attribute::target::Explainer;
 use crate::dataset::sequences;
 use crate::evaluate;
 use crate::metrics;
-use crate::motif::enrichment::Group;
-use crate::motif::sites::{Bins, Division, Found, Set, Sites, shares_of_bases};
+use crate::motif::sequence_set::SequenceSet;
+use crate::motif::sites::{Bins, Found, Set, Sites, shares_of_bases};
+use crate::motif::strata;
 use crate::random::{self, Purpose};
 use crate::sequence::alphabet::UNKNOWN;
 use crate::sequence::shuffle::dinucleotide_shuffle;
@@ -100,13 +101,7 @@ struct Cluster {
 ///
 /// # Errors
 /// The sequences cannot be read, or gradients are not finite.
-pub fn find(
-    explainer: &Explainer,
-    set: &Set,
-    divisions: &[Division],
-    both_strands: bool,
-    seed: u64,
-) -> Result<(Vec<String>, Found)> {
+pub fn find(explainer: &Explainer, set: &Set, both_strands: bool, seed: u64) -> Result<(Vec<String>, Found)> {
     let length = explainer.length();
     let (mut codes, mut of_length) = (Vec::new(), Vec::new());
     set.for_each_batch(1, |_, batch| {
@@ -132,13 +127,22 @@ pub fn find(
         let clusters = clusters(&seqlets, both_strands);
         for (i, cluster) in clusters.iter().enumerate() {
             names.push(format!("{name}_{}", i + 1));
-            sites.push(sequences.sites(cluster, &seqlets, threshold, bins, divisions));
+            sites.push(sequences.sites(cluster, &seqlets, threshold, bins));
         }
     }
     let mut bases = [0; 4];
     sequences.codes.iter().filter(|&&code| code < UNKNOWN).for_each(|&code| bases[usize::from(code)] += 1);
     let background = shares_of_bases(bases, both_strands);
-    Ok((names, Found { sites, sequences: n as u64, bins, background }))
+    let gc: Vec<f32> = sequences.codes.chunks(length).map(strata::gc_share).collect();
+    let of_tested = |(i, stratum): (usize, u16)| (!chooses(i)).then_some(stratum);
+    let strata = strata::by_gc(&gc).into_iter().enumerate().map(of_tested).collect();
+    Ok((names, Found { sites, sequences: n as u64, strata, bins, background }))
+}
+
+/// Whether a sequence has a part in choosing the motifs: every second by a hash, as classes may stand by turns. Enrichment is
+/// tested with the others.
+fn chooses(sequence: usize) -> bool {
+    random::hash(&(sequence as u64).to_le_bytes()) & 1 == 0
 }
 
 impl Sequences {
@@ -223,14 +227,7 @@ impl Sequences {
     }
 
     /// Bases of the seqlets at the important columns of a cluster.
-    fn sites(
-        &self,
-        cluster: &Cluster,
-        seqlets: &[Seqlet],
-        threshold: f32,
-        bins: Bins,
-        divisions: &[Division],
-    ) -> Sites {
+    fn sites(&self, cluster: &Cluster, seqlets: &[Seqlet], threshold: f32, bins: Bins) -> Sites {
         let columns = cluster.columns();
         let mut sites = Sites {
             largest: 0.0,
@@ -239,15 +236,13 @@ impl Sequences {
             reverse: 0,
             counts: vec![[0; 4]; columns.len()],
             places: vec![0; bins.count()],
-            sequences: 0,
-            groups: vec![[Group::default(); 2]; divisions.len()],
+            sequences: SequenceSet::default(),
         };
-        let mut has = vec![false; self.len()];
         for (member, Alignment { offset, reverse, .. }) in &cluster.members {
             let Seqlet { sequence, start, strength, .. } = &seqlets[*member];
             sites.largest = sites.largest.max(*strength);
             sites.reverse += u64::from(*reverse);
-            has[*sequence] = true;
+            sites.sequences.insert(*sequence);
             let position = |column: usize| {
                 let own = column as i64 - offset;
                 start + if *reverse { WIDTH as i64 - 1 - own } else { own }
@@ -259,14 +254,6 @@ impl Sequences {
             }
             let middle = position((columns.start + columns.end) / 2).clamp(0, self.length as i64 - 1);
             sites.places[bins.of(middle as usize, self.length)] += 1;
-        }
-        sites.sequences = has.iter().filter(|has| **has).count() as u64;
-        for (division, [named, rest]) in divisions.iter().zip(&mut sites.groups) {
-            for (has, belongs) in has.iter().zip(&division.belongs) {
-                let Some(belongs) = belongs else { continue };
-                let group = if *belongs { &mut *named } else { &mut *rest };
-                *(if *has { &mut group.with } else { &mut group.without }) += 1;
-            }
         }
         sites
     }
@@ -297,7 +284,7 @@ impl Cluster {
 /// Clusters seqlets, which come in falling order of strength; returns the largest cluster first.
 fn clusters(seqlets: &[Seqlet], both_strands: bool) -> Vec<Cluster> {
     let mut clusters: Vec<Cluster> = Vec::new();
-    for (member, seqlet) in seqlets.iter().enumerate() {
+    for (member, seqlet) in seqlets.iter().enumerate().filter(|(_, seqlet)| chooses(seqlet.sequence)) {
         match most_alike(&seqlet.profile, &clusters, both_strands) {
             Some((cluster, alignment)) => clusters[cluster].add(member, &seqlet.profile, alignment),
             None => {
@@ -398,22 +385,17 @@ mod tests {
     #[test]
     fn a_planted_word_is_one_motif_on_whichever_strand_it_lies() {
         let sequences = planted("GATTACAGC", 400, 60);
-        let division = Division {
-            name: "even".into(),
-            other: "odd".into(),
-            belongs: (0..400).map(|i| Some(i % 2 == 0)).collect(),
-        };
         let seqlets = sequences.seqlets(1.0, 1.0);
         assert_eq!(seqlets.len(), 200);
         let bins = Bins::new(60, 60);
         for (both_strands, motifs) in [(true, 1), (false, 2)] {
             let found = clusters(&seqlets, both_strands);
             assert_eq!(found.len(), motifs);
-            let sites = sequences.sites(&found[0], &seqlets, 1.0, bins, std::slice::from_ref(&division));
+            let sites = sequences.sites(&found[0], &seqlets, 1.0, bins);
             let word = consensus(&sites);
             assert!(["GATTACAGC", "GCTGTAATC"].contains(&word.as_str()), "{word}");
-            assert_eq!((sites.n, sites.sequences), (200 / motifs as u64, 200 / motifs as u64));
-            assert_eq!(sites.groups[0][1], Group { with: 0, without: 200 });
+            assert_eq!((sites.n, sites.sequences.len()), (200 / motifs as u64, 200 / motifs as u64));
+            assert!((0..400).all(|sequence| sequence % 2 == 0 || !sites.sequences.contains(sequence)));
             assert_eq!(sites.places.iter().sum::<u64>(), sites.n);
             if both_strands {
                 assert_eq!(sites.reverse, 100);
@@ -431,10 +413,8 @@ mod tests {
         };
         let seqlets = both.seqlets(1.0, 1.0);
         let found = clusters(&seqlets, true);
-        let words: Vec<String> = found
-            .iter()
-            .map(|cluster| consensus(&both.sites(cluster, &seqlets, 1.0, Bins::new(60, 60), &[])))
-            .collect();
+        let words: Vec<String> =
+            found.iter().map(|cluster| consensus(&both.sites(cluster, &seqlets, 1.0, Bins::new(60, 60)))).collect();
         assert_eq!(words.len(), 2, "{words:?}");
         for strands in [["GATTACAGC", "GCTGTAATC"], ["CCACGTGGA", "TCCACGTGG"]] {
             assert!(strands.iter().any(|word| words.iter().any(|found| found == word)), "{words:?}");
