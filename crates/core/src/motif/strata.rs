@@ -2,8 +2,8 @@
 
 use crate::sequence::alphabet;
 
-/// Largest number of strata: sequences of 128 bp have about as many contents.
-const MOST: usize = 100;
+/// Largest number of strata.
+const MOST: usize = 1000;
 
 /// Sequences of a stratum, at least. Deciles are too coarse for sets of thousands that differ much, because the content
 /// still differs within the outer ones; the Mantel-Haenszel test does not need large strata.
