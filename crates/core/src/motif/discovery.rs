@@ -116,7 +116,8 @@ pub fn find(explainer: &Explainer, set: &Set, both_strands: bool, seed: u64) -> 
         let threshold = shuffled.strongest(sign);
         let seqlets = sequences.seqlets(sign, threshold);
         let clusters = clusters(&seqlets, both_strands, |seqlet| chooses(seqlet.sequence));
-        for (i, sites_of) in sequences.motifs(&clusters, &seqlets, threshold, bins, &background).into_iter().enumerate() {
+        for (i, sites_of) in sequences.motifs(&clusters, &seqlets, threshold, bins, &background).into_iter().enumerate()
+        {
             names.push(format!("{name}_{}", i + 1));
             sites.push(sites_of);
         }

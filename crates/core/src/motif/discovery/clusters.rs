@@ -215,8 +215,7 @@ fn merged(mut clusters: Vec<Cluster>, both_strands: bool) -> Vec<Cluster> {
 
 /// Clusters of the seqlets that are similar to one of the means.
 fn joined(seqlets: &[Seqlet], choosing: &[usize], means: &[Cluster], both_strands: bool) -> Vec<Cluster> {
-    let chosen: Vec<_> =
-        choosing.par_iter().map(|&i| most_alike(&seqlets[i].profile, means, both_strands)).collect();
+    let chosen: Vec<_> = choosing.par_iter().map(|&i| most_alike(&seqlets[i].profile, means, both_strands)).collect();
     let mut clusters: Vec<Cluster> = means.iter().map(|_| Cluster::empty()).collect();
     for (&member, chosen) in choosing.iter().zip(chosen) {
         if let Some((cluster, alignment)) = chosen {

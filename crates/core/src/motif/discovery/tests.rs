@@ -57,7 +57,13 @@ fn planted(words: &[&str], how: Planting, both_strands: bool, seed: u64) -> Sequ
             let base = if as_read { base } else { (base + 1) % 4 };
             codes[place] = if reverse { 3 - base } else { base };
             let is_seen = !middle || (2..word.len() - 2).contains(&at);
-            importance[place] = if !is_seen { importance[place] } else if as_read { planted[place] } else { -0.3 };
+            importance[place] = if !is_seen {
+                importance[place]
+            } else if as_read {
+                planted[place]
+            } else {
+                -0.3
+            };
         }
     }
     Sequences { length, codes, importance }
@@ -106,11 +112,11 @@ fn planted_words_come_back_once_whole_and_on_one_strand() {
         &["GATTACAGC"][..],
         &["CACGTGACC", "TTGACAGATC"],
         &of_species,
-        &["CCGCGAGGGGGCAGTA"],                  // as wide as CTCF
-        &["TTCAGCACCATGGACAGCGCC"],             // as wide as a seqlet
-        &["GGTCACGTGACC"],                      // a palindrome
-        &["GATAAGATTATC", "TGACTCATT"],         // nearly one
-        &["AGGTCATGACCT", "AGGTCAAAGGTCA"],     // repeats of one half, on either strand
+        &["CCGCGAGGGGGCAGTA"],              // as wide as CTCF
+        &["TTCAGCACCATGGACAGCGCC"],         // as wide as a seqlet
+        &["GGTCACGTGACC"],                  // a palindrome
+        &["GATAAGATTATC", "TGACTCATT"],     // nearly one
+        &["AGGTCATGACCT", "AGGTCAAAGGTCA"], // repeats of one half, on either strand
         &["AAGAGGAAGTG", "CCACCAGGTGGCGC"],
         &["TGACGTCATC", "TTGCGCAACC", "CCATATTAGG", "ATGCAAATCC"],
     ]
