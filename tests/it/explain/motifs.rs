@@ -52,12 +52,12 @@ fn planted_words_are_recovered_on_either_strand() {
     let tsv = out.join("motifs.tsv");
     let [human, mouse] = simulate::species();
     // Filters, or motifs, that tell the species apart have learned what was planted, and nothing else.
-    let found_in = |tsv: &Path| {
+    let found_in = |tsv: &Path, most: f64| {
         let (names, q) = (column(tsv, b'\t', "best_match"), column(tsv, b'\t', "best_match_q_value"));
         let (class, in_class) = (column(tsv, b'\t', "enriched_in"), column(tsv, b'\t', "q_value"));
         let small = |text: &str, most: f64| text.parse().is_ok_and(|q: f64| q < most);
         let mut found = Vec::new();
-        for i in (0..names.len()).filter(|&i| small(&in_class[i], 1e-20)) {
+        for i in (0..names.len()).filter(|&i| small(&in_class[i], most)) {
             assert!(small(&q[i], 0.01), "{} {}", names[i], q[i]);
             let species = if human.words().contains(&names[i]) { &human } else { &mouse };
             assert!(planted.contains(&names[i]), "{}", names[i]);
@@ -66,7 +66,8 @@ fn planted_words_are_recovered_on_either_strand() {
         }
         found
     };
-    let (filters, discovered) = (found_in(&tsv), found_in(&out.join("discovered.tsv")));
+    // Discovered motifs are tested with half of a quarter as many sequences.
+    let (filters, discovered) = (found_in(&tsv, 1e-20), found_in(&out.join("discovered.tsv"), 1e-10));
     let about = json(&out.join("motifs.json"));
     for (matching, found) in [("matching", &filters), ("matching_of_discovered", &discovered)] {
         let matching = &about[matching];
@@ -77,6 +78,8 @@ fn planted_words_are_recovered_on_either_strand() {
         assert!(matching["untrained_compared"].as_u64() >= Some(200) && matching["shuffled"].as_u64() >= Some(500));
     }
     assert!(table.contains(" match known motifs at q < 0.05 beyond the untrained network"), "{table}");
+    let distinct: std::collections::BTreeSet<&String> = discovered.iter().collect();
+    assert_eq!(distinct.len(), discovered.len(), "each word is one motif: {discovered:?}");
     for found in [filters, discovered] {
         let missing: Vec<&String> = planted.iter().filter(|word| !found.contains(word)).collect();
         assert!(missing.len() <= 1, "not found: {missing:?}");

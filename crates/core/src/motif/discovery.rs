@@ -19,7 +19,7 @@
 //! neighbours, and refines clusters by density; it finds rarer motifs and separates similar ones that this method
 //! merges.
 
-pub mod clusters;
+mod clusters;
 
 use std::collections::BTreeMap;
 

@@ -15,6 +15,11 @@ pub const LEAST: usize = 20;
 const ALIKE: f32 = 0.5;
 const SAME: f32 = 0.7;
 
+/// Columns in which two clusters have another base, each in most of its seqlets, from which on they are two motifs although
+/// their importances are alike, and what share that is. Members of a family of factors differ in fewer.
+const OTHER_COLUMNS: usize = 3;
+const MOST_OF: f32 = 0.7;
+
 /// Largest number of clusters to begin with; by then a seqlet that is like none is hardly the first of many.
 const MOST_STARTS: usize = 300;
 
@@ -44,20 +49,25 @@ impl Alignment {
 
 /// A group of similar seqlets.
 #[derive(Clone)]
-pub struct Cluster {
+pub(super) struct Cluster {
     sum: Frame,
+    /// Number of seqlets with each base.
+    bases: Frame,
     /// Indices of the seqlets, with their alignments.
     pub members: Vec<(usize, Alignment)>,
 }
 
 impl Cluster {
     fn empty() -> Self {
-        Self { sum: [[0.0; 4]; FRAME], members: Vec::new() }
+        Self { sum: [[0.0; 4]; FRAME], bases: [[0.0; 4]; FRAME], members: Vec::new() }
     }
 
     fn add(&mut self, member: usize, profile: &Profile, alignment: Alignment) {
         let profile = if alignment.reverse { reverse_complement(profile) } else { *profile };
         add(&mut self.sum[alignment.offset..], &profile);
+        // The base that is there is the one with an importance.
+        let bases = profile.map(|column| column.map(|number| f32::from(u8::from(number != 0.0))));
+        add(&mut self.bases[alignment.offset..], &bases);
         self.members.push((member, alignment));
     }
 
@@ -74,9 +84,31 @@ impl Cluster {
     /// The same with its important columns in the middle of the frame, as a mean: without members.
     fn centred(&self) -> Self {
         let (first, last) = self.important_columns(super::EDGE);
+        let shift = (FRAME as i64 - 1 - (first + last) as i64) / 2;
         let mut mean = Self::empty();
-        add_shifted(&mut mean.sum, &self.sum, (FRAME as i64 - 1 - (first + last) as i64) / 2);
+        mean.add_shifted(self, shift);
         mean
+    }
+
+    /// Adds the importances and bases of another, which is shifted to the right, or to the left where `shift` is negative.
+    fn add_shifted(&mut self, other: &Self, shift: i64) {
+        add_shifted(&mut self.sum, &other.sum, shift);
+        add_shifted(&mut self.bases, &other.bases, shift);
+    }
+
+    /// The same on the other strand, without members.
+    fn reversed(&self) -> Self {
+        Self { sum: reversed(&self.sum), bases: reversed(&self.bases), members: Vec::new() }
+    }
+
+    /// Whether another, which lies in the same way, has other bases in several columns.
+    fn has_other_bases(&self, other: &Self) -> bool {
+        let most = |column: &[f32; 4]| {
+            let all: f32 = column.iter().sum();
+            (0..4).find(|&base| all > 0.0 && column[base] >= MOST_OF * all)
+        };
+        let each = self.bases.iter().zip(&other.bases).map(|(a, b)| most(a).zip(most(b)));
+        each.flatten().filter(|(a, b)| a != b).count() >= OTHER_COLUMNS
     }
 }
 
@@ -188,26 +220,23 @@ fn merged(mut clusters: Vec<Cluster>, both_strands: bool) -> Vec<Cluster> {
     clusters.sort_by_key(|cluster| std::cmp::Reverse(cluster.members.len()));
     let mut means: Vec<Cluster> = Vec::new();
     for cluster in clusters {
-        let mut best: Option<(f32, usize, i64, bool)> = None;
+        let strands = [cluster.clone(), cluster.reversed()];
+        let mut best: Option<(f32, usize, Cluster)> = None;
         for (i, mean) in means.iter().enumerate() {
-            for reverse in [false, true].into_iter().take(1 + usize::from(both_strands)) {
-                let own = if reverse { reversed(&cluster.sum) } else { cluster.sum };
+            for own in &strands[..1 + usize::from(both_strands)] {
                 for shift in -2 * (FLANK as i64)..=2 * FLANK as i64 {
-                    let mut shifted = [[0.0; 4]; FRAME];
-                    add_shifted(&mut shifted, &own, shift);
-                    let cosine = dot(&shifted, &mean.sum) / (norm(&own) * norm(&mean.sum));
-                    if cosine >= SAME && best.is_none_or(|(most, ..)| cosine > most) {
-                        best = Some((cosine, i, shift, reverse));
+                    let mut shifted = Cluster::empty();
+                    shifted.add_shifted(own, shift);
+                    let cosine = dot(&shifted.sum, &mean.sum) / (norm(&own.sum) * norm(&mean.sum));
+                    if cosine >= SAME && best.as_ref().is_none_or(|(most, ..)| cosine > *most) {
+                        best = Some((cosine, i, shifted));
                     }
                 }
             }
         }
         match best {
-            Some((_, i, shift, reverse)) => {
-                let own = if reverse { reversed(&cluster.sum) } else { cluster.sum };
-                add_shifted(&mut means[i].sum, &own, shift);
-            }
-            None => means.push(cluster),
+            Some((_, i, shifted)) if !means[i].has_other_bases(&shifted) => means[i].add_shifted(&shifted, 0),
+            _ => means.push(cluster),
         }
     }
     means

@@ -145,6 +145,34 @@ fn a_motif_that_is_wider_than_a_core_has_one_site_where_it_stands_once() {
     assert!(motif.columns.iter().filter(|column| column.iter().any(|&p| p > 0.85)).count() >= 16, "{motif:?}");
 }
 
+/// A network with few filters may see two words mainly by what they share.
+#[test]
+fn words_that_the_network_confuses_are_two_motifs() {
+    let words = ["ATTGCCGATAACTG", "TTGACATACCTG"];
+    let how = Planting { n: 800, ..PLANTING };
+    let mut sequences = planted(&words, how, true, 3);
+    // Their last eight bases are ATAACTG and ATACCTG: what is important of both.
+    for sequence in 0..how.n {
+        let range = sequence * how.length..(sequence + 1) * how.length;
+        let codes = &sequences.codes[range.clone()];
+        let mut shared = vec![0.1f32; how.length];
+        for word in ["GATAACTG", "CATACCTG"] {
+            for word in [word.to_owned(), reverse_complement(word)] {
+                let word = encoded(&word);
+                for at in (0..=how.length - word.len()).filter(|&at| codes[at..at + word.len()] == word) {
+                    shared[at..at + word.len()].fill(1.0);
+                }
+            }
+        }
+        sequences.importance[range].iter_mut().zip(shared).for_each(|(importance, share)| *importance *= share);
+    }
+    let all: Vec<String> = found(&sequences, true).iter().map(consensus).collect();
+    assert_eq!(all.len(), 2, "{all:?}");
+    for word in words {
+        assert!([word.to_owned(), reverse_complement(word)].iter().any(|word| all.contains(word)), "{all:?}");
+    }
+}
+
 #[test]
 fn several_words_in_a_sequence_are_several_sites() {
     let how = Planting { each: 2, n: 300, length: 200, ..PLANTING };
