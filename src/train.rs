@@ -194,7 +194,7 @@ fn train_member(
 }
 
 /// The seed of a member: the run's own for the first, and for others ones that no other run's first member has.
-fn member_seed(seed: u64, member: u64) -> u64 {
+pub(crate) fn member_seed(seed: u64, member: u64) -> u64 {
     match member {
         0 => seed,
         _ => random::seed_for_libtorch(seed, Purpose::Member, member, 0) as u64,

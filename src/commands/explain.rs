@@ -2,6 +2,7 @@
 
 mod motifs;
 mod sequences;
+mod untrained;
 mod variants;
 
 use std::path::{Path, PathBuf};

@@ -95,13 +95,14 @@ fn score(
     let model = Model { scorer: ensemble, task };
     let stride = command.stride(length);
     let of = command.score_of.as_deref();
+    let both = provenance.config.training.strands.scores_both();
     match (&command.reference, &command.regions) {
         (Some(reference), Some(bed)) => {
             let center = command.center.or(provenance.config.data.center);
             let regions = RegionWindows::open(reference, bed, length, center)?;
             progress.say(&format!("{}: {}", bed.display(), regions.file.describe()));
             // Windows of regions stand for themselves; those of sequences for what lies between them.
-            let mut rows = Rows::new(out, command.format, model.task, classes, of, length, true)?;
+            let mut rows = Rows::new(out, command.format, model.task, classes, of, length, true)?.of_both_strands(both);
             let counts = predict::predict_regions(model, &regions, limit, &mut rows)?;
             if let Some(left_out) = regions.left_out.describe(regions.file.all()) {
                 progress.say(&format!("{}: {left_out}", bed.display()));
@@ -117,7 +118,8 @@ fn score(
                 chosen: command.chroms.clone(),
                 limit,
             };
-            let mut rows = Rows::new(out, command.format, model.task, classes, of, stride, false)?;
+            let mut rows =
+                Rows::new(out, command.format, model.task, classes, of, stride, false)?.of_both_strands(both);
             predict::predict(model, path, &windowing, &mut rows)
         }
     }

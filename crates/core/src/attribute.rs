@@ -5,6 +5,7 @@ pub mod contributions;
 pub mod gradients;
 pub mod importance;
 pub mod mutagenesis;
+pub mod normalized;
 pub mod regions;
 pub mod sequences;
 pub mod strongest_variants;

@@ -76,14 +76,25 @@ pub fn three_digits(value: f64) -> String {
     if text.trim_start_matches(['-', '0', '.']).is_empty() { "0".into() } else { text }
 }
 
-/// A p- or q-value, given its natural logarithm, to three digits; it may be too small for an `f64`.
+/// A p- or q-value, given its natural logarithm, to three significant digits; it may be too small for an `f64`.
 pub fn p_value(ln_p: f64) -> String {
     if !ln_p.is_finite() {
         return if ln_p < 0.0 { "0".into() } else { "1".into() };
     }
     let log10 = ln_p / std::f64::consts::LN_10;
     if log10 >= -3.0 {
-        return format!("{:.3}", ln_p.exp());
+        let p = ln_p.exp();
+        // Rounded first, as 0.9996 has three digits as 1.00.
+        let decimals = if p < 0.009_995 {
+            5
+        } else if p < 0.099_95 {
+            4
+        } else if p < 0.999_5 {
+            3
+        } else {
+            2
+        };
+        return format!("{p:.decimals$}");
     }
     let mut exponent = log10.floor();
     let mut digits = 10f64.powf(log10 - exponent);
@@ -154,7 +165,8 @@ mod tests {
 
     #[test]
     fn p_values_may_be_too_small_for_a_number() {
-        assert_eq!([0.0, 0.0123f64.ln()].map(p_value), ["1.000", "0.012"]);
+        let of = [1.0, 0.9996, 0.5, 0.0999, 0.09996, 0.0123, 0.009996, 0.00123].map(|p: f64| p_value(p.ln()));
+        assert_eq!(of, ["1.00", "1.00", "0.500", "0.0999", "0.100", "0.0123", "0.0100", "0.00123"]);
         assert_eq!([1.234e-7f64.ln(), 9.999e-7f64.ln()].map(p_value), ["1.23e-7", "1.00e-6"]);
         assert_eq!(p_value(-500.0 * std::f64::consts::LN_10 + 2f64.ln()), "2.00e-500");
         assert_eq!([f64::NEG_INFINITY, f64::NAN].map(p_value), ["0", "1"]);

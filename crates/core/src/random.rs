@@ -38,6 +38,8 @@ pub enum Purpose {
     Discovery = 14,
     /// Parts that are left out in turn, for the acceleration of the bootstrap.
     Jackknife = 15,
+    /// Null motifs: shuffled columns, and weights of further untrained networks.
+    MotifNull = 20,
 }
 
 /// The generator for one purpose at one place, for example an epoch and a step.

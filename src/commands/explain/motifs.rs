@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use serde_json::json;
 
 use crate::cli::explain::Motifs as Command;
-use crate::commands::explain::{origin, own_examples};
+use crate::commands::explain::{origin, own_examples, untrained};
 use crate::commands::{FinishedRun, open_run, print};
 use crate::device;
 use crate::model::Network;
@@ -17,9 +17,10 @@ use strandnet_core::format::{self, thousands};
 use strandnet_core::formats::{meme, motif_files};
 use strandnet_core::motif::discovery;
 use strandnet_core::motif::filters::Filters;
+use strandnet_core::motif::known::Known;
 use strandnet_core::motif::motifs::{Motifs, Origin, divisions, label};
 use strandnet_core::motif::sites;
-use strandnet_core::motif::sites::{Division, Found, Set};
+use strandnet_core::motif::sites::{Division, Found, Set, Sites};
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{Contents, MOTIFS_JSON, OutputFolder, RunFolder};
 use strandnet_core::sequence::motif::Motif;
@@ -35,19 +36,28 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
         Some(path) => motif_files::read(path)?,
         None => Vec::new(),
     };
-    let filters = filters(command, &run.ensemble)?;
+    let members = members(command, run.ensemble.len())?;
+    let filters = filters(&members, &run.ensemble)?;
     let both_strands = run.provenance.config.training.strands != Strands::Single;
     let path = command.out.clone().unwrap_or_else(|| run.folder.file("explain").join("motifs"));
     let out = OutputFolder::create(&path, Contents::Motifs, command.force)?;
 
     let explained = explained(command, &run)?;
     let limit = command.limit.unwrap_or(usize::MAX);
-    let look = Look { run: &run, filters: &filters, explained: &explained, both_strands, database: &database };
+    let look = Look {
+        run: &run,
+        filters: &filters,
+        members: &members,
+        explained: &explained,
+        both_strands,
+        database: &database,
+    };
     let (motifs, discovered, of) = match &command.sequences {
         Some(path) => {
             let set = |limit| Set::File { path, limit };
-            let motifs = look.at_filters(&set(limit), Vec::new())?;
-            let discovered = look.at_importance(&set(limit.min(command.discover)), Vec::new())?;
+            let known = look.known(&set(limit))?;
+            let motifs = look.at_filters(&set(limit), Vec::new(), known.as_ref())?;
+            let discovered = look.at_importance(&set(limit.min(command.discover)), Vec::new(), known.as_ref())?;
             (motifs, discovered, "sequences".to_owned())
         }
         None => {
@@ -60,8 +70,9 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
                 (Set::Examples { examples: &examples, chosen }, divisions)
             };
             let ((all, of_all), (some, of_some)) = (divided(limit), divided(limit.min(command.discover)));
-            let motifs = look.at_filters(&all, of_all)?;
-            (motifs, look.at_importance(&some, of_some)?, format!("{} sequences", split.name()))
+            let known = look.known(&all)?;
+            let motifs = look.at_filters(&all, of_all, known.as_ref())?;
+            (motifs, look.at_importance(&some, of_some, known.as_ref())?, format!("{} sequences", split.name()))
         }
     };
     if motifs.firing().next().is_none() {
@@ -79,7 +90,9 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
             ("sequences", json!(motifs.sequences)),
             ("both_strands", json!(both_strands)),
             ("known_motifs", json!(database.len())),
+            ("matching", json!(motifs.matching)),
             ("discovered", json!(discovered.filters.len())),
+            ("matching_of_discovered", json!(discovered.matching)),
             ("sequences_for_discovery", json!(discovered.sequences)),
         ],
     )?;
@@ -93,23 +106,26 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
     print(&format!("{}{}{}\n", table(&motifs, &of), table(&discovered, &of), path.display()))
 }
 
-/// The filters of the network, of all members of an ensemble, or of one.
-fn filters(command: &Command, networks: &[Network]) -> Result<Filters> {
-    let count = networks.len();
-    let chosen: Vec<usize> = match command.member {
+/// The members of the ensemble that are explained, counted from 1: all or one.
+fn members(command: &Command, count: usize) -> Result<Vec<usize>> {
+    Ok(match command.member {
         Some(member) if member > count as u64 => {
             let networks = if count == 1 { "network" } else { "networks" };
             bail!("--member is {member}, and the run has {count} {networks}; expected 1 to {count}")
         }
         Some(member) => vec![member as usize],
         None => (1..=count).collect(),
-    };
-    let members = chosen.iter().map(|member| {
+    })
+}
+
+/// The filters of some members, whose names say which where there are several networks.
+fn filters(members: &[usize], networks: &[Network]) -> Result<Filters> {
+    let chosen = members.iter().map(|member| {
         let network = &networks[member - 1];
         Ok((network.plan.as_ref(), network.parameters()?))
     });
-    let members = members.collect::<Result<Vec<_>>>()?;
-    Filters::of(&members, (count > 1).then_some(&chosen))
+    let chosen = chosen.collect::<Result<Vec<_>>>()?;
+    Filters::of(&chosen, (networks.len() > 1).then_some(members))
 }
 
 /// Up to `limit` of `n` things, evenly spread, so that each class among them is as frequent as in all.
@@ -133,30 +149,44 @@ fn explained(command: &Command, run: &FinishedRun) -> Result<Vec<Explained>> {
 struct Look<'a> {
     run: &'a FinishedRun,
     filters: &'a Filters,
+    /// Members of the ensemble that the filters are of, counted from 1.
+    members: &'a [usize],
     explained: &'a [Explained],
     both_strands: bool,
     database: &'a [Motif],
 }
 
 impl<'a> Look<'a> {
-    fn at_filters(&self, set: &Set, divisions: Vec<Division>) -> Result<Motifs<'a>> {
-        let found = sites::find(self.filters, set, &divisions, self.both_strands)?;
-        Ok(Motifs::of(Origin::Filters, &self.filters.names, found, divisions, self.both_strands, self.database))
+    /// The known motifs, with what the filters of the network before training resemble.
+    fn known(&self, set: &Set) -> Result<Option<Known<'a>>> {
+        if self.database.is_empty() {
+            return Ok(None);
+        }
+        let untrained = untrained::filters(self.run, self.members, self.filters, set)?;
+        let found = sites::find(&untrained, set, self.both_strands)?;
+        let motif = |(name, sites): (&String, &Sites)| Motif::from_counts(name.clone(), &sites.counts, sites.n);
+        let motifs: Vec<Motif> = untrained.names.iter().zip(&found.sites).map(motif).collect();
+        Ok(Some(Known::new(self.database, &motifs, &found.background, self.run.provenance.seed)))
+    }
+
+    fn at_filters(&self, set: &Set, divisions: Vec<Division>, known: Option<&Known<'a>>) -> Result<Motifs<'a>> {
+        let found = sites::find(self.filters, set, self.both_strands)?;
+        Ok(Motifs::of(Origin::Filters, &self.filters.names, found, divisions, self.both_strands, known))
     }
 
     /// Of several numbers, what is found for each is named by its place among them.
-    fn at_importance(&self, set: &Set, divisions: Vec<Division>) -> Result<Motifs<'a>> {
+    fn at_importance(&self, set: &Set, divisions: Vec<Division>, known: Option<&Known<'a>>) -> Result<Motifs<'a>> {
         let FinishedRun { ensemble, provenance, .. } = self.run;
         let seed = provenance.seed;
         let (mut names, mut found) = (Vec::new(), Found::none());
         for (number, explained) in self.explained.iter().enumerate() {
             let explainer = Explainer { scorer: ensemble, explained };
-            let (own, of_number) = discovery::find(&explainer, set, &divisions, self.both_strands, seed)?;
+            let (own, of_number) = discovery::find(&explainer, set, self.both_strands, seed)?;
             let prefix = if self.explained.len() > 1 { format!("o{}_", number + 1) } else { String::new() };
             names.extend(own.into_iter().map(|name| format!("{prefix}{name}")));
             found = Found { sites: found.sites.into_iter().chain(of_number.sites).collect(), ..of_number };
         }
-        Ok(Motifs::of(Origin::Importance, &names, found, divisions, self.both_strands, self.database))
+        Ok(Motifs::of(Origin::Importance, &names, found, divisions, self.both_strands, known))
     }
 }
 
@@ -221,6 +251,13 @@ fn table(motifs: &Motifs, of: &str) -> String {
         }
         text.truncate(text.trim_end().len());
         text.push('\n');
+    }
+    if let Some(matching) = &motifs.matching {
+        let noun = match motifs.origin {
+            Origin::Filters => "filters",
+            Origin::Importance => "discovered motifs",
+        };
+        text.push_str(&format!("{}\n", matching.summary(noun)));
     }
     if folds.len() > MOST_ROWS {
         text.push_str(&format!("  and {} more in the table of all\n", folds.len() - MOST_ROWS));

@@ -52,12 +52,12 @@ fn planted_words_are_recovered_on_either_strand() {
     let tsv = out.join("motifs.tsv");
     let [human, mouse] = simulate::species();
     // Filters, or motifs, that tell the species apart have learned what was planted, and nothing else.
-    let found_in = |tsv: &Path| {
+    let found_in = |tsv: &Path, most: f64| {
         let (names, q) = (column(tsv, b'\t', "best_match"), column(tsv, b'\t', "best_match_q_value"));
         let (class, in_class) = (column(tsv, b'\t', "enriched_in"), column(tsv, b'\t', "q_value"));
         let small = |text: &str, most: f64| text.parse().is_ok_and(|q: f64| q < most);
         let mut found = Vec::new();
-        for i in (0..names.len()).filter(|&i| small(&in_class[i], 1e-20)) {
+        for i in (0..names.len()).filter(|&i| small(&in_class[i], most)) {
             assert!(small(&q[i], 0.01), "{} {}", names[i], q[i]);
             let species = if human.words().contains(&names[i]) { &human } else { &mouse };
             assert!(planted.contains(&names[i]), "{}", names[i]);
@@ -66,7 +66,20 @@ fn planted_words_are_recovered_on_either_strand() {
         }
         found
     };
-    let (filters, discovered) = (found_in(&tsv), found_in(&out.join("discovered.tsv")));
+    // Discovered motifs are tested with half of a quarter as many sequences.
+    let (filters, discovered) = (found_in(&tsv, 1e-20), found_in(&out.join("discovered.tsv"), 1e-10));
+    let about = json(&out.join("motifs.json"));
+    for (matching, found) in [("matching", &filters), ("matching_of_discovered", &discovered)] {
+        let matching = &about[matching];
+        let beyond = matching["beyond_untrained"].as_array().unwrap();
+        let beyond: Vec<&str> = beyond.iter().map(|matched| matched["known"].as_str().unwrap()).collect();
+        assert!(found.iter().all(|word| beyond.contains(&word.as_str())), "{found:?} {beyond:?}");
+        assert!(beyond.iter().all(|word| planted.iter().any(|planted| planted == word)), "no decoy: {beyond:?}");
+        assert!(matching["untrained_compared"].as_u64() >= Some(200) && matching["shuffled"].as_u64() >= Some(500));
+    }
+    assert!(table.contains(" match known motifs at q < 0.05 beyond the untrained network"), "{table}");
+    let distinct: std::collections::BTreeSet<&String> = discovered.iter().collect();
+    assert_eq!(distinct.len(), discovered.len(), "each word is one motif: {discovered:?}");
     for found in [filters, discovered] {
         let missing: Vec<&String> = planted.iter().filter(|word| !found.contains(word)).collect();
         assert!(missing.len() <= 1, "not found: {missing:?}");
@@ -77,6 +90,31 @@ fn planted_words_are_recovered_on_either_strand() {
     assert!((0.4..0.6).contains(&share), "{share}");
     let strands = column(&out.join("matches.tsv"), b'\t', "strand");
     assert!(strands.iter().any(|strand| strand == "+") && strands.iter().any(|strand| strand == "-"));
+}
+
+/// Steps too small to change a weight: the filters are those that the network began with, and what their sites resemble is
+/// what is frequent in the sequences.
+#[test]
+fn a_network_that_learned_nothing_matches_nothing() {
+    let folder = Folder::new();
+    let planted = simulate::species().iter().flat_map(|species| species.words()).collect::<Vec<_>>();
+    let decoys = (0..60).map(|i| bases(2000 + i, 8));
+    let database = folder.write("known.meme", meme(&planted.into_iter().chain(decoys).collect::<Vec<_>>()));
+    for (name, flags) in [
+        ("shallow", &["--arch", "shallow", "--width", "12", "--filters", "64"][..]),
+        ("residual", &["--arch", "residual", "--filters", "48"]),
+    ] {
+        let (run, out) = (folder.path(name), folder.path(&format!("{name}.out")));
+        let common =
+            ["train", "--out", text(&run), "--quiet", "--threads", "2", "--fragments", "1000", "--lr", "1e-12"];
+        succeed(&[&common[..], &["--test-fragments", "1000", "--epochs", "1"], flags].concat());
+        motifs(&run, &out, &["--database", &database, "--discover", "0"]);
+        let matching = &json(&out.join("motifs.json"))["matching"];
+        assert!(matching["compared"].as_u64() > Some(30), "{name}: {matching}");
+        assert!(matching["calibrated"].as_u64() <= Some(1), "{name}: {matching}");
+        let q = numbers(&out.join("motifs.tsv"), b'\t', "best_match_q_value");
+        assert!(q.iter().filter(|&&q| q < 0.05).count() <= 1, "{name}: {q:?}");
+    }
 }
 
 #[test]

@@ -47,13 +47,22 @@ fn scores_are_those_that_predict_gives_both_alleles() {
     let vcf = folder.write("x.vcf", format!("{HEADER}{body}"));
     let vcf_gz = folder.write("x.vcf.gz", gzip(format!("{HEADER}{body}").as_bytes()));
 
-    // By hand: as many bases before the allele, whichever it is, and what is left after it.
+    // By hand, from what the chromosome shares with the changed one at either end: where the change can lie, the window
+    // around the middle of that, and the windows of the changed one that begin or end there.
     let mut alleles = Vec::new();
     for (start, reference, alternative) in &changes {
-        let first = start + reference.len() / 2 - LENGTH / 2;
-        let changed = format!("{}{alternative}{}", &genome[first..*start], &genome[start + reference.len()..]);
+        let changed = format!("{}{alternative}{}", &genome[..*start], &genome[start + reference.len()..]);
+        let [a, b] = [&genome, &changed].map(|bases| bases.as_bytes());
+        let before = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+        let after = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
+        let shorter = a.len().min(b.len());
+        let leftmost = before.min(shorter - after);
+        let end = if before + after < shorter { a.len() - after } else { before + a.len() - shorter };
+        let first = (leftmost + end) / 2 - LENGTH / 2;
+        let shifted = first + b.len() - a.len();
         alleles.push((format!("{start}ref"), genome[first..first + LENGTH].to_owned()));
-        alleles.push((format!("{start}alt"), changed[..LENGTH].to_owned()));
+        alleles.push((format!("{start}begin"), changed[first..first + LENGTH].to_owned()));
+        alleles.push((format!("{start}end"), changed[shifted..shifted + LENGTH].to_owned()));
     }
     let alleles = folder.write("alleles.fa", fasta(&borrowed(&alleles)));
 
@@ -67,13 +76,15 @@ fn scores_are_those_that_predict_gives_both_alleles() {
         let [reference, alternative, difference, log_odds] =
             ["score_ref", "score_alt", "difference", "log_odds"].map(|name| numbers(&out, b'\t', name));
         assert_eq!(reference.len(), changes.len());
-        for (i, pair) in predicted.chunks(2).enumerate() {
+        for (i, pair) in predicted.chunks(3).enumerate() {
             let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-5, "{strands} {i} {:?}: {a} {b}", changes[i]);
             near(reference[i], pair[0]);
-            near(alternative[i], pair[1]);
-            near(difference[i], pair[1] - pair[0]);
             let logit = |p: f64| (p / (1.0 - p)).ln();
-            near(log_odds[i], logit(pair[1]) - logit(pair[0]));
+            let mean = 0.5 * (logit(pair[1]) + logit(pair[2]));
+            let changed = 1.0 / (1.0 + (-mean).exp());
+            near(alternative[i], changed);
+            near(difference[i], changed - pair[0]);
+            near(log_odds[i], mean - logit(pair[0]));
         }
         assert!(difference.iter().any(|difference| difference.abs() > 1e-3));
         assert_eq!(numbers(&out, b'\t', "start")[4], 500.0);
@@ -107,19 +118,19 @@ fn vcf_lines_come_out_as_they_went_in_with_fields_added() {
     let vcf = folder.write("x.vcf", format!("{HEADER}{}", body.concat()));
     let (shown, said) = variants(&own, &vcf, &reference, &[]);
     assert!(
-        said.contains("3 of 9 alternative alleles of 8 records scored; 1 have a REF that differs from the genome, 3 are not spelled out (such as <DEL>, * or N), 1 are too long for the network, 1 lie too near the end of a chromosome, 1 have no alternative allele"),
+        said.contains("4 of 9 alternative alleles of 8 records scored; 1 have a REF that differs from the genome, 3 are not spelled out (such as <DEL>, * or N), 1 are too long for the network, 1 have no alternative allele"),
         "{said}"
     );
     assert!(said.contains("is it another assembly?"), "{said}");
     let lines: Vec<&str> = shown.lines().collect();
     let header: Vec<&str> = HEADER.lines().collect();
     assert_eq!(lines[..3], header[..3]);
-    for (line, field) in lines[3..7].iter().zip(["REF,Number=1", "ALT,Number=A", "DIFF,Number=A", "LOGODDS,Number=A"]) {
+    for (line, field) in lines[3..7].iter().zip(["REF,Number=A", "ALT,Number=A", "DIFF,Number=A", "LOGODDS,Number=A"]) {
         assert!(line.starts_with(&format!("##INFO=<ID=STRANDNET_{field},Type=Float,Description=\"")), "{line}");
     }
     assert_eq!(lines[7], header[3]);
     let lines = &lines[8..];
-    for i in [1, 2, 3, 4, 5, 7] {
+    for i in [1, 2, 4, 5, 7] {
         assert_eq!(lines[i], body[i].trim_end(), "what is not scored passes unchanged");
     }
     let fields: Vec<&str> = lines[0].split('\t').collect();
@@ -132,7 +143,7 @@ fn vcf_lines_come_out_as_they_went_in_with_fields_added() {
         (fields[..7].join("\t"), &fields[8..]),
         (body[0].split('\t').take(7).collect::<Vec<_>>().join("\t"), &["GT", "0|1"][..])
     );
-    assert_eq!((of("REF").len(), of("ALT").len(), of("ALT")[1].as_str(), of("LOGODDS").len()), (1, 3, ".", 3));
+    assert_eq!((of("REF").len(), of("ALT").len(), of("ALT")[1].as_str(), of("LOGODDS").len()), (3, 3, ".", 3));
     assert!(lines[6].contains("\tSTRANDNET_REF=0."), "{}", lines[6]);
 
     // Scored once more, and packed, it is the same again.
@@ -150,13 +161,46 @@ fn vcf_lines_come_out_as_they_went_in_with_fields_added() {
             "scored",
             "not_spelled_out",
             "reference_differs",
-            "off_the_end",
+            "scored",
             "too_long",
             "no_alternative",
             "scored",
             "not_spelled_out"
         ]
     );
+}
+
+/// A deletion, an insertion and a substitution, each written in several ways, and at both ends of the chromosome.
+#[test]
+fn a_variant_has_the_same_scores_however_it_is_written() {
+    let (own, folder) = (trained(&[]).path, Folder::new());
+    let genome = format!("{}CACACACACA{}", &bases(9, 300)[..200], &bases(10, 300)[..200]);
+    let reference = folder.write("g.fa", fasta(&[("chr1", &genome)]));
+    // The repeat stands at 200 to 210; a base before and one after it.
+    let (before, after) = (&genome[199..200], &genome[210..211]);
+    let ways = [
+        line("chr1", 199, &format!("{before}CA"), before),
+        line("chr1", 204, "CAC", "C"),
+        line("chr1", 207, "ACA", "A"),
+        line("chr1", 208, &format!("CA{after}"), after),
+        line("chr1", 198, &format!("{}CACA", &genome[198..200]), &format!("{}CA", &genome[198..200])),
+        line("chr1", 199, before, &format!("{before}CA")),
+        line("chr1", 205, "A", "ACA"),
+        line("chr1", 209, &format!("A{after}"), &format!("ACA{after}")),
+        line("chr1", 203, "A", "G"),
+        line("chr1", 202, "CAC", "CGC"),
+        line("chr1", 0, &genome[..1], other(&genome[..1])),
+        line("chr1", 409, &genome[409..], other(&genome[409..])),
+    ];
+    let vcf = folder.write("x.vcf", format!("{HEADER}{}", ways.concat()));
+    let out = folder.path("x.tsv");
+    variants(&own, &vcf, &reference, &["--out", text(&out)]);
+    let [of_reference, of_alternative] = ["score_ref", "score_alt"].map(|name| numbers(&out, b'\t', name));
+    assert_eq!(of_reference.len(), ways.len(), "those at the ends too");
+    for same in [0..5, 5..8, 8..10] {
+        let all = |scores: &[f64]| scores[same.clone()].iter().all(|score| *score == scores[same.start]);
+        assert!(all(&of_reference) && all(&of_alternative), "{same:?}: {of_alternative:?}");
+    }
 }
 
 #[test]

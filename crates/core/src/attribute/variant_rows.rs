@@ -55,7 +55,7 @@ impl<'a> VariantRows<'a> {
         let mut field = |id: &str, number: &str, text: &str| {
             writeln!(self.out, "##INFO=<ID={PREFIX}{id},Number={number},Type=Float,Description=\"{text}\">")
         };
-        field("REF", "1", &format!("{what} of {name} for the reference allele in its context"))?;
+        field("REF", "A", &format!("{what} of {name} for the reference in the context of each alternative allele"))?;
         field("ALT", "A", &format!("{what} of {name} for each alternative allele in its context"))?;
         field("DIFF", "A", "STRANDNET_ALT less STRANDNET_REF")?;
         if self.explained.is_probability() {
@@ -85,12 +85,12 @@ impl<'a> VariantRows<'a> {
         if !matches!(line.content, Content::Variant(_)) {
             return write_bytes(self.out, &line.text);
         }
-        let reference = scores.iter().flatten().next().map(|pair| self.predictions(*pair)[0]);
+        let has_scores = scores.iter().any(Result::is_ok);
         let mut columns = vcf::columns(&line.text);
         let info = columns.get(vcf::INFO).copied().unwrap_or(b".");
         let kept = |field: &&[u8]| !field.starts_with(PREFIX.as_bytes());
         let kept: Vec<&[u8]> = info.split(|&byte| byte == b';').filter(kept).collect();
-        let Some(reference) = reference else {
+        if !has_scores {
             // A line without scores stays as it is; scores of an earlier run would be those of another network.
             let all = info.split(|&byte| byte == b';').count();
             if kept.len() == all && columns.len() > vcf::INFO {
@@ -100,14 +100,14 @@ impl<'a> VariantRows<'a> {
             let info = if kept.is_empty() { b".".to_vec() } else { kept.join(&b';') };
             columns[vcf::INFO] = &info;
             return write_bytes(self.out, &columns.join(&b'\t'));
-        };
+        }
         let list = |of: &dyn Fn(Pair) -> f64| {
             let each =
                 |score: &Result<Pair, _>| score.as_ref().map_or(".".into(), |pair| (of(*pair) as f32).to_string());
             scores.iter().map(each).collect::<Vec<String>>().join(",")
         };
         let mut fields = vec![
-            format!("{PREFIX}REF={}", reference as f32),
+            format!("{PREFIX}REF={}", list(&|pair| self.predictions(pair)[0])),
             format!("{PREFIX}ALT={}", list(&|pair| self.predictions(pair)[1])),
             format!("{PREFIX}DIFF={}", list(&|pair| self.difference(pair))),
         ];

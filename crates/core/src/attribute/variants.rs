@@ -1,14 +1,17 @@
 //! Effects of variants on a prediction: both alleles are scored in their genomic context.
 //!
-//! The reference window is taken from the genome with the middle base of REF at its centre. The alternative window
-//! starts at the same base: an insertion pushes bases out at the right end, and a deletion pulls genomic bases in
-//! there. Both have the network's length.
+//! Alleles are normalized first, so that a variant has the same scores however it is written. The window of the reference
+//! has the middle of all places that an insertion or deletion can have at its centre, or lies at the end of the chromosome
+//! where that is nearer. An allele that changes the length has two windows, one that begins with the window of the
+//! reference and one that ends with it: what an insertion pushes out, or a deletion pulls in, is at the right end of one and
+//! at the left end of the other. Its score is their mean. All have the network's length.
 
 use std::ops::Range;
 use std::path::Path;
 
 use anyhow::Result;
 
+use crate::attribute::normalized::{Normalized, NotRead, Piece};
 use crate::attribute::target::Explainer;
 use crate::attribute::variant_counts::Counts;
 use crate::evaluate;
@@ -21,6 +24,9 @@ use crate::sequence::alphabet;
 
 /// Bases read beyond what a variant needs, because the next variant is often near.
 const READ_AHEAD: usize = 1 << 12;
+
+/// Bases read on either side of what the windows of an allele need, because it may be shifted.
+const SHIFTED: usize = 256;
 
 /// Limit on the bytes of VCF lines that wait for their scores; lines with many genotypes are long.
 const MOST_WAITING: usize = 1 << 24;
@@ -93,18 +99,24 @@ pub struct Contexts {
     held: (usize, Range<usize>, Vec<u8>),
 }
 
-/// The windows of a variant: that of the reference if any allele can be scored, and that of each alternative.
+/// The windows of a variant.
 struct Windows {
-    reference: Option<Vec<u8>>,
-    alternatives: Vec<Result<Vec<u8>, Unscored>>,
+    alternatives: Vec<Result<AlleleWindows, Unscored>>,
     /// What is wrong, for a message, where the variant does not belong to the genome or is none.
     fault: Option<String>,
+}
+
+/// The windows of an allele.
+struct AlleleWindows {
+    reference: Vec<u8>,
+    /// One window, or two of an allele that changes the length.
+    alternatives: Vec<Vec<u8>>,
 }
 
 impl Windows {
     /// A line that has no window.
     fn none(why: Unscored, fault: Option<String>) -> Self {
-        Self { reference: None, alternatives: vec![Err(why)], fault }
+        Self { alternatives: vec![Err(why)], fault }
     }
 
     /// A variant none of whose alternatives has a window; `why` for those whose own faults do not come first.
@@ -117,7 +129,7 @@ impl Windows {
             Allele::Malformed => Unscored::Malformed,
         };
         let alternatives = variant.alternatives.iter().map(|one| Err(of(one))).collect();
-        Self { reference: None, alternatives, fault: fault.or_else(|| malformed_allele(variant)) }
+        Self { alternatives, fault: fault.or_else(|| malformed_allele(variant)) }
     }
 }
 
@@ -148,7 +160,7 @@ impl Contexts {
         match content {
             Content::Variant(variant) => self.windows_of(variant),
             Content::Malformed(why) => Ok(Windows::none(Unscored::Malformed, Some(why.clone()))),
-            Content::Comment => Ok(Windows { reference: None, alternatives: Vec::new(), fault: None }),
+            Content::Comment => Ok(Windows { alternatives: Vec::new(), fault: None }),
         }
     }
 
@@ -176,47 +188,68 @@ impl Contexts {
         if variant.alternatives.is_empty() {
             return Ok(Windows::none(Unscored::NoAlternative, None));
         }
-        let (length, limit) = (self.length, self.limit);
-        // The bases that the windows of all alternatives may need.
-        let wanted = start.saturating_sub(length)..(start + own + length).min(end);
-        let (piece, from) = self.read(chromosome, wanted)?;
+        // What the windows of all alternatives need, so that it is read once.
+        let spelled_out = variant.alternatives.iter().map(|(_, allele)| match allele {
+            Allele::Bases(bases) => bases.len(),
+            Allele::NotSpelledOut | Allele::Malformed => 0,
+        });
+        let around = self.length + spelled_out.max().unwrap_or(0).max(own) + SHIFTED;
+        let (piece, from) = self.read(chromosome, start.saturating_sub(around)..(start + own + around).min(end))?;
         let here = &piece[start - from..start - from + own];
         if here != variant.reference {
             let [reference, genome] = [&variant.reference, here].map(|codes| shortened(&alphabet::decode(codes)));
             let fault = format!("REF is {reference}, the genome has {genome} at {name}:{}", start + 1);
             return Ok(none(Unscored::ReferenceDiffers, Some(fault)));
         }
-        // Number of bases before REF in each window.
-        let Some(before) = (length / 2).checked_sub(own / 2).filter(|before| before + own <= length) else {
-            return Ok(none(Unscored::TooLong, None));
-        };
-        let first = match start.checked_sub(before) {
-            Some(first) if first + length <= end => first,
-            _ => return Ok(none(Unscored::OffTheEnd, None)),
-        };
-        let window = |alternative: &[u8]| {
-            let Some(after) = length.checked_sub(before + alternative.len()) else {
-                return Err(Unscored::TooLong);
-            };
-            let behind = start + own - from;
-            let right = piece.get(behind..behind + after).ok_or(Unscored::OffTheEnd)?;
-            Ok([&piece[first - from..start - from], alternative, right].concat())
-        };
-        // A difference between two windows is worth no more than either of them.
-        let known =
-            |window: Vec<u8>| if limit.is_exceeded_by(&window) { Err(Unscored::TooManyUnknown) } else { Ok(window) };
-        let reference = window(&variant.reference).and_then(known);
-        let alternatives = variant.alternatives.iter().map(|(_, allele)| match allele {
-            Allele::Bases(bases) => match (window(bases).and_then(known), &reference) {
-                (Ok(_), Err(Unscored::TooManyUnknown)) => Err(Unscored::TooManyUnknown),
-                (window, _) => window,
-            },
-            Allele::NotSpelledOut => Err(Unscored::NotSpelledOut),
-            Allele::Malformed => Err(Unscored::Malformed),
-        });
-        let alternatives: Vec<_> = alternatives.collect();
-        let reference = if alternatives.iter().any(Result::is_ok) { reference.ok() } else { None };
-        Ok(Windows { reference, alternatives, fault: malformed_allele(variant) })
+        let mut alternatives = Vec::new();
+        for (_, allele) in &variant.alternatives {
+            alternatives.push(match allele {
+                Allele::Bases(bases) => self.windows_of_allele(chromosome, start, &variant.reference, bases)?,
+                Allele::NotSpelledOut => Err(Unscored::NotSpelledOut),
+                Allele::Malformed => Err(Unscored::Malformed),
+            });
+        }
+        Ok(Windows { alternatives, fault: malformed_allele(variant) })
+    }
+
+    /// The windows of an allele that replaces `reference` at `start`.
+    fn windows_of_allele(
+        &mut self,
+        chromosome: usize,
+        start: usize,
+        reference: &[u8],
+        alternative: &[u8],
+    ) -> Result<Result<AlleleWindows, Unscored>> {
+        let (length, limit, end) = (self.length, self.limit, self.genome.chromosomes[chromosome].length);
+        let longest = reference.len().max(alternative.len());
+        let mut around = length + longest + SHIFTED;
+        loop {
+            let wanted = start.saturating_sub(around)..(start + reference.len() + around).min(end);
+            let is_whole = wanted == (0..end);
+            let (codes, from) = self.read(chromosome, wanted)?;
+            let piece = Piece { codes, from, end };
+            match Normalized::of(start, reference, alternative, &piece) {
+                Ok(allele) => {
+                    let windows = windows_in(&allele, length, &piece);
+                    if !matches!(windows, Ok(None)) || is_whole {
+                        // A difference between two windows is worth no more than any of them.
+                        let known = |windows: AlleleWindows| {
+                            let mut all = std::iter::once(&windows.reference).chain(&windows.alternatives);
+                            if all.any(|window| limit.is_exceeded_by(window)) {
+                                Err(Unscored::TooManyUnknown)
+                            } else {
+                                Ok(windows)
+                            }
+                        };
+                        return Ok(windows.and_then(|windows| windows.ok_or(Unscored::OffTheEnd)).and_then(known));
+                    }
+                }
+                Err(NotRead) if is_whole => return Ok(Err(Unscored::OffTheEnd)),
+                Err(NotRead) => {}
+            }
+            // In a repeat that is longer than what was read.
+            around *= 4;
+        }
     }
 
     /// Codes, without case, of at least the wanted stretch of a chromosome, and the position of the first.
@@ -231,6 +264,29 @@ impl Contexts {
         }
         Ok((codes, range.start))
     }
+}
+
+/// The windows of a normalized allele: none where more of the chromosome has to be read.
+fn windows_in(allele: &Normalized, length: usize, piece: &Piece) -> Result<Option<AlleleWindows>, Unscored> {
+    let (removed, inserted) = (allele.removed, allele.inserted.len());
+    if removed >= length || 2 * inserted > length + removed {
+        return Err(Unscored::TooLong);
+    }
+    let changed_end = (piece.end + inserted).saturating_sub(removed);
+    // Both ends of a chromosome take the window that begins or ends there.
+    let Some((room, room_changed)) = piece.end.checked_sub(length).zip(changed_end.checked_sub(length)) else {
+        return Err(Unscored::OffTheEnd);
+    };
+    let first = allele.middle().saturating_sub(length / 2).min(room);
+    let reference = first.checked_sub(piece.from).and_then(|at| piece.codes.get(at..at + length));
+    let changed = |first: usize| (first..first + length).map(|at| allele.base(at, piece)).collect::<Option<Vec<u8>>>();
+    let ends_alike = usize::try_from(first as i64 + allele.gain()).unwrap_or(0).min(room_changed);
+    let begins_alike = changed(first.min(room_changed));
+    let alternatives = if allele.gain() == 0 { vec![begins_alike] } else { vec![begins_alike, changed(ends_alike)] };
+    let alternatives: Option<Vec<Vec<u8>>> = alternatives.into_iter().collect();
+    Ok(reference
+        .zip(alternatives)
+        .map(|(reference, alternatives)| AlleleWindows { reference: reference.to_vec(), alternatives }))
 }
 
 /// What is wrong with the first malformed alternative, if there is one.
@@ -256,23 +312,39 @@ struct Waiting<'a> {
 /// A line whose windows are among those that wait.
 struct Placed {
     line: Line,
-    /// Index of the reference window, if any alternative has a window.
-    reference: usize,
-    alternatives: Vec<Result<usize, Unscored>>,
+    alternatives: Vec<Result<PlacedAllele, Unscored>>,
     fault: Option<String>,
+}
+
+/// Indices of the windows of an allele.
+struct PlacedAllele {
+    reference: usize,
+    alternatives: Range<usize>,
 }
 
 impl Waiting<'_> {
     fn push(&mut self, line: Line, windows: Windows) {
         let length = self.explainer.length();
-        let mut place = |window: &[u8]| {
-            self.codes.extend_from_slice(window);
-            self.codes.len() / length - 1
+        // Alleles of a line often share the window of the reference.
+        let mut last: Option<(Vec<u8>, usize)> = None;
+        let mut place = |windows: AlleleWindows| {
+            let codes = &mut self.codes;
+            let mut add = |window: &[u8]| {
+                codes.extend_from_slice(window);
+                codes.len() / length - 1
+            };
+            let reference = match &last {
+                Some((window, at)) if *window == windows.reference => *at,
+                _ => add(&windows.reference),
+            };
+            let first = codes.len() / length;
+            windows.alternatives.iter().for_each(|window| codes.extend_from_slice(window));
+            last = Some((windows.reference, reference));
+            PlacedAllele { reference, alternatives: first..codes.len() / length }
         };
-        let reference = windows.reference.as_deref().map_or(0, &mut place);
-        let alternatives = windows.alternatives.into_iter().map(|window| window.map(|window| place(&window))).collect();
+        let alternatives = windows.alternatives.into_iter().map(|windows| windows.map(&mut place)).collect();
         self.bytes += line.text.len();
-        self.lines.push(Placed { line, reference, alternatives, fault: windows.fault });
+        self.lines.push(Placed { line, alternatives, fault: windows.fault });
     }
 
     fn is_full(&self) -> bool {
@@ -283,9 +355,13 @@ impl Waiting<'_> {
 
     fn flush(&mut self, each: &mut dyn FnMut(&Line, &Scores) -> Result<()>, counts: &mut Counts) -> Result<()> {
         let numbers = self.explainer.score(&self.codes)?;
-        for Placed { line, reference, alternatives, fault } in self.lines.drain(..) {
-            let pair = |place: Result<usize, Unscored>| {
-                place.map(|place| Pair { reference: numbers[reference], alternative: numbers[place] })
+        for Placed { line, alternatives, fault } in self.lines.drain(..) {
+            let mean = |of: Range<usize>| numbers[of.clone()].iter().sum::<f64>() / of.len() as f64;
+            let pair = |placed: Result<PlacedAllele, Unscored>| {
+                placed.map(|PlacedAllele { reference, alternatives }| Pair {
+                    reference: numbers[reference],
+                    alternative: mean(alternatives),
+                })
             };
             let scores = alternatives.into_iter().map(pair).collect();
             counts.add(&line, &scores, fault);
@@ -346,11 +422,12 @@ mod tests {
         contexts(8).windows(&line.content).unwrap()
     }
 
-    /// The windows of one variant.
-    fn windows(start: usize, reference: &str, alternative: &str) -> (Option<String>, Result<String, Unscored>) {
+    /// The windows of one variant: of the reference, and of the alternative.
+    fn windows(start: usize, reference: &str, alternative: &str) -> Result<(String, Vec<String>), Unscored> {
         let found = windows_of(&format!("chr1\t{}\t.\t{reference}\t{alternative}", start + 1));
-        let alternative = found.alternatives.into_iter().next().unwrap();
-        (found.reference.map(|codes| alphabet::decode(&codes)), alternative.map(|codes| alphabet::decode(&codes)))
+        let windows = found.alternatives.into_iter().next().unwrap()?;
+        let alternatives = windows.alternatives.iter().map(|codes| alphabet::decode(codes)).collect();
+        Ok((alphabet::decode(&windows.reference), alternatives))
     }
 
     #[test]
@@ -375,7 +452,9 @@ mod tests {
             ("chr1 17 . N ]chr1:5]N", "not_spelled_out"),
             ("chr1 18 . N T", "off_the_end"),
             ("chr1 16 . TT T", "off_the_end"),
-            ("chr1 16 . T A", "off_the_end"),
+            ("chr1 16 . T A", "scored"),
+            ("chr1 1 . A C", "scored"),
+            ("chr1 15 . TT T", "scored"),
             ("chr1 7 . A T", "reference_differs"),
             ("chr1 7 . N T", "reference_differs"),
             ("chr1 7 . N <DEL>", "not_spelled_out"),
@@ -401,28 +480,55 @@ mod tests {
     }
 
     #[test]
-    fn both_windows_begin_at_the_same_base_and_have_the_same_length() {
-        let pair = |start, reference, alternative| {
-            let (reference, alternative) = windows(start, reference, alternative);
-            (reference.unwrap(), alternative.unwrap())
-        };
-        let of = |a: &str, b: &str| (a.to_owned(), b.to_owned());
-        // 0-based 6 is the second G; four bases before it.
-        assert_eq!(pair(6, "G", "T"), of("GTACGTAA", "GTACTTAA"));
-        assert_eq!(pair(6, "G", "GAAA"), of("GTACGTAA", "GTACGAAA"));
-        assert_eq!(pair(6, "GTA", "G"), of("TACGTAAC", "TACGACCG"));
-        assert_eq!(pair(4, "A", "ACCC"), of("ACGTACGT", "ACGTACCC"));
+    fn windows_of_a_change_in_length_begin_or_end_where_that_of_the_reference_does() {
+        for (start, reference, alternative, expected) in [
+            // 0-based 6 is the second G of ACGTACGTAACCGGTT; four bases before it.
+            (6, "G", "T", ("GTACGTAA", &["GTACTTAA"][..])),
+            (5, "CGT", "CTT", ("GTACGTAA", &["GTACTTAA"])),
+            (6, "G", "GCCC", ("TACGTAAC", &["TACGCCCT", "GCCCTAAC"])),
+            (6, "GTA", "G", ("ACGTAACC", &["ACGACCGG", "GTACGACC"])),
+            // At both ends of the chromosome, the window that is there.
+            (0, "A", "C", ("ACGTACGT", &["CCGTACGT"])),
+            (15, "T", "C", ("AACCGGTT", &["AACCGGTC"])),
+            (1, "CGT", "C", ("ACGTACGT", &["ACACGTAA", "ACACGTAA"])),
+            (12, "GG", "G", ("AACCGGTT", &["TAACCGTT", "TAACCGTT"])),
+            (14, "TT", "TTC", ("AACCGGTT", &["AACCGGTT", "ACCGGTTC"])),
+        ] {
+            let (of_reference, of_alternative) = windows(start, reference, alternative).unwrap();
+            let of_alternative: Vec<&str> = of_alternative.iter().map(String::as_str).collect();
+            assert_eq!(
+                (of_reference.as_str(), of_alternative.as_slice()),
+                expected,
+                "{start} {reference} {alternative}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_variant_has_the_same_windows_however_it_is_written() {
+        // Of AACCGG: a C or a G less, or one more, in all ways.
+        for ways in [
+            &[(9, "AC", "A"), (10, "CC", "C"), (9, "ACC", "AC"), (11, "CG", "G"), (8, "AACCGG", "AACGG")][..],
+            &[(11, "C", "CG"), (12, "G", "GG"), (13, "G", "GG"), (13, "GT", "GGT"), (12, "GG", "GGG")],
+            &[(6, "GTAA", "GTA"), (7, "TA", "T"), (8, "AA", "A"), (9, "AC", "C")],
+        ] {
+            let all: Vec<_> = ways.iter().map(|&(start, a, b)| windows(start, a, b).unwrap()).collect();
+            assert!(all.iter().all(|windows| *windows == all[0]), "{ways:?}: {all:?}");
+        }
     }
 
     #[test]
     fn what_cannot_be_scored_says_why() {
-        let why = |start, reference, alternative| windows(start, reference, alternative).1.unwrap_err();
+        let why = |start, reference, alternative| windows(start, reference, alternative).unwrap_err();
         assert_eq!(why(6, "A", "T"), Unscored::ReferenceDiffers);
-        assert_eq!(why(2, "G", "T"), Unscored::OffTheEnd);
-        assert_eq!(why(13, "G", "T"), Unscored::OffTheEnd);
-        assert_eq!(why(10, "CCG", "C"), Unscored::OffTheEnd, "the deletion pulls in what is not there");
         assert_eq!(why(6, "G", "GAAAAA"), Unscored::TooLong);
         assert_eq!(why(4, "ACGTAACCG", "A"), Unscored::TooLong);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.vcf");
+        std::fs::write(&path, "#CHROM\tPOS\tID\tREF\tALT\nchr1\t7\t.\tG\tT\n").unwrap();
+        let line = Vcf::open(&path).unwrap().next_line().unwrap().unwrap();
+        let found = contexts(17).windows(&line.content).unwrap();
+        assert_eq!(found.alternatives[0].as_ref().err(), Some(&Unscored::OffTheEnd), "longer than the chromosome");
     }
 
     #[test]

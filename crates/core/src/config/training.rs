@@ -280,6 +280,13 @@ pub enum Strands {
     Equivariant,
 }
 
+impl Strands {
+    /// Whether a score is of both strands, so that it belongs to neither.
+    pub fn scores_both(self) -> bool {
+        matches!(self, Self::Average | Self::Shared | Self::Equivariant)
+    }
+}
+
 /// Course of the learning rate over the training steps, after any warm-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -11,6 +11,7 @@ use crate::figures::logo::{self, logo};
 use crate::figures::typeface;
 use crate::format::{self, thousands};
 use crate::motif::folding::Fold;
+use crate::motif::known::SIGNIFICANT;
 use crate::motif::motifs::{FilterMotif, Motifs, Origin, label};
 use crate::motif::sites::Bins;
 
@@ -82,7 +83,7 @@ fn panel(canvas: &mut Canvas, motifs: &Motifs, filter: &FilterMotif, title: &str
     let counts = format!(
         "{} in {}, {bits:.1} bits",
         format::counted(sites.n, "site"),
-        format::counted(sites.sequences, "sequence")
+        format::counted(sites.sequences.len(), "sequence")
     );
     let mut lines = vec![(counts, BLACK)];
     lines.extend(motifs.enriched_in(filter).map(|found| {
@@ -98,11 +99,11 @@ fn panel(canvas: &mut Canvas, motifs: &Motifs, filter: &FilterMotif, title: &str
     }));
     lines.extend(motifs.best_match(filter).map(|(known, found)| {
         let id = if known.name.is_empty() { String::new() } else { format!(" ({})", format::short_name(&known.id)) };
-        let reverse = if found.reverse { ", reversed" } else { "" };
+        let reverse = if found.alignment.reverse { ", reversed" } else { "" };
         let text =
             format!("like {}{id}{reverse}; q {}", format::short_name(label(known)), format::p_value(found.log_q));
         // A match that is not significant is written in grey.
-        (text, if found.log_q < 0.05f64.ln() { BLUE } else { GREY })
+        (text, if found.log_q < SIGNIFICANT.ln() { BLUE } else { GREY })
     }));
     for (i, (text, colour)) in lines.iter().enumerate() {
         let at = (left + beside, top + 0.5 + i as f64 * LINE);

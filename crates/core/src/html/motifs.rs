@@ -10,7 +10,8 @@ use crate::format::thousands;
 use crate::html::files::RunFiles;
 use crate::html::picture::Picture;
 use crate::html::question::command_line;
-use crate::motif::motifs::Origin;
+use crate::motif::known::SIGNIFICANT;
+use crate::motif::motifs::{Matching, Origin};
 use crate::run::{MOTIFS_JSON, WEIGHTS, sha256};
 
 /// Largest number of motifs shown of each origin; the folder has them all.
@@ -47,6 +48,9 @@ struct About {
     known_motifs: usize,
     #[serde(default)]
     sequences_for_discovery: usize,
+    /// Absent from what earlier versions wrote.
+    matching: Option<Matching>,
+    matching_of_discovered: Option<Matching>,
 }
 
 /// A row of `motifs.tsv` or `discovered.tsv`. P-values are text, as some are too small for a number.
@@ -89,14 +93,22 @@ pub fn read(run: &RunFiles) -> Result<Option<Motifs>> {
     if about.weights_sha256 != sha256(&run.folder.file(WEIGHTS))? {
         return Ok(Some(Motifs { command, are_outdated: true, sets: Vec::new() }));
     }
-    let known = match about.known_motifs {
-        0 => String::new(),
-        known => format!(" They were held against {} known motifs.", thousands(known)),
+    let known = |matching: &Option<Matching>, noun: &str| match (about.known_motifs, matching) {
+        (0, _) => String::new(),
+        (known, Some(matching)) => {
+            format!(" They were held against {} known motifs: {}.", thousands(known), matching.summary(noun))
+        }
+        (known, None) => format!(
+            " They were held against {} known motifs by an earlier version, whose q-values had no null; {ADVICE}.",
+            thousands(known)
+        ),
     };
     let mut sets = Vec::new();
-    for (file, origin, sequences) in [
-        ("discovered.tsv", Origin::Importance, about.sequences_for_discovery),
-        ("motifs.tsv", Origin::Filters, about.sequences),
+    let of_discovered = known(&about.matching_of_discovered, "discovered motifs");
+    let of_filters = known(&about.matching, "filters");
+    for (file, origin, sequences, known) in [
+        ("discovered.tsv", Origin::Importance, about.sequences_for_discovery, of_discovered),
+        ("motifs.tsv", Origin::Filters, about.sequences, of_filters),
     ] {
         if !folder.join(file).is_file() {
             continue;
@@ -158,7 +170,13 @@ fn facts(row: &Row, near: &[Row]) -> Vec<String> {
         facts.push(format!("in {:.1} % of {class}, {:.1} % of the rest (q {q})", there * 100.0, elsewhere * 100.0));
     }
     if !row.best_match.is_empty() {
-        facts.push(format!("like {} (q {})", row.best_match, row.best_match_q_value));
+        let (known, q) = (&row.best_match, &row.best_match_q_value);
+        let is_match = log_10(q) < SIGNIFICANT.log10();
+        facts.push(if is_match {
+            format!("like {known} (q {q})")
+        } else {
+            format!("nearest to {known}, no match (q {q})")
+        });
     }
     let near: Vec<&str> = near.iter().filter(|near| near.shown_as == row.name).map(|near| near.name.as_str()).collect();
     if !near.is_empty() {

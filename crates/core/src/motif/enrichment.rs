@@ -1,28 +1,6 @@
-//! Enrichment: Fisher's exact test and the Benjamini-Hochberg correction. All in natural logarithms, because p-values
-//! of thousands of sequences underflow an `f64`.
-
-/// Natural logarithms of the factorials of 0 to `n`.
-pub struct LogFactorials(Vec<f64>);
-
-impl LogFactorials {
-    /// Computes the table for 0 to `n`.
-    pub fn up_to(n: u64) -> Self {
-        let mut sum = 0.0;
-        Self(
-            (0..=n)
-                .map(|k| {
-                    sum += (k.max(1) as f64).ln();
-                    sum
-                })
-                .collect(),
-        )
-    }
-
-    fn choose(&self, n: u64, k: u64) -> f64 {
-        let of = |n: u64| self.0[n as usize];
-        of(n) - of(k) - of(n - k)
-    }
-}
+//! Enrichment of sites in one group of sequences over another at equal GC content: the test of Cochran (1954) and of
+//! Mantel and Haenszel (1959) over strata, and the Benjamini-Hochberg correction. All in natural logarithms, because
+//! p-values of thousands of sequences underflow an `f64`.
 
 /// Number of sequences of a group with and without a motif.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,26 +26,70 @@ impl Group {
     pub fn share(self) -> f64 {
         self.with as f64 / self.len().max(1) as f64
     }
+
+    /// Counts one sequence.
+    pub fn count(&mut self, has: bool) {
+        *(if has { &mut self.with } else { &mut self.without }) += 1;
+    }
 }
 
-/// Odds ratio of the motif between two groups; one half is added to each count, so that none is 0 (Haldane, 1956).
-pub fn odds_ratio(one: Group, other: Group) -> f64 {
+/// The sequences of a class and the rest over all strata.
+pub fn pooled(strata: &[[Group; 2]]) -> [Group; 2] {
+    [0, 1].map(|side| Group {
+        with: strata.iter().map(|stratum| stratum[side].with).sum(),
+        without: strata.iter().map(|stratum| stratum[side].without).sum(),
+    })
+}
+
+/// Association of a motif with a class at equal GC content.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Association {
+    /// Common odds ratio of the strata.
+    pub odds_ratio: f64,
+    /// Natural logarithm of the two-sided p-value.
+    pub log_p: f64,
+}
+
+/// The common odds ratio of Mantel and Haenszel and the p-value of the Cochran-Mantel-Haenszel test: whether sequences of
+/// the class have the motif as often as the others of their stratum. As in R and statsmodels, the difference is reduced by
+/// one half before it is squared, to at least 0.
+///
+/// Where a sum of the odds ratio is 0 because a cell of every stratum is, it is that of all strata together with one half
+/// added to each count (Haldane, 1956).
+pub fn mantel_haenszel(strata: &[[Group; 2]]) -> Association {
+    let (mut above, mut below, mut difference, mut variance) = (0.0, 0.0, 0.0, 0.0);
+    for [class, rest] in strata {
+        let n = (class.len() + rest.len()) as f64;
+        if n < 2.0 {
+            continue;
+        }
+        let [a, b, c, d] = [class.with, class.without, rest.with, rest.without].map(|count| count as f64);
+        above += a * d / n;
+        below += b * c / n;
+        difference += a - (a + b) * (a + c) / n;
+        variance += (a + b) * (c + d) * (a + c) * (b + d) / (n * n * (n - 1.0));
+    }
+    let odds_ratio = if above > 0.0 && below > 0.0 { above / below } else { odds_ratio(pooled(strata)) };
+    let reduced = (f64::abs(difference) - 0.5).max(0.0);
+    // Nothing varies within any stratum, so nothing is told.
+    let log_p = if variance > 0.0 { log_tail_of_chi_squared(reduced * reduced / variance) } else { 0.0 };
+    Association { odds_ratio, log_p }
+}
+
+fn odds_ratio([one, other]: [Group; 2]) -> f64 {
     let odds = |group: Group| (group.with as f64 + 0.5) / (group.without as f64 + 0.5);
     odds(one) / odds(other)
 }
 
-/// Natural logarithm of the two-sided p-value of Fisher's exact test: the probability, given the margins, of all tables
-/// no more probable than this one.
-pub fn log_fisher(one: Group, other: Group, factorials: &LogFactorials) -> f64 {
-    let with = one.with + other.with;
-    let all = factorials.choose(one.len() + other.len(), with);
-    let log_probability = |k: u64| factorials.choose(one.len(), k) + factorials.choose(other.len(), with - k) - all;
-    let here = log_probability(one.with);
-    let (least, most) = (with.saturating_sub(other.len()), with.min(one.len()));
-    // As in scipy and R, tables as probable as this one are recognised with a tolerance.
-    let tail = (least..=most).map(log_probability).filter(|&p| p <= here + 1e-7);
-    // The largest term is that of this table.
-    (here + tail.map(|p| (p - here).exp()).sum::<f64>().ln()).min(0.0)
+/// Natural logarithm of the probability that chi-squared with one degree of freedom is as large or larger.
+fn log_tail_of_chi_squared(statistic: f64) -> f64 {
+    let x = (statistic / 2.0).sqrt();
+    if x < 20.0 {
+        return libm::erfc(x).ln().min(0.0);
+    }
+    // Beyond, the complementary error function underflows, and the first terms of its asymptotic series are exact.
+    let y = 1.0 / (2.0 * x * x);
+    -x * x - (x * std::f64::consts::PI.sqrt()).ln() + (y * (3.0 * y - 1.0)).ln_1p()
 }
 
 /// Natural logarithms of q-values from those of p-values, in the same order (Benjamini and Hochberg, 1995).
@@ -89,22 +111,53 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn fisher(table: [[u64; 2]; 2]) -> f64 {
-        let group = |[with, without]: [u64; 2]| Group { with, without };
-        let n = table.iter().flatten().sum();
-        log_fisher(group(table[0]), group(table[1]), &LogFactorials::up_to(n)).exp()
+    fn tables(numbers: &[[u64; 4]]) -> Vec<[Group; 2]> {
+        let group = |with, without| Group { with, without };
+        numbers.iter().map(|&[a, b, c, d]| [group(a, b), group(c, d)]).collect()
+    }
+
+    /// Tables by stratum, the common odds ratio and the base-10 logarithm of the p-value, as statsmodels has them.
+    #[derive(serde::Deserialize)]
+    struct Golden {
+        tables: Vec<[u64; 4]>,
+        odds_ratio: f64,
+        log10_p: f64,
     }
 
     #[test]
-    fn fishers_test_gives_known_values() {
-        // The lady tasting tea (Fisher, 1935), the example of scipy.stats.fisher_exact, and groups that are empty.
-        assert!((fisher([[3, 1], [1, 3]]) - 34.0 / 70.0).abs() < 1e-12);
-        assert!((fisher([[8, 2], [1, 5]]) - 0.034_965_034_965_034_94).abs() < 1e-12);
-        assert_eq!(fisher([[0, 0], [5, 5]]), 1.0);
-        assert_eq!(fisher([[5, 5], [5, 5]]), 1.0);
-        let [one, other] = [[900, 100], [100, 900]].map(|[with, without]| Group { with, without });
-        let far = log_fisher(one, other, &LogFactorials::up_to(2000));
-        assert!(far < -600.0 && far.is_finite(), "{far}");
+    fn odds_ratios_and_p_values_are_those_of_statsmodels() {
+        let golden: Vec<Golden> =
+            serde_json::from_str(include_str!("../../../../tests/golden/mantel_haenszel.json")).unwrap();
+        assert!(golden.len() >= 20);
+        for Golden { tables: numbers, odds_ratio, log10_p } in golden {
+            let found = mantel_haenszel(&tables(&numbers));
+            assert!((found.odds_ratio / odds_ratio - 1.0).abs() < 1e-12, "{numbers:?}: {}", found.odds_ratio);
+            let log10 = found.log_p / std::f64::consts::LN_10;
+            assert!((log10 - log10_p).abs() <= 1e-9 * log10_p.abs().max(1.0), "{numbers:?}: {log10} {log10_p}");
+        }
+    }
+
+    #[test]
+    fn empty_groups_and_strata_tell_nothing_and_extremes_stay_finite() {
+        for numbers in [&[[0, 0, 5, 5]][..], &[[5, 5, 5, 5]], &[[0, 0, 0, 0]], &[[3, 0, 4, 0]], &[[0, 1, 0, 0]], &[]] {
+            let found = mantel_haenszel(&tables(numbers));
+            assert!(found.log_p == 0.0 && found.odds_ratio.is_finite(), "{numbers:?} {found:?}");
+        }
+        let far = mantel_haenszel(&tables(&[[90_000, 10, 10, 90_000]]));
+        assert!(far.log_p < -80_000.0 && far.log_p.is_finite(), "{far:?}");
+        // All of one group and none of the other.
+        let apart = mantel_haenszel(&tables(&[[9, 0, 0, 9], [4, 0, 0, 2]]));
+        assert!(apart.odds_ratio > 100.0 && apart.odds_ratio.is_finite() && apart.log_p < 0.001f64.ln(), "{apart:?}");
+    }
+
+    #[test]
+    fn a_difference_in_gc_content_alone_is_no_enrichment() {
+        // The motif depends on the stratum and not on the class, which stands mostly in one of the strata.
+        let strata = tables(&[[810, 90, 90, 10], [10, 90, 90, 810]]);
+        let found = mantel_haenszel(&strata);
+        assert!((found.odds_ratio - 1.0).abs() < 1e-12 && found.log_p > 0.9f64.ln(), "{found:?}");
+        let together = mantel_haenszel(&[pooled(&strata)]);
+        assert!(together.odds_ratio > 10.0 && together.log_p < -100.0, "{together:?}");
     }
 
     #[test]
@@ -122,12 +175,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_p_value_is_a_probability_and_does_not_depend_on_the_order(table in prop::array::uniform2(prop::array::uniform2(0u64..60))) {
-            let p = fisher(table);
-            prop_assert!((0.0..=1.0).contains(&p));
-            prop_assert!((p - fisher([table[1], table[0]])).abs() < 1e-9);
-            let swapped = table.map(|[with, without]| [without, with]);
-            prop_assert!((p - fisher(swapped)).abs() < 1e-9);
+        fn a_p_value_is_a_probability_and_does_not_depend_on_the_order(
+            numbers in prop::collection::vec(prop::array::uniform4(0u64..60), 1..6),
+        ) {
+            let found = mantel_haenszel(&tables(&numbers));
+            prop_assert!(found.log_p <= 0.0 && found.odds_ratio > 0.0 && found.odds_ratio.is_finite());
+            let swapped: Vec<[u64; 4]> = numbers.iter().rev().map(|&[a, b, c, d]| [c, d, a, b]).collect();
+            let other = mantel_haenszel(&tables(&swapped));
+            prop_assert!((found.log_p - other.log_p).abs() < 1e-9);
+            prop_assert!((found.odds_ratio * other.odds_ratio - 1.0).abs() < 1e-9);
         }
     }
 }

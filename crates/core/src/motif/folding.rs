@@ -107,6 +107,7 @@ fn product(a: &[[f64; 4]], b: &[[f64; 4]]) -> f64 {
 mod tests {
     use super::*;
     use crate::motif::motifs::Origin;
+    use crate::motif::sequence_set::SequenceSet;
     use crate::motif::sites::{Bins, Sites};
 
     /// A motif that is a word with some noise, and its number of sites.
@@ -128,8 +129,7 @@ mod tests {
             reverse: 0,
             counts: Vec::new(),
             places: Vec::new(),
-            sequences: sites,
-            groups: Vec::new(),
+            sequences: SequenceSet::default(),
         };
         FilterMotif { motif, sites, enrichments: Vec::new(), matches: Vec::new() }
     }
@@ -141,6 +141,7 @@ mod tests {
             filters,
             divisions: Vec::new(),
             database: &[],
+            matching: None,
             both_strands: true,
             sequences: 1000,
             bins,

@@ -1,5 +1,6 @@
-//! Known motifs similar to a motif, with p-values: the method of Tomtom (Gupta, Stamatoyannopoulos, Bailey and Noble,
-//! Genome Biology 2007).
+//! Known motifs similar to a motif, with p-values: the score of Tomtom as published in 2007, with incomplete columns (Gupta,
+//! Stamatoyannopoulos, Bailey and Noble, Genome Biology), which counts the columns that overlap. Later versions of Tomtom
+//! complete the score with a value for each column that does not (Tanaka, Bailey, Grant and Noble, 2011).
 //!
 //! Two columns are compared by their Euclidean distance; the score of an alignment is the sum over aligned columns.
 //! Scores of a query's columns against all columns of the database are scaled to integers from 0 to 100. Under the null
@@ -10,7 +11,11 @@
 //!
 //! In contrast to Tomtom, uninformative columns of the query do not count. Filters are wider than most motifs, and
 //! known motifs have uninformative stretches too; as such columns are rare in a random draw, matching stretches of them
-//! would look significant.
+//! would look significant. A column is informative relative to the composition of the sequences: one that merely has it
+//! tells nothing.
+//!
+//! The columns of a filter are no random draw from a database, so these p-values alone prove nothing: [`crate::motif::null`]
+//! calibrates them.
 
 use rayon::prelude::*;
 
@@ -23,7 +28,8 @@ const BEST: usize = 100;
 /// Smallest number of aligned columns, for motifs that have as many; one or two similar columns are no match.
 const LEAST_OVERLAP: usize = 5;
 
-/// Smallest information of a query's column that counts, in bits: an eighth of the maximum.
+/// Smallest information of a query's column that counts, in bits relative to the composition of the sequences: an eighth of
+/// the maximum where bases are equally frequent.
 const LEAST_BITS: f64 = 0.25;
 
 /// A known motif with its similarity to the query.
@@ -76,10 +82,10 @@ impl<'a> Database<'a> {
     }
 
     /// Similarity of the query to each motif of the database, best first; q-values are over the targets of this query.
-    /// Targets that cannot be aligned to enough informative columns are left out, so an uninformative query has no
+    /// `background` holds the frequencies of A, C, G and T in the sequences that the query was made from. Targets that cannot be aligned to enough informative columns are left out, so an uninformative query has no
     /// match.
-    pub fn matches(&self, query: &[[f64; 4]]) -> Vec<Match> {
-        let counts: Vec<bool> = query.iter().map(|column| motif::bits(column) >= LEAST_BITS).collect();
+    pub fn matches(&self, query: &[[f64; 4]], background: &[f64; 4]) -> Vec<Match> {
+        let counts: Vec<bool> = query.iter().map(|column| is_informative(column, background)).collect();
         if self.columns.is_empty() || !counts.contains(&true) {
             return Vec::new();
         }
@@ -139,6 +145,11 @@ impl<'a> Database<'a> {
         };
         self.motifs.iter().enumerate().map(of_target).collect()
     }
+}
+
+/// Whether a column of a query counts.
+pub fn is_informative(column: &[f64; 4], background: &[f64; 4]) -> bool {
+    motif::relative_bits(column, background) >= LEAST_BITS
 }
 
 /// Alignments of a target to the query: their number, and the best.

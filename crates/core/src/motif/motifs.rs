@@ -2,21 +2,20 @@
 //! known motifs, and the tables that hold them.
 
 use anyhow::Result;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::config::TaskKind;
 use crate::dataset::Classes;
 use crate::dataset::examples::Examples;
-use crate::format;
-use crate::motif::enrichment::{self, LogFactorials};
-use crate::motif::matching::{Database, Match};
+use crate::format::{self, thousands};
+use crate::motif::enrichment::{self, Association, Group};
+use crate::motif::known::{Known, KnownMatch, SIGNIFICANT};
 use crate::motif::sites::{Bins, Division, Found, Sites};
 use crate::sequence::motif::Motif;
 
-/// Number of matches kept for each filter.
-const MATCHES: usize = 5;
-
-/// Smallest number of sites of a motif that is compared with known ones; one or two sites resemble anything.
-const LEAST_SITES: u64 = 5;
+/// Known motifs that a sentence names.
+const MOST_NAMED: usize = 8;
 
 /// Origin of motifs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,16 +54,18 @@ pub struct FilterMotif {
     /// Enrichment in each division, in the order of [`Motifs::divisions`].
     pub enrichments: Vec<Enrichment>,
     /// Matches to known motifs, best first.
-    pub matches: Vec<Match>,
+    pub matches: Vec<KnownMatch>,
 }
 
-/// Enrichment of sites in the sequences of a class over the rest.
+/// Enrichment of sites in the sequences of a class over the rest, at equal GC content.
 #[derive(Clone, Copy, Debug)]
 pub struct Enrichment {
-    /// Odds of a site in the class over the odds in the rest.
-    pub odds_ratio: f64,
-    /// Natural logarithm of the two-sided p-value.
-    pub log_p: f64,
+    /// The sequences of the class, and the rest.
+    pub groups: [Group; 2],
+    /// Number of strata of GC content.
+    pub strata: usize,
+    /// Common odds ratio of the strata, and p-value.
+    pub association: Association,
     /// Natural logarithm of the q-value (Benjamini and Hochberg) over all filters and divisions.
     pub log_q: f64,
 }
@@ -79,6 +80,8 @@ pub struct Motifs<'a> {
     pub divisions: Vec<Division>,
     /// Known motifs that these are compared with.
     pub database: &'a [Motif],
+    /// What the matches come to; `None` without known motifs.
+    pub matching: Option<Matching>,
     /// Whether both strands were searched.
     pub both_strands: bool,
     /// Number of sequences searched.
@@ -87,6 +90,38 @@ pub struct Motifs<'a> {
     pub bins: Bins,
     /// Frequencies of A, C, G and T.
     pub background: [f64; 4],
+}
+
+/// How many motifs match known ones, beside those of a network that was not trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Matching {
+    /// Number of known motifs.
+    pub known_motifs: usize,
+    /// Motifs that were compared: those with sites enough.
+    pub compared: usize,
+    /// Motifs whose best match has a calibrated q-value below 0.05.
+    pub calibrated: usize,
+    /// Motifs whose best match has a q-value of Tomtom below 0.05, over the known motifs alone.
+    pub uncalibrated: usize,
+    /// Filters of the untrained network that were compared.
+    pub untrained_compared: usize,
+    /// Filters of the untrained network whose best match has a q-value of Tomtom below 0.05.
+    pub untrained_uncalibrated: usize,
+    /// Copies of the motifs with shuffled columns.
+    pub shuffled: usize,
+    /// The known motifs that are matched beyond the untrained network, those of most motifs first.
+    pub beyond_untrained: Vec<MatchedBy>,
+}
+
+/// A known motif that is matched.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MatchedBy {
+    /// Name of the known motif.
+    pub known: String,
+    /// Its identifier.
+    pub id: String,
+    /// The motifs whose best match it is.
+    pub motifs: Vec<String>,
 }
 
 /// The class that a filter's sites are enriched in.
@@ -99,7 +134,7 @@ pub struct EnrichedIn<'a> {
     pub share: f64,
     /// Share of the remaining sequences that have a site.
     pub share_of_rest: f64,
-    /// Odds of a site in the class over the odds in the rest.
+    /// Odds of a site in the class over the odds in the rest, at equal GC content.
     pub odds_ratio: f64,
     /// Natural logarithm of the two-sided p-value.
     pub log_p: f64,
@@ -115,39 +150,33 @@ impl<'a> Motifs<'a> {
         found: Found,
         divisions: Vec<Division>,
         both_strands: bool,
-        database: &'a [Motif],
+        known: Option<&Known<'a>>,
     ) -> Self {
-        let factorials = LogFactorials::up_to(found.sequences);
-        let known = Database::new(database);
-        let of = |(name, sites): (&String, Sites)| {
-            let motif = Motif::from_counts(name.clone(), &sites.counts, sites.n);
-            let enrichments = sites.groups.iter().map(|&[one, other]| Enrichment {
-                odds_ratio: enrichment::odds_ratio(one, other),
-                log_p: enrichment::log_fisher(one, other, &factorials),
-                log_q: 0.0,
-            });
-            let mut matches = if sites.n < LEAST_SITES { Vec::new() } else { known.matches(&motif.columns) };
-            matches.truncate(MATCHES);
-            FilterMotif { enrichments: enrichments.collect(), motif, sites, matches }
+        let Found { sites, sequences, strata, bins, background } = found;
+        let count = strata.iter().flatten().map(|&stratum| usize::from(stratum) + 1).max().unwrap_or(0);
+        let motif = |(name, sites): (&String, &Sites)| Motif::from_counts(name.clone(), &sites.counts, sites.n);
+        let all: Vec<Motif> = names.iter().zip(&sites).map(motif).collect();
+        let matches = known.map(|known| known.matches(&all, &background)).unwrap_or_default();
+        let (shuffled, uncalibrated) = (matches.shuffled, matches.uncalibrated);
+        let mut of_motifs = matches.of_motifs;
+        of_motifs.resize(all.len(), Vec::new());
+        let of = |((motif, sites), matches): ((Motif, Sites), Vec<KnownMatch>)| {
+            let enrichments =
+                divisions.iter().map(|division| Enrichment::of(&sites, division, &strata, count)).collect();
+            FilterMotif { enrichments, motif, sites, matches }
         };
-        let mut filters: Vec<FilterMotif> = names.iter().zip(found.sites).map(of).collect();
+        let each: Vec<_> = all.into_iter().zip(sites).zip(of_motifs).collect();
+        let mut filters: Vec<FilterMotif> = each.into_par_iter().map(of).collect();
         // Filters that never fire are not tested, so they do not count.
         let asked = || filters.iter().filter(|filter| filter.sites.n > 0).flat_map(|filter| &filter.enrichments);
-        let log_q = enrichment::benjamini_hochberg(&asked().map(|found| found.log_p).collect::<Vec<_>>());
+        let log_q = enrichment::benjamini_hochberg(&asked().map(|found| found.association.log_p).collect::<Vec<_>>());
         let fired = filters.iter_mut().filter(|filter| filter.sites.n > 0);
         for (enrichment, log_q) in fired.flat_map(|filter| &mut filter.enrichments).zip(log_q) {
             enrichment.log_q = log_q;
         }
-        Self {
-            origin,
-            filters,
-            divisions,
-            database,
-            both_strands,
-            sequences: found.sequences,
-            bins: found.bins,
-            background: found.background,
-        }
+        let matching = known.map(|known| Matching { shuffled, uncalibrated, ..Matching::of(known, &filters) });
+        let database = known.map_or(&[][..], |known| known.motifs);
+        Self { origin, filters, divisions, database, matching, both_strands, sequences, bins, background }
     }
 
     /// The filters that fire.
@@ -165,10 +194,10 @@ impl<'a> Motifs<'a> {
 
     /// The class in which a filter's sites are most significantly enriched.
     pub fn enriched_in(&self, filter: &FilterMotif) -> Option<EnrichedIn<'_>> {
-        let each = self.divisions.iter().zip(&filter.enrichments).zip(&filter.sites.groups);
-        let of = each.filter_map(|((division, found), &[one, other])| {
+        let each = self.divisions.iter().zip(&filter.enrichments);
+        let of = each.filter_map(|(division, found)| {
             let Division { name, other: rest, .. } = division;
-            let &Enrichment { odds_ratio, log_p, log_q } = found;
+            let &Enrichment { groups: [one, other], association: Association { odds_ratio, log_p }, log_q, .. } = found;
             let found = |class, rest, share, share_of_rest, odds_ratio| EnrichedIn {
                 class,
                 rest,
@@ -190,8 +219,8 @@ impl<'a> Motifs<'a> {
     }
 
     /// The most similar known motif.
-    pub fn best_match<'b>(&self, filter: &'b FilterMotif) -> Option<(&'a Motif, &'b Match)> {
-        filter.matches.first().map(|found| (&self.database[found.target], found))
+    pub fn best_match<'b>(&self, filter: &'b FilterMotif) -> Option<(&'a Motif, &'b KnownMatch)> {
+        filter.matches.first().map(|found| (&self.database[found.alignment.target], found))
     }
 
     /// The motifs that have sites, with the best match as their second name.
@@ -228,6 +257,8 @@ impl<'a> Motifs<'a> {
             "best_match_strand",
             "best_match_p_value",
             "best_match_q_value",
+            "best_match_tomtom_p_value",
+            "best_match_tomtom_q_value",
             "shown_as",
         ])?;
         let folds = self.folded();
@@ -241,8 +272,8 @@ impl<'a> Motifs<'a> {
                 if_fires(format!("{:.2}", motif.information().iter().sum::<f64>())),
                 sites.n.to_string(),
                 sites.reverse.to_string(),
-                sites.sequences.to_string(),
-                format!("{:.4}", sites.sequences as f64 / self.sequences.max(1) as f64),
+                sites.sequences.len().to_string(),
+                format!("{:.4}", sites.sequences.len() as f64 / self.sequences.max(1) as f64),
                 format!("{:.4}", sites.largest),
                 if_fires(format!("{:.4}", sites.threshold)),
             ];
@@ -261,11 +292,13 @@ impl<'a> Motifs<'a> {
                 Some((known, found)) => row.extend([
                     label(known).to_owned(),
                     known.id.clone(),
-                    strand(found.reverse).into(),
+                    strand(found.alignment.reverse).into(),
                     format::p_value(found.log_p),
                     format::p_value(found.log_q),
+                    format::p_value(found.alignment.log_p),
+                    format::p_value(found.alignment.log_q),
                 ]),
-                None => row.extend([const { String::new() }; 5]),
+                None => row.extend([const { String::new() }; 7]),
             }
             let shown = folds.iter().find(|fold| fold.holds(&motif.id));
             row.push(shown.map_or_else(String::new, |fold| fold.shown.motif.id.clone()));
@@ -287,13 +320,14 @@ impl<'a> Motifs<'a> {
             "class_without",
             "rest_with",
             "rest_without",
+            "gc_strata",
             "odds_ratio",
             "p_value",
             "q_value",
         ])?;
         for filter in self.firing() {
-            let each = self.divisions.iter().zip(&filter.enrichments).zip(&filter.sites.groups);
-            for ((division, found), [one, other]) in each {
+            for (division, found) in self.divisions.iter().zip(&filter.enrichments) {
+                let [one, other] = found.groups;
                 out.row(&[
                     filter.motif.id.clone(),
                     division.name.clone(),
@@ -302,8 +336,9 @@ impl<'a> Motifs<'a> {
                     one.without.to_string(),
                     other.with.to_string(),
                     other.without.to_string(),
-                    format!("{:.3}", found.odds_ratio),
-                    format::p_value(found.log_p),
+                    found.strata.to_string(),
+                    format!("{:.3}", found.association.odds_ratio),
+                    format::p_value(found.association.log_p),
                     format::p_value(found.log_q),
                 ])?;
             }
@@ -348,31 +383,108 @@ impl<'a> Motifs<'a> {
             "offset",
             "overlap",
             "p_value",
-            "e_value",
             "q_value",
+            "tomtom_p_value",
+            "tomtom_e_value",
+            "tomtom_q_value",
             "filter_consensus",
             "match_consensus",
         ])?;
         for filter in self.firing() {
-            for found in &filter.matches {
-                let known = &self.database[found.target];
-                let oriented = if found.reverse { known.reverse_complement() } else { known.clone() };
+            for KnownMatch { alignment, log_p, log_q } in &filter.matches {
+                let known = &self.database[alignment.target];
+                let oriented = if alignment.reverse { known.reverse_complement() } else { known.clone() };
                 out.row(&[
                     filter.motif.id.clone(),
                     label(known).to_owned(),
                     known.id.clone(),
-                    strand(found.reverse).into(),
-                    found.offset.to_string(),
-                    found.overlap.to_string(),
-                    format::p_value(found.log_p),
-                    expected(found.log_e(self.database.len())),
-                    format::p_value(found.log_q),
+                    strand(alignment.reverse).into(),
+                    alignment.offset.to_string(),
+                    alignment.overlap.to_string(),
+                    format::p_value(*log_p),
+                    format::p_value(*log_q),
+                    format::p_value(alignment.log_p),
+                    expected(alignment.log_e(self.database.len())),
+                    format::p_value(alignment.log_q),
                     filter.motif.consensus(),
                     oriented.consensus(),
                 ])?;
             }
         }
         out.finish()
+    }
+}
+
+impl FilterMotif {
+    /// The best match, if its calibrated q-value is below [`SIGNIFICANT`].
+    pub fn significant_match(&self) -> Option<&KnownMatch> {
+        self.matches.first().filter(|best| best.log_q < SIGNIFICANT.ln())
+    }
+}
+
+impl Enrichment {
+    /// Counts the sequences of a division by stratum, and tests whether sites are associated with it.
+    fn of(sites: &Sites, division: &Division, strata: &[Option<u16>], count: usize) -> Self {
+        let mut tables = vec![[Group::default(); 2]; count];
+        for (sequence, (belongs, stratum)) in division.belongs.iter().zip(strata).enumerate() {
+            if let (Some(belongs), Some(stratum)) = (belongs, stratum) {
+                tables[usize::from(*stratum)][usize::from(!belongs)].count(sites.sequences.contains(sequence));
+            }
+        }
+        Self {
+            groups: enrichment::pooled(&tables),
+            strata: tables.iter().filter(|table| table.iter().any(|group| !group.is_empty())).count(),
+            association: enrichment::mantel_haenszel(&tables),
+            log_q: 0.0,
+        }
+    }
+}
+
+impl Matching {
+    fn of(known: &Known, filters: &[FilterMotif]) -> Self {
+        let mut beyond_untrained: Vec<MatchedBy> = Vec::new();
+        for filter in filters {
+            let Some(found) = filter.significant_match() else { continue };
+            let motif = &known.motifs[found.alignment.target];
+            match beyond_untrained.iter_mut().find(|matched| matched.id == motif.id) {
+                Some(matched) => matched.motifs.push(filter.motif.id.clone()),
+                None => beyond_untrained.push(MatchedBy {
+                    known: label(motif).to_owned(),
+                    id: motif.id.clone(),
+                    motifs: vec![filter.motif.id.clone()],
+                }),
+            }
+        }
+        beyond_untrained.sort_by_key(|matched| std::cmp::Reverse(matched.motifs.len()));
+        Self {
+            known_motifs: known.motifs.len(),
+            compared: filters.iter().filter(|filter| !filter.matches.is_empty()).count(),
+            calibrated: beyond_untrained.iter().map(|matched| matched.motifs.len()).sum(),
+            uncalibrated: 0,
+            untrained_compared: known.untrained,
+            untrained_uncalibrated: known.untrained_matching,
+            shuffled: 0,
+            beyond_untrained,
+        }
+    }
+
+    /// What the matches come to, for people: a sentence or two. `noun` is the plural of what was compared.
+    pub fn summary(&self, noun: &str) -> String {
+        let share = |part: usize, all: usize| format!("{} of {}", thousands(part), thousands(all));
+        let mut text = format!(
+            "{} {noun} match known motifs at q < 0.05 beyond the untrained network and shuffled columns; by Tomtom's q alone it would be {}, and {} filters of the untrained network",
+            share(self.calibrated, self.compared),
+            thousands(self.uncalibrated),
+            share(self.untrained_uncalibrated, self.untrained_compared)
+        );
+        if !self.beyond_untrained.is_empty() {
+            let names = self.beyond_untrained.iter().map(|matched| match matched.motifs.len() {
+                1 => matched.known.clone(),
+                count => format!("{} ({count})", matched.known),
+            });
+            text.push_str(&format!(": {}", format::list_first(&names.collect::<Vec<_>>(), MOST_NAMED)));
+        }
+        text
     }
 }
 

@@ -9,8 +9,9 @@ use rayon::prelude::*;
 
 use crate::dataset::examples::Examples;
 use crate::formats::records::Records;
-use crate::motif::enrichment::Group;
 use crate::motif::filters::Filters;
+use crate::motif::sequence_set::SequenceSet;
+use crate::motif::strata;
 use crate::sequence::alphabet;
 
 /// Largest number of bins along a sequence.
@@ -126,10 +127,8 @@ pub struct Sites {
     pub counts: Vec<[u64; 4]>,
     /// Number of sites centred in each bin of the sequence as given.
     pub places: Vec<u64>,
-    /// Number of sequences with a site.
-    pub sequences: u64,
-    /// For each division, the sequences with and without a site: first of the class, then of the rest.
-    pub groups: Vec<[Group; 2]>,
+    /// The sequences with a site.
+    pub sequences: SequenceSet,
 }
 
 /// Bins of positions in which sites are counted.
@@ -189,6 +188,9 @@ pub struct Found {
     pub sites: Vec<Sites>,
     /// Number of sequences searched.
     pub sequences: u64,
+    /// Stratum of GC content of each sequence; `None` where it had a part in choosing the motifs, so that enrichment is not
+    /// tested with it.
+    pub strata: Vec<Option<u16>>,
     /// Bins of the positions in [`Sites::places`].
     pub bins: Bins,
     /// Base frequencies on the strands that were read.
@@ -198,7 +200,7 @@ pub struct Found {
 impl Found {
     /// The result of a search that did not take place.
     pub fn none() -> Self {
-        Self { sites: Vec::new(), sequences: 0, bins: Bins::Shares(1), background: [0.25; 4] }
+        Self { sites: Vec::new(), sequences: 0, strata: Vec::new(), bins: Bins::Shares(1), background: [0.25; 4] }
     }
 }
 
@@ -206,13 +208,13 @@ impl Found {
 ///
 /// # Errors
 /// The sequences cannot be read or are shorter than a filter.
-pub fn find(filters: &Filters, set: &Set, divisions: &[Division], both_strands: bool) -> Result<Found> {
+pub fn find(filters: &Filters, set: &Set, both_strands: bool) -> Result<Found> {
     let (mut largest, mut bases) = (vec![f32::NEG_INFINITY; filters.len()], [0u64; 4]);
-    let (mut sequences, mut lengths) = (0, (usize::MAX, 0));
+    let (mut gc, mut lengths) = (Vec::new(), (usize::MAX, 0));
     set.for_each_batch(filters.reach(), |_, batch| {
-        sequences += batch.len() as u64;
         for codes in batch {
             lengths = (lengths.0.min(codes.len()), lengths.1.max(codes.len()));
+            gc.push(strata::gc_share(codes));
             codes.iter().filter(|&&code| code < 4).for_each(|&code| bases[usize::from(code)] += 1);
         }
         let parts = in_parts(batch, |_, part| {
@@ -241,8 +243,7 @@ pub fn find(filters: &Filters, set: &Set, divisions: &[Division], both_strands: 
             reverse: 0,
             counts: vec![[0; 4]; filters.width],
             places: vec![0; bins.count()],
-            sequences: 0,
-            groups: vec![[Group::default(); 2]; divisions.len()],
+            sequences: SequenceSet::default(),
         };
         largest.iter().map(of).collect()
     };
@@ -250,18 +251,20 @@ pub fn find(filters: &Filters, set: &Set, divisions: &[Division], both_strands: 
     set.for_each_batch(filters.reach(), |first, batch| {
         let parts = in_parts(batch, |offset, part| {
             let mut sites = none();
-            for (i, codes) in part.iter().enumerate() {
-                count(filters, codes, both_strands, &thresholds, bins, &mut sites, |division| {
-                    divisions[division].belongs[first + offset + i]
-                });
-            }
-            sites
+            let fired: Vec<Vec<bool>> =
+                part.iter().map(|codes| count(filters, codes, both_strands, &thresholds, bins, &mut sites)).collect();
+            (sites, first + offset, fired)
         });
-        for part in parts {
+        for (part, first, fired) in parts {
             sites.iter_mut().zip(part).for_each(|(sites, other)| sites.add(&other));
+            for (sequence, fired) in (first..).zip(fired) {
+                let with = sites.iter_mut().zip(fired).filter(|(_, fired)| *fired);
+                with.for_each(|(sites, _)| sites.sequences.insert(sequence));
+            }
         }
     })?;
-    Ok(Found { sites, sequences, bins, background: shares_of_bases(bases, both_strands) })
+    let strata = strata::by_gc(&gc).into_iter().map(Some).collect();
+    Ok(Found { sites, sequences: gc.len() as u64, strata, bins, background: shares_of_bases(bases, both_strands) })
 }
 
 /// Base frequencies on the strands that are read, from the counts in the sequences as given.
@@ -273,21 +276,17 @@ pub fn shares_of_bases(bases: [u64; 4], both_strands: bool) -> [f64; 4] {
 }
 
 impl Sites {
+    /// Adds what was counted in other sequences, but not which they were.
     fn add(&mut self, other: &Self) {
         self.n += other.n;
         self.reverse += other.reverse;
-        self.sequences += other.sequences;
         let columns = self.counts.iter_mut().zip(&other.counts);
         columns.for_each(|(to, from)| to.iter_mut().zip(from).for_each(|(to, from)| *to += from));
         self.places.iter_mut().zip(&other.places).for_each(|(to, from)| *to += from);
-        for (to, from) in self.groups.iter_mut().flatten().zip(other.groups.iter().flatten()) {
-            to.with += from.with;
-            to.without += from.without;
-        }
     }
 }
 
-/// Adds the sites of one sequence.
+/// Adds the sites of one sequence, and returns for each filter whether there are any.
 fn count(
     filters: &Filters,
     codes: &[u8],
@@ -295,8 +294,7 @@ fn count(
     thresholds: &[f32],
     bins: Bins,
     sites: &mut [Sites],
-    belongs: impl Fn(usize) -> Option<bool>,
-) {
+) -> Vec<bool> {
     let mut fired = vec![false; filters.len()];
     for_each_strand(codes, both_strands, |strand, is_reverse| {
         filters.for_each_place(strand, |start, numbers| {
@@ -317,18 +315,7 @@ fn count(
             }
         });
     });
-    for (sites, fired) in sites.iter_mut().zip(fired) {
-        sites.sequences += u64::from(fired);
-        for (division, groups) in sites.groups.iter_mut().enumerate() {
-            let Some(belongs) = belongs(division) else { continue };
-            let group = &mut groups[usize::from(!belongs)];
-            if fired {
-                group.with += 1;
-            } else {
-                group.without += 1;
-            }
-        }
-    }
+    fired
 }
 
 /// Calls `each` with a sequence and, if requested, with its reverse complement.
@@ -389,16 +376,15 @@ mod tests {
         let filters = filters_for("GATTACA", -3.0);
         let (_folder, path) =
             file(&["ccccGATTACAcccccccccc", "ccccccccccTGTAATCcccc", "ccccccccccccccccccccc", "ccGATTTCAcNccccccc"]);
-        let division =
-            Division { name: "a".into(), other: "b".into(), belongs: [true, true, false, false].map(Some).into() };
         let set = Set::File { path: &path, limit: usize::MAX };
-        let found = find(&filters, &set, std::slice::from_ref(&division), true).unwrap();
+        let found = find(&filters, &set, true).unwrap();
         let sites = &found.sites[0];
         // Seven letters less the bias; from half of it on, five and a half of seven.
-        assert_eq!((sites.largest, sites.n, sites.reverse, sites.sequences), (4.0, 3, 1, 3));
+        assert_eq!((sites.largest, sites.n, sites.reverse, sites.sequences.len()), (4.0, 3, 1, 3));
         assert_eq!(sites.counts[4], [2, 0, 0, 1], "GATT[A or T]CA");
         assert_eq!(sites.counts[0], [0, 0, 3, 0]);
-        assert_eq!(sites.groups[0], [Group { with: 2, without: 0 }, Group { with: 1, without: 1 }]);
+        assert_eq!([0, 1, 2, 3].map(|sequence| sites.sequences.contains(sequence)), [true, true, false, true]);
+        assert_eq!(found.strata, [Some(0); 4]);
         assert_eq!((found.sequences, found.bins), (4, Bins::Shares(MOST_BINS)));
         assert!((found.background.iter().sum::<f64>() - 1.0).abs() < 1e-12);
         assert_eq!(found.background[0], found.background[3]);
@@ -406,9 +392,9 @@ mod tests {
         let at = |centre: usize| found.bins.of(centre, 21);
         assert_eq!((sites.places[at(7)], sites.places[at(13)]), (1, 1));
 
-        let forward = find(&filters, &set, &[], false).unwrap();
+        let forward = find(&filters, &set, false).unwrap();
         assert_eq!((forward.sites[0].n, forward.sites[0].reverse), (2, 0));
-        let first = find(&filters, &Set::File { path: &path, limit: 1 }, &[], false).unwrap();
+        let first = find(&filters, &Set::File { path: &path, limit: 1 }, false).unwrap();
         assert_eq!((first.sequences, first.sites[0].n), (1, 1));
         assert_eq!((first.bins, first.bins.count()), (Bins::Bases { length: 21, each: 1 }, 21));
         assert_eq!(first.sites[0].places[7], 1);
@@ -418,7 +404,7 @@ mod tests {
     #[test]
     fn a_filter_that_is_never_above_zero_has_no_sites() {
         let (_folder, path) = file(&["ccccGATTACAcccccccccc"]);
-        let found = find(&filters_for("GATTACA", -8.0), &Set::File { path: &path, limit: 9 }, &[], true).unwrap();
+        let found = find(&filters_for("GATTACA", -8.0), &Set::File { path: &path, limit: 9 }, true).unwrap();
         assert_eq!((found.sites[0].largest, found.sites[0].n), (-1.0, 0));
     }
 
@@ -426,11 +412,11 @@ mod tests {
     fn sequences_that_are_too_short_are_named() {
         let (_folder, path) = file(&["ccccGATTACAcccccccccc", "GATTAC"]);
         let filters = filters_for("GATTACA", 0.0);
-        let error = find(&filters, &Set::File { path: &path, limit: 9 }, &[], true).unwrap_err().to_string();
+        let error = find(&filters, &Set::File { path: &path, limit: 9 }, true).unwrap_err().to_string();
         assert!(error.contains("s.fa: record 'r1' has 6 bp, expected 7 or more"), "{error}");
         let examples = Examples::from_codes(&[0; 12], 6, &[0.0, 1.0]);
         let set = Set::Examples { examples: &examples, chosen: vec![0, 1] };
-        let error = find(&filters, &set, &[], true).unwrap_err().to_string();
+        let error = find(&filters, &set, true).unwrap_err().to_string();
         assert!(error.contains("have 6 bp, expected 7 or more"), "{error}");
     }
 
@@ -442,12 +428,12 @@ mod tests {
             other.chunks_mut(20).for_each(alphabet::reverse_complement);
             let [one, two] = [codes, other].map(|codes| {
                 let examples = Examples::from_codes(&codes, 20, &[0.0; 3]);
-                find(&filters, &Set::Examples { examples: &examples, chosen: vec![0, 1, 2] }, &[], true).unwrap()
+                find(&filters, &Set::Examples { examples: &examples, chosen: vec![0, 1, 2] }, true).unwrap()
             });
             let [one, two] = [&one.sites[0], &two.sites[0]];
             prop_assert_eq!(&one.counts, &two.counts);
             prop_assert_eq!((one.n, one.n - one.reverse), (two.n, two.reverse));
-            prop_assert_eq!(one.sequences, two.sequences);
+            prop_assert_eq!(&one.sequences, &two.sequences);
         }
     }
 }

@@ -73,6 +73,8 @@ pub struct Rows<'a> {
     stride: usize,
     /// Number of scores in a row of a table.
     outputs: usize,
+    /// Whether a score is of both strands; BED then has `.` as the strand.
+    of_both_strands: bool,
     /// Record and end of the previous row, so that bedGraph has one value per base. Records may share a name.
     before: Option<(Arc<str>, usize)>,
 }
@@ -120,7 +122,22 @@ impl<'a> Rows<'a> {
         });
         let binary = task.kind == TaskKind::Binary;
         let (output, inverse) = if binary { (0, index != classes.positive) } else { (index, false) };
-        Ok(Self { out, format, header, output, inverse, stride, outputs: task.outputs(), before: None })
+        Ok(Self {
+            out,
+            format,
+            header,
+            output,
+            inverse,
+            stride,
+            outputs: task.outputs(),
+            of_both_strands: false,
+            before: None,
+        })
+    }
+
+    /// Says whether the network reads both strands of a sequence, in which case scores in BED have none.
+    pub fn of_both_strands(self, of_both_strands: bool) -> Self {
+        Self { of_both_strands, ..self }
     }
 
     /// Whether the output is a table, which has a row for what has no score too.
@@ -154,6 +171,7 @@ impl<'a> Rows<'a> {
             }
             ScoreFormat::Bed => {
                 let (region, score) = (region.as_deref().unwrap_or("."), (one * 1000.0).round() as u16);
+                let strand = if self.of_both_strands { '.' } else { strand };
                 writeln!(self.out, "{name}\t{}\t{}\t{region}\t{score}\t{strand}", range.start, range.end)?;
             }
             ScoreFormat::Bedgraph => {
@@ -232,7 +250,8 @@ mod tests {
         let task = Task::new(kind, &classes, None, &ClassWeights::None, &labels)?;
         let (mut out, chr): (Vec<u8>, Arc<str>) = (Vec::new(), "chr1".into());
         {
-            let mut sink = Rows::new(&mut out, format, &task, &classes, of, stride, false)?;
+            let sink = Rows::new(&mut out, format, &task, &classes, of, stride, false)?;
+            let mut sink = sink.of_both_strands(names.len() == 3);
             for (start, scores) in rows {
                 sink.write(&Row::of_record(&chr, *start..start + 10), Some(scores))?;
             }
@@ -260,7 +279,8 @@ mod tests {
         );
         assert_eq!(
             written(ScoreFormat::Bed, &["a", "b", "c"], Some("b"), 4, &three).unwrap(),
-            "chr1\t0\t10\t.\t500\t+\n"
+            "chr1\t0\t10\t.\t500\t.\n",
+            "both strands are read"
         );
         assert!(
             written(ScoreFormat::Bed, &["a", "b", "c"], None, 4, &three)

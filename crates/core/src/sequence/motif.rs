@@ -64,6 +64,15 @@ impl Motif {
     }
 }
 
+/// Information of a column relative to base frequencies, in bits: the Kullback-Leibler divergence, which is two bits minus
+/// the entropy where bases are equally frequent.
+pub fn relative_bits(column: &[f64; 4], background: &[f64; 4]) -> f64 {
+    // A base that does not occur is taken as rare, so that the information is finite.
+    const LEAST: f64 = 1e-6;
+    let present = column.iter().zip(background).filter(|(p, _)| **p > 0.0);
+    present.map(|(p, of_all)| p * (p / of_all.max(LEAST)).log2()).sum()
+}
+
 /// Two bits minus the entropy of a column.
 pub fn bits(column: &[f64; 4]) -> f64 {
     2.0 + column.iter().filter(|&&p| p > 0.0).map(|p| p * p.log2()).sum::<f64>()
@@ -89,6 +98,17 @@ mod tests {
         let few = Motif { sites: 8, ..motif }.information();
         assert!((few[0] - (2.0 - 0.270_505)).abs() < 1e-5, "{few:?}");
         assert_eq!(few[2], 0.0);
+    }
+
+    #[test]
+    fn information_relative_to_a_composition_is_none_where_that_is_all_there_is() {
+        let rich = [0.1, 0.4, 0.4, 0.1];
+        assert_eq!(relative_bits(&rich, &rich), 0.0);
+        let column = [0.7, 0.1, 0.1, 0.1];
+        assert!((relative_bits(&column, &[0.25; 4]) - bits(&column)).abs() < 1e-12);
+        // scipy.stats.entropy([0.7, 0.1, 0.1, 0.1], [0.1, 0.4, 0.4, 0.1], base=2)
+        assert!((relative_bits(&column, &rich) - 1.565_148_445_440_322_8).abs() < 1e-12);
+        assert!(relative_bits(&[1.0, 0.0, 0.0, 0.0], &[0.0, 0.5, 0.5, 0.0]).is_finite());
     }
 
     #[test]

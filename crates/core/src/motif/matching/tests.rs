@@ -5,6 +5,9 @@ use crate::random::{self, Purpose};
 use proptest::prelude::*;
 use rand::RngExt;
 
+/// Equally frequent bases.
+const EVEN: [f64; 4] = [0.25; 4];
+
 fn motif(id: &str, columns: Vec<[f64; 4]>) -> Motif {
     Motif { id: id.into(), name: String::new(), columns, sites: 0 }
 }
@@ -100,7 +103,7 @@ fn p_values_are_those_of_every_way_to_draw_the_columns() {
         if query.len() > 3 {
             query[1] = [0.3, 0.2, 0.2, 0.3];
         }
-        let matches = Database::new(&targets).matches(&query);
+        let matches = Database::new(&targets).matches(&query, &EVEN);
         for target in 0..targets.len() {
             let found = matches.iter().find(|found| found.target == target);
             let expected = by_brute_force(&query, &targets, target);
@@ -127,7 +130,7 @@ fn a_motif_finds_itself_on_either_strand_and_where_it_stands() {
     query.extend([[0.25; 4]; 3]);
     for reverse in [false, true] {
         let query = if reverse { motif("", query.clone()).reverse_complement().columns } else { query.clone() };
-        let best = &database.matches(&query)[0];
+        let best = &database.matches(&query, &EVEN)[0];
         assert_eq!((best.target, best.reverse), (30, reverse));
         assert!(best.overlap == 11, "{best:?}");
         assert_eq!(best.offset, if reverse { 3 } else { 4 });
@@ -135,16 +138,16 @@ fn a_motif_finds_itself_on_either_strand_and_where_it_stands() {
         assert!((best.log_e(31) - best.log_p - 31f64.ln()).abs() < 1e-12);
     }
     // Only its first part: the target runs off the end of the query.
-    let best = &database.matches(&word("CCGATTACA", 0.9).columns)[0];
+    let best = &database.matches(&word("CCGATTACA", 0.9).columns, &EVEN)[0];
     assert_eq!((best.target, best.offset, best.overlap), (30, 2, 7));
-    let best = &database.matches(&word("ACAGCTTCC", 0.9).columns)[0];
+    let best = &database.matches(&word("ACAGCTTCC", 0.9).columns, &EVEN)[0];
     assert_eq!((best.target, best.offset, best.overlap), (30, -4, 7));
 }
 
 #[test]
 fn what_tells_nothing_matches_nothing() {
     let targets = [word("GATTACA", 1.0), word("CCCTGAG", 1.0)];
-    assert!(Database::new(&targets).matches(&[[0.25; 4]; 10]).is_empty());
+    assert!(Database::new(&targets).matches(&[[0.25; 4]; 10], &EVEN).is_empty());
     // A known motif with a stretch that tells nothing is not like everything that has one.
     let mut stretch = word("GATTACA", 0.9).columns;
     stretch.extend([[0.25; 4]; 12]);
@@ -155,9 +158,24 @@ fn what_tells_nothing_matches_nothing() {
         .collect();
     let mut query = vec![[0.26, 0.24, 0.25, 0.25]; 15];
     query.extend(word("CCTGG", 0.8).columns);
-    let best = &Database::new(&targets).matches(&query)[0];
+    let best = &Database::new(&targets).matches(&query, &EVEN)[0];
     assert!(best.log_q > 0.05f64.ln(), "{best:?}");
-    assert!(Database::new(&[]).matches(&word("GATTACA", 1.0).columns).is_empty());
+    assert!(Database::new(&[]).matches(&word("GATTACA", 1.0).columns, &EVEN).is_empty());
+}
+
+#[test]
+fn columns_count_by_what_they_say_beyond_the_composition() {
+    let rich = [0.1, 0.4, 0.4, 0.1];
+    assert!(is_informative(&rich, &EVEN) && !is_informative(&rich, &rich));
+    assert!(!is_informative(&EVEN, &EVEN) && is_informative(&EVEN, &rich));
+    // In sequences rich in G and C, a stretch that has their composition is like no motif, and a word still is.
+    let targets = [word("GCGCGC", 0.9), word("GATTACAG", 0.9)];
+    let database = Database::new(&targets);
+    assert!(database.matches(&[rich; 8], &rich).is_empty());
+    let mut query = vec![rich; 4];
+    query.extend(word("GATTACAG", 0.9).columns);
+    let best = &database.matches(&query, &rich)[0];
+    assert_eq!((best.target, best.offset, best.overlap), (1, 4, 8));
 }
 
 /// If queries are put together from columns drawn from the database, as the method supposes, p-values of a target that is
@@ -169,7 +187,7 @@ fn p_values_of_random_queries_are_not_too_small() {
     let database = Database::new(&targets);
     let (mut small, mut all) = (0, 0);
     for _ in 0..40 {
-        for found in database.matches(&random_motif(&mut random, 12)) {
+        for found in database.matches(&random_motif(&mut random, 12), &EVEN) {
             small += usize::from(found.log_p.exp() <= 0.05);
             all += 1;
         }
@@ -187,7 +205,7 @@ proptest! {
         let query = motif("", random_motif(&mut random, width));
         let database = Database::new(&targets);
         let by_target = |columns: &[[f64; 4]]| {
-            let mut matches = database.matches(columns);
+            let mut matches = database.matches(columns, &EVEN);
             matches.sort_by_key(|found| found.target);
             matches.into_iter().map(|found| found.log_p).collect::<Vec<_>>()
         };
