@@ -242,6 +242,9 @@ impl Trainer {
             }
             provenance.config.training.epochs = self.config.training.epochs;
             provenance.outcome = None;
+        }
+        // A run killed at its very start may have been left without.
+        if extended_to.is_some() || !run.file(CONFIG_TOML).is_file() {
             let head =
                 provenance.resolved.as_ref().map_or_else(String::new, |resolved| resolved.as_comments(data) + "\n");
             run.write(CONFIG_TOML, (head + &provenance.config.to_toml()).as_bytes())?;

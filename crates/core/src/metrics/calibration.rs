@@ -13,13 +13,13 @@ const Z: f64 = 1.959_963_984_540_054;
 
 /// Sums over the examples of a bin.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct BinSums {
+pub(super) struct BinTotals {
     count: f64,
     scores: f64,
     positives: f64,
 }
 
-impl BinSums {
+impl BinTotals {
     /// Counts an example `many` times.
     pub(super) fn add(&mut self, many: f64, score: f64, positive: bool) {
         self.count += many;
@@ -50,13 +50,13 @@ pub(super) fn bins_of_sorted(scores: &[f64]) -> Vec<usize> {
 /// The root of the mean squared calibration error, from the sums of each bin. The bias of the plug-in estimate, the variance of
 /// the share of positives, is subtracted in each bin (Kumar, Liang and Ma, 2019, section 5), so that the square is 0 on
 /// average for calibrated scores; below 0 the root is 0. Undefined without examples.
-pub(super) fn debiased_error(bins: &[BinSums]) -> Option<f64> {
+pub(super) fn debiased_error(bins: &[BinTotals]) -> Option<f64> {
     let n: f64 = bins.iter().map(|bin| bin.count).sum();
     (n > 0.0).then(|| bins.iter().map(|bin| bin.count / n * squared_error(bin)).sum::<f64>().max(0.0).sqrt())
 }
 
 /// The squared error of one bin without the bias; of a single example nothing is known.
-fn squared_error(bin: &BinSums) -> f64 {
+fn squared_error(bin: &BinTotals) -> f64 {
     if bin.count < 2.0 {
         return 0.0;
     }
@@ -146,9 +146,9 @@ mod tests {
             let mut sorted: Vec<(f64, bool)> = scores.iter().copied().zip(positive.iter().copied()).collect();
             sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
             let bins = bins_of_sorted(&sorted.iter().map(|(score, _)| *score).collect::<Vec<_>>());
-            let mut sums = vec![BinSums::default(); BINS];
-            bins.iter().zip(&sorted).for_each(|(&bin, &(score, positive))| sums[bin].add(1.0, score, positive));
-            squares += sums.iter().map(|bin| bin.count / 1000.0 * squared_error(bin)).sum::<f64>() / rounds as f64;
+            let mut totals = vec![BinTotals::default(); BINS];
+            bins.iter().zip(&sorted).for_each(|(&bin, &(score, positive))| totals[bin].add(1.0, score, positive));
+            squares += totals.iter().map(|bin| bin.count / 1000.0 * squared_error(bin)).sum::<f64>() / rounds as f64;
             roots += error(&positive, &scores) / rounds as f64;
             usual += Ranking::new(&positive, &scores).calibration_error().unwrap() / rounds as f64;
         }

@@ -2,7 +2,7 @@
 //! the curves of single classes and labels are computed here too.
 
 use crate::metrics::bootstrap::{Resampling, bootstrap};
-use crate::metrics::calibration::{BINS as EQUAL_BINS, BinSums, bins_of_sorted, consistency_bar, debiased_error};
+use crate::metrics::calibration::{BINS as EQUAL_BINS, BinTotals, bins_of_sorted, consistency_bar, debiased_error};
 use crate::metrics::closed_form::{self, wilson};
 use crate::metrics::{Interval, Report, bounds, column, loss, named, replace};
 
@@ -303,7 +303,7 @@ impl Ranking {
         let mut areas = Areas::default();
         let (mut brier, mut log_loss) = (0.0, 0.0);
         let mut calibration = [(0.0, 0.0); CALIBRATION_BINS];
-        let mut equal_bins = [BinSums::default(); EQUAL_BINS];
+        let mut equal_bins = [BinTotals::default(); EQUAL_BINS];
         let (mut bin, mut in_bin) = (0, (0.0, 0.0));
         let mut cuts = [(threshold, (0, 0)), (0.5, (0, 0))];
         let examples = self.scores.iter().zip(&self.positive).zip(&self.last_of_equals);

@@ -13,7 +13,7 @@ pub fn window_weights(starts: &[usize], length: usize) -> Vec<f64> {
     let mut changes: Vec<(usize, i64)> = starts.iter().flat_map(|&start| [(start, 1), (start + length, -1)]).collect();
     changes.sort_unstable();
     // For each change, the sum of one over the number of windows, over all bases before it.
-    let (mut places, mut sums): (Vec<usize>, Vec<f64>) = (Vec::new(), Vec::new());
+    let (mut places, mut totals): (Vec<usize>, Vec<f64>) = (Vec::new(), Vec::new());
     let (mut covered, mut sum) = (0, 0.0);
     for (place, change) in changes {
         if let Some(&last) = places.last()
@@ -23,9 +23,9 @@ pub fn window_weights(starts: &[usize], length: usize) -> Vec<f64> {
         }
         covered += change;
         places.push(place);
-        sums.push(sum);
+        totals.push(sum);
     }
-    let before = |place: usize| sums[places.partition_point(|&other| other < place).min(sums.len() - 1)];
+    let before = |place: usize| totals[places.partition_point(|&other| other < place).min(totals.len() - 1)];
     starts.iter().map(|&start| ((before(start + length) - before(start)) / length as f64).min(1.0)).collect()
 }
 
