@@ -1,7 +1,7 @@
 //! Metrics with their intervals: `cargo bench --bench metrics`.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use strandnet_core::metrics::Ranking;
+use strandnet_core::metrics::{Blocks, Ranking, Resampling};
 
 /// Scores that tell something of the labels, without order.
 fn scores(n: usize) -> (Vec<bool>, Vec<f64>) {
@@ -16,12 +16,14 @@ fn ranking(criterion: &mut Criterion) {
     group.sample_size(10);
     for n in [1_000, 10_000, 100_000] {
         let (positive, scores) = scores(n);
+        let alone = Blocks::each(n);
+        let resampling = Resampling { blocks: &alone, seed: 1 };
         group.throughput(Throughput::Elements(n as u64));
         group.bench_function(BenchmarkId::new("AUROC", n), |bencher| {
             bencher.iter(|| Ranking::new(&positive, &scores).auroc());
         });
         group.bench_function(BenchmarkId::new("all with 1,000 resamples", n), |bencher| {
-            bencher.iter(|| Ranking::new(&positive, &scores).report(0.5, 1));
+            bencher.iter(|| Ranking::new(&positive, &scores).report(0.5, &resampling));
         });
     }
     group.finish();

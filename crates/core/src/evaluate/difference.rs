@@ -60,7 +60,7 @@ impl Difference {
                 high: None,
                 p_value: None,
                 method: None,
-                reason: Some("the metric is undefined for one of them, or both rank the examples alike".into()),
+                reason: Some("the metric is undefined for one of them, both rank the examples alike, or the examples are too few".into()),
             },
         }
     }

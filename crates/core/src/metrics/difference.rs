@@ -64,10 +64,14 @@ pub fn mean_pearson(
     })
 }
 
-/// Bootstraps a difference. `value` gets the number of times to count each example.
+/// Bootstraps a difference; `None` where there are too few examples or blocks for an interval. `value` gets the number of
+/// times to count each example.
 fn paired(n: usize, k: usize, resampling: &Resampling, value: impl Fn(&[u32]) -> Option<f64> + Sync) -> Option<Paired> {
     let &Resampling { blocks, seed } = resampling;
     let finite = |value: &f64| value.is_finite();
+    if blocks.too_few().is_some() {
+        return None;
+    }
     let difference = value(&vec![1; n]).filter(finite)?;
     let drawn = (0..resamples(n, k) as u64).into_par_iter();
     let draws: Vec<Option<f64>> = drawn
@@ -159,11 +163,14 @@ mod tests {
 
     #[test]
     fn what_is_the_same_or_undefined_has_no_difference() {
-        let (labels, [first, _]) = simulated(7, 60, 0.0);
+        let (labels, [first, second]) = simulated(7, 60, 0.0);
         let classes: Vec<usize> = labels.iter().map(|&label| usize::from(label)).collect();
-        let columns = both_columns(&first);
-        let [blocks, one, two] = [60, 0, 2].map(alone);
-        let [sixty, none, two] = [&blocks, &one, &two].map(|blocks| Resampling { blocks, seed: 1 });
+        let [columns, others] = [both_columns(&first), both_columns(&second)];
+        let [blocks, one, two, six] = [60, 0, 2, 6].map(alone);
+        let [sixty, none, two, six] = [&blocks, &one, &two, &six].map(|blocks| Resampling { blocks, seed: 1 });
+        assert!(macro_auroc_of_classes(&classes, [&columns, &others], 2, &sixty).is_some());
+        let few = macro_auroc_of_classes(&classes[..6], [&columns[..12], &others[..12]], 2, &six);
+        assert_eq!(few, None, "six examples");
         assert_eq!(macro_auroc_of_classes(&classes, [&columns, &columns], 2, &sixty), None);
         assert_eq!(macro_auroc_of_classes(&[0; 60], [&columns, &columns], 2, &sixty), None);
         assert_eq!(macro_auroc_of_classes(&[], [&[], &[]], 2, &none), None);
