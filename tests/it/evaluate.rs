@@ -88,3 +88,33 @@ fn evaluate_takes_other_genomes_and_tables() {
     let error = fail(1, &["evaluate", text(&finished.run), "--test", text(&table)]);
     assert!(error.contains("line 2") && error.contains("'rat'") && error.contains("human or mouse"), "{error}");
 }
+
+#[test]
+fn intervals_allow_for_neighbours_and_a_small_class_has_none() {
+    let finished = finished();
+    let test = |more: &[&str]| -> serde_json::Value {
+        let printed = succeed(&[&["evaluate", text(&finished.run), "--json", "--quiet"], more].concat());
+        serde_json::from_str::<serde_json::Value>(&printed).unwrap()["test"].clone()
+    };
+    let (long, short) = (test(&["--block-length", "1000"]), test(&["--block-length", "200"]));
+    for (found, length) in [(&long, 1000), (&short, 200)] {
+        assert_eq!((&found["blocks"]["kind"], &found["blocks"]["length"]), (&"coordinates".into(), &length.into()));
+        assert_eq!(found["auroc"]["method"], "bca-block-bootstrap", "{}", found["auroc"]);
+        assert_eq!(found["auroc"]["value"], long["auroc"]["value"]);
+    }
+    assert!(short["blocks"]["count"].as_u64() > long["blocks"]["count"].as_u64());
+
+    let folder = tempfile::tempdir().unwrap();
+    let classes = json(&finished.run.join("run.json"))["classes"].as_array().unwrap().clone();
+    let [first, second] = [0, 1].map(|i| classes[i].as_str().unwrap());
+    let length = json(&finished.run.join("run.json"))["length"].as_u64().unwrap() as usize;
+    let rows: String =
+        (0..60).map(|i| format!("{},{}\n", bases(i + 5000, length), if i < 7 { first } else { second })).collect();
+    let table = folder.path().join("few.csv");
+    std::fs::write(&table, format!("sequence,label\n{rows}")).unwrap();
+    let few = test(&["--test", text(&table)]);
+    let auroc = &few["auroc"];
+    assert!(auroc["value"].is_number() && auroc["low"].is_null() && auroc["high"].is_null(), "{auroc}");
+    let reason = auroc["interval_reason"].as_str().unwrap();
+    assert_eq!(reason, "a class has 7 examples, and an interval needs 10 or more");
+}

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use strandnet_core::metrics::Ranking;
 use strandnet_core::metrics::paired::delong;
+use strandnet_core::metrics::{Blocks, Ranking};
 
 use crate::fixtures::{
     Folder, class_files, column, examples, fail, gc, gc_classes, gc_table, header, json, metrics, numbers,
@@ -121,7 +121,8 @@ fn the_difference_from_a_baseline_comes_from_the_scores_of_predictions_csv() {
             let auroc = Ranking::new(&positive, &scores).auroc().unwrap();
             assert!((auroc - value(&baselines[name]["test"], "auroc")).abs() < 1e-12, "{name}");
             let found = &baselines[name]["difference"];
-            let expected = delong(&positive, &scores, &of_test("score"));
+            let alone = Blocks::each(positive.len());
+            let expected = delong(&positive, &scores, &of_test("score"), &alone);
             match expected {
                 Some(expected) => {
                     assert_eq!(found["metric"], "auroc");

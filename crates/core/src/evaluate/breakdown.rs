@@ -16,6 +16,9 @@ const GC_EDGES: [f64; 6] = [0.0, 0.3, 0.4, 0.5, 0.6, 1.0];
 /// Edges of the groups of soft-masked share: almost none, some, most.
 const REPEAT_EDGES: [f64; 5] = [0.0, 0.05, 0.5, 0.95, 1.0];
 
+/// Evaluates some of the examples, of which it gets their places among all, and their predictions.
+pub type Measure<'a> = dyn Fn(&Examples, &[usize], &[f64]) -> Report + 'a;
+
 /// The metrics of some of the examples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group {
@@ -42,7 +45,7 @@ pub struct Breakdown {
 }
 
 impl Breakdown {
-    /// Evaluates groups of examples with `report`, which takes examples, their places among all and their predictions.
+    /// Evaluates groups of examples with `report`.
     ///
     /// # Errors
     /// The examples cannot be read.
@@ -51,7 +54,7 @@ impl Breakdown {
         classes: &Classes,
         examples: &Examples,
         predictions: &[f64],
-        report: &dyn Fn(&Examples, &[usize], &[f64]) -> Report,
+        report: &Measure,
     ) -> Result<Self> {
         let outputs = task.outputs();
         let measure = |name: String, range: Option<Range<f64>>, chosen: Vec<usize>, wanted: &[&str]| -> Option<Group> {

@@ -111,8 +111,12 @@ fn compare(
     let k = task.outputs();
     match task.kind {
         TaskKind::Binary => {
-            let [first, second] = both;
-            Some((delong(&task.positives(examples), first, second, resampling.blocks)?, of_aurocs))
+            let ([first, second], positives) = (both, task.positives(examples));
+            let too_few = |class: bool| resampling.blocks.too_few_of(|example| positives[example] == class).is_some();
+            if too_few(true) || too_few(false) {
+                return None;
+            }
+            Some((delong(&positives, first, second, resampling.blocks)?, of_aurocs))
         }
         TaskKind::Multiclass => {
             Some((difference::macro_auroc_of_classes(&examples.classes(), both, k, resampling)?, bootstrap))
