@@ -8,7 +8,7 @@
 //! 2. A seqlet is a stretch of 9 bp, with 6 bp on either side, whose summed importance is larger in magnitude than that
 //!    of any stretch in 19 of 20 shuffled copies of the sequences; the strongest are taken first, and the 9 bp of none
 //!    overlap another seqlet, so that a motif as wide as a seqlet makes one.
-//! 3. In order of strength, a seqlet joins the cluster with the most similar mean, or starts one ([`clusters`]). Clusters
+//! 3. In order of strength, a seqlet joins the cluster with the most similar mean, or starts one (`clusters`). Clusters
 //!    with similar means become one, and every seqlet joins the most similar mean again, until nothing changes. Only every
 //!    second sequence has a part in this; the seqlets of the others are assigned at the end, and enrichment is tested with
 //!    them. Seqlets that raise the target and those that lower it are kept apart.
