@@ -89,8 +89,10 @@ fn in_description(description: &str, length: usize) -> Coordinates {
 fn of_ensembl(word: &str, length: usize) -> Option<Coordinates> {
     let [kind, assembly, chromosome, start, end, strand] = word.split(':').collect::<Vec<_>>()[..] else { return None };
     let (start, end) = (number(start)?, number(end)?);
-    let is_named =
-        !chromosome.is_empty() && !assembly.is_empty() && kind.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
+    let is_named = is_a_name(chromosome)
+        && !assembly.is_empty()
+        && !kind.is_empty()
+        && kind.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
     if !is_named || !matches!(strand, "1" | "-1") || start == 0 {
         return None;
     }
@@ -147,7 +149,7 @@ fn mentions(text: &str) -> impl Iterator<Item = Mention<'_>> {
 impl Mention<'_> {
     fn read(&self, length: usize) -> Option<Found> {
         let Named { chromosome, has_prefix, looks_right } = Named::at_the_end_of(self.before);
-        if !chromosome.contains(char::is_alphanumeric) || (self.complement && !self.is_usual) {
+        if !is_a_name(chromosome) || (self.complement && !self.is_usual) {
             return None;
         }
         let suffix = Suffix::of(self.after)?;
@@ -180,6 +182,11 @@ fn fitting(start: usize, end: usize, length: usize) -> Option<Range<usize>> {
         Some(span) if start > 0 && length.checked_sub(1) == Some(span) => Some(start - 1..end),
         _ => None,
     }
+}
+
+/// Whether text can name a chromosome, unlike separators alone.
+fn is_a_name(chromosome: &str) -> bool {
+    chromosome.contains(char::is_alphanumeric)
 }
 
 /// Whether a name has `chr` in it, as nothing else does that looks like a chromosome, or is a versioned accession.
@@ -459,6 +466,9 @@ mod tests {
             "chrome_5_10",
             "sp|P5|10",
             "ENSG00000139618.5",
+            "chromosome:GRCh38:-:6:10:1",
+            ":GRCh38:1:6:10:1",
+            "-:6-10",
         ] {
             assert_eq!(of_name(name, 5), Coordinates::Absent, "{name}");
         }
@@ -507,6 +517,34 @@ mod tests {
             let end = start + length;
             let name = format!("{before}{chromosome}:{}-{end}{strand}", start + usize::from(from_one));
             prop_assert_eq!(of_name(&name, length), exact(&chromosome, start, end, reverse));
+        }
+
+        /// What is said to lie at a place can be written there again, whatever the form was.
+        #[test]
+        fn places_of_any_form_are_read_back(
+            chromosome in "[1acehrN:._|#é-]{1,8}", start in 0usize..40, length in 0usize..8, form in 0usize..6,
+            tail in "(|:[+-]|/rc|\\([+-]\\))",
+        ) {
+            let (end, first) = (start + length, start + 1);
+            let (name, description) = match form {
+                0 => (format!("a:b:{chromosome}:{first}:{end}:1"), String::new()),
+                1 => (format!("{chromosome}:{start}-{end}{tail}"), String::new()),
+                2 => (format!("{chromosome}_{start}_{end}{tail}"), String::new()),
+                3 => (format!("{chromosome}:c{end}-{first}"), String::new()),
+                4 => ("x".into(), format!("range={chromosome}:{first}-{end} strand=-")),
+                _ => ("x".into(), format!("a:b:{chromosome}:{first}:{end}:-1 {chromosome}:{start}-{end}{tail}")),
+            };
+            if let Coordinates::Exact(Place { chromosome, range, reverse }) = parse(&name, &description, length) {
+                prop_assert_eq!(range.len(), length);
+                let strand = if reverse { '-' } else { '+' };
+                let again = of_name(&format!("::{chromosome}:{}-{}({strand})", range.start, range.end), length);
+                match again {
+                    Coordinates::Exact(place) | Coordinates::Derived(place) => {
+                        prop_assert_eq!(place.reverse, reverse, "{} {}", name, description);
+                    }
+                    other => prop_assert!(false, "{name} {description}: {other:?}"),
+                }
+            }
         }
 
         #[test]
