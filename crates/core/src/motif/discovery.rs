@@ -13,7 +13,8 @@
 //!    second sequence has a part in this; the seqlets of the others are assigned at the end, and enrichment is tested with
 //!    them. Seqlets that raise the target and those that lower it are kept apart.
 //! 4. A motif is the base composition of the sites of a cluster, one for seqlets that overlap, over its important columns
-//!    and the informative ones next to them.
+//!    and the informative ones next to them. One whose information lies mostly within stronger sites of the other sign is
+//!    only what stands beside those, and is dropped.
 //!
 //! TF-MoDISco (Shrikumar and others, 2018) clusters by gapped k-mers and by communities in a graph of nearest
 //! neighbours, and refines clusters by density; it finds rarer motifs and separates similar ones that this method
@@ -58,6 +59,12 @@ const EDGE: f32 = 0.2;
 /// Information in bits, relative to the composition of the sequences, by which columns beside the important ones belong to a
 /// motif: the network may need a part of a word only.
 const EDGE_BITS: f64 = 0.5;
+
+/// Smallest number of informative columns of a motif; a base or two alike in all sites are no word.
+const LEAST_COLUMNS: usize = 4;
+
+/// Motifs that raise the target, and those that lower it.
+const SIGNS: [(&str, f32); 2] = [("for", 1.0), ("against", -1.0)];
 
 /// Number of steps of the path from the all-zero input to the sequence.
 const STEPS: usize = 4;
@@ -111,15 +118,13 @@ pub fn find(explainer: &Explainer, set: &Set, both_strands: bool, seed: u64) -> 
     sequences.codes.iter().filter(|&&code| code < UNKNOWN).for_each(|&code| bases[usize::from(code)] += 1);
     let background = shares_of_bases(bases, both_strands);
     let bins = Bins::new(length, length);
+    let thresholds = SIGNS.map(|(_, sign)| shuffled.strongest(sign));
+    let motifs = sequences.of_both_signs(thresholds, both_strands, &background);
     let (mut names, mut sites) = (Vec::new(), Vec::new());
-    for (name, sign) in [("for", 1.0), ("against", -1.0)] {
-        let threshold = shuffled.strongest(sign);
-        let seqlets = sequences.seqlets(sign, threshold);
-        let clusters = clusters(&seqlets, both_strands, |seqlet| chooses(seqlet.sequence));
-        for (i, sites_of) in sequences.motifs(&clusters, &seqlets, threshold, bins, &background).into_iter().enumerate()
-        {
+    for (((name, _), threshold), placed) in SIGNS.into_iter().zip(thresholds).zip(motifs) {
+        for (i, placed) in placed.iter().enumerate() {
             names.push(format!("{name}_{}", i + 1));
-            sites.push(sites_of);
+            sites.push(sequences.sites(placed, threshold, bins));
         }
     }
     let gc: Vec<f32> = sequences.codes.chunks(length).map(strata::gc_share).collect();
@@ -215,16 +220,32 @@ impl Sequences {
         Some(self.codes[sequence * self.length + position]).filter(|code| *code < UNKNOWN)
     }
 
+    /// The motifs of each sign, from seqlets above its threshold. What stands beside a strong site often has some importance of
+    /// the other sign, and would be a motif only for that site in it: those are dropped.
+    fn of_both_signs(&self, thresholds: [f32; 2], both_strands: bool, background: &[f64; 4]) -> [Vec<Placed>; 2] {
+        let [raising, lowering] = [0, 1].map(|i| {
+            let seqlets = self.seqlets(SIGNS[i].1, thresholds[i]);
+            let clusters = clusters(&seqlets, both_strands, |seqlet| chooses(seqlet.sequence));
+            self.motifs(&clusters, &seqlets, background)
+        });
+        let is_other = |own: &Placed, others: &[Placed]| {
+            let bits = self.bits(own, background);
+            let within = |place: &&Place| others.iter().any(|other| other.holds_most(&bits, place));
+            2 * own.places.values().flatten().filter(within).count() > own.len()
+        };
+        let kept = |own: &[Placed], others: &[Placed]| own.iter().map(|own| !is_other(own, others)).collect::<Vec<_>>();
+        let keep = [kept(&raising, &lowering), kept(&lowering, &raising)];
+        let mut motifs = [raising, lowering];
+        for (motifs, keep) in motifs.iter_mut().zip(keep) {
+            let mut keep = keep.into_iter();
+            motifs.retain(|_| keep.next() == Some(true));
+        }
+        motifs
+    }
+
     /// The motifs of clusters, those with the most sites first. A cluster most of whose sites lie within those of a larger one
-    /// is a part of that motif and dropped.
-    fn motifs(
-        &self,
-        clusters: &[Cluster],
-        seqlets: &[Seqlet],
-        threshold: f32,
-        bins: Bins,
-        background: &[f64; 4],
-    ) -> Vec<Sites> {
+    /// is a part of that motif and dropped, as is one without a word.
+    fn motifs(&self, clusters: &[Cluster], seqlets: &[Seqlet], background: &[f64; 4]) -> Vec<Placed> {
         let mut all: Vec<Placed> = clusters.iter().map(|cluster| self.placed(cluster, seqlets, background)).collect();
         all.sort_by_key(|placed| std::cmp::Reverse(placed.len()));
         let mut kept: Vec<Placed> = Vec::new();
@@ -233,11 +254,32 @@ impl Sequences {
                 let within = |place: &&Place| 2 * larger.overlap(place, placed.width) >= placed.width;
                 2 * placed.places.values().flatten().filter(within).count() > placed.len()
             });
-            if !is_part && placed.len() >= clusters::LEAST {
+            let informative = self.bits(&placed, background).iter().filter(|&&bits| bits > 0.0).count();
+            if !is_part && placed.len() >= clusters::LEAST && informative >= LEAST_COLUMNS {
                 kept.push(placed);
             }
         }
-        kept.iter().map(|placed| self.sites(placed, threshold, bins)).collect()
+        kept
+    }
+
+    /// Information of each column of a motif in bits, relative to the composition of the sequences; 0 where it says little.
+    fn bits(&self, placed: &Placed, background: &[f64; 4]) -> Vec<f64> {
+        let motif = Motif::from_counts(String::new(), &self.site_counts(placed), placed.len() as u64);
+        let bits = motif.columns.iter().map(|column| relative_bits(column, background));
+        bits.map(|bits| if bits >= EDGE_BITS { bits } else { 0.0 }).collect()
+    }
+
+    /// Bases of the sites of a motif, `[width, 4]`.
+    fn site_counts(&self, placed: &Placed) -> Vec<[u64; 4]> {
+        let mut counts = vec![[0; 4]; placed.width];
+        for place in placed.places.values().flatten() {
+            for (column, counts) in counts.iter_mut().enumerate() {
+                if let Some(code) = self.base(place.sequence, place.position(column, placed.width)) {
+                    counts[usize::from(if place.reverse { 3 - code } else { code })] += 1;
+                }
+            }
+        }
+        counts
     }
 
     /// The sites of a cluster: of seqlets that overlap in the columns of the motif, the strongest alone.
@@ -295,7 +337,7 @@ impl Sequences {
             threshold,
             n: placed.len() as u64,
             reverse: 0,
-            counts: vec![[0; 4]; placed.width],
+            counts: self.site_counts(placed),
             places: vec![0; bins.count()],
             sequences: SequenceSet::default(),
         };
@@ -303,12 +345,6 @@ impl Sequences {
             sites.largest = sites.largest.max(place.strength);
             sites.reverse += u64::from(place.reverse);
             sites.sequences.insert(place.sequence);
-            for column in 0..placed.width {
-                let from_start = if place.reverse { placed.width - 1 - column } else { column };
-                if let Some(code) = self.base(place.sequence, place.start + from_start as i64) {
-                    sites.counts[column][usize::from(if place.reverse { 3 - code } else { code })] += 1;
-                }
-            }
             let middle = (place.start + placed.width as i64 / 2).clamp(0, self.length as i64 - 1);
             sites.places[bins.of(middle as usize, self.length)] += 1;
         }
@@ -330,6 +366,13 @@ struct Place {
     strength: f32,
 }
 
+impl Place {
+    /// Position in the sequence of a column of a motif of `width` bp.
+    fn position(&self, column: usize, width: usize) -> i64 {
+        self.start + if self.reverse { width - 1 - column } else { column } as i64
+    }
+}
+
 impl Placed {
     /// Number of sites.
     fn len(&self) -> usize {
@@ -343,6 +386,17 @@ impl Placed {
             usize::try_from(end - place.start.max(other.start)).unwrap_or(0)
         };
         self.places.get(&place.sequence).into_iter().flatten().map(shared).max().unwrap_or(0)
+    }
+
+    /// Whether most of the information of a site, `bits` for each column, lies within a stronger one of these.
+    fn holds_most(&self, bits: &[f64], place: &Place) -> bool {
+        let holds = |other: &Place| {
+            let span = other.start..other.start + self.width as i64;
+            let within = (0..bits.len()).filter(|&column| span.contains(&place.position(column, bits.len())));
+            let within: f64 = within.map(|column| bits[column]).sum();
+            other.strength > place.strength && 2.0 * within > bits.iter().sum()
+        };
+        self.places.get(&place.sequence).into_iter().flatten().any(holds)
     }
 }
 

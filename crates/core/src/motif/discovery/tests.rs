@@ -74,7 +74,8 @@ fn found(sequences: &Sequences, both_strands: bool) -> Vec<Sites> {
     let seqlets = sequences.seqlets(1.0, threshold);
     let clusters = clusters(&seqlets, both_strands, |seqlet| chooses(seqlet.sequence));
     let bins = Bins::new(sequences.length, sequences.length);
-    sequences.motifs(&clusters, &seqlets, threshold, bins, &[0.25; 4])
+    let motifs = sequences.motifs(&clusters, &seqlets, &[0.25; 4]);
+    motifs.iter().map(|placed| sequences.sites(placed, threshold, bins)).collect()
 }
 
 fn consensus(sites: &Sites) -> String {
@@ -180,6 +181,56 @@ fn several_words_in_a_sequence_are_several_sites() {
     let motifs = found(&sequences, true);
     assert_eq!(motifs.len(), 1);
     assert!(motifs[0].n > 480 && motifs[0].sequences.len() <= 300, "{}", motifs[0].n);
+}
+
+/// A network that learned that a word speaks against a class often gives the bases beside it a little importance for it.
+#[test]
+fn what_stands_beside_a_strong_word_is_no_motif_of_the_other_sign() {
+    let words = ["TGAACTGGCATA", "GATTACAGCTTGAC"];
+    let mut sequences = planted(&words, Planting { n: 800, noise: 0.1, ..PLANTING }, true, 6);
+    let length = sequences.length;
+    for importance in sequences.importance.chunks_mut(length) {
+        let word: Vec<usize> = (0..length).filter(|&at| importance[at] > 0.6).collect();
+        let (first, last) = (word[0], word[word.len() - 1]);
+        for (at, importance) in importance.iter_mut().enumerate() {
+            let is_beside = (first.saturating_sub(9)..last + 10).contains(&at) && !(first..=last).contains(&at);
+            *importance = if is_beside { *importance - 0.5 } else { 5.0 * *importance };
+        }
+    }
+    let [raising, lowering] = sequences.of_both_signs([20.0, 3.5], true, &[0.25; 4]);
+    assert_eq!((raising.len(), lowering.len()), (2, 0));
+    let alone = sequences.seqlets(-1.0, 3.5);
+    assert!(!sequences.motifs(&clusters(&alone, true, |_| true), &alone, &[0.25; 4]).is_empty(), "nothing to drop");
+}
+
+/// A word that lowers the target is a motif, also in the sequences that hold one that raises it.
+#[test]
+fn words_of_either_sign_are_motifs() {
+    let raising = planted(&["TGAACTGGCATA"], Planting { n: 400, noise: 0.1, ..PLANTING }, true, 7);
+    let lowering = planted(&["GATTACAGCTTGAC"], Planting { n: 400, noise: 0.1, ..PLANTING }, true, 8);
+    let join = |a: &[u8], b: &[u8]| a.chunks(100).zip(b.chunks(100)).flat_map(|(a, b)| [a, b].concat()).collect();
+    let importance = raising.importance.chunks(100).zip(lowering.importance.chunks(100));
+    let both = Sequences {
+        length: 200,
+        codes: join(&raising.codes, &lowering.codes),
+        importance: importance
+            .flat_map(|(a, b)| a.iter().copied().chain(b.iter().map(|b| -b)).collect::<Vec<_>>())
+            .collect(),
+    };
+    assert_eq!(both.of_both_signs([4.0; 2], true, &[0.25; 4]).map(|motifs| motifs.len()), [1, 1]);
+}
+
+/// Sites that are alike in single bases only, as where much stands beside sites of the other sign.
+#[test]
+fn sites_that_share_no_word_are_no_motif() {
+    let mut sequences = planted(&["GATTACAGC"], PLANTING, true, 3);
+    let mut random = random::generator(9, Purpose::Simulate, 0, 0);
+    for (code, importance) in sequences.codes.iter_mut().zip(&sequences.importance) {
+        let is_kept = *importance > 0.6 && *code == 0;
+        *code = if is_kept { 0 } else { random.random_range(0..4) };
+    }
+    let all: Vec<String> = found(&sequences, true).iter().map(consensus).collect();
+    assert!(all.is_empty(), "{all:?}");
 }
 
 #[test]
