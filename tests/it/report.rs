@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::fixtures::{
-    Folder, bases_of_gc, browser, copied, fail, fasta, finished, run, succeed, tables, text, trained, trained_on,
+    Folder, bases_of_gc, browser, copied, fail, fasta, finished, gc_classes, run, succeed, tables, text, trained,
+    trained_on,
 };
 
 fn read(path: &Path) -> String {
@@ -184,6 +185,38 @@ fn runs_side_by_side_are_tested_where_they_answered_the_same_examples() {
     let output = crate::fixtures::strandnet().args(arguments).current_dir(folder.path("")).output().unwrap();
     assert!(String::from_utf8(output.stdout).unwrap().ends_with("\ncomparison.html\n"));
     assert!(folder.path("comparison.html").is_file());
+}
+
+/// Near copies in a test count once in an interval, and so they do in the p-value of a difference.
+#[test]
+fn near_copies_are_blocks_of_a_difference_as_of_an_interval() {
+    let folder = Folder::new();
+    let table = gc_classes(400, &["rich", "poor"]);
+    let (header, rows) = table.split_once('\n').unwrap();
+    let rows: Vec<&str> = rows.lines().collect();
+    let file = |name: &str, rows: &[&str]| folder.write(name, format!("{header}\n{}\n", rows.join("\n")));
+    let (train, valid) = (file("train.csv", &rows[..200]), file("valid.csv", &rows[200..280]));
+    let (once, thrice) = (file("once.csv", &rows[280..]), file("thrice.csv", &rows[280..].repeat(3)));
+    let compared = |test: &str| {
+        let data = ["--train", &train, "--valid", &valid, "--test", test];
+        let runs = ["1", "2"].map(|seed| trained_on(&data, &["--seed", seed, "--epochs", "1"]));
+        let out = folder.path("page.html");
+        let output =
+            run(&["report", text(&runs[0].path), text(&runs[1].path), "--json", "--force", "--out", text(&out)]);
+        (runs[0].json("metrics.json"), serde_json::from_slice::<Value>(&output.stdout).unwrap())
+    };
+    let (_, alone) = compared(&once);
+    let (metrics, copies) = compared(&thrice);
+    assert_eq!(
+        (&copies["blocks"]["kind"], &copies["blocks"]["count"]),
+        (&"near-copies".into(), &120.into()),
+        "{copies}"
+    );
+    assert_eq!(copies["blocks"], metrics["test"]["blocks"]);
+    let [alone, copies] = [alone, copies].map(|found| found["differences"][0].clone());
+    assert_eq!((&alone["method"], &copies["method"]), (&"delong".into(), &"clustered-delong".into()));
+    let [p, p_of_copies] = [alone, copies].map(|difference| difference["p_value"].as_f64().unwrap());
+    assert!((p_of_copies / p - 1.0).abs() < 0.1, "{p_of_copies} of copies, {p} without");
 }
 
 #[test]

@@ -133,6 +133,20 @@ pub fn read(
     Ok(genomes.genomes.into_values().map(|(genome, _)| genome.path).collect())
 }
 
+/// Hands the split, the name, the label and the sequence of every example of a listing to `each`; the sequence is empty where
+/// a genome holds it.
+///
+/// # Errors
+/// The listing cannot be read.
+pub fn sequences(path: &Path, mut each: impl FnMut(Split, &str, &str, &str)) -> Result<()> {
+    let mut rows = Rows::of_file(&InputFile::open(path)?)?;
+    while rows.table.next_row()? {
+        let [name, label, sequence] = [rows.name, rows.label, rows.sequence].map(|column| rows.table.text(column));
+        each(rows.table.split(rows.split)?, name?, label?, sequence?);
+    }
+    Ok(())
+}
+
 /// Hands the split and the label of every example of a listing to `each`.
 ///
 /// # Errors

@@ -34,9 +34,13 @@ pub fn blocks_of(examples: &Examples, length: u64) -> Result<Blocks> {
         return Ok(Blocks::each(n));
     }
     let codes = examples.all_codes()?;
-    let sequences: Vec<&[u8]> = codes.chunks(examples.length).collect();
-    let blocks = Blocks::of_keys(duplicates::clusters(&sequences).into_iter().map(Some), BlockKind::NearCopies);
-    Ok(if blocks.count() < n { blocks } else { Blocks::each(n) })
+    Ok(blocks_of_near_copies(&codes.chunks(examples.length).collect::<Vec<_>>()))
+}
+
+/// Clusters of sequences that are near copies; each sequence is its own block where there are none.
+pub fn blocks_of_near_copies(sequences: &[&[u8]]) -> Blocks {
+    let blocks = Blocks::of_keys(duplicates::clusters(sequences).into_iter().map(Some), BlockKind::NearCopies);
+    if blocks.count() < sequences.len() { blocks } else { Blocks::each(sequences.len()) }
 }
 
 /// A warning of too few blocks for good intervals of the test.

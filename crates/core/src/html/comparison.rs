@@ -1,5 +1,6 @@
 //! The report of several runs side by side, the others compared with the first.
 
+use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use anyhow::{Result, bail};
@@ -7,6 +8,7 @@ use askama::Template;
 use serde_json::{Value, json};
 
 use crate::config::TaskKind;
+use crate::dataset::manifest;
 use crate::dataset::split::Split;
 use crate::evaluate::dependence;
 use crate::evaluate::predictions::Prediction;
@@ -19,9 +21,11 @@ use crate::html::picture::Picture;
 use crate::html::table::{Cell, Table};
 use crate::html::tracks::Tracks;
 use crate::html::{question, quoted, settings};
+use crate::metrics::blocks::BlockKind;
 use crate::metrics::paired::{Paired, delong};
 use crate::metrics::{Blocks, Ranking};
-use crate::run::FORMAT_VERSION;
+use crate::run::{EXAMPLES_TSV, FORMAT_VERSION};
+use crate::sequence::alphabet;
 
 /// A comparison in all its forms.
 pub struct Comparison {
@@ -44,7 +48,7 @@ pub fn report(runs: &[RunFiles]) -> Result<Comparison> {
     let main = runs[0].metrics.test.main().map_or("auroc", |(name, _)| name);
     let estimates = runs.iter().map(|run| run.metrics.test.get(main).and_then(Metric::estimate));
     let (metrics, same_test) = (metrics(runs, &names), same_test(&tests));
-    let blocks = tests[0].blocks(runs[0].provenance.config.training.block_length);
+    let blocks = tests[0].blocks(&runs[0])?;
     let found: Vec<_> = tests[1..].iter().map(|test| difference(&tests[0], test, &blocks)).collect();
     let differences = (kind == TaskKind::Binary).then(|| differences(&found, &names));
     let mut text = metrics.to_text();
@@ -201,10 +205,31 @@ impl Tested {
         self.rows.iter().map(|row| row.is_positive).collect()
     }
 
-    /// The blocks that examples of binary tasks lie in.
-    fn blocks(&self, length: u64) -> Blocks {
+    /// The blocks that examples of binary tasks lie in: those that the run itself has.
+    fn blocks(&self, run: &RunFiles) -> Result<Blocks> {
         let places = self.rows.iter().map(|row| &row.place);
-        dependence::blocks_of_rows(places, length).unwrap_or_else(|| Blocks::each(self.rows.len()))
+        let alone = || Blocks::each(self.rows.len());
+        if let Some(blocks) = dependence::blocks_of_rows(places, run.provenance.config.training.block_length) {
+            return Ok(blocks);
+        }
+        let of_run = run.metrics.test.blocks.as_ref().map(|blocks| blocks.kind);
+        let Some(path) = run.file(EXAMPLES_TSV)?.filter(|_| of_run == Some(BlockKind::NearCopies)) else {
+            return Ok(alone());
+        };
+        let positive = &run.classes.names[run.task().positive];
+        let mut listed: HashMap<(String, bool), VecDeque<Vec<u8>>> = HashMap::new();
+        manifest::sequences(&path, |split, name, label, sequence| {
+            let mut codes = Vec::new();
+            if split == Split::Test && !sequence.is_empty() && alphabet::encode(sequence.as_bytes(), &mut codes).is_ok()
+            {
+                listed.entry((name.to_owned(), label == positive)).or_default().push_back(codes);
+            }
+        })?;
+        let of_row = |row: &Row| listed.get_mut(&(row.name.clone(), row.is_positive))?.pop_front();
+        let sequences: Option<Vec<Vec<u8>>> = self.rows.iter().map(of_row).collect();
+        Ok(sequences.map_or_else(alone, |sequences| {
+            dependence::blocks_of_near_copies(&sequences.iter().map(Vec::as_slice).collect::<Vec<_>>())
+        }))
     }
 
     fn scores(&self) -> Vec<f64> {
@@ -315,8 +340,11 @@ fn difference(first: &Tested, other: &Tested, blocks: &Blocks) -> Difference {
     if positives != other.positives() {
         return Err("its positive class is the other one, so no p-value is given");
     }
+    if [true, false].iter().any(|class| blocks.too_few_of(|example| positives[example] == *class).is_some()) {
+        return Err("a class has fewer than ten examples, or lies in fewer than five blocks, so no p-value is given");
+    }
     let found = delong(&positives, &first.scores(), &other.scores(), blocks);
-    found.ok_or("both rank the examples alike, or a class has fewer than two, so no p-value is given")
+    found.ok_or("both rank the examples alike, so no p-value is given")
 }
 
 /// The command that writes the report again.
@@ -352,15 +380,24 @@ mod tests {
 
     #[test]
     fn a_p_value_is_given_only_for_the_same_examples_and_the_same_question() {
-        let first = tested(1, &[(true, 0.9), (true, 0.3), (false, 0.4), (false, 0.1), (true, 0.8), (false, 0.2)]);
-        let other = tested(1, &[(true, 0.2), (true, 0.3), (false, 0.4), (false, 0.1), (true, 0.8), (false, 0.9)]);
-        let alone = Blocks::each(6);
-        let difference = |first: &Tested, other: &Tested| difference(first, other, &alone);
+        let wave = |of: f64| move |i: usize| (i % 2 == 0, (i as f64 * of).fract() + if i % 2 == 0 { 0.3 } else { 0.0 });
+        let [first, other] = [0.618, 0.414].map(|of| tested(1, &(0..40).map(wave(of)).collect::<Vec<_>>()));
+        let difference = |first: &Tested, other: &Tested| difference(first, other, &Blocks::each(first.rows.len()));
         let found = difference(&first, &other).unwrap();
-        assert!(found.difference < 0.0 && (0.0..1.0).contains(&found.p_value), "{found:?}");
+        assert!((0.0..1.0).contains(&found.p_value), "{found:?}");
         assert!(difference(&first, &tested(2, &[])).unwrap_err().contains("different examples"));
         let swapped: Vec<(bool, f64)> = first.rows.iter().map(|row| (!row.is_positive, row.score)).collect();
         assert!(difference(&first, &tested(1, &swapped)).unwrap_err().contains("positive class"));
         assert!(difference(&first, &first).unwrap_err().contains("alike"));
+    }
+
+    /// As with intervals: p-values from so few are no better than a guess.
+    #[test]
+    fn small_classes_have_no_p_value() {
+        let of = |i: usize, share: f64| (i < 9, (i as f64 * share).fract());
+        let [first, other] = [0.618, 0.414].map(|share| tested(1, &(0..200).map(|i| of(i, share)).collect::<Vec<_>>()));
+        assert!(difference(&first, &other, &Blocks::each(200)).unwrap_err().contains("fewer than ten"));
+        let four = Blocks::of_keys((0..200).map(|i| Some(i % 4)), BlockKind::NearCopies);
+        assert!(difference(&first, &other, &four).unwrap_err().contains("five blocks"));
     }
 }

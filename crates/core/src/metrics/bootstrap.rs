@@ -71,6 +71,8 @@ pub(crate) fn bootstrap(
         // A metric that most resamples leave undefined rests on too few examples.
         let interval = if draws.len() * 2 < drawn.len() {
             Err(NoInterval::Undefined)
+        } else if draws.first() == draws.last() {
+            Err(NoInterval::Constant)
         } else {
             let (ends, is_normal) = interval(value, &draws, &left_out, t);
             let method = match (blocks.are_examples(), is_normal) {
@@ -156,6 +158,21 @@ mod tests {
         let blocks = Blocks::each(50);
         let found = bootstrap(&Resampling { blocks: &blocks, seed: 1 }, 1, |_| UNBOUNDED, all_once);
         assert_eq!(found, [Some(Estimate { value: 2.5, interval: Err(NoInterval::Undefined) }), None]);
+    }
+
+    /// Where no example of a resample is called wrongly, an interval from it would be a point, as if nothing could ever be.
+    #[test]
+    fn a_value_that_all_resamples_share_has_no_interval() {
+        let scores: Vec<f64> = (0..40).map(|i| if i % 2 == 0 { 0.6 + 0.01 * f64::from(i) } else { 0.1 }).collect();
+        let right = |weights: &[u32]| {
+            let called = scores.iter().zip(0..).map(|(&score, i)| f64::from(u8::from((score > 0.5) == (i % 2 == 0))));
+            vec![mean_of(&called.collect::<Vec<_>>(), weights), mean_of(&scores, weights)]
+        };
+        for blocks in [Blocks::each(40), Blocks::of_keys((0..40).map(|i| Some(i / 4)), BlockKind::NearCopies)] {
+            let found = bootstrap(&Resampling { blocks: &blocks, seed: 1 }, 1, |_| (0.0, 1.0), right);
+            assert_eq!(found[0], Some(Estimate { value: 1.0, interval: Err(NoInterval::Constant) }));
+            assert!(found[1].unwrap().interval.is_ok());
+        }
     }
 
     #[test]

@@ -60,6 +60,8 @@ pub enum NoInterval {
     BlocksOfClass(usize),
     /// The resamples do not define the metric.
     Undefined,
+    /// All resamples have the same value, as where every example is called rightly, so they say nothing of its error.
+    Constant,
 }
 
 impl Estimate {
@@ -145,6 +147,9 @@ impl fmt::Display for NoInterval {
                 )
             }
             NoInterval::Undefined => write!(f, "too few resamples define it"),
+            NoInterval::Constant => {
+                write!(f, "every resample of the examples has this value, so its error is not known")
+            }
         }
     }
 }
