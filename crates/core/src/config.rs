@@ -194,7 +194,7 @@ impl Config {
             }
         };
         let config = over(presets::defaults(arch.unwrap_or(ModelConfig::default().arch)))?;
-        if arch.is_none() && config.data.is_demo() { over(presets::demo()) } else { Ok(config) }
+        if config.data.is_demo() { over(presets::demo(arch)) } else { Ok(config) }
     }
 
     /// The experiment as a file that `train` accepts, with absolute paths.

@@ -136,11 +136,11 @@ fn named(
     names.into_iter().zip(estimates).map(name).collect()
 }
 
-/// Replaces the interval of a metric that is there and has one.
+/// Replaces the interval of a metric that is there and has one, or had none only because no resample differs.
 fn replace(metrics: &mut [(&'static str, Option<Estimate>)], name: &str, interval: Option<Interval>) {
     let found = metrics.iter_mut().find(|(own, _)| *own == name);
     if let (Some((_, Some(estimate))), Some(interval)) = (found, interval)
-        && estimate.interval.is_ok()
+        && matches!(estimate.interval, Ok(_) | Err(NoInterval::Constant))
     {
         estimate.interval = Ok(interval);
     }

@@ -39,14 +39,18 @@ pub fn defaults(arch: Architecture) -> Config {
     Config { model: ModelConfig { arch, ..model }, training, ..shown }
 }
 
-/// Defaults where no data are named: a smaller network of the default architecture and fewer epochs, so that the demo
-/// ends within a minute on two cores and still comes within 0.01 of the best possible AUROC.
-pub fn demo() -> Config {
-    let default = defaults(ModelConfig::default().arch);
+/// Defaults where no data are named. If no architecture is named either, a smaller network of the default one and fewer epochs,
+/// so that the demo ends within a minute on two cores and still comes within 0.01 of the best possible AUROC.
+pub fn demo(arch: Option<Architecture>) -> Config {
+    let default = defaults(arch.unwrap_or(ModelConfig::default().arch));
+    // Nothing ties simulated windows together but that they overlap.
+    let training = TrainingConfig { block_length: 10_000, ..default.training };
+    if arch.is_some() {
+        return Config { training, ..default };
+    }
     Config {
         model: ModelConfig { filters: Some(64), depth: Some(1), ..default.model },
-        // Nothing ties simulated windows together but that they overlap.
-        training: TrainingConfig { epochs: 5, block_length: 10_000, ..default.training },
+        training: TrainingConfig { epochs: 5, ..training },
         ..default
     }
 }

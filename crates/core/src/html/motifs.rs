@@ -121,7 +121,9 @@ pub fn read(run: &RunFiles) -> Result<Option<Motifs>> {
         };
         let in_sequences = format!("{shown}, in {} sequences.{known}", thousands(sequences));
         let (title, what) = match origin {
-            Origin::Importance => ("What the answers rest on", "Motifs made of the stretches that answers rest on."),
+            Origin::Importance => {
+                ("Motifs discovered from attributions", "Motifs of the stretches that predictions rest on.")
+            }
             Origin::Filters => ("Filters of the first layer", "Motifs made of the places where a filter fires."),
         };
         sets.push(Set { title, text: format!("{what} {in_sequences}"), motifs });

@@ -517,7 +517,7 @@ fn calibration_bin(score: f64, bins: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Blocks;
+    use crate::metrics::{Blocks, Estimate, Method, NoInterval};
     use proptest::prelude::*;
     use rand::RngExt;
 
@@ -547,6 +547,24 @@ mod tests {
         }
         assert_eq!(report.get("accuracy").unwrap().value, 0.6);
         assert_eq!(Ranking::new(&[true; 5], &[0.1; 5]).best_threshold(), 0.5);
+    }
+
+    /// Where all is right no resample says how wrong it may be; score intervals do.
+    #[test]
+    fn perfect_scores_have_the_intervals_that_need_no_resamples() {
+        let positive: Vec<bool> = (0..40).map(|i| i % 2 == 0).collect();
+        let scores: Vec<f64> = positive.iter().map(|&positive| if positive { 0.9 } else { 0.1 }).collect();
+        let report = report(&Ranking::new(&positive, &scores), 0.5, 1);
+        for (name, method) in [("auroc", Method::Newcombe), ("accuracy", Method::Wilson)] {
+            let Estimate { value, interval } = report.get(name).unwrap();
+            let interval = interval.unwrap();
+            assert!(value == 1.0 && interval.low < 0.95 && interval.high == 1.0, "{name}: {interval:?}");
+            assert_eq!(interval.method, method);
+        }
+        for name in ["average_precision", "mcc", "f1"] {
+            let none = Estimate { value: 1.0, interval: Err(NoInterval::Constant) };
+            assert_eq!(report.get(name), Some(none), "{name}");
+        }
     }
 
     #[test]
