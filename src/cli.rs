@@ -71,7 +71,7 @@ pub struct Train {
     /// Replace the run that --out holds [default: no]
     #[arg(long)]
     pub force: bool,
-    /// Resume an interrupted run, with its own settings; with --epochs N train it, finished or not, to N epochs in all [default: no]
+    /// Resume an interrupted run, with its own settings; with --epochs N train it, finished or not, to N epochs in all; with --device on another device [default: no]
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "out", "force"])]
     pub resume: Option<PathBuf>,
     /// Minutes between checkpoints within an epoch (0: after every step); one is written after every epoch anyway
@@ -87,6 +87,9 @@ pub struct Train {
     #[command(flatten)]
     pub settings: Config,
 }
+
+/// Settings that may be given beside --resume.
+const WITH_RESUME: [&str; 3] = ["epochs", "device", "cuda_graph"];
 
 /// A year.
 const MOST_MINUTES: f64 = 525_600.0;
@@ -119,7 +122,7 @@ impl Train {
             let settings = Config::augment_args(clap::Command::new("settings"));
             let typed = settings
                 .get_arguments()
-                .filter(|setting| setting.get_id() != "epochs")
+                .filter(|setting| !WITH_RESUME.contains(&setting.get_id().as_str()))
                 .filter(|setting| flags.value_source(setting.get_id().as_str()) == Some(ValueSource::CommandLine));
             faults.extend(
                 typed.filter_map(|setting| setting.get_long()).map(|flag| {

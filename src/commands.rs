@@ -29,6 +29,7 @@ use strandnet_core::dataset::{Classes, Dataset, LoadRequest};
 use strandnet_core::format::printable;
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{DataFiles, Provenance, RUN_JSON, RunFolder, WEIGHTS};
+use strandnet_core::training::memory::OUT_OF_MEMORY;
 
 /// Runs what was typed.
 ///
@@ -71,8 +72,14 @@ pub fn error_of_panic(panic: &(dyn std::any::Any + Send)) -> anyhow::Error {
     let first = text.unwrap_or("no message").lines().next().unwrap_or("no message");
     // libtorch's list of calls, whose line ends the binding spells out.
     let first = first.split("\\nframe #").next().unwrap_or(first).to_owned();
-    if first.contains("out of memory") || first.contains("allocate memory") || first.contains("bad_alloc") {
-        anyhow!("the device ran out of memory ({first}); use a smaller --batch-size or shorter fragments")
+    const GPU_FAILED: [&str; 4] = ["CUDA error", "CUDNN_STATUS", "CUBLAS_STATUS", "CUDA driver"];
+    let says = |words: &[&str]| words.iter().any(|words| first.contains(words));
+    if says(&OUT_OF_MEMORY) {
+        anyhow!(
+            "the device ran out of memory ({first}); train with a smaller --batch-size or shorter fragments, or free memory on the device"
+        )
+    } else if says(&GPU_FAILED) {
+        anyhow!("the GPU or its driver failed ({first}); look at nvidia-smi, or use --device cpu")
     } else {
         anyhow!("internal fault: {first}; run again with RUST_BACKTRACE=1 and report this")
     }
@@ -174,5 +181,32 @@ fn written(error: anyhow::Error, say: impl FnOnce(std::io::Error) -> anyhow::Err
     match error.downcast::<std::io::Error>() {
         Ok(error) => say(error),
         Err(error) => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_libtorch_is_a_sentence_that_says_whose_fault_it_is() {
+        for (panic, expected) in [
+            ("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has", "the device ran out of memory"),
+            (
+                "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+                "the device ran out of memory",
+            ),
+            (
+                "CUDA error: CUDA-capable device(s) is/are busy or unavailable\nCUDA kernel errors",
+                "the GPU or its driver failed",
+            ),
+            ("CUDA error: uncorrectable ECC error encountered", "the GPU or its driver failed"),
+            ("CUDA error: no kernel image is available for execution on the device", "the GPU or its driver failed"),
+            ("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED", "the GPU or its driver failed"),
+            ("index out of bounds", "internal fault"),
+        ] {
+            let error = error_of_panic(&panic.to_owned()).to_string();
+            assert!(error.starts_with(expected) && !error.contains('\n'), "{error}");
+        }
     }
 }

@@ -14,7 +14,12 @@ use strandnet_core::progress::Progress;
 /// # Errors
 /// CUDA is asked for and there is none, or not as many devices.
 pub fn choose(choice: DeviceChoice) -> Result<(Device, String)> {
-    let count = if tch::Cuda::is_available() { usize::try_from(tch::Cuda::device_count()).unwrap_or(0) } else { 0 };
+    // Even to ask for a GPU takes CUDA up to two seconds to start.
+    let count = match choice {
+        DeviceChoice::Cpu => 0,
+        _ if tch::Cuda::is_available() => usize::try_from(tch::Cuda::device_count()).unwrap_or(0),
+        _ => 0,
+    };
     match choice {
         DeviceChoice::Cpu => Ok((Device::Cpu, "CPU, as requested".into())),
         DeviceChoice::Auto if count > 0 => Ok((Device::Cuda(0), "CUDA device 0, found by auto".into())),
@@ -42,6 +47,13 @@ pub struct Machine {
     pub precision: Precision,
     /// All of it and why, for people.
     pub description: String,
+}
+
+impl Machine {
+    /// The device as runs record it, such as `Cpu` or `Cuda(0)`.
+    pub fn device_name(&self) -> String {
+        format!("{:?}", self.device)
+    }
 }
 
 /// Chooses what training computes on and sets its threads.

@@ -11,6 +11,7 @@ use tch::{CModule, Device, Kind, Tensor};
 use crate::model;
 use crate::model::head::Head;
 use crate::model::{Network, ensemble};
+use crate::no_grad::no_grad;
 use strandnet_core::config::{Config, Strands, TaskKind};
 use strandnet_core::dataset::Classes;
 use strandnet_core::run;
@@ -162,8 +163,8 @@ fn difference(networks: &[Network], task: &Task, saved: &Path, length: usize) ->
     let module = CModule::load(saved).context("the exported model cannot be loaded again")?;
     let sequences = check_batch(length);
     let input = random_one_hot(sequences, length);
-    let exported = tch::no_grad(|| module.forward_ts(&[&input])).context("the exported model does not run")?;
-    let own = tch::no_grad(|| outputs(networks, &Head::new(task, Device::Cpu), task, &input));
+    let exported = no_grad(|| module.forward_ts(&[&input])).context("the exported model does not run")?;
+    let own = no_grad(|| outputs(networks, &Head::new(task, Device::Cpu), task, &input));
     if exported.size() != own.size() {
         bail!(
             "the exported model returns {:?} for {sequences} sequences, expected {:?}; please report this",

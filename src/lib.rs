@@ -9,6 +9,7 @@
 //! trainer    Trainer: training, evaluation, export and run folder
 //! train      the training loop and what it needs                     export  TorchScript
 //! model      Model; networks as tensors, ensembles, weights          device  which device, and why
+//! no_grad    work that leaves no trace for gradients
 //! ```
 
 #![warn(missing_docs)]
@@ -18,6 +19,7 @@ pub mod commands;
 pub mod device;
 pub mod export;
 pub mod model;
+mod no_grad;
 pub mod train;
 mod trainer;
 

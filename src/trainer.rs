@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use strandnet_core::config::{BatchSize, CalibrationMethod, Config, Faults, TaskKind};
+use strandnet_core::config::{BatchSize, CalibrationMethod, Config, DeviceChoice, Faults, TaskKind};
 use strandnet_core::dataset::examples::Examples;
 use strandnet_core::dataset::split::Split;
 use strandnet_core::dataset::{Dataset, manifest};
@@ -228,13 +228,20 @@ impl Trainer {
             place.push_str(&format!(", to {epochs} epochs"));
         }
         self.progress.say(&format!("resuming {place}"));
+        let moved_to = (provenance.device != machine.device_name()).then(|| machine.device_name());
+        if let Some(device) = &moved_to {
+            place.push_str(&format!(", on {device} instead of {}", provenance.device));
+        }
         provenance.resumed.push(run::Resumed {
             version: BUILD.version.into(),
             git_revision: BUILD.git_revision.into(),
             libtorch: BUILD.libtorch.into(),
             place,
             epochs: extended_to,
+            device: moved_to,
         });
+        provenance.device = machine.device_name();
+        provenance.config.training.cuda_graph = self.config.training.cuda_graph;
         if extended_to.is_some() {
             // First, so that the folder never looks like a finished run that it is not.
             for name in [METRICS_JSON, CHECKSUMS] {
@@ -291,6 +298,10 @@ pub struct InterruptedRun {
 pub struct Resumption {
     /// Epochs that it is to have in all, instead of those that it was begun for.
     pub epochs: Option<usize>,
+    /// The device, instead of the one that it was begun on.
+    pub device: Option<DeviceChoice>,
+    /// Whether steps are recorded as a CUDA graph, instead of as they were; never on the CPU.
+    pub cuda_graph: Option<bool>,
     /// Folders in which data files are looked for that were moved.
     pub data_roots: Vec<PathBuf>,
 }
@@ -309,7 +320,7 @@ impl InterruptedRun {
     /// # Errors
     /// As [`InterruptedRun::open`], and where the run cannot be extended to that many epochs.
     pub fn open_with(path: &Path, how: &Resumption, progress: Progress) -> Result<Option<Self>> {
-        let Resumption { epochs, data_roots } = how;
+        let Resumption { epochs, device, cuda_graph, data_roots } = how;
         let (run, provenance) = RunFolder::open(path)?;
         let lock = run::lock(path)?;
         strandnet_core::files::remove_partial_files(path);
@@ -345,9 +356,14 @@ impl InterruptedRun {
             progress.say(&extension(to, &config, checkpoint.as_ref()).map_err(|fault| Faults(vec![fault]))?);
             config.training.epochs = to;
         }
+        config.training.device = device.unwrap_or(config.training.device);
+        let stays_recorded = config.training.cuda_graph && config.training.device != DeviceChoice::Cpu;
+        config.training.cuda_graph = cuda_graph.unwrap_or(stays_recorded);
         let machine = device::for_training(&config.training)?;
         progress.say(&machine.description);
-        for difference in provenance.differences(BUILD) {
+        let moved = (provenance.device != machine.device_name())
+            .then(|| format!("the run was begun on {} and goes on on {}", provenance.device, machine.device_name()));
+        for difference in provenance.differences(BUILD).into_iter().chain(moved) {
             progress.warn(&format!(
                 "{difference}, so weights may differ in their last bits from those of an uninterrupted run"
             ));
@@ -618,7 +634,7 @@ fn provenance(
         version: BUILD.version.into(),
         git_revision: BUILD.git_revision.into(),
         libtorch: BUILD.libtorch.into(),
-        device: format!("{:?}", machine.device),
+        device: machine.device_name(),
         threads: machine.threads,
         precision: machine.precision,
         seed: config.training.seed,

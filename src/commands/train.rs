@@ -31,9 +31,14 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
         }
     };
     if let Some(path) = &command.resume {
-        let typed = flags.value_source("epochs") == Some(ValueSource::CommandLine);
-        let epochs = typed.then_some(command.settings.training.epochs);
-        let how = Resumption { epochs, data_roots: command.data_root.clone() };
+        let typed = |setting: &str| flags.value_source(setting) == Some(ValueSource::CommandLine);
+        let settings = &command.settings.training;
+        let how = Resumption {
+            epochs: typed("epochs").then_some(settings.epochs),
+            device: typed("device").then_some(settings.device),
+            cuda_graph: typed("cuda_graph").then_some(settings.cuda_graph),
+            data_roots: command.data_root.clone(),
+        };
         let Some(interrupted) = InterruptedRun::open_with(path, &how, progress)? else {
             progress.say(&format!("{}: is finished; nothing to do", path.display()));
             return print(&format!("{}\n", path.display()));

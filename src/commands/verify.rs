@@ -1,8 +1,10 @@
 //! `verify`: whether a run is what it was when it ended, and comes to the same results again.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use anyhow::{Result, bail};
+use tch::Device;
 
 use crate::cli::Verify;
 use crate::commands::{FinishedRun, data_at, open_run, print};
@@ -49,7 +51,7 @@ pub fn run(command: &Verify, progress: Progress) -> Result<()> {
     let Ok(run) = run else { return checks.finish(command) };
 
     let is_unaltered = matches!(&manifest, Ok(Some(manifest)) if manifest.check(&folder, MODEL_PT).is_ok());
-    checks.add("model", if is_unaltered { model_agrees(&run) } else { not_opened() });
+    checks.add("model", if is_unaltered { model_agrees(&run, &command.run) } else { not_opened() });
     checks.add(
         "results",
         match &data_files {
@@ -127,10 +129,15 @@ fn not_repeated() -> Outcome {
     bail!("not reproduced, as files have changed")
 }
 
-/// Whether the exported model says what the weights say.
-fn model_agrees(run: &FinishedRun) -> Outcome {
+/// Whether the exported model says what the weights say. It is on the CPU, and so are the networks that it is compared with.
+fn model_agrees(run: &FinishedRun, path: &Path) -> Outcome {
     let task = run.provenance.task()?;
     let FinishedRun { folder, ensemble, .. } = run;
+    let on_cpu = match ensemble.device() {
+        Device::Cpu => None,
+        _ => Some(open_run(path, Device::Cpu, false)?.ensemble),
+    };
+    let ensemble = on_cpu.as_ref().unwrap_or(ensemble);
     let difference = export::difference_from(ensemble, task, &folder.file(MODEL_PT), run.provenance.length)?;
     Ok(format!("{MODEL_PT} and the weights differ by {difference:.1e} at most"))
 }

@@ -21,6 +21,11 @@ impl Ensemble {
         Self { members }
     }
 
+    /// The device that all members are on.
+    pub fn device(&self) -> Device {
+        self.members.first().map_or(Device::Cpu, |network| network.store.device())
+    }
+
     /// The members themselves.
     pub fn into_members(self) -> Vec<Network> {
         self.members

@@ -6,6 +6,7 @@ use strandnet_core::task::{self, Scale, Task};
 use tch::{Device, Kind, Tensor};
 
 use crate::device;
+use crate::no_grad::no_grad;
 
 /// Turns logits into predictions. A model is traced with one made before: tensors made from numbers while tracing would come
 /// out as nothing.
@@ -59,7 +60,7 @@ impl<'a> Head<'a> {
 /// Some are not finite.
 pub fn activate(task: &Task, logits: &[f32]) -> Result<Vec<f64>> {
     let logits = Tensor::from_slice(logits).view([-1, task.outputs() as i64]);
-    let found = tch::no_grad(|| Head::new(task, Device::Cpu).predictions(&logits).flatten(0, -1).to_kind(Kind::Double));
+    let found = no_grad(|| Head::new(task, Device::Cpu).predictions(&logits).flatten(0, -1).to_kind(Kind::Double));
     let predictions = Vec::<f64>::try_from(found)?;
     task::require_finite(&predictions)?;
     Ok(predictions)

@@ -13,6 +13,7 @@ use tch::{Kind, Tensor};
 use crate::model::lstm::Lstm;
 use crate::model::pooling::{PlacesPool, Pool};
 use crate::model::strands::Reading;
+use crate::no_grad::no_grad;
 use strandnet_core::config::layers::{GlobalPool, Layer, Padding, groups_of_strand, of_strand};
 use strandnet_core::network::plan::{Plan, Step};
 use strandnet_core::random::Generator;
@@ -304,7 +305,7 @@ fn weight_and_bias(path: &Path, shape: &[i64], fan_in: i64, random: &mut Generat
 /// The parameter with values drawn uniformly from minus to plus `bound`.
 pub fn drawn(mut parameter: Tensor, bound: f32, random: &mut Generator) -> Tensor {
     let values: Vec<f32> = (0..parameter.numel()).map(|_| random.random_range(-bound..=bound)).collect();
-    tch::no_grad(|| parameter.copy_(&Tensor::from_slice(&values).view(parameter.size().as_slice())));
+    no_grad(|| parameter.copy_(&Tensor::from_slice(&values).view(parameter.size().as_slice())));
     parameter
 }
 

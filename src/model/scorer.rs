@@ -1,5 +1,6 @@
 //! Networks and ensembles as core's [`Scorer`]: what evaluation, prediction and attribution take.
 
+use crate::no_grad::no_grad;
 use anyhow::{Result, bail};
 use strandnet_core::scorer::{Activation, Differentiable, Pending, Scorer, Scores};
 use tch::{Device, Kind, Tensor};
@@ -13,11 +14,11 @@ impl Scorer for Network {
     }
 
     fn submit(&self, codes: &[u8]) -> Result<Pending> {
-        Ok(pending(tch::no_grad(|| self.score(codes))))
+        Ok(pending(no_grad(|| self.score(codes))))
     }
 
     fn submit_windows(&self, codes: &[u8], starts: &[usize]) -> Result<Pending> {
-        Ok(pending(tch::no_grad(|| self.score_windows(codes, starts))))
+        Ok(pending(no_grad(|| self.score_windows(codes, starts))))
     }
 
     fn activation(&self) -> Activation {
@@ -35,11 +36,11 @@ impl Scorer for Ensemble {
     }
 
     fn submit(&self, codes: &[u8]) -> Result<Pending> {
-        Ok(pending(tch::no_grad(|| ensemble::logits(self, codes))))
+        Ok(pending(no_grad(|| ensemble::logits(self, codes))))
     }
 
     fn submit_windows(&self, codes: &[u8], starts: &[usize]) -> Result<Pending> {
-        Ok(pending(tch::no_grad(|| ensemble::logits_of_windows(self, codes, starts))))
+        Ok(pending(no_grad(|| ensemble::logits_of_windows(self, codes, starts))))
     }
 
     fn activation(&self) -> Activation {
@@ -82,7 +83,7 @@ fn scores(logits: &Tensor) -> Result<Scores> {
 }
 
 fn score_inputs(networks: &[Network], inputs: &[f32]) -> Result<Scores> {
-    scores(&tch::no_grad(|| ensemble::logits_of_one_hot(networks, &tensor(networks, inputs))))
+    scores(&no_grad(|| ensemble::logits_of_one_hot(networks, &tensor(networks, inputs))))
 }
 
 fn gradients(networks: &[Network], inputs: &[f32], derivatives: &dyn Fn(&[f32]) -> Vec<f32>) -> Result<Vec<f32>> {

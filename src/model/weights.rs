@@ -10,6 +10,7 @@ use tch::{Kind, Tensor};
 use crate::model::Network;
 use crate::model::tensor_file;
 use crate::model::tensor_file::TensorFile;
+use crate::no_grad::no_grad;
 
 /// What is said of the weights besides themselves.
 #[derive(Serialize, Deserialize)]
@@ -138,7 +139,7 @@ fn find(tensors: &BTreeMap<String, Tensor>, name: &str, variable: &Tensor, path:
 }
 
 fn put(mut variable: Tensor, values: &Tensor) {
-    tch::no_grad(|| variable.copy_(values));
+    no_grad(|| variable.copy_(values));
 }
 
 #[cfg(test)]

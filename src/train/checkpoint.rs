@@ -12,6 +12,7 @@ use tch::{Kind, Tensor};
 use crate::model::Network;
 use crate::model::tensor_file;
 use crate::model::tensor_file::{Fault, TensorFile};
+use crate::no_grad::no_grad;
 use crate::train::learner::Learner;
 use crate::train::totals::EpochTotals;
 use strandnet_core::progress::Progress;
@@ -221,7 +222,7 @@ impl Checkpoint {
     fn restore_variables(&self, store: &VarStore, beginning: &str) -> Result<()> {
         for (name, mut own) in store.variables() {
             let saved = self.fitting(beginning, &name, &own)?;
-            tch::no_grad(|| own.copy_(&saved));
+            no_grad(|| own.copy_(&saved));
         }
         Ok(())
     }

@@ -3,8 +3,9 @@
 
 use anyhow::{Result, bail};
 use rayon::prelude::*;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
+use crate::no_grad::no_grad;
 use crate::train::parameters::{CHUNK, Gradient};
 use crate::train::totals::EpochTotals;
 
@@ -48,15 +49,25 @@ impl FiniteCheck {
             Gradient::Host(numbers) => return self.require_finite(step, lr, totals.loss(), largest(numbers)),
             Gradient::Device(tensor) => tensor,
         };
-        let largest = tch::no_grad(|| gradient.abs().max());
+        let largest = no_grad(|| gradient.abs().max());
         self.steps.push(Seen { step, lr, loss: totals.loss_tensor(), largest });
         if self.steps.len() >= self.every { self.check() } else { Ok(()) }
     }
 
     /// Looks at all steps so far.
     pub fn check(&mut self) -> Result<()> {
-        for Seen { step, lr, loss, largest } in std::mem::take(&mut self.steps) {
-            self.require_finite(step, lr, loss.double_value(&[]), largest.double_value(&[]))?;
+        let seen = std::mem::take(&mut self.steps);
+        if seen.is_empty() {
+            return Ok(());
+        }
+        // One transfer for all: each waits for the device.
+        let read = |of: fn(&Seen) -> &Tensor| -> Result<Vec<f64>> {
+            let all = Tensor::stack(&seen.iter().map(of).collect::<Vec<_>>(), 0);
+            Ok(Vec::try_from(all.to_device(Device::Cpu).to_kind(Kind::Double).view(-1))?)
+        };
+        let (losses, largest) = (read(|seen| &seen.loss)?, read(|seen| &seen.largest)?);
+        for ((Seen { step, lr, .. }, loss), largest) in seen.iter().zip(losses).zip(largest) {
+            self.require_finite(*step, *lr, loss, largest)?;
         }
         Ok(())
     }

@@ -19,6 +19,7 @@ use super::totals::EpochTotals;
 use super::{EnsembleState, Setup, interrupted, starting_network};
 use crate::device;
 use crate::model::Network;
+use crate::no_grad::no_grad;
 
 /// How an attempt to train a network ended.
 pub(super) enum Outcome {
@@ -250,7 +251,7 @@ impl<'a> Fit<'a> {
         let training = &config.training;
         let network =
             Network::new(&config.model, data.train.length, task.outputs(), training.strands, device, self.seed)?;
-        tch::no_grad(|| {
+        no_grad(|| {
             for (name, mut own) in network.store.variables() {
                 own.copy_(&self.best[&name]);
             }

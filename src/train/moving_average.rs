@@ -4,6 +4,7 @@
 use tch::Tensor;
 use tch::nn::VarStore;
 
+use crate::no_grad::no_grad;
 use crate::train::parameters::FlatParameters;
 
 /// The average of all that a network computes with: its parameters, and the statistics of its batch norms.
@@ -41,7 +42,7 @@ impl MovingAverage {
     /// Goes on from a state that `updates` and `tensors` gave.
     pub fn restore(&mut self, updates: f64, tensors: &[Tensor]) {
         self.updates = updates;
-        tch::no_grad(|| {
+        no_grad(|| {
             for (own, saved) in self.averages.iter_mut().zip(tensors) {
                 own.copy_(saved);
             }
@@ -52,7 +53,7 @@ impl MovingAverage {
     pub fn update(&mut self) {
         self.updates += 1.0;
         let decay = self.decay.min(self.updates / (self.updates + 9.0));
-        tch::no_grad(|| {
+        no_grad(|| {
             for (average, own) in self.averages.iter_mut().zip(&self.own) {
                 let _ = average.lerp_(own, 1.0 - decay);
             }
@@ -61,7 +62,7 @@ impl MovingAverage {
 
     /// Puts the averages into the network and keeps its own values meanwhile; once more, and all is as it was.
     pub fn swap(&mut self) {
-        tch::no_grad(|| {
+        no_grad(|| {
             for (average, own) in self.averages.iter_mut().zip(&mut self.own) {
                 let kept = own.copy();
                 own.copy_(average);
@@ -84,7 +85,7 @@ mod tests {
         let mut average = MovingAverage::new(0.5, &parameters, &store);
         let values = |store: &nn::VarStore| Vec::<f32>::try_from(&store.variables()["a"]).unwrap();
         for _ in 0..2 {
-            tch::no_grad(|| parameters.buffer.copy_(&Tensor::from_slice(&[3.0f32, 2.0])));
+            no_grad(|| parameters.buffer.copy_(&Tensor::from_slice(&[3.0f32, 2.0])));
             average.update();
         }
         average.swap();

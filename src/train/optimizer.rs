@@ -5,6 +5,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use tch::Tensor;
 
+use crate::no_grad::no_grad;
 use crate::train::parameters::{CHUNK, FlatParameters, Gradient};
 use strandnet_core::config::{OptimizerKind, TrainingConfig};
 use strandnet_core::training::schedule::Rates;
@@ -101,7 +102,7 @@ impl Optimizer {
             State::Host { first, second, .. } => {
                 [first, second].into_iter().zip(tensors).for_each(|(own, saved)| *own = numbers(saved));
             }
-            State::Device { first, second, .. } => tch::no_grad(|| {
+            State::Device { first, second, .. } => no_grad(|| {
                 std::iter::once(first).chain(second).zip(tensors).for_each(|(own, saved)| own.copy_(saved));
             }),
         }
@@ -112,9 +113,7 @@ impl Optimizer {
         self.step += 1;
         match (gradient, &mut parameters.host) {
             (Gradient::Host(gradient), Some(parameters)) => self.step_on_host(parameters, gradient),
-            (Gradient::Device(gradient), None) => {
-                tch::no_grad(|| self.step_on_device(&mut parameters.buffer, gradient))
-            }
+            (Gradient::Device(gradient), None) => no_grad(|| self.step_on_device(&mut parameters.buffer, gradient)),
             _ => {}
         }
     }

@@ -8,6 +8,7 @@ use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor};
 
 use crate::model::Forward;
+use crate::no_grad::no_grad;
 
 /// Numbers that a thread takes at a time: fewer are done sooner than handed over.
 pub const CHUNK: usize = 1 << 15;
@@ -27,7 +28,7 @@ impl FlatParameters {
     /// Moves the parameters into one buffer; the store's tensors become views of it.
     pub fn new(store: &VarStore) -> Self {
         let mut views = store.trainable_variables();
-        let buffer = tch::no_grad(|| Tensor::cat(&views.iter().map(|view| view.flatten(0, -1)).collect::<Vec<_>>(), 0));
+        let buffer = no_grad(|| Tensor::cat(&views.iter().map(|view| view.flatten(0, -1)).collect::<Vec<_>>(), 0));
         let mut ranges = Vec::with_capacity(views.len());
         for view in &mut views {
             let start = ranges.last().map_or(0, |range: &Range<usize>| range.end);
@@ -50,7 +51,7 @@ impl FlatParameters {
     /// Puts the parameters, as training left them, into the network.
     pub fn write_back(&mut self) {
         if let Some(host) = &self.host {
-            tch::no_grad(|| self.buffer.copy_(&Tensor::from_slice(host)));
+            no_grad(|| self.buffer.copy_(&Tensor::from_slice(host)));
         }
     }
 
@@ -64,7 +65,7 @@ impl FlatParameters {
     /// `[parameters]`.
     pub fn decay_mask(&self) -> Tensor {
         let of = |view: &Tensor| if view.dim() > 1 { view.ones_like() } else { view.zeros_like() };
-        tch::no_grad(|| Tensor::cat(&self.views.iter().map(|view| of(view).flatten(0, -1)).collect::<Vec<_>>(), 0))
+        no_grad(|| Tensor::cat(&self.views.iter().map(|view| of(view).flatten(0, -1)).collect::<Vec<_>>(), 0))
     }
 
     /// The gradient of a scalar loss of a batch with respect to every parameter.

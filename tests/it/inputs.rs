@@ -11,7 +11,11 @@ use crate::fixtures::{
 /// Runs a line of bash in a folder, where `$S` is the program.
 fn bash(folder: &Path, line: &str) -> Output {
     let mut command = Command::new("bash");
-    command.current_dir(folder).env("S", env!("CARGO_BIN_EXE_strandnet")).env("OMP_NUM_THREADS", "1");
+    command
+        .current_dir(folder)
+        .env("S", env!("CARGO_BIN_EXE_strandnet"))
+        .env("OMP_NUM_THREADS", "1")
+        .env("CUDA_VISIBLE_DEVICES", "");
     command.args(["-c", line]).stdin(Stdio::null()).output().unwrap()
 }
 

@@ -151,7 +151,7 @@ pub struct Provenance {
     pub git_revision: String,
     /// Version of libtorch.
     pub libtorch: String,
-    /// The device, such as `Cpu` or `Cuda(0)`.
+    /// The device, such as `Cpu` or `Cuda(0)`; the last one, of a run that was resumed on another.
     pub device: String,
     /// Number of threads.
     pub threads: usize,
@@ -222,6 +222,9 @@ pub struct Resumed {
     /// Epochs to train from then on, where they were changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epochs: Option<usize>,
+    /// Device it went on on, where that was another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
 }
 
 /// Outcome of training.

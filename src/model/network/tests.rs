@@ -5,6 +5,7 @@ use tch::{CModule, Cuda, Device, Kind, Tensor};
 
 use super::*;
 use crate::model::weights;
+use crate::no_grad::no_grad;
 use crate::train::loss::Criterion;
 use strandnet_core::config::layers;
 use strandnet_core::config::{Architecture, Layer};
@@ -100,7 +101,7 @@ fn difference(a: &Tensor, b: &Tensor) -> f64 {
 /// Gives batch norms statistics that are not those they start with.
 fn warm(network: &Network, codes: &Tensor) {
     tch::manual_seed(1);
-    tch::no_grad(|| (0..3).for_each(|_| drop(network.logits(codes, true))));
+    no_grad(|| (0..3).for_each(|_| drop(network.logits(codes, true))));
 }
 
 #[test]

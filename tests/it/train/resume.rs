@@ -5,8 +5,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::fixtures::{
-    LENGTH, SMALL_RESIDUAL, Trained, column, contents, copied, fail, genomes, interrupted, json, long_run, run, signal,
-    start, strandnet, succeed, tables, tensors, text, wait, wait_for, with_defaults,
+    LENGTH, SMALL_RESIDUAL, Trained, column, contents, copied, fail, finished, genomes, interrupted, json, long_run,
+    run, signal, start, strandnet, succeed, tables, tensors, text, wait, wait_for, with_defaults,
 };
 
 /// What a run decides, and what of it depends on the clock: the rest of its files, byte for byte.
@@ -294,4 +294,47 @@ fn what_a_person_should_know_is_said_at_the_end() {
     assert!(still.stderr.contains("the training loss hardly moved"), "{}", still.stderr);
     let remarks = still.json("run.json")["outcome"]["remarks"].to_string();
     assert!(remarks.contains("hardly moved"), "{remarks}");
+}
+
+/// A run of a machine with a GPU, as far as its files say.
+fn of_a_gpu(path: &Path) {
+    let file = path.join("run.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let edited = text.replace("\"device\": \"Cpu\"", "\"device\": \"Cuda(0)\"");
+    assert_ne!(text, edited);
+    std::fs::write(&file, &edited).unwrap();
+    let sums = path.join("checksums.sha256");
+    if let Ok(listed) = std::fs::read_to_string(&sums) {
+        let [old, new] = [&text, &edited].map(|text| strandnet::run::sha256_of(text.as_bytes()));
+        assert!(listed.contains(&old), "{listed}");
+        std::fs::write(&sums, listed.replace(&old, &new)).unwrap();
+    }
+}
+
+#[test]
+fn a_run_begun_on_a_gpu_goes_on_on_the_cpu_where_that_is_asked_for() {
+    let (path, ..) = interrupted(&["--epochs", "6"], "INT");
+    of_a_gpu(&path);
+    let error = fail(1, &["train", "--resume", text(&path)]);
+    assert!(error.contains("--device cuda") && error.contains("use --device cpu"), "{error}");
+    let error = fail(2, &["train", "--resume", text(&path), "--device", "cpu", "--lr", "0.1"]);
+    assert!(error.contains("--lr is given with --resume") && !error.contains("--device is"), "{error}");
+    let output = run(&["train", "--resume", text(&path), "--device", "cpu"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.contains("begun on Cuda(0) and goes on on Cpu"), "{said}");
+    let run_json = json(&path.join("run.json"));
+    assert_eq!((&run_json["device"], &run_json["resumed"][0]["device"]), (&"Cpu".into(), &"Cpu".into()));
+    assert!(run_json["resumed"][0]["place"].as_str().unwrap().contains("on Cpu instead of Cuda(0)"), "{run_json}");
+    succeed(&["verify", text(&path)]);
+}
+
+#[test]
+fn a_finished_run_of_a_gpu_is_of_use_without_one() {
+    let copy = copied(&finished().run);
+    of_a_gpu(&copy);
+    let sequences = tables().folder.write("of_gpu.fa", format!(">a\n{}\n", "ACGT".repeat(LENGTH)));
+    succeed(&["verify", text(&copy)]);
+    succeed(&["predict", text(&copy), &sequences]);
+    succeed(&["evaluate", text(&copy), "--quiet"]);
+    succeed(&["export", text(&copy), "--out", text(&copy.with_extension("pt"))]);
 }

@@ -6,6 +6,8 @@
 mod activations;
 mod exhausted;
 
+pub use exhausted::OUT_OF_MEMORY;
+
 use anyhow::{Result, bail};
 
 use crate::config::{Config, OptimizerKind, Precision, Strands};

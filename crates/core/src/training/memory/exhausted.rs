@@ -14,6 +14,10 @@ use crate::training::memory::{FILLED, Memory};
 /// Memory that CUDA itself takes on a GPU, which is included in the figure for a process.
 const CONTEXT: u128 = 512 << 20;
 
+/// Words of messages about memory that ran out; cuBLAS and cuDNN have their own.
+pub const OUT_OF_MEMORY: [&str; 5] =
+    ["out of memory", "allocate memory", "bad_alloc", "ALLOC_FAILED", "HOST_ALLOCATION_FAILED"];
+
 impl Memory {
     /// Runs training; if memory runs out, the error names a batch size that would fit. Other panics propagate.
     ///
@@ -69,10 +73,10 @@ impl Shortage {
         if text.contains("DefaultCPUAllocator: ") {
             return Some(Self { on_gpu: false, had: None, took: after("you tried to allocate ") });
         }
-        if !["out of memory", "allocate memory", "bad_alloc"].iter().any(|words| text.contains(words)) {
+        if !OUT_OF_MEMORY.iter().any(|words| text.contains(words)) {
             return None;
         }
-        let on_gpu = text.contains("CUDA") || text.contains("GPU");
+        let on_gpu = ["CUDA", "GPU", "CUBLAS", "CUDNN"].iter().any(|words| text.contains(words));
         let free = before(" is free").or_else(|| before(" free;"));
         // Bytes of tensors and of the space left for more.
         let tensors = before(" is allocated by PyTorch");
@@ -122,10 +126,12 @@ mod tests {
     /// Before PyTorch 2.1.
     const OLD: &str = "CUDA out of memory. Tried to allocate 2.26 GiB (GPU 0; 6.00 GiB total capacity; 781.59 MiB already allocated; 3.03 GiB free; 1.24 GiB reserved in total by PyTorch)";
     const CPU: &str = "called `Result::unwrap()` on an `Err` value: Torch(\"[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 132426121216 bytes. Error code 12 (Cannot allocate memory)\")";
-    const BARE: [&str; 3] = [
+    const BARE: [&str; 5] = [
         "CUDA error: out of memory",
         "CUDA out of memory. Tried to allocate more than 1EB memory.",
         "cuDNN error: CUDNN_STATUS_ALLOC_FAILED, GPU out of memory",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
     ];
     const GIB: f64 = (1u64 << 30) as f64;
 
