@@ -20,7 +20,12 @@ fn main() {
         println!("cargo:rustc-link-arg=-Wl,--push-state,--no-as-needed,-ltorch_cuda,--pop-state");
     }
     println!("cargo:rustc-check-cfg=cfg(cuda_shim)");
-    println!("cargo:rerun-if-changed={CUDA_SHIM}");
+    println!("cargo:rerun-if-changed={SHIMS}");
+    shim(&lib, "cpu.cpp").compile("strandnet_libtorch");
+    for library in ["torch_cpu", "c10"] {
+        println!("cargo:rustc-link-lib=dylib={library}");
+    }
+    println!("cargo:rustc-link-search=native={}", lib.display());
     if cuda && let Some(headers) = cuda_headers(&lib) {
         build_cuda_shim(&lib, &headers);
     }
@@ -39,24 +44,23 @@ fn libtorch_lib() -> PathBuf {
     std::fs::canonicalize(&lib).unwrap_or_else(|_| PathBuf::from(lib))
 }
 
-/// The part of libtorch's CUDA half that tch does not bind.
-const CUDA_SHIM: &str = "src/train/cuda.cpp";
+/// The parts of libtorch that tch does not bind.
+const SHIMS: &str = "src/libtorch";
 
-/// Builds it; where that fails, as with the headers of another CUDA, the program does without.
-fn build_cuda_shim(lib: &Path, cuda_headers: &Path) {
+/// Builds one of them, with the headers that torch-sys is built with.
+fn shim(lib: &Path, file: &str) -> cc::Build {
     let torch = lib.parent().unwrap_or(lib).join("include");
-    let built = cc::Build::new()
-        .cpp(true)
-        .std("c++17")
-        .warnings(false)
-        .file(CUDA_SHIM)
-        .include(&torch)
-        .include(torch.join("torch/csrc/api/include"))
-        .include(cuda_headers)
-        .try_compile("strandnet_cuda");
+    let mut build = cc::Build::new();
+    build.cpp(true).std("c++17").warnings(false).file(Path::new(SHIMS).join(file));
+    build.include(&torch).include(torch.join("torch/csrc/api/include"));
+    build
+}
+
+/// Builds the one for CUDA; where that fails, as with the headers of another CUDA, the program does without.
+fn build_cuda_shim(lib: &Path, cuda_headers: &Path) {
+    let built = shim(lib, "cuda.cpp").include(cuda_headers).try_compile("strandnet_cuda");
     match built {
         Ok(()) => {
-            println!("cargo:rustc-link-search=native={}", lib.display());
             println!("cargo:rustc-link-lib=dylib=torch_cuda");
             println!("cargo:rustc-link-lib=dylib=c10_cuda");
             println!("cargo:rustc-cfg=cuda_shim");

@@ -74,7 +74,11 @@ pub fn for_training(training: &TrainingConfig) -> Result<Machine> {
     use_threads(&threads);
     let Threads { count: threads, reason, .. } = threads;
     let precision = machine::resolve_precision(training.precision, kind(device));
-    let numbers = if precision == Precision::Bf16 { "; bf16" } else { "" };
+    let numbers = match precision {
+        Precision::Bf16 => "; bf16",
+        Precision::Tf32 => "; tf32",
+        _ => "",
+    };
     Ok(Machine {
         device,
         threads,

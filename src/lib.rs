@@ -9,7 +9,7 @@
 //! trainer    Trainer: training, evaluation, export and run folder
 //! train      the training loop and what it needs                     export  TorchScript
 //! model      Model; networks as tensors, ensembles, weights          device  which device, and why
-//! no_grad    work that leaves no trace for gradients
+//! no_grad    work that leaves no trace for gradients                libtorch  what tch does not bind
 //! ```
 
 #![warn(missing_docs)]
@@ -18,6 +18,7 @@ pub mod cli;
 pub mod commands;
 pub mod device;
 pub mod export;
+mod libtorch;
 pub mod model;
 mod no_grad;
 pub mod train;

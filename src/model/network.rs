@@ -8,7 +8,8 @@ use anyhow::{Result, bail};
 use tch::nn::{ModuleT, SequentialT, VarStore};
 use tch::{Device, Kind, Tensor};
 
-use crate::device;
+use crate::libtorch::Tf32;
+use crate::{device, libtorch};
 
 use super::layers::{self, Demands};
 use super::native::{self, Native};
@@ -53,6 +54,9 @@ impl Network {
         device: Device,
         seed: u64,
     ) -> Result<Self> {
+        if device != Device::Cpu {
+            Tf32::forbid();
+        }
         let plan = Box::new(Plan::new(config, length, outputs, strands)?);
         let mut random = random::generator(seed, Purpose::Weights, 0, 0);
         let mut store = VarStore::new(Device::Cpu);
@@ -165,7 +169,7 @@ impl Network {
         let Some(native) = self.native_in_training() else {
             return self.train_on(&codes_tensor(codes, self.length, self.device()), seed);
         };
-        tch::manual_seed(seed);
+        libtorch::seed(seed, self.device());
         let both =
             (self.strands == Strands::Shared).then(|| [codes, &reverse_complements(codes, self.length)].concat());
         let batch = native.train(both.as_deref().unwrap_or(codes), Key(seed as u64));
@@ -177,7 +181,7 @@ impl Network {
 
     /// The same for codes u8 `[batch, length]` that are on the network's device, all by libtorch.
     pub fn train_on(&self, codes: &Tensor, seed: i64) -> Forward<'_> {
-        tch::manual_seed(seed);
+        libtorch::seed(seed, self.device());
         Forward::by_libtorch(self.logits(codes, true))
     }
 

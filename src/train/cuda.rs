@@ -1,4 +1,4 @@
-//! Streams and graphs of a GPU, which tch does not bind; `cuda.cpp` is libtorch's part, built where CUDA's headers are.
+//! Streams and graphs of a GPU, which tch does not bind; `libtorch/cuda.cpp` is the other half, built where CUDA's headers are.
 //!
 //! A stream is a queue of work: batches go to the GPU on one of their own while it computes on another. A CUDA graph is what a
 //! GPU is asked to do in a step, recorded once and asked for again as a whole, because small networks wait for a hundred
@@ -6,10 +6,14 @@
 //!
 //! None of this has run on a GPU yet.
 
-use anyhow::{Context, Result};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context, Result, anyhow, bail};
 use tch::{Device, Tensor};
 
-const RECORDING: &str = "a step cannot be recorded as a CUDA graph; leave out --cuda-graph";
+const RECORDING: &str = "a step cannot be recorded as a CUDA graph";
 const TRANSFERRING: &str = "a batch cannot be sent to the GPU";
 
 /// A stream of a GPU that this thread uses until it is dropped.
@@ -70,19 +74,31 @@ pub fn use_here(tensor: &Tensor) -> Result<()> {
     shim::use_here(tensor).context(TRANSFERRING)
 }
 
+/// Transfers and recordings exclude each other: who waits for a transfer asks the GPU whether it is there, which spoils what
+/// another thread records.
+static QUIET: Mutex<()> = Mutex::new(());
+
+/// While this is held no step is recorded, and no batch sent.
+pub fn quiet() -> MutexGuard<'static, ()> {
+    QUIET.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Work on a GPU that was recorded.
 #[derive(Debug)]
 pub struct Graph(shim::Handle);
 
 impl Graph {
     /// Records work, which this does not do yet, on the stream entered. Tensors it makes are filled by each `replay`; those it
-    /// reads have to stay where they are.
+    /// reads have to stay where they are. Where it cannot be recorded everything is as it was.
     ///
     /// # Errors
-    /// The work cannot be recorded.
-    pub fn record<T>(work: impl FnOnce() -> T) -> Result<(Self, T)> {
-        let handle = shim::Handle::begin().context(RECORDING)?;
-        let made = work();
+    /// The work cannot be recorded, or panics.
+    pub fn record<T>(device: Device, work: impl FnOnce() -> T) -> Result<(Self, T)> {
+        let Device::Cuda(index) = device else { bail!("{RECORDING} on the CPU") };
+        let _quiet = quiet();
+        let handle = shim::Handle::begin(index).context(RECORDING)?;
+        let made =
+            catch_unwind(AssertUnwindSafe(work)).map_err(|panic| anyhow!("{}", words(&*panic))).context(RECORDING)?;
         handle.end().context(RECORDING)?;
         Ok((Self(handle), made))
     }
@@ -96,39 +112,32 @@ impl Graph {
     }
 }
 
+/// The first line of a panic.
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    text.and_then(|text| text.lines().next()).unwrap_or("a panic without a message")
+}
+
 #[cfg(cuda_shim)]
 #[allow(unsafe_code)] // Rust cannot check calls of C++.
 mod shim {
-    use std::ffi::{CStr, c_char, c_int, c_void};
+    use std::ffi::{c_char, c_int, c_void};
 
-    use anyhow::{Result, bail};
+    use anyhow::Result;
     use tch::Tensor;
 
+    use crate::libtorch::worked;
+
     unsafe extern "C" {
-        fn strandnet_cuda_forget(message: *mut c_char);
         fn strandnet_cuda_enter(device: c_int) -> *mut c_char;
         fn strandnet_cuda_leave(device: c_int) -> *mut c_char;
         fn strandnet_cuda_enter_transfers(device: c_int) -> *mut c_char;
         fn strandnet_cuda_wait_for_transfers(device: c_int) -> *mut c_char;
         fn strandnet_cuda_use(tensor: *const c_void) -> *mut c_char;
-        fn strandnet_cuda_graph_begin(graph: *mut *mut c_void) -> *mut c_char;
+        fn strandnet_cuda_graph_begin(device: c_int, graph: *mut *mut c_void) -> *mut c_char;
         fn strandnet_cuda_graph_end(graph: *mut c_void) -> *mut c_char;
         fn strandnet_cuda_graph_replay(graph: *mut c_void) -> *mut c_char;
         fn strandnet_cuda_graph_free(graph: *mut c_void);
-    }
-
-    /// Makes an error of a message, if there is one.
-    fn worked(message: *mut c_char) -> Result<()> {
-        if message.is_null() {
-            return Ok(());
-        }
-        // SAFETY: cuda.cpp returns strings with an end that are ours to free.
-        let text = unsafe {
-            let text = CStr::from_ptr(message).to_string_lossy().into_owned();
-            strandnet_cuda_forget(message);
-            text
-        };
-        bail!("{}", text.lines().next().unwrap_or(""))
     }
 
     pub fn enter(device: usize) -> Result<()> {
@@ -161,10 +170,10 @@ mod shim {
     pub struct Handle(*mut c_void);
 
     impl Handle {
-        pub fn begin() -> Result<Self> {
+        pub fn begin(device: usize) -> Result<Self> {
             let mut handle = Self(std::ptr::null_mut());
-            // SAFETY: writes one pointer, which `drop` frees.
-            worked(unsafe { strandnet_cuda_graph_begin(&mut handle.0) })?;
+            // SAFETY: takes a number and writes one pointer, which `drop` frees.
+            worked(unsafe { strandnet_cuda_graph_begin(device as c_int, &mut handle.0) })?;
             Ok(handle)
         }
 
@@ -199,7 +208,7 @@ mod shim {
     pub enum Handle {}
 
     impl Handle {
-        pub fn begin() -> Result<Self> {
+        pub fn begin(_: usize) -> Result<Self> {
             bail!(MISSING)
         }
 
@@ -230,5 +239,36 @@ mod shim {
 
     pub fn use_here(_: &Tensor) -> Result<()> {
         bail!(MISSING)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_recorded_is_an_error_and_the_next_may_try() {
+        for device in [Device::Cpu, Device::Cuda(0)] {
+            if device != Device::Cpu && cfg!(cuda_shim) && tch::Cuda::is_available() {
+                continue;
+            }
+            let error = Graph::record(device, || unreachable!("nothing is recorded here")).map(|_| ()).unwrap_err();
+            assert!(error.to_string().starts_with(RECORDING), "{error}");
+        }
+        drop(quiet());
+    }
+
+    #[test]
+    fn transfers_wait_while_a_step_is_recorded() {
+        let recording = quiet();
+        let sent = std::thread::scope(|scope| {
+            let sending = scope.spawn(|| drop(quiet()));
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            let waited = !sending.is_finished();
+            drop(recording);
+            sending.join().unwrap();
+            waited
+        });
+        assert!(sent);
     }
 }

@@ -1,9 +1,10 @@
 //! A network and all that training changes of it: one batch, one step.
 
 use anyhow::{Result, bail};
-use strandnet_core::config::{Strands, TrainingConfig};
+use strandnet_core::config::{Precision, Strands, TrainingConfig};
 use strandnet_core::dataset::batches::{Augmentation, Order};
 use strandnet_core::dataset::examples::Examples;
+use strandnet_core::machine;
 use strandnet_core::random::{self, Purpose};
 use strandnet_core::task::Task;
 use strandnet_core::training::schedule::{Rates, Schedule};
@@ -16,6 +17,8 @@ use super::moving_average::MovingAverage;
 use super::optimizer::Optimizer;
 use super::parameters::{FlatParameters, Gradient};
 use super::totals::EpochTotals;
+use crate::device;
+use crate::libtorch::Tf32;
 use crate::model::Network;
 
 /// What training changes of its examples.
@@ -48,6 +51,7 @@ pub struct Learner<'a> {
     finite: FiniteCheck,
     criterion: Criterion<'a>,
     training: &'a TrainingConfig,
+    uses_tf32: bool,
     /// The sum of gradients that wait for the next step, each times the examples it is of, and how many these are.
     accumulated: Option<(Gradient, usize)>,
     /// Batches of an epoch.
@@ -69,7 +73,9 @@ impl<'a> Learner<'a> {
         let method = gradient::fastest(&context, training, task, size.min(n))?;
         let batches = n.div_ceil(size);
         let steps = batches.div_ceil(training.accumulate);
+        let precision = machine::resolve_precision(training.precision, device::kind(device));
         Ok(Self {
+            uses_tf32: precision == Precision::Tf32,
             optimizer: Optimizer::new(training, &parameters),
             schedule: Schedule::new(training, steps),
             average: training.ema.map(|decay| MovingAverage::new(decay, &parameters, &network.store)),
@@ -99,7 +105,10 @@ impl<'a> Learner<'a> {
     pub fn learn(&mut self, batch: Batch, order: Order, number: usize, totals: &mut EpochTotals) -> Result<bool> {
         let n = batch.n();
         let seed = random::seed_for_libtorch(order.seed, Purpose::Dropout, order.epoch as u64, number as u64);
-        let BatchGradient { gradient, loss, hits } = self.gradient(batch, seed)?;
+        let BatchGradient { gradient, loss, hits } = {
+            let _tf32 = self.uses_tf32.then(Tf32::allow);
+            self.gradient(batch, seed)?
+        };
         totals.add(loss, hits, n);
         let is_last = number + 1 == self.batches;
         let Some(gradient) =

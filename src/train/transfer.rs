@@ -29,6 +29,7 @@ pub fn sent<'scope>(
             if stream.is_none() {
                 stream = TransferStream::enter(device)?;
             }
+            let _quiet = cuda::quiet();
             let batch = Batch::Host(batch).on(device);
             if let Some(stream) = &stream {
                 stream.wait()?;

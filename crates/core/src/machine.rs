@@ -17,7 +17,8 @@ pub enum DeviceKind {
 pub fn resolve_precision(precision: Precision, device: DeviceKind) -> Precision {
     match precision {
         Precision::Auto if device == DeviceKind::Cpu && cpu_has_bf16() => Precision::Bf16,
-        Precision::Auto => Precision::F32,
+        Precision::Tf32 if device == DeviceKind::Gpu => Precision::Tf32,
+        Precision::Auto | Precision::Tf32 => Precision::F32,
         given => given,
     }
 }
@@ -57,6 +58,8 @@ mod tests {
         for given in [Precision::F32, Precision::Bf16] {
             assert_eq!(resolve_precision(given, DeviceKind::Cpu), given);
         }
+        assert_eq!(resolve_precision(Precision::Tf32, DeviceKind::Gpu), Precision::Tf32);
+        assert_eq!(resolve_precision(Precision::Tf32, DeviceKind::Cpu), Precision::F32);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use anyhow::Result;
 use tch::Device;
 
 use crate::commands::FinishedRun;
+use crate::libtorch;
 use crate::model::{Network, codes_tensor};
 use crate::no_grad::no_grad;
 use crate::train;
@@ -78,7 +79,7 @@ fn batches(set: &Set, length: usize) -> Result<Vec<Vec<u8>>> {
 
 /// Runs the network on batches as in training, but for the steps.
 fn gather_statistics(network: &Network, batches: &[Vec<u8>]) {
-    tch::manual_seed(0); // of dropout, so that the result does not depend on what ran before
+    libtorch::seed(0, Device::Cpu); // of dropout, so that the result does not depend on what ran before
     no_grad(|| {
         for codes in
             batches.iter().filter(|codes| codes.len() > network.length).cycle().take(BATCHES.max(batches.len()))

@@ -4,9 +4,11 @@ use anyhow::Result;
 use tch::{Device, Tensor};
 
 use super::{BatchGradient, Context, GradientMethod};
+use crate::libtorch;
 use crate::train::cuda::{Graph, Stream};
 use crate::train::loader::Batch;
 use crate::train::parameters::Gradient;
+use strandnet_core::progress::Progress;
 
 /// Batches that go request by request first: kernels are chosen and memory is found at the first ones.
 const FIRST: usize = 3;
@@ -30,6 +32,8 @@ pub struct CudaGraph {
     _stream: Option<Stream>,
     size: usize,
     passed: usize,
+    /// A step could not be recorded, so all go request by request.
+    given_up: bool,
 }
 
 #[derive(Debug)]
@@ -47,19 +51,20 @@ impl CudaGraph {
     /// # Errors
     /// The GPU is out of order.
     pub fn new(device: Device, size: usize) -> Result<Self> {
-        Ok(Self { recorded: None, _stream: Stream::enter(device)?, size, passed: 0 })
+        Ok(Self { recorded: None, _stream: Stream::enter(device)?, size, passed: 0, given_up: false })
     }
 }
 
 impl GradientMethod for CudaGraph {
     fn gradient(&mut self, context: &Context, batch: Batch, seed: i64) -> Result<BatchGradient> {
-        let batch = batch.on(context.network.device());
+        let device = context.network.device();
+        let batch = batch.on(device);
         let compute = |codes: &Tensor, labels: &Tensor| context.backward(context.network.train_on(codes, seed), labels);
-        if batch.n != self.size || self.passed < FIRST {
+        if batch.n != self.size || self.passed < FIRST || self.given_up {
             self.passed += usize::from(batch.n == self.size);
             return Ok(compute(&batch.codes, &batch.labels));
         }
-        tch::manual_seed(seed);
+        libtorch::seed(seed, device);
         let recorded = match &mut self.recorded {
             Some(recorded) => {
                 recorded.codes.copy_(&batch.codes);
@@ -68,8 +73,14 @@ impl GradientMethod for CudaGraph {
             }
             none => {
                 let (codes, labels) = (batch.codes.copy(), batch.labels.copy());
-                let (graph, result) = Graph::record(|| compute(&codes, &labels))?;
-                none.insert(Recorded { graph, codes, labels, result })
+                match Graph::record(device, || compute(&codes, &labels)) {
+                    Ok((graph, result)) => none.insert(Recorded { graph, codes, labels, result }),
+                    Err(error) => {
+                        Progress::Quiet.warn(&format!("{error:#}; training goes on without one"));
+                        self.given_up = true;
+                        return Ok(compute(&batch.codes, &batch.labels));
+                    }
+                }
             }
         };
         recorded.graph.replay()?;

@@ -344,6 +344,8 @@ pub enum Precision {
     F32,
     /// 16 bits (bfloat16) in convolutions and dense layers, with weights kept in 32
     Bf16,
+    /// 32 bits, with the factors of products rounded to 19 on a GPU, whose tensor cores compute so; f32 on a CPU
+    Tf32,
     /// bf16 on a CPU that computes with it (avx512_bf16), f32 elsewhere
     Auto,
 }

@@ -380,7 +380,9 @@ mod tests {
 
     #[test]
     fn a_p_value_is_given_only_for_the_same_examples_and_the_same_question() {
-        let wave = |of: f64| move |i: usize| (i % 2 == 0, (i as f64 * of).fract() + if i % 2 == 0 { 0.3 } else { 0.0 });
+        let wave = |of: f64| {
+            move |i: usize| (i.is_multiple_of(2), (i as f64 * of).fract() + if i.is_multiple_of(2) { 0.3 } else { 0.0 })
+        };
         let [first, other] = [0.618, 0.414].map(|of| tested(1, &(0..40).map(wave(of)).collect::<Vec<_>>()));
         let difference = |first: &Tested, other: &Tested| difference(first, other, &Blocks::each(first.rows.len()));
         let found = difference(&first, &other).unwrap();
