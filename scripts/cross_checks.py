@@ -14,8 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pytorch_networks import read_weights
-
 BINARY, FOLDER, WORDS = sys.argv[1], Path(sys.argv[2]), [word for word in sys.argv[3].lower().split(",") if word]
 BLOCK = 20_000  # bp, so that the small genomes have blocks enough
 CHECKS = []
@@ -377,6 +375,7 @@ def platt():
 def raw_logits(run, split):
     """Those of the shallow network on both strands, from its weights."""
     import torch
+    from pytorch_networks import read_weights
 
     weights = read_weights(FOLDER / run / "best.safetensors")
     x, of = one_hot(examples(run, split)), torch.nn.functional
@@ -551,6 +550,7 @@ def meme(path):
 def sites():
     """Of each filter: its largest activation, and in which of the test sequences it has a site, from the weights alone."""
     import torch
+    from pytorch_networks import read_weights
 
     weights = read_weights(FOLDER / "genomic" / "best.safetensors")
     with torch.no_grad():
