@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import traceback
 from pathlib import Path
 
@@ -249,11 +248,9 @@ def calibration_errors():
     import calibration
 
     labels, scores = scored("two")
-    bins = calibration.get_equal_prob_bins(scores, num_bins=15)
     equal_width = np.minimum((scores * 15).astype(int), 14)
     usual = sum(abs((labels - scores)[equal_width == k].sum()) for k in range(15)) / len(scores)
     debiased = calibration.lower_bound_scaling_ce(scores, labels.astype(int), p=2, debias=True, num_bins=15)
-    assert len(bins)
     return found("two", "expected_calibration_error", "debiased_calibration_error"), [usual, debiased]
 
 
