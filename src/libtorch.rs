@@ -1,5 +1,5 @@
 //! What tch does not bind of libtorch, or lets exceptions out of; `libtorch/cpu.cpp` is the other half. What needs CUDA's headers is
-//! in [`crate::train::cuda`].
+//! in `train/cuda.rs`.
 
 #![allow(unsafe_code)] // Rust cannot check calls of C++.
 
