@@ -386,7 +386,9 @@ mod tests {
         let [first, other] = [0.618, 0.414].map(|of| tested(1, &(0..40).map(wave(of)).collect::<Vec<_>>()));
         let difference = |first: &Tested, other: &Tested| difference(first, other, &Blocks::each(first.rows.len()));
         let found = difference(&first, &other).unwrap();
-        assert!((0.0..1.0).contains(&found.p_value), "{found:?}");
+        let area = |test: &Tested| Ranking::new(&test.positives(), &test.scores()).auroc().unwrap();
+        assert!((found.difference - (area(&other) - area(&first))).abs() < 1e-12, "{found:?}");
+        assert!(found.difference != 0.0 && (0.0..1.0).contains(&found.p_value), "{found:?}");
         assert!(difference(&first, &tested(2, &[])).unwrap_err().contains("different examples"));
         let swapped: Vec<(bool, f64)> = first.rows.iter().map(|row| (!row.is_positive, row.score)).collect();
         assert!(difference(&first, &tested(1, &swapped)).unwrap_err().contains("positive class"));
