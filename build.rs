@@ -14,21 +14,15 @@ fn main() {
     println!("cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/lib");
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
     let cuda = lib.join("libtorch_cuda.so").exists();
-    if cuda {
-        // Nothing refers to a symbol of libtorch_cuda.so, so the linker would drop it and CUDA would silently be
-        // missing. One argument, because the linker may reorder separate ones.
-        println!("cargo:rustc-link-arg=-Wl,--push-state,--no-as-needed,-ltorch_cuda,--pop-state");
+    for file in [CPU_SHIM, CUDA_SHIM, "src/libtorch/message.h"] {
+        println!("cargo:rerun-if-changed={file}");
     }
-    println!("cargo:rustc-check-cfg=cfg(cuda_shim)");
-    println!("cargo:rerun-if-changed={SHIMS}");
-    shim(&lib, "cpu.cpp").compile("strandnet_libtorch");
+    shim(&lib, CPU_SHIM).compile("strandnet_libtorch");
     for library in ["torch_cpu", "c10"] {
         println!("cargo:rustc-link-lib=dylib={library}");
     }
     println!("cargo:rustc-link-search=native={}", lib.display());
-    if cuda && let Some(headers) = cuda_headers(&lib) {
-        build_cuda_shim(&lib, &headers);
-    }
+    println!("cargo:rustc-env=STRANDNET_CUDA_SHIM={}", cuda_shim(&lib, cuda).display());
     let (version, cuda_version) = libtorch_version(&lib);
     println!("cargo:rustc-env=STRANDNET_LIBTORCH_DIR={}", lib.display());
     println!("cargo:rustc-env=STRANDNET_LIBTORCH_VERSION={version}");
@@ -44,28 +38,49 @@ fn libtorch_lib() -> PathBuf {
     std::fs::canonicalize(&lib).unwrap_or_else(|_| PathBuf::from(lib))
 }
 
-/// The parts of libtorch that tch does not bind.
-const SHIMS: &str = "src/libtorch";
+/// Calls what tch does not bind of libtorch; linked into the program.
+const CPU_SHIM: &str = "src/libtorch/cpu.cpp";
+/// The same of its CUDA half; a shared object that the program carries and opens where there is a GPU.
+const CUDA_SHIM: &str = "src/cuda/shim.cpp";
 
 /// Builds one of them, with the headers that torch-sys is built with.
 fn shim(lib: &Path, file: &str) -> cc::Build {
     let torch = lib.parent().unwrap_or(lib).join("include");
     let mut build = cc::Build::new();
-    build.cpp(true).std("c++17").warnings(false).file(Path::new(SHIMS).join(file));
+    build.cpp(true).std("c++17").warnings(false).file(file);
     build.include(&torch).include(torch.join("torch/csrc/api/include"));
     build
 }
 
-/// Builds the one for CUDA; where that fails, as with the headers of another CUDA, the program does without.
-fn build_cuda_shim(lib: &Path, cuda_headers: &Path) {
-    let built = shim(lib, "cuda.cpp").include(cuda_headers).try_compile("strandnet_cuda");
-    match built {
-        Ok(()) => {
-            println!("cargo:rustc-link-lib=dylib=torch_cuda");
-            println!("cargo:rustc-link-lib=dylib=c10_cuda");
-            println!("cargo:rustc-cfg=cuda_shim");
+/// The shared object for CUDA; empty without CUDA or its headers, and where it cannot be built, as with the headers of another
+/// CUDA: the program does without.
+fn cuda_shim(lib: &Path, cuda: bool) -> PathBuf {
+    let object = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it")).join("libstrandnet_cuda.so");
+    let headers = if cuda { cuda_headers(lib) } else { None };
+    let built = headers.is_some_and(|headers| {
+        let built = build_cuda_shim(lib, &headers, &object);
+        if let Err(error) = &built {
+            println!("cargo:warning=built without CUDA graphs and with slower transfers to a GPU: {error}");
         }
-        Err(error) => println!("cargo:warning=built without CUDA graphs and with slower transfers to a GPU: {error}"),
+        built.is_ok()
+    });
+    if !built {
+        std::fs::write(&object, []).expect("cargo's folder can be written");
+    }
+    object
+}
+
+fn build_cuda_shim(lib: &Path, headers: &Path, object: &Path) -> Result<(), String> {
+    let mut compiler = shim(lib, CUDA_SHIM).include(headers).pic(true).get_compiler().to_command();
+    compiler.arg("-shared").arg("-s").arg("-o").arg(object).arg(CUDA_SHIM).arg("-L").arg(lib);
+    compiler.args(["-ltorch_cuda", "-lc10_cuda", "-ltorch_cpu", "-lc10"]);
+    match compiler.output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => {
+            let text = String::from_utf8_lossy(&output.stderr);
+            Err(text.lines().find(|line| line.contains("error")).unwrap_or("the compiler failed").to_owned())
+        }
+        Err(error) => Err(error.to_string()),
     }
 }
 

@@ -2,12 +2,12 @@
 //! Without sequences, it scores a made-up one.
 
 use anyhow::{Context, Result};
-use strandnet::{Device, Model};
+use strandnet::{Model, device};
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let run = arguments.next().context("expected the path of a finished run, such as runs/demo")?;
-    let model = Model::load(run, Device::cuda_if_available())?;
+    let model = Model::load(run, device::auto())?;
 
     let mut sequences: Vec<String> = arguments.collect();
     if sequences.is_empty() {

@@ -20,6 +20,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::ArgMatches;
 
 use crate::cli::{Cli, Command};
+use crate::cuda;
 use crate::device;
 use crate::model::Network;
 use crate::model::ensemble::{self, Ensemble};
@@ -68,10 +69,7 @@ pub fn run(cli: Cli, matches: &ArgMatches) -> Result<()> {
 /// An error from what a panic left behind. libtorch's exceptions arrive as panics of the binding. What input can cause is
 /// checked before; what is left is the machine running out of memory, or a fault of ours.
 pub fn error_of_panic(panic: &(dyn std::any::Any + Send)) -> anyhow::Error {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-    let first = text.unwrap_or("no message").lines().next().unwrap_or("no message");
-    // libtorch's list of calls, whose line ends the binding spells out.
-    let first = first.split("\\nframe #").next().unwrap_or(first).to_owned();
+    let first = cuda::message_of_panic(panic);
     const GPU_FAILED: [&str; 4] = ["CUDA error", "CUDNN_STATUS", "CUBLAS_STATUS", "CUDA driver"];
     let says = |words: &[&str]| words.iter().any(|words| first.contains(words));
     if says(&OUT_OF_MEMORY) {

@@ -4,37 +4,61 @@ use anyhow::{Result, bail};
 use tch::kind::Element;
 use tch::{Device, Tensor};
 
+use crate::cuda;
+use crate::cuda::NoCuda;
+use crate::cuda::driver::Gpu;
 use strandnet_core::config::{DeviceChoice, Precision, TrainingConfig};
 use strandnet_core::machine::threads::Threads;
 use strandnet_core::machine::{self, DeviceKind};
 use strandnet_core::progress::Progress;
 
+/// A GPU where there is one that computes, and the CPU otherwise.
+pub fn auto() -> Device {
+    choose(DeviceChoice::Auto).map_or(Device::Cpu, |(device, _)| device)
+}
+
 /// The device to compute on, and a phrase that says what it is and why.
 ///
 /// # Errors
-/// CUDA is asked for and there is none, or not as many devices.
+/// CUDA is asked for and there is none, not as many devices, or that one does not compute.
 pub fn choose(choice: DeviceChoice) -> Result<(Device, String)> {
     // Even to ask for a GPU takes CUDA up to two seconds to start.
-    let count = match choice {
-        DeviceChoice::Cpu => 0,
-        _ if tch::Cuda::is_available() => usize::try_from(tch::Cuda::device_count()).unwrap_or(0),
-        _ => 0,
-    };
-    match choice {
-        DeviceChoice::Cpu => Ok((Device::Cpu, "CPU, as requested".into())),
-        DeviceChoice::Auto if count > 0 => Ok((Device::Cuda(0), "CUDA device 0, found by auto".into())),
-        DeviceChoice::Auto => Ok((Device::Cpu, format!("CPU, as {}", why_no_cuda()))),
-        DeviceChoice::Cuda(index) if index < count => {
-            Ok((Device::Cuda(index), format!("CUDA device {index}, as requested")))
-        }
-        DeviceChoice::Cuda(index) if count > 0 => {
-            bail!(
-                "--device cuda:{index}: there are {count} CUDA devices, expected an index below that; choose cuda:0 to cuda:{}",
-                count - 1
-            )
-        }
-        DeviceChoice::Cuda(_) => bail!("--device cuda: {}; {}, or use --device cpu", why_no_cuda(), how_to_get_cuda()),
+    if choice == DeviceChoice::Cpu {
+        return Ok((Device::Cpu, "CPU, as requested".into()));
     }
+    let gpus = cuda::load().map(|cuda| cuda.gpus);
+    let describe = |index: usize, gpu: &Gpu, why: &str| {
+        (Device::Cuda(index), format!("CUDA device {index} ({}), {why}", gpu.name))
+    };
+    match (choice, gpus) {
+        (DeviceChoice::Cuda(index), Ok(gpus)) => {
+            let Some(gpu) = gpus.get(index) else { bail!(no_such_device(index, gpus.len())) };
+            if let Err(why) = cuda::try_kernel(index) {
+                bail!("--device cuda:{index}: {why}; look at nvidia-smi, or use --device cpu");
+            }
+            Ok(describe(index, gpu, "as requested"))
+        }
+        (DeviceChoice::Cuda(_), Err(NoCuda { why, advice })) => {
+            bail!("--device cuda: {why}; {advice}, or use --device cpu")
+        }
+        (_, Ok(gpus)) => {
+            let mut faults = Vec::new();
+            for (index, gpu) in gpus.iter().enumerate() {
+                match cuda::try_kernel(index) {
+                    Ok(()) => return Ok(describe(index, gpu, "found by auto")),
+                    Err(why) => faults.push(why),
+                }
+            }
+            Ok((Device::Cpu, format!("CPU, as {}", faults.join(" and "))))
+        }
+        (_, Err(no_cuda)) => Ok((Device::Cpu, format!("CPU, as {}", no_cuda.why))),
+    }
+}
+
+fn no_such_device(index: usize, count: usize) -> String {
+    let there = if count == 1 { "is 1 CUDA device".into() } else { format!("are {count} CUDA devices") };
+    let choices = if count == 1 { "cuda:0".into() } else { format!("cuda:0 to cuda:{}", count - 1) };
+    format!("--device cuda:{index}: there {there}, expected an index below that; choose {choices}")
 }
 
 /// What training computes on, with which numbers.
@@ -65,10 +89,10 @@ pub fn for_training(training: &TrainingConfig) -> Result<Machine> {
     if training.cuda_graph && device == Device::Cpu {
         bail!("--cuda-graph: training is on the {why}, expected a CUDA device; leave it out");
     }
-    if training.cuda_graph && !cfg!(cuda_shim) {
-        bail!(
-            "--cuda-graph: this program was built where CUDA's headers were missing; run scripts/setup --cuda and build again, or leave it out"
-        );
+    if training.cuda_graph
+        && let Err(why) = cuda::has_streams()
+    {
+        bail!("--cuda-graph: {why}; run scripts/setup --cuda and build again, or leave it out");
     }
     let threads = Threads::choose(training.threads);
     use_threads(&threads);
@@ -90,29 +114,6 @@ pub fn for_training(training: &TrainingConfig) -> Result<Machine> {
 /// What kind of device it is, for decisions that need no tensor.
 pub fn kind(device: Device) -> DeviceKind {
     if device == Device::Cpu { DeviceKind::Cpu } else { DeviceKind::Gpu }
-}
-
-/// Whether this program was built with the CUDA half of libtorch.
-pub fn built_with_cuda() -> bool {
-    !env!("STRANDNET_LIBTORCH_CUDA").is_empty()
-}
-
-/// Why there is no CUDA device, as a phrase.
-pub fn why_no_cuda() -> &'static str {
-    if built_with_cuda() {
-        "libtorch finds no usable NVIDIA GPU"
-    } else {
-        "this program was built with a libtorch for the CPU only"
-    }
-}
-
-/// What to do about it, as a phrase.
-pub fn how_to_get_cuda() -> &'static str {
-    if built_with_cuda() {
-        "check the NVIDIA driver with nvidia-smi"
-    } else {
-        "run scripts/setup --cuda and build again"
-    }
 }
 
 /// Sets the CPU threads that libtorch and the other parallel parts use: as many as are asked for, or as [`Threads::choose`]
@@ -159,24 +160,25 @@ mod tests {
     #[test]
     fn asking_for_cuda_where_there_is_none_is_an_error_that_says_what_to_do() {
         assert_eq!(choose(DeviceChoice::Cpu).unwrap().0, Device::Cpu);
-        if tch::Cuda::is_available() {
-            assert_eq!(choose(DeviceChoice::Auto).unwrap().0, Device::Cuda(0));
-            assert!(choose(DeviceChoice::Cuda(999)).is_err());
-        } else {
-            assert_eq!(choose(DeviceChoice::Auto).unwrap().0, Device::Cpu);
-            let error = choose(DeviceChoice::Cuda(0)).unwrap_err().to_string();
-            assert!(choose(DeviceChoice::Cuda(usize::MAX)).is_err());
-            assert!(error.contains(how_to_get_cuda()) && error.contains("--device cpu"), "{error}");
+        assert!(choose(DeviceChoice::Cuda(usize::MAX)).is_err());
+        match cuda::load() {
+            Ok(_) => assert!(auto().is_cuda()),
+            Err(NoCuda { why, advice }) => {
+                let (device, description) = choose(DeviceChoice::Auto).unwrap();
+                assert_eq!((device, description), (auto(), format!("CPU, as {why}")));
+                let error = choose(DeviceChoice::Cuda(0)).unwrap_err().to_string();
+                assert!(error.contains(why) && error.contains(advice) && error.contains("--device cpu"), "{error}");
+            }
         }
     }
 
-    /// The linker drops libtorch_cuda unless build.rs insists, and CUDA would silently be missing.
     #[test]
-    fn libtorch_cuda_is_loaded_whenever_it_is_installed() {
-        let installed = std::path::Path::new(env!("STRANDNET_LIBTORCH_DIR")).join("libtorch_cuda.so").exists();
-        let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-        assert!(maps.contains("libtorch_cpu.so"));
-        assert_eq!(maps.contains("libtorch_cuda.so"), installed);
-        assert_eq!(tch::utils::has_cudart(), installed, "libtorch itself agrees, GPU or not");
+    fn a_device_that_is_not_there_is_named_with_those_that_are() {
+        for (count, expected) in [
+            (1, "--device cuda:2: there is 1 CUDA device, expected an index below that; choose cuda:0"),
+            (2, "--device cuda:2: there are 2 CUDA devices, expected an index below that; choose cuda:0 to cuda:1"),
+        ] {
+            assert_eq!(no_such_device(2, count), expected);
+        }
     }
 }

@@ -9,6 +9,7 @@
 //! trainer    Trainer: training, evaluation, export and run folder
 //! train      the training loop and what it needs                     export  TorchScript
 //! model      Model; networks as tensors, ensembles, weights          device  which device, and why
+//! cuda       GPUs: driver, streams, graphs, opened when asked for
 //! no_grad    work that leaves no trace for gradients                libtorch  what tch does not bind
 //! ```
 
@@ -16,6 +17,7 @@
 
 pub mod cli;
 pub mod commands;
+mod cuda;
 pub mod device;
 pub mod export;
 mod libtorch;

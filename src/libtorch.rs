@@ -1,5 +1,5 @@
 //! What tch does not bind of libtorch, or lets exceptions out of; `libtorch/cpu.cpp` is the other half. What needs CUDA's headers is
-//! in `train/cuda.rs`.
+//! in `cuda`.
 
 #![allow(unsafe_code)] // Rust cannot check calls of C++.
 
@@ -79,6 +79,7 @@ mod tests {
     use tch::{Kind, Tensor};
 
     #[test]
+    #[allow(clippy::disallowed_methods)] // what it is compared with
     fn a_seed_is_that_of_libtorch() {
         let drawn = || Vec::<f32>::try_from(Tensor::rand([8], (Kind::Float, Device::Cpu))).unwrap();
         // Other tests draw random numbers at the same time.

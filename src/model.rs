@@ -33,10 +33,10 @@ pub use network::{Forward, Network, codes_tensor, one_hot};
 /// A trained model: an ensemble, often of one network, and the task that it answers.
 ///
 /// ```no_run
-/// use strandnet::{Device, Model};
+/// use strandnet::{Model, device};
 ///
 /// # fn main() -> anyhow::Result<()> {
-/// let model = Model::load("runs/ctcf", Device::cuda_if_available())?;
+/// let model = Model::load("runs/ctcf", device::auto())?;
 /// let sequence = "ACGT".repeat(model.length() / 4);
 /// let scores = model.predict(&[sequence])?;
 /// println!("{} of {}", scores.row(0)[0], model.output_names()[0]);

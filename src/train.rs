@@ -12,7 +12,6 @@
 mod allocator;
 pub(crate) mod batch_size;
 pub mod checkpoint;
-mod cuda;
 mod device_examples;
 mod finite_check;
 mod fit;

@@ -1,7 +1,7 @@
 //! `doctor`: versions and devices, and what to do about what is wrong, for people or as JSON.
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use serde::Serialize;
@@ -9,6 +9,8 @@ use serde::Serialize;
 use crate::BUILD;
 use crate::cli::Doctor;
 use crate::commands::{print, print_json};
+use crate::cuda::driver::{Driver, Gpu};
+use crate::cuda::{self, NoCuda};
 use crate::device;
 use strandnet_core::config::DeviceChoice;
 use strandnet_core::machine;
@@ -37,8 +39,12 @@ struct Diagnosis {
     libtorch_folder: PathBuf,
     /// Version of CUDA that it was built with.
     cuda: Option<&'static str>,
-    cuda_devices: i64,
+    nvidia_driver: Option<NvidiaDriver>,
+    /// Those that libtorch can use; none where something is wrong with it or the driver.
+    cuda_devices: usize,
     cudnn: bool,
+    /// Whether there are CUDA graphs and transfers beside computation.
+    cuda_graphs: bool,
     threads: usize,
     threads_reason: String,
     /// How idle threads of libgomp wait, as variables.
@@ -49,6 +55,17 @@ struct Diagnosis {
     default_device: String,
     warnings: Vec<String>,
     problems: Vec<String>,
+    /// Why there is no CUDA, as a phrase.
+    #[serde(skip)]
+    why_no_cuda: String,
+}
+
+/// What the driver says, whether libtorch can use it or not.
+#[derive(Serialize)]
+struct NvidiaDriver {
+    release: Option<&'static str>,
+    cuda: String,
+    gpus: &'static [Gpu],
 }
 
 impl Diagnosis {
@@ -60,14 +77,23 @@ impl Diagnosis {
                 BUILD.libtorch
             ));
         }
-        let is_available = tch::Cuda::is_available();
-        if !is_available && has_nvidia_driver() {
-            problems.push(format!(
-                "there is an NVIDIA driver and {}; {}",
-                device::why_no_cuda(),
-                device::how_to_get_cuda()
-            ));
+        let driver = Driver::get().ok();
+        let loaded = cuda::load();
+        let mut faults: Vec<String> = driver.map_or_else(Vec::new, cuda::faults);
+        if let Err(NoCuda { why, advice }) = loaded
+            && faults.is_empty()
+            && (driver.is_some() || Driver::is_installed())
+        {
+            faults.push(format!("{why}; {advice}"));
         }
+        for index in 0..loaded.map_or(0, |cuda| cuda.gpus.len()) {
+            if let Err(fault) = cuda::try_kernel(index)
+                && !faults.contains(&fault)
+            {
+                faults.push(format!("{fault}; look at nvidia-smi"));
+            }
+        }
+        problems.extend(faults);
         let Threads { count, reason, warnings } = Threads::choose(None);
         let waiting = WAITING.iter().filter_map(|name| Some(format!("{name}={}", std::env::var(name).ok()?)));
         let memory = machine::memory();
@@ -76,10 +102,16 @@ impl Diagnosis {
             version: BUILD.version,
             git_revision: BUILD.git_revision,
             libtorch: BUILD.libtorch,
-            libtorch_folder: libtorch_folder(),
-            cuda: device::built_with_cuda().then_some(env!("STRANDNET_LIBTORCH_CUDA")),
-            cuda_devices: if is_available { tch::Cuda::device_count() } else { 0 },
-            cudnn: is_available && tch::Cuda::cudnn_is_available(),
+            libtorch_folder: cuda::libtorch_folder(),
+            cuda: Some(cuda::BUILT_WITH).filter(|version| !version.is_empty()),
+            nvidia_driver: driver.map(|driver| NvidiaDriver {
+                release: driver.release.as_deref(),
+                cuda: format!("{}.{}", driver.cuda.0, driver.cuda.1),
+                gpus: &driver.gpus,
+            }),
+            cuda_devices: loaded.map_or(0, |cuda| cuda.gpus.len()),
+            cudnn: loaded.is_ok() && tch::Cuda::cudnn_is_available(),
+            cuda_graphs: cuda::has_streams().is_ok(),
             threads: count,
             threads_reason: reason,
             waiting: waiting.collect(),
@@ -89,6 +121,7 @@ impl Diagnosis {
             default_device: device::choose(DeviceChoice::Auto)?.1,
             warnings,
             problems,
+            why_no_cuda: loaded.err().map_or_else(String::new, |no_cuda| no_cuda.why.clone()),
         })
     }
 
@@ -104,11 +137,25 @@ impl Diagnosis {
         row("strandnet", format!("{} ({revision})", self.version));
         row("libtorch", format!("{}, in {}", self.libtorch, self.libtorch_folder.display()));
         row("CUDA", self.cuda.map_or_else(|| "not built in".into(), |cuda| format!("built with {cuda}")));
+        if let Some(NvidiaDriver { release, cuda, gpus }) = &self.nvidia_driver {
+            row(
+                "NVIDIA driver",
+                format!("{}for CUDA {cuda}", release.map_or_else(String::new, |it| format!("{it}, "))),
+            );
+            for (index, Gpu { name, memory_bytes, compute_capability }) in gpus.iter().enumerate() {
+                let memory = gib(*memory_bytes);
+                row(
+                    &format!("GPU {index}"),
+                    format!("{name}, {memory:.1} GiB, compute capability {compute_capability}"),
+                );
+            }
+        }
         match self.cuda_devices {
-            0 => row("CUDA devices", format!("none: {}", device::why_no_cuda())),
+            0 => row("CUDA devices", format!("none: {}", self.why_no_cuda)),
             devices => {
                 row("CUDA devices", format!("{devices} (cuda:0 to cuda:{})", devices - 1));
                 row("cuDNN", if self.cudnn { "available" } else { "not available" }.into());
+                row("CUDA graphs", cuda::has_streams().err().unwrap_or_else(|| "available (--cuda-graph)".into()));
             }
         }
         row("threads", format!("{}, {}", self.threads, self.threads_reason));
@@ -140,20 +187,6 @@ impl Diagnosis {
         }
         text
     }
-}
-
-/// The folder that libtorch was loaded from, which may be another than it was built with.
-fn libtorch_folder() -> PathBuf {
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    let loaded = maps.lines().find_map(|line| {
-        let path = Path::new(&line[line.find('/')?..]);
-        path.ends_with("libtorch_cpu.so").then(|| path.parent().map(Path::to_path_buf)).flatten()
-    });
-    loaded.unwrap_or_else(|| env!("STRANDNET_LIBTORCH_DIR").into())
-}
-
-fn has_nvidia_driver() -> bool {
-    Path::new("/proc/driver/nvidia/version").exists()
 }
 
 fn gib(bytes: u64) -> f64 {

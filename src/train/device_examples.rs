@@ -1,18 +1,21 @@
 //! Training examples that stay on a GPU: an epoch takes nothing there but the order it goes through them in.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
-use crate::device;
 use crate::train::loader::DeviceBatch;
+use crate::{cuda, device};
 use strandnet_core::dataset::batches::Order;
 use strandnet_core::dataset::examples::Examples;
+use strandnet_core::progress::Progress;
 use strandnet_core::sequence::alphabet::UNKNOWN;
 
-/// Bytes of sequence up to which they stay there. Networks take the rest of the memory, and beyond this a batch's way to the
+/// They take at most one part in so many of the GPU's free memory; the network takes the rest. Beyond this a batch's way to the
 /// device is short beside its way through a network.
-const MOST: u64 = 4 << 30;
-/// Bytes of sequence on their way at a time.
+const SHARE: u64 = 4;
+/// Bytes on their way at a time.
 const PART: usize = 64 << 20;
 
 /// Codes and labels of all training examples on a device.
@@ -25,14 +28,27 @@ pub struct DeviceExamples {
 }
 
 impl DeviceExamples {
-    /// Takes examples to a GPU, if they are in memory and not too many; on the CPU they are where they should be.
+    /// Takes examples to a GPU, if they are in memory and not too many; on the CPU they are where they should be, and where the GPU
+    /// refuses them they go there batch by batch.
     ///
     /// # Errors
     /// The examples cannot be read.
     pub fn on(device: Device, examples: &Examples) -> Result<Option<Self>> {
-        let bytes = examples.len() as u64 * examples.length as u64;
-        let stays = device != Device::Cpu && examples.is_in_memory() && bytes <= MOST;
-        stays.then(|| Self::new(device, examples)).transpose()
+        let Device::Cuda(index) = device else { return Ok(None) };
+        let fits = cuda::memory(index).is_some_and(|(free, _)| bytes(examples) <= free / SHARE);
+        if !fits || !examples.is_in_memory() {
+            return Ok(None);
+        }
+        // Without a part that was refused in the middle the memory is free again.
+        match catch_unwind(AssertUnwindSafe(|| Self::new(device, examples))) {
+            Ok(there) => there.map(Some),
+            Err(panic) => {
+                let why = cuda::message_of_panic(&*panic);
+                Progress::Quiet
+                    .warn(&format!("the training set does not stay on the GPU ({why}); batches go there one by one"));
+                Ok(None)
+            }
+        }
     }
 
     fn new(device: Device, examples: &Examples) -> Result<Self> {
@@ -43,8 +59,12 @@ impl DeviceExamples {
             codes.narrow(0, first as i64, part.size()[0]).copy_(&part);
             Ok(())
         })?;
-        let labels = device::to_device(&examples.labels, device).view([n, -1]);
-        Ok(Self { codes, labels })
+        let labels = Tensor::empty([examples.labels.len() as i64], (Kind::Float, device));
+        for (i, part) in examples.labels.chunks(PART / size_of::<f32>()).enumerate() {
+            let first = i * PART / size_of::<f32>();
+            labels.narrow(0, first as i64, part.len() as i64).copy_(&device::to_device(part, device));
+        }
+        Ok(Self { codes, labels: labels.view([n, -1]) })
     }
 
     /// The batches of an epoch, the same as `batches::shuffled` gives; nothing where examples are changed in ways that only
@@ -68,6 +88,12 @@ impl DeviceExamples {
         };
         Some((0..n).step_by(order.batch_size).map(batch))
     }
+}
+
+/// Bytes that examples take on a GPU: codes, labels, and the order of an epoch.
+fn bytes(examples: &Examples) -> u64 {
+    let (n, labels) = (examples.len() as u64, examples.labels.len() as u64);
+    n * (examples.length as u64 + size_of::<i64>() as u64 + 1) + labels * size_of::<f32>() as u64
 }
 
 /// The reverse complements of codes u8 `[n, length]`.
@@ -101,6 +127,12 @@ mod tests {
                 assert_eq!(Vec::<f32>::try_from(found.labels.flatten(0, -1)).unwrap(), expected.labels);
             }
         }
+    }
+
+    #[test]
+    fn labels_count_as_well_as_codes() {
+        let examples = Examples::from_codes(&[0; 4 * 10], 4, &[0.0; 10 * 3]);
+        assert_eq!(bytes(&examples), 10 * (4 + 8 + 1) + 30 * 4);
     }
 
     #[test]

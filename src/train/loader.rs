@@ -13,6 +13,7 @@ use tch::{Device, Tensor};
 
 use super::device_examples::DeviceExamples;
 use super::transfer;
+use crate::cuda;
 use crate::device;
 
 /// A batch where the network is.
@@ -152,7 +153,7 @@ pub(crate) fn batches_of<'scope, 'env>(
         return Box::new(batches.map(Batch::Device).map(Ok));
     }
     let gathered = batches::shuffled(scope, examples, order);
-    if cfg!(cuda_shim) && device.is_cuda() {
+    if device.is_cuda() && cuda::has_streams().is_ok() {
         return Box::new(transfer::sent(scope, gathered, device).map(|batch| batch.map(Batch::Device)));
     }
     Box::new(gathered.map(|batch| batch.map(Batch::Host)))

@@ -8,8 +8,8 @@ use std::thread::Scope;
 use anyhow::Result;
 use tch::Device;
 
-use crate::train::cuda;
-use crate::train::cuda::TransferStream;
+use crate::cuda::stream;
+use crate::cuda::stream::TransferStream;
 use crate::train::loader::{Batch, DeviceBatch, HostBatch};
 
 /// Batches that are there before they are asked for, beside the one on its way.
@@ -29,7 +29,7 @@ pub fn sent<'scope>(
             if stream.is_none() {
                 stream = TransferStream::enter(device)?;
             }
-            let _quiet = cuda::quiet();
+            let _quiet = stream::quiet();
             let batch = Batch::Host(batch).on(device);
             if let Some(stream) = &stream {
                 stream.wait()?;
@@ -47,8 +47,8 @@ pub fn sent<'scope>(
     let mut sending = Some(sending);
     std::iter::from_fn(move || match receiver.recv() {
         Ok(batch) => Some(batch.and_then(|batch| {
-            cuda::use_here(&batch.codes)?;
-            cuda::use_here(&batch.labels)?;
+            stream::use_here(&batch.codes)?;
+            stream::use_here(&batch.labels)?;
             Ok(batch)
         })),
         Err(_) => {
@@ -73,7 +73,7 @@ mod tests {
         batches: impl Iterator<Item = Result<HostBatch>> + Send,
         most: usize,
     ) -> Vec<Result<(i64, f64), String>> {
-        let device = if cfg!(cuda_shim) { Device::cuda_if_available() } else { Device::Cpu };
+        let device = if crate::cuda::has_streams().is_ok() { crate::device::auto() } else { Device::Cpu };
         std::thread::scope(|scope| {
             sent(scope, batches, device)
                 .take(most)

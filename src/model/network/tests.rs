@@ -1,7 +1,7 @@
 //! What every architecture must do, in every way of reading the strands.
 
 use tch::nn::{self, OptimizerConfig};
-use tch::{CModule, Cuda, Device, Kind, Tensor};
+use tch::{CModule, Device, Kind, Tensor};
 
 use super::*;
 use crate::model::weights;
@@ -100,7 +100,7 @@ fn difference(a: &Tensor, b: &Tensor) -> f64 {
 
 /// Gives batch norms statistics that are not those they start with.
 fn warm(network: &Network, codes: &Tensor) {
-    tch::manual_seed(1);
+    crate::libtorch::seed(1, Device::Cpu);
     no_grad(|| (0..3).for_each(|_| drop(network.logits(codes, true))));
 }
 
@@ -259,7 +259,7 @@ fn sixteen_examples_can_be_learned_by_heart() {
             let network = Network::new(&config, 71, 1, strands, Device::Cpu, 3).unwrap();
             let [codes, _] = sequences(16, 71);
             let labels = Tensor::from_slice(&[1.0f32, 0.0, 0.0, 1.0]).repeat([4]).unsqueeze(1);
-            tch::manual_seed(1);
+            crate::libtorch::seed(1, Device::Cpu);
             let mut adam = nn::Adam::default().build(&network.store, 3e-3).unwrap();
             let mut loss = f64::MAX;
             for _ in 0..300 {
@@ -431,7 +431,7 @@ fn without_dropout(layers: Vec<Layer>) -> Vec<Layer> {
 
 #[test]
 fn cpu_and_cuda_agree() {
-    if !Cuda::is_available() {
+    if !crate::device::auto().is_cuda() {
         eprintln!("skipped: no CUDA device");
         return;
     }
@@ -490,7 +490,7 @@ fn tied_filters_cost_about_as_much_and_take_about_half_the_parameters_of_convolu
 #[test]
 #[ignore = "takes a minute"]
 fn speed_of_training() {
-    let device = Device::cuda_if_available();
+    let device = crate::device::auto();
     let codes = Tensor::randint(4, [256, 128], (Kind::Uint8, device));
     let strands = match std::env::var("STRANDS").as_deref() {
         Ok("equivariant") => Strands::Equivariant,

@@ -4,8 +4,9 @@ use anyhow::Result;
 use tch::{Device, Tensor};
 
 use super::{BatchGradient, Context, GradientMethod};
+use crate::cuda::graph::Graph;
+use crate::cuda::stream::Stream;
 use crate::libtorch;
-use crate::train::cuda::{Graph, Stream};
 use crate::train::loader::Batch;
 use crate::train::parameters::Gradient;
 use strandnet_core::progress::Progress;
@@ -122,7 +123,7 @@ mod tests {
 
     #[test]
     fn recorded_steps_are_those_asked_for_one_by_one() {
-        if !cfg!(cuda_shim) || !tch::Cuda::is_available() {
+        if crate::cuda::has_streams().is_err() {
             eprintln!("skipped: CUDA graphs need a GPU and a program built with CUDA's headers");
             return;
         }

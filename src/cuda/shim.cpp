@@ -1,7 +1,7 @@
-// What cuda.rs asks of libtorch's CUDA half and tch does not bind: streams, and graphs recorded on them. Every function returns
-// nothing if it worked, and else a message that `strandnet_forget` frees.
+// What shim.rs asks of libtorch's CUDA half and tch does not bind: streams, graphs recorded on them, free memory. Every function
+// returns nothing if it worked, and else a message that `strandnet_forget` frees.
 
-#include "message.h"
+#include "../libtorch/message.h"
 
 #include <ATen/core/CachingHostAllocator.h>
 #include <ATen/core/Tensor.h>
@@ -9,6 +9,7 @@
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/core/DeviceGuard.h>
 #include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAStream.h>
 
@@ -124,8 +125,20 @@ char* strandnet_cuda_wait_for_transfers(int device) {
 }
 
 // Keeps the memory of a tensor, once that is dropped, until this thread's stream has done what it was asked for by then.
-char* strandnet_cuda_use(const at::Tensor* tensor) {
+char* strandnet_cuda_use_here(const at::Tensor* tensor) {
   return message_of([&] { tensor->record_stream(c10::cuda::getCurrentCUDAStream(tensor->device().index()).unwrap()); });
+}
+
+// Free and total memory of a GPU in bytes. What libtorch keeps for itself is not free.
+char* strandnet_cuda_memory(int device, uint64_t* free_bytes, uint64_t* total_bytes) {
+  return message_of([&] {
+    const auto guard = guard_of(index_of(device));
+    size_t free = 0;
+    size_t total = 0;
+    C10_CUDA_CHECK(cudaMemGetInfo(&free, &total));
+    *free_bytes = free;
+    *total_bytes = total;
+  });
 }
 
 char* strandnet_cuda_graph_begin(int device, Graph** graph) {
