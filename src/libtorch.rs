@@ -3,15 +3,39 @@
 
 #![allow(unsafe_code)] // Rust cannot check calls of C++.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_void};
 
 use anyhow::{Result, bail};
-use tch::Device;
+use tch::{Device, Tensor};
 
 unsafe extern "C" {
     fn strandnet_forget(message: *mut c_char);
     fn strandnet_seed(seed: i64, everywhere: bool) -> *mut c_char;
     fn strandnet_allow_tf32(allowed: bool) -> *mut c_char;
+    fn strandnet_adam(
+        decoupled: bool,
+        parameters: *const *const c_void,
+        gradients: *const *const c_void,
+        first: *const *const c_void,
+        second: *const *const c_void,
+        count: usize,
+        step: *const c_void,
+        lr: *const c_void,
+        beta1: f64,
+        beta2: f64,
+        weight_decay: f64,
+        epsilon: f64,
+    ) -> *mut c_char;
+    fn strandnet_sgd(
+        parameters: *const *const c_void,
+        gradients: *const *const c_void,
+        velocities: *const *const c_void,
+        count: usize,
+        lr: *const c_void,
+        momentum: f64,
+        nesterov: bool,
+        weight_decay: f64,
+    ) -> *mut c_char;
     #[cfg(test)]
     fn strandnet_allows_tf32() -> bool;
 }
@@ -37,7 +61,100 @@ pub(crate) fn worked(message: *mut c_char) -> Result<()> {
 /// The device is out of order, as tensors on it would panic.
 pub fn seed(seed: i64, device: Device) {
     // SAFETY: takes two numbers.
-    if let Err(error) = worked(unsafe { strandnet_seed(seed, device != Device::Cpu) }) {
+    expect_worked(unsafe { strandnet_seed(seed, device != Device::Cpu) });
+}
+
+/// Numbers of a step of Adam or AdamW.
+#[derive(Clone, Copy, Debug)]
+pub struct Adam {
+    /// Whether weights decay apart from their gradients, as in AdamW.
+    pub decoupled: bool,
+    /// Decay of the mean of gradients.
+    pub beta1: f64,
+    /// Decay of the mean of their squares.
+    pub beta2: f64,
+    /// Weight decay.
+    pub weight_decay: f64,
+    /// Guard against division by zero.
+    pub epsilon: f64,
+}
+
+impl Adam {
+    /// Moves parameters down their gradients in one kernel on a GPU, with means of gradients and of their squares. `step`, counted
+    /// from 1, and `lr` are tensors of one number on the same device, so that a recorded step reads them anew.
+    ///
+    /// # Panics
+    /// The device is out of order.
+    pub fn step(self, [parameters, gradients, first, second]: [&[Tensor]; 4], step: &Tensor, lr: &Tensor) {
+        let Self { decoupled, beta1, beta2, weight_decay, epsilon } = self;
+        let count = parameters.len();
+        assert!([gradients, first, second].iter().all(|list| list.len() == count), "as many of each");
+        let [parameters, gradients, first, second] = [parameters, gradients, first, second].map(pointers);
+        // SAFETY: the lists have `count` tensors each, which live, as do the others.
+        expect_worked(unsafe {
+            strandnet_adam(
+                decoupled,
+                parameters.as_ptr(),
+                gradients.as_ptr(),
+                first.as_ptr(),
+                second.as_ptr(),
+                count,
+                step.as_ptr().cast(),
+                lr.as_ptr().cast(),
+                beta1,
+                beta2,
+                weight_decay,
+                epsilon,
+            )
+        });
+    }
+}
+
+/// Numbers of a step of stochastic gradient descent.
+#[derive(Clone, Copy, Debug)]
+pub struct Sgd {
+    /// Momentum.
+    pub momentum: f64,
+    /// Whether it is Nesterov's.
+    pub nesterov: bool,
+    /// Weight decay, as part of the gradient.
+    pub weight_decay: f64,
+}
+
+impl Sgd {
+    /// As [`Adam::step`], with velocities.
+    ///
+    /// # Panics
+    /// The device is out of order.
+    pub fn step(self, [parameters, gradients, velocities]: [&[Tensor]; 3], lr: &Tensor) {
+        let Self { momentum, nesterov, weight_decay } = self;
+        let count = parameters.len();
+        assert!([gradients, velocities].iter().all(|list| list.len() == count), "as many of each");
+        let [parameters, gradients, velocities] = [parameters, gradients, velocities].map(pointers);
+        // SAFETY: as for Adam.
+        expect_worked(unsafe {
+            strandnet_sgd(
+                parameters.as_ptr(),
+                gradients.as_ptr(),
+                velocities.as_ptr(),
+                count,
+                lr.as_ptr().cast(),
+                momentum,
+                nesterov,
+                weight_decay,
+            )
+        });
+    }
+}
+
+/// tch's tensors are libtorch's behind a pointer.
+fn pointers(tensors: &[Tensor]) -> Vec<*const c_void> {
+    tensors.iter().map(|tensor| tensor.as_ptr().cast()).collect()
+}
+
+/// Panics as tch does where libtorch throws.
+fn expect_worked(message: *mut c_char) {
+    if let Err(error) = worked(message) {
         panic!("{error}");
     }
 }
@@ -68,9 +185,7 @@ impl Drop for Tf32 {
 
 fn allow_tf32(allowed: bool) {
     // SAFETY: takes a number.
-    if let Err(error) = worked(unsafe { strandnet_allow_tf32(allowed) }) {
-        panic!("{error}");
-    }
+    expect_worked(unsafe { strandnet_allow_tf32(allowed) });
 }
 
 #[cfg(test)]

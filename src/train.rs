@@ -4,8 +4,9 @@
 //! fit               the loop: batches from a loader, a step, hooks, validation, early stopping
 //! loader            batches of an epoch, from the CPU or a GPU     hooks       checkpoint, warn or stop between steps
 //! learner           one batch, one step                            checkpoint  all that resuming needs
-//! gradient          ways to compute a gradient: autograd, fused CPU step, CUDA graph
-//! optimizer, moving_average, parameters, loss, totals, finite_check
+//! gradient          ways to compute a gradient: autograd, fused CPU step
+//! step_graph        steps recorded as a CUDA graph
+//! optimizer, moving_average, parameters, loss, totals
 //! batch_size, lr_range      short trainings that find a setting
 //! ```
 
@@ -13,7 +14,6 @@ mod allocator;
 pub(crate) mod batch_size;
 pub mod checkpoint;
 mod device_examples;
-mod finite_check;
 mod fit;
 pub mod gradient;
 pub mod hooks;
@@ -24,6 +24,7 @@ pub(crate) mod lr_range;
 mod moving_average;
 mod optimizer;
 pub mod parameters;
+mod step_graph;
 pub mod totals;
 mod transfer;
 

@@ -4,11 +4,26 @@
 
 #include <ATen/Context.h>
 #include <ATen/core/Generator.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/_fused_adam.h>
+#include <ATen/ops/_fused_adamw.h>
+#include <ATen/ops/_fused_sgd.h>
 
 #include <cstdlib>
 #include <mutex>
+#include <vector>
 
 namespace {
+
+// Rust's lists of tensors are lists of pointers.
+std::vector<at::Tensor> list_of(const at::Tensor* const* tensors, size_t count) {
+  std::vector<at::Tensor> list;
+  list.reserve(count);
+  for (size_t i = 0; i < count; ++i) {
+    list.push_back(*tensors[i]);
+  }
+  return list;
+}
 
 constexpr at::Float32Op OPERATIONS[] = {at::Float32Op::CONV, at::Float32Op::RNN, at::Float32Op::MATMUL};
 
@@ -50,6 +65,56 @@ bool strandnet_allows_tf32() {
     }
   }
   return false;
+}
+
+
+// A step of Adam, or of AdamW if `decoupled`, over lists of `count` tensors each, in one kernel on a GPU. `step` and `lr` are tensors
+// of one number, so that a recorded step reads them anew.
+char* strandnet_adam(
+    bool decoupled,
+    const at::Tensor* const* parameters,
+    const at::Tensor* const* gradients,
+    const at::Tensor* const* first,
+    const at::Tensor* const* second,
+    size_t count,
+    const at::Tensor* step,
+    const at::Tensor* lr,
+    double beta1,
+    double beta2,
+    double weight_decay,
+    double epsilon) {
+  return message_of([&] {
+    const std::vector<at::Tensor> steps(count, *step);
+    const auto update = [&](auto fused) {
+      fused(list_of(parameters, count), list_of(gradients, count), list_of(first, count), list_of(second, count), steps);
+    };
+    if (decoupled) {
+      update([&](const auto& p, const auto& g, const auto& m, const auto& v, const auto& s) {
+        at::_fused_adamw_(p, g, m, v, {}, s, *lr, beta1, beta2, weight_decay, epsilon, false, false);
+      });
+    } else {
+      update([&](const auto& p, const auto& g, const auto& m, const auto& v, const auto& s) {
+        at::_fused_adam_(p, g, m, v, {}, s, *lr, beta1, beta2, weight_decay, epsilon, false, false);
+      });
+    }
+  });
+}
+
+// The same of stochastic gradient descent with momentum.
+char* strandnet_sgd(
+    const at::Tensor* const* parameters,
+    const at::Tensor* const* gradients,
+    const at::Tensor* const* velocities,
+    size_t count,
+    const at::Tensor* lr,
+    double momentum,
+    bool nesterov,
+    double weight_decay) {
+  return message_of([&] {
+    at::_fused_sgd_(
+        list_of(parameters, count), list_of(gradients, count), list_of(velocities, count), weight_decay, momentum, *lr,
+        0.0, nesterov, false, false);
+  });
 }
 
 }

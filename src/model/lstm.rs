@@ -1,7 +1,9 @@
 //! A long short-term memory that reads positions in both directions, named and started as PyTorch's `nn.LSTM` is.
 
-use tch::Tensor;
+use std::ops::Range;
+
 use tch::nn::{Init, Path};
+use tch::{Device, Tensor};
 
 use crate::model::layers::{Mode, Module, drawn};
 use crate::model::strands::Reading;
@@ -35,9 +37,33 @@ impl Lstm {
     }
 }
 
+impl Lstm {
+    /// The weights as one row of numbers in the order of cuDNN, which would otherwise copy them there at every pass, tensor by
+    /// tensor and with a warning: the matrices of both directions, then the biases. Each is a view of it.
+    fn in_one_row(&self, mode: Mode) -> Vec<Tensor> {
+        let [matrices, biases] = [0..2, 2..4].map(|of_direction: Range<usize>| {
+            [0, 4].into_iter().flat_map(move |direction| of_direction.clone().map(move |i| direction + i))
+        });
+        let order: Vec<usize> = matrices.chain(biases).collect();
+        let rows: Vec<Tensor> = order.iter().map(|&i| self.weights[i].flatten(0, -1)).collect();
+        let sizes: Vec<i64> = rows.iter().map(|row| row.numel() as i64).collect();
+        let row = mode.cast(&Tensor::cat(&rows, 0));
+        // One operation, so that its gradient is one too.
+        let parts = row.split_with_sizes(sizes, 0);
+        let mut views: Vec<(usize, Tensor)> =
+            order.into_iter().zip(parts).map(|(i, part)| (i, part.view(self.weights[i].size().as_slice()))).collect();
+        views.sort_by_key(|(i, _)| *i);
+        views.into_iter().map(|(_, view)| view).collect()
+    }
+}
+
 impl Module for Lstm {
     fn forward(&self, xs: &Tensor, mode: Mode) -> Tensor {
-        let weights: Vec<Tensor> = self.weights.iter().map(|weight| mode.cast(weight)).collect();
+        let weights: Vec<Tensor> = if xs.device() == Device::Cpu {
+            self.weights.iter().map(|weight| mode.cast(weight)).collect()
+        } else {
+            self.in_one_row(mode)
+        };
         self.reading.apply(&mode.cast(xs), mode.training, |xs| {
             // Zeros made from the input, so that a trace holds at any batch size.
             let state = xs.select(1, 0).select(1, 0).zeros_like().unsqueeze(0).unsqueeze(2);
@@ -55,5 +81,44 @@ impl Module for Lstm {
             );
             seen.transpose(1, 2).contiguous()
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use strandnet_core::random::{self, Purpose};
+    use tch::nn::VarStore;
+    use tch::{Kind, no_grad_guard};
+
+    #[test]
+    fn weights_in_one_row_are_the_same_and_stand_as_cudnn_has_them() {
+        let store = VarStore::new(Device::Cpu);
+        let mut random = random::generator(1, Purpose::Weights, 0, 0);
+        let lstm = Lstm::new(&store.root(), 5, 3, Reading::Plain, &mut random);
+        let mode = Mode { training: true, half: false };
+        let row = lstm.in_one_row(mode);
+        assert!(row.iter().zip(&lstm.weights).all(|(view, weight)| view == weight));
+        // Places in memory: the matrices of one direction, of the other, then the biases.
+        let start = row.iter().map(|view| view.data_ptr() as usize).min().unwrap();
+        let places: Vec<usize> = row.iter().map(|view| (view.data_ptr() as usize - start) / size_of::<f32>()).collect();
+        let (inputs, states, bias) = (4 * 3 * 5, 4 * 3 * 3, 4 * 3);
+        let matrices = 2 * (inputs + states);
+        let expected = [
+            0,
+            inputs,
+            matrices,
+            matrices + bias,
+            inputs + states,
+            2 * inputs + states,
+            matrices + 2 * bias,
+            matrices + 3 * bias,
+        ];
+        assert_eq!(places, expected);
+        // Gradients reach the weights through it.
+        let loss = row.iter().map(|view| view.square().sum(Kind::Float)).reduce(|a, b| a + b).unwrap();
+        let gradients = Tensor::run_backward(&[&loss], &lstm.weights, false, false);
+        let _guard = no_grad_guard();
+        assert!(gradients.iter().zip(&lstm.weights).all(|(gradient, weight)| *gradient == weight * 2.0));
     }
 }

@@ -90,7 +90,7 @@ fn speed(
     let (mut steps, mut began) = (0, Instant::now());
     for epoch in 1.. {
         let order = learner::order(training, training.seed, epoch);
-        let mut totals = EpochTotals::new(device);
+        let mut totals = EpochTotals::default();
         let seconds = std::thread::scope(|scope| {
             for (number, batch) in loader::batches_of(scope, examples, on_device, order, device).enumerate() {
                 if !learner.learn(batch?, order, number, &mut totals)? {
@@ -99,7 +99,7 @@ fn speed(
                 steps += 1;
                 let is_due = steps > WARM_UP && began.elapsed() >= TIME;
                 if steps == WARM_UP || is_due {
-                    totals.mean_loss(); // reading it waits for the device
+                    totals.read()?; // which waits for the device
                 }
                 if steps == WARM_UP {
                     began = Instant::now();

@@ -213,8 +213,7 @@ impl Checkpoint {
             let saved = own.map(|(i, own)| self.fitting(AVERAGE, &i.to_string(), own)).collect::<Result<Vec<_>>>()?;
             average.restore(average_updates, &saved);
         }
-        let device = learner.network.device();
-        let sum = |name: &str| self.tensors.get(&format!("{TOTALS}{name}")).map(|tensor| tensor.to_device(device));
+        let sum = |name: &str| self.tensors.get(&format!("{TOTALS}{name}")).map(|tensor| tensor.double_value(&[]));
         let loss = sum(EpochTotals::LOSS).ok_or_else(|| self.misfit(&format!("{TOTALS}{}", EpochTotals::LOSS)))?;
         Ok(EpochTotals::of(loss, sum(EpochTotals::HITS), summed))
     }

@@ -1,6 +1,7 @@
 //! Training examples that stay on a GPU: an epoch takes nothing there but the order it goes through them in.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
@@ -18,13 +19,59 @@ const SHARE: u64 = 4;
 /// Bytes on their way at a time.
 const PART: usize = 64 << 20;
 
-/// Codes and labels of all training examples on a device.
+/// All training examples on a device, and the order of the epoch.
 #[derive(Debug)]
-pub struct DeviceExamples {
+pub struct DeviceExamples(Rc<Resident>);
+
+#[derive(Debug)]
+struct Resident {
     /// u8 `[n, length]`
     codes: Tensor,
     /// f32 `[n, width]`
     labels: Tensor,
+    /// i64 `[n]`, and bool `[n, 1]`: which example comes at each place of the epoch, and whether as its reverse complement. They stay
+    /// where they are from epoch to epoch, because recorded steps read them.
+    order: Tensor,
+    reversed: Tensor,
+}
+
+/// A batch of examples that are on a device, not gathered yet.
+#[derive(Clone, Debug)]
+pub struct ResidentBatch {
+    of: Rc<Resident>,
+    /// Whether an example may come as its reverse complement.
+    either_strand: bool,
+    /// Its first place in the epoch's order.
+    pub first: usize,
+    /// Examples.
+    pub n: usize,
+}
+
+impl ResidentBatch {
+    /// Gathers it.
+    pub fn gather(&self) -> DeviceBatch {
+        let places = |tensor: &Tensor| tensor.narrow(0, self.first as i64, self.n as i64);
+        self.of.gathered(&places(&self.of.order), &places(&self.of.reversed), self.either_strand)
+    }
+
+    /// The batch of the same size at other places of the epoch's order, i64 `[n]`.
+    pub fn gathered(&self, places: &Tensor) -> DeviceBatch {
+        let [order, reversed] = [&self.of.order, &self.of.reversed].map(|tensor| tensor.index_select(0, places));
+        self.of.gathered(&order, &reversed, self.either_strand)
+    }
+
+    /// Whether both are batches of the same examples, which then change in the same ways.
+    pub fn is_of_the_examples_of(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.of, &other.of) && (self.either_strand, self.n) == (other.either_strand, other.n)
+    }
+}
+
+impl Resident {
+    fn gathered(&self, chosen: &Tensor, reversed: &Tensor, either_strand: bool) -> DeviceBatch {
+        let codes = self.codes.index_select(0, chosen);
+        let codes = if either_strand { reverse_complements(&codes).where_self(reversed, &codes) } else { codes };
+        DeviceBatch { codes, labels: self.labels.index_select(0, chosen), n: chosen.size()[0] as usize }
+    }
 }
 
 impl DeviceExamples {
@@ -51,7 +98,7 @@ impl DeviceExamples {
         }
     }
 
-    fn new(device: Device, examples: &Examples) -> Result<Self> {
+    pub(super) fn new(device: Device, examples: &Examples) -> Result<Self> {
         let (n, length) = (examples.len() as i64, examples.length as i64);
         let codes = Tensor::empty([n, length], (Kind::Uint8, device));
         examples.for_each_batch(PART / examples.length.max(1), |first, part| {
@@ -64,27 +111,28 @@ impl DeviceExamples {
             let first = i * PART / size_of::<f32>();
             labels.narrow(0, first as i64, part.len() as i64).copy_(&device::to_device(part, device));
         }
-        Ok(Self { codes, labels: labels.view([n, -1]) })
+        let order = Tensor::zeros([n], (Kind::Int64, device));
+        let reversed = Tensor::zeros([n, 1], (Kind::Bool, device));
+        Ok(Self(Rc::new(Resident { codes, labels: labels.view([n, -1]), order, reversed })))
     }
 
     /// The batches of an epoch, the same as `batches::shuffled` gives; nothing where examples are changed in ways that only
-    /// that knows.
-    pub fn shuffled(&self, order: Order) -> Option<impl Iterator<Item = DeviceBatch>> {
-        let (n, device) = (self.codes.size()[0] as usize, self.codes.device());
+    /// that knows. They are of the epoch that was asked for last.
+    pub fn shuffled(&self, order: Order) -> Option<impl Iterator<Item = ResidentBatch>> {
+        let of = self.0.clone();
+        let (n, device) = (of.codes.size()[0] as usize, of.codes.device());
         let reversed = order.reversed(n)?;
-        let reversed = reversed.contains(&true).then(|| device::to_device(&reversed, device).unsqueeze(1));
         let indices: Vec<i64> = order.indices(n).into_iter().map(|index| index as i64).collect();
-        let indices = device::to_device(&indices, device);
-        let batch = move |first: usize| {
-            let size = order.batch_size.min(n - first);
-            let own = |tensor: &Tensor| tensor.narrow(0, first as i64, size as i64);
-            let chosen = own(&indices);
-            let codes = self.codes.index_select(0, &chosen);
-            let codes = match &reversed {
-                Some(reversed) => reverse_complements(&codes).where_self(&own(reversed), &codes),
-                None => codes,
-            };
-            DeviceBatch { codes, labels: self.labels.index_select(0, &chosen), n: size }
+        of.order.shallow_clone().copy_(&device::to_device(&indices, device));
+        let either_strand = order.augmentation.either_strand;
+        if either_strand {
+            of.reversed.shallow_clone().copy_(&device::to_device(&reversed, device).unsqueeze(1));
+        }
+        let batch = move |first: usize| ResidentBatch {
+            of: of.clone(),
+            either_strand,
+            first,
+            n: order.batch_size.min(n - first),
         };
         Some((0..n).step_by(order.batch_size).map(batch))
     }
@@ -117,7 +165,7 @@ mod tests {
         for either_strand in [false, true] {
             let augmentation = Augmentation { either_strand, ..Augmentation::default() };
             let order = Order { batch_size: 32, augmentation, seed: 3, epoch: 2 };
-            let found: Vec<DeviceBatch> = on_device.shuffled(order).unwrap().collect();
+            let found: Vec<DeviceBatch> = on_device.shuffled(order).unwrap().map(|batch| batch.gather()).collect();
             let expected: Vec<batches::Batch> =
                 std::thread::scope(|scope| batches::shuffled(scope, &examples, order).map(Result::unwrap).collect());
             assert_eq!(found.len(), expected.len());
@@ -126,6 +174,10 @@ mod tests {
                 assert_eq!(Vec::<u8>::try_from(found.codes.flatten(0, -1)).unwrap(), expected.codes);
                 assert_eq!(Vec::<f32>::try_from(found.labels.flatten(0, -1)).unwrap(), expected.labels);
             }
+            // The second batch, from the first one's place.
+            let first = on_device.shuffled(order).unwrap().next().unwrap();
+            let second = first.gathered(&(Tensor::arange(32, (Kind::Int64, Device::Cpu)) + 32));
+            assert_eq!((&second.codes, &second.labels), (&found[1].codes, &found[1].labels));
         }
     }
 

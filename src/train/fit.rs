@@ -67,7 +67,7 @@ impl<'a> Fit<'a> {
             setup,
             seed,
             learner: Learner::new(network, training, task, data.train.len())?,
-            totals: EpochTotals::new(device),
+            totals: EpochTotals::default(),
             position: Position { member, restarts, epoch: 1, batch: 0 },
             early_stopping: EarlyStopping::new(training.patience),
             best: HashMap::new(),
@@ -102,12 +102,13 @@ impl<'a> Fit<'a> {
                             self.carry_out(ensemble, hooks, epoch, |hook| hook.after_step(epoch, number + 1))?;
                         stopped = decision == Decision::Stop;
                     }
-                    bar.advance(n, epoch, &self.totals);
+                    bar.advance(n, epoch, &mut self.totals)?;
                     if stopped {
                         break;
                     }
                 }
-                self.learner.finish_epoch()?;
+                self.totals.read()?;
+                self.learner.finish_epoch();
                 loader::finish_draw(next)
             })?;
             let fragments_per_second = loader.examples().len() as f64 / self.epoch_seconds();
@@ -182,6 +183,7 @@ impl<'a> Fit<'a> {
             self.position.epoch = self.setup.config.training.epochs + 1;
         }
         if cause.is_some() || decisions.contains(&Decision::Checkpoint) {
+            self.totals.read()?;
             self.learner.check()?;
             self.save_checkpoint(ensemble)?;
         }
@@ -237,7 +239,7 @@ impl<'a> Fit<'a> {
     fn begin_epoch(&mut self, epoch: usize) {
         self.position = Position { epoch, batch: 0, ..self.position };
         (self.before, self.began) = (0.0, Instant::now());
-        self.totals = EpochTotals::new(self.setup.device);
+        self.totals = self.totals.next_epoch();
     }
 
     /// Spent on the epoch, in seconds.
@@ -272,14 +274,16 @@ impl BarOnScreen {
         Self { bar, shown: std::cell::Cell::new(Instant::now()) }
     }
 
-    fn advance(&self, n: usize, epoch: usize, totals: &EpochTotals) {
+    fn advance(&self, n: usize, epoch: usize, totals: &mut EpochTotals) -> Result<()> {
         /// Reading the loss waits for the device, so it is done for a person watching and no more often than needed.
         const SHOW_LOSS_EVERY: std::time::Duration = std::time::Duration::from_millis(250);
         self.bar.advance(n as u64);
         if !self.bar.is_hidden() && self.shown.get().elapsed() > SHOW_LOSS_EVERY {
             self.shown.set(Instant::now());
+            totals.read()?;
             self.bar.set_message(format!("epoch {epoch} loss {:.4}", totals.mean_loss()));
         }
+        Ok(())
     }
 }
 

@@ -1,13 +1,11 @@
 //! Ways to compute the gradient of a batch. All implement [`GradientMethod`]; one's own loss or step is one more.
 
 mod autograd;
-mod cuda_graph;
 mod fused_step;
 
 use std::fmt::Debug;
 
 use anyhow::Result;
-use strandnet_core::config::TrainingConfig;
 use strandnet_core::task::Task;
 use tch::Tensor;
 
@@ -17,7 +15,6 @@ use super::parameters::{FlatParameters, Gradient};
 use super::totals::Scalar;
 use crate::model::{Forward, Network};
 pub use autograd::Autograd;
-pub use cuda_graph::CudaGraph;
 pub use fused_step::FusedCpu;
 
 /// The gradient of a batch's mean loss, and what the epoch's totals take of it.
@@ -71,22 +68,11 @@ pub trait GradientMethod: Debug {
     }
 }
 
-/// The fastest way for a network, for batches of up to `largest` examples: a CUDA graph where it is asked for, the fused step
-/// where the CPU's kernels are all of the network, and libtorch's autograd otherwise.
-///
-/// # Errors
-/// A CUDA graph is asked for and the GPU is out of order.
-pub(crate) fn fastest(
-    context: &Context,
-    training: &TrainingConfig,
-    task: &Task,
-    largest: usize,
-) -> Result<Box<dyn GradientMethod>> {
-    if training.cuda_graph {
-        return Ok(Box::new(CudaGraph::new(context.network.device(), training.batch_size.fragments())?));
-    }
-    Ok(match FusedCpu::new(context, task, largest) {
+/// The fastest way for a network, for batches of up to `largest` examples: the fused step where the CPU's kernels are all of the
+/// network, and libtorch's autograd otherwise.
+pub(crate) fn fastest(context: &Context, task: &Task, largest: usize) -> Box<dyn GradientMethod> {
+    match FusedCpu::new(context, task, largest) {
         Some(fused) => Box::new(fused),
         None => Box::new(Autograd),
-    })
+    }
 }

@@ -9,17 +9,18 @@ use strandnet_core::random::{self, Purpose};
 use strandnet_core::task::Task;
 use strandnet_core::training::schedule::{Rates, Schedule};
 
-use super::finite_check::FiniteCheck;
 use super::gradient::{self, BatchGradient, Context, GradientMethod};
 use super::loader::{self, Batch};
 use super::loss::Criterion;
 use super::moving_average::MovingAverage;
 use super::optimizer::Optimizer;
 use super::parameters::{FlatParameters, Gradient};
-use super::totals::EpochTotals;
+use super::step_graph::{Done, StepGraph};
+use super::totals::{BatchNumbers, EpochTotals, Step};
 use crate::device;
 use crate::libtorch::Tf32;
 use crate::model::Network;
+use crate::no_grad::no_grad;
 
 /// What training changes of its examples.
 pub fn augmentation(training: &TrainingConfig) -> Augmentation {
@@ -48,7 +49,8 @@ pub struct Learner<'a> {
     /// The moving average of the weights, with `--ema`.
     pub(super) average: Option<MovingAverage>,
     method: Box<dyn GradientMethod>,
-    finite: FiniteCheck,
+    /// With `--cuda-graph`.
+    graph: Option<StepGraph>,
     criterion: Criterion<'a>,
     training: &'a TrainingConfig,
     uses_tf32: bool,
@@ -70,17 +72,23 @@ impl<'a> Learner<'a> {
         let parameters = FlatParameters::new(&network.store);
         let criterion = Criterion::new(task, device);
         let context = Context { network: &network, parameters: &parameters, criterion: &criterion };
-        let method = gradient::fastest(&context, training, task, size.min(n))?;
+        let method = gradient::fastest(&context, task, size.min(n));
         let batches = n.div_ceil(size);
         let steps = batches.div_ceil(training.accumulate);
+        let schedule = Schedule::new(training, steps);
+        let graph = if training.cuda_graph {
+            Some(StepGraph::new(device, size, is_one_step(training, &schedule))?)
+        } else {
+            None
+        };
         let precision = machine::resolve_precision(training.precision, device::kind(device));
         Ok(Self {
             uses_tf32: precision == Precision::Tf32,
             optimizer: Optimizer::new(training, &parameters),
-            schedule: Schedule::new(training, steps),
+            schedule,
             average: training.ema.map(|decay| MovingAverage::new(decay, &parameters, &network.store)),
-            finite: FiniteCheck::new(device),
             accumulated: None,
+            graph,
             network,
             parameters,
             method,
@@ -105,20 +113,34 @@ impl<'a> Learner<'a> {
     pub fn learn(&mut self, batch: Batch, order: Order, number: usize, totals: &mut EpochTotals) -> Result<bool> {
         let n = batch.n();
         let seed = random::seed_for_libtorch(order.seed, Purpose::Dropout, order.epoch as u64, number as u64);
-        let BatchGradient { gradient, loss, hits } = {
-            let _tf32 = self.uses_tf32.then(Tf32::allow);
-            self.gradient(batch, seed)?
-        };
-        totals.add(loss, hits, n);
-        let is_last = number + 1 == self.batches;
-        let Some(gradient) =
-            self.accumulate(gradient, n, (number + 1).is_multiple_of(self.training.accumulate) || is_last)
-        else {
-            return Ok(false);
-        };
         let step = (order.epoch - 1) * self.steps + number / self.training.accumulate;
         let rates = self.schedule.rates(step);
-        self.finite.record(step + 1, rates.lr, totals, &gradient)?;
+        let step = Step { number: step + 1, lr: rates.lr };
+        let done = {
+            let _tf32 = self.uses_tf32.then(Tf32::allow);
+            match self.graph.take() {
+                Some(mut graph) => {
+                    let done = graph.step(self, batch, seed, rates);
+                    self.graph = Some(graph);
+                    done?
+                }
+                None => Done::Gradient(self.gradient(batch, seed)?),
+            }
+        };
+        let BatchGradient { gradient, loss, hits } = match done {
+            Done::Gradient(gradient) => gradient,
+            Done::Step(numbers) => {
+                totals.add(numbers, n, Some(step))?;
+                self.optimizer.count_step();
+                self.after_step();
+                return Ok(true);
+            }
+        };
+        let is_last = number + 1 == self.batches;
+        let gradient = self.accumulate(gradient, n, (number + 1).is_multiple_of(self.training.accumulate) || is_last);
+        let numbers = BatchNumbers::new(&loss, hits.as_ref(), gradient.as_ref());
+        totals.add(numbers, n, gradient.is_some().then_some(step))?;
+        let Some(gradient) = gradient else { return Ok(false) };
         self.step(gradient, rates);
         Ok(true)
     }
@@ -150,12 +172,30 @@ impl<'a> Learner<'a> {
 
     /// A step of the optimizer down a gradient.
     pub fn step(&mut self, gradient: Gradient, rates: Rates) {
-        let gradient = match self.training.clip_norm {
+        self.optimizer.set_rates(rates);
+        let gradient = self.clipped(gradient);
+        self.optimizer.step(&mut self.parameters, &gradient);
+        self.after_step();
+    }
+
+    /// The same on a GPU, where the optimizer's rate and count of steps are; of what it does all can be recorded.
+    pub(super) fn step_on_device(&mut self, batch: BatchGradient) -> Done {
+        let numbers = BatchNumbers::new(&batch.loss, batch.hits.as_ref(), Some(&batch.gradient));
+        match no_grad(|| self.clipped(batch.gradient)) {
+            Gradient::Device(gradient) => self.optimizer.step_on_device(&gradient),
+            Gradient::Host(_) => unreachable!("gradients are where the network is"),
+        }
+        Done::Step(numbers)
+    }
+
+    fn clipped(&self, gradient: Gradient) -> Gradient {
+        match self.training.clip_norm {
             Some(norm) => gradient.clip(norm),
             None => gradient,
-        };
-        self.optimizer.set_rates(rates);
-        self.optimizer.step(&mut self.parameters, &gradient);
+        }
+    }
+
+    fn after_step(&mut self) {
         if self.method.reads_tensors() || self.average.is_some() {
             self.parameters.write_back();
         }
@@ -170,32 +210,28 @@ impl<'a> Learner<'a> {
     /// As [`Learner::learn`], and where the examples cannot be read.
     pub fn train_epoch(&mut self, examples: &Examples, order: Order) -> Result<EpochTotals> {
         let device = self.network.device();
-        let mut totals = EpochTotals::new(device);
+        let mut totals = EpochTotals::default();
         std::thread::scope(|scope| {
             for (number, batch) in loader::batches_of(scope, examples, None, order, device).enumerate() {
                 self.learn(batch?, order, number, &mut totals)?;
             }
-            self.finish_epoch()
+            totals.read()
         })?;
+        self.finish_epoch();
         Ok(totals)
     }
 
     /// Brings the network's tensors up to date at the end of an epoch.
-    ///
-    /// # Errors
-    /// A loss or a gradient of the epoch was not finite.
-    pub fn finish_epoch(&mut self) -> Result<()> {
-        self.finite.check()?;
+    pub fn finish_epoch(&mut self) {
         self.parameters.write_back();
-        Ok(())
     }
 
-    /// Checks that all steps so far were finite and led to finite weights, which the network's tensors then have.
+    /// Checks that all steps so far led to finite weights, which the network's tensors then have.
     ///
     /// # Errors
-    /// One of them was not.
+    /// One of them did not.
     pub fn check(&mut self) -> Result<()> {
-        self.finish_epoch()?;
+        self.finish_epoch();
         if self.parameters.buffer.isfinite().all().int64_value(&[]) == 0 {
             bail!("a weight is not finite; train again with a smaller --lr or --clip-norm 1");
         }
@@ -216,4 +252,20 @@ impl<'a> Learner<'a> {
             self.optimizer.set_rates(self.schedule.rates(steps - 1));
         }
     }
+
+    /// On the CPU as on a GPU: parameters as tensors, and steps as if they were recorded.
+    #[cfg(test)]
+    pub(super) fn emulate_graph(&mut self) {
+        self.parameters.host = None;
+        self.optimizer = Optimizer::new(self.training, &self.parameters);
+        self.method = Box::new(gradient::Autograd);
+        let (size, with_step) = (self.training.batch_size.fragments(), is_one_step(self.training, &self.schedule));
+        self.graph = Some(StepGraph::emulated(size, with_step));
+    }
+}
+
+/// Whether every batch is a step whose numbers but the learning rate are the same each time, so that it can be recorded with the
+/// optimizer's part.
+fn is_one_step(training: &TrainingConfig, schedule: &Schedule) -> bool {
+    training.accumulate == 1 && schedule.rates(0).momentum.is_none()
 }

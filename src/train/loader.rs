@@ -12,6 +12,7 @@ use strandnet_core::dataset::examples::Examples;
 use tch::{Device, Tensor};
 
 use super::device_examples::DeviceExamples;
+pub use super::device_examples::ResidentBatch;
 use super::transfer;
 use crate::cuda;
 use crate::device;
@@ -34,6 +35,8 @@ pub enum Batch {
     Host(HostBatch),
     /// Codes and labels where the network is.
     Device(DeviceBatch),
+    /// Examples that are where the network is, not gathered yet.
+    Resident(ResidentBatch),
 }
 
 impl Batch {
@@ -42,6 +45,7 @@ impl Batch {
         match self {
             Self::Host(batch) => batch.n,
             Self::Device(batch) => batch.n,
+            Self::Resident(batch) => batch.n,
         }
     }
 
@@ -57,6 +61,7 @@ impl Batch {
                 }
             }
             Self::Device(batch) => batch,
+            Self::Resident(batch) => batch.gather(),
         }
     }
 }
@@ -150,7 +155,7 @@ pub(crate) fn batches_of<'scope, 'env>(
     device: Device,
 ) -> Box<dyn Iterator<Item = Result<Batch>> + 'scope> {
     if let Some(batches) = on_device.and_then(|all| all.shuffled(order)) {
-        return Box::new(batches.map(Batch::Device).map(Ok));
+        return Box::new(batches.map(Batch::Resident).map(Ok));
     }
     let gathered = batches::shuffled(scope, examples, order);
     if device.is_cuda() && cuda::has_streams().is_ok() {

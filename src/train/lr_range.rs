@@ -8,7 +8,7 @@ use strandnet_core::tune::range::Curve;
 use super::gradient::BatchGradient;
 use super::learner::{self, Learner};
 use super::loader;
-use super::totals::EpochTotals;
+use super::totals::{BatchNumbers, EpochTotals};
 use super::{Setup, starting_network};
 use strandnet_core::random::{self, Purpose};
 
@@ -31,8 +31,9 @@ pub fn test(setup: Setup, rates: &[f64], curve: &mut Curve, bar: &Bar) -> Result
                 let n = batch.n();
                 let seed = random::seed_for_libtorch(order.seed, Purpose::Dropout, epoch as u64, number as u64);
                 let BatchGradient { gradient, loss, hits } = learner.gradient(batch, seed)?;
-                let mut totals = EpochTotals::new(device);
-                totals.add(loss, hits, n);
+                let mut totals = EpochTotals::default();
+                totals.add(BatchNumbers::new(&loss, hits.as_ref(), None), n, None)?;
+                totals.read()?;
                 learner.step(gradient, Rates { lr, momentum: None });
                 bar.advance(training.batch_size.fragments() as u64);
                 if !curve.push(lr, totals.mean_loss()) {

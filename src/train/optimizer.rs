@@ -1,10 +1,13 @@
-//! AdamW, Adam and stochastic gradient descent on all parameters at once. On a GPU a step is a handful of tensor operations
-//! however many layers there are; on the CPU it is one loop, because each of those operations would read and write memory.
+//! AdamW, Adam and stochastic gradient descent on all parameters at once. On a GPU a step is one fused kernel of libtorch, or two
+//! where weights decay and biases do not; on the CPU it is one loop of our own, which is as fast and needs no libtorch.
+
+use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
+use crate::libtorch::{Adam, Sgd};
 use crate::no_grad::no_grad;
 use crate::train::parameters::{CHUNK, FlatParameters, Gradient};
 use strandnet_core::config::{OptimizerKind, TrainingConfig};
@@ -34,23 +37,65 @@ pub struct Optimizer {
 #[derive(Debug)]
 enum State {
     Host { first: Vec<f32>, second: Vec<f32>, decays: Vec<f32> },
-    Device { first: Tensor, second: Option<Tensor>, decays: Option<Tensor> },
+    Device(DeviceState),
+}
+
+/// The same on a GPU, with the steps taken and the learning rate, so that a recorded step finds them there.
+#[derive(Debug)]
+struct DeviceState {
+    first: Tensor,
+    second: Option<Tensor>,
+    step: Tensor,
+    lr: Tensor,
+    /// Parameters that decay, and those that do not.
+    groups: Vec<Group>,
+}
+
+/// Parameters with the same weight decay, as views of what all are in.
+#[derive(Debug)]
+struct Group {
+    weight_decay: f64,
+    ranges: Vec<Range<usize>>,
+    parameters: Vec<Tensor>,
+    first: Vec<Tensor>,
+    second: Vec<Tensor>,
+}
+
+impl DeviceState {
+    fn new(parameters: &FlatParameters, is_sgd: bool, weight_decay: f64) -> Self {
+        let buffer = &parameters.buffer;
+        let (first, second) = (buffer.zeros_like(), (!is_sgd).then(|| buffer.zeros_like()));
+        let number = || Tensor::zeros([], (Kind::Float, buffer.device()));
+        let groups = [true, false].into_iter().filter_map(|decays| {
+            let ranges = parameters.ranges_that(|is_weight| weight_decay == 0.0 || is_weight == decays);
+            let skip = ranges.is_empty() || (weight_decay == 0.0 && !decays);
+            (!skip).then(|| Group {
+                weight_decay: if decays { weight_decay } else { 0.0 },
+                parameters: views(buffer, &ranges),
+                first: views(&first, &ranges),
+                second: second.as_ref().map_or_else(Vec::new, |second| views(second, &ranges)),
+                ranges,
+            })
+        });
+        Self { groups: groups.collect(), step: number(), lr: number(), first, second }
+    }
+}
+
+/// Parts of a row of numbers, each a view.
+fn views(row: &Tensor, ranges: &[Range<usize>]) -> Vec<Tensor> {
+    ranges.iter().map(|range| row.narrow(0, range.start as i64, range.len() as i64)).collect()
 }
 
 impl Optimizer {
     pub fn new(config: &TrainingConfig, parameters: &FlatParameters) -> Self {
         let is_sgd = config.optimizer == OptimizerKind::Sgd;
-        let decays = (config.weight_decay > 0.0).then(|| parameters.decay_mask());
         let state = match &parameters.host {
             Some(host) => State::Host {
                 first: vec![0.0; host.len()],
                 second: if is_sgd { Vec::new() } else { vec![0.0; host.len()] },
-                decays: decays.map_or_else(Vec::new, |decays| numbers(&decays)),
+                decays: if config.weight_decay > 0.0 { parameters.decay_mask() } else { Vec::new() },
             },
-            None => {
-                let zeros = || parameters.buffer.zeros_like();
-                State::Device { first: zeros(), second: (!is_sgd).then(zeros), decays }
-            }
+            None => State::Device(DeviceState::new(parameters, is_sgd, config.weight_decay)),
         };
         Self {
             kind: config.optimizer,
@@ -87,7 +132,7 @@ impl Optimizer {
                 .filter(|numbers| !numbers.is_empty())
                 .map(|n| Tensor::from_slice(n))
                 .collect(),
-            State::Device { first, second, .. } => {
+            State::Device(DeviceState { first, second, .. }) => {
                 std::iter::once(first).chain(second).map(Tensor::shallow_clone).collect::<Vec<_>>()
             }
         };
@@ -102,20 +147,40 @@ impl Optimizer {
             State::Host { first, second, .. } => {
                 [first, second].into_iter().zip(tensors).for_each(|(own, saved)| *own = numbers(saved));
             }
-            State::Device { first, second, .. } => no_grad(|| {
+            State::Device(DeviceState { first, second, step: taken, .. }) => no_grad(|| {
                 std::iter::once(first).chain(second).zip(tensors).for_each(|(own, saved)| own.copy_(saved));
+                let _ = taken.fill_(i64::from(step));
             }),
         }
     }
 
     /// Moves the parameters one step down a gradient.
     pub fn step(&mut self, parameters: &mut FlatParameters, gradient: &Gradient) {
-        self.step += 1;
         match (gradient, &mut parameters.host) {
-            (Gradient::Host(gradient), Some(parameters)) => self.step_on_host(parameters, gradient),
-            (Gradient::Device(gradient), None) => no_grad(|| self.step_on_device(&mut parameters.buffer, gradient)),
+            (Gradient::Host(gradient), Some(parameters)) => {
+                self.step += 1;
+                self.step_on_host(parameters, gradient);
+            }
+            (Gradient::Device(gradient), None) => {
+                self.send_rate();
+                self.step_on_device(gradient);
+                self.count_step();
+            }
             _ => {}
         }
+    }
+
+    /// Takes the learning rate to the GPU, where the step finds it.
+    pub fn send_rate(&mut self) {
+        let lr = self.lr;
+        if let State::Device(state) = &mut self.state {
+            let _ = no_grad(|| state.lr.fill_(lr));
+        }
+    }
+
+    /// Counts a step that was taken on a GPU.
+    pub fn count_step(&mut self) {
+        self.step += 1;
     }
 
     fn step_on_host(&mut self, parameters: &mut [f32], gradient: &[f32]) {
@@ -151,33 +216,26 @@ impl Optimizer {
         }
     }
 
-    fn step_on_device(&mut self, parameters: &mut Tensor, gradient: &Tensor) {
-        let Self { lr, momentum, weight_decay, .. } = *self;
-        let State::Device { first, second, decays } = &mut self.state else { return };
-        let decayed = match (&*decays, self.kind) {
-            (Some(decays), OptimizerKind::Adamw) => {
-                let _ = parameters.g_mul_(&(decays * (-lr * weight_decay) + 1.0));
-                None
+    /// A step on a GPU, from where all of it is there: this can be recorded.
+    pub fn step_on_device(&mut self, gradient: &Tensor) {
+        let Self { kind, momentum, nesterov, .. } = *self;
+        let State::Device(DeviceState { step, lr, groups, .. }) = &mut self.state else { return };
+        no_grad(|| {
+            let _ = step.g_add_scalar_(1.0);
+            for Group { weight_decay, ranges, parameters, first, second } in groups {
+                let (weight_decay, gradients) = (*weight_decay, views(gradient, ranges));
+                if kind == OptimizerKind::Sgd {
+                    Sgd { momentum, nesterov, weight_decay }.step([parameters, &gradients, first], lr);
+                } else {
+                    let decoupled = kind == OptimizerKind::Adamw;
+                    Adam { decoupled, beta1: momentum, beta2: BETA2, weight_decay, epsilon: EPSILON }.step(
+                        [parameters, &gradients, first, second],
+                        step,
+                        lr,
+                    );
+                }
             }
-            (Some(decays), _) => Some(gradient + decays * &*parameters * weight_decay),
-            (None, _) => None,
-        };
-        let gradient = decayed.as_ref().unwrap_or(gradient);
-        match second {
-            Some(square) => {
-                let _ = first.lerp_(gradient, 1.0 - momentum);
-                let _ = square.lerp_(&gradient.square(), 1.0 - BETA2);
-                let bias1 = 1.0 - momentum.powi(self.step);
-                let bias2 = (1.0 - BETA2.powi(self.step)).sqrt();
-                let denominator = (square.sqrt() / bias2).g_add_scalar_(EPSILON);
-                let _ = parameters.g_sub_(&(&*first / denominator).g_mul_scalar_(lr / bias1));
-            }
-            None => {
-                let _ = first.g_mul_scalar_(momentum).g_add_(gradient);
-                let direction = if self.nesterov { gradient + &*first * momentum } else { first.shallow_clone() };
-                let _ = parameters.g_sub_(&(direction * lr));
-            }
-        }
+        });
     }
 }
 

@@ -61,11 +61,25 @@ impl FlatParameters {
         tensors.iter().map(|tensor| of(tensor).map(|view| self.ranges[view].clone())).collect()
     }
 
-    /// 1 for parameters of two dimensions or more, which are weights, and 0 for the others, which are biases and norms,
-    /// `[parameters]`.
-    pub fn decay_mask(&self) -> Tensor {
-        let of = |view: &Tensor| if view.dim() > 1 { view.ones_like() } else { view.zeros_like() };
-        no_grad(|| Tensor::cat(&self.views.iter().map(|view| of(view).flatten(0, -1)).collect::<Vec<_>>(), 0))
+    /// Where weights stand, which are parameters of two dimensions or more, and where the others do, biases and norms: the ranges
+    /// for which `wanted` says so, neighbours as one.
+    pub fn ranges_that(&self, wanted: impl Fn(bool) -> bool) -> Vec<Range<usize>> {
+        let mut found: Vec<Range<usize>> = Vec::new();
+        for (view, range) in self.views.iter().zip(&self.ranges) {
+            match found.last_mut() {
+                _ if !wanted(view.dim() > 1) => {}
+                Some(last) if last.end == range.start => last.end = range.end,
+                _ => found.push(range.clone()),
+            }
+        }
+        found
+    }
+
+    /// 1 for weights and 0 for the others, `[parameters]`.
+    pub fn decay_mask(&self) -> Vec<f32> {
+        let mut mask = vec![0.0; self.buffer.numel()];
+        self.ranges_that(|is_weight| is_weight).into_iter().for_each(|range| mask[range].fill(1.0));
+        mask
     }
 
     /// The gradient of a scalar loss of a batch with respect to every parameter.

@@ -17,7 +17,10 @@ impl GradientMethod for Autograd {
                 let labels = device::to_device(&labels, context.network.device()).view([n as i64, -1]);
                 context.backward(context.network.train(&codes, seed), &labels)
             }
-            Batch::Device(batch) => context.backward(context.network.train_on(&batch.codes, seed), &batch.labels),
+            batch => {
+                let batch = batch.on(context.network.device());
+                context.backward(context.network.train_on(&batch.codes, seed), &batch.labels)
+            }
         })
     }
 }
