@@ -189,6 +189,18 @@ pub fn message_of_panic(panic: &(dyn Any + Send)) -> &str {
     first_line(text.unwrap_or("a panic without a message"))
 }
 
+/// The GPU for a test that is about it, one test at a time; nothing without one, or without streams.
+#[cfg(test)]
+pub fn gpu_of_test() -> Option<(std::sync::MutexGuard<'static, ()>, Device)> {
+    static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    if has_streams().is_err() {
+        eprintln!("skipped: needs a GPU and a program built with CUDA's headers");
+        return None;
+    }
+    let guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    Some((guard, Device::Cuda(0)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -175,6 +175,9 @@ impl Trainer {
             self.progress
                 .say(&format!("{names} start from new weights: {} was trained for another task", other.display()));
         }
+        if machine.device.is_cuda() && train::gradient::is_all_fused_on_cpu(&network, &task) {
+            self.progress.say("--device cpu may be faster: the CPU has kernels of its own for all of this network");
+        }
         let folder = match (self.folder.take(), &self.out) {
             (Some(folder), _) => Some(folder),
             (None, Some(path)) => Some(OutputFolder::create(path, Contents::Run, false)?),
@@ -357,8 +360,10 @@ impl InterruptedRun {
             config.training.epochs = to;
         }
         config.training.device = device.unwrap_or(config.training.device);
-        let stays_recorded = config.training.cuda_graph && config.training.device != DeviceChoice::Cpu;
-        config.training.cuda_graph = cuda_graph.unwrap_or(stays_recorded);
+        config.training.cuda_graph = match cuda_graph {
+            Some(recorded) => *recorded,
+            None => config.training.cuda_graph && device::choose(config.training.device)?.0.is_cuda(),
+        };
         let machine = device::for_training(&config.training)?;
         progress.say(&machine.description);
         let moved = (provenance.device != machine.device_name())

@@ -48,6 +48,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_recorded_is_an_error_and_the_next_may_try() {
+        let _one_at_a_time = crate::cuda::gpu_of_test();
         for device in [Device::Cpu, Device::Cuda(999)] {
             let error = Graph::record(device, || unreachable!("nothing is recorded here")).map(|_| ()).unwrap_err();
             assert!(error.to_string().starts_with(RECORDING), "{error}");

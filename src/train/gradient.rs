@@ -76,3 +76,30 @@ pub(crate) fn fastest(context: &Context, task: &Task, largest: usize) -> Box<dyn
         None => Box::new(Autograd),
     }
 }
+
+/// Whether the CPU computes all of a network's step in one round of its own kernels: for networks as small as that a GPU spends its
+/// time on being asked.
+pub(crate) fn is_all_fused_on_cpu(network: &Network, task: &Task) -> bool {
+    network.all_native().is_some() && task.binary_loss().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use strandnet_core::config::{Architecture, ClassWeights, ModelConfig, Strands, TaskKind};
+    use strandnet_core::dataset::Classes;
+    use strandnet_core::dataset::examples::Examples;
+    use tch::Device;
+
+    #[test]
+    fn the_published_network_is_all_fused_on_the_cpu_and_the_default_one_is_not() {
+        let examples = Examples::from_codes(&[0; 4 * 128], 128, &[0.0, 1.0, 0.0, 1.0]);
+        let classes = Classes::named(vec!["a".into(), "b".into()]);
+        let task = Task::new(TaskKind::Binary, &classes, None, &ClassWeights::Auto, &examples).unwrap();
+        for (arch, fused) in [(Architecture::Shallow, true), (Architecture::Residual, false)] {
+            let config = ModelConfig { arch, ..ModelConfig::default() };
+            let network = Network::new(&config, 128, 1, Strands::Single, Device::Cpu, 1).unwrap();
+            assert_eq!(is_all_fused_on_cpu(&network, &task), fused, "{arch:?}");
+        }
+    }
+}

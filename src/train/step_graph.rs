@@ -297,11 +297,7 @@ mod tests {
     /// On a GPU: gradients, and not where Adam led, which takes a step of the full rate down what is nothing but rounding.
     #[test]
     fn a_recorded_gradient_is_the_one_asked_for() {
-        if crate::cuda::has_streams().is_err() {
-            eprintln!("skipped: CUDA graphs need a GPU and a program built with CUDA's headers");
-            return;
-        }
-        let device = Device::Cuda(0);
+        let Some((_one_at_a_time, device)) = crate::cuda::gpu_of_test() else { return };
         let (examples, task) = examples();
         let training = TrainingConfig { batch_size: BatchSize::Of(32), accumulate: 2, ..TrainingConfig::default() };
         for arch in [Architecture::Shallow, Architecture::Residual, Architecture::Danq] {

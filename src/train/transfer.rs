@@ -73,7 +73,8 @@ mod tests {
         batches: impl Iterator<Item = Result<HostBatch>> + Send,
         most: usize,
     ) -> Vec<Result<(i64, f64), String>> {
-        let device = if crate::cuda::has_streams().is_ok() { crate::device::auto() } else { Device::Cpu };
+        let gpu = crate::cuda::gpu_of_test();
+        let device = gpu.as_ref().map_or(Device::Cpu, |(_, device)| *device);
         std::thread::scope(|scope| {
             sent(scope, batches, device)
                 .take(most)

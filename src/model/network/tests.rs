@@ -431,19 +431,37 @@ fn without_dropout(layers: Vec<Layer>) -> Vec<Layer> {
 
 #[test]
 fn cpu_and_cuda_agree() {
-    if !crate::device::auto().is_cuda() {
-        eprintln!("skipped: no CUDA device");
-        return;
-    }
+    let Some((_one_at_a_time, device)) = crate::cuda::gpu_of_test() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.pt");
     each(|name, arch, length, strands| {
-        let config = config(arch);
         let [codes, _] = sequences(16, length);
-        let logits = |device| {
-            let network = Network::new(&config, length, 2, strands, device, 1).unwrap();
-            network.logits(&codes.to_device(device), false)
+        let mut cpu = network(arch, length, strands);
+        warm(&cpu, &codes);
+        let mut gpu = Network::new(&config(arch), length, 2, strands, device, 1).unwrap();
+        gpu.store.copy(&cpu.store).unwrap();
+        let near = |what: &str, a: &Tensor, b: &Tensor| {
+            let far = difference(a, b) / b.abs().max().double_value(&[]).max(1.0);
+            assert!(far < 1e-4, "{what} of {name}: {far}");
         };
-        let far = difference(&logits(Device::Cpu), &logits(Device::Cuda(0)));
-        assert!(far < 1e-3, "{name}: {far}");
+        // Scores, and their gradients with respect to the sequences, as attributions take them.
+        let [on_cpu, on_gpu] = [&cpu, &gpu].map(|network| {
+            let input = one_hot(&codes.to_device(network.device())).set_requires_grad(true);
+            let logits = network.logits_of_one_hot(&input, false);
+            let gradient = Tensor::run_backward(&[&logits.sum(Kind::Float)], &[&input], false, false).remove(0);
+            [logits, gradient]
+        });
+        near("logits", &on_gpu[0], &on_cpu[0]);
+        near("the gradient", &on_gpu[1], &on_cpu[1]);
+        // What is exported on the CPU runs on the GPU.
+        cpu.store.freeze();
+        gpu.store.freeze();
+        let mut forward = |input: &[Tensor]| vec![cpu.logits_of_one_hot(&input[0], false)];
+        let example = one_hot(&codes.narrow(0, 0, 2));
+        CModule::create_by_tracing("network", "forward", &[example], &mut forward).unwrap().save(&path).unwrap();
+        let module = CModule::load_on_device(&path, device).unwrap();
+        let exported = module.forward_ts(&[one_hot(&codes.to_device(device))]).unwrap();
+        near("the export", &exported, &on_cpu[0]);
     });
 }
 

@@ -301,6 +301,7 @@ fn of_a_gpu(path: &Path) {
     let file = path.join("run.json");
     let text = std::fs::read_to_string(&file).unwrap();
     let edited = text.replace("\"device\": \"Cpu\"", "\"device\": \"Cuda(0)\"");
+    let edited = edited.replace("\"cuda_graph\": false", "\"cuda_graph\": true");
     assert_ne!(text, edited);
     std::fs::write(&file, &edited).unwrap();
     let sums = path.join("checksums.sha256");
@@ -317,6 +318,8 @@ fn a_run_begun_on_a_gpu_goes_on_on_the_cpu_where_that_is_asked_for() {
     of_a_gpu(&path);
     let error = fail(1, &["train", "--resume", text(&path)]);
     assert!(error.contains("--device cuda") && error.contains("use --device cpu"), "{error}");
+    let error = fail(1, &["train", "--resume", text(&path), "--device", "cpu", "--cuda-graph"]);
+    assert!(error.contains("--cuda-graph: training is on the CPU"), "{error}");
     let error = fail(2, &["train", "--resume", text(&path), "--device", "cpu", "--lr", "0.1"]);
     assert!(error.contains("--lr is given with --resume") && !error.contains("--device is"), "{error}");
     let output = run(&["train", "--resume", text(&path), "--device", "cpu"]);
