@@ -21,10 +21,10 @@ const PART: usize = 64 << 20;
 
 /// All training examples on a device, and the order of the epoch.
 #[derive(Debug)]
-pub struct DeviceExamples(Rc<Resident>);
+pub struct DeviceExamples(Rc<Tensors>);
 
 #[derive(Debug)]
-struct Resident {
+struct Tensors {
     /// u8 `[n, length]`
     codes: Tensor,
     /// f32 `[n, width]`
@@ -37,8 +37,8 @@ struct Resident {
 
 /// A batch of examples that are on a device, not gathered yet.
 #[derive(Clone, Debug)]
-pub struct ResidentBatch {
-    of: Rc<Resident>,
+pub struct IndexedBatch {
+    of: Rc<Tensors>,
     /// Whether an example may come as its reverse complement.
     either_strand: bool,
     /// Its first place in the epoch's order.
@@ -47,7 +47,7 @@ pub struct ResidentBatch {
     pub n: usize,
 }
 
-impl ResidentBatch {
+impl IndexedBatch {
     /// Gathers it.
     pub fn gather(&self) -> DeviceBatch {
         let places = |tensor: &Tensor| tensor.narrow(0, self.first as i64, self.n as i64);
@@ -66,7 +66,7 @@ impl ResidentBatch {
     }
 }
 
-impl Resident {
+impl Tensors {
     fn gathered(&self, chosen: &Tensor, reversed: &Tensor, either_strand: bool) -> DeviceBatch {
         let codes = self.codes.index_select(0, chosen);
         let codes = if either_strand { reverse_complements(&codes).where_self(reversed, &codes) } else { codes };
@@ -113,12 +113,12 @@ impl DeviceExamples {
         }
         let order = Tensor::zeros([n], (Kind::Int64, device));
         let reversed = Tensor::zeros([n, 1], (Kind::Bool, device));
-        Ok(Self(Rc::new(Resident { codes, labels: labels.view([n, -1]), order, reversed })))
+        Ok(Self(Rc::new(Tensors { codes, labels: labels.view([n, -1]), order, reversed })))
     }
 
     /// The batches of an epoch, the same as `batches::shuffled` gives; nothing where examples are changed in ways that only
     /// that knows. They are of the epoch that was asked for last.
-    pub fn shuffled(&self, order: Order) -> Option<impl Iterator<Item = ResidentBatch>> {
+    pub fn shuffled(&self, order: Order) -> Option<impl Iterator<Item = IndexedBatch>> {
         let of = self.0.clone();
         let (n, device) = (of.codes.size()[0] as usize, of.codes.device());
         let reversed = order.reversed(n)?;
@@ -128,7 +128,7 @@ impl DeviceExamples {
         if either_strand {
             of.reversed.shallow_clone().copy_(&device::to_device(&reversed, device).unsqueeze(1));
         }
-        let batch = move |first: usize| ResidentBatch {
+        let batch = move |first: usize| IndexedBatch {
             of: of.clone(),
             either_strand,
             first,

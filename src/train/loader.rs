@@ -12,7 +12,7 @@ use strandnet_core::dataset::examples::Examples;
 use tch::{Device, Tensor};
 
 use super::device_examples::DeviceExamples;
-pub use super::device_examples::ResidentBatch;
+pub use super::device_examples::IndexedBatch;
 use super::transfer;
 use crate::cuda;
 use crate::device;
@@ -36,7 +36,7 @@ pub enum Batch {
     /// Codes and labels where the network is.
     Device(DeviceBatch),
     /// Examples that are where the network is, not gathered yet.
-    Resident(ResidentBatch),
+    Indexed(IndexedBatch),
 }
 
 impl Batch {
@@ -45,7 +45,7 @@ impl Batch {
         match self {
             Self::Host(batch) => batch.n,
             Self::Device(batch) => batch.n,
-            Self::Resident(batch) => batch.n,
+            Self::Indexed(batch) => batch.n,
         }
     }
 
@@ -61,7 +61,7 @@ impl Batch {
                 }
             }
             Self::Device(batch) => batch,
-            Self::Resident(batch) => batch.gather(),
+            Self::Indexed(batch) => batch.gather(),
         }
     }
 }
@@ -155,7 +155,7 @@ pub(crate) fn batches_of<'scope, 'env>(
     device: Device,
 ) -> Box<dyn Iterator<Item = Result<Batch>> + 'scope> {
     if let Some(batches) = on_device.and_then(|all| all.shuffled(order)) {
-        return Box::new(batches.map(Batch::Resident).map(Ok));
+        return Box::new(batches.map(Batch::Indexed).map(Ok));
     }
     let gathered = batches::shuffled(scope, examples, order);
     if device.is_cuda() && cuda::has_streams().is_ok() {

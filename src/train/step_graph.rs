@@ -8,7 +8,7 @@ use strandnet_core::progress::Progress;
 use strandnet_core::training::schedule::Rates;
 use tch::{Device, Kind, Tensor};
 
-use super::device_examples::ResidentBatch;
+use super::device_examples::IndexedBatch;
 use super::gradient::BatchGradient;
 use super::learner::Learner;
 use super::loader::{Batch, DeviceBatch};
@@ -76,14 +76,14 @@ struct Recorded {
 #[derive(Debug)]
 enum Source {
     Copied(DeviceBatch),
-    Resident(ResidentBatch),
+    Indexed(IndexedBatch),
 }
 
 impl From<Source> for Batch {
     fn from(source: Source) -> Self {
         match source {
             Source::Copied(batch) => Self::Device(batch),
-            Source::Resident(batch) => Self::Resident(batch),
+            Source::Indexed(batch) => Self::Indexed(batch),
         }
     }
 }
@@ -94,13 +94,13 @@ enum Inputs {
     /// Tensors that every batch is copied to.
     Copied(DeviceBatch),
     /// Examples on the GPU, from the place in the epoch's order that stands in `first`, i64 `[1]`; `places` are 0, 1, ... i64 `[n]`.
-    Resident { batch: ResidentBatch, first: Tensor, places: Tensor },
+    Indexed { batch: IndexedBatch, first: Tensor, places: Tensor },
 }
 
 impl Inputs {
     fn new(batch: &Source, device: Device) -> Self {
         match batch {
-            Source::Resident(batch) => Self::Resident {
+            Source::Indexed(batch) => Self::Indexed {
                 first: Tensor::from_slice(&[batch.first as i64]).to_device(device),
                 places: Tensor::arange(batch.n as i64, (Kind::Int64, device)),
                 batch: batch.clone(),
@@ -114,7 +114,7 @@ impl Inputs {
     /// Puts a batch where the recorded step reads it; false where that reads from somewhere else.
     fn take(&mut self, batch: &Source) -> bool {
         match (self, batch) {
-            (Self::Resident { batch: own, first, .. }, Source::Resident(batch)) if own.is_of_the_examples_of(batch) => {
+            (Self::Indexed { batch: own, first, .. }, Source::Indexed(batch)) if own.is_of_the_examples_of(batch) => {
                 let _ = first.fill_(batch.first as i64);
             }
             (Self::Copied(own), Source::Copied(batch)) => {
@@ -132,7 +132,7 @@ impl Inputs {
             Self::Copied(DeviceBatch { codes, labels, n }) => {
                 DeviceBatch { codes: codes.shallow_clone(), labels: labels.shallow_clone(), n: *n }
             }
-            Self::Resident { batch, first, places } => batch.gathered(&(places + first)),
+            Self::Indexed { batch, first, places } => batch.gathered(&(places + first)),
         }
     }
 }
@@ -164,7 +164,7 @@ impl StepGraph {
             return learner.gradient(batch, seed).map(Done::Gradient);
         }
         let batch = match batch {
-            Batch::Resident(batch) => Source::Resident(batch),
+            Batch::Indexed(batch) => Source::Indexed(batch),
             batch => Source::Copied(batch.on(device)),
         };
         if self.with_step {
@@ -243,11 +243,11 @@ mod tests {
     }
 
     /// Parameters after two epochs of ten batches and a smaller one, with the loss and accuracy of the second.
-    fn trained(training: &TrainingConfig, resident: bool, prepare: impl Fn(&mut Learner)) -> (Tensor, f64, f64) {
+    fn trained(training: &TrainingConfig, indexed: bool, prepare: impl Fn(&mut Learner)) -> (Tensor, f64, f64) {
         let (examples, task) = examples();
         // Without batch norm, whose biases before it have gradients of rounding alone, which Adam takes whole steps down.
         let network = network(Architecture::Shallow, training, Device::Cpu);
-        let on_device = resident.then(|| DeviceExamples::new(Device::Cpu, &examples).unwrap());
+        let on_device = indexed.then(|| DeviceExamples::new(Device::Cpu, &examples).unwrap());
         let mut learner = Learner::new(network, training, &task, examples.len()).unwrap();
         prepare(&mut learner);
         let mut totals = EpochTotals::default();
@@ -285,8 +285,8 @@ mod tests {
             TrainingConfig { ema: Some(0.9), shift: 2, ..base },
         ] {
             let plain = trained(&training, false, |_| ());
-            for resident in [false, true] {
-                let recorded = trained(&training, resident, |learner| learner.emulate_graph());
+            for indexed in [false, true] {
+                let recorded = trained(&training, indexed, |learner| learner.emulate_graph());
                 let difference = (&recorded.0 - &plain.0).abs().max().double_value(&[]);
                 assert!(difference < 2e-5, "{training:?}: {difference}");
                 assert!((recorded.1 - plain.1).abs() < 1e-5 && recorded.2 == plain.2, "{recorded:?} {plain:?}");
@@ -307,8 +307,8 @@ mod tests {
             let order = learner::order(&training, 1, 1);
             for batch in on_device.shuffled(order).unwrap().filter(|batch| batch.n == 32) {
                 let rates = Rates { lr: 0.0, momentum: None };
-                let asked = learner.gradient(Batch::Resident(batch.clone()), 7).unwrap();
-                let recorded = graph.step(&mut learner, Batch::Resident(batch), 7, rates).unwrap();
+                let asked = learner.gradient(Batch::Indexed(batch.clone()), 7).unwrap();
+                let recorded = graph.step(&mut learner, Batch::Indexed(batch), 7, rates).unwrap();
                 let (
                     Done::Gradient(BatchGradient { gradient: Gradient::Device(recorded), .. }),
                     Gradient::Device(asked),
