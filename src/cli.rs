@@ -453,7 +453,7 @@ pub struct Predict {
     /// Output format
     #[arg(long, value_enum, default_value_t = ScoreFormat::Tsv)]
     pub format: ScoreFormat,
-    /// Class, label or column whose score BED and bedGraph hold [default: the positive class]
+    /// Class, label or column whose score BED, bedGraph and bigWig hold [default: the positive class]
     #[arg(long, alias = "of", value_name = "NAME")]
     pub score_of: Option<String>,
     /// File for the scores [default: standard output]
@@ -509,6 +509,15 @@ impl Predict {
         check(
             self.reference.is_none() || !(self.skip_short || self.pad_short),
             "--skip-short and --pad-short go with sequences, and chromosomes too short are always skipped; remove them",
+        );
+        let is_track = self.format == ScoreFormat::Bigwig;
+        check(
+            !is_track || self.reference.is_some(),
+            "--format bigwig holds the lengths of chromosomes, expected --reference; name the genome, or use bedgraph",
+        );
+        check(
+            !is_track || self.out.is_some(),
+            "--format bigwig is no text for a terminal or a pipe, expected --out; add it",
         );
         if let Some(share) = self.min_confidence.filter(|share| !(0.5..=1.0).contains(share)) {
             faults.push(format!("--min-confidence is {share}, expected 0.5 to 1"));

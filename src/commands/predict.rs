@@ -1,14 +1,19 @@
 //! `predict`: scores of records or regions, streamed; or reads sorted by class.
 
+use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::path::Path;
 
 use anyhow::Result;
+use tempfile::NamedTempFile;
 
 use crate::cli::Predict;
 use crate::commands::{FinishedRun, closed_output, open_run, print, written};
 use crate::device;
-use strandnet_core::config::Faults;
+use strandnet_core::config::{Faults, ScoreFormat};
 use strandnet_core::format::thousands;
+use strandnet_core::formats::bigwig;
+use strandnet_core::genome::Genome;
 use strandnet_core::genome::reference::RegionWindows;
 use strandnet_core::predict;
 use strandnet_core::predict::output::Rows;
@@ -42,8 +47,9 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
         Some(path) => {
             run::check_output_file(path, command.force)?;
             let mut file = run::temporary_beside(path)?;
+            let track = track(command, path, &file)?;
             let mut out = BufWriter::new(file.as_file_mut());
-            let counts = score(command, &run, &task, limit, &mut out, progress)
+            let counts = score(command, &run, &task, limit, (&mut out, track), progress)
                 .map_err(|error| written(error, |error| run::cannot_write(path, &error)))?;
             drop(out);
             run::persist(file, path)?;
@@ -51,11 +57,23 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
         }
         None => {
             let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout());
-            score(command, &run, &task, limit, &mut out, progress).map_err(|error| written(error, closed_output))?
+            score(command, &run, &task, limit, (&mut out, None), progress)
+                .map_err(|error| written(error, closed_output))?
         }
     };
     report(command, &counts, limit, progress);
     Ok(())
+}
+
+/// Where bigWig goes, with the chromosomes of the genome that is scored.
+fn track(command: &Predict, path: &Path, file: &NamedTempFile) -> Result<Option<bigwig::Writer<File>>> {
+    let Some(reference) = command.reference.as_ref().filter(|_| command.format == ScoreFormat::Bigwig) else {
+        return Ok(None);
+    };
+    let genome = Genome::open(reference, 0, &|_| false)?;
+    let file = file.as_file().try_clone().map_err(|error| run::cannot_write(path, &error))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok(Some(bigwig::Writer::new(file, &genome.chromosomes, folder)?))
 }
 
 fn report(command: &Predict, counts: &Counts, limit: UnknownLimit, progress: Progress) {
@@ -87,7 +105,7 @@ fn score(
     run: &FinishedRun,
     task: &Task,
     limit: UnknownLimit,
-    out: &mut (dyn Write + Send),
+    (out, track): (&mut (dyn Write + Send), Option<bigwig::Writer<File>>),
     progress: Progress,
 ) -> Result<Counts> {
     let FinishedRun { provenance, classes, ensemble, .. } = run;
@@ -102,7 +120,8 @@ fn score(
             let regions = RegionWindows::open(reference, bed, length, center)?;
             progress.say(&format!("{}: {}", bed.display(), regions.file.describe()));
             // Windows of regions stand for themselves; those of sequences for what lies between them.
-            let mut rows = Rows::new(out, command.format, model.task, classes, of, length, true)?.of_both_strands(both);
+            let rows = Rows::new(out, command.format, model.task, classes, of, length, true)?;
+            let mut rows = rows.of_both_strands(both).to_track(track);
             let counts = predict::predict_regions(model, &regions, limit, &mut rows)?;
             if let Some(left_out) = regions.left_out.describe(regions.file.all()) {
                 progress.say(&format!("{}: {left_out}", bed.display()));
@@ -118,8 +137,8 @@ fn score(
                 chosen: command.chroms.clone(),
                 limit,
             };
-            let mut rows =
-                Rows::new(out, command.format, model.task, classes, of, stride, false)?.of_both_strands(both);
+            let rows = Rows::new(out, command.format, model.task, classes, of, stride, false)?;
+            let mut rows = rows.of_both_strands(both).to_track(track);
             predict::predict(model, path, &windowing, &mut rows)
         }
     }

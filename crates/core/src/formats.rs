@@ -3,6 +3,7 @@
 
 pub mod bed;
 pub mod bedgraph;
+pub mod bigwig;
 pub mod compression;
 pub mod delimited;
 pub mod fasta;

@@ -7,6 +7,7 @@ pub mod left_out;
 pub mod names;
 mod random_access;
 pub mod reference;
+pub mod signal;
 pub mod simulate;
 
 use std::collections::HashSet;

@@ -94,6 +94,7 @@ fn outside_crates_come_in_by_one_door() {
         ("tiny_skia", &["figures"]),
         ("ttf_parser", &["figures"]),
         ("askama", &["html"]),
+        ("bigwig", &["formats"]),
         ("noodles_bgzf", &["formats", "genome"]),
         ("noodles_fasta", &["formats", "genome"]),
         ("noodles_fastq", &["formats", "genome"]),

@@ -221,6 +221,28 @@ fn whole_chromosomes_are_scored_window_by_window_in_every_format() {
     }
     let other =
         predict(&["--reference", &reference, "--stride", "50", "--format", "bedgraph", "--score-of", "mouse"]).0;
+    // bigWig: the same, base by base.
+    let track = folder.path("scores.bw");
+    predict(&["--reference", &reference, "--stride", "50", "--format", "bigwig", "--out", text(&track)]);
+    let mut track = strandnet::formats::bigwig::BigWig::open(&track).unwrap();
+    let chromosomes: Vec<(String, usize)> = track.chromosomes().iter().map(|c| (c.name.clone(), c.length)).collect();
+    let mut of_track = Vec::new();
+    for (name, length) in &chromosomes {
+        let each = |range: std::ops::Range<usize>, value| {
+            of_track.extend(range.map(|base| (name.clone(), base, f64::from(value))));
+            Ok(())
+        };
+        track.values(name, 0..*length, each).unwrap();
+    }
+    let mut of_graph: Vec<_> = graph
+        .iter()
+        .flat_map(|(name, start, end, score)| (*start..*end).map(|base| (name.clone(), base, *score)))
+        .collect();
+    for values in [&mut of_track, &mut of_graph] {
+        values.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+    }
+    assert_eq!(of_track.len(), of_graph.len());
+    assert!(of_track.iter().zip(&of_graph).all(|(a, b)| (&a.0, a.1) == (&b.0, b.1) && (a.2 - b.2).abs() < 1e-6));
     for ((name, start, end, score), (_, other_start, _, other)) in graph.iter().zip(bedgraph(&other)) {
         assert_eq!(*start, other_start);
         assert!((score + other - 1.0).abs() < 1e-6, "{name} {start} {end}: {score} {other}");

@@ -16,6 +16,8 @@ pub enum ScoreFormat {
     Bed,
     /// bedGraph with one score: windows stand for their middle where they overlap, regions for what none before them covers
     Bedgraph,
+    /// bigWig of what bedGraph holds, for genome browsers; needs --reference and --out
+    Bigwig,
 }
 
 /// The format in which `explain variants` writes scores.

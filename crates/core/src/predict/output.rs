@@ -1,6 +1,7 @@
-//! Output of scores: a table, BED or bedGraph.
+//! Output of scores: a table, BED, bedGraph or bigWig.
 
 use std::fmt::Display;
+use std::fs::File;
 use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use anyhow::{Result, bail};
 
 use crate::config::{ScoreFormat, TaskKind};
 use crate::dataset::Classes;
+use crate::formats::bigwig;
 use crate::task::Task;
 
 /// What a table holds where there is no score.
@@ -75,6 +77,8 @@ pub struct Rows<'a> {
     outputs: usize,
     /// Whether a score is of both strands; BED then has `.` as the strand.
     of_both_strands: bool,
+    /// Where bigWig goes.
+    track: Option<bigwig::Writer<File>>,
     /// Record and end of the previous row, so that bedGraph has one value per base. Records may share a name.
     before: Option<(Arc<str>, usize)>,
 }
@@ -103,13 +107,16 @@ impl<'a> Rows<'a> {
         };
         match format {
             ScoreFormat::Tsv if of.is_some() => {
-                bail!("--score-of goes with --format bed or bedgraph, and a table holds every score; remove it")
+                bail!("--score-of goes with --format bed, bedgraph or bigwig, and a table holds every score; remove it")
             }
             ScoreFormat::Bed if task.kind == TaskKind::Regression => {
                 bail!("--format bed holds scores from 0 to 1000, and the run predicts values; use bedgraph or tsv")
             }
-            ScoreFormat::Bed | ScoreFormat::Bedgraph if of.is_none() && task.outputs() > 1 => {
-                bail!("--format bed and bedgraph hold one score, and the run gives {}; add --score-of NAME", names)
+            ScoreFormat::Bed | ScoreFormat::Bedgraph | ScoreFormat::Bigwig if of.is_none() && task.outputs() > 1 => {
+                bail!(
+                    "--format bed, bedgraph and bigwig hold one score, and the run gives {}; add --score-of NAME",
+                    names
+                )
             }
             _ => {}
         }
@@ -131,8 +138,14 @@ impl<'a> Rows<'a> {
             stride,
             outputs: task.outputs(),
             of_both_strands: false,
+            track: None,
             before: None,
         })
+    }
+
+    /// Says where bigWig goes, which is no stream of text.
+    pub fn to_track(self, track: Option<bigwig::Writer<File>>) -> Self {
+        Self { track, ..self }
     }
 
     /// Says whether the network reads both strands of a sequence, in which case scores in BED have none.
@@ -175,23 +188,37 @@ impl<'a> Rows<'a> {
                 writeln!(self.out, "{name}\t{}\t{}\t{region}\t{score}\t{strand}", range.start, range.end)?;
             }
             ScoreFormat::Bedgraph => {
-                // The middle `stride` bases of a window, fewer where regions lie closer together.
-                let length = range.end - range.start;
-                let width = self.stride.min(length);
-                let mut start = range.start + (length - width) / 2;
-                let end = start + width;
-                if let Some((before, before_end)) = &self.before
-                    && Arc::ptr_eq(before, name)
-                {
-                    start = start.max(*before_end);
-                }
-                if start < end {
+                if let Some(Range { start, end }) = self.own_bases(row) {
                     writeln!(self.out, "{name}\t{start}\t{end}\t{}", one as f32)?;
-                    self.before = Some((name.clone(), end));
+                }
+            }
+            ScoreFormat::Bigwig => {
+                let bases = self.own_bases(row);
+                if let (Some(bases), Some(track)) = (bases, &mut self.track) {
+                    track.push(name, bases, one as f32)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// The bases that a window stands for where there is one value per base: the `stride` in its middle, fewer where regions lie closer
+    /// together.
+    fn own_bases(&mut self, row: &Row) -> Option<Range<usize>> {
+        let Row { name, range, .. } = row;
+        let length = range.end - range.start;
+        let width = self.stride.min(length);
+        let mut start = range.start + (length - width) / 2;
+        let end = start + width;
+        if let Some((before, before_end)) = &self.before
+            && Arc::ptr_eq(before, name)
+        {
+            start = start.max(*before_end);
+        }
+        (start < end).then(|| {
+            self.before = Some((name.clone(), end));
+            start..end
+        })
     }
 
     /// Writes the row of a region into a table.
@@ -227,6 +254,9 @@ impl<'a> Rows<'a> {
     /// The output cannot be written.
     pub fn finish(&mut self) -> Result<()> {
         self.begin()?;
+        if let Some(track) = self.track.take() {
+            track.finish()?;
+        }
         Ok(self.out.flush()?)
     }
 }
