@@ -70,6 +70,13 @@ fn open() -> Result<Cuda, NoCuda> {
         return Err(too_old(driver, needed));
     }
     open_library(&library)?;
+    // A convolution asks libtorch about CUDA wherever it computes, and the answer stays.
+    if !tch::utils::has_cudart() {
+        return Err(NoCuda {
+            why: "libtorch was used before a GPU was asked for".into(),
+            advice: "choose the device first, as with strandnet::device::choose".into(),
+        });
+    }
     if !tch::Cuda::is_available() {
         return Err(NoCuda {
             why: "libtorch finds no usable NVIDIA GPU".into(),
@@ -211,7 +218,10 @@ mod tests {
         let library = libtorch_folder().join(LIBRARY);
         assert!(libtorch_folder().join("libtorch_cpu.so").exists());
         match open_library(&library) {
-            Ok(()) => assert!(tch::utils::has_cudart(), "libtorch itself agrees, GPU or not"),
+            Ok(()) => {
+                let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+                assert!(maps.contains(LIBRARY));
+            }
             Err(NoCuda { why, .. }) => {
                 assert!(!library.exists(), "{why}");
                 assert!(why.contains(LIBRARY), "{why}");

@@ -12,7 +12,8 @@ use strandnet_core::machine::threads::Threads;
 use strandnet_core::machine::{self, DeviceKind};
 use strandnet_core::progress::Progress;
 
-/// A GPU where there is one that computes, and the CPU otherwise.
+/// A GPU where there is one that computes, and the CPU otherwise. Ask before anything is computed: libtorch decides then whether there
+/// are GPUs.
 pub fn auto() -> Device {
     choose(DeviceChoice::Auto).map_or(Device::Cpu, |(device, _)| device)
 }

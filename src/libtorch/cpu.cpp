@@ -111,9 +111,11 @@ char* strandnet_sgd(
     bool nesterov,
     double weight_decay) {
   return message_of([&] {
+    // Without momentum the kernel takes no velocities.
+    const auto of_momentum = list_of(velocities, momentum == 0 ? 0 : count);
     at::_fused_sgd_(
-        list_of(parameters, count), list_of(gradients, count), list_of(velocities, count), weight_decay, momentum, *lr,
-        0.0, nesterov, false, false);
+        list_of(parameters, count), list_of(gradients, count), of_momentum, weight_decay, momentum, *lr, 0.0, nesterov,
+        false, false);
   });
 }
 

@@ -64,21 +64,15 @@ impl Module for Lstm {
         } else {
             self.in_one_row(mode)
         };
+        // cuDNN goes backward only where it went forward as in training, which without dropout makes no difference.
+        let goes_back = mode.training || xs.requires_grad();
         self.reading.apply(&mode.cast(xs), mode.training, |xs| {
             // Zeros made from the input, so that a trace holds at any batch size.
             let state = xs.select(1, 0).select(1, 0).zeros_like().unsqueeze(0).unsqueeze(2);
             let state = state.expand([2, -1, self.units], false).contiguous();
             let steps = xs.transpose(1, 2).contiguous();
-            let (seen, _, _) = steps.lstm(
-                &[&state, &state],
-                &weights.iter().collect::<Vec<_>>(),
-                true,
-                1,
-                0.0,
-                mode.training,
-                true,
-                true,
-            );
+            let (seen, _, _) =
+                steps.lstm(&[&state, &state], &weights.iter().collect::<Vec<_>>(), true, 1, 0.0, goes_back, true, true);
             seen.transpose(1, 2).contiguous()
         })
     }

@@ -54,9 +54,8 @@ impl Network {
         device: Device,
         seed: u64,
     ) -> Result<Self> {
-        if device != Device::Cpu {
-            Tf32::forbid();
-        }
+        // On the CPU too: what is traced there says for good whether a GPU may round.
+        Tf32::forbid();
         let plan = Box::new(Plan::new(config, length, outputs, strands)?);
         let mut random = random::generator(seed, Purpose::Weights, 0, 0);
         let mut store = VarStore::new(Device::Cpu);

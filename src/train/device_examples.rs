@@ -67,6 +67,22 @@ impl IndexedBatch {
 }
 
 impl Tensors {
+    /// Copies codes and labels to the device, part by part.
+    fn fill(&self, examples: &Examples) -> Result<()> {
+        let (device, length) = (self.codes.device(), examples.length as i64);
+        examples.for_each_batch(PART / examples.length.max(1), |first, part| {
+            let part = device::to_device(part, device).view([-1, length]);
+            self.codes.narrow(0, first as i64, part.size()[0]).copy_(&part);
+            Ok(())
+        })?;
+        let labels = self.labels.view(-1);
+        for (i, part) in examples.labels.chunks(PART / size_of::<f32>()).enumerate() {
+            let first = i * PART / size_of::<f32>();
+            labels.narrow(0, first as i64, part.len() as i64).copy_(&device::to_device(part, device));
+        }
+        Ok(())
+    }
+
     fn gathered(&self, chosen: &Tensor, reversed: &Tensor, either_strand: bool) -> DeviceBatch {
         let codes = self.codes.index_select(0, chosen);
         let codes = if either_strand { reverse_complements(&codes).where_self(reversed, &codes) } else { codes };
@@ -100,20 +116,31 @@ impl DeviceExamples {
 
     pub(super) fn new(device: Device, examples: &Examples) -> Result<Self> {
         let (n, length) = (examples.len() as i64, examples.length as i64);
-        let codes = Tensor::empty([n, length], (Kind::Uint8, device));
-        examples.for_each_batch(PART / examples.length.max(1), |first, part| {
-            let part = device::to_device(part, device).view([-1, length]);
-            codes.narrow(0, first as i64, part.size()[0]).copy_(&part);
-            Ok(())
-        })?;
-        let labels = Tensor::empty([examples.labels.len() as i64], (Kind::Float, device));
-        for (i, part) in examples.labels.chunks(PART / size_of::<f32>()).enumerate() {
-            let first = i * PART / size_of::<f32>();
-            labels.narrow(0, first as i64, part.len() as i64).copy_(&device::to_device(part, device));
+        let empty = |shape: [i64; 2], kind| Tensor::zeros(shape, (kind, device));
+        let of = Tensors {
+            codes: empty([n, length], Kind::Uint8),
+            labels: empty([n, examples.labels.len() as i64 / n.max(1)], Kind::Float),
+            order: empty([n, 1], Kind::Int64).view(-1),
+            reversed: empty([n, 1], Kind::Bool),
+        };
+        of.fill(examples)?;
+        Ok(Self(Rc::new(of)))
+    }
+
+    /// Takes other examples of the same shape to where these are, because recorded steps read them there; false where they have another
+    /// shape.
+    ///
+    /// # Errors
+    /// The examples cannot be read.
+    pub fn renew(&self, examples: &Examples) -> Result<bool> {
+        let (codes, labels) = (&self.0.codes, &self.0.labels);
+        let fits =
+            codes.size() == [examples.len() as i64, examples.length as i64] && labels.numel() == examples.labels.len();
+        if fits && examples.is_in_memory() {
+            self.0.fill(examples)?;
+            return Ok(true);
         }
-        let order = Tensor::zeros([n], (Kind::Int64, device));
-        let reversed = Tensor::zeros([n, 1], (Kind::Bool, device));
-        Ok(Self(Rc::new(Tensors { codes, labels: labels.view([n, -1]), order, reversed })))
+        Ok(false)
     }
 
     /// The batches of an epoch, the same as `batches::shuffled` gives; nothing where examples are changed in ways that only
@@ -179,6 +206,18 @@ mod tests {
             let second = first.gathered(&(Tensor::arange(32, (Kind::Int64, Device::Cpu)) + 32));
             assert_eq!((&second.codes, &second.labels), (&found[1].codes, &found[1].labels));
         }
+    }
+
+    #[test]
+    fn other_examples_of_the_same_shape_take_the_place_of_these() {
+        let of = |code: u8, n: usize| Examples::from_codes(&vec![code; n * 4], 4, &vec![f32::from(code); n * 2]);
+        let on_device = DeviceExamples::new(Device::Cpu, &of(1, 10)).unwrap();
+        let order = Order { batch_size: 4, augmentation: Augmentation::default(), seed: 1, epoch: 1 };
+        let batch = on_device.shuffled(order).unwrap().next().unwrap();
+        assert!(on_device.renew(&of(2, 10)).unwrap());
+        let DeviceBatch { codes, labels, .. } = batch.gather();
+        assert_eq!((codes.int64_value(&[3, 3]), labels.double_value(&[3, 1])), (2, 2.0));
+        assert!(!on_device.renew(&of(3, 11)).unwrap());
     }
 
     #[test]

@@ -102,6 +102,7 @@ impl<'a> Learner<'a> {
     /// The same with another way to compute gradients, such as one's own loss.
     pub fn with_method(mut self, method: impl GradientMethod + 'static) -> Self {
         self.method = Box::new(method);
+        self.graph = None; // what it decides on the CPU cannot be recorded
         self
     }
 

@@ -130,8 +130,11 @@ impl<'a> Loader<'a> {
     /// They cannot be read.
     pub fn use_next(&mut self, next: Option<Examples>) -> Result<()> {
         if let Some(next) = next {
-            self.on_device.take();
-            self.on_device = DeviceExamples::on(self.device, &next)?;
+            let is_renewed = self.on_device.as_ref().map_or(Ok(false), |there| there.renew(&next))?;
+            if !is_renewed {
+                self.on_device = None; // first, so that its memory is free
+                self.on_device = DeviceExamples::on(self.device, &next)?;
+            }
             self.drawn = Some(next);
         }
         Ok(())

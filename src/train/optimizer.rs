@@ -399,10 +399,13 @@ mod tests {
     fn many_parameters_are_each_updated_as_they_would_be_alone() {
         let n = 2 * CHUNK + 13;
         let values: Vec<f32> = (0..n).map(|i| (i as f32 * 0.37).sin()).collect();
-        for (optimizer, weight_decay) in
-            [(OptimizerKind::Adamw, 0.1), (OptimizerKind::Adam, 0.1), (OptimizerKind::Sgd, 0.0)]
-        {
-            let config = TrainingConfig { optimizer, weight_decay, lr: 0.1, ..TrainingConfig::default() };
+        for (optimizer, weight_decay, momentum) in [
+            (OptimizerKind::Adamw, 0.1, 0.9),
+            (OptimizerKind::Adam, 0.1, 0.9),
+            (OptimizerKind::Sgd, 0.0, 0.9),
+            (OptimizerKind::Sgd, 0.1, 0.0),
+        ] {
+            let config = TrainingConfig { optimizer, weight_decay, momentum, lr: 0.1, ..TrainingConfig::default() };
             let found = [false, true].map(|on_device| {
                 let store = nn::VarStore::new(Device::Cpu);
                 let _ = store.root().var_copy("a", &Tensor::from_slice(&values).view([1, -1]));

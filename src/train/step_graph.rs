@@ -176,6 +176,7 @@ impl StepGraph {
         if !no_grad(|| self.recorded.as_mut().is_some_and(|recorded| recorded.inputs.take(&batch))) {
             self.recorded = None; // first, so that its memory is free
             let inputs = no_grad(|| Inputs::new(&batch, device));
+            no_grad(|| inputs.batch()); // kernels are loaded where they are first used, which is not to be in a recording
             self.recorded = match self.record(learner, inputs, seed, device) {
                 Ok(recorded) => Some(recorded),
                 Err(error) => {

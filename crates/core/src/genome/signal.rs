@@ -37,7 +37,7 @@ enum Storage {
     /// By chromosome of the genome.
     Memory(Vec<Stretches>),
     /// Read again when asked for.
-    Disk(Mutex<BigWig>),
+    Disk(Box<Mutex<BigWig>>),
 }
 
 /// Stretches of one value, in order and apart from each other.
@@ -139,7 +139,7 @@ impl Signal {
         }
         let storage = match kept {
             Some(all) => Storage::Memory(all),
-            None => Storage::Disk(Mutex::new(file)),
+            None => Storage::Disk(Box::new(Mutex::new(file))),
         };
         Ok(Self { path: path.into(), names, storage, signs, negated: false, notices })
     }
