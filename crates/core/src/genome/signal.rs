@@ -330,7 +330,7 @@ mod tests {
     const CHROMOSOMES: [(&str, usize); 3] = [("1", 100), ("3", 40), ("X", 5)];
 
     #[test]
-    fn values_sums_and_maxima_are_exact_in_memory_and_on_disk() {
+    fn values_totals_and_maxima_are_exact_in_memory_and_on_disk() {
         for signal in opened(&CHROMOSOMES, &VALUES).unwrap() {
             let mut out = [7.0; 12];
             signal.values(0, 9..21, &mut out).unwrap();

@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 
 use crate::config::{ScoreFormat, TaskKind};
 use crate::dataset::Classes;
-use crate::formats::bigwig;
+use crate::formats::bigwig::Writer as BigWigWriter;
 use crate::task::Task;
 
 /// What a table holds where there is no score.
@@ -78,7 +78,7 @@ pub struct Rows<'a> {
     /// Whether a score is of both strands; BED then has `.` as the strand.
     of_both_strands: bool,
     /// Where bigWig goes.
-    track: Option<bigwig::Writer<File>>,
+    track: Option<BigWigWriter<File>>,
     /// Record and end of the previous row, so that bedGraph has one value per base. Records may share a name.
     before: Option<(Arc<str>, usize)>,
 }
@@ -144,7 +144,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Says where bigWig goes, which is no stream of text.
-    pub fn to_track(self, track: Option<bigwig::Writer<File>>) -> Self {
+    pub fn to_track(self, track: Option<BigWigWriter<File>>) -> Self {
         Self { track, ..self }
     }
 
