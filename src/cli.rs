@@ -273,9 +273,12 @@ pub struct EvaluationData {
     /// Sequences of one class, FASTA or FASTQ, with the class names of the run [default: the run's]
     #[arg(long, value_name = "NAME=PATH", group = "source")]
     pub class: Vec<config::NamedPath>,
-    /// Regions of one class, BED or narrowPeak, in --reference [default: the run's]
+    /// Regions of one class, BED or narrowPeak, in --reference; for a signal just PATH [default: the run's]
     #[arg(long, value_name = "NAME=PATH", group = "source")]
     pub regions: Vec<config::NamedPath>,
+    /// Signal in windows around --regions, bigWig, for a run that learned one, whose names it has [default: the run's]
+    #[arg(long, value_name = "NAME=FILE.bw[,MINUS.bw]", requires = "regions")]
+    pub signal: Vec<config::SignalTrack>,
     /// Genome that --regions lie in [default: the run's]
     #[arg(long, value_name = "FASTA", requires = "regions")]
     pub reference: Option<PathBuf>,
@@ -339,6 +342,11 @@ impl EvaluationData {
             let reference = self.reference.clone().or_else(|| own.reference.clone());
             let same = self.reference.is_none() || self.reference == own.reference;
             let negatives = own.negatives.clone().filter(|negatives| same || !matches!(negatives, Negatives::Bed(_)));
+            // Where the run learned a signal, regions are given theirs.
+            let signal = match self.signal.as_slice() {
+                [] if same && !self.regions.is_empty() => own.signal.clone(),
+                given => given.to_vec(),
+            };
             data = DataConfig {
                 genome: self.genome.clone(),
                 class: self.class.clone(),
@@ -355,7 +363,11 @@ impl EvaluationData {
                 examples: self.examples.clone(),
                 task: own.task,
                 // Labels and values are named by their columns.
-                classes: if self.regions.len() == 1 { Vec::new() } else { classes.names.clone() },
+                classes: if self.regions.len() == 1 || !signal.is_empty() { Vec::new() } else { classes.names.clone() },
+                signal,
+                aggregate: own.aggregate,
+                log1p: own.log1p,
+                output_length: own.output_length,
                 missing: own.missing,
                 fit: own.fit,
                 test_fragments: own.test_fragments,
@@ -366,6 +378,12 @@ impl EvaluationData {
             };
         }
         let mut faults = Vec::new();
+        if own.signal.is_empty() && !self.signal.is_empty() {
+            faults.push("--signal is given, and the run did not learn a signal of regions; remove it".to_owned());
+        }
+        if !own.signal.is_empty() && !self.regions.is_empty() && data.signal.is_empty() {
+            faults.push("--regions is given in another --reference without --signal, expected the signal there too; add --signal".to_owned());
+        }
         let drawn = matches!(data.source(), SourceKind::Genomes | SourceKind::Demo);
         let about_windows = self.test_fragments.is_some() || self.match_gc.is_some();
         if !drawn && about_windows {

@@ -14,6 +14,7 @@ mod resolved;
 mod resume;
 mod run_folder;
 mod settings;
+mod signals;
 mod tables;
 mod tasks;
 mod wrong_input;

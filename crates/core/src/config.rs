@@ -5,6 +5,7 @@ mod choices;
 mod class_shares;
 mod data;
 mod file;
+mod inputs;
 pub mod layers;
 mod model;
 pub(crate) mod nearest;
@@ -20,9 +21,9 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::config::choices::{AttributionBaseline, AttributionMethod, ScoreFormat, VariantFormat, name_of};
 pub use crate::config::class_shares::ClassShares;
-pub use crate::config::data::{
-    Center, DataConfig, Fit, MAX_CLASSES, Missing, NEGATIVE, NamedPath, Negatives, SourceKind, TaskKind,
-};
+pub(crate) use crate::config::data::output_length_fault;
+pub use crate::config::data::{Center, DataConfig, Fit, MAX_CLASSES, Missing, NEGATIVE, SourceKind, TaskKind};
+pub use crate::config::inputs::{Aggregate, NamedPath, Negatives, SignalTrack};
 pub use crate::config::layers::Layer;
 pub use crate::config::model::{Architecture, DropoutPlace, ModelConfig};
 pub use crate::config::training::{
@@ -98,7 +99,7 @@ macro_rules! as_text {
         }
     )*};
 }
-as_text!(DeviceChoice, data::NamedPath, data::Negatives, ClassWeights);
+as_text!(DeviceChoice, NamedPath, Negatives, SignalTrack, ClassWeights);
 
 /// The defaults are those that clap shows.
 macro_rules! default_from_flags {
@@ -223,7 +224,8 @@ impl Config {
             named.iter_mut().for_each(|named| change(&mut named.path));
         }
         let files = [&mut data.train, &mut data.valid, &mut data.test, &mut data.examples, &mut data.reference];
-        files.into_iter().flatten().chain(&mut data.exclude).for_each(&mut change);
+        let tracks = data.signal.iter_mut().flat_map(SignalTrack::paths_mut);
+        files.into_iter().flatten().chain(&mut data.exclude).chain(tracks).for_each(&mut change);
         if let Some(Negatives::Bed(path)) = &mut data.negatives {
             change(path);
         }

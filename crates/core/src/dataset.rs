@@ -14,6 +14,7 @@ pub(crate) mod reference;
 pub(crate) mod regions;
 pub mod sampling;
 pub mod sequences;
+pub(crate) mod signal_values;
 pub(crate) mod source;
 pub mod split;
 pub(crate) mod store;
@@ -291,7 +292,7 @@ fn read_sequences(source: DataSource, request: &LoadRequest, splits: &[Split]) -
     // The other half is for the examples that will be made of them.
     let mut sequences = Sequences::new(memory / 2);
     let mut files = source.files();
-    let kind = task.map(|(kind, _)| kind).or(config.task);
+    let kind = task.map(|(kind, _)| kind).or(config.task_kind());
     let columns = task.map_or(&config.label_columns, |(_, classes)| &classes.names);
     match source {
         DataSource::Classes(groups) => {

@@ -452,7 +452,7 @@ impl Inspection {
         if let Some(auroc) = self.gc_auroc.filter(|auroc| *auroc > GC_AUROC.max(0.5 + chance)) {
             let advice = match config.source() {
                 SourceKind::Genomes => "use --match-gc",
-                SourceKind::Regions if config.region_classes().len() == 1 => "use --negatives gc-matched",
+                _ if config.is_one_class_of_regions() => "use --negatives gc-matched",
                 _ => "choose sequences of like GC content, or compare with --baselines",
             };
             warnings.push(format!(

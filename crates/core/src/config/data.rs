@@ -1,13 +1,13 @@
 //! Settings of the data: where examples come from, how they are split, and which settings go with which kind of source.
 
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{count, nearest, too_many, trimmed};
+use crate::config::inputs::{Aggregate, NamedPath, Negatives, SignalTrack};
+use crate::config::{count, name_of, too_many, trimmed};
 
 /// The task that a network is trained for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -56,95 +56,6 @@ pub enum Missing {
     Error,
 }
 
-/// The negatives for a single set of regions.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum Negatives {
-    /// Dinucleotide-preserving shuffles of the regions.
-    Shuffle,
-    /// Windows of the reference away from the regions, matched to them in GC content and repeats.
-    GcMatched,
-    /// Windows of the reference away from the regions, drawn uniformly.
-    Random,
-    /// The regions of this BED file.
-    Bed(PathBuf),
-}
-
-impl Negatives {
-    /// The kinds that are made and not read from a file.
-    const KINDS: [&str; 3] = ["shuffle", "gc-matched", "random"];
-
-    /// The fault where no file and no kind has the name, as when a kind is misspelt. A path with a file's ending is left to
-    /// whoever reads it.
-    pub fn unknown(&self) -> Option<String> {
-        let Self::Bed(path) = self else { return None };
-        if path.exists() || path.extension().is_some() || path.as_os_str() == "-" {
-            return None;
-        }
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-        let name = name.trim();
-        let begins = |kind: &&str| kind.len() > name.len() && kind.starts_with(&name.to_ascii_lowercase());
-        let meant = Self::KINDS.into_iter().find(begins).or_else(|| nearest::nearest(name, Self::KINDS));
-        let hint = meant.map_or_else(String::new, |meant| format!("; did you mean '{meant}'?"));
-        let kinds = Self::KINDS.join(", ");
-        Some(format!("--negatives is '{name}', expected {kinds} or a BED file, and there is no such file{hint}"))
-    }
-}
-
-impl FromStr for Negatives {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Ok(match text.trim() {
-            "" => return Err(format!("found nothing, expected {} or a BED file", Self::KINDS.join(", "))),
-            "shuffle" => Self::Shuffle,
-            "gc-matched" => Self::GcMatched,
-            "random" => Self::Random,
-            path => Self::Bed(path.into()),
-        })
-    }
-}
-
-impl std::fmt::Display for Negatives {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Shuffle => f.write_str("shuffle"),
-            Self::GcMatched => f.write_str("gc-matched"),
-            Self::Random => f.write_str("random"),
-            Self::Bed(path) => write!(f, "{}", path.display()),
-        }
-    }
-}
-
-/// A class and a file of it: `NAME=PATH`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct NamedPath {
-    /// Class, without surrounding spaces.
-    pub name: String,
-    /// FASTA, FASTQ or BED, depending on the flag.
-    pub path: PathBuf,
-}
-
-impl FromStr for NamedPath {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once('=') {
-            Some((name, path)) if !name.trim().is_empty() && !path.trim().is_empty() => {
-                Ok(Self { name: name.trim().to_owned(), path: path.trim().into() })
-            }
-            _ => Err(format!("found '{text}', expected NAME=PATH, such as human=hg38.fa.gz")),
-        }
-    }
-}
-
-impl std::fmt::Display for NamedPath {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}={}", self.name, self.path.display())
-    }
-}
-
 /// Where examples come from and how they are split.
 #[derive(Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -165,13 +76,25 @@ pub struct DataConfig {
     /// Genome that --regions lie in, FASTA [no default]
     #[arg(long, value_name = "FASTA")]
     pub reference: Option<PathBuf>,
-    /// Regions of one class, BED or narrowPeak, in --reference; windows are centred on the summit or the middle [default: none]
+    /// Regions of one class, BED or narrowPeak, in --reference; windows are centred on the summit or the middle; with --signal just PATH [default: none]
     #[arg(long, value_name = "NAME=PATH")]
     pub regions: Vec<NamedPath>,
+    /// Signal to predict in windows around --regions, bigWig, or plus and minus strand; a value each, and --task regression [default: none]
+    #[arg(long, value_name = "NAME=FILE.bw[,MINUS.bw]")]
+    pub signal: Vec<SignalTrack>,
+    /// How the --signal of a window becomes one value [default: sum]
+    #[arg(long, value_enum)]
+    pub aggregate: Option<Aggregate>,
+    /// Predict log(1 + value) of --signal
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
+    pub log1p: bool,
+    /// Length of the middle of each window whose --signal is taken, in bp [default: the window]
+    #[arg(long, value_name = "BP", value_parser = count)]
+    pub output_length: Option<usize>,
     /// What windows of --regions are centred on: the summit in column 10, as in narrowPeak, or the middle [default: the summit where column 10 fits as one in the whole file]
     #[arg(long, value_enum)]
     pub center: Option<Center>,
-    /// Negatives for a single --regions: shuffle (dinucleotide shuffles of the regions), gc-matched or random (windows of the genome away from regions), or a BED file [default: gc-matched]
+    /// Negatives for a single --regions: shuffle (dinucleotide shuffles of the regions), gc-matched or random (windows of the genome away from regions), or a BED file [default: gc-matched; with --signal none]
     #[arg(long, value_name = "KIND|BED")]
     pub negatives: Option<Negatives>,
     /// Negatives for each region
@@ -204,7 +127,7 @@ pub struct DataConfig {
     /// Order of the classes, the positive one first [default: order of the flags, else whole numbers ascending (of 0 and 1, 1 is positive), else true before false and the like, else first appearance]
     #[arg(long, value_name = "NAME,NAME", value_delimiter = ',', value_parser = trimmed)]
     pub classes: Vec<String>,
-    /// Length of a sequence, in bp [default: 128 for --genome, 200 for --regions, else the length of the sequences]
+    /// Length of a sequence, in bp [default: 128 for --genome, 200 for --regions (with --signal their own, if they have one), else the length of the sequences]
     #[arg(long, value_name = "BP", value_parser = count)]
     pub length: Option<usize>,
     /// How to fit sequences of another length [default: stop and name the first]
@@ -300,7 +223,8 @@ impl DataConfig {
             _ => None,
         };
         let named = named.into_iter().flatten().map(|named| &named.path);
-        let others = single.into_iter().flatten().chain(negatives).chain(&self.exclude);
+        let tracks = self.signal.iter().flat_map(SignalTrack::paths);
+        let others = single.into_iter().flatten().chain(negatives).chain(&self.exclude).chain(tracks);
         named.chain(others).map(PathBuf::as_path).collect()
     }
 
@@ -328,7 +252,10 @@ impl DataConfig {
         if let Some(Negatives::Bed(path)) = &mut self.negatives {
             paths.push(("negatives".into(), path));
         }
-        paths.extend(self.exclude.iter_mut().enumerate().map(|(i, path)| (format!("exclude-{}", i + 1), path)));
+        let tracks = self.signal.iter_mut().flat_map(SignalTrack::paths_mut);
+        for (flag, files) in [("exclude", self.exclude.iter_mut().collect::<Vec<_>>()), ("signal", tracks.collect())] {
+            paths.extend(files.into_iter().enumerate().map(|(i, path)| (format!("{flag}-{}", i + 1), path)));
+        }
         paths
     }
 
@@ -365,9 +292,27 @@ impl DataConfig {
         distinct(all)
     }
 
-    /// The class names of `--regions`, in order.
+    /// The class names of `--regions`, in order; none where a signal is predicted.
     pub fn region_classes(&self) -> Vec<&str> {
-        distinct(&self.regions)
+        if self.signal.is_empty() { distinct(&self.regions) } else { Vec::new() }
+    }
+
+    /// Whether `--regions` are a single class, which is told from negatives.
+    pub fn is_one_class_of_regions(&self) -> bool {
+        self.source() == SourceKind::Regions && self.region_classes().len() == 1
+    }
+
+    /// The negatives of `--regions`, with the default resolved; none where several classes are told from each other.
+    pub fn negatives_of_regions(&self) -> Option<&Negatives> {
+        match self.signal.is_empty() {
+            true => self.is_one_class_of_regions().then(|| self.negatives.as_ref().unwrap_or(&Negatives::GcMatched)),
+            false => self.negatives.as_ref(),
+        }
+    }
+
+    /// The kind of task that the settings ask for, if they do.
+    pub fn task_kind(&self) -> Option<TaskKind> {
+        self.task.or((!self.signal.is_empty()).then_some(TaskKind::Regression))
     }
 
     /// Whether the user named chromosomes for any split.
@@ -406,10 +351,10 @@ impl DataConfig {
             !self.is_demo() || self.classes.is_empty(),
             "--classes is given without data, and the demo's classes are human and mouse; remove it or name data",
         );
-        let values = matches!(self.task, Some(TaskKind::Multilabel | TaskKind::Regression));
+        let values = matches!(self.task_kind(), Some(TaskKind::Multilabel | TaskKind::Regression));
         check(
-            !values || matches!(source, SourceKind::Tables | SourceKind::Examples),
-            "--task multilabel and regression need labels or values for each sequence, expected --train; name a table",
+            !values || matches!(source, SourceKind::Tables | SourceKind::Examples) || !self.signal.is_empty(),
+            "--task multilabel and regression need labels or values for each sequence, expected --train, or --regions with --signal; name one",
         );
         check(
             values || self.label_columns.is_empty(),
@@ -423,6 +368,7 @@ impl DataConfig {
             !values || self.classes.is_empty(),
             "--classes goes with classes, and labels or values are named by their columns; use --label-columns",
         );
+        faults.extend(self.signal_faults());
         if let (Some(TaskKind::Binary), names) = (self.task, self.flag_classes())
             && names.len() > 2
         {
@@ -469,7 +415,7 @@ impl DataConfig {
     fn stray_settings(&self) -> Vec<String> {
         use SourceKind::{Classes, Demo, Examples, Genomes, Regions, Tables};
         let default = Self::default();
-        let set: [(&str, bool, &[SourceKind]); 19] = [
+        let set: [(&str, bool, &[SourceKind]); 23] = [
             ("--fragments", self.fragments != default.fragments, &[Genomes, Demo]),
             ("--valid-fragments", self.valid_fragments.is_some(), &[Genomes, Demo]),
             ("--test-fragments", self.test_fragments != default.test_fragments, &[Genomes, Demo]),
@@ -483,6 +429,10 @@ impl DataConfig {
             ("--test-fraction", self.test_fraction.is_some(), &[Genomes, Classes, Regions, Tables]),
             ("--reference", self.reference.is_some(), &[Regions]),
             ("--center", self.center.is_some(), &[Regions]),
+            ("--signal", !self.signal.is_empty(), &[Regions]),
+            ("--aggregate", self.aggregate.is_some(), &[Regions]),
+            ("--log1p", self.log1p, &[Regions]),
+            ("--output-length", self.output_length.is_some(), &[Regions]),
             ("--negatives", self.negatives.is_some(), &[Regions]),
             ("--negatives-per-positive", self.negatives_per_positive != default.negatives_per_positive, &[Regions]),
             ("--exclude", !self.exclude.is_empty(), &[Regions]),
@@ -521,10 +471,13 @@ impl DataConfig {
                 );
             }
             let several = self.region_classes().len() > 1;
-            let about_negatives =
-                self.negatives.is_some() || self.negatives_per_positive != 1 || !self.exclude.is_empty();
+            let beside_negatives = self.negatives_per_positive != 1 || !self.exclude.is_empty();
+            let about_negatives = self.negatives.is_some() || beside_negatives;
             if several && about_negatives {
                 faults.push("--negatives, --negatives-per-positive and --exclude go with a single --regions, and several are told from each other; remove them".into());
+            }
+            if !self.signal.is_empty() && self.negatives.is_none() && beside_negatives {
+                faults.push("--negatives-per-positive and --exclude go with --negatives, which --signal has none of by itself; add --negatives gc-matched or remove them".into());
             }
             let random = matches!(self.negatives, None | Some(Negatives::GcMatched | Negatives::Random));
             if !several && !random && !self.exclude.is_empty() {
@@ -546,8 +499,8 @@ impl DataConfig {
 
     /// What is wrong with the number of negatives that `evaluate` is given for each region.
     pub fn negatives_per_positive_fault(&self) -> Option<String> {
-        let made = !matches!(self.negatives, Some(Negatives::Bed(_)));
-        if self.source() != SourceKind::Regions || self.region_classes().len() != 1 || !made {
+        let made = self.negatives_of_regions().is_some_and(|negatives| !matches!(negatives, Negatives::Bed(_)));
+        if self.source() != SourceKind::Regions || !made {
             return Some(
                 "--negatives-per-positive goes with a single --regions whose negatives are made, and the data here are others; remove it"
                     .into(),
@@ -555,6 +508,35 @@ impl DataConfig {
         }
         let fits = (1..=MOST_NEGATIVES).contains(&self.negatives_per_positive);
         (!fits).then(|| self.negatives_out_of_range())
+    }
+
+    /// What is wrong with `--signal` and what goes with it.
+    fn signal_faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.signal.is_empty() {
+            let alone = [
+                ("--aggregate", self.aggregate.is_some()),
+                ("--log1p", self.log1p),
+                ("--output-length", self.output_length.is_some()),
+            ];
+            let alone = alone.into_iter().filter(|(_, is_set)| *is_set && self.source() == SourceKind::Regions);
+            return alone.map(|(flag, _)| format!("{flag} goes with --signal; add it or remove {flag}")).collect();
+        }
+        if let Some(kind) = self.task.filter(|kind| *kind != TaskKind::Regression) {
+            faults.push(format!("--task is {}, expected regression for --signal; remove it", name_of(&kind)));
+        }
+        if let Some(name) = repeated(self.signal.iter().map(|track| &track.name)) {
+            faults.push(format!("--signal names '{name}' twice, expected a name for each value; choose another"));
+        }
+        if self.negatives == Some(Negatives::Shuffle) {
+            faults.push("--negatives is shuffle, expected gc-matched, random or a BED file for --signal, which a shuffled sequence does not have; use one of them".into());
+        }
+        match (self.output_length, self.length) {
+            (Some(0), _) => faults.push("--output-length is 0, expected 1 or more".into()),
+            (Some(out), Some(length)) => faults.extend(output_length_fault(out, length)),
+            _ => {}
+        }
+        faults
     }
 
     /// What is wrong with the settings that evaluating a finished run takes.
@@ -567,7 +549,7 @@ impl DataConfig {
         match self.source() {
             SourceKind::Genomes => self.genome_classes(),
             SourceKind::Classes => self.class_names(),
-            SourceKind::Regions if self.region_classes().len() == 1 => [self.region_classes(), vec![NEGATIVE]].concat(),
+            SourceKind::Regions if self.is_one_class_of_regions() => [self.region_classes(), vec![NEGATIVE]].concat(),
             SourceKind::Regions => self.region_classes(),
             SourceKind::Demo | SourceKind::Tables | SourceKind::Examples => Vec::new(),
         }
@@ -582,6 +564,19 @@ impl DataConfig {
                     let path = one.path.display();
                     faults.push(format!("{flag} names {path} twice, expected each file once; remove one"));
                 }
+            }
+        }
+        let unnamed = [
+            ("--genome", &self.genome),
+            ("--class", &self.class),
+            ("--valid-class", &self.valid_class),
+            ("--test-class", &self.test_class),
+            ("--regions", &self.regions),
+        ];
+        for (flag, named) in unnamed {
+            let needs_name = flag != "--regions" || self.signal.is_empty();
+            if let Some(NamedPath { path, .. }) = named.iter().find(|named| needs_name && named.name.is_empty()) {
+                faults.push(format!("{flag} is {}, expected NAME=PATH, such as human=hg38.fa.gz", path.display()));
             }
         }
         let (names, flag) = (self.flag_classes(), self.source().flag());
@@ -647,6 +642,23 @@ fn distinct<'a>(named: impl IntoIterator<Item = &'a NamedPath>) -> Vec<&'a str> 
         }
     }
     names
+}
+
+/// The first that comes twice.
+fn repeated<'a>(mut names: impl Iterator<Item = &'a String>) -> Option<&'a String> {
+    let mut seen = std::collections::HashSet::new();
+    names.find(|name| !seen.insert(*name))
+}
+
+/// Why the middle of a window cannot have a length, if it cannot.
+pub(crate) fn output_length_fault(output_length: usize, length: usize) -> Option<String> {
+    if output_length > length {
+        return Some(format!(
+            "--output-length is {output_length}, expected at most the {length} bp of a window; lower it or raise --length"
+        ));
+    }
+    let off_centre = !(length - output_length).is_multiple_of(2);
+    off_centre.then(|| format!("--output-length is {output_length} and windows have {length} bp, expected an even difference, so that either strand has the same middle; change one by 1"))
 }
 
 fn count_fault(flag: &str, fragments: usize, classes: usize) -> Option<String> {

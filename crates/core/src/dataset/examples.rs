@@ -78,7 +78,7 @@ impl Origin {
         }
     }
 
-    /// The example's name; windows of genomes are told apart by their class.
+    /// The example's name; windows of genomes are told apart by their class, if they have one.
     pub fn name(&self, class: &str) -> String {
         match (&self.name, &self.place) {
             (Name::Text(name), _) => name.to_string(),
@@ -87,8 +87,10 @@ impl Origin {
                 format!("{}:{line}", table.map_or("table".into(), |name| name.to_string_lossy()))
             }
             (Name::Place, Some(Place { chromosome, range, .. })) => {
-                format!("{class}:{chromosome}:{}-{}", range.start, range.end)
+                let class = if class.is_empty() { String::new() } else { format!("{class}:") };
+                format!("{class}{chromosome}:{}-{}", range.start, range.end)
             }
+            (Name::Place, None) if class.is_empty() => "example".into(),
             (Name::Place, None) => class.to_owned(),
         }
     }

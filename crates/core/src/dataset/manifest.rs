@@ -38,6 +38,7 @@ pub fn write(
     let mut out = csv::WriterBuilder::new().delimiter(b'\t').from_writer(out);
     out.write_record(["name", "chrom", "start", "end", "strand", "label", "split", "source", "sequence"])?;
     let mut codes = Vec::new();
+    let has_classes = matches!(kind, TaskKind::Binary | TaskKind::Multiclass);
     for (split, examples) in splits {
         for (i, origin) in examples.origins.iter().enumerate() {
             let label = label(examples, i, kind, classes);
@@ -49,7 +50,8 @@ pub fn write(
                     .map_err(|error| std::io::Error::other(error.to_string()))?;
             }
             let sequence = alphabet::decode(&codes);
-            let name = origin.name(&label);
+            let class = if has_classes { label.as_str() } else { "" };
+            let name = origin.name(class);
             out.write_record([&name, &chrom, &start, &end, &strand, &label, split.name(), &*origin.source, &sequence])?;
         }
     }

@@ -7,7 +7,8 @@ use crate::config::NEGATIVE;
 use crate::dataset::examples::Name;
 use crate::dataset::reference::{DividedReference, SplitWindow};
 use crate::dataset::sampling::{self, Bins, GC_BINS, Key, REPEAT_BINS, Source};
-use crate::dataset::sequences::{Read, Sequences};
+use crate::dataset::sequences::{Label, Read, Sequences};
+use crate::dataset::signal_values::SignalValues;
 use crate::dataset::split::Split;
 use crate::format::thousands;
 use crate::genome::interval::{self, Interval};
@@ -29,6 +30,8 @@ pub struct Wanted {
     pub per_positive: usize,
     /// Unknown bases allowed in a window of the genome.
     pub max_n: usize,
+    /// Whether windows of the genome have the GC content and the repeats of the regions.
+    pub matched: bool,
     /// Seed of the shuffles and of the draw of windows.
     pub seed: u64,
 }
@@ -80,8 +83,8 @@ pub fn shuffled(
     Ok(())
 }
 
-/// Adds windows of the genome that touch nothing `covered`, as many in each split as its regions ask for. With `matched`
-/// they have the GC content and the share of repeats that the regions have, bin by bin, as far as the genome allows.
+/// Adds windows of the genome that touch nothing `covered`, as many in each split as its regions ask for. Matched ones
+/// have the GC content and the share of repeats that the regions have, bin by bin, as far as the genome allows.
 ///
 /// # Errors
 /// The genome has too few windows away from `covered`, or cannot be read.
@@ -90,16 +93,15 @@ pub fn drawn(
     positives: &[SplitWindow],
     covered: &[Interval],
     wanted: Wanted,
-    matched: bool,
+    signal: &mut Option<SignalValues>,
     sequences: &mut Sequences,
     progress: &Progress,
 ) -> Result<()> {
     let DividedReference { reference, parts, length, .. } = divided;
     let length = *length;
-    let (gc, repeats) = if matched { (GC_BINS, REPEAT_BINS) } else { (1, 1) };
+    let (gc, repeats) = if wanted.matched { (GC_BINS, REPEAT_BINS) } else { (1, 1) };
     let bins = Bins { length, max_n: wanted.max_n, gc, repeats };
     let of_positives = Bins { max_n: length, ..bins };
-    let label = sequences.class(NEGATIVE);
     let mut codes = Vec::new();
     for split in Split::ALL {
         let mut quota = vec![0u64; bins.count()];
@@ -147,10 +149,27 @@ pub fn drawn(
             let interval = Interval { chromosome: window.chromosome, range: window.start..window.start + length };
             let place = Some(reference.place(&interval, window.reverse));
             let read = Read { source: &reference.source, name: Name::Place, place, in_genome: true };
-            sequences.push(&window.codes, label.clone(), Some(split), read)
+            let label = label(NEGATIVE, &interval, signal, sequences)?;
+            sequences.push(&window.codes, label, Some(split), read)
         })?;
     }
     Ok(())
+}
+
+/// The label of a window: its signal, or else its class.
+///
+/// # Errors
+/// The signal cannot be read.
+pub fn label(
+    class: &str,
+    window: &Interval,
+    signal: &mut Option<SignalValues>,
+    sequences: &mut Sequences,
+) -> Result<Label> {
+    match signal {
+        Some(signal) => signal.of(window),
+        None => Ok(sequences.class(class)),
+    }
 }
 
 /// Number of windows taken from another bin than asked for.

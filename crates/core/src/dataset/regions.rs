@@ -1,18 +1,21 @@
 //! Examples from regions of a genome. A single set of regions is told from negatives, which `negatives` makes.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use crate::config::{Center, NEGATIVE, NamedPath, Negatives};
+use crate::config::{Center, DataConfig, LONGEST_BP, NEGATIVE, NamedPath, Negatives};
 use crate::dataset::LoadRequest;
 use crate::dataset::examples::Name;
 use crate::dataset::negatives;
 use crate::dataset::reference::{DividedReference, SplitWindow};
 use crate::dataset::sequences::{Read, Sequences};
+use crate::dataset::signal_values::SignalValues;
 use crate::dataset::source::RegionFiles;
 use crate::dataset::split::Split;
 use crate::format::thousands;
+use crate::formats::bed;
 use crate::genome::interval::{self, Interval};
 use crate::genome::reference::RegionWindow;
 use crate::progress::Progress;
@@ -21,142 +24,194 @@ use crate::sequence::alphabet;
 /// Length of a window where the user does not say, in bp: the width of most peaks' core.
 const DEFAULT_LENGTH: usize = 200;
 
-/// Reads regions, and makes negatives where they are a single set, into `sequences`. Only examples of the given
-/// splits are made.
+/// Reads regions, and makes negatives where they are a single set or a signal is to have background, into `sequences`. Only
+/// examples of the given splits are made.
 ///
 /// # Errors
 /// A file is missing or malformed, most regions lie outside the genome, or there are not enough negatives.
 pub fn read(files: RegionFiles, request: &LoadRequest, splits: &[Split], sequences: &mut Sequences) -> Result<()> {
-    let LoadRequest { config, seed, progress, .. } = request;
-    let length = request.length.or(config.length).unwrap_or(DEFAULT_LENGTH);
+    let LoadRequest { config, memory, progress, .. } = request;
+    let length = match request.length.or(config.length) {
+        Some(length) => length,
+        None if files.signal.is_empty() => DEFAULT_LENGTH,
+        None => length_for_signal(&files, progress)?,
+    };
     let mut divided = DividedReference::open(files.reference, request, splits, length)?;
-
     let mut covered: Vec<Interval> = Vec::new();
     let mut classes: Vec<(&str, Vec<SplitWindow>)> = Vec::new();
     for NamedPath { name, path } in files.regions {
         let found = divided.find(path, config.center)?;
         found.report(path, length, progress)?;
         covered.extend(found.covered);
-        match classes.iter_mut().find(|(other, _)| other == name) {
+        let class = if files.signal.is_empty() { name } else { UNNAMED };
+        match classes.iter_mut().find(|(other, _)| *other == class) {
             Some((_, all)) => all.extend(found.windows),
-            None => classes.push((name, found.windows)),
+            None => classes.push((class, found.windows)),
         }
     }
     let mut windows: Vec<&mut Vec<SplitWindow>> = classes.iter_mut().map(|(_, windows)| windows).collect();
     divided.give_every_split_some(&mut windows, request, splits)?;
-    let single = classes.len() == 1;
-    let mut choice = Choice { splits, max_n: config.max_n, progress };
-    for (name, windows) in &mut classes {
-        choice.add(&divided, name, windows, sequences, *files.negatives == Negatives::Shuffle)?;
+    // The rest is for the genome and for sequences.
+    let signal = SignalValues::open(config, &divided.reference.genome, length, memory / 4, progress)?;
+    sequences.columns = signal.as_ref().map_or_else(Vec::new, SignalValues::names);
+    let mut reader = Reader { divided: &divided, request, splits, signal, sequences };
+    let without_case = files.negatives == Some(&Negatives::Shuffle);
+    for (class, windows) in &mut classes {
+        reader.add(class, windows, without_case)?;
     }
-    if !single {
-        return Ok(());
+    if let Some(negatives) = files.negatives {
+        reader.add_negatives(negatives, files.exclude, &classes[0], covered)?;
     }
-    if matches!(files.negatives, Negatives::GcMatched | Negatives::Random) {
-        for path in files.exclude {
-            let (excluded, note) = divided.reference.covered(path)?;
-            note.iter().for_each(|note| progress.say(note));
-            covered.extend(excluded);
-        }
+    if let Some(signal) = reader.signal {
+        signal.report_silent(&divided.reference.genome, progress);
     }
-    covered.sort_by_key(|interval| (interval.chromosome, interval.range.start));
-    let positives = &classes[0].1;
-    let wanted = negatives::Wanted { per_positive: config.negatives_per_positive, max_n: config.max_n, seed: *seed };
-    match files.negatives {
-        Negatives::Shuffle => negatives::shuffled(&divided, positives, wanted, sequences, progress),
-        Negatives::GcMatched => negatives::drawn(&divided, positives, &covered, wanted, true, sequences, progress),
-        Negatives::Random => negatives::drawn(&divided, positives, &covered, wanted, false, sequences, progress),
-        Negatives::Bed(path) => {
-            // The middle if it is asked for; summits are asked of the regions alone.
-            let mut found = divided.find(path, config.center.filter(|center| *center == Center::Middle))?;
-            found.report(path, length, progress)?;
-            let before = found.windows.len();
-            found.windows.retain(|SplitWindow { window, .. }| {
-                interval::without(std::slice::from_ref(&window.interval), &covered) == [window.interval.clone()]
-            });
-            if found.windows.len() < before {
-                progress.say(&format!(
-                    "{}: {} regions touch a region of class '{}' and are left out",
-                    path.display(),
-                    thousands(before - found.windows.len()),
-                    classes[0].0
-                ));
-            }
-            choice.add(&divided, NEGATIVE, &mut found.windows, sequences, false)
-        }
-    }
+    Ok(())
 }
 
-/// Which windows become examples.
-struct Choice<'a> {
+/// The length of windows whose signal is predicted: that of the regions where they have one, or else the default.
+fn length_for_signal(files: &RegionFiles, progress: &Progress) -> Result<usize> {
+    let (mut shortest, mut longest) = (usize::MAX, 0);
+    for NamedPath { path, .. } in files.regions {
+        for region in bed::read(path, Some(Center::Middle))?.regions {
+            shortest = shortest.min(region.end - region.start);
+            longest = longest.max(region.end - region.start);
+        }
+    }
+    if shortest == longest && longest <= LONGEST_BP {
+        return Ok(longest);
+    }
+    progress.say(&format!(
+        "regions have {} to {} bp, so windows of {DEFAULT_LENGTH} bp stand for them; --length sets another",
+        thousands(shortest),
+        thousands(longest)
+    ));
+    Ok(DEFAULT_LENGTH)
+}
+
+/// The class of regions whose signal is predicted, where classes mean nothing.
+const UNNAMED: &str = "";
+
+/// Windows of a genome that become examples.
+struct Reader<'a> {
+    divided: &'a DividedReference,
+    request: &'a LoadRequest<'a>,
     splits: &'a [Split],
-    max_n: usize,
-    progress: &'a Progress,
+    /// What examples are labelled with, if not with their class.
+    signal: Option<SignalValues>,
+    sequences: &'a mut Sequences,
 }
 
-impl Choice<'_> {
+impl Reader<'_> {
+    /// Adds negatives of a kind for the regions of one class, away from what is `covered`.
+    fn add_negatives(
+        &mut self,
+        negatives: &Negatives,
+        exclude: &[PathBuf],
+        (class, positives): &(&str, Vec<SplitWindow>),
+        mut covered: Vec<Interval>,
+    ) -> Result<()> {
+        let Self { divided, request: LoadRequest { config, seed, progress, .. }, .. } = *self;
+        if matches!(negatives, Negatives::GcMatched | Negatives::Random) {
+            for path in exclude {
+                let (excluded, note) = divided.reference.covered(path)?;
+                note.iter().for_each(|note| progress.say(note));
+                covered.extend(excluded);
+            }
+        }
+        covered.sort_by_key(|interval| (interval.chromosome, interval.range.start));
+        let wanted = negatives::Wanted {
+            per_positive: config.negatives_per_positive,
+            max_n: config.max_n,
+            matched: *negatives == Negatives::GcMatched,
+            seed: *seed,
+        };
+        match negatives {
+            Negatives::Shuffle => negatives::shuffled(divided, positives, wanted, self.sequences, progress),
+            Negatives::GcMatched | Negatives::Random => {
+                negatives::drawn(divided, positives, &covered, wanted, &mut self.signal, self.sequences, progress)
+            }
+            Negatives::Bed(path) => {
+                // The middle if it is asked for; summits are asked of the regions alone.
+                let mut found = divided.find(path, config.center.filter(|center| *center == Center::Middle))?;
+                found.report(path, divided.length, progress)?;
+                let before = found.windows.len();
+                found.windows.retain(|SplitWindow { window, .. }| {
+                    interval::without(std::slice::from_ref(&window.interval), &covered) == [window.interval.clone()]
+                });
+                if found.windows.len() < before {
+                    progress.say(&format!(
+                        "{}: {} regions touch a region{} and are left out",
+                        path.display(),
+                        thousands(before - found.windows.len()),
+                        of_class(class)
+                    ));
+                }
+                self.add(if self.signal.is_some() { UNNAMED } else { NEGATIVE }, &mut found.windows, false)
+            }
+        }
+    }
+
     /// Adds the sequences of windows, each place once. Those with more unknown bases than `--max-n` are skipped and
     /// counted, as they are among negatives. `windows` keeps what was added. Without case, where it would tell regions
     /// from their shuffles.
-    fn add(
-        &mut self,
-        divided: &DividedReference,
-        class: &str,
-        windows: &mut Vec<SplitWindow>,
-        sequences: &mut Sequences,
-        without_case: bool,
-    ) -> Result<()> {
-        let reference = &divided.reference;
-        let label = sequences.class(class);
+    fn add(&mut self, class: &str, windows: &mut Vec<SplitWindow>, without_case: bool) -> Result<()> {
+        let Self { divided: DividedReference { reference, .. }, splits, .. } = *self;
+        let LoadRequest { config: DataConfig { max_n, .. }, progress, .. } = self.request;
         let (mut seen, mut codes, mut added) = (HashSet::new(), Vec::new(), Vec::new());
         let (mut again, mut unknown) = (0, 0);
         for SplitWindow { split, window } in windows.drain(..) {
-            let RegionWindow { interval: Interval { chromosome, range }, reverse, name, .. } = &window;
-            if !self.splits.contains(&split) {
+            let RegionWindow { interval, reverse, name, .. } = &window;
+            if !splits.contains(&split) {
                 continue;
             }
-            if !seen.insert((*chromosome, range.start)) {
+            if !seen.insert((interval.chromosome, interval.range.start)) {
                 again += 1;
                 continue;
             }
             reference.codes(&window, &mut codes)?;
-            if codes.iter().filter(|&&code| alphabet::is_unknown(code)).count() > self.max_n.min(codes.len() - 1) {
+            if codes.iter().filter(|&&code| alphabet::is_unknown(code)).count() > (*max_n).min(codes.len() - 1) {
                 unknown += 1;
                 continue;
             }
             if without_case {
                 alphabet::without_case(&mut codes);
             }
-            let place = Some(reference.place(&window.interval, *reverse));
+            let place = Some(reference.place(interval, *reverse));
             let name = match name {
                 Some(name) => Name::Text(name.as_str().into()),
                 None => Name::Place,
             };
             let read = Read { source: &reference.source, name, place, in_genome: true };
-            sequences.push(&codes, label.clone(), Some(split), read)?;
+            let label = negatives::label(class, interval, &mut self.signal, self.sequences)?;
+            self.sequences.push(&codes, label, Some(split), read)?;
             added.push(SplitWindow { split, window });
         }
+        let of_class = of_class(class);
         if again > 0 {
-            self.progress.say(&format!(
-                "{} regions of class '{class}' have the same centre as another and are skipped",
+            progress.say(&format!(
+                "{} regions{of_class} have the same centre as another and are skipped",
                 thousands(again)
             ));
         }
         if unknown > 0 {
-            self.progress.say(&format!(
-                "{} regions of class '{class}' hold more than {} unknown bases (--max-n) and are skipped",
-                thousands(unknown),
-                self.max_n
+            progress.say(&format!(
+                "{} regions{of_class} hold more than {max_n} unknown bases (--max-n) and are skipped",
+                thousands(unknown)
             ));
         }
         *windows = added;
         if windows.is_empty() {
+            let of = if class == UNNAMED { "there is".into() } else { format!("class '{class}' has") };
             bail!(
-                "class '{class}' has no region left for {} with at most {} unknown bases; name other chromosomes, raise --max-n or check the file",
-                self.splits.iter().map(|split| split.name()).collect::<Vec<_>>().join(", "),
-                self.max_n
+                "{of} no region left for {} with at most {max_n} unknown bases; name other chromosomes, raise --max-n or check the file",
+                splits.iter().map(|split| split.name()).collect::<Vec<_>>().join(", ")
             );
         }
         Ok(())
     }
+}
+
+/// The class of regions in a message, if it has a name.
+fn of_class(class: &str) -> String {
+    if class == UNNAMED { String::new() } else { format!(" of class '{class}'") }
 }

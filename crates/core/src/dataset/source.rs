@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use crate::config::{DataConfig, NamedPath, Negatives, SourceKind};
+use crate::config::{DataConfig, NamedPath, Negatives, SignalTrack, SourceKind};
 use crate::dataset::split::Split;
 
 /// One kind of source and its files.
@@ -31,10 +31,12 @@ pub struct RegionFiles<'a> {
     pub reference: &'a Path,
     /// BED or narrowPeak files, each with its class.
     pub regions: &'a [NamedPath],
-    /// Kind of negatives for a single class of regions.
-    pub negatives: &'a Negatives,
+    /// Kind of negatives for a single class of regions, or beside the regions of a signal.
+    pub negatives: Option<&'a Negatives>,
     /// Regions that negatives drawn from the genome stay away from.
     pub exclude: &'a [PathBuf],
+    /// Tracks whose signal is predicted, instead of a class.
+    pub signal: &'a [SignalTrack],
 }
 
 impl<'a> DataSource<'a> {
@@ -55,8 +57,9 @@ impl<'a> DataSource<'a> {
                 let Some(reference) = &config.reference else {
                     bail!("--regions needs --reference, the genome they lie in")
                 };
-                let negatives = config.negatives.as_ref().unwrap_or(&Negatives::GcMatched);
-                Self::Regions(RegionFiles { reference, regions: &config.regions, negatives, exclude: &config.exclude })
+                let DataConfig { regions, exclude, signal, .. } = config;
+                let negatives = config.negatives_of_regions();
+                Self::Regions(RegionFiles { reference, regions, negatives, exclude, signal })
             }
             SourceKind::Tables => Self::Tables([
                 (config.train.as_deref(), None),
@@ -77,13 +80,14 @@ impl<'a> DataSource<'a> {
             Self::Demo => Vec::new(),
             Self::Genomes(named) => of(named),
             Self::Classes(groups) => groups.iter().flat_map(|(named, _)| of(named)).collect(),
-            Self::Regions(RegionFiles { reference, regions, negatives, exclude }) => {
+            Self::Regions(RegionFiles { reference, regions, negatives, exclude, signal }) => {
                 let mut files = vec![reference.to_path_buf()];
                 files.extend(of(regions));
                 files.extend(exclude.iter().cloned());
-                if let Negatives::Bed(path) = negatives {
+                if let Some(Negatives::Bed(path)) = negatives {
                     files.push(path.clone());
                 }
+                files.extend(signal.iter().flat_map(SignalTrack::paths).cloned());
                 files
             }
             Self::Tables(tables) => tables.iter().filter_map(|(path, _)| path.map(Path::to_path_buf)).collect(),

@@ -75,7 +75,7 @@ impl<'a> Predictions<'a> {
         for (i, (origin, scores)) in examples.origins.iter().zip(predictions.chunks(outputs)).enumerate() {
             let (label, has_class) = match self.task.kind {
                 TaskKind::Binary | TaskKind::Multiclass => (self.classes.names[examples.class_of(i)].as_str(), true),
-                TaskKind::Multilabel | TaskKind::Regression => ("example", false),
+                TaskKind::Multilabel | TaskKind::Regression => ("", false),
             };
             let mut row = vec![origin.name(label)];
             row.extend(origin.columns());

@@ -25,6 +25,8 @@ pub struct Signal {
     /// Names in the file, by chromosome of the genome; none where the file has no such chromosome.
     names: Vec<Option<String>>,
     storage: Storage,
+    /// Chromosomes of the genome without any value but 0.
+    silent: Vec<usize>,
     signs: Signs,
     /// Values are counts drawn downwards.
     negated: bool,
@@ -84,7 +86,7 @@ impl Signal {
         let names = matched(&file, genome)?;
         let (mut signs, mut kept, mut bytes) = (Signs::default(), Some(Vec::new()), 0);
         let mut silent = Vec::new();
-        for (chromosome, name) in genome.chromosomes.iter().zip(&names) {
+        for (i, (chromosome, name)) in genome.chromosomes.iter().zip(&names).enumerate() {
             let mut stretches = Stretches::default();
             let mut any = false;
             if let Some(name) = name {
@@ -100,7 +102,7 @@ impl Signal {
                 })?;
             }
             if !any {
-                silent.push(chromosome.name.clone());
+                silent.push(i);
             }
             match &mut kept {
                 _ if bytes > memory => kept = None,
@@ -117,12 +119,13 @@ impl Signal {
         }
         let mut notices = Vec::new();
         if !silent.is_empty() {
+            let silent_names: Vec<String> = silent.iter().map(|&i| genome.chromosomes[i].name.clone()).collect();
             notices.push(format!(
                 "{}: has no signal on {} of {} ({}), which is taken as 0",
                 path.display(),
                 thousands(silent.len()),
                 counted(genome.chromosomes.len() as u64, "chromosome"),
-                list_first(&silent, MOST_NAMES)
+                list_first(&silent_names, MOST_NAMES)
             ));
         }
         let known: HashSet<&str> = names.iter().flatten().map(String::as_str).collect();
@@ -141,7 +144,7 @@ impl Signal {
             Some(all) => Storage::Memory(all),
             None => Storage::Disk(Box::new(Mutex::new(file))),
         };
-        Ok(Self { path: path.into(), names, storage, signs, negated: false, notices })
+        Ok(Self { path: path.into(), names, storage, silent, signs, negated: false, notices })
     }
 
     /// The same as counts: where no value is above zero they are drawn downwards, as the minus strand often is for browsers, and their
@@ -156,15 +159,12 @@ impl Signal {
             return Ok(self);
         }
         if *above > 0 {
-            let place = |first: &Option<(String, usize)>| {
-                first.as_ref().map_or_else(String::new, |(name, at)| format!("{name}:{at}"))
-            };
             bail!(
                 "{path}: {} of {} values are above zero, the first at {} (0-based), and the others below, the first at {}, expected counts, which have one sign; name a file for each strand",
                 thousands(*above as usize),
                 thousands((above + below) as usize),
-                place(first_above),
-                place(first_below)
+                shown(first_above),
+                shown(first_below)
             );
         }
         self.notices.push(format!("{path}: has no value above zero, so it is taken as counts drawn downwards"));
@@ -172,9 +172,27 @@ impl Signal {
         Ok(self)
     }
 
-    /// Whether a value is below zero.
-    pub fn has_negative(&self) -> bool {
-        self.signs.below > 0 && !self.negated
+    /// Refuses values below zero.
+    ///
+    /// # Errors
+    /// There are some; the message ends with `why`.
+    pub fn refuse_negative(&self, why: &str) -> Result<()> {
+        let Signs { above, below, first_below, .. } = &self.signs;
+        if *below == 0 || self.negated {
+            return Ok(());
+        }
+        bail!(
+            "{}: {} of {} values are below zero, the first at {} (0-based), and {why}",
+            self.path.display(),
+            thousands(*below as usize),
+            thousands((above + below) as usize),
+            shown(first_below)
+        );
+    }
+
+    /// Chromosomes of the genome, by index, on which the file has no value but 0.
+    pub fn silent(&self) -> &[usize] {
+        &self.silent
     }
 
     /// Path of the file.
@@ -265,6 +283,11 @@ impl Stretches {
     }
 }
 
+/// A position as messages name it.
+fn shown(position: &Option<(String, usize)>) -> String {
+    position.as_ref().map_or_else(String::new, |(chromosome, at)| format!("{chromosome}:{at}"))
+}
+
 /// The name that a file has for each chromosome of a genome, if it has it.
 fn matched(file: &BigWig, genome: &Genome) -> Result<Vec<Option<String>>> {
     let (path, theirs) = (file.path().display(), file.chromosomes());
@@ -339,7 +362,13 @@ mod tests {
             assert_eq!((signal.max(0, 0..100).unwrap(), signal.max(0, 13..19).unwrap()), (2.0, 0.0));
             assert_eq!((signal.max(2, 3..9).unwrap(), signal.sum(2, 0..40).unwrap()), (-1.0, -40.0));
             assert_eq!((signal.sum(1, 0..60).unwrap(), signal.max(1, 0..60).unwrap()), (0.0, 0.0));
-            assert!(signal.has_negative());
+            assert!(
+                signal
+                    .refuse_negative("x")
+                    .unwrap_err()
+                    .to_string()
+                    .contains("1 of 3 values are below zero, the first at 3:0")
+            );
             assert!(
                 signal.notices[0].contains("has no signal on 1 of 3 chromosomes (chr2), which is taken as 0"),
                 "{:?}",
@@ -359,7 +388,7 @@ mod tests {
         for signal in opened(&CHROMOSOMES, &below).unwrap() {
             let signal = signal.as_counts().unwrap();
             assert_eq!((signal.sum(0, 0..100).unwrap(), signal.max(2, 0..40).unwrap()), (4.0, 1.0));
-            assert!(!signal.has_negative());
+            signal.refuse_negative("").unwrap();
             assert!(
                 signal
                     .notices

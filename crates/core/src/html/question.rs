@@ -104,6 +104,7 @@ pub fn asked(run: &RunFiles) -> Vec<(&'static str, String)> {
 fn resolved_data(resolved: &Resolved) -> Vec<(&'static str, String)> {
     let mut rows = vec![("fit", resolved.fit_in_words())];
     rows.extend(resolved.negatives_in_words().map(|negatives| ("negatives", negatives)));
+    rows.extend(resolved.signal.iter().map(|signal| ("signal", signal.clone())));
     if resolved.source == "regions" {
         rows.push(("windows centred on", resolved.center_in_words()));
     }

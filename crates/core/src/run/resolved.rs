@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Center, DataConfig, Fit, Negatives, SourceKind, TaskKind, name_of};
+use crate::config::{Aggregate, Center, DataConfig, Fit, Negatives, SourceKind, TaskKind, name_of};
 use crate::dataset::Dataset;
 use crate::dataset::examples::Examples;
 use crate::dataset::split::Split;
@@ -31,6 +31,9 @@ pub struct Resolved {
     /// Negatives for each region, where they are made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub negatives_per_positive: Option<usize>,
+    /// What the values of signal tracks are, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<String>,
     /// What windows of regions were asked to be centred on; nothing where the region files decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub center: Option<Center>,
@@ -85,7 +88,7 @@ impl Resolved {
             Tables => "tables",
             Listing => "examples",
         };
-        let negatives = negatives(config);
+        let negatives = config.negatives_of_regions().cloned();
         let made = negatives.as_ref().is_some_and(|negatives| !matches!(negatives, Negatives::Bed(_)));
         let [train, valid, test] = data.splits().map(|(_, examples)| ResolvedSplit::of(examples));
         let mut seen: BTreeSet<&String> = BTreeSet::new();
@@ -101,6 +104,7 @@ impl Resolved {
             fit: config.fit,
             negatives_per_positive: made.then_some(config.negatives_per_positive),
             negatives,
+            signal: signal_in_words(config, data.train.length),
             center: config.center,
             max_n: matches!(kind, Demo | Genomes | Regions).then_some(config.max_n),
             shared_in_blocks: shared.into_iter().cloned().collect(),
@@ -151,6 +155,7 @@ impl Resolved {
             format!("data: {}, {} bp; fit: {}", self.source, self.length, self.fit_in_words()),
         ];
         lines.extend(self.negatives_in_words().map(|negatives| format!("negatives: {negatives}")));
+        lines.extend(self.signal.iter().map(|signal| format!("signal: {signal}")));
         if self.source == "regions" {
             lines.push(format!("center: {}", self.center_in_words()));
         }
@@ -215,18 +220,35 @@ impl ResolvedSplit {
     }
 }
 
+/// What the values of signal tracks are, for people.
+fn signal_in_words(config: &DataConfig, length: usize) -> Option<String> {
+    if config.signal.is_empty() {
+        return None;
+    }
+    let value = match config.aggregate.unwrap_or_default() {
+        Aggregate::Sum => "sum",
+        Aggregate::Mean => "mean",
+        Aggregate::Max => "largest value",
+    };
+    let part = match config.output_length.filter(|&output| output != length) {
+        Some(output) => format!("the middle {} bp of a window", thousands(output)),
+        None => "a window".into(),
+    };
+    let log = if config.log1p { ", as log(1 + x)" } else { "" };
+    Some(format!("{value} over {part}{log}"))
+}
+
 /// The settings with those defaults written out that do not follow from the data: they mean the same where the run is repeated.
 pub fn with_defaults(config: &DataConfig, data: &Dataset) -> DataConfig {
     let mut config = config.clone();
-    config.negatives = negatives(&config);
+    config.negatives = config.negatives_of_regions().cloned();
+    if !config.signal.is_empty() {
+        config.task = config.task_kind();
+        config.aggregate = Some(config.aggregate.unwrap_or_default());
+        config.output_length = Some(config.output_length.unwrap_or(data.train.length));
+    }
     if matches!(config.source(), SourceKind::Demo | SourceKind::Genomes | SourceKind::Regions) {
         config.length = Some(data.train.length);
     }
     config
-}
-
-/// The negatives of a single set of regions, with the default resolved.
-fn negatives(config: &DataConfig) -> Option<Negatives> {
-    let single = config.source() == SourceKind::Regions && config.region_classes().len() == 1;
-    single.then(|| config.negatives.clone().unwrap_or(Negatives::GcMatched))
 }

@@ -31,7 +31,7 @@ pub(super) fn task_and_classes(
         return Ok((kind, classes.clone()));
     }
     if by_columns {
-        let kind = config.task.unwrap_or(TaskKind::Multilabel);
+        let kind = config.task_kind().unwrap_or(TaskKind::Multilabel);
         return Ok((kind, Classes::named(columns)));
     }
     let of_flags = config.flag_classes();

@@ -1,0 +1,214 @@
+//! Values of signal tracks in windows of a genome, which regression predicts: of each track one number, over the middle of the window.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use crate::config::{Aggregate, DataConfig, SignalTrack, output_length_fault};
+use crate::dataset::sequences::Label;
+use crate::format::{list_first, thousands};
+use crate::genome::Genome;
+use crate::genome::interval::Interval;
+use crate::genome::signal::Signal;
+use crate::progress::Progress;
+
+/// Chromosomes that a message names.
+const MOST_NAMES: usize = 3;
+
+/// The tracks of `--signal`, opened for a genome.
+pub struct SignalValues {
+    tracks: Vec<Track>,
+    aggregate: Aggregate,
+    log1p: bool,
+    /// Bases before the middle that is taken, in a window.
+    before: usize,
+    output_length: usize,
+    /// Windows asked for, by chromosome.
+    windows: Vec<usize>,
+}
+
+/// One track: a file, or one of each strand.
+struct Track {
+    name: String,
+    files: Vec<Signal>,
+}
+
+impl SignalValues {
+    /// Opens the tracks that settings name, for windows of `length` bp; none where they name none. Up to `memory` bytes of values are
+    /// held in memory.
+    ///
+    /// # Errors
+    /// A file is missing, damaged or of another genome, holds both signs where counts are expected, or the middle is longer than windows.
+    pub fn open(
+        config: &DataConfig,
+        genome: &Genome,
+        length: usize,
+        memory: u64,
+        progress: &Progress,
+    ) -> Result<Option<Self>> {
+        if config.signal.is_empty() {
+            return Ok(None);
+        }
+        let output_length = config.output_length.unwrap_or(length);
+        if let Some(fault) = output_length_fault(output_length, length) {
+            bail!("{fault}");
+        }
+        let files = config.signal.iter().flat_map(SignalTrack::paths).count() as u64;
+        let mut tracks = Vec::new();
+        for track in &config.signal {
+            let is_pair = track.minus.is_some();
+            let open = |path: &PathBuf| {
+                let signal = Signal::open(path, genome, memory / files)?;
+                // Of a pair each is the counts of a strand, which some draw downwards; one alone may hold fold changes.
+                let signal = if is_pair { signal.as_counts()? } else { signal };
+                signal.notices.iter().for_each(|notice| progress.say(notice));
+                if config.log1p {
+                    signal.refuse_negative("--log1p takes the logarithm of 1 + the value; remove it")?;
+                }
+                Ok(signal)
+            };
+            tracks.push(Track { name: track.name.clone(), files: track.paths().map(open).collect::<Result<_>>()? });
+        }
+        let before = (length - output_length) / 2;
+        let windows = vec![0; genome.chromosomes.len()];
+        let aggregate = config.aggregate.unwrap_or_default();
+        Ok(Some(Self { tracks, aggregate, log1p: config.log1p, before, output_length, windows }))
+    }
+
+    /// Names of the values, in order.
+    pub fn names(&self) -> Vec<String> {
+        self.tracks.iter().map(|track| track.name.clone()).collect()
+    }
+
+    /// The values of a window, which is counted.
+    ///
+    /// # Errors
+    /// A file cannot be read again, or a value is beyond the range of 32 bits.
+    pub fn of(&mut self, window: &Interval) -> Result<Label> {
+        let Interval { chromosome, range } = window;
+        self.windows[*chromosome] += 1;
+        let start = range.start + self.before;
+        let middle = start..start + self.output_length;
+        let value = |track: &Track| {
+            let value = track.aggregate(self.aggregate, *chromosome, middle.clone())?;
+            let value = if self.log1p { value.ln_1p() } else { value } as f32;
+            if !value.is_finite() {
+                bail!(
+                    "{}: the signal at {}-{} is beyond the range of a number of 32 bits; scale it",
+                    track.files[0].path().display(),
+                    middle.start,
+                    middle.end
+                );
+            }
+            Ok(value)
+        };
+        Ok(Label::Values(self.tracks.iter().map(value).collect::<Result<_>>()?))
+    }
+
+    /// Says how many windows lie on chromosomes without any signal.
+    pub fn report_silent(&self, genome: &Genome, progress: &Progress) {
+        for signal in self.tracks.iter().flat_map(|track| &track.files) {
+            let with_windows: Vec<usize> =
+                signal.silent().iter().copied().filter(|&chromosome| self.windows[chromosome] > 0).collect();
+            if with_windows.is_empty() {
+                continue;
+            }
+            let windows: usize = with_windows.iter().map(|&chromosome| self.windows[chromosome]).sum();
+            let names: Vec<String> =
+                with_windows.iter().map(|&chromosome| genome.chromosomes[chromosome].name.clone()).collect();
+            progress.say(&format!(
+                "{}: {} of {} windows lie on {}, which {} no signal, and have the value 0",
+                signal.path().display(),
+                thousands(windows),
+                thousands(self.windows.iter().sum()),
+                list_first(&names, MOST_NAMES),
+                if names.len() == 1 { "has" } else { "have" }
+            ));
+        }
+    }
+}
+
+impl Track {
+    fn aggregate(&self, aggregate: Aggregate, chromosome: usize, part: Range<usize>) -> Result<f64> {
+        let sum = || self.files.iter().map(|file| file.sum(chromosome, part.clone())).sum::<Result<f64>>();
+        match (aggregate, self.files.as_slice()) {
+            (Aggregate::Sum, _) => sum(),
+            (Aggregate::Mean, _) => Ok(sum()? / part.len() as f64),
+            (Aggregate::Max, [file]) => file.max(chromosome, part),
+            (Aggregate::Max, files) => {
+                // Of both strands together.
+                let (mut total, mut values) = (vec![0.0f64; part.len()], vec![0.0; part.len()]);
+                for file in files {
+                    file.values(chromosome, part.clone(), &mut values)?;
+                    total.iter_mut().zip(&values).for_each(|(total, &value)| *total += f64::from(value));
+                }
+                Ok(total.into_iter().fold(f64::NEG_INFINITY, f64::max))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::bigwig::Writer;
+    use std::io::Cursor;
+    use std::path::Path;
+
+    /// Saves values of the only chromosome, of 20 bp.
+    fn save(path: &Path, values: &[(Range<usize>, f32)]) {
+        let genome = genome();
+        let mut writer = Writer::new(Cursor::new(Vec::new()), &genome.chromosomes, path).unwrap();
+        values.iter().for_each(|(range, value)| writer.push("chr1", range.clone(), *value).unwrap());
+        std::fs::write(path, writer.finish().unwrap().into_inner()).unwrap();
+    }
+
+    fn genome() -> Genome {
+        Genome::from_codes(Path::new("genome.fa"), vec![("chr1".into(), vec![0; 20])])
+    }
+
+    #[test]
+    fn values_are_of_the_middle_and_of_both_strands() {
+        let folder = tempfile::tempdir().unwrap();
+        let [plus, minus] = ["plus.bw", "minus.bw"].map(|name| folder.path().join(name));
+        save(&plus, &[(4..6, 2.0), (9..11, 0.5)]);
+        save(&minus, &[(5..6, -3.0), (11..12, -8.0)]);
+        let of = |signal: String, aggregate, log1p, output_length| {
+            let config = DataConfig {
+                signal: vec![signal.parse().unwrap()],
+                aggregate: Some(aggregate),
+                log1p,
+                output_length,
+                ..DataConfig::default()
+            };
+            let mut values = SignalValues::open(&config, &genome(), 10, 1 << 20, &Progress::quiet())?.unwrap();
+            assert_eq!(values.names(), ["y"]);
+            match values.of(&Interval { chromosome: 0, range: 2..12 })? {
+                Label::Values(values) => Ok(values[0]),
+                Label::Class(_) => panic!("values"),
+            }
+        };
+        let [one, pair] = [format!("y={}", plus.display()), format!("y={},{}", plus.display(), minus.display())];
+        for (signal, aggregate, log1p, output_length, expected) in [
+            (&one, Aggregate::Sum, false, None, 5.0),
+            (&one, Aggregate::Sum, true, None, 6f32.ln()),
+            (&one, Aggregate::Mean, false, None, 0.5),
+            (&one, Aggregate::Max, false, None, 2.0),
+            (&one, Aggregate::Sum, false, Some(6), 4.5),
+            (&one, Aggregate::Mean, false, Some(2), 0.0),
+            (&pair, Aggregate::Sum, false, None, 16.0),
+            (&pair, Aggregate::Max, false, None, 8.0),
+            (&pair, Aggregate::Max, false, Some(6), 5.0),
+        ] {
+            let found: Result<f32> = of(signal.clone(), aggregate, log1p, output_length);
+            assert_eq!(found.unwrap(), expected, "{signal} {aggregate:?} {log1p} {output_length:?}");
+        }
+        let below = format!("y={}", minus.display());
+        assert_eq!(of(below.clone(), Aggregate::Sum, false, None).unwrap(), -11.0);
+        let error = of(below, Aggregate::Sum, true, None).unwrap_err().to_string();
+        assert!(error.contains("2 of 2 values are below zero, the first at chr1:5 (0-based)"), "{error}");
+        let error = of(one, Aggregate::Sum, false, Some(7)).unwrap_err().to_string();
+        assert!(error.contains("expected an even difference"), "{error}");
+    }
+}

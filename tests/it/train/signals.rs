@@ -1,0 +1,205 @@
+//! Signal tracks: the values of windows that regression learns.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use strandnet::formats::bigwig::Writer;
+use strandnet::genome::Chromosome;
+
+use crate::fixtures::{
+    Folder, bases, borrowed, column, fail, fasta, json, metrics, outcome, run, succeed, text, train, value,
+};
+
+/// Length of a region and of its window, in bp.
+const LENGTH: usize = 80;
+
+/// Bases of a chromosome.
+const BASES: usize = 12_000;
+
+/// A genome, 120 regions of it without names, and a track that is high where a region holds a word.
+struct Tracks {
+    folder: Folder,
+    reference: String,
+    regions: String,
+    /// Chromosome, start and the sum over the window, by region.
+    sums: Vec<(String, usize, f64)>,
+}
+
+fn save(path: &Path, values: &[(String, Range<usize>, f32)]) -> String {
+    let chromosomes: Vec<Chromosome> =
+        (1..=3).map(|number| Chromosome { name: format!("chr{number}"), length: BASES }).collect();
+    let mut writer = Writer::new(std::io::Cursor::new(Vec::new()), &chromosomes, path).unwrap();
+    values.iter().for_each(|(chromosome, range, value)| writer.push(chromosome, range.clone(), *value).unwrap());
+    std::fs::write(path, writer.finish().unwrap().into_inner()).unwrap();
+    text(path).to_owned()
+}
+
+fn tracks() -> Tracks {
+    let folder = Folder::new();
+    let (mut chromosomes, mut bed, mut sums) = (Vec::new(), String::new(), Vec::new());
+    let (mut plus, mut minus) = (Vec::new(), Vec::new());
+    for number in 1..=3u64 {
+        let name = format!("chr{number}");
+        let mut sequence = bases(number, BASES);
+        for region in 0..40 {
+            let start = 100 + region * 290;
+            let strength = region % 4;
+            for copy in 0..strength {
+                sequence.replace_range(start + 10 + copy * 20..start + 18 + copy * 20, "TGACTCAT");
+            }
+            bed.push_str(&format!("{name}\t{start}\t{}\n", start + LENGTH));
+            // Less than zero on the minus strand, which is drawn downwards; one value in three lies outside of the middle.
+            plus.push((name.clone(), start + 30..start + 34, strength as f32 + 0.5));
+            minus.push((name.clone(), start + 2..start + 4, -1.0 - region as f32));
+            sums.push((name.clone(), start, 4.0 * (strength as f64 + 0.5)));
+        }
+        chromosomes.push((name, sequence));
+    }
+    save(&folder.path("plus.bw"), &plus);
+    save(&folder.path("minus.bw"), &minus);
+    let reference = folder.write("genome.fa", fasta(&borrowed(&chromosomes)));
+    let regions = folder.write("peaks.bed", bed);
+    Tracks { folder, reference, regions, sums }
+}
+
+impl Tracks {
+    fn signal(&self, name: &str, files: &[&str]) -> String {
+        let files: Vec<PathBuf> = files.iter().map(|file| self.folder.path(file)).collect();
+        format!("{name}={}", files.iter().map(|file| text(file)).collect::<Vec<_>>().join(","))
+    }
+
+    fn flags<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
+        let own = ["--reference", &self.reference, "--regions", &self.regions, "--train-chroms", "1"];
+        [&own, &["--valid-chroms", "2", "--test-chroms", "chr3"][..], more].concat()
+    }
+}
+
+/// The value of a name in labels such as `a=1,b=2`.
+fn named(label: &str, name: &str) -> f64 {
+    let pair = label.split(',').find_map(|pair| pair.strip_prefix(&format!("{name}=")));
+    pair.unwrap_or_else(|| panic!("{label}: no {name}")).parse().unwrap()
+}
+
+#[test]
+fn a_signal_of_regions_is_learned_listed_judged_and_repeated() {
+    let tracks = tracks();
+    let (one, pair) = (tracks.signal("atac", &["plus.bw"]), tracks.signal("both", &["plus.bw", "minus.bw"]));
+    let flags =
+        tracks.flags(&["--signal", &one, "--signal", &pair, "--log1p", "--output-length", "60", "--epochs", "30"]);
+    let out = tracks.folder.path("run");
+    let (_, said) = train(&out, &flags);
+    assert!(said.contains("minus.bw: has no value above zero, so it is taken as counts drawn downwards"), "{said}");
+
+    let [labels, chroms, starts] =
+        ["label", "chrom", "start"].map(|name| column(&out.join("examples.tsv"), b'\t', name));
+    assert_eq!(labels.len(), tracks.sums.len());
+    for ((label, chrom), start) in labels.iter().zip(&chroms).zip(&starts) {
+        let found = tracks.sums.iter().find(|(name, at, _)| name == chrom && at.to_string() == *start).unwrap();
+        // The minus strand's values lie outside of the middle 60 bp.
+        for name in ["atac", "both"] {
+            assert!((named(label, name) - found.2.ln_1p()).abs() < 1e-6, "{label} {found:?}");
+        }
+    }
+    let run_json = json(&out.join("run.json"));
+    assert_eq!(run_json["resolved"]["signal"], "sum over the middle 60 bp of a window, as log(1 + x)");
+    assert_eq!(run_json["resolved"]["length"], LENGTH);
+    assert_eq!(run_json["data_files"].as_array().unwrap().len(), 5);
+    assert_eq!(json(&out.join("model.json"))["classes"], serde_json::json!(["atac", "both"]));
+
+    // Its own test again, and the same regions as if they were others.
+    let evaluate = |more: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&succeed(&[&["evaluate", text(&out), "--quiet", "--json"], more].concat())).unwrap()
+    };
+    let own = &metrics(&out)["test"];
+    assert_eq!(&evaluate(&[])["test"], own);
+    let other = evaluate(&["--regions", &tracks.regions, "--test-chroms", "chr3"]);
+    assert_eq!(&other["test"], own);
+    let told = evaluate(&[
+        "--reference",
+        &tracks.reference,
+        "--regions",
+        &tracks.regions,
+        "--signal",
+        &one,
+        "--signal",
+        &pair,
+        "--test-chroms",
+        "3",
+    ]);
+    assert_eq!(&told["test"], own);
+    let wrong = fail(1, &["evaluate", text(&out), "--regions", &tracks.regions, "--signal", &one]);
+    assert!(wrong.contains("holds atac, expected atac, both as the run learned"), "{wrong}");
+
+    // From its configuration and from its listing the same network comes out.
+    let again = tracks.folder.path("again");
+    succeed(&["train", text(&out.join("config.toml")), "--out", text(&again), "--quiet"]);
+    assert!(outcome(&out) == outcome(&again), "another outcome from config.toml");
+    let listed = tracks.folder.path("listed");
+    let listing = out.join("examples.tsv");
+    train(&listed, &["--examples", text(&listing), "--epochs", "30"]);
+    assert!(outcome(&out) == outcome(&listed), "another outcome from examples.tsv");
+
+    std::fs::rename(tracks.folder.path("minus.bw"), tracks.folder.path("renamed.bw")).unwrap();
+    let checks = succeed(&["verify", text(&out), "--quiet"]);
+    assert!(checks.contains("renamed.bw") && checks.contains("metrics reproduced"), "{checks}");
+    succeed(&["report", text(&out), "--out", text(&tracks.folder.path("run.html")), "--quiet"]);
+    let page = std::fs::read_to_string(tracks.folder.path("run.html")).unwrap();
+    assert!(page.contains("sum over the middle 60 bp of a window, as log(1 + x)"));
+}
+
+#[test]
+fn background_has_its_own_signal() {
+    let tracks = tracks();
+    let signal = tracks.signal("atac", &["plus.bw"]);
+    let flags = tracks.flags(&["--signal", &signal, "--aggregate", "max", "--negatives", "random", "--epochs", "1"]);
+    let out = tracks.folder.path("run");
+    train(&out, &flags);
+    let labels = column(&out.join("examples.tsv"), b'\t', "label");
+    assert_eq!(labels.len(), 2 * tracks.sums.len());
+    // Nothing lies away from the regions.
+    assert_eq!(labels.iter().filter(|label| *label == "atac=0").count(), tracks.sums.len());
+    assert!(value(&metrics(&out)["test"], "pearson").is_finite());
+}
+
+#[test]
+fn what_does_not_go_with_a_signal_is_said() {
+    let tracks = tracks();
+    let (one, minus) = (tracks.signal("a", &["plus.bw"]), tracks.signal("a", &["minus.bw"]));
+    let fails = |code: i32, more: &[&str], part: &str| {
+        let out = tracks.folder.path("wrong");
+        let error = fail(code, &[&["train", "--out", text(&out)], tracks.flags(more).as_slice()].concat());
+        assert!(error.contains(part), "{more:?}: {error}");
+        assert!(!out.exists());
+    };
+    fails(
+        1,
+        &["--signal", &minus, "--log1p"],
+        "120 of 120 values are below zero, the first at chr1:102 (0-based), and --log1p",
+    );
+    fails(2, &["--signal", "plus.bw"], "expected NAME=FILE.bw");
+    fails(2, &["--signal", &one, "--task", "binary"], "--task is binary, expected regression for --signal");
+    fails(2, &["--signal", &one, "--signal", &one], "--signal names 'a' twice");
+    fails(2, &["--signal", &one, "--negatives", "shuffle"], "a shuffled sequence does not have");
+    fails(2, &["--signal", &one, "--negatives-per-positive", "2"], "add --negatives gc-matched");
+    fails(2, &["--signal", &one, "--length", "80", "--output-length", "82"], "expected at most the 80 bp");
+    fails(2, &["--signal", &one, "--length", "80", "--output-length", "61"], "expected an even difference");
+    fails(1, &["--signal", &one, "--output-length", "90"], "expected at most the 80 bp");
+    fails(2, &["--log1p"], "--regions is");
+    fails(2, &["--signal", &one, "--classes", "a,b"], "--classes goes with classes");
+    fails(1, &["--signal", "a=gone.bw"], "gone.bw");
+    fails(1, &["--signal", &format!("a={}", tracks.reference)], "genome.fa");
+    let silent = format!("a={}", save(&tracks.folder.path("zero.bw"), &[("chr1".into(), 0..9, 0.0)]));
+    fails(1, &["--signal", &silent], "has no value but 0");
+    let negative = [("chr1".to_owned(), 5..9, 1.0), ("chr2".to_owned(), 7..8, -2.0)];
+    save(&tracks.folder.path("mixed.bw"), &negative);
+    fails(
+        1,
+        &["--signal", &tracks.signal("a", &["plus.bw", "mixed.bw"])],
+        "1 of 2 values are above zero, the first at chr1:5",
+    );
+    let out = tracks.folder.path("nothing");
+    let alone = fail(2, &["train", "--out", text(&out), "--signal", &one]);
+    assert!(alone.contains("--signal goes with --regions"), "{alone}");
+    let output = run(&["inspect", "--reference", &tracks.reference, "--regions", &tracks.regions, "--signal", &one]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
