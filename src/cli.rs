@@ -368,6 +368,7 @@ impl EvaluationData {
                 aggregate: own.aggregate,
                 log1p: own.log1p,
                 output_length: own.output_length,
+                bin: own.bin,
                 missing: own.missing,
                 fit: own.fit,
                 test_fragments: own.test_fragments,

@@ -124,7 +124,7 @@ pub struct FinishedRun {
 /// Its files are missing or damaged, or do not fit together.
 pub fn open_run(path: &Path, device: tch::Device, no_native: bool) -> Result<FinishedRun> {
     let (folder, provenance) = RunFolder::open_finished(path)?;
-    let outputs = provenance.task()?.outputs();
+    let outputs = provenance.task()?.network_outputs();
     let classes = provenance.classes()?;
     let networks = ensemble::load(&provenance.config, provenance.length, outputs, device, &folder.file(WEIGHTS))?;
     let ensemble: Vec<Network> = networks.into_iter().map(|network| network.without_native(no_native)).collect();

@@ -14,8 +14,10 @@ use crate::model::{Network, ensemble};
 use crate::no_grad::no_grad;
 use strandnet_core::config::{Config, Strands, TaskKind};
 use strandnet_core::dataset::Classes;
+use strandnet_core::network::Outputs;
 use strandnet_core::run;
 use strandnet_core::sequence::alphabet::ALPHABET;
+use strandnet_core::sequence::bins::Bins;
 use strandnet_core::task::Task;
 use strandnet_core::task::calibration::Calibration;
 use strandnet_core::training::memory::{TRACE_BATCH, check_batch};
@@ -50,7 +52,10 @@ pub struct ModelCard {
     /// output; empty where there are no probabilities, or for runs of earlier versions.
     #[serde(default)]
     pub prior: Vec<f64>,
-    /// What comes out: `[N]` for two classes, else `[N, classes]`.
+    /// Bins along the middle of a sequence, for each of which a value comes out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bins: Option<Bins>,
+    /// What comes out: `[N]` for two classes, `[N, classes, bins]` for bins, else `[N, classes]`.
     pub output: String,
     /// Checksum of the model file.
     pub sha256: String,
@@ -74,7 +79,7 @@ pub fn export(
     path: &Path,
 ) -> Result<(ModelCard, f64)> {
     let strands = config.training.strands;
-    let mut networks = ensemble::load(config, length, task.outputs(), Device::Cpu, weights_path)?;
+    let mut networks = ensemble::load(config, length, task.network_outputs(), Device::Cpu, weights_path)?;
     networks.iter_mut().for_each(|network| network.store.freeze());
 
     let head = Head::new(task, Device::Cpu);
@@ -102,11 +107,17 @@ pub fn export(
         members: networks.len(),
         calibration: Calibration { prior: Vec::new(), ..task.calibration.clone() },
         prior: task.calibration.prior.clone(),
+        bins: task.bins,
         output: match task.kind {
             TaskKind::Binary => format!("[N], the probability of {}", classes.positive_name()),
             TaskKind::Multiclass => "[N, classes], the probability of each class; they add up to 1".into(),
             TaskKind::Multilabel => "[N, classes], the probability of each label".into(),
-            TaskKind::Regression => "[N, classes], the value of each column".into(),
+            TaskKind::Regression => match task.bins {
+                Some(Bins { count, bp }) => {
+                    format!("[N, classes, {count}], the value of each column in bins of {bp} bp")
+                }
+                None => "[N, classes], the value of each column".into(),
+            },
         },
         sha256,
     };
@@ -137,10 +148,14 @@ fn script(module: &CModule, path: &Path) -> Result<Vec<u8>> {
     })
 }
 
-/// What the exported model computes: predictions `[N]` for two classes, else `[N, outputs]`.
+/// What the exported model computes: predictions `[N]` for two classes, `[N, outputs, bins]` for bins, else `[N, outputs]`.
 fn outputs(networks: &[Network], head: &Head, task: &Task, one_hot: &Tensor) -> Tensor {
     let predictions = head.predictions(&ensemble::logits_of_one_hot(networks, one_hot));
-    if task.kind == TaskKind::Binary { predictions.squeeze_dim(1) } else { predictions }
+    match task.network_outputs() {
+        Outputs { columns, bins: Some(bins) } => predictions.view([-1, columns as i64, bins.count as i64]),
+        _ if task.kind == TaskKind::Binary => predictions.squeeze_dim(1),
+        _ => predictions,
+    }
 }
 
 /// The largest difference between the predictions of networks and of their saved form, which is opened; of values, in

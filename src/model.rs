@@ -100,8 +100,13 @@ impl Model {
     pub fn load(run: impl AsRef<Path>, device: Device) -> Result<Self> {
         let (folder, provenance) = RunFolder::open_finished(run.as_ref())?;
         let task = provenance.task()?.clone();
-        let networks =
-            ensemble::load(&provenance.config, provenance.length, task.outputs(), device, &folder.file(WEIGHTS))?;
+        let networks = ensemble::load(
+            &provenance.config,
+            provenance.length,
+            task.network_outputs(),
+            device,
+            &folder.file(WEIGHTS),
+        )?;
         let (classes, threshold) = (provenance.classes()?, threshold(&folder, &task)?);
         Ok(Self { ensemble: Ensemble::new(networks), task, classes, threshold })
     }

@@ -244,6 +244,7 @@ pub(crate) fn starting_network(
         let same_question = source.task.kind == task.kind
             && source.task.positive == task.positive
             && source.classes == data.classes.names
+            && source.task.bins == task.bins
             // What a value's logit stands for depends on the loss.
             && (task.kind != TaskKind::Regression || source.task.loss == task.loss);
         afresh = weights::start_from(&mut network, member, &other.file(WEIGHTS), same_question)?;
@@ -254,7 +255,8 @@ pub(crate) fn starting_network(
 /// A network with fresh weights.
 fn new_network(config: &Config, task: &Task, data: &Dataset, device: Device, seed: u64) -> Result<Network> {
     let training = &config.training;
-    let network = Network::new(&config.model, data.train.length, task.outputs(), training.strands, device, seed)?;
+    let network =
+        Network::new(&config.model, data.train.length, task.network_outputs(), training.strands, device, seed)?;
     Ok(network.with_precision(training.precision).without_native(training.no_native))
 }
 

@@ -22,9 +22,9 @@ use strandnet_core::interrupt::{Cause, Interrupt};
 use strandnet_core::metrics::{Blocks, Resampling};
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{
-    self, CHECKSUMS, CONFIG_TOML, Contents, DataFiles, EXAMPLES_TSV, ExampleCounts, LAST_WEIGHTS, METRICS_JSON,
-    MODEL_JSON, MODEL_PT, MovedFile, Outcome, OutputFolder, PREDICTIONS_CSV, Provenance, RUN_JSON, Resolved, RunFolder,
-    SetAside, WEIGHTS, resolved,
+    self, BINS_NPZ, CHECKSUMS, CONFIG_TOML, Contents, DataFiles, EXAMPLES_TSV, ExampleCounts, LAST_WEIGHTS,
+    METRICS_JSON, MODEL_JSON, MODEL_PT, MovedFile, Outcome, OutputFolder, PREDICTIONS_CSV, Provenance, RUN_JSON,
+    Resolved, RunFolder, SetAside, WEIGHTS, resolved,
 };
 use strandnet_core::scorer::Scorer;
 use strandnet_core::task::Task;
@@ -166,7 +166,7 @@ impl Trainer {
             self.config.training.batch_size =
                 fastest_batch_size(&self.config, &task, data, machine.device, self.progress)?;
         }
-        let memory = memory::check(&self.config, task.outputs(), data, device::kind(machine.device))?;
+        let memory = memory::check(&self.config, task.network_outputs(), data, device::kind(machine.device))?;
         // Made before the folder is, so that a start that does not fit leaves nothing behind.
         let (network, afresh) =
             train::starting_network(&self.config, &task, data, tch::Device::Cpu, self.config.training.seed, 0)?;
@@ -209,7 +209,7 @@ impl Trainer {
             interrupted;
         self.config = config;
         let task = task_of(&self.config, data)?;
-        let memory = memory::check(&self.config, task.outputs(), data, device::kind(machine.device))?;
+        let memory = memory::check(&self.config, task.network_outputs(), data, device::kind(machine.device))?;
         let found = counts(data);
         if found != provenance.examples {
             bail!(
@@ -489,7 +489,7 @@ impl Experiment<'_> {
 /// The task that a configuration and its data come to.
 fn task_of(config: &Config, data: &Dataset) -> Result<Task> {
     let training = &config.training;
-    let task = Task::new(data.kind, &data.classes, training.loss, &training.class_weights, &data.train)?
+    let task = Task::new(data.kind, &data.classes, config.loss(), &training.class_weights, &data.train)?
         .trained_by(training)?;
     calibrator(&task, config, data)?; // a target prevalence that does not fit is an error before training
     Ok(task)
@@ -600,6 +600,9 @@ fn evaluate_and_export(
             rows.append_beside(Split::Valid, &data.valid, &valid.predictions, &of_valid)?;
             rows.append_beside(Split::Test, &data.test, &test.predictions, &of_test)?;
             run.write(PREDICTIONS_CSV, &rows.finish()?)?;
+            if let Some(bins) = &test.bins {
+                bins.write(&data.test, &run.file(BINS_NPZ))?;
+            }
             figures::training::draw(&trained.summary, task, run)?;
             figures::draw(&test, run)?;
             let (weights, model) = (run.file(WEIGHTS), run.file(MODEL_PT));

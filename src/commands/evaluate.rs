@@ -22,8 +22,8 @@ use strandnet_core::genome::names::is_same_name;
 use strandnet_core::metrics::Resampling;
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{
-    Contents, DataFiles, EVALUATION_JSON, EXAMPLES_TSV, FORMAT_VERSION, METRICS_JSON, OutputFolder, PREDICTIONS_CSV,
-    RunFolder, lies_in,
+    BINS_NPZ, Contents, DataFiles, EVALUATION_JSON, EXAMPLES_TSV, FORMAT_VERSION, METRICS_JSON, OutputFolder,
+    PREDICTIONS_CSV, RunFolder, lies_in,
 };
 use strandnet_core::scorer::Scorer;
 
@@ -103,6 +103,9 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         let mut rows = Predictions::new(task, &classes)?;
         rows.append(Split::Test, &examples, &evaluation.predictions)?;
         out.write(PREDICTIONS_CSV, &rows.finish()?)?;
+        if let Some(bins) = &evaluation.bins {
+            bins.write(&examples, &out.file(BINS_NPZ))?;
+        }
         figures::draw(&evaluation, &out)?;
         let test = evaluation.metrics().beside(best_possible);
         out.write_json(METRICS_JSON, &EvaluationMetrics { test })?;

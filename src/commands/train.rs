@@ -15,7 +15,7 @@ use strandnet_core::config::search::Search;
 use strandnet_core::config::{Config, DataConfig, Faults, TaskKind};
 use strandnet_core::dataset::Dataset;
 use strandnet_core::files::streams;
-use strandnet_core::format::thousands;
+use strandnet_core::format::{counted, thousands};
 use strandnet_core::inspect::{self, NearCopies};
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{self, Contents, DataFiles, OutputFolder, RUN_JSON, RunFolder};
@@ -111,7 +111,10 @@ fn describe(data: &Dataset, config: &DataConfig) -> String {
         }
         TaskKind::Multiclass => format!("{} classes", data.classes.names.len()),
         TaskKind::Multilabel => format!("{} labels", data.classes.names.len()),
-        TaskKind::Regression => format!("{} columns of values", data.classes.names.len()),
+        TaskKind::Regression => match (data.classes.names.len(), data.train.values_along()) {
+            (columns, 1) => format!("{} of values", counted(columns as u64, "column")),
+            (columns, bins) => format!("{} of values in {bins} bins", counted(columns as u64, "column")),
+        },
     };
     let on_disk =
         if data.train.is_in_memory() { "" } else { "; training sequences are beyond --memory and read from disk" };

@@ -292,9 +292,9 @@ impl Trainer {
         let trained = catch_unwind(AssertUnwindSafe(|| {
             let data = self.data_for(config)?;
             let training = &config.training;
-            let task = Task::new(data.kind, &data.classes, training.loss, &training.class_weights, &data.train)?
+            let task = Task::new(data.kind, &data.classes, config.loss(), &training.class_weights, &data.train)?
                 .trained_by(training)?;
-            let memory = memory::check(config, task.outputs(), data, device::kind(device))?;
+            let memory = memory::check(config, task.network_outputs(), data, device::kind(device))?;
             let setup = Setup { config, task: &task, data, device, folder: Some(workshop), progress };
             let trained = memory.explaining(|| train::train(setup, &mut [], None))?;
             let Some(best) = trained.summary.best(0) else { bail!("no epoch was the best") };

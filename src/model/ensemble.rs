@@ -7,6 +7,7 @@ use tch::{Device, Tensor};
 
 use crate::model::{Network, weights};
 use strandnet_core::config::Config;
+use strandnet_core::network::Outputs;
 use strandnet_core::network::plan::Plan;
 
 /// The members of an ensemble, one or more of the same shape.
@@ -45,7 +46,14 @@ impl std::ops::Deref for Ensemble {
 ///
 /// # Errors
 /// The network does not fit fragments of `length` bp, or the weights do not fit the network.
-pub fn load(config: &Config, length: usize, outputs: usize, device: Device, path: &Path) -> Result<Vec<Network>> {
+pub fn load(
+    config: &Config,
+    length: usize,
+    outputs: impl Into<Outputs>,
+    device: Device,
+    path: &Path,
+) -> Result<Vec<Network>> {
+    let outputs = outputs.into();
     let Config { model, training, .. } = config;
     let parameters = Plan::new(model, length, outputs, training.strands)?.parameters();
     let bytes = std::fs::metadata(path)

@@ -54,12 +54,20 @@ impl<'a> Head<'a> {
     }
 }
 
-/// Predictions `[n, outputs]`, row by row, of logits of the same shape.
+/// Predictions `[n, outputs]`, row by row, of logits as they come out of a network; of bins their means.
 ///
 /// # Errors
 /// Some are not finite.
 pub fn activate(task: &Task, logits: &[f32]) -> Result<Vec<f64>> {
-    let logits = Tensor::from_slice(logits).view([-1, task.outputs() as i64]);
+    Ok(task.means_of_bins(activate_each(task, logits)?))
+}
+
+/// Predictions of the same shape as logits, so of each bin.
+///
+/// # Errors
+/// Some are not finite.
+pub fn activate_each(task: &Task, logits: &[f32]) -> Result<Vec<f64>> {
+    let logits = Tensor::from_slice(logits).view([-1, task.network_outputs().numbers() as i64]);
     let found = no_grad(|| Head::new(task, Device::Cpu).predictions(&logits).flatten(0, -1).to_kind(Kind::Double));
     let predictions = Vec::<f64>::try_from(found)?;
     task::require_finite(&predictions)?;
@@ -69,7 +77,7 @@ pub fn activate(task: &Task, logits: &[f32]) -> Result<Vec<f64>> {
 /// Means and deviations of values, `[1, outputs]` each.
 pub(crate) fn scale_tensors(task: &Task, device: Device) -> (Tensor, Tensor) {
     let of = |value: fn(&Scale) -> f64| {
-        let values: Vec<f32> = task.scales.iter().map(|scale| value(scale) as f32).collect();
+        let values: Vec<f32> = task.scales_of_outputs().map(|scale| value(scale) as f32).collect();
         device::to_device(&values, device).view([1, -1])
     };
     (of(|scale| scale.mean), of(|scale| scale.deviation))

@@ -130,6 +130,7 @@ fn build(step: &Step, tied: bool, root: &Path, random: &mut Generator) -> Box<dy
             let place = Convolution::new(&path, read, filters, shape, reading, random);
             Box::new(PlacesPool { place, places: places as i64 })
         }
+        Layer::Crop { positions } => Box::new(Crop(positions as i64)),
         Layer::Flatten {} => Box::new(Activation(|xs| xs.flatten(1, -1))),
         Layer::Dense { .. } => Box::new(Dense::new(&path, channels, out, reading, random)),
     }
@@ -251,6 +252,16 @@ impl std::fmt::Debug for Activation {
 impl Module for Activation {
     fn forward(&self, xs: &Tensor, _mode: Mode) -> Tensor {
         (self.0)(xs)
+    }
+}
+
+/// The middle positions, so many.
+#[derive(Debug)]
+struct Crop(i64);
+
+impl Module for Crop {
+    fn forward(&self, xs: &Tensor, _mode: Mode) -> Tensor {
+        xs.narrow(2, (xs.size()[2] - self.0) / 2, self.0)
     }
 }
 

@@ -15,9 +15,9 @@ use super::layers::{self, Demands};
 use super::native::{self, Native};
 use strandnet_core::config::{ModelConfig, Precision, Strands};
 use strandnet_core::machine;
-use strandnet_core::network::Parameters;
 use strandnet_core::network::kernels::Key;
 use strandnet_core::network::plan::Plan;
+use strandnet_core::network::{Outputs, Parameters};
 use strandnet_core::random;
 use strandnet_core::random::Purpose;
 use strandnet_core::sequence::alphabet;
@@ -41,7 +41,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Builds a network with `outputs` logits and fresh weights drawn from `seed`, the same on every device. `strands`
+    /// Builds a network with a logit for each output and fresh weights drawn from `seed`, the same on every device. `strands`
     /// says which strands it reads, and whether its filters are tied between them.
     ///
     /// # Errors
@@ -49,7 +49,7 @@ impl Network {
     pub fn new(
         config: &ModelConfig,
         length: usize,
-        outputs: usize,
+        outputs: impl Into<Outputs>,
         strands: Strands,
         device: Device,
         seed: u64,
@@ -118,14 +118,25 @@ impl Network {
         let logits = match (self.strands, train) {
             // One batch, so that batch norm treats the strands alike.
             (Strands::Equivariant, _) | (Strands::Shared, true) => {
-                super::strands::mean(&forward(&super::strands::both(one_hot)))
+                super::strands::mean(&forward(&super::strands::both(one_hot)), |other| self.flipped(other))
             }
             (Strands::Average | Strands::Shared, false) => {
-                (forward(one_hot) + forward(&super::strands::reverse_complement(one_hot))) * 0.5
+                (forward(one_hot) + self.flipped(forward(&super::strands::reverse_complement(one_hot)))) * 0.5
             }
             (Strands::Single | Strands::Augment, _) | (Strands::Average, true) => forward(one_hot),
         };
         logits.to_kind(Kind::Float)
+    }
+
+    /// Logits `[batch, outputs]` of the other strand, those of bins in the direction of this one.
+    fn flipped(&self, logits: Tensor) -> Tensor {
+        match self.plan.outputs.bins {
+            Some(bins) => {
+                let (columns, count) = (self.plan.outputs.columns as i64, bins.count as i64);
+                logits.view([-1, columns, count]).flip([2]).flatten(1, -1)
+            }
+            None => logits,
+        }
     }
 
     /// Scoring logits f32 `[batch, outputs]` of codes `[batch, length]`, on the network's device.
@@ -136,7 +147,7 @@ impl Network {
         let forward = |codes: &[u8]| self.rest.forward_t(&native.score(codes), false);
         match self.strands {
             Strands::Average | Strands::Shared => {
-                (forward(codes) + forward(&reverse_complements(codes, self.length))) * 0.5
+                (forward(codes) + self.flipped(forward(&reverse_complements(codes, self.length)))) * 0.5
             }
             Strands::Single | Strands::Augment | Strands::Equivariant => forward(codes),
         }
@@ -153,7 +164,8 @@ impl Network {
             Strands::Average | Strands::Shared => scan(codes, starts).and_then(|one| {
                 let end = |&start: &usize| codes.len() - start - self.length;
                 let reversed: Vec<usize> = starts.iter().rev().map(end).collect();
-                scan(&reverse_complements(codes, codes.len()), &reversed).map(|other| (one + other.flip([0])) * 0.5)
+                scan(&reverse_complements(codes, codes.len()), &reversed)
+                    .map(|other| (one + self.flipped(other.flip([0]))) * 0.5)
             }),
             Strands::Single | Strands::Augment | Strands::Equivariant => scan(codes, starts),
         };
@@ -174,7 +186,7 @@ impl Network {
         let batch = native.train(both.as_deref().unwrap_or(codes), Key(seed as u64));
         let from = batch.tensor().set_requires_grad(true);
         let logits = self.rest.forward_t(&from, true);
-        let logits = if both.is_some() { super::strands::mean(&logits) } else { logits };
+        let logits = if both.is_some() { super::strands::mean(&logits, |other| self.flipped(other)) } else { logits };
         Forward { logits: logits.to_kind(Kind::Float), native: Some((from, batch)) }
     }
 

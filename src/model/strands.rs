@@ -57,10 +57,11 @@ pub fn both(one_hot: &Tensor) -> Tensor {
     Tensor::cat(&[one_hot, &reverse_complement(one_hot)], 0)
 }
 
-/// The mean over the strands: `[2 * batch, outputs]` to `[batch, outputs]`.
-pub fn mean(logits: &Tensor) -> Tensor {
+/// The mean over the strands: `[2 * batch, outputs]` to `[batch, outputs]`; `flipped` brings those of the other strand into the
+/// direction of the first.
+pub fn mean(logits: &Tensor, flipped: impl Fn(Tensor) -> Tensor) -> Tensor {
     let (one, other) = halves(logits);
-    (one + other) * 0.5
+    (one + flipped(other)) * 0.5
 }
 
 /// What was seen along each strand. `chunk` is traced as it is, so it holds at any batch size.

@@ -46,7 +46,7 @@ pub fn try_sizes(config: &Config, task: &Task, data: &Dataset, device: tch::Devi
     for size in std::iter::successors(Some(SMALLEST), |size| size.checked_mul(2)).take_while(|&size| size <= largest) {
         let mut config = config.clone();
         config.training.batch_size = BatchSize::Of(size);
-        let speed = memory::check(&config, task.outputs(), data, device::kind(device))
+        let speed = memory::check(&config, task.network_outputs(), data, device::kind(device))
             .and_then(|memory| memory.explaining(|| speed(&config, task, data, device, on_device.as_ref())));
         match speed {
             Ok(fragments_per_second) => tried.push(Tried { size, fragments_per_second }),

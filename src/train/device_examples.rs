@@ -27,8 +27,10 @@ pub struct DeviceExamples(Rc<Tensors>);
 struct Tensors {
     /// u8 `[n, length]`
     codes: Tensor,
-    /// f32 `[n, width]`
+    /// f32 `[n, width]`, or `[n, width * bins]`
     labels: Tensor,
+    /// Values of each column along a sequence: 1, or as many as bins.
+    along: i64,
     /// i64 `[n]`, and bool `[n, 1]`: which example comes at each place of the epoch, and whether as its reverse complement. They stay
     /// where they are from epoch to epoch, because recorded steps read them.
     order: Tensor,
@@ -76,7 +78,7 @@ impl Tensors {
             Ok(())
         })?;
         let labels = self.labels.view(-1);
-        for (i, part) in examples.labels.chunks(PART / size_of::<f32>()).enumerate() {
+        for (i, part) in examples.targets().chunks(PART / size_of::<f32>()).enumerate() {
             let first = i * PART / size_of::<f32>();
             labels.narrow(0, first as i64, part.len() as i64).copy_(&device::to_device(part, device));
         }
@@ -86,7 +88,14 @@ impl Tensors {
     fn gathered(&self, chosen: &Tensor, reversed: &Tensor, either_strand: bool) -> DeviceBatch {
         let codes = self.codes.index_select(0, chosen);
         let codes = if either_strand { reverse_complements(&codes).where_self(reversed, &codes) } else { codes };
-        DeviceBatch { codes, labels: self.labels.index_select(0, chosen), n: chosen.size()[0] as usize }
+        let labels = self.labels.index_select(0, chosen);
+        let labels = if either_strand && self.along > 1 {
+            let flipped = labels.view([chosen.size()[0], -1, self.along]).flip([2]).flatten(1, -1);
+            flipped.where_self(reversed, &labels)
+        } else {
+            labels
+        };
+        DeviceBatch { codes, labels, n: chosen.size()[0] as usize }
     }
 }
 
@@ -119,7 +128,8 @@ impl DeviceExamples {
         let empty = |shape: [i64; 2], kind| Tensor::zeros(shape, (kind, device));
         let of = Tensors {
             codes: empty([n, length], Kind::Uint8),
-            labels: empty([n, examples.labels.len() as i64 / n.max(1)], Kind::Float),
+            labels: empty([n, examples.targets().len() as i64 / n.max(1)], Kind::Float),
+            along: examples.values_along() as i64,
             order: empty([n, 1], Kind::Int64).view(-1),
             reversed: empty([n, 1], Kind::Bool),
         };
@@ -134,8 +144,8 @@ impl DeviceExamples {
     /// The examples cannot be read.
     pub fn renew(&self, examples: &Examples) -> Result<bool> {
         let (codes, labels) = (&self.0.codes, &self.0.labels);
-        let fits =
-            codes.size() == [examples.len() as i64, examples.length as i64] && labels.numel() == examples.labels.len();
+        let fits = codes.size() == [examples.len() as i64, examples.length as i64]
+            && labels.numel() == examples.targets().len();
         if fits && examples.is_in_memory() {
             self.0.fill(examples)?;
             return Ok(true);
@@ -167,7 +177,7 @@ impl DeviceExamples {
 
 /// Bytes that examples take on a GPU: codes, labels, and the order of an epoch.
 fn bytes(examples: &Examples) -> u64 {
-    let (n, labels) = (examples.len() as u64, examples.labels.len() as u64);
+    let (n, labels) = (examples.len() as u64, examples.targets().len() as u64);
     n * (examples.length as u64 + size_of::<i64>() as u64 + 1) + labels * size_of::<f32>() as u64
 }
 
@@ -182,6 +192,8 @@ mod tests {
     use super::*;
     use strandnet_core::dataset::batches;
     use strandnet_core::dataset::batches::Augmentation;
+    use strandnet_core::dataset::examples::ExamplesWriter;
+    use strandnet_core::sequence::bins::Bins;
 
     #[test]
     fn batches_are_those_that_the_cpu_gathers() {
@@ -206,6 +218,43 @@ mod tests {
             let second = first.gathered(&(Tensor::arange(32, (Kind::Int64, Device::Cpu)) + 32));
             assert_eq!((&second.codes, &second.labels), (&found[1].codes, &found[1].labels));
         }
+    }
+
+    #[test]
+    fn bins_turn_with_their_sequence_as_on_the_cpu() {
+        let codes: Vec<u8> = (0..40 * 6).map(|i| (i * i % 13 % 4) as u8).collect();
+        let of_each = Bins { count: 3, bp: 2 };
+        let mut writer = ExamplesWriter::new(6, 2, u64::MAX).with_bins(Some(of_each));
+        for (i, codes) in codes.chunks(6).enumerate() {
+            writer.push(codes, &[0.0; 2], Examples::from_codes(codes, 6, &[0.0; 2]).origins[0].clone()).unwrap();
+            writer.push_bins(&std::array::from_fn::<f32, 6, _>(|at| (i * 6 + at) as f32));
+        }
+        let examples = writer.finish().unwrap();
+        let on_device = DeviceExamples::new(Device::Cpu, &examples).unwrap();
+        let augmentation = Augmentation { either_strand: true, ..Augmentation::default() };
+        let order = Order { batch_size: 16, augmentation, seed: 3, epoch: 1 };
+        let expected: Vec<batches::Batch> =
+            std::thread::scope(|scope| batches::shuffled(scope, &examples, order).map(Result::unwrap).collect());
+        let mut flipped = 0;
+        for (found, expected) in on_device.shuffled(order).unwrap().map(|batch| batch.gather()).zip(expected) {
+            assert_eq!(Vec::<u8>::try_from(found.codes.flatten(0, -1)).unwrap(), expected.codes);
+            assert_eq!(Vec::<f32>::try_from(found.labels.flatten(0, -1)).unwrap(), expected.labels);
+            for (codes, values) in expected.codes.chunks(6).zip(expected.labels.chunks(6)) {
+                let first = values.iter().copied().fold(f32::INFINITY, f32::min);
+                let is_flipped = values[0] > first;
+                let own: Vec<f32> =
+                    if is_flipped { vec![2.0, 1.0, 0.0, 5.0, 4.0, 3.0] } else { (0..6u8).map(f32::from).collect() };
+                assert_eq!(values.iter().map(|value| value - first).collect::<Vec<_>>(), own);
+                let example = first as usize / 6;
+                let mut given = codes.to_vec();
+                if is_flipped {
+                    strandnet_core::sequence::alphabet::reverse_complement(&mut given);
+                }
+                assert_eq!(given, &examples.all_codes().unwrap()[example * 6..example * 6 + 6]);
+                flipped += usize::from(is_flipped);
+            }
+        }
+        assert!((5..36).contains(&flipped), "{flipped}");
     }
 
     #[test]

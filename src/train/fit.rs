@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use anyhow::Result;
-use strandnet_core::evaluate;
+use strandnet_core::evaluate::{self, Strand};
 use strandnet_core::progress::{Bar, Progress};
 use strandnet_core::training::early_stopping::{Decision as Selection, EarlyStopping};
 use strandnet_core::training::history::Epoch;
@@ -18,7 +18,7 @@ use super::moving_average::MovingAverage;
 use super::totals::EpochTotals;
 use super::{EnsembleState, Setup, interrupted, starting_network};
 use crate::device;
-use crate::model::Network;
+use crate::model::{Network, head};
 use crate::no_grad::no_grad;
 
 /// How an attempt to train a network ended.
@@ -132,7 +132,8 @@ impl<'a> Fit<'a> {
         let Setup { config, task, data, progress, .. } = self.setup;
         let epoch = self.position.epoch;
         self.learner.swap_average();
-        let predictions = evaluate::predictions_of(&self.learner.network, task, &data.valid)?;
+        let logits = evaluate::logits_of(&self.learner.network, &data.valid, Strand::AsGiven)?;
+        let predictions = head::activate_each(task, &logits)?;
         if evaluate::are_constant(&predictions, task) {
             ensemble.save_weights(None, self.setup.folder)?;
             return Ok(None);
@@ -251,8 +252,14 @@ impl<'a> Fit<'a> {
     fn network_with_best(&self) -> Result<Network> {
         let Setup { config, task, data, device, .. } = self.setup;
         let training = &config.training;
-        let network =
-            Network::new(&config.model, data.train.length, task.outputs(), training.strands, device, self.seed)?;
+        let network = Network::new(
+            &config.model,
+            data.train.length,
+            task.network_outputs(),
+            training.strands,
+            device,
+            self.seed,
+        )?;
         no_grad(|| {
             for (name, mut own) in network.store.variables() {
                 own.copy_(&self.best[&name]);

@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::config::choices::{AttributionBaseline, AttributionMethod, ScoreFormat, VariantFormat, name_of};
 pub use crate::config::class_shares::ClassShares;
-pub(crate) use crate::config::data::output_length_fault;
 pub use crate::config::data::{Center, DataConfig, Fit, MAX_CLASSES, Missing, NEGATIVE, SourceKind, TaskKind};
+pub(crate) use crate::config::data::{bin_fault, output_length_fault};
 pub use crate::config::inputs::{Aggregate, NamedPath, Negatives, SignalTrack};
 pub use crate::config::layers::Layer;
 pub use crate::config::model::{Architecture, DropoutPlace, ModelConfig};
@@ -237,7 +237,16 @@ impl Config {
         let mut faults = data.faults();
         faults.extend(model.faults(data.length, training.strands));
         faults.extend(training.faults());
+        if data.bin.is_some() && training.shift > 0 {
+            faults.push("--shift moves a sequence without its bins, so it does not go with --bin; remove one".into());
+        }
         faults
+    }
+
+    /// The loss that training asks for, or that for counts of bins; none where the task decides.
+    pub fn loss(&self) -> Option<Loss> {
+        let of_bins = (self.data.bin.is_some() && !self.data.log1p).then_some(Loss::Poisson);
+        self.training.loss.or(of_bins)
     }
 }
 

@@ -319,7 +319,7 @@ fn read_sequences(source: DataSource, request: &LoadRequest, splits: &[Split]) -
             }
         }
         DataSource::Examples(path) => {
-            files.extend(manifest::read(path, kind, columns, (memory, moved), &mut sequences, progress)?);
+            files.extend(manifest::read(path, kind, columns, config.bin, (memory, moved), &mut sequences, progress)?);
         }
         DataSource::Genomes(_) | DataSource::Demo => bail!("genomes are read window by window"),
     }

@@ -1,6 +1,7 @@
 //! Evaluation: predictions for examples, and metrics of predictions against labels.
 
 pub mod baselines;
+pub mod bins;
 pub mod breakdown;
 pub mod calibration;
 pub mod dependence;
@@ -16,6 +17,7 @@ use anyhow::Result;
 use crate::config::TaskKind;
 use crate::dataset::Classes;
 use crate::dataset::examples::Examples;
+use crate::evaluate::bins::OfBins;
 use crate::evaluate::breakdown::{Breakdown, Group};
 use crate::evaluate::members::Members;
 use crate::evaluate::results::{GroupMetrics, SplitMetrics};
@@ -49,7 +51,7 @@ pub fn predict(scorer: &dyn Scorer, task: &Task, codes: &[u8]) -> Result<Vec<f64
     scorer.activation()(task, &logits_of_codes(scorer, codes)?)
 }
 
-/// Logits for codes `[n, length]`, `[n, outputs]` row by row.
+/// Logits for codes `[n, length]`, row by row as they come out of the network.
 ///
 /// # Errors
 /// The scorer fails.
@@ -62,7 +64,7 @@ pub fn logits_of_codes(scorer: &dyn Scorer, codes: &[u8]) -> Result<Vec<f32>> {
     Ok(logits)
 }
 
-/// Logits for examples, `[n, outputs]`.
+/// Logits for examples, row by row as they come out of the network.
 ///
 /// # Errors
 /// The examples cannot be read, or the scorer fails.
@@ -170,6 +172,8 @@ pub struct Evaluation<'a> {
     pub uncalibrated: Option<Vec<f64>>,
     /// Metrics of all examples.
     pub report: Report,
+    /// What was predicted for each bin of the examples, where the task has bins.
+    pub bins: Option<OfBins>,
     /// Metrics of groups, once measured.
     pub breakdown: Option<Breakdown>,
     /// Metrics of the examples that are unlike the training examples, once measured.
@@ -181,7 +185,7 @@ pub struct Evaluation<'a> {
 }
 
 impl<'a> Evaluation<'a> {
-    /// Evaluates the predictions for logits `[n, outputs]`; for binary tasks at the given threshold, or else at the
+    /// Evaluates the predictions for logits, as they come out of the network; for binary tasks at the given threshold, or else at the
     /// best one on these examples.
     ///
     /// # Errors
@@ -199,6 +203,7 @@ impl<'a> Evaluation<'a> {
         let is_identity = task.calibration.is_identity();
         let uncalibrated = (!is_identity).then(|| activation(&task.uncalibrated(), logits)).transpose()?;
         let report = report(task, classes, examples, &predictions, threshold, &resampling);
+        let bins = task.bins.map(|bins| OfBins::new(task, classes, examples, logits, bins, &resampling)).transpose()?;
         Ok(Self {
             task,
             classes,
@@ -207,6 +212,7 @@ impl<'a> Evaluation<'a> {
             predictions,
             uncalibrated,
             report,
+            bins,
             breakdown: None,
             unlike_training: UnlikeTraining::default(),
             strands: None,
@@ -276,6 +282,7 @@ impl<'a> Evaluation<'a> {
             uncalibrated_expected_calibration_error: uncalibrated,
             calibrated_expected_calibration_error: calibrated,
             members: self.members.clone(),
+            bins: self.bins.as_ref().map(|bins| Box::new(SplitMetrics::from(&bins.report))),
             without_repeats: self.unlike_training.without_repeats.as_ref().map(GroupMetrics::from),
             without_near_copies: self.unlike_training.without_near_copies.as_ref().map(GroupMetrics::from),
             by_gc: groups(&breakdown.by_gc),

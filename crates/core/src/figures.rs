@@ -26,6 +26,7 @@ pub use crate::figures::canvas::Figure;
 
 use crate::config::TaskKind;
 use crate::evaluate::baselines::BaselineResult;
+use crate::evaluate::bins::OfBins;
 use crate::evaluate::unlike_training::UnlikeTraining;
 use crate::evaluate::{BestPossible, Evaluation};
 use crate::format::{self, thousands};
@@ -128,13 +129,14 @@ pub fn table(evaluation: &Evaluation, baselines: &[BaselineResult], best_possibl
                     }
                     Err(_) => "   no interval".into(),
                 };
-                format!("  {words:<27}{:<33}{}", format!("{}{ends}", format::metric(*value)), beside(name))
+                format!("  {words:<27}{:<32} {}", format!("{}{ends}", format::metric(*value)), beside(name))
             }
             None => format!("  {words:<27}{:<36}{}", "undefined here", beside(name)),
         };
         text.push_str(line.trim_end());
         text.push('\n');
     }
+    text.extend(evaluation.bins.as_ref().map(OfBins::line));
     text.push_str(&unlike_training(evaluation));
     for baseline in baselines {
         if let Some((difference, words)) =

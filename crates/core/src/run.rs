@@ -40,6 +40,8 @@ pub const METRICS_JSON: &str = "metrics.json";
 pub const PREDICTIONS_CSV: &str = "predictions.csv";
 /// The model as TorchScript.
 pub const MODEL_PT: &str = "model.pt";
+/// Observed and predicted values of the bins of the test examples.
+pub const BINS_NPZ: &str = "bins.npz";
 /// Inputs and outputs of the exported model.
 pub const MODEL_JSON: &str = "model.json";
 /// Folder of copies of the data that came from pipes or standard input.

@@ -73,7 +73,7 @@ impl Pending {
     }
 }
 
-/// Converts logits `[n, outputs]` into predictions of the same shape.
+/// Converts logits into predictions `[n, outputs]`, of bins their means.
 pub type Activation = fn(&Task, &[f32]) -> Result<Vec<f64>>;
 
 /// A network, or an ensemble, with its weights.

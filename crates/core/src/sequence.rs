@@ -1,5 +1,6 @@
 //! Sequences as codes: bases, complements and shuffles.
 
 pub mod alphabet;
+pub mod bins;
 pub mod motif;
 pub mod shuffle;

@@ -11,7 +11,9 @@ use crate::dataset::Classes;
 use crate::dataset::examples::Examples;
 use crate::metrics;
 use crate::metrics::Ranking;
+use crate::network::Outputs;
 use crate::network::kernels::BinaryLoss;
+use crate::sequence::bins::Bins;
 use crate::task::calibration::Calibration;
 
 /// Upper limit of the weight of a rare label with `--class-weights auto`.
@@ -28,6 +30,9 @@ pub struct Task {
     pub positive: usize,
     /// Number of classes, labels or columns.
     pub count: usize,
+    /// Bins along a sequence, for each of which a network gives all columns; regression only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bins: Option<Bins>,
     /// Weight of each class, or of the positives of each label; empty if all are equal.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub weights: Vec<f64>,
@@ -96,6 +101,7 @@ impl Task {
             loss,
             positive: classes.positive,
             count,
+            bins: train.bins.as_ref().map(|bins| bins.of_each),
             weights: Vec::new(),
             scales,
             has_missing: train.labels.iter().any(|label| label.is_nan()),
@@ -157,9 +163,26 @@ impl Task {
         }
     }
 
-    /// Number of outputs of a network for each sequence.
+    /// Number of predictions for each sequence; of bins their mean is one.
     pub fn outputs(&self) -> usize {
         if self.kind == TaskKind::Binary { 1 } else { self.count }
+    }
+
+    /// What comes out of a network.
+    pub fn network_outputs(&self) -> Outputs {
+        Outputs { columns: self.outputs(), bins: self.bins }
+    }
+
+    /// Predictions `[n, outputs]` from those of bins, `[n, outputs, bins]`: their means. Without bins they are the same.
+    pub fn means_of_bins(&self, predictions: Vec<f64>) -> Vec<f64> {
+        let Some(Bins { count, .. }) = self.bins else { return predictions };
+        predictions.chunks(count).map(|bins| bins.iter().sum::<f64>() / count as f64).collect()
+    }
+
+    /// The scale of each of the numbers that come out of a network for a sequence, `[outputs, bins]`.
+    pub fn scales_of_outputs(&self) -> impl Iterator<Item = &Scale> + Clone {
+        let along = self.bins.map_or(1, |bins| bins.count);
+        self.scales.iter().flat_map(move |scale| std::iter::repeat_n(scale, along))
     }
 
     fn class_weights(&self, wanted: &ClassWeights, classes: &Classes, train: &Examples) -> Result<Vec<f64>> {
@@ -198,12 +221,20 @@ impl Task {
         })
     }
 
-    /// Converts logits `[n, outputs]` into predictions of the same shape: the probability of the positive class, of
-    /// each class or of each label, or values.
+    /// Converts logits, as they come out of a network, into predictions `[n, outputs]`: the probability of the positive class,
+    /// of each class or of each label, or values; of bins their means.
     ///
     /// # Errors
     /// A prediction is not finite.
     pub fn activate(&self, logits: &[f32]) -> Result<Vec<f64>> {
+        Ok(self.means_of_bins(self.activate_each(logits)?))
+    }
+
+    /// Converts logits into predictions of the same shape, so of each bin.
+    ///
+    /// # Errors
+    /// A prediction is not finite.
+    pub fn activate_each(&self, logits: &[f32]) -> Result<Vec<f64>> {
         let predictions: Vec<f64> = match self.kind {
             TaskKind::Binary | TaskKind::Multilabel => {
                 self.calibrated(logits).into_iter().map(|logit| 1.0 / (1.0 + (-logit).exp())).collect()
@@ -214,7 +245,7 @@ impl Task {
                     Loss::Poisson => logit.exp() * scale.mean,
                     _ => logit * scale.deviation + scale.mean,
                 };
-                logits.iter().map(|&logit| f64::from(logit)).zip(self.scales.iter().cycle()).map(value).collect()
+                logits.iter().map(|&logit| f64::from(logit)).zip(self.scales_of_outputs().cycle()).map(value).collect()
             }
         };
         require_finite(&predictions)?;
@@ -270,8 +301,8 @@ impl Task {
         })
     }
 
-    /// The metric that chooses the best epoch, for predictions `[n, outputs]`; higher is better, so a loss is negated.
-    /// Chance level if it is undefined.
+    /// The metric that chooses the best epoch, for predictions `[n, outputs]`, or of each bin; higher is better, so a loss is
+    /// negated. Chance level if it is undefined.
     pub fn selection(&self, examples: &Examples, predictions: &[f64]) -> f64 {
         let ranking = || Ranking::new(&self.positives(examples), predictions);
         let (value, chance) = match (self.monitored(), self.kind) {
@@ -282,9 +313,13 @@ impl Task {
                 let ranking = ranking();
                 (ranking.mcc(ranking.best_threshold()), 0.0)
             }
-            (Metric::R2, _) => (metrics::regression::mean_r2(&values(examples), predictions, self.count), 0.0),
+            (Metric::R2, _) => (
+                metrics::regression::mean_r2(&self.values_of_bins(examples), &self.by_bin(predictions), self.count),
+                0.0,
+            ),
             (Metric::Pearson, _) => {
-                (metrics::regression::mean_pearson(&values(examples), predictions, self.count), 0.0)
+                let (values, predictions) = (self.values_of_bins(examples), self.by_bin(predictions));
+                (metrics::regression::mean_pearson(&values, &predictions, self.count), 0.0)
             }
             (Metric::Auroc, TaskKind::Multiclass) => {
                 (metrics::classes::macro_auroc(&examples.classes(), predictions, self.count), 0.5)
@@ -297,6 +332,20 @@ impl Task {
         value.unwrap_or(chance)
     }
 
+    /// Numbers `[n, columns, bins]` as rows of bins, `[n * bins, columns]`; without bins they are the same.
+    pub fn by_bin(&self, numbers: &[f64]) -> Vec<f64> {
+        let along = self.bins.map_or(1, |bins| bins.count);
+        let of_example = |row: &[f64]| -> Vec<f64> {
+            (0..row.len()).map(|at| row[at % self.count * along + at / self.count]).collect()
+        };
+        numbers.chunks(self.count * along).flat_map(of_example).collect()
+    }
+
+    /// Values as rows of bins, `[n * bins, columns]`; without bins, of examples.
+    pub fn values_of_bins(&self, examples: &Examples) -> Vec<f64> {
+        self.by_bin(&examples.targets().iter().map(|&value| f64::from(value)).collect::<Vec<_>>())
+    }
+
     /// The loss of a binary task as the CPU kernels take it.
     pub fn binary_loss(&self) -> Option<BinaryLoss> {
         (self.kind == TaskKind::Binary).then(|| BinaryLoss {
@@ -307,9 +356,9 @@ impl Task {
         })
     }
 
-    /// Loss of predictions `[n, outputs]`, for validation.
+    /// Loss of predictions `[n, outputs]`, or of each bin, for validation.
     pub fn loss_of(&self, examples: &Examples, predictions: &[f64]) -> f64 {
-        let outputs = self.outputs();
+        let outputs = self.network_outputs().numbers();
         let there = examples.labels.iter().filter(|label| !label.is_nan()).count();
         // The mean over all labels, or over those that are there.
         let has_missing = there < examples.labels.len();
@@ -318,7 +367,7 @@ impl Task {
         let log = |p: f64| -p.max(f64::MIN_POSITIVE).ln();
         let one = |i: usize| -> f64 {
             let found = &predictions[i * outputs..(i + 1) * outputs];
-            let labels = examples.labels_of(i);
+            let labels = examples.targets_of(i);
             match (self.kind, self.loss) {
                 (TaskKind::Binary, loss) => {
                     let (class, p) = (labels[0] as usize, found[0]);
@@ -341,7 +390,11 @@ impl Task {
                     each.sum::<f64>() / of_row
                 }
                 (TaskKind::Regression, loss) => {
-                    let there = labels.iter().zip(found).zip(&self.scales).filter(|((value, _), _)| !value.is_nan());
+                    let there = labels
+                        .iter()
+                        .zip(found)
+                        .zip(self.scales_of_outputs())
+                        .filter(|((value, _), _)| !value.is_nan());
                     let each = there.map(|((&value, &p), scale)| match loss {
                         Loss::Poisson => {
                             (p - f64::from(value) * (p / scale.mean).max(f64::MIN_POSITIVE).ln()) / scale.mean
@@ -408,7 +461,9 @@ fn scales(train: &Examples, classes: &Classes, loss: Loss) -> Result<Vec<Scale>>
         .iter()
         .enumerate()
         .map(|(column, name)| {
-            let all = (0..train.len()).map(|i| f64::from(train.labels_of(i)[column]));
+            let along = train.values_along();
+            let bins = |i| &train.targets_of(i)[column * along..(column + 1) * along];
+            let all = (0..train.len()).flat_map(|i| bins(i).iter().map(|&value| f64::from(value)));
             let values: Vec<f64> = all.filter(|value| !value.is_nan()).collect();
             if loss == Loss::Poisson
                 && let Some(negative) = values.iter().find(|value| **value < 0.0)

@@ -30,7 +30,7 @@ const BATCHES: usize = 32;
 /// # Errors
 /// The sequences cannot be read.
 pub fn filters(run: &FinishedRun, members: &[usize], trained: &Filters, set: &Set) -> Result<Filters> {
-    let (config, outputs) = (&run.provenance.config, run.provenance.task()?.outputs());
+    let (config, outputs) = (&run.provenance.config, run.provenance.task()?.network_outputs());
     let (seed, length) = (run.provenance.seed, run.provenance.length);
     let network = |seed| Network::new(&config.model, length, outputs, config.training.strands, Device::Cpu, seed);
     let mut networks = Vec::new();

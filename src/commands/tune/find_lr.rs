@@ -37,9 +37,9 @@ pub fn run(command: &Tune, config: &Config, progress: Progress) -> Result<()> {
     progress.say(&machine.description);
     let data = data_of(config, &progress)?;
     let training = &config.training;
-    let task = Task::new(data.kind, &data.classes, training.loss, &training.class_weights, &data.train)?
+    let task = Task::new(data.kind, &data.classes, config.loss(), &training.class_weights, &data.train)?
         .trained_by(training)?;
-    memory::check(config, task.outputs(), &data, device::kind(machine.device))?;
+    memory::check(config, task.network_outputs(), &data, device::kind(machine.device))?;
 
     let mut curve = Curve::default();
     let bar = progress.bar((steps * training.batch_size.fragments()) as u64);

@@ -10,6 +10,7 @@ use crate::train::loss::Criterion;
 use strandnet_core::config::layers;
 use strandnet_core::config::{Architecture, Layer};
 use strandnet_core::network::kernels::Key;
+use strandnet_core::sequence::bins::Bins;
 
 const STRANDS: [Strands; 5] =
     [Strands::Single, Strands::Augment, Strands::Average, Strands::Shared, Strands::Equivariant];
@@ -203,9 +204,9 @@ fn a_sequence_and_its_reverse_complement_score_the_same_where_both_strands_are_r
     each(|name, arch, length, strands| {
         let network = network(arch, length, strands);
         for n in [1, 9, 64] {
-            let [given, turned] = sequences(n, length);
+            let [given, flipped] = sequences(n, length);
             warm(&network, &given);
-            let difference = difference(&network.logits(&given, false), &network.logits(&turned, false));
+            let difference = difference(&network.logits(&given, false), &network.logits(&flipped, false));
             if matches!(strands, Strands::Single | Strands::Augment) {
                 assert!(difference > 1e-4, "{name}: {difference}");
             } else {
@@ -478,6 +479,46 @@ fn fragments_and_filters_that_do_not_fit_are_refused() {
     let config = ModelConfig { filters: Some(7), ..ModelConfig::default() };
     let error = Network::new(&config, 71, 1, Strands::Equivariant, Device::Cpu, 1).unwrap_err().to_string();
     assert!(error.contains("--filters is 7, expected an even number"), "{error}");
+}
+
+#[test]
+fn bins_turn_with_the_sequence_and_the_two_strands_agree() {
+    let outputs = Outputs { columns: 2, bins: Some(Bins { count: 6, bp: 8 }) };
+    let [given, reversed] = sequences(3, 128);
+    for arch in Architecture::ALL {
+        for strands in STRANDS {
+            let built = Network::new(&config(arch), 128, outputs, strands, Device::Cpu, 1);
+            if !arch.has_positions() {
+                assert!(built.unwrap_err().to_string().contains("expected --arch residual or gated"));
+                continue;
+            }
+            let network = built.unwrap();
+            warm(&network, &given);
+            let score = |codes| no_grad(|| network.logits(codes, false));
+            let (one, other) = (score(&given), score(&reversed));
+            assert_eq!(one.size(), [3, 12]);
+            let flipped = other.view([3, 2, 6]).flip([2]).flatten(1, -1);
+            let apart = difference(&one, &flipped);
+            let reads_both = matches!(strands, Strands::Average | Strands::Shared | Strands::Equivariant);
+            assert_eq!(apart < 1e-5, reads_both, "{arch:?} {strands:?} {apart}");
+            let native = Vec::<u8>::try_from(given.flatten(0, -1)).unwrap();
+            assert!(difference(&no_grad(|| network.score(&native)), &one) < 1e-5, "{arch:?} {strands:?}");
+            assert_eq!(no_grad(|| network.logits(&given, true)).size(), [3, 12]);
+        }
+    }
+    let build = |bins| {
+        Network::new(
+            &config(Architecture::Residual),
+            128,
+            Outputs { columns: 1, bins: Some(bins) },
+            Strands::Single,
+            Device::Cpu,
+            1,
+        )
+    };
+    for bins in [Bins { count: 3, bp: 6 }, Bins { count: 17, bp: 8 }, Bins { count: 3, bp: 4 }] {
+        assert!(build(bins).unwrap_err().to_string().contains("do not fall on the network's positions"), "{bins:?}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Signal tracks: the values of windows that regression learns.
 
+use std::io::Read as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -159,6 +160,130 @@ fn background_has_its_own_signal() {
     // Nothing lies away from the regions.
     assert_eq!(labels.iter().filter(|label| *label == "atac=0").count(), tracks.sums.len());
     assert!(value(&metrics(&out)["test"], "pearson").is_finite());
+}
+
+/// Arrays of a NumPy file, `[n, ...]`, by name.
+fn arrays(path: &Path, name: &str) -> (Vec<usize>, Vec<f32>) {
+    let mut zip = zip::ZipArchive::new(std::fs::File::open(path).unwrap()).unwrap();
+    let mut bytes = Vec::new();
+    zip.by_name(&format!("{name}.npy")).unwrap().read_to_end(&mut bytes).unwrap();
+    let end = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+    let header = std::str::from_utf8(&bytes[10..end]).unwrap();
+    let shape = header.split(['(', ')']).nth(1).unwrap();
+    let shape = shape.split(',').filter_map(|side| side.trim().parse().ok()).collect();
+    (shape, bytes[end..].chunks_exact(4).map(|number| f32::from_le_bytes(number.try_into().unwrap())).collect())
+}
+
+#[test]
+fn bins_are_learned_and_everything_else_goes_by_their_means() {
+    let tracks = tracks();
+    let (one, pair) = (tracks.signal("atac", &["plus.bw"]), tracks.signal("both", &["plus.bw", "minus.bw"]));
+    // Every other region on the minus strand, whose window is read backwards.
+    let bed = std::fs::read_to_string(&tracks.regions).unwrap();
+    let stranded: String = bed
+        .lines()
+        .enumerate()
+        .map(|(i, line)| format!("{line}\t.\t0\t{}\n", if i % 2 == 0 { "+" } else { "-" }))
+        .collect();
+    let regions = tracks.folder.write("stranded.bed", stranded);
+    let network = [
+        "--arch",
+        "residual",
+        "--filters",
+        "16",
+        "--depth",
+        "1",
+        "--epochs",
+        "30",
+        "--lr",
+        "0.01",
+        "--batch-size",
+        "8",
+    ];
+    let data = ["--signal", &one, "--signal", &pair, "--bin", "16", "--output-length", "64"];
+    let tracks = Tracks { regions, ..tracks };
+    let flags = [&network[..], &tracks.flags(&data)].concat();
+    let out = tracks.folder.path("run");
+    train(&out, &flags);
+    assert_eq!(json(&out.join("run.json"))["task"]["loss"], "poisson");
+    assert_eq!(json(&out.join("model.json"))["bins"], serde_json::json!({"count": 4, "bp": 16}));
+
+    let (shape, observed) = arrays(&out.join("bins.npz"), "observed");
+    let (predicted_shape, predicted) = arrays(&out.join("bins.npz"), "predicted");
+    assert_eq!((&shape, &predicted_shape), (&vec![40, 2, 4], &vec![40, 2, 4]));
+    let chosen = |name: &str| -> Vec<String> {
+        let splits = column(&out.join("examples.tsv"), b'\t', "split");
+        column(&out.join("examples.tsv"), b'\t', name)
+            .into_iter()
+            .zip(splits)
+            .filter(|(_, split)| split == "test")
+            .map(|(cell, _)| cell)
+            .collect()
+    };
+    let (strands, starts) = (chosen("strand"), chosen("start"));
+    let [scores, means] = ["score_atac", "label_atac"].map(|name| column(&out.join("predictions.csv"), b',', name));
+    let (scores, means) = (&scores[scores.len() - 40..], &means[means.len() - 40..]);
+    for i in 0..40 {
+        let start: usize = starts[i].parse().unwrap();
+        // The plus strand's values lie at 30 to 34 of 80, so in the second bin of the middle 64, and the others outside.
+        let strength = tracks.sums.iter().find(|(name, at, _)| name == "chr3" && *at == start).unwrap().2 as f32;
+        let mut expected = [0.0, strength, 0.0, 0.0];
+        if strands[i] == "-" {
+            expected.reverse();
+        }
+        assert_eq!(observed[i * 8..i * 8 + 8], [expected, expected].concat());
+        assert!((means[i].parse::<f32>().unwrap() - strength / 4.0).abs() < 1e-6);
+        let mean = predicted[i * 8..i * 8 + 4].iter().sum::<f32>() / 4.0;
+        assert!((scores[i].parse::<f32>().unwrap() - mean).abs() < 1e-4 * mean.abs().max(1.0));
+    }
+    let test = &metrics(&out)["test"];
+    assert_eq!(test["bins"]["n"], 160);
+    // The word alone says which bin is high.
+    assert!(value(&test["bins"], "pearson") > 0.5, "{}", test["bins"]);
+
+    let evaluated = tracks.folder.path("evaluated");
+    succeed(&["evaluate", text(&out), "--out", text(&evaluated), "--quiet"]);
+    assert_eq!(&json(&evaluated.join("metrics.json"))["test"], test);
+    assert_eq!(arrays(&evaluated.join("bins.npz"), "predicted").1, predicted);
+    assert!(succeed(&["verify", text(&out), "--quiet"]).contains("metrics reproduced"));
+    let listed = tracks.folder.path("listed");
+    let listing = out.join("examples.tsv");
+    train(&listed, &[&network[..], &["--examples", text(&listing), "--bin", "16"]].concat());
+    assert!(outcome(&out) == outcome(&listed), "another outcome from examples.tsv");
+
+    // Scores are means of bins, of the same sequences to the same numbers, and can be explained.
+    let scored =
+        succeed(&["predict", text(&out), "--reference", &tracks.reference, "--regions", &tracks.regions, "--quiet"]);
+    assert!(scored.starts_with("name\tstart\tend\tstrand\tscore_atac\tscore_both\t"), "{scored}");
+    let explained = tracks.folder.path("explained");
+    succeed(&[
+        "explain",
+        "sequences",
+        text(&out),
+        "--reference",
+        &tracks.reference,
+        "--regions",
+        &tracks.regions,
+        "--score-of",
+        "atac",
+        "--method",
+        "saliency",
+        "--out",
+        text(&explained),
+        "--quiet",
+    ]);
+
+    let wrong = tracks.folder.path("wrong");
+    let fails = |code: i32, more: &[&str], part: &str| {
+        let error = fail(code, &[&["train", "--out", text(&wrong)], flags.as_slice(), more].concat());
+        assert!(error.contains(part), "{more:?}: {error}");
+    };
+    fails(2, &["--shift", "3"], "does not go with --bin");
+    fails(2, &["--bin", "24"], "expected a length that divides the 64 bp");
+    fails(1, &["--bin", "2"], "do not fall on the network's positions, which are 4 bp apart");
+    let shallow =
+        fail(1, &[&["train", "--out", text(&wrong), "--arch", "shallow"], tracks.flags(&data).as_slice()].concat());
+    assert!(shallow.contains("expected --arch residual or gated, not shallow"), "{shallow}");
 }
 
 #[test]

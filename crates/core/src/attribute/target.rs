@@ -1,14 +1,17 @@
 //! The target of attribution: the log-odds of a class or label, or a value. On this scale attributions are additive,
 //! and changes near probabilities of 0 and 1 remain visible.
 
+use std::ops::Range;
+
 use anyhow::{Context, Result, bail};
 
 use crate::config::{Loss, TaskKind};
 use crate::dataset::Classes;
 use crate::evaluate;
+use crate::network::Outputs;
 use crate::scorer::{Differentiable, Scorer, one_hot};
-use crate::task::Task;
 use crate::task::calibration::Calibration;
+use crate::task::{Task, softmax};
 
 /// One output of a task.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,8 +19,8 @@ pub struct Explained {
     /// Name of the class, label or column.
     pub name: String,
     output: usize,
-    /// Number of outputs of the network.
-    outputs: usize,
+    /// What comes out of the network.
+    outputs: Outputs,
     quantity: Quantity,
     /// What calibrates the logits of classes and labels.
     calibration: Calibration,
@@ -66,7 +69,7 @@ impl Explained {
                 (index, quantity)
             }
         };
-        Ok(Self { name, output, outputs: task.outputs(), quantity, calibration: task.calibration.clone() })
+        Ok(Self { name, output, outputs: task.network_outputs(), quantity, calibration: task.calibration.clone() })
     }
 
     /// Description of the target for messages.
@@ -84,10 +87,19 @@ impl Explained {
         matches!(self.quantity, Quantity::LogOdds { .. } | Quantity::LogOddsAgainstRest)
     }
 
-    /// Values of the target, `[n]`, from logits `[n, outputs]`.
+    /// The places of its numbers among those that come out of the network for a sequence: one, or as many as bins.
+    fn places(&self) -> Range<usize> {
+        let along = self.outputs.bins.map_or(1, |bins| bins.count);
+        self.output * along..(self.output + 1) * along
+    }
+
+    /// Values of the target, `[n]`, from logits as they come out of the network. Of bins it is what the mean of their
+    /// predictions comes to.
     pub fn of_logits(&self, logits: &[f32]) -> Vec<f64> {
         let of = |row: &[f32]| {
-            let own = f64::from(row[self.output]);
+            let all = &row[self.places()];
+            let own = f64::from(all[0]);
+            let each = || all.iter().map(|&logit| f64::from(logit));
             match self.quantity {
                 Quantity::LogOdds { is_other } => {
                     let calibrated = self.calibration.of_logit(self.output, own);
@@ -97,17 +109,35 @@ impl Explained {
                     let (largest, sum) = self.rest(row);
                     self.calibration.of_logit(self.output, own) - (largest + sum.ln())
                 }
-                Quantity::Value { mean, deviation } => own * deviation + mean,
-                Quantity::LogCount { mean } => own + mean.ln(),
+                Quantity::Value { mean, deviation } => each().sum::<f64>() / all.len() as f64 * deviation + mean,
+                Quantity::LogCount { mean } if all.len() == 1 => own + mean.ln(),
+                Quantity::LogCount { mean } => {
+                    let largest = each().fold(f64::NEG_INFINITY, f64::max);
+                    let sum: f64 = each().map(|logit| (logit - largest).exp()).sum();
+                    largest + (sum / all.len() as f64).ln() + mean.ln()
+                }
             }
         };
-        logits.chunks(self.outputs).map(of).collect()
+        logits.chunks(self.outputs.numbers()).map(of).collect()
     }
 
-    /// Derivatives of the target with respect to logits, `[n, outputs]`.
+    /// Derivatives of the target with respect to logits, of the same shape.
     pub fn derivatives(&self, logits: &[f32]) -> Vec<f32> {
         let of = |row: &[f32]| {
             let mut derivatives = vec![0.0; row.len()];
+            if self.outputs.bins.is_some() {
+                let all = &row[self.places()];
+                let shares = match self.quantity {
+                    Quantity::LogCount { .. } => {
+                        softmax(&all.iter().map(|&logit| f64::from(logit)).collect::<Vec<_>>())
+                    }
+                    Quantity::Value { deviation, .. } => vec![deviation / all.len() as f64; all.len()],
+                    // Classes and labels have no bins.
+                    Quantity::LogOdds { .. } | Quantity::LogOddsAgainstRest => vec![0.0; all.len()],
+                };
+                derivatives[self.places()].copy_from_slice(&shares);
+                return derivatives.into_iter().map(|derivative| derivative as f32).collect::<Vec<_>>();
+            }
             derivatives[self.output] = match self.quantity {
                 Quantity::LogOdds { is_other } => {
                     let scale = self.calibration.scale(self.output);
@@ -124,9 +154,9 @@ impl Explained {
                 Quantity::Value { deviation, .. } => deviation,
                 Quantity::LogCount { .. } => 1.0,
             };
-            derivatives.into_iter().map(|derivative| derivative as f32)
+            derivatives.into_iter().map(|derivative| derivative as f32).collect()
         };
-        logits.chunks(self.outputs).flat_map(of).collect()
+        logits.chunks(self.outputs.numbers()).flat_map(of).collect()
     }
 
     /// The largest calibrated logit of the other classes, and the sum of the exponentials of all of them relative to it.

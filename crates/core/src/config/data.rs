@@ -91,6 +91,9 @@ pub struct DataConfig {
     /// Length of the middle of each window whose --signal is taken, in bp [default: the window]
     #[arg(long, value_name = "BP", value_parser = count)]
     pub output_length: Option<usize>,
+    /// Predict the --signal of bins of this length along that middle, in bp, instead of one value; the default loss is then poisson [default: none]
+    #[arg(long, value_name = "BP", value_parser = count)]
+    pub bin: Option<usize>,
     /// What windows of --regions are centred on: the summit in column 10, as in narrowPeak, or the middle [default: the summit where column 10 fits as one in the whole file]
     #[arg(long, value_enum)]
     pub center: Option<Center>,
@@ -415,7 +418,7 @@ impl DataConfig {
     fn stray_settings(&self) -> Vec<String> {
         use SourceKind::{Classes, Demo, Examples, Genomes, Regions, Tables};
         let default = Self::default();
-        let set: [(&str, bool, &[SourceKind]); 23] = [
+        let set: [(&str, bool, &[SourceKind]); 24] = [
             ("--fragments", self.fragments != default.fragments, &[Genomes, Demo]),
             ("--valid-fragments", self.valid_fragments.is_some(), &[Genomes, Demo]),
             ("--test-fragments", self.test_fragments != default.test_fragments, &[Genomes, Demo]),
@@ -433,6 +436,7 @@ impl DataConfig {
             ("--aggregate", self.aggregate.is_some(), &[Regions]),
             ("--log1p", self.log1p, &[Regions]),
             ("--output-length", self.output_length.is_some(), &[Regions]),
+            ("--bin", self.bin.is_some(), &[Regions, Examples]),
             ("--negatives", self.negatives.is_some(), &[Regions]),
             ("--negatives-per-positive", self.negatives_per_positive != default.negatives_per_positive, &[Regions]),
             ("--exclude", !self.exclude.is_empty(), &[Regions]),
@@ -518,6 +522,7 @@ impl DataConfig {
                 ("--aggregate", self.aggregate.is_some()),
                 ("--log1p", self.log1p),
                 ("--output-length", self.output_length.is_some()),
+                ("--bin", self.bin.is_some()),
             ];
             let alone = alone.into_iter().filter(|(_, is_set)| *is_set && self.source() == SourceKind::Regions);
             return alone.map(|(flag, _)| format!("{flag} goes with --signal; add it or remove {flag}")).collect();
@@ -534,6 +539,11 @@ impl DataConfig {
         match (self.output_length, self.length) {
             (Some(0), _) => faults.push("--output-length is 0, expected 1 or more".into()),
             (Some(out), Some(length)) => faults.extend(output_length_fault(out, length)),
+            _ => {}
+        }
+        match (self.bin, self.output_length.or(self.length)) {
+            (Some(0), _) => faults.push("--bin is 0, expected 1 or more".into()),
+            (Some(bin), Some(out)) if !out.is_multiple_of(bin) => faults.push(bin_fault(bin, out)),
             _ => {}
         }
         faults
@@ -659,6 +669,11 @@ pub(crate) fn output_length_fault(output_length: usize, length: usize) -> Option
     }
     let off_centre = !(length - output_length).is_multiple_of(2);
     off_centre.then(|| format!("--output-length is {output_length} and windows have {length} bp, expected an even difference, so that either strand has the same middle; change one by 1"))
+}
+
+/// That a length is no multiple of a bin's.
+pub(crate) fn bin_fault(bin: usize, output_length: usize) -> String {
+    format!("--bin is {bin}, expected a length that divides the {output_length} bp of --output-length; change one")
 }
 
 fn count_fault(flag: &str, fragments: usize, classes: usize) -> Option<String> {

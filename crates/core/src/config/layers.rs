@@ -101,6 +101,11 @@ pub enum Layer {
         /// Equal parts that the positions are divided into.
         places: usize,
     },
+    /// The middle `positions` positions.
+    Crop {
+        /// Positions that stay.
+        positions: usize,
+    },
     /// All channels and positions as one vector of `channels * positions` features.
     Flatten {},
     /// Fully connected layer on the features of a sequence.
@@ -215,6 +220,10 @@ impl Shape {
             Layer::Lstm { units } => Ok(Self { channels: 2 * halved("units", *units)?, bases: false, ..self }),
             Layer::GlobalPool { of } => features(if *of == GlobalPool::Both { 2 * channels } else { channels }),
             Layer::PlacesPool { filters, places } => features(2 * channels + halved("filters", *filters)? * places),
+            Layer::Crop { positions: kept } if *kept > positions || (positions - kept) % 2 == 1 => Err(format!(
+                "keeps {kept} of {positions} positions, expected as many or fewer by an even number; change positions"
+            )),
+            Layer::Crop { positions: kept } => Ok(Self { positions: Some(*kept), ..self }),
             Layer::Flatten {} => features(channels * positions),
             Layer::Dense { .. } => {
                 Err("stands before the positions are pooled or flattened away; put a global-pool, places-pool or flatten before it".into())
@@ -277,6 +286,7 @@ impl Layer {
             Self::Lstm { .. } => "lstm",
             Self::GlobalPool { .. } => "global-pool",
             Self::PlacesPool { .. } => "places-pool",
+            Self::Crop { .. } => "crop",
             Self::Flatten {} => "flatten",
             Self::Dense { .. } => "dense",
         }
@@ -391,6 +401,7 @@ impl Layer {
             Self::PlacesPool { filters, places } => {
                 range("filters", *filters, MOST_FILTERS).or(range("places", *places, LONGEST_WIDTH_BP))
             }
+            Self::Crop { positions } => range("positions", *positions, LONGEST_BP),
             Self::Dense { units } => range("units", *units, MOST_UNITS),
             _ => None,
         }

@@ -79,6 +79,11 @@ impl Architecture {
         }
     }
 
+    /// Whether it ends with features at positions along the sequence, from which bins can be predicted.
+    pub fn has_positions(self) -> bool {
+        matches!(self, Self::Residual | Self::Gated)
+    }
+
     /// Default number of filters of the first convolution, its width in bp, and number of blocks; `None` where the
     /// architecture has no such setting.
     fn sizes(self) -> (Option<usize>, Option<usize>, Option<usize>) {

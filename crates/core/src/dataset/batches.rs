@@ -28,7 +28,7 @@ fn load(batch_size: usize, length: usize) -> usize {
 pub struct Batch {
     /// `[n, length]`
     pub codes: Vec<u8>,
-    /// `[n, width]`
+    /// `[n, width]`, or `[n, width, bins]`
     pub labels: Vec<f32>,
     /// Number of examples.
     pub n: usize,
@@ -59,8 +59,10 @@ pub struct Augmentation {
 }
 
 impl Augmentation {
-    fn change(&self, codes: &mut [u8], random: &mut Generator) {
-        if self.either_strand && random.random::<bool>() {
+    /// Changes an example; returns whether it is reverse-complemented.
+    fn change(&self, codes: &mut [u8], random: &mut Generator) -> bool {
+        let reversed = self.either_strand && random.random::<bool>();
+        if reversed {
             alphabet::reverse_complement(codes);
         }
         if self.shift > 0 {
@@ -82,6 +84,7 @@ impl Augmentation {
                 }
             }
         }
+        reversed
     }
 }
 
@@ -123,12 +126,17 @@ pub fn shuffled<'scope, 'env>(
         let mut random = order.changes();
         let mut gather = |indices: &[usize]| {
             let mut codes = Vec::with_capacity(indices.len() * examples.length);
-            let mut labels = Vec::with_capacity(indices.len() * examples.width);
+            let along = examples.values_along();
+            let mut labels = Vec::with_capacity(indices.len() * examples.width * along);
             for &i in indices {
                 let start = codes.len();
                 examples.read(i..i + 1, &mut codes)?;
-                augmentation.change(&mut codes[start..], &mut random);
-                labels.extend_from_slice(examples.labels_of(i));
+                let reversed = augmentation.change(&mut codes[start..], &mut random);
+                labels.extend_from_slice(examples.targets_of(i));
+                if reversed && along > 1 {
+                    let first = labels.len() - examples.width * along;
+                    labels[first..].chunks_mut(along).for_each(<[f32]>::reverse);
+                }
             }
             Ok(Batch { codes, labels, n: indices.len() })
         };

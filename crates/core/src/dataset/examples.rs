@@ -8,6 +8,7 @@ use anyhow::Result;
 use crate::dataset::store::{Store, StoreWriter};
 use crate::genome::interval::Place;
 use crate::sequence::alphabet;
+use crate::sequence::bins::Bins;
 
 /// Labelled sequences of one length.
 #[derive(Clone, Debug, Default)]
@@ -18,10 +19,21 @@ pub struct Examples {
     pub width: usize,
     /// `[n, width]`: the index of a class, 0 or 1 for a label, or a value.
     pub labels: Vec<f32>,
+    /// Values of bins along each sequence, of which labels are the means; none where an example has one value a column.
+    pub bins: Option<BinnedValues>,
     /// Where each came from, `[n]`.
     pub origins: Vec<Origin>,
     /// Codes with case, `[n, length]`.
     codes: Store,
+}
+
+/// Values of bins along the middle of sequences.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BinnedValues {
+    /// The bins of a sequence.
+    pub of_each: Bins,
+    /// `[n, width, bins]`
+    pub values: Vec<f32>,
 }
 
 /// Where an example came from.
@@ -193,6 +205,27 @@ impl Examples {
         &self.labels[i * self.width..(i + 1) * self.width]
     }
 
+    /// What a network learns of example `i`: its labels, or the values of its bins, `[width, bins]`.
+    pub fn targets_of(&self, i: usize) -> &[f32] {
+        match &self.bins {
+            Some(bins) => {
+                let of_each = self.width * bins.of_each.count;
+                &bins.values[i * of_each..(i + 1) * of_each]
+            }
+            None => self.labels_of(i),
+        }
+    }
+
+    /// What a network learns of all examples, `[n, width]` or `[n, width, bins]`.
+    pub fn targets(&self) -> &[f32] {
+        self.bins.as_ref().map_or(&self.labels, |bins| &bins.values)
+    }
+
+    /// Values of each column that an example has along its sequence: 1, or as many as bins.
+    pub fn values_along(&self) -> usize {
+        self.bins.as_ref().map_or(1, |bins| bins.of_each.count)
+    }
+
     /// The class of example `i`, where labels are classes.
     pub fn class_of(&self, i: usize) -> usize {
         self.labels[i * self.width] as usize
@@ -203,13 +236,14 @@ impl Examples {
         (0..self.len()).map(|i| self.class_of(i)).collect()
     }
 
-    /// Some of the examples without their sequences, for measuring predictions of them.
+    /// Some of the examples without their sequences and bins, for measuring predictions of them.
     pub fn labels_at(&self, chosen: &[usize]) -> Self {
         Self {
             labels: chosen.iter().flat_map(|&i| self.labels_of(i)).copied().collect(),
             origins: chosen.iter().map(|&i| self.origins[i].clone()).collect(),
             length: 0,
             width: self.width,
+            bins: None,
             codes: Store::default(),
         }
     }
@@ -230,6 +264,20 @@ impl ExamplesWriter {
     /// Examples of `length` bp with `width` labels each; up to `memory` bytes of sequence are held in memory.
     pub fn new(length: usize, width: usize, memory: u64) -> Self {
         Self { examples: Examples { length, width, ..Examples::default() }, codes: StoreWriter::new(memory) }
+    }
+
+    /// The same with values of bins, which [`ExamplesWriter::push_bins`] takes for each example.
+    pub fn with_bins(mut self, of_each: Option<Bins>) -> Self {
+        self.examples.bins = of_each.map(|of_each| BinnedValues { of_each, values: Vec::new() });
+        self
+    }
+
+    /// Adds the values of the bins of an example, `[width, bins]`.
+    pub fn push_bins(&mut self, values: &[f32]) {
+        if let Some(bins) = &mut self.examples.bins {
+            debug_assert_eq!(values.len(), self.examples.width * bins.of_each.count);
+            bins.values.extend_from_slice(values);
+        }
     }
 
     /// Adds an example: codes `[length]` with case, labels `[width]`.

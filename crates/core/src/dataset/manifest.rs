@@ -24,6 +24,10 @@ use crate::genome::Genome;
 use crate::genome::interval::Place;
 use crate::progress::Progress;
 use crate::sequence::alphabet;
+use crate::sequence::bins::Bins;
+
+/// The column that holds the values of bins.
+const BINS: &str = "bins";
 
 /// Writes the examples of some splits, one after another.
 ///
@@ -36,7 +40,10 @@ pub fn write(
     classes: &Classes,
 ) -> Result<(), csv::Error> {
     let mut out = csv::WriterBuilder::new().delimiter(b'\t').from_writer(out);
-    out.write_record(["name", "chrom", "start", "end", "strand", "label", "split", "source", "sequence"])?;
+    let mut header = vec!["name", "chrom", "start", "end", "strand", "label", "split", "source", "sequence"];
+    let has_bins = splits.iter().any(|(_, examples)| examples.bins.is_some());
+    header.extend(has_bins.then_some(BINS));
+    out.write_record(header)?;
     let mut codes = Vec::new();
     let has_classes = matches!(kind, TaskKind::Binary | TaskKind::Multiclass);
     for (split, examples) in splits {
@@ -52,11 +59,34 @@ pub fn write(
             let sequence = alphabet::decode(&codes);
             let class = if has_classes { label.as_str() } else { "" };
             let name = origin.name(class);
-            out.write_record([&name, &chrom, &start, &end, &strand, &label, split.name(), &*origin.source, &sequence])?;
+            let mut row = vec![&*name, &chrom, &start, &end, &strand, &label, split.name(), &origin.source, &sequence];
+            let bins = has_bins.then(|| bins(examples, i));
+            row.extend(bins.as_deref());
+            out.write_record(row)?;
         }
     }
     out.flush()?;
     Ok(())
+}
+
+/// Values of the bins of an example, as `1;0;2.5` for each column, between commas.
+fn bins(examples: &Examples, i: usize) -> String {
+    let column = |values: &[f32]| values.iter().map(ToString::to_string).collect::<Vec<_>>().join(";");
+    let columns = examples.targets_of(i).chunks(examples.values_along());
+    columns.map(column).collect::<Vec<_>>().join(",")
+}
+
+/// Parses what [`bins`] writes: values, `[columns, bins]`; `None` where columns differ in length or hold no numbers.
+fn parsed_bins(text: &str, columns: usize) -> Option<Vec<f32>> {
+    let mut values: Vec<f32> = Vec::new();
+    for column in text.split(',') {
+        for value in column.split(';') {
+            values.push(value.parse().ok().filter(|value: &f32| value.is_finite())?);
+        }
+    }
+    let of_each = values.len() / columns.max(1);
+    let fits = text.split(',').count() == columns && text.split(',').all(|column| column.split(';').count() == of_each);
+    fits.then_some(values)
 }
 
 /// A class's name, or labels and values as `NAME=VALUE,NAME=VALUE`, where `NA` is a missing value.
@@ -74,7 +104,8 @@ pub fn label(examples: &Examples, i: usize, kind: TaskKind, classes: &Classes) -
 }
 
 /// Reads a listing into `sequences`, and returns the paths of the genomes opened for rows without a sequence. If `kind`
-/// is multilabel or regression, labels are `NAME=VALUE` pairs, of which those named by `columns` are taken, or all.
+/// is multilabel or regression, labels are `NAME=VALUE` pairs, of which those named by `columns` are taken, or all; with `bin`,
+/// the values of bins of that length are taken, in bp.
 ///
 /// # Errors
 /// As for tables, and where a genome or a place in it cannot be found.
@@ -82,6 +113,7 @@ pub fn read(
     path: &Path,
     kind: Option<TaskKind>,
     columns: &[String],
+    bin: Option<usize>,
     (memory, moved): (u64, Option<&HashMap<PathBuf, PathBuf>>),
     sequences: &mut Sequences,
     progress: &Progress,
@@ -120,6 +152,21 @@ pub fn read(
                 };
                 Label::Values(sequences.columns.iter().map(value).collect::<Result<_>>()?)
             }
+        };
+        let label = match (rows.bins, bin) {
+            (Some(column), Some(bp)) => {
+                let values = parsed_bins(table.text(column)?, sequences.columns.len()).ok_or_else(|| {
+                    table.fault("the column 'bins' does not hold as many numbers for each value; correct the line")
+                })?;
+                let bins = Bins { count: values.len() / sequences.columns.len().max(1), bp };
+                if *sequences.bins.get_or_insert(bins) != bins {
+                    return Err(
+                        table.fault("the column 'bins' holds another number of bins than above; correct the line")
+                    );
+                }
+                Label::Bins(values.into())
+            }
+            _ => label,
         };
         let source = table.text(rows.source)?;
         if !known.contains_key(source) {
@@ -183,6 +230,7 @@ struct Rows {
     split: usize,
     source: usize,
     sequence: usize,
+    bins: Option<usize>,
     places: PlaceColumns,
 }
 
@@ -194,7 +242,8 @@ impl Rows {
         let (source, sequence) = (column("source")?, column("sequence")?);
         let [chrom, start, end] = [column("chrom")?, column("start")?, column("end")?];
         let places = PlaceColumns { chrom, start, end, strand: table.find("strand")? };
-        Ok(Self { table, name, label, split, source, sequence, places })
+        let bins = table.find(BINS)?;
+        Ok(Self { table, name, label, split, source, sequence, bins, places })
     }
 
     /// Puts the codes, with case, of this row into `codes`; returns its place, and whether a genome held them.

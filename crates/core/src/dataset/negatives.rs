@@ -149,25 +149,25 @@ pub fn drawn(
             let interval = Interval { chromosome: window.chromosome, range: window.start..window.start + length };
             let place = Some(reference.place(&interval, window.reverse));
             let read = Read { source: &reference.source, name: Name::Place, place, in_genome: true };
-            let label = label(NEGATIVE, &interval, signal, sequences)?;
+            let label = label(NEGATIVE, (&interval, window.reverse), signal, sequences)?;
             sequences.push(&window.codes, label, Some(split), read)
         })?;
     }
     Ok(())
 }
 
-/// The label of a window: its signal, or else its class.
+/// The label of a window on a strand: its signal, or else its class.
 ///
 /// # Errors
 /// The signal cannot be read.
 pub fn label(
     class: &str,
-    window: &Interval,
+    (window, reverse): (&Interval, bool),
     signal: &mut Option<SignalValues>,
     sequences: &mut Sequences,
 ) -> Result<Label> {
     match signal {
-        Some(signal) => signal.of(window),
+        Some(signal) => signal.of(window, reverse),
         None => Ok(sequences.class(class)),
     }
 }

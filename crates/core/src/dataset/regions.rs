@@ -54,6 +54,7 @@ pub fn read(files: RegionFiles, request: &LoadRequest, splits: &[Split], sequenc
     // The rest is for the genome and for sequences.
     let signal = SignalValues::open(config, &divided.reference.genome, length, memory / 4, progress)?;
     sequences.columns = signal.as_ref().map_or_else(Vec::new, SignalValues::names);
+    sequences.bins = signal.as_ref().and_then(|signal| signal.bins);
     let mut reader = Reader { divided: &divided, request, splits, signal, sequences };
     let without_case = files.negatives == Some(&Negatives::Shuffle);
     for (class, windows) in &mut classes {
@@ -182,7 +183,7 @@ impl Reader<'_> {
                 None => Name::Place,
             };
             let read = Read { source: &reference.source, name, place, in_genome: true };
-            let label = negatives::label(class, interval, &mut self.signal, self.sequences)?;
+            let label = negatives::label(class, (interval, *reverse), &mut self.signal, self.sequences)?;
             self.sequences.push(&codes, label, Some(split), read)?;
             added.push(SplitWindow { split, window });
         }

@@ -18,6 +18,7 @@ use crate::dataset::{Classes, LoadRequest};
 use crate::formats::record_names::Coordinates;
 use crate::genome::interval::Place;
 use crate::sequence::alphabet;
+use crate::sequence::bins::Bins;
 
 /// Class or values of a sequence.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +27,8 @@ pub enum Label {
     Class(Arc<str>),
     /// One for each column, `NaN` where it is missing.
     Values(Box<[f32]>),
+    /// Values of bins, `[columns, bins]`, none of them missing.
+    Bins(Box<[f32]>),
 }
 
 #[derive(Clone, Debug)]
@@ -74,6 +77,8 @@ pub struct Sequences {
     classes: HashMap<String, Arc<str>>,
     /// Names of the columns that hold labels or values; empty where labels are classes.
     pub columns: Vec<String>,
+    /// The bins of every sequence, where labels are values of bins.
+    pub bins: Option<Bins>,
 }
 
 /// Where a sequence was read.
@@ -97,6 +102,7 @@ impl Sequences {
             entries: Vec::new(),
             classes: HashMap::new(),
             columns: Vec::new(),
+            bins: None,
         }
     }
 
@@ -185,7 +191,7 @@ pub struct Assembled {
 /// # Errors
 /// Labels, lengths or chromosomes do not fit together; the message names the first record that does not.
 pub fn assemble(sequences: Sequences, request: &LoadRequest) -> Result<Assembled> {
-    let Sequences { codes, ends, mut entries, columns, .. } = sequences;
+    let Sequences { codes, ends, mut entries, columns, bins, .. } = sequences;
     let codes = codes.finish()?;
     assignment::report_misfits(&mut entries, request.progress);
     assignment::divide(&mut entries, &codes, &ends, request)?;
@@ -202,14 +208,18 @@ pub fn assemble(sequences: Sequences, request: &LoadRequest) -> Result<Assembled
         }
     }
     let limit = if totals.iter().sum::<u64>() > request.memory / 2 { 0 } else { u64::MAX };
-    let mut writers = [(); 3].map(|()| ExamplesWriter::new(length, width, limit));
+    let mut writers = [(); 3].map(|()| ExamplesWriter::new(length, width, limit).with_bins(bins));
     let (mut whole, mut fitted) = (Vec::new(), Vec::new());
     for (i, entry) in entries.into_iter().enumerate() {
         let Some(split) = entry.split else { continue };
         whole.clear();
         codes.read(if i == 0 { 0 } else { ends[i - 1] }..ends[i], &mut whole)?;
         fit(&whole, length, &mut fitted);
-        writers[split as usize].push(&fitted, &labels[i * width..(i + 1) * width], entry.origin)?;
+        let writer = &mut writers[split as usize];
+        writer.push(&fitted, &labels[i * width..(i + 1) * width], entry.origin)?;
+        if let Label::Bins(values) = &entry.label {
+            writer.push_bins(values);
+        }
     }
     let [train, valid, test] = writers;
     Ok(Assembled { splits: [train.finish()?, valid.finish()?, test.finish()?], kind, classes })

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use crate::config::{Aggregate, DataConfig, SignalTrack, output_length_fault};
+use crate::config::{Aggregate, DataConfig, SignalTrack, bin_fault, output_length_fault};
 use crate::dataset::sequences::Label;
 use crate::format::{list_first, thousands};
 use crate::genome::Genome;
 use crate::genome::interval::Interval;
 use crate::genome::signal::Signal;
 use crate::progress::Progress;
+use crate::sequence::bins::Bins;
 
 /// Chromosomes that a message names.
 const MOST_NAMES: usize = 3;
@@ -24,6 +25,8 @@ pub struct SignalValues {
     /// Bases before the middle that is taken, in a window.
     before: usize,
     output_length: usize,
+    /// Bins of the middle, where each has a value of its own.
+    pub bins: Option<Bins>,
     /// Windows asked for, by chromosome.
     windows: Vec<usize>,
 }
@@ -70,10 +73,14 @@ impl SignalValues {
             };
             tracks.push(Track { name: track.name.clone(), files: track.paths().map(open).collect::<Result<_>>()? });
         }
+        let bins = match config.bin {
+            Some(bp) if !output_length.is_multiple_of(bp) => bail!("{}", bin_fault(bp, output_length)),
+            bin => bin.map(|bp| Bins { count: output_length / bp, bp }),
+        };
         let before = (length - output_length) / 2;
         let windows = vec![0; genome.chromosomes.len()];
         let aggregate = config.aggregate.unwrap_or_default();
-        Ok(Some(Self { tracks, aggregate, log1p: config.log1p, before, output_length, windows }))
+        Ok(Some(Self { tracks, aggregate, log1p: config.log1p, before, output_length, bins, windows }))
     }
 
     /// Names of the values, in order.
@@ -81,29 +88,38 @@ impl SignalValues {
         self.tracks.iter().map(|track| track.name.clone()).collect()
     }
 
-    /// The values of a window, which is counted.
+    /// The values of a window, which is counted; of bins in the direction of its strand.
     ///
     /// # Errors
     /// A file cannot be read again, or a value is beyond the range of 32 bits.
-    pub fn of(&mut self, window: &Interval) -> Result<Label> {
+    pub fn of(&mut self, window: &Interval, reverse: bool) -> Result<Label> {
         let Interval { chromosome, range } = window;
         self.windows[*chromosome] += 1;
         let start = range.start + self.before;
-        let middle = start..start + self.output_length;
-        let value = |track: &Track| {
-            let value = track.aggregate(self.aggregate, *chromosome, middle.clone())?;
+        let value = |track: &Track, part: Range<usize>| {
+            let value = track.aggregate(self.aggregate, *chromosome, part)?;
             let value = if self.log1p { value.ln_1p() } else { value } as f32;
             if !value.is_finite() {
                 bail!(
-                    "{}: the signal at {}-{} is beyond the range of a number of 32 bits; scale it",
+                    "{}: the signal in the {} bp from {start} is beyond the range of a number of 32 bits; scale it",
                     track.files[0].path().display(),
-                    middle.start,
-                    middle.end
+                    self.output_length
                 );
             }
             Ok(value)
         };
-        Ok(Label::Values(self.tracks.iter().map(value).collect::<Result<_>>()?))
+        let Some(Bins { count, bp }) = self.bins else {
+            let middle = || start..start + self.output_length;
+            return Ok(Label::Values(self.tracks.iter().map(|track| value(track, middle())).collect::<Result<_>>()?));
+        };
+        let mut values = Vec::with_capacity(self.tracks.len() * count);
+        for track in &self.tracks {
+            for i in 0..count {
+                let bin = if reverse { count - 1 - i } else { i };
+                values.push(value(track, start + bin * bp..start + (bin + 1) * bp)?);
+            }
+        }
+        Ok(Label::Bins(values.into()))
     }
 
     /// Says how many windows lie on chromosomes without any signal.
@@ -184,9 +200,9 @@ mod tests {
             };
             let mut values = SignalValues::open(&config, &genome(), 10, 1 << 20, &Progress::quiet())?.unwrap();
             assert_eq!(values.names(), ["y"]);
-            match values.of(&Interval { chromosome: 0, range: 2..12 })? {
+            match values.of(&Interval { chromosome: 0, range: 2..12 }, false)? {
                 Label::Values(values) => Ok(values[0]),
-                Label::Class(_) => panic!("values"),
+                label => panic!("{label:?}"),
             }
         };
         let [one, pair] = [format!("y={}", plus.display()), format!("y={},{}", plus.display(), minus.display())];

@@ -82,6 +82,9 @@ pub struct SplitMetrics {
     /// Mean and deviation over the members of an ensemble.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub members: Option<Members>,
+    /// The same metrics over all bins of the examples, where the task has bins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bins: Option<Box<SplitMetrics>>,
     /// Examples without repeats, told by case: less than a twentieth of their bases is soft-masked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub without_repeats: Option<GroupMetrics>,

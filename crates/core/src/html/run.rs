@@ -185,6 +185,9 @@ fn summary(run: &RunFiles) -> Vec<String> {
         title(name),
         in_words(metric)
     )];
+    if let Some((bins, metric)) = test.bins.as_ref().and_then(|bins| Some((bins, bins.metrics.get(name)?))) {
+        sentences.push(format!("Over their {} bins, each by itself, it is {}.", thousands(bins.n), in_words(metric)));
+    }
     match (&metric.interval_reason, test.blocks) {
         (Some(reason), _) => sentences.push(format!("There is no interval: {reason}.")),
         (None, Some(blocks)) => sentences.push(format!(
@@ -374,9 +377,17 @@ fn breakdowns(run: &RunFiles) -> Vec<Table> {
     ];
     let unlike_training: Vec<_> =
         unlike_training.into_iter().filter_map(|(name, group)| Some((name.to_owned(), group.clone()?))).collect();
+    let of_bins = test.bins.as_ref().map_or_else(Vec::new, |bins| match bins.classes.is_empty() {
+        true => vec![(
+            "all".to_owned(),
+            GroupMetrics { n: Some(bins.n), metrics: bins.metrics.clone(), ..GroupMetrics::default() },
+        )],
+        false => bins.classes.clone(),
+    });
     [
         ("Unlike the training examples", "test examples", unlike_training),
         (parts, part, test.classes.clone()),
+        ("Bins, each by itself", part, of_bins),
         (parts, part, test.by_class.clone()),
         ("By GC content", "GC content", by_share(&test.by_gc)),
         ("By share of soft-masked bases", "soft-masked", by_share(&test.by_repeats)),

@@ -111,6 +111,12 @@ impl Blocks {
         }
     }
 
+    /// The blocks of observations, so many of each example, which belong to the example's block.
+    pub fn of_observations(&self, each: usize) -> Self {
+        let examples = (0..self.examples()).map(|example| self.of.as_ref().map_or(example as u32, |of| of[example]));
+        Self::of_keys(examples.flat_map(|block| std::iter::repeat_n(Some(block), each)), self.kind)
+    }
+
     /// Number of blocks of one size that would tell as much: the square of the number of examples over the sum of the
     /// squares of the blocks' sizes (Kish, 1965).
     pub fn effective_count(&self) -> f64 {

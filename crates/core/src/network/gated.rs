@@ -5,12 +5,13 @@ use anyhow::Result;
 
 use crate::config::ModelConfig;
 use crate::config::layers::Layer;
+use crate::network::Outputs;
 use crate::network::plan::Plan;
 use crate::network::residual::{dilation, head, stem};
 
 const BLOCK_WIDTH: usize = 9;
 
-pub(super) fn plan(plan: &mut Plan, config: &ModelConfig, outputs: usize) -> Result<()> {
+pub(super) fn plan(plan: &mut Plan, config: &ModelConfig, outputs: Outputs) -> Result<()> {
     stem(plan, config)?;
     for i in 0..config.depth() {
         plan.block(format!("blocks.{i}"));

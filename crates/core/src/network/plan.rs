@@ -5,7 +5,7 @@ use anyhow::{Result, anyhow, bail};
 
 use crate::config::layers::{Layer, MOST_PARAMETERS, Shape};
 use crate::config::{Architecture, LONGEST_BP, ModelConfig, Strands};
-use crate::network::{basset, custom, danq, gated, residual, shallow};
+use crate::network::{Outputs, basset, custom, danq, gated, residual, shallow};
 
 /// A layer in its network.
 #[derive(Clone, Debug)]
@@ -48,6 +48,8 @@ pub struct Plan {
     pub tied: bool,
     /// Length of the input, in bp.
     pub length: usize,
+    /// What comes out.
+    pub outputs: Outputs,
     shape: Shape,
     receptive_bp: usize,
     /// Distance between neighbouring positions, in bp.
@@ -55,12 +57,17 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Plans the network of a configuration, with `outputs` logits.
+    /// Plans the network of a configuration, with a logit for each output.
     ///
     /// # Errors
     /// It does not fit fragments of `length` bp, or its filters cannot be shared between strands.
-    pub fn new(config: &ModelConfig, length: usize, outputs: usize, strands: Strands) -> Result<Self> {
-        let arch = config.arch.name();
+    pub fn new(config: &ModelConfig, length: usize, outputs: impl Into<Outputs>, strands: Strands) -> Result<Self> {
+        let (arch, outputs) = (config.arch.name(), outputs.into());
+        if outputs.bins.is_some() && !config.arch.has_positions() {
+            bail!(
+                "--bin goes with an architecture that keeps positions, expected --arch residual or gated, not {arch}"
+            );
+        }
         if length > LONGEST_BP {
             bail!("fragments have {length} bp, expected at most {LONGEST_BP}; use shorter ones");
         }
@@ -76,17 +83,18 @@ impl Plan {
             blocks: Vec::new(),
             tied: strands == Strands::Equivariant,
             length,
+            outputs,
             shape: Shape::one_hot(length),
             receptive_bp: 1,
             step_bp: 1,
         };
         match config.arch {
-            Architecture::Shallow => shallow::plan(&mut plan, config, outputs),
+            Architecture::Shallow => shallow::plan(&mut plan, config, outputs.columns),
             Architecture::Residual => residual::plan(&mut plan, config, outputs),
-            Architecture::Basset => basset::plan(&mut plan, config, outputs),
-            Architecture::Danq => danq::plan(&mut plan, config, outputs),
+            Architecture::Basset => basset::plan(&mut plan, config, outputs.columns),
+            Architecture::Danq => danq::plan(&mut plan, config, outputs.columns),
             Architecture::Gated => gated::plan(&mut plan, config, outputs),
-            Architecture::Custom => custom::plan(&mut plan, config, outputs),
+            Architecture::Custom => custom::plan(&mut plan, config, outputs.columns),
         }
         .map_err(|error| anyhow!("--arch {arch}, for fragments of {length} bp: {error}"))?;
         if plan.parameters() > MOST_PARAMETERS {
@@ -123,6 +131,11 @@ impl Plan {
     /// Number of positions after the last layer so far; 1 if they are pooled or flattened.
     pub(super) fn positions(&self) -> usize {
         self.shape.positions.unwrap_or(1)
+    }
+
+    /// Distance between neighbouring positions after the last layer so far, in bp.
+    pub(super) fn step_bp(&self) -> usize {
+        self.step_bp
     }
 
     /// Starts a block, which the following layers belong to.

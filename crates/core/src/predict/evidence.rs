@@ -36,7 +36,7 @@ pub fn combined(task: &Task, prior: &[f64], weights: &[f64], logits: &[f32]) -> 
     let outputs = task.outputs();
     if task.kind == TaskKind::Regression {
         let mut mean = vec![0.0; outputs];
-        for row in logits.chunks(outputs) {
+        for row in logits.chunks(task.network_outputs().numbers()) {
             let values = task.activate(row).unwrap_or_else(|_| vec![f64::NAN; outputs]);
             mean.iter_mut().zip(values).for_each(|(mean, value)| *mean += value / weights.len() as f64);
         }

@@ -63,11 +63,11 @@ impl Contents {
                 CONFUSION_CSV,
             ]
             .into_iter()
-            .chain([MODEL_PT, MODEL_JSON, CHECKSUMS, REPORT_HTML, TENSORBOARD, INPUTS])
+            .chain([BINS_NPZ, MODEL_PT, MODEL_JSON, CHECKSUMS, REPORT_HTML, TENSORBOARD, INPUTS])
             .chain(TRAINING_PICTURES)
             .chain(TEST_PICTURES)
             .collect(),
-            Self::Evaluation => [EVALUATION_JSON, METRICS_JSON, PREDICTIONS_CSV, CONFUSION_CSV]
+            Self::Evaluation => [EVALUATION_JSON, METRICS_JSON, PREDICTIONS_CSV, BINS_NPZ, CONFUSION_CSV]
                 .into_iter()
                 .chain(TEST_PICTURES)
                 .collect(),

@@ -235,7 +235,11 @@ fn signal_in_words(config: &DataConfig, length: usize) -> Option<String> {
         None => "a window".into(),
     };
     let log = if config.log1p { ", as log(1 + x)" } else { "" };
-    Some(format!("{value} over {part}{log}"))
+    let over = match config.bin {
+        Some(bin) => format!("each {bin} bp of {part}"),
+        None => part,
+    };
+    Some(format!("{value} over {over}{log}"))
 }
 
 /// The settings with those defaults written out that do not follow from the data: they mean the same where the run is repeated.

@@ -16,6 +16,7 @@ use crate::dataset::batches::AHEAD;
 use crate::evaluate;
 use crate::format::{self, thousands};
 use crate::machine::{self, DeviceKind};
+use crate::network::Outputs;
 use crate::network::plan::Plan;
 use crate::training::memory::activations::{Pass, Peak, peak};
 
@@ -179,7 +180,7 @@ impl Memory {
 ///
 /// # Errors
 /// There is not enough memory, or the network does not fit the data.
-pub fn check(config: &Config, outputs: usize, data: &Dataset, device: DeviceKind) -> Result<Memory> {
+pub fn check(config: &Config, outputs: impl Into<Outputs>, data: &Dataset, device: DeviceKind) -> Result<Memory> {
     let plan = Plan::new(&config.model, data.train.length, outputs, config.training.strands)?;
     let scored = data.valid.len().max(data.test.len());
     let memory = Memory::new(&plan, config, device, data.train.len(), scored);

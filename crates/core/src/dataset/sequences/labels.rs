@@ -43,7 +43,7 @@ pub(super) fn task_and_classes(
         let mut seen = HashSet::new();
         let labels = entries.iter().filter_map(|entry| match &entry.label {
             Label::Class(name) => seen.insert(Arc::as_ptr(name)).then_some(&**name),
-            Label::Values(_) => None,
+            Label::Values(_) | Label::Bins(_) => None,
         });
         let classes = Classes::from_labels(labels);
         if let Some((first, second)) = class_labels::alike(&classes.names) {
@@ -171,6 +171,18 @@ pub(super) fn number_labels(
                     );
                 }
                 labels.extend_from_slice(values);
+            }
+            Label::Bins(values) => {
+                let columns = classes.names.len();
+                if columns == 0 || values.is_empty() || !values.len().is_multiple_of(columns) {
+                    bail!(
+                        "{}: found {} values of bins, expected as many of each of {columns} columns; correct the line",
+                        origin.describe(),
+                        values.len()
+                    );
+                }
+                let mean = |bins: &[f32]| bins.iter().map(|&value| f64::from(value)).sum::<f64>() / bins.len() as f64;
+                labels.extend(values.chunks(values.len() / columns).map(|bins| mean(bins) as f32));
             }
         }
     }

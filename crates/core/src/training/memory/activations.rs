@@ -151,13 +151,18 @@ fn convolves(layer: &Layer) -> bool {
 
 /// Whether the output of a layer is its input.
 fn passes_on(layer: &Layer) -> bool {
-    matches!(layer, Layer::Flatten {} | Layer::Dropout { rate: None | Some(0.0) })
+    matches!(layer, Layer::Crop { .. } | Layer::Flatten {} | Layer::Dropout { rate: None | Some(0.0) })
 }
 
 /// Whether the backward pass needs the input.
 fn keeps_input(layer: &Layer) -> bool {
     match layer {
-        Layer::Relu {} | Layer::Tanh {} | Layer::Dropout { .. } | Layer::Flatten {} | Layer::Lstm { .. } => false,
+        Layer::Relu {}
+        | Layer::Tanh {}
+        | Layer::Dropout { .. }
+        | Layer::Crop { .. }
+        | Layer::Flatten {}
+        | Layer::Lstm { .. } => false,
         Layer::GlobalPool { of } => *of != GlobalPool::Mean,
         Layer::Residual { layers } => layers.first().is_some_and(keeps_input),
         _ => true,
