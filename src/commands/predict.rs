@@ -111,7 +111,8 @@ fn score(
     let FinishedRun { provenance, classes, ensemble, .. } = run;
     let length = provenance.length;
     let model = Model { scorer: ensemble, task };
-    let stride = command.stride(length);
+    // Windows with bins stand for what these cover.
+    let stride = command.stride(task.bins.map_or(length, |bins| bins.count * bins.bp));
     let of = command.score_of.as_deref();
     let both = provenance.config.training.strands.scores_both();
     match (&command.reference, &command.regions) {

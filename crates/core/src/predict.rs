@@ -22,7 +22,7 @@ use crate::genome::names::is_same_name;
 use crate::predict::output::{Row, Rows};
 pub use crate::predict::regions::predict_regions;
 use crate::predict::unknown_limit::UnknownLimit;
-use crate::scorer::{Pending, Scorer};
+use crate::scorer::{Activation, Pending, Scorer};
 use crate::sequence::alphabet;
 use crate::task::Task;
 
@@ -92,7 +92,7 @@ impl Model<'_> {
     }
 }
 
-/// What takes each row with its scores `[outputs]`, if it has any.
+/// What takes each row with its scores `[outputs]`, or `[outputs, bins]`, if it has any.
 type Sink<'a> = &'a mut (dyn FnMut(&Row, Option<&[f64]>) -> Result<()> + Send);
 
 /// Rows of a batch, each with whether it is scored, and the scores of those that are.
@@ -108,8 +108,13 @@ struct Writer<'scope> {
 }
 
 impl<'scope> Writer<'scope> {
-    fn new<'env>(scope: &'scope Scope<'scope, 'env>, sink: Sink<'env>, model: Model<'env>) -> Self {
-        let (task, activation) = (model.task, model.scorer.activation());
+    /// Hands scores `[outputs]` to the sink, or with `of_bins` those of each bin, `[outputs, bins]`.
+    fn new<'env>(scope: &'scope Scope<'scope, 'env>, sink: Sink<'env>, model: Model<'env>, of_bins: bool) -> Self {
+        let task = model.task;
+        let (activation, numbers): (Activation, usize) = match of_bins {
+            true => (Task::activate_each, task.network_outputs().numbers()),
+            false => (model.scorer.activation(), task.outputs()),
+        };
         let (sender, receiver) = mpsc::sync_channel::<Scored>(WAITING);
         let thread = scope.spawn(move || {
             for (batch, scores) in receiver {
@@ -117,7 +122,7 @@ impl<'scope> Writer<'scope> {
                     Some(scores) => activation(task, scores.wait()?.logits())?,
                     None => Vec::new(),
                 };
-                let mut scores = scores.chunks(task.outputs());
+                let mut scores = scores.chunks(numbers);
                 for (row, is_scored) in &batch {
                     sink(row, if *is_scored { scores.next() } else { None })?;
                 }
@@ -210,9 +215,10 @@ impl<'a, 'scope> Batcher<'a, 'scope> {
 /// # Errors
 /// The file is damaged, a sequence is too short, a chosen record is missing, or the output cannot be written.
 pub fn predict(model: Model, path: &Path, windowing: &Windowing, rows: &mut Rows) -> Result<Counts> {
+    let of_bins = rows.are_of_bins();
     let mut write = |row: &Row, scores: Option<&[f64]>| rows.write(row, scores);
     let counts = std::thread::scope(|scope| {
-        predict_records(Batcher::new(model, Writer::new(scope, &mut write, model)), path, windowing)
+        predict_records(Batcher::new(model, Writer::new(scope, &mut write, model, of_bins)), path, windowing)
     })?;
     rows.finish()?;
     Ok(counts)

@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use strandnet::formats::bigwig::Writer;
+use strandnet::formats::bigwig::{BigWig, Writer};
 use strandnet::genome::Chromosome;
 
 use crate::fixtures::{
@@ -255,6 +255,43 @@ fn bins_are_learned_and_everything_else_goes_by_their_means() {
     let scored =
         succeed(&["predict", text(&out), "--reference", &tracks.reference, "--regions", &tracks.regions, "--quiet"]);
     assert!(scored.starts_with("name\tstart\tend\tstrand\tscore_atac\tscore_both\t"), "{scored}");
+    // Tracks have each bin, and bigWig and bedGraph the same.
+    let of_track = |format: &str, name: &str| {
+        let path = tracks.folder.path(name);
+        let [format, path] = [["--format", format], ["--out", text(&path)]];
+        let arguments = [
+            &["predict", text(&out), "--reference", &tracks.reference, "--score-of", "both", "--quiet"][..],
+            &format,
+            &path,
+        ];
+        succeed(&arguments.concat());
+        tracks.folder.path(name)
+    };
+    let graph = std::fs::read_to_string(of_track("bedgraph", "both.bedgraph")).unwrap();
+    let mut lines = graph.lines().map(|line| line.split('\t').collect::<Vec<_>>());
+    let first: Vec<Vec<&str>> = lines.by_ref().take(5).collect();
+    // Windows of 80 bp, one every 64 bp, whose bins cover the middle 64.
+    let spans: Vec<[&str; 2]> = first.iter().map(|line| [line[1], line[2]]).collect();
+    assert_eq!(spans, [["8", "24"], ["24", "40"], ["40", "56"], ["56", "72"], ["72", "88"]]);
+    let mut track = BigWig::open(&of_track("bigwig", "both.bw")).unwrap();
+    let mut bases = 0;
+    for line in graph.lines() {
+        let cells: Vec<&str> = line.split('\t').collect();
+        let (start, end, score): (usize, usize, f32) =
+            (cells[1].parse().unwrap(), cells[2].parse().unwrap(), cells[3].parse().unwrap());
+        let each = |range: Range<usize>, value: f32| {
+            assert_eq!(value, score, "{line}");
+            bases += range.len();
+            Ok(())
+        };
+        track.values(cells[0], start..end, each).unwrap();
+    }
+    assert!(bases > 3 * (BASES - 2 * LENGTH), "{bases}");
+    let table = succeed(&["predict", text(&out), "--reference", &tracks.reference, "--chroms", "chr1", "--quiet"]);
+    let mean: f32 = table.lines().nth(1).unwrap().split('\t').nth(5).unwrap().parse().unwrap();
+    let of_bins = first[..4].iter().map(|line| line[3].parse::<f32>().unwrap()).sum::<f32>() / 4.0;
+    assert!((mean - of_bins).abs() < 1e-5 * mean.abs().max(1.0), "{mean} {of_bins}");
+
     let explained = tracks.folder.path("explained");
     succeed(&[
         "explain",

@@ -11,6 +11,7 @@ use anyhow::{Result, bail};
 use crate::config::{ScoreFormat, TaskKind};
 use crate::dataset::Classes;
 use crate::formats::bigwig::Writer as BigWigWriter;
+use crate::sequence::bins::Bins;
 use crate::task::Task;
 
 /// What a table holds where there is no score.
@@ -73,6 +74,8 @@ pub struct Rows<'a> {
     output: usize,
     inverse: bool,
     stride: usize,
+    /// Bins of a window, each of which a track has by itself.
+    bins: Option<Bins>,
     /// Number of scores in a row of a table.
     outputs: usize,
     /// Whether a score is of both strands; BED then has `.` as the strand.
@@ -136,6 +139,7 @@ impl<'a> Rows<'a> {
             output,
             inverse,
             stride,
+            bins: task.bins.filter(|_| matches!(format, ScoreFormat::Bedgraph | ScoreFormat::Bigwig)),
             outputs: task.outputs(),
             of_both_strands: false,
             track: None,
@@ -158,7 +162,12 @@ impl<'a> Rows<'a> {
         self.format == ScoreFormat::Tsv
     }
 
-    /// Writes a row with its scores `[outputs]`, if it has any.
+    /// Whether it takes the scores of each bin.
+    pub fn are_of_bins(&self) -> bool {
+        self.bins.is_some()
+    }
+
+    /// Writes a row with its scores, if it has any: `[outputs]`, or `[outputs, bins]` where they are of bins.
     ///
     /// # Errors
     /// The output cannot be written.
@@ -174,6 +183,9 @@ impl<'a> Rows<'a> {
             }
             return Ok(());
         };
+        if let Some(bins) = self.bins {
+            return self.write_bins(row, &scores[self.output * bins.count..(self.output + 1) * bins.count], bins);
+        }
         let one = scores[self.output];
         let one = if self.inverse { 1.0 - one } else { one };
         match self.format {
@@ -187,27 +199,47 @@ impl<'a> Rows<'a> {
                 let strand = if self.of_both_strands { '.' } else { strand };
                 writeln!(self.out, "{name}\t{}\t{}\t{region}\t{score}\t{strand}", range.start, range.end)?;
             }
-            ScoreFormat::Bedgraph => {
-                if let Some(Range { start, end }) = self.own_bases(row) {
-                    writeln!(self.out, "{name}\t{start}\t{end}\t{}", one as f32)?;
-                }
-            }
-            ScoreFormat::Bigwig => {
-                let bases = self.own_bases(row);
-                if let (Some(bases), Some(track)) = (bases, &mut self.track) {
-                    track.push(name, bases, one as f32)?;
+            ScoreFormat::Bedgraph | ScoreFormat::Bigwig => {
+                if let Some(bases) = self.own_bases(row) {
+                    self.write_bases(name, bases, one)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// The bases that a window stands for where there is one value per base: the `stride` in its middle, fewer where regions lie closer
-    /// together.
+    /// Writes the scores of bins, in the order of the window's strand, for the bases that the window stands for.
+    fn write_bins(&mut self, row: &Row, scores: &[f64], Bins { count, bp }: Bins) -> Result<()> {
+        let Some(bases) = self.own_bases(row) else { return Ok(()) };
+        let Row { name, range, reverse, .. } = row;
+        // A padded record may be shorter than its bins.
+        let (middle, covered) = ((range.start + range.end) as i64, (count * bp) as i64);
+        let first = (middle - covered).div_euclid(2);
+        for i in 0..count {
+            let score = scores[if *reverse { count - 1 - i } else { i }];
+            let start = first + (i * bp) as i64;
+            let (start, end) = (start.max(bases.start as i64), (start + bp as i64).min(bases.end as i64));
+            if start < end {
+                self.write_bases(name, start as usize..end as usize, score)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_bases(&mut self, name: &str, bases: Range<usize>, score: f64) -> Result<()> {
+        match &mut self.track {
+            Some(track) => track.push(name, bases, score as f32),
+            None => Ok(writeln!(self.out, "{name}\t{}\t{}\t{}", bases.start, bases.end, score as f32)?),
+        }
+    }
+
+    /// The bases that a window stands for where there is one value per base: the `stride` in its middle, no more than its bins cover,
+    /// fewer where regions lie closer together.
     fn own_bases(&mut self, row: &Row) -> Option<Range<usize>> {
         let Row { name, range, .. } = row;
         let length = range.end - range.start;
-        let width = self.stride.min(length);
+        let covered = self.bins.map_or(length, |bins| bins.count * bins.bp);
+        let width = self.stride.min(length).min(covered);
         let mut start = range.start + (length - width) / 2;
         let end = start + width;
         if let Some((before, before_end)) = &self.before
@@ -319,6 +351,36 @@ mod tests {
                 .contains("--score-of")
         );
         assert!(written(ScoreFormat::Bed, &["a", "b"], Some("x"), 4, &rows).unwrap_err().to_string().contains("a, b"));
+    }
+
+    #[test]
+    fn bins_lie_in_the_middle_of_their_window_in_the_direction_of_its_strand() {
+        let classes = Classes::named(vec!["a".into(), "b".into()]);
+        let values = Examples::from_codes(&[0; 4], 2, &[0.0, 1.0, 2.0, 3.0]);
+        let task = Task::new(TaskKind::Regression, &classes, None, &ClassWeights::None, &values).unwrap();
+        let task = Task { bins: Some(Bins { count: 3, bp: 2 }), ..task };
+        let written = |stride, rows: &[(Range<usize>, bool)]| {
+            let (mut out, chr): (Vec<u8>, Arc<str>) = (Vec::new(), "c".into());
+            let mut sink =
+                Rows::new(&mut out, ScoreFormat::Bedgraph, &task, &classes, Some("b"), stride, false).unwrap();
+            assert!(sink.are_of_bins());
+            for (range, reverse) in rows {
+                let row = Row { reverse: *reverse, ..Row::of_record(&chr, range.clone()) };
+                sink.write(&row, Some(&[7.0, 8.0, 9.0, 1.0, 2.0, 3.0])).unwrap();
+            }
+            sink.finish().unwrap();
+            let text = String::from_utf8(out).unwrap();
+            text.lines().map(|line| line.replace("c\t", "").replace('\t', " ")).collect::<Vec<_>>()
+        };
+        assert_eq!(written(10, &[(20..30, false)]), ["22 24 1", "24 26 2", "26 28 3"]);
+        assert_eq!(written(10, &[(20..30, true)]), ["22 24 3", "24 26 2", "26 28 1"]);
+        // Windows that overlap stand for their middle.
+        assert_eq!(written(3, &[(20..30, false), (23..33, false)]), ["23 24 1", "24 26 2", "26 27 1", "27 29 2"]);
+        // A padded record is shorter than its bins.
+        assert_eq!(written(10, &[(0..4, false)]), ["0 1 1", "1 3 2", "3 4 3"]);
+        // A table has the means.
+        let mut out = Vec::new();
+        assert!(!Rows::new(&mut out, ScoreFormat::Tsv, &task, &classes, None, 10, false).unwrap().are_of_bins());
     }
 
     #[test]

@@ -17,20 +17,20 @@ use crate::predict::{Batcher, Counts, Model, Sink, Writer};
 pub fn predict_regions(model: Model, regions: &RegionWindows, limit: UnknownLimit, rows: &mut Rows) -> Result<Counts> {
     let counts = if rows.is_table() {
         let mut scores = Scores::new(regions, model.task.outputs());
-        let counts = score(model, regions, limit, &mut |_, found| scores.keep(found))?;
+        let counts = score(model, regions, limit, false, &mut |_, found| scores.keep(found))?;
         scores.write(regions, rows)?;
         counts
     } else {
-        score(model, regions, limit, &mut |row, found| rows.write(row, found))?
+        score(model, regions, limit, rows.are_of_bins(), &mut |row, found| rows.write(row, found))?
     };
     rows.finish()?;
     Ok(counts)
 }
 
 /// Hands the windows to `sink` in the order of the genome, in which they are read fastest.
-fn score(model: Model, regions: &RegionWindows, limit: UnknownLimit, sink: Sink) -> Result<Counts> {
+fn score(model: Model, regions: &RegionWindows, limit: UnknownLimit, of_bins: bool, sink: Sink) -> Result<Counts> {
     std::thread::scope(|scope| {
-        let mut batcher = Batcher::new(model, Writer::new(scope, sink, model));
+        let mut batcher = Batcher::new(model, Writer::new(scope, sink, model, of_bins));
         let mut counts = Counts { sequences: regions.file.all(), skipped: regions.left_out.all(), ..Counts::default() };
         let mut codes = Vec::new();
         for window in &regions.windows {
