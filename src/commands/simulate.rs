@@ -1,5 +1,7 @@
 //! `simulate`: demo genomes as FASTA, where things were planted as BED, and the best possible score.
 
+mod signal;
+
 use std::io::{BufWriter, Write};
 
 use anyhow::Result;
@@ -28,6 +30,9 @@ const BLOCK: u64 = 100_000;
 const MOST_BASES: u64 = 500_000_000;
 
 pub fn run(command: &Simulate, progress: Progress) -> Result<()> {
+    if command.signal {
+        return signal::run(command, progress);
+    }
     let bases = command.length * command.windows;
     if bases > MOST_BASES {
         let fault =

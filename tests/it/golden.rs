@@ -1,12 +1,13 @@
-//! Golden numbers: metrics held against scikit-learn and SciPy, intervals against statsmodels, SciPy and all pairs, linear
-//! baselines against scikit-learn. `metrics.py`, `intervals.py`, `delong.py`, `difference.py` and `baselines.py` in tests/golden
-//! made them and name their versions.
+//! Golden numbers: metrics held against scikit-learn and SciPy, profiles against SciPy, intervals against statsmodels, SciPy and
+//! all pairs, linear baselines against scikit-learn. `metrics.py`, `profile.py`, `intervals.py`, `delong.py`, `difference.py` and
+//! `baselines.py` in tests/golden made them and name their versions.
 
 use std::path::Path;
 
 use serde_json::Value;
 use strandnet_core::baselines::{Features, Link, Sequences, fit};
 use strandnet_core::metrics::blocks::BlockKind;
+use strandnet_core::metrics::profile::{ProfileMetrics, log_softmax};
 use strandnet_core::metrics::{
     Blocks, Estimate, Interval, Method, Ranking, Report, Resampling, classes, difference, labels, paired, regression,
 };
@@ -36,6 +37,33 @@ fn metrics_agree_with_scikit_learn() {
         }
     }
     assert_eq!(compared, 4 * 13);
+}
+
+#[test]
+fn profiles_agree_with_scipy() {
+    let golden = json(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/profile.json"));
+    let stretch = golden["stretch"].as_u64().unwrap() as usize;
+    let loci = golden["loci"].as_array().unwrap();
+    assert_eq!(loci.len(), 6);
+    for locus in loci {
+        let numbers = |key: &str| -> Vec<f64> {
+            locus[key].as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+        };
+        let logits: Vec<f32> = numbers("logits").into_iter().map(|logit| logit as f32).collect();
+        let found = ProfileMetrics::new(&numbers("counts"), &log_softmax(&logits), stretch).unwrap();
+        for (name, found) in [
+            ("multinomial_nll", Some(found.multinomial_nll)),
+            ("gain", Some(found.gain)),
+            ("jensen_shannon_distance", Some(found.jensen_shannon_distance)),
+            ("pearson", found.pearson),
+            ("spearman", found.spearman),
+            ("pearson_binned", found.pearson_binned),
+            ("spearman_binned", found.spearman_binned),
+        ] {
+            let (found, expected) = (found.unwrap(), locus[name].as_f64().unwrap());
+            assert!((found - expected).abs() < 1e-9 * expected.abs().max(1.0), "{name}: {found} and {expected}");
+        }
+    }
 }
 
 #[test]

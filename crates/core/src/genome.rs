@@ -9,6 +9,7 @@ mod random_access;
 pub mod reference;
 pub mod signal;
 pub mod simulate;
+pub mod simulate_signal;
 
 use std::collections::HashSet;
 use std::fs::File;

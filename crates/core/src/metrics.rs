@@ -11,6 +11,7 @@ pub mod difference;
 pub mod estimate;
 pub mod labels;
 pub mod paired;
+pub mod profile;
 mod ranking;
 pub mod regression;
 

@@ -20,6 +20,7 @@ use strandnet_core::config::AttributionMethod;
 use strandnet_core::config::layers::Layer;
 use strandnet_core::figures;
 use strandnet_core::format::{self, thousands};
+use strandnet_core::genome::Chromosome;
 use strandnet_core::predict::unknown_limit::UnknownLimit;
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{Contents, IMPORTANCE_JSON, OutputFolder, cannot_write, check_output_file};
@@ -38,7 +39,8 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
     let mut source = Source::open(command, &run, explainer.length(), progress)?;
     let path = command.out.clone().unwrap_or_else(|| default_folder(&run.folder, "sequences", command.file()));
     let out = OutputFolder::create(&path, Contents::Importance, command.force)?;
-    let mut output = Output::new(out.path(), &command.methods(), explainer.length())?;
+    let output = Output::new(out.path(), &command.methods(), explainer.length())?;
+    let mut output = output.in_genome(source.chromosomes());
     output.contributions = contributions;
     let found = explain(command, explainer, &mut source, &mut output)?;
 
@@ -123,6 +125,14 @@ impl Source {
         let fitting = Fitting { pad_short: command.pad_short, crop_long: command.crop_long };
         Sequences::open(command.file(), length, fitting)
             .map(|sequences| Self::Records(Box::new(sequences.with_limit(limit))))
+    }
+
+    /// The chromosomes of the genome whose windows they are, if they are.
+    fn chromosomes(&self) -> Option<Vec<Chromosome>> {
+        match self {
+            Self::Records(_) => None,
+            Self::Regions(sequences) => Some(sequences.chromosomes()),
+        }
     }
 
     fn next_sequence(&mut self) -> Result<Option<Sequence>> {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use strandnet::formats::bigwig::BigWig;
 use strandnet_core::genome::simulate;
 
 use crate::fixtures::{
@@ -237,6 +238,20 @@ fn regions_are_explained_where_they_lie() {
     assert_eq!([&names[0], &names[LENGTH]].map(String::as_str), [0, 1].map(|i| rows[i].split('\t').nth(3).unwrap()));
     let graph = std::fs::read_to_string(out.join("ism.bedgraph")).unwrap();
     assert!(graph.starts_with("chr1\t170\t171\t") && graph.lines().count() == 2 * LENGTH, "{graph}");
+    // bigWig has the same for all chromosomes of the genome.
+    let mut track = BigWig::open(&out.join("ism.bw")).unwrap();
+    assert_eq!(track.chromosomes().len(), 2);
+    for line in graph.lines() {
+        let cells: Vec<&str> = line.split('\t').collect();
+        let (start, value): (usize, f32) = (cells[1].parse().unwrap(), cells[3].parse().unwrap());
+        let mut found = None;
+        let each = |_, value| {
+            found = Some(value);
+            Ok(())
+        };
+        track.values(cells[0], start..start + 1, each).unwrap();
+        assert_eq!(found, Some(value), "{line}");
+    }
     // The same windows by name.
     let cut = folder.write("cut.fa", fasta(&[("chr1:170-230(+)", &genome[170..230])]));
     let again = folder.path("again");

@@ -16,7 +16,9 @@ use crate::attribute::target::Explainer;
 use crate::config::AttributionMethod;
 use crate::files;
 use crate::formats::bedgraph::BedGraph;
+use crate::formats::bigwig::Writer as BigWigWriter;
 use crate::formats::npz::{Kind, Npz};
+use crate::genome::Chromosome;
 use crate::run::{RunFolder, cannot_write};
 use crate::sequence::alphabet;
 
@@ -96,6 +98,8 @@ struct Files {
 pub struct Output {
     files: Vec<Files>,
     arrays: Npz,
+    /// Of the genome that the sequences are windows of, if they are: bigWig names them all.
+    chromosomes: Option<Vec<Chromosome>>,
     /// Contributions for other programs, if requested; they need mutagenesis.
     pub contributions: Option<Contributions>,
 }
@@ -123,7 +127,12 @@ impl Output {
         let of_methods = methods.iter().map(|method| (method.name(), Kind::F32, vec![4, length]));
         let arrays: Vec<_> = arrays.into_iter().chain(of_methods).collect();
         let files = methods.iter().map(begin).collect::<Result<_>>()?;
-        Ok(Self { files, arrays: Npz::new(folder, &arrays)?, contributions: None })
+        Ok(Self { files, arrays: Npz::new(folder, &arrays)?, chromosomes: None, contributions: None })
+    }
+
+    /// With tracks as bigWig too, for windows of a genome with these chromosomes.
+    pub fn in_genome(self, chromosomes: Option<Vec<Chromosome>>) -> Self {
+        Self { chromosomes, ..self }
     }
 
     /// Appends the explanation of a sequence.
@@ -155,7 +164,7 @@ impl Output {
     /// The files cannot be written.
     pub fn finish(self, out: &RunFolder) -> Result<Vec<String>> {
         let mut names = Vec::new();
-        for Files { method, table, graph } in self.files {
+        for Files { method, table, mut graph } in self.files {
             let path = out.file(&table_name(method));
             let table = table.into_inner().map_err(|error| cannot_write(&path, error.error()))?;
             files::persist(table, &path)?;
@@ -165,8 +174,15 @@ impl Output {
                 let path = out.file(&name);
                 files::write_through(&path, |file| {
                     let mut lines = BufWriter::new(file);
-                    let written = graph.finish(&mut lines).and_then(|()| lines.flush());
-                    written.map_err(|error| cannot_write(&path, &error))
+                    graph.write(&mut lines)?;
+                    lines.flush().map_err(|error| cannot_write(&path, &error))
+                })?;
+                names.push(name);
+            }
+            if let (Some(chromosomes), false) = (&self.chromosomes, graph.is_empty()) {
+                let name = format!("{}.bw", method.name());
+                files::write_through(&out.file(&name), |file| {
+                    graph.write_bigwig(BigWigWriter::new(file, chromosomes, &out.path)?)
                 })?;
                 names.push(name);
             }

@@ -8,6 +8,7 @@ use anyhow::Result;
 use crate::attribute::sequences::Sequence;
 use crate::config::Center;
 use crate::format::list_first;
+use crate::genome::Chromosome;
 use crate::genome::interval::Place;
 use crate::genome::reference::RegionWindows;
 use crate::predict::unknown_limit::UnknownLimit;
@@ -45,6 +46,11 @@ impl RegionSequences {
     /// How the file of regions is read, for a message.
     pub fn description(&self) -> String {
         self.regions.file.describe()
+    }
+
+    /// The chromosomes of the genome.
+    pub fn chromosomes(&self) -> Vec<Chromosome> {
+        self.regions.chromosomes().to_vec()
     }
 
     /// What was left out of the file, and why; nothing where every region has a window.

@@ -7,8 +7,8 @@ use crate::config::NEGATIVE;
 use crate::dataset::examples::Name;
 use crate::dataset::reference::{DividedReference, SplitWindow};
 use crate::dataset::sampling::{self, Bins, GC_BINS, Key, REPEAT_BINS, Source};
-use crate::dataset::sequences::{Label, Read, Sequences};
-use crate::dataset::signal_values::SignalValues;
+use crate::dataset::sequences::{Read, Sequences};
+use crate::dataset::signal_values::{self, SignalValues};
 use crate::dataset::split::Split;
 use crate::format::thousands;
 use crate::genome::interval::{self, Interval};
@@ -149,27 +149,11 @@ pub fn drawn(
             let interval = Interval { chromosome: window.chromosome, range: window.start..window.start + length };
             let place = Some(reference.place(&interval, window.reverse));
             let read = Read { source: &reference.source, name: Name::Place, place, in_genome: true };
-            let label = label(NEGATIVE, (&interval, window.reverse), signal, sequences)?;
+            let label = signal_values::label(NEGATIVE, (&interval, window.reverse), signal, sequences)?;
             sequences.push(&window.codes, label, Some(split), read)
         })?;
     }
     Ok(())
-}
-
-/// The label of a window on a strand: its signal, or else its class.
-///
-/// # Errors
-/// The signal cannot be read.
-pub fn label(
-    class: &str,
-    (window, reverse): (&Interval, bool),
-    signal: &mut Option<SignalValues>,
-    sequences: &mut Sequences,
-) -> Result<Label> {
-    match signal {
-        Some(signal) => signal.of(window, reverse),
-        None => Ok(sequences.class(class)),
-    }
 }
 
 /// Number of windows taken from another bin than asked for.

@@ -11,7 +11,7 @@ use crate::dataset::examples::Name;
 use crate::dataset::negatives;
 use crate::dataset::reference::{DividedReference, SplitWindow};
 use crate::dataset::sequences::{Read, Sequences};
-use crate::dataset::signal_values::SignalValues;
+use crate::dataset::signal_values::{self, SignalValues};
 use crate::dataset::source::RegionFiles;
 use crate::dataset::split::Split;
 use crate::format::thousands;
@@ -183,7 +183,7 @@ impl Reader<'_> {
                 None => Name::Place,
             };
             let read = Read { source: &reference.source, name, place, in_genome: true };
-            let label = negatives::label(class, (interval, *reverse), &mut self.signal, self.sequences)?;
+            let label = signal_values::label(class, (interval, *reverse), &mut self.signal, self.sequences)?;
             self.sequences.push(&codes, label, Some(split), read)?;
             added.push(SplitWindow { split, window });
         }

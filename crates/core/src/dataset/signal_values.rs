@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 
 use crate::config::{Aggregate, DataConfig, SignalTrack, bin_fault, output_length_fault};
-use crate::dataset::sequences::Label;
+use crate::dataset::sequences::{Label, Sequences};
 use crate::format::{list_first, thousands};
 use crate::genome::Genome;
 use crate::genome::interval::Interval;
@@ -142,6 +142,22 @@ impl SignalValues {
                 if names.len() == 1 { "has" } else { "have" }
             ));
         }
+    }
+}
+
+/// The label of a window on a strand: its signal, or else its class.
+///
+/// # Errors
+/// The signal cannot be read.
+pub fn label(
+    class: &str,
+    (window, reverse): (&Interval, bool),
+    signal: &mut Option<SignalValues>,
+    sequences: &mut Sequences,
+) -> Result<Label> {
+    match signal {
+        Some(signal) => signal.of(window, reverse),
+        None => Ok(sequences.class(class)),
     }
 }
 

@@ -9,10 +9,10 @@ use anyhow::{Result, bail};
 use crate::config::Center;
 use crate::format::{counted, thousands};
 use crate::formats::bed::{self, Region, RegionFile};
-use crate::genome::Genome;
 use crate::genome::interval::{Interval, Place};
 use crate::genome::left_out::LeftOut;
 use crate::genome::names::{NameIndex, list_names};
+use crate::genome::{Chromosome, Genome};
 
 /// A genome, and its chromosomes by name.
 pub struct Reference {
@@ -230,10 +230,16 @@ impl RegionWindows {
         self.reference.codes(window, codes)
     }
 
+    /// The chromosomes of the genome.
+    pub fn chromosomes(&self) -> &[Chromosome] {
+        &self.reference.genome.chromosomes
+    }
+
     /// Name of the chromosome that a window lies on.
     pub fn chromosome(&self, window: &RegionWindow) -> Arc<str> {
         self.reference.chromosomes[window.interval.chromosome].clone()
     }
+
     /// A chromosome's name as the genome has it, or as it stands where the genome lacks it.
     pub fn name_in_genome(&self, chromosome: &Arc<str>) -> Arc<str> {
         let found = self.reference.chromosome(chromosome);

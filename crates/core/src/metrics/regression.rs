@@ -91,6 +91,12 @@ pub fn mean_r2(targets: &[f64], predictions: &[f64], k: usize) -> Option<f64> {
     mean_of_defined((0..k).map(of))
 }
 
+/// Pearson and Spearman correlation of two lists of numbers; `None` where one of them is the same number throughout.
+pub(super) fn correlation(one: &[f64], other: &[f64]) -> (Option<f64>, Option<f64>) {
+    let [pearson, spearman, ..] = Column::new(one, other).values(&vec![1; one.len()]);
+    (pearson, spearman)
+}
+
 /// The Pearson correlation of each of `k` columns as a function of how often each example counts.
 pub(super) fn correlations(
     targets: &[f64],

@@ -81,6 +81,7 @@ impl Contents {
             Self::Importance => [IMPORTANCE_JSON, "importance.npz", "pictures"]
                 .into_iter()
                 .chain(["ism.tsv", "saliency.tsv", "ig.tsv", "ism.bedgraph", "saliency.bedgraph", "ig.bedgraph"])
+                .chain(["ism.bw", "saliency.bw", "ig.bw"])
                 .collect(),
             Self::Tuning => vec![TUNE_JSON, TRIALS_CSV, BEST_TOML, SETTINGS_PNG, SETTINGS_SVG],
             Self::RateRange => vec![RATES_CSV, RATES_PNG, RATES_SVG],
@@ -93,7 +94,8 @@ impl Contents {
                     "mouse.words.bed",
                     "mouse.repeats.bed",
                 ];
-                [SIMULATION_JSON].into_iter().chain(genomes).collect()
+                let signal = ["genome.fa", "peaks.narrowPeak", "sites.bed", "reads.bw", "expected.bw", "unbiased.bw"];
+                [SIMULATION_JSON].into_iter().chain(genomes).chain(signal).collect()
             }
         }
     }
