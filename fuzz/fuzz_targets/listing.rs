@@ -14,10 +14,16 @@ use strandnet_core::progress::Progress;
 use strandnet_fuzz::{check, explained, put, sections};
 
 /// Codes of every split and the listing of them; nothing where something is at fault.
-fn rewritten(path: &Path, task: Option<TaskKind>, columns: &[String], memory: u64) -> Option<(Vec<Vec<u8>>, String)> {
+fn rewritten(
+    path: &Path,
+    task: Option<TaskKind>,
+    columns: &[String],
+    bin: Option<usize>,
+    memory: u64,
+) -> Option<(Vec<Vec<u8>>, String)> {
     let progress = Progress::quiet();
     let mut sequences = Sequences::new(memory);
-    explained(manifest::read(path, task, columns, (memory, None), &mut sequences, &progress))?;
+    explained(manifest::read(path, task, columns, bin, (memory, None), &mut sequences, &progress))?;
     let config = DataConfig { fit: Some(Fit::Pad), task, ..DataConfig::default() };
     let request = LoadRequest { memory, ..LoadRequest::new(&config, 0, &progress) };
     let Assembled { splits, kind, classes } = explained(assemble(sequences, &request))?;
@@ -37,12 +43,17 @@ fuzz_target!(|input: &[u8]| {
     explained(Learned::read(&path, 1 << 20));
     let some = ["b".to_owned()];
     let values = Some(TaskKind::Regression);
-    for (task, columns, memory) in
-        [(None, &[][..], 0), (None, &[], 1 << 20), (values, &[], 1 << 20), (values, &some, 1 << 20)]
-    {
-        if let Some((codes, text)) = rewritten(&path, task, columns, memory) {
+    for (task, columns, bin, memory) in [
+        (None, &[][..], None, 0),
+        (None, &[], None, 1 << 20),
+        (values, &[], None, 1 << 20),
+        (values, &some, None, 1 << 20),
+        (values, &[], Some(2), 1 << 20),
+        (values, &some, Some(2), 1 << 20),
+    ] {
+        if let Some((codes, text)) = rewritten(&path, task, columns, bin, memory) {
             let path = put("again.tsv", Some(text.as_bytes()));
-            let (same, again) = rewritten(&path, task, columns, memory).expect("a written listing is a listing");
+            let (same, again) = rewritten(&path, task, columns, bin, memory).expect("a written listing is a listing");
             assert_eq!(again, text);
             assert!(same == codes, "other sequences: {text}");
         }

@@ -150,23 +150,29 @@ pub fn read(
                         table.fault(&format!("there is no label '{wanted}'; correct the line or --label-columns"))
                     })
                 };
-                Label::Values(sequences.columns.iter().map(value).collect::<Result<_>>()?)
-            }
-        };
-        let label = match (rows.bins, bin) {
-            (Some(column), Some(bp)) => {
-                let values = parsed_bins(table.text(column)?, sequences.columns.len()).ok_or_else(|| {
-                    table.fault("the column 'bins' does not hold as many numbers for each value; correct the line")
-                })?;
-                let bins = Bins { count: values.len() / sequences.columns.len().max(1), bp };
-                if *sequences.bins.get_or_insert(bins) != bins {
-                    return Err(
-                        table.fault("the column 'bins' holds another number of bins than above; correct the line")
-                    );
+                match (rows.bins, bin) {
+                    (Some(column), Some(bp)) => {
+                        let all = parsed_bins(table.text(column)?, pairs.len()).ok_or_else(|| {
+                            table.fault(
+                                "the column 'bins' does not hold as many numbers for each value; correct the line",
+                            )
+                        })?;
+                        let bins = Bins { count: all.len() / pairs.len(), bp };
+                        if *sequences.bins.get_or_insert(bins) != bins {
+                            return Err(table
+                                .fault("the column 'bins' holds another number of bins than above; correct the line"));
+                        }
+                        let mut values = Vec::with_capacity(sequences.columns.len() * bins.count);
+                        for wanted in &sequences.columns {
+                            value(wanted)?; // that there is one
+                            let place = pairs.iter().position(|(name, _)| name == wanted).unwrap_or(0);
+                            values.extend_from_slice(&all[place * bins.count..(place + 1) * bins.count]);
+                        }
+                        Label::Bins(values.into())
+                    }
+                    _ => Label::Values(sequences.columns.iter().map(value).collect::<Result<_>>()?),
                 }
-                Label::Bins(values.into())
             }
-            _ => label,
         };
         let source = table.text(rows.source)?;
         if !known.contains_key(source) {
@@ -412,5 +418,43 @@ impl Genomes {
             ));
         }
         Ok(genome.read_strand(chromosome, place.range.clone(), place.reverse, codes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "name\tchrom\tstart\tend\tstrand\tlabel\tsplit\tsource\tsequence\tbins\n";
+
+    fn labels(rows: &str, columns: &[&str], bin: Option<usize>) -> Result<Vec<Label>> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("examples.tsv");
+        std::fs::write(&path, HEAD.to_owned() + rows).unwrap();
+        let columns: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
+        let mut sequences = Sequences::new(u64::MAX);
+        let kind = Some(TaskKind::Regression);
+        read(&path, kind, &columns, bin, (u64::MAX, None), &mut sequences, &Progress::quiet())?;
+        assert_eq!(sequences.bins, bin.map(|bp| Bins { count: 2, bp }));
+        Ok(sequences.into_parts().into_iter().map(|part| part.1).collect())
+    }
+
+    #[test]
+    fn bins_are_those_of_the_columns_asked_for() {
+        let rows = "x\t\t\t\t\ta=1,b=4\ttrain\tf\tACGT\t0;2,3;5\ny\t\t\t\t\ta=2,b=6\ttest\tf\tACGA\t2;2,6;6\n";
+        let bins = |rows: [[f32; 2]; 2]| rows.map(|row| Label::Bins(row.into())).to_vec();
+        assert_eq!(labels(rows, &["b"], Some(2)).unwrap(), bins([[3.0, 5.0], [6.0, 6.0]]));
+        assert_eq!(labels(rows, &[], Some(2)).unwrap()[0], Label::Bins([0.0, 2.0, 3.0, 5.0].into()));
+        // Without bins to learn, the means are the values.
+        assert_eq!(labels(rows, &["b"], None).unwrap()[0], Label::Values([4.0].into()));
+        for (rows, part) in [
+            ("x\t\t\t\t\ta=1,b=4\ttrain\tf\tACGT\t0;2\n", "does not hold as many numbers"),
+            ("x\t\t\t\t\ta=1,b=4\ttrain\tf\tACGT\t0;2,3\n", "does not hold as many numbers"),
+            ("x\t\t\t\t\ta=1,b=4\ttrain\tf\tACGT\t0;x,3;5\n", "does not hold as many numbers"),
+            ("x\t\t\t\t\ta=1\ttrain\tf\tACGT\t0;2\ny\t\t\t\t\ta=1\ttest\tf\tACGA\t1;1;1\n", "another number of bins"),
+        ] {
+            let error = labels(rows, &[], Some(2)).unwrap_err().to_string();
+            assert!(error.contains(part) && error.contains("line"), "{error}");
+        }
     }
 }
