@@ -414,6 +414,11 @@ impl EvaluationData {
         data.memory = self.memory.or(data.memory);
         if drawn {
             faults.extend(data.evaluation_faults());
+        } else {
+            faults.extend(data.unnamed_faults());
+            if data.source() == SourceKind::Regions {
+                faults.extend(data.signal_faults());
+            }
         }
         if faults.is_empty() { Ok(data) } else { Err(Faults(faults)) }
     }
@@ -481,7 +486,7 @@ pub struct Predict {
     /// Replace the files that --out or --sort-reads names [default: no]
     #[arg(long)]
     pub force: bool,
-    /// Distance between windows of sequences longer than the network's length, in bp [default: the network's length]
+    /// Distance between windows of sequences longer than the network's length, in bp [default: the network's length, or what its bins cover]
     #[arg(long, value_name = "BP", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub stride: Option<u64>,
     /// Skip sequences shorter than the network's length, and count them, instead of stopping [default: no]

@@ -187,6 +187,9 @@ impl Trainer {
             return self.experiment(data, task, machine.device, memory, None).carry_out(None);
         };
         self.config.data = resolved::with_defaults(&self.config.data, data);
+        if data.train.bins.is_some() {
+            self.config.training.loss = self.config.loss(); // which a listing of the examples does not say
+        }
         let resolved = Resolved { moved_files: self.moved_files.clone(), ..Resolved::of(&self.config.data, data) };
         let head = resolved.as_comments(data);
         let mut provenance = provenance(&self.config, &task, data, &network, &machine)?;

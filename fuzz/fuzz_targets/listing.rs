@@ -23,7 +23,7 @@ fn rewritten(
 ) -> Option<(Vec<Vec<u8>>, String)> {
     let progress = Progress::quiet();
     let mut sequences = Sequences::new(memory);
-    explained(manifest::read(path, task, columns, bin, (memory, None), &mut sequences, &progress))?;
+    explained(manifest::read(path, task, columns, (bin, false), (memory, None), &mut sequences, &progress))?;
     let config = DataConfig { fit: Some(Fit::Pad), task, ..DataConfig::default() };
     let request = LoadRequest { memory, ..LoadRequest::new(&config, 0, &progress) };
     let Assembled { splits, kind, classes } = explained(assemble(sequences, &request))?;

@@ -319,7 +319,9 @@ fn read_sequences(source: DataSource, request: &LoadRequest, splits: &[Split]) -
             }
         }
         DataSource::Examples(path) => {
-            files.extend(manifest::read(path, kind, columns, config.bin, (memory, moved), &mut sequences, progress)?);
+            // A run is judged by the means where that is all there is.
+            let bin = (config.bin, task.is_none());
+            files.extend(manifest::read(path, kind, columns, bin, (memory, moved), &mut sequences, progress)?);
         }
         DataSource::Genomes(_) | DataSource::Demo => bail!("genomes are read window by window"),
     }

@@ -12,7 +12,7 @@ pub mod results;
 pub mod strands;
 pub mod unlike_training;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::config::TaskKind;
 use crate::dataset::Classes;
@@ -110,15 +110,16 @@ pub fn predictions_of(scorer: &dyn Scorer, task: &Task, examples: &Examples) -> 
     scorer.activation()(task, &logits_of(scorer, examples, Strand::AsGiven)?)
 }
 
-/// Whether every output is constant over all examples, as in a network whose ReLUs have all died. The tolerance is far
+/// Whether every output, or each bin of it, is constant over all examples, as in a network whose ReLUs have all died. The tolerance is far
 /// above rounding error and far below the variation of any trained network.
 pub fn are_constant(predictions: &[f64], task: &Task) -> bool {
-    let outputs = task.outputs();
+    let outputs = task.network_outputs().numbers();
+    let scales: Vec<_> = task.scales_of_outputs().collect();
     (0..outputs).all(|output| {
         let values = predictions.iter().skip(output).step_by(outputs);
         let (low, high) =
             values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
-        let unit = match task.scales.get(output) {
+        let unit = match scales.get(output) {
             Some(scale) if task.kind == TaskKind::Regression => scale.deviation,
             _ => 1.0,
         };
@@ -203,7 +204,22 @@ impl<'a> Evaluation<'a> {
         let is_identity = task.calibration.is_identity();
         let uncalibrated = (!is_identity).then(|| activation(&task.uncalibrated(), logits)).transpose()?;
         let report = report(task, classes, examples, &predictions, threshold, &resampling);
-        let bins = task.bins.map(|bins| OfBins::new(task, classes, examples, logits, bins, &resampling)).transpose()?;
+        let found = examples.bins.as_ref().map(|bins| bins.of_each);
+        if let (Some(own), Some(found)) = (task.bins, found)
+            && own != found
+        {
+            bail!(
+                "{}: the examples have {} bins of {} bp, expected {} of {} bp as the run learned; give a listing of such",
+                examples.origins.first().map_or("the data", |origin| &origin.source),
+                found.count,
+                found.bp,
+                own.count,
+                own.bp
+            );
+        }
+        // Data with one value a column are the means over bins.
+        let bins = task.bins.filter(|_| found.is_some());
+        let bins = bins.map(|bins| OfBins::new(task, classes, examples, logits, bins, &resampling)).transpose()?;
         Ok(Self {
             task,
             classes,

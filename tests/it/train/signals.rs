@@ -149,6 +149,25 @@ fn a_signal_of_regions_is_learned_listed_judged_and_repeated() {
 }
 
 #[test]
+fn a_configuration_names_tracks_relative_to_itself() {
+    let tracks = tracks();
+    let toml = "[data]\nreference = \"genome.fa\"\nregions = [\"peaks.bed\"]\nsignal = [\"both=plus.bw,minus.bw\"]\ntrain_chroms = [\"1\"]\nvalid_chroms = [\"2\"]\ntest_chroms = [\"3\"]\n";
+    let config = tracks.folder.write("signal.toml", toml);
+    let out = tracks.folder.path("run");
+    train(&out, &[&config]);
+    let saved = std::fs::read_to_string(out.join("config.toml")).unwrap();
+    assert!(
+        saved.contains(&format!(
+            "both={},{}",
+            tracks.folder.path("plus.bw").display(),
+            tracks.folder.path("minus.bw").display()
+        )),
+        "{saved}"
+    );
+    assert_eq!(column(&out.join("examples.tsv"), b'\t', "name").len(), tracks.sums.len());
+}
+
+#[test]
 fn background_has_its_own_signal() {
     let tracks = tracks();
     let signal = tracks.signal("atac", &["plus.bw"]);
@@ -250,6 +269,24 @@ fn bins_are_learned_and_everything_else_goes_by_their_means() {
     let listing = out.join("examples.tsv");
     train(&listed, &[&network[..], &["--examples", text(&listing), "--bin", "16"]].concat());
     assert!(outcome(&out) == outcome(&listed), "another outcome from examples.tsv");
+
+    // So does its configuration beside the listing, from which alone the values of bins are taken.
+    let configured = tracks.folder.path("configured");
+    let config = out.join("config.toml");
+    succeed(&["train", text(&config), "--examples", text(&listing), "--out", text(&configured), "--quiet"]);
+    assert!(outcome(&out) == outcome(&configured), "another outcome from config.toml and examples.tsv");
+    // A listing of whole values has the means; one of other bins is refused.
+    let rows = std::fs::read_to_string(&listing).unwrap();
+    let whole: String = rows.lines().map(|line| line.rsplit_once('\t').unwrap().0.to_owned() + "\n").collect();
+    let whole = tracks.folder.write("whole.tsv", whole);
+    let of_whole: serde_json::Value =
+        serde_json::from_str(&succeed(&["evaluate", text(&out), "--examples", &whole, "--quiet", "--json"])).unwrap();
+    assert_eq!((&of_whole["test"]["pearson"], &of_whole["test"]["bins"]), (&test["pearson"], &serde_json::Value::Null));
+    let other = tracks.folder.write("other.tsv", rows.replace("bins_16bp", "bins_8bp"));
+    for (listing, part) in [(&other, "holds bins of 8 bp, and --bin is 16"), (&whole, "holds no values of bins")] {
+        let error = fail(1, &["train", "--out", text(&tracks.folder.path("no")), "--examples", listing, "--bin", "16"]);
+        assert!(error.contains(part), "{error}");
+    }
 
     // Scores are means of bins, of the same sequences to the same numbers, and can be explained.
     let scored =

@@ -515,8 +515,11 @@ impl DataConfig {
     }
 
     /// What is wrong with `--signal` and what goes with it.
-    fn signal_faults(&self) -> Vec<String> {
+    pub fn signal_faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
+        if self.bin == Some(0) {
+            faults.push("--bin is 0, expected 1 or more".to_owned());
+        }
         if self.signal.is_empty() {
             let alone = [
                 ("--aggregate", self.aggregate.is_some()),
@@ -525,7 +528,8 @@ impl DataConfig {
                 ("--bin", self.bin.is_some()),
             ];
             let alone = alone.into_iter().filter(|(_, is_set)| *is_set && self.source() == SourceKind::Regions);
-            return alone.map(|(flag, _)| format!("{flag} goes with --signal; add it or remove {flag}")).collect();
+            faults.extend(alone.map(|(flag, _)| format!("{flag} goes with --signal; add it or remove {flag}")));
+            return faults;
         }
         if let Some(kind) = self.task.filter(|kind| *kind != TaskKind::Regression) {
             faults.push(format!("--task is {}, expected regression for --signal; remove it", name_of(&kind)));
@@ -542,8 +546,7 @@ impl DataConfig {
             _ => {}
         }
         match (self.bin, self.output_length.or(self.length)) {
-            (Some(0), _) => faults.push("--bin is 0, expected 1 or more".into()),
-            (Some(bin), Some(out)) if !out.is_multiple_of(bin) => faults.push(bin_fault(bin, out)),
+            (Some(bin), Some(out)) if bin > 0 && !out.is_multiple_of(bin) => faults.push(bin_fault(bin, out)),
             _ => {}
         }
         faults
@@ -565,17 +568,9 @@ impl DataConfig {
         }
     }
 
-    fn class_faults(&self) -> Vec<String> {
+    /// Files of classes without the name that they need.
+    pub fn unnamed_faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-        for (flag, named) in [("--genome", &self.genome), ("--class", &self.class), ("--regions", &self.regions)] {
-            for (i, one) in named.iter().enumerate() {
-                if named[..i].iter().any(|other| real(&other.path) == real(&one.path)) {
-                    let path = one.path.display();
-                    faults.push(format!("{flag} names {path} twice, expected each file once; remove one"));
-                }
-            }
-        }
         let unnamed = [
             ("--genome", &self.genome),
             ("--class", &self.class),
@@ -589,6 +584,21 @@ impl DataConfig {
                 faults.push(format!("{flag} is {}, expected NAME=PATH, such as human=hg38.fa.gz", path.display()));
             }
         }
+        faults
+    }
+
+    fn class_faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        for (flag, named) in [("--genome", &self.genome), ("--class", &self.class), ("--regions", &self.regions)] {
+            for (i, one) in named.iter().enumerate() {
+                if named[..i].iter().any(|other| real(&other.path) == real(&one.path)) {
+                    let path = one.path.display();
+                    faults.push(format!("{flag} names {path} twice, expected each file once; remove one"));
+                }
+            }
+        }
+        faults.extend(self.unnamed_faults());
         let (names, flag) = (self.flag_classes(), self.source().flag());
         if names.len() == 1 {
             faults.push(format!(

@@ -5,16 +5,19 @@ use std::path::Path;
 use clap::{Args, ValueEnum};
 
 use crate::config::search::SEARCH;
-use crate::config::{Architecture, Config, DataConfig, ModelConfig, Negatives, TrainingConfig, layers, nearest};
+use crate::config::{
+    Architecture, Config, DataConfig, ModelConfig, NamedPath, Negatives, SignalTrack, TrainingConfig, layers, nearest,
+};
 
 /// Keys that hold paths, which a file gives relative to itself.
-pub const PATH_KEYS: [&str; 13] = [
+pub const PATH_KEYS: [&str; 14] = [
     "genome",
     "class",
     "valid_class",
     "test_class",
     "reference",
     "regions",
+    "signal",
     "negatives",
     "exclude",
     "train",
@@ -28,7 +31,8 @@ pub const PATH_KEYS: [&str; 13] = [
 const NAMED_PATH_KEYS: [&str; 5] = ["genome", "class", "valid_class", "test_class", "regions"];
 
 /// Settings of the data that still mean something where `--examples` lists every example.
-const KEYS_BESIDE_EXAMPLES: [&str; 7] = ["classes", "task", "label_columns", "missing", "length", "fit", "memory"];
+const KEYS_BESIDE_EXAMPLES: [&str; 8] =
+    ["classes", "task", "label_columns", "missing", "bin", "length", "fit", "memory"];
 
 /// Drops where a file's data come from and how they are split: `--examples` says both.
 pub fn forget_sources(settings: &mut toml::Table) {
@@ -181,10 +185,12 @@ fn rebase(key: &str, value: &toml::Value, folder: &Path) -> toml::Value {
         toml::Value::Array(values) => {
             toml::Value::Array(values.iter().map(|value| rebase(key, value, folder)).collect())
         }
-        toml::Value::String(text) => toml::Value::String(match text.split_once('=') {
-            _ if key == "negatives" && !matches!(text.parse(), Ok(Negatives::Bed(_))) => text.clone(),
-            Some((name, path)) if NAMED_PATH_KEYS.contains(&key) => {
-                format!("{name}={}", folder.join(path.trim()).display())
+        toml::Value::String(text) => toml::Value::String(match key {
+            "negatives" if !matches!(text.parse(), Ok(Negatives::Bed(_))) => text.clone(),
+            "signal" => SignalTrack::within(folder, text).map_or_else(|_| text.clone(), |track| track.to_string()),
+            key if NAMED_PATH_KEYS.contains(&key) => {
+                let named = text.parse::<NamedPath>().map(|named| named.within(folder));
+                named.map_or_else(|_| text.clone(), |named| named.to_string())
             }
             _ => folder.join(text).display().to_string(),
         }),

@@ -78,26 +78,29 @@ pub struct NamedPath {
     pub path: PathBuf,
 }
 
+impl NamedPath {
+    /// The same with its path in a folder, unless that is absolute.
+    pub fn within(self, folder: &Path) -> Self {
+        Self { path: folder.join(self.path), ..self }
+    }
+}
+
 impl FromStr for NamedPath {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once('=') {
-            Some((name, path)) if !name.trim().is_empty() && !path.trim().is_empty() => {
-                Ok(Self { name: name.trim().to_owned(), path: path.trim().into() })
-            }
-            None if !text.trim().is_empty() => Ok(Self { name: String::new(), path: text.trim().into() }),
-            _ => Err(format!("found '{text}', expected NAME=PATH, such as human=hg38.fa.gz")),
+        let (name, path) = text.split_once('=').unwrap_or(("", text));
+        match path.trim() {
+            "" => Err(format!("found '{text}', expected NAME=PATH, such as human=hg38.fa.gz")),
+            path => Ok(Self { name: name.trim().to_owned(), path: path.into() }),
         }
     }
 }
 
 impl std::fmt::Display for NamedPath {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.name.as_str() {
-            "" => write!(f, "{}", self.path.display()),
-            name => write!(f, "{name}={}", self.path.display()),
-        }
+        // A path may hold an equals sign, which must not be taken for the one behind a name.
+        write!(f, "{}={}", self.name, self.path.display())
     }
 }
 
@@ -125,40 +128,49 @@ impl SignalTrack {
     }
 }
 
-impl FromStr for SignalTrack {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
+impl SignalTrack {
+    /// Parses a track whose paths lie in a folder, unless they are absolute. A comma of a path is written as `\,`; without that, the
+    /// files that are there tell a comma of a path from the one between two files.
+    ///
+    /// # Errors
+    /// The text has another form.
+    pub fn within(folder: &Path, text: &str) -> Result<Self, String> {
         let fault =
             || format!("found '{text}', expected NAME=FILE.bw, or NAME=PLUS.bw,MINUS.bw with a file for each strand");
         let (name, files) = text.split_once('=').ok_or_else(fault)?;
         let (name, files) = (name.trim(), files.trim());
-        let pair = |(at, _): (usize, &str)| (files[..at].trim(), files[at + 1..].trim());
-        let mut pairs: Vec<(&str, &str)> = files.match_indices(',').map(pair).collect();
-        // A path may hold commas, which only the files that are there tell from the one between two files.
-        if Path::new(files).exists() {
-            pairs.clear();
-        } else if let Some(there) =
-            pairs.iter().find(|(plus, minus)| [plus, minus].iter().all(|path| Path::new(path).exists()))
-        {
-            pairs = vec![*there];
-        }
-        let (path, minus) = match pairs[..] {
+        let is_escaped = |at: usize| files[..at].ends_with('\\');
+        let commas: Vec<usize> = files.match_indices(',').map(|(at, _)| at).filter(|&at| !is_escaped(at)).collect();
+        let path = |text: &str| folder.join(text.trim().replace("\\,", ","));
+        let pairs: Vec<(&str, &str)> = commas.iter().map(|&at| (&files[..at], &files[at + 1..])).collect();
+        let are_there = |pair: &&(&str, &str)| path(pair.0).exists() && path(pair.1).exists();
+        let (plus, minus) = match pairs.as_slice() {
             [] => (files, None),
-            [(plus, minus)] => (plus, Some(minus)),
-            _ => return Err(fault()),
+            _ if path(files).exists() => (files, None),
+            [(plus, minus)] => (*plus, Some(*minus)),
+            several => several.iter().find(are_there).map(|(plus, minus)| (*plus, Some(*minus))).ok_or_else(fault)?,
         };
-        if name.is_empty() || name.contains(',') || path.is_empty() || minus.is_some_and(str::is_empty) {
+        let is_empty = |text: &str| text.trim().is_empty();
+        if name.is_empty() || name.contains(',') || is_empty(plus) || minus.is_some_and(is_empty) {
             return Err(fault());
         }
-        Ok(Self { name: name.to_owned(), path: path.into(), minus: minus.map(PathBuf::from) })
+        Ok(Self { name: name.to_owned(), path: path(plus), minus: minus.map(path) })
+    }
+}
+
+impl FromStr for SignalTrack {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::within(Path::new(""), text)
     }
 }
 
 impl std::fmt::Display for SignalTrack {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}={}", self.name, self.path.display())?;
-        self.minus.iter().try_for_each(|minus| write!(f, ",{}", minus.display()))
+        let escaped = |path: &Path| path.display().to_string().replace(',', "\\,");
+        write!(f, "{}={}", self.name, escaped(&self.path))?;
+        self.minus.iter().try_for_each(|minus| write!(f, ",{}", escaped(minus)))
     }
 }
 
@@ -173,4 +185,38 @@ pub enum Aggregate {
     Mean,
     /// Largest value of a base
     Max,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_come_back_as_they_were_written_whatever_they_hold() {
+        let folder = tempfile::tempdir().unwrap();
+        for (plus, minus) in
+            [("a.bw", None), ("a.bw", Some("b.bw")), ("x,y/a.bw", None), ("x,y/a=1.bw", Some("x,y/b,c.bw"))]
+        {
+            let track = SignalTrack { name: "atac".into(), path: plus.into(), minus: minus.map(PathBuf::from) };
+            assert_eq!(track.to_string().parse::<SignalTrack>().unwrap(), track);
+            let within = SignalTrack::within(folder.path(), &track.to_string()).unwrap();
+            assert_eq!(within.path, folder.path().join(plus));
+            assert_eq!(within.minus, minus.map(|minus| folder.path().join(minus)));
+        }
+        // As people type them, where files tell.
+        std::fs::write(folder.path().join("p,1.bw"), "").unwrap();
+        let typed = SignalTrack::within(folder.path(), "a=p,1.bw").unwrap();
+        assert_eq!((typed.path, typed.minus), (folder.path().join("p,1.bw"), None));
+        for wrong in ["a.bw", "=a.bw", "a=", "a=b.bw,", "a,b=c.bw", "a=b,c,d"] {
+            assert!(wrong.parse::<SignalTrack>().unwrap_err().contains("expected NAME=FILE.bw"), "{wrong}");
+        }
+        for (name, path) in [("", "date=2024/peaks.bed"), ("open", "date=2024/peaks.bed"), ("", "peaks.bed")] {
+            let named = NamedPath { name: name.into(), path: path.into() };
+            assert_eq!(named.to_string().parse::<NamedPath>().unwrap(), named);
+        }
+        assert_eq!(
+            "peaks.bed".parse::<NamedPath>().unwrap(),
+            NamedPath { name: String::new(), path: "peaks.bed".into() }
+        );
+    }
 }

@@ -52,7 +52,7 @@ pub struct TrainingConfig {
     /// Decay of an exponential moving average of the weights, which is validated and kept instead of them, below 1 [default: none]
     #[arg(long, value_name = "SHARE")]
     pub ema: Option<f64>,
-    /// Loss [default: cross-entropy for classes and labels, mse for values]
+    /// Loss [default: cross-entropy for classes and labels, mse for values, poisson with --bin]
     #[arg(long, value_enum)]
     pub loss: Option<Loss>,
     /// Label smoothing: share of each label spread over all classes

@@ -26,8 +26,8 @@ use crate::progress::Progress;
 use crate::sequence::alphabet;
 use crate::sequence::bins::Bins;
 
-/// The column that holds the values of bins.
-const BINS: &str = "bins";
+/// The column that holds the values of bins, with their length: `bins_32bp`.
+const BINS: (&str, &str) = ("bins_", "bp");
 
 /// Writes the examples of some splits, one after another.
 ///
@@ -41,8 +41,9 @@ pub fn write(
 ) -> Result<(), csv::Error> {
     let mut out = csv::WriterBuilder::new().delimiter(b'\t').from_writer(out);
     let mut header = vec!["name", "chrom", "start", "end", "strand", "label", "split", "source", "sequence"];
-    let has_bins = splits.iter().any(|(_, examples)| examples.bins.is_some());
-    header.extend(has_bins.then_some(BINS));
+    let of_each = splits.iter().find_map(|(_, examples)| examples.bins.as_ref()).map(|bins| bins.of_each);
+    let (has_bins, column) = (of_each.is_some(), of_each.map(|bins| format!("{}{}{}", BINS.0, bins.bp, BINS.1)));
+    header.extend(column.as_deref());
     out.write_record(header)?;
     let mut codes = Vec::new();
     let has_classes = matches!(kind, TaskKind::Binary | TaskKind::Multiclass);
@@ -105,7 +106,7 @@ pub fn label(examples: &Examples, i: usize, kind: TaskKind, classes: &Classes) -
 
 /// Reads a listing into `sequences`, and returns the paths of the genomes opened for rows without a sequence. If `kind`
 /// is multilabel or regression, labels are `NAME=VALUE` pairs, of which those named by `columns` are taken, or all; with `bin`,
-/// the values of bins of that length are taken, in bp.
+/// the values of bins of that length are taken, in bp, which must be there if they are needed.
 ///
 /// # Errors
 /// As for tables, and where a genome or a place in it cannot be found.
@@ -113,7 +114,7 @@ pub fn read(
     path: &Path,
     kind: Option<TaskKind>,
     columns: &[String],
-    bin: Option<usize>,
+    (bin, is_needed): (Option<usize>, bool),
     (memory, moved): (u64, Option<&HashMap<PathBuf, PathBuf>>),
     sequences: &mut Sequences,
     progress: &Progress,
@@ -124,6 +125,19 @@ pub fn read(
     let mut rows = Rows::of_file(&file)?;
     let mut known: HashMap<String, Arc<str>> = HashMap::new();
     let mut codes = Vec::new();
+    match (bin, rows.bins) {
+        (Some(bin), Some((_, bp))) if bin != bp => {
+            bail!("{}: holds bins of {bp} bp, and --bin is {bin}, expected the same; use --bin {bp}", path.display())
+        }
+        (Some(_), None) if is_needed => bail!(
+            "{}: holds no values of bins, expected them for --bin; remove it, or name the listing of a run with bins",
+            path.display()
+        ),
+        (Some(_), Some(_)) if !values => {
+            bail!("{}: --bin goes with values, expected --task regression; add it", path.display())
+        }
+        _ => {}
+    }
     while rows.table.next_row()? {
         let (place, in_genome) = rows.sequence(&genomes, &mut codes)?;
         let (table, text) = (&rows.table, rows.table.text(rows.label)?);
@@ -150,8 +164,8 @@ pub fn read(
                         table.fault(&format!("there is no label '{wanted}'; correct the line or --label-columns"))
                     })
                 };
-                match (rows.bins, bin) {
-                    (Some(column), Some(bp)) => {
+                match rows.bins.filter(|_| bin.is_some()) {
+                    Some((column, bp)) => {
                         let all = parsed_bins(table.text(column)?, pairs.len()).ok_or_else(|| {
                             table.fault(
                                 "the column 'bins' does not hold as many numbers for each value; correct the line",
@@ -236,7 +250,8 @@ struct Rows {
     split: usize,
     source: usize,
     sequence: usize,
-    bins: Option<usize>,
+    /// The column of bins, and their length in bp.
+    bins: Option<(usize, usize)>,
     places: PlaceColumns,
 }
 
@@ -248,7 +263,10 @@ impl Rows {
         let (source, sequence) = (column("source")?, column("sequence")?);
         let [chrom, start, end] = [column("chrom")?, column("start")?, column("end")?];
         let places = PlaceColumns { chrom, start, end, strand: table.find("strand")? };
-        let bins = table.find(BINS)?;
+        let bins = table.header().iter().enumerate().find_map(|(column, name)| {
+            let bp = name.strip_prefix(BINS.0)?.strip_suffix(BINS.1)?.parse().ok().filter(|&bp| bp > 0)?;
+            Some((column, bp))
+        });
         Ok(Self { table, name, label, split, source, sequence, bins, places })
     }
 
@@ -425,7 +443,7 @@ impl Genomes {
 mod tests {
     use super::*;
 
-    const HEAD: &str = "name\tchrom\tstart\tend\tstrand\tlabel\tsplit\tsource\tsequence\tbins\n";
+    const HEAD: &str = "name\tchrom\tstart\tend\tstrand\tlabel\tsplit\tsource\tsequence\tbins_2bp\n";
 
     fn labels(rows: &str, columns: &[&str], bin: Option<usize>) -> Result<Vec<Label>> {
         let folder = tempfile::tempdir().unwrap();
@@ -434,7 +452,7 @@ mod tests {
         let columns: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
         let mut sequences = Sequences::new(u64::MAX);
         let kind = Some(TaskKind::Regression);
-        read(&path, kind, &columns, bin, (u64::MAX, None), &mut sequences, &Progress::quiet())?;
+        read(&path, kind, &columns, (bin, true), (u64::MAX, None), &mut sequences, &Progress::quiet())?;
         assert_eq!(sequences.bins, bin.map(|bp| Bins { count: 2, bp }));
         Ok(sequences.into_parts().into_iter().map(|part| part.1).collect())
     }
@@ -445,6 +463,8 @@ mod tests {
         let bins = |rows: [[f32; 2]; 2]| rows.map(|row| Label::Bins(row.into())).to_vec();
         assert_eq!(labels(rows, &["b"], Some(2)).unwrap(), bins([[3.0, 5.0], [6.0, 6.0]]));
         assert_eq!(labels(rows, &[], Some(2)).unwrap()[0], Label::Bins([0.0, 2.0, 3.0, 5.0].into()));
+        let error = labels(rows, &[], Some(4)).unwrap_err().to_string();
+        assert!(error.contains("holds bins of 2 bp, and --bin is 4"), "{error}");
         // Without bins to learn, the means are the values.
         assert_eq!(labels(rows, &["b"], None).unwrap()[0], Label::Values([4.0].into()));
         for (rows, part) in [

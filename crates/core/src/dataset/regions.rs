@@ -24,6 +24,9 @@ use crate::sequence::alphabet;
 /// Length of a window where the user does not say, in bp: the width of most peaks' core.
 const DEFAULT_LENGTH: usize = 200;
 
+/// Regions that all have a length below this are points, such as summits.
+const SHORTEST_REGION: usize = 20;
+
 /// Reads regions, and makes negatives where they are a single set or a signal is to have background, into `sequences`. Only
 /// examples of the given splits are made.
 ///
@@ -78,13 +81,16 @@ fn length_for_signal(files: &RegionFiles, progress: &Progress) -> Result<usize> 
             longest = longest.max(region.end - region.start);
         }
     }
-    if shortest == longest && longest <= LONGEST_BP {
+    if shortest == longest && (SHORTEST_REGION..=LONGEST_BP).contains(&longest) {
+        progress.say(&format!("windows have the {} bp of all regions; --length sets another", thousands(longest)));
         return Ok(longest);
     }
+    let lengths = match shortest == longest {
+        true => format!("{} bp", thousands(shortest)),
+        false => format!("{} to {} bp", thousands(shortest), thousands(longest)),
+    };
     progress.say(&format!(
-        "regions have {} to {} bp, so windows of {DEFAULT_LENGTH} bp stand for them; --length sets another",
-        thousands(shortest),
-        thousands(longest)
+        "regions have {lengths}, so windows of {DEFAULT_LENGTH} bp stand for them; --length sets another"
     ));
     Ok(DEFAULT_LENGTH)
 }

@@ -1,4 +1,5 @@
-//! Values of signal tracks in windows of a genome, which regression predicts: of each track one number, over the middle of the window.
+//! Values of signal tracks in windows of a genome, which regression predicts: of each track one number, or one for each bin, over the
+//! middle of the window.
 
 use std::ops::Range;
 use std::path::PathBuf;

@@ -81,6 +81,11 @@ impl Table {
         Ok(found.first().copied())
     }
 
+    /// Names of the columns, in order.
+    pub fn header(&self) -> &[String] {
+        &self.header
+    }
+
     /// The place of a column that there must be.
     ///
     /// # Errors

@@ -118,7 +118,7 @@ impl Plan {
 
     /// Path of the output layer's parameters.
     pub fn output_path(&self) -> &str {
-        self.steps.last().map_or("", |step| &step.name)
+        self.steps.iter().rev().find(|step| step.parameters > 0).map_or("", |step| &step.name)
     }
 
     /// Paths of the parameters in the first `blocks` blocks.
