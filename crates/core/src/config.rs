@@ -11,6 +11,7 @@ mod model;
 pub(crate) mod nearest;
 mod presets;
 pub mod search;
+mod signal;
 mod training;
 
 use std::path::{Path, PathBuf};
@@ -22,10 +23,10 @@ use serde::{Deserialize, Serialize};
 pub use crate::config::choices::{AttributionBaseline, AttributionMethod, ScoreFormat, VariantFormat, name_of};
 pub use crate::config::class_shares::ClassShares;
 pub use crate::config::data::{Center, DataConfig, Fit, MAX_CLASSES, Missing, NEGATIVE, SourceKind, TaskKind};
-pub(crate) use crate::config::data::{bin_fault, output_length_fault};
 pub use crate::config::inputs::{Aggregate, NamedPath, Negatives, SignalTrack};
 pub use crate::config::layers::Layer;
 pub use crate::config::model::{Architecture, DropoutPlace, ModelConfig};
+pub(crate) use crate::config::signal::{bin_fault, output_length_fault};
 pub use crate::config::training::{
     BatchSize, CalibrationMethod, ClassWeights, DeviceChoice, Loss, Metric, OptimizerKind, Precision, Schedule,
     Strands, TrainingConfig,
