@@ -252,6 +252,9 @@ pub struct Evaluate {
     /// Length of the blocks of dependent examples that intervals allow for, in bp, where examples have coordinates [default: the run's]
     #[arg(long, value_name = "BP", value_parser = clap::value_parser!(u64).range(1..))]
     pub block_length: Option<u64>,
+    /// Of a run of --task profile, table of bpnet-lite's metrics over the peaks, TSV [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub performance: Option<PathBuf>,
     /// Print the metrics as one JSON document [default: no]
     #[arg(long)]
     pub json: bool,

@@ -23,6 +23,7 @@ use crate::cli::{Cli, Command};
 use crate::cuda;
 use crate::device;
 use crate::model::Network;
+use crate::model::bias::Bias;
 use crate::model::ensemble::{self, Ensemble};
 use strandnet_core::config::Config;
 use strandnet_core::dataset;
@@ -116,6 +117,19 @@ pub struct FinishedRun {
     pub classes: Classes,
     /// The networks.
     pub ensemble: Ensemble,
+}
+
+impl FinishedRun {
+    /// The same with the bias model added that the run has, as it was trained and is judged.
+    ///
+    /// # Errors
+    /// The files of the bias model are damaged.
+    pub fn with_bias(self, device: tch::Device) -> Result<Self> {
+        let Self { folder, provenance, classes, ensemble } = self;
+        let bias = Bias::of_run(&folder, provenance.task()?, provenance.length, device)?;
+        let networks = ensemble.into_members().into_iter().map(|network| network.with_bias(bias.clone()));
+        Ok(Self { ensemble: Ensemble::new(networks.collect()), folder, provenance, classes })
+    }
 }
 
 /// Opens a finished run with its networks on a device, computing all of them with libtorch if `no_native` or the run says so.

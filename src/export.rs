@@ -6,8 +6,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
-use tch::{CModule, Device, Kind, Tensor};
+use tch::{CModule, Device, IValue, Kind, Tensor};
 
+use crate::libtorch;
 use crate::model;
 use crate::model::head::Head;
 use crate::model::{Network, ensemble};
@@ -18,8 +19,8 @@ use strandnet_core::network::Outputs;
 use strandnet_core::run;
 use strandnet_core::sequence::alphabet::ALPHABET;
 use strandnet_core::sequence::bins::Bins;
-use strandnet_core::task::Task;
 use strandnet_core::task::calibration::Calibration;
+use strandnet_core::task::{ProfileTask, Task};
 use strandnet_core::training::memory::{TRACE_BATCH, check_batch};
 
 /// What goes into an exported model and what comes out: `model.json`.
@@ -55,10 +56,26 @@ pub struct ModelCard {
     /// Bins along the middle of a sequence, for each of which a value comes out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bins: Option<Bins>,
+    /// The tracks of a profile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<ProfileCard>,
     /// What comes out: `[N]` for two classes, `[N, classes, bins]` for bins, else `[N, classes]`.
     pub output: String,
     /// Checksum of the model file.
     pub sha256: String,
+}
+
+/// What a model of profiles gives.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProfileCard {
+    /// Names of the groups, each with its log counts.
+    pub groups: Vec<String>,
+    /// Names of the tracks; of a group of two, plus before minus.
+    pub tracks: Vec<String>,
+    /// Tracks of each group: 1, or 2 where there is one for each strand.
+    pub tracks_of_groups: Vec<usize>,
+    /// Length of the profile along the middle of a sequence, in bp.
+    pub output_length: usize,
 }
 
 /// More than this between the network and its export is an error. Rounding alone stays below a tenth of it.
@@ -83,12 +100,20 @@ pub fn export(
     networks.iter_mut().for_each(|network| network.store.freeze());
 
     let head = Head::new(task, Device::Cpu);
-    let trace = |input: &[Tensor]| vec![outputs(&networks, &head, task, &input[0])];
+    let several = returning_several(task);
+    let trace = |input: &[Tensor]| match &several {
+        Some(_) => vec![head.predictions(&ensemble::logits_of_one_hot(&networks, &input[0]))],
+        None => outputs(&networks, &head, task, &input[0]),
+    };
     let example = random_one_hot(TRACE_BATCH, length);
-    let module = CModule::create_by_tracing("strandnet", "forward", &[example], &mut { trace })
+    let method = if several.is_some() { NUMBERS } else { "forward" };
+    let module = CModule::create_by_tracing("strandnet", method, &[example], &mut { trace })
         .context("tracing the network failed")?;
 
-    let script = script(&module, path)?;
+    let mut script = script(&module, path)?;
+    if let Some(source) = &several {
+        script = libtorch::with_method(&script, source).context("the exported model cannot be completed")?;
+    }
     let mut temporary = run::temporary_beside(path)?;
     temporary.write_all(&script).map_err(|error| run::cannot_write(path, &error))?;
     let difference = difference_from(&networks, task, temporary.path(), length)?;
@@ -108,10 +133,17 @@ pub fn export(
         calibration: Calibration { prior: Vec::new(), ..task.calibration.clone() },
         prior: task.calibration.prior.clone(),
         bins: task.bins,
+        profile: task.profile.as_ref().map(|ProfileTask { shape, .. }| ProfileCard {
+            groups: classes.names.clone(),
+            tracks: shape.track_names(&classes.names),
+            tracks_of_groups: shape.tracks.clone(),
+            output_length: shape.length,
+        }),
         output: match task.kind {
             TaskKind::Binary => format!("[N], the probability of {}", classes.positive_name()),
             TaskKind::Multiclass => "[N, classes], the probability of each class; they add up to 1".into(),
             TaskKind::Multilabel => "[N, classes], the probability of each label".into(),
+            TaskKind::Profile => "(profile logits [N, tracks, length], log counts [N, groups]); the softmax over the tracks and positions of a group is its profile, and its counts are exp(log counts) - 1".into(),
             TaskKind::Regression => match task.bins {
                 Some(Bins { count, bp }) => {
                     format!("[N, classes, {count}], the value of each column in bins of {bp} bp")
@@ -122,6 +154,18 @@ pub fn export(
         sha256,
     };
     Ok((card, difference))
+}
+
+/// The method that is traced where `forward` returns several tensors, which tracing cannot.
+const NUMBERS: &str = "numbers";
+
+/// The source of `forward` where it returns several tensors.
+fn returning_several(task: &Task) -> Option<String> {
+    let ProfileTask { shape, .. } = task.profile.as_ref()?;
+    let (values, tracks, length) = (shape.values(), shape.all_tracks(), shape.length);
+    Some(format!(
+        "def forward(self, sequences: Tensor) -> Tuple[Tensor, Tensor]:\n    numbers = self.{NUMBERS}(sequences)\n    return numbers[:, :{values}].reshape(-1, {tracks}, {length}), numbers[:, {values}:]\n"
+    ))
 }
 
 /// A module as TorchScript. It goes through a pipe, which is never full: where libtorch cannot write a file to its end, it
@@ -148,13 +192,19 @@ fn script(module: &CModule, path: &Path) -> Result<Vec<u8>> {
     })
 }
 
-/// What the exported model computes: predictions `[N]` for two classes, `[N, outputs, bins]` for bins, else `[N, outputs]`.
-fn outputs(networks: &[Network], head: &Head, task: &Task, one_hot: &Tensor) -> Tensor {
+/// What the exported model computes: predictions `[N]` for two classes, `[N, outputs, bins]` for bins, of a profile its logits `[N,
+/// tracks, length]` and log counts `[N, groups]`, else `[N, outputs]`.
+fn outputs(networks: &[Network], head: &Head, task: &Task, one_hot: &Tensor) -> Vec<Tensor> {
     let predictions = head.predictions(&ensemble::logits_of_one_hot(networks, one_hot));
     match task.network_outputs() {
-        Outputs { columns, bins: Some(bins) } => predictions.view([-1, columns as i64, bins.count as i64]),
-        _ if task.kind == TaskKind::Binary => predictions.squeeze_dim(1),
-        _ => predictions,
+        Outputs { profile: Some(shape), .. } => {
+            let (tracks, length) = (shape.all_tracks() as i64, shape.length as i64);
+            let logits = predictions.narrow(1, 0, tracks * length).view([-1, tracks, length]);
+            vec![logits, predictions.narrow(1, tracks * length, shape.groups() as i64)]
+        }
+        Outputs { columns, bins: Some(bins), .. } => vec![predictions.view([-1, columns as i64, bins.count as i64])],
+        _ if task.kind == TaskKind::Binary => vec![predictions.squeeze_dim(1)],
+        _ => vec![predictions],
     }
 }
 
@@ -178,17 +228,30 @@ fn difference(networks: &[Network], task: &Task, saved: &Path, length: usize) ->
     let module = CModule::load(saved).context("the exported model cannot be loaded again")?;
     let sequences = check_batch(length);
     let input = random_one_hot(sequences, length);
-    let exported = no_grad(|| module.forward_ts(&[&input])).context("the exported model does not run")?;
+    let exported = no_grad(|| module.forward_is(&[IValue::Tensor(input.shallow_clone())]));
+    let exported = tensors(exported.context("the exported model does not run")?);
     let own = no_grad(|| outputs(networks, &Head::new(task, Device::Cpu), task, &input));
-    if exported.size() != own.size() {
+    let sizes = |tensors: &[Tensor]| tensors.iter().map(Tensor::size).collect::<Vec<_>>();
+    if sizes(&exported) != sizes(&own) {
         bail!(
             "the exported model returns {:?} for {sequences} sequences, expected {:?}; please report this",
-            exported.size(),
-            own.size()
+            sizes(&exported),
+            sizes(&own)
         );
     }
     let unit = task.scales.iter().map(|scale| scale.deviation.max(scale.mean.abs())).fold(1.0, f64::max);
-    Ok((own - exported).abs().max().double_value(&[]) / unit)
+    let differences = own.iter().zip(&exported).map(|(own, exported)| (own - exported).abs().max().double_value(&[]));
+    Ok(differences.fold(0.0, |most, difference| if difference.is_nan() { difference } else { most.max(difference) })
+        / unit)
+}
+
+/// The tensors that a model returns: one, or several as a tuple.
+fn tensors(value: IValue) -> Vec<Tensor> {
+    match value {
+        IValue::Tensor(tensor) => vec![tensor],
+        IValue::Tuple(values) => values.into_iter().flat_map(tensors).collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn random_one_hot(batch: usize, length: usize) -> Tensor {

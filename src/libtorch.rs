@@ -36,8 +36,34 @@ unsafe extern "C" {
         nesterov: bool,
         weight_decay: f64,
     ) -> *mut c_char;
+    fn strandnet_define(
+        module: *const c_char,
+        size: usize,
+        source: *const c_char,
+        context: *mut c_void,
+        keep: extern "C" fn(*mut c_void, *const c_char, usize),
+    ) -> *mut c_char;
     #[cfg(test)]
     fn strandnet_allows_tf32() -> bool;
+}
+
+/// Adds a method written in TorchScript to a module as [`tch::CModule::save`] writes it, and returns it as such a file has it. tch
+/// itself traces no method that returns several tensors.
+///
+/// # Errors
+/// The source does not compile, or the bytes are no module.
+pub fn with_method(module: &[u8], source: &str) -> Result<Vec<u8>> {
+    extern "C" fn keep(context: *mut c_void, bytes: *const c_char, size: usize) {
+        // SAFETY: the context is the vector below, and the bytes live during the call.
+        unsafe { (*context.cast::<Vec<u8>>()).extend_from_slice(std::slice::from_raw_parts(bytes.cast(), size)) }
+    }
+    let (source, mut saved) = (std::ffi::CString::new(source)?, Vec::<u8>::new());
+    // SAFETY: all pointers are to what lives during the call, with its size.
+    worked(unsafe {
+        let context = (&raw mut saved).cast();
+        strandnet_define(module.as_ptr().cast(), module.len(), source.as_ptr(), context, keep)
+    })?;
+    Ok(saved)
 }
 
 /// Makes an error of a message of the C++ half, if there is one.

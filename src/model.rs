@@ -1,5 +1,6 @@
 //! Trained models: networks as tensors, ensembles of them, and the front door to a finished run.
 
+pub mod bias;
 pub mod ensemble;
 pub mod head;
 mod layers;
@@ -7,8 +8,9 @@ mod lstm;
 pub mod native;
 mod network;
 mod pooling;
+mod profile;
 mod scorer;
-mod strands;
+pub(crate) mod strands;
 pub mod tensor_file;
 pub mod weights;
 

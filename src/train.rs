@@ -28,10 +28,11 @@ mod step_graph;
 pub mod totals;
 mod transfer;
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use strandnet_core::config::{Config, TaskKind, TrainingConfig};
+use strandnet_core::config::{Config, TrainingConfig};
 use strandnet_core::dataset::Dataset;
 use strandnet_core::interrupt::{Cause, Interrupted};
 use strandnet_core::progress::Progress;
@@ -42,6 +43,7 @@ use strandnet_core::training::Summary;
 use strandnet_core::training::history::History;
 use tch::Device;
 
+use crate::model::bias::Bias;
 use crate::model::ensemble::Ensemble;
 use crate::model::{Network, weights};
 use checkpoint::Checkpoint;
@@ -71,6 +73,8 @@ pub(crate) struct Setup<'a> {
     pub data: &'a Dataset,
     /// Where the network is.
     pub device: Device,
+    /// What is added to the network.
+    pub bias: Option<&'a Rc<Bias>>,
     /// Where the history, weights and checkpoints go; nothing is written without it.
     pub folder: Option<&'a RunFolder>,
     /// Where messages go.
@@ -81,7 +85,12 @@ impl Setup<'_> {
     /// A network with fresh weights, its first blocks frozen as the configuration says.
     fn new_network(&self, seed: u64) -> Result<Network> {
         let Self { config, task, data, device, .. } = *self;
-        frozen(new_network(config, task, data, device, seed)?, &config.training)
+        Ok(self.complete(frozen(new_network(config, task, data, device, seed)?, &config.training)?))
+    }
+
+    /// A network with the bias model.
+    fn complete(&self, network: Network) -> Network {
+        network.with_bias(self.bias.cloned())
     }
 }
 
@@ -102,7 +111,7 @@ impl EnsembleState {
     /// No member yet, or those that a checkpoint holds.
     fn new(setup: Setup, from: Option<&Checkpoint>) -> Result<Self> {
         let Setup { config, task, data, device, folder, .. } = setup;
-        let new = || new_network(config, task, data, device, 0);
+        let new = || Ok(setup.complete(new_network(config, task, data, device, 0)?));
         let networks =
             from.map_or_else(|| Ok(Vec::new()), |checkpoint| checkpoint::finished_members(checkpoint, new))?;
         let (epochs, best_epochs, restarts, before) = match from.map(|checkpoint| checkpoint.state.clone()) {
@@ -244,9 +253,9 @@ pub(crate) fn starting_network(
         let same_question = source.task.kind == task.kind
             && source.task.positive == task.positive
             && source.classes == data.classes.names
-            && source.task.bins == task.bins
+            && source.task.network_outputs() == task.network_outputs()
             // What a value's logit stands for depends on the loss.
-            && (task.kind != TaskKind::Regression || source.task.loss == task.loss);
+            && (!task.kind.predicts_values() || source.task.loss == task.loss);
         afresh = weights::start_from(&mut network, member, &other.file(WEIGHTS), same_question)?;
     }
     Ok((frozen(network, training)?, afresh))

@@ -2,6 +2,7 @@
 //! if one is wanted.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -23,8 +24,8 @@ use strandnet_core::metrics::{Blocks, Resampling};
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{
     self, BINS_NPZ, CHECKSUMS, CONFIG_TOML, Contents, DataFiles, EXAMPLES_TSV, ExampleCounts, LAST_WEIGHTS,
-    METRICS_JSON, MODEL_JSON, MODEL_PT, MovedFile, Outcome, OutputFolder, PREDICTIONS_CSV, Provenance, RUN_JSON,
-    Resolved, RunFolder, SetAside, WEIGHTS, resolved,
+    METRICS_JSON, MODEL_JSON, MODEL_PT, MovedFile, Outcome, OutputFolder, PREDICTIONS_CSV, PROFILES_NPZ, Provenance,
+    RUN_JSON, Resolved, RunFolder, SetAside, WEIGHTS, resolved,
 };
 use strandnet_core::scorer::Scorer;
 use strandnet_core::task::Task;
@@ -35,6 +36,8 @@ use strandnet_core::training::{Summary, advice};
 use strandnet_core::{figures, html};
 
 use crate::device::{self, Machine};
+use crate::model::bias::{self, Bias};
+use crate::model::ensemble::Ensemble;
 use crate::model::{Model, Network};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::hooks::{Checkpoints, Hook, OnSignal};
@@ -161,7 +164,11 @@ impl Trainer {
     /// cannot be written.
     pub fn fit(mut self, data: &Dataset) -> Result<TrainedRun> {
         let machine = device::for_training(&self.config.training)?;
-        let task = task_of(&self.config, data)?;
+        let mut task = task_of(&self.config, data)?;
+        let bias = bias_of(&self.config, &task, data, machine.device, self.progress)?;
+        if let (Some(profile), Some(bias)) = (&mut task.profile, &bias) {
+            profile.bias_shift = Some(bias.shift());
+        }
         if self.config.training.batch_size == BatchSize::Auto {
             self.config.training.batch_size =
                 fastest_batch_size(&self.config, &task, data, machine.device, self.progress)?;
@@ -184,7 +191,7 @@ impl Trainer {
             (None, None) => None,
         };
         let Some(folder) = folder else {
-            return self.experiment(data, task, machine.device, memory, None).carry_out(None);
+            return self.experiment(data, task, (machine.device, bias), memory, None).carry_out(None);
         };
         self.config.data = resolved::with_defaults(&self.config.data, data);
         if data.train.bins.is_some() {
@@ -199,8 +206,11 @@ impl Trainer {
         run.write_json(RUN_JSON, &provenance)?;
         streams::write_kept(&run.path)?;
         run.write(CONFIG_TOML, (head + "\n" + &self.config.to_toml()).as_bytes())?;
+        if let Some(path) = &self.config.training.bias {
+            bias::copy_into(&run, path)?;
+        }
         let files = Files { run, provenance, replaced };
-        self.experiment(data, task, machine.device, memory, Some(files)).carry_out(None)
+        self.experiment(data, task, (machine.device, bias), memory, Some(files)).carry_out(None)
     }
 
     /// Resumes the training of a run folder, with its own configuration, from a checkpoint, or from the beginning where none was written yet.
@@ -211,7 +221,11 @@ impl Trainer {
         let InterruptedRun { run, mut provenance, replaced, checkpoint, config, machine, extended_to, files: _files } =
             interrupted;
         self.config = config;
-        let task = task_of(&self.config, data)?;
+        let mut task = task_of(&self.config, data)?;
+        if let (Some(profile), Some(begun)) = (&mut task.profile, &provenance.task.profile) {
+            profile.bias_shift = begun.bias_shift;
+        }
+        let bias = Bias::of_run(&run, &task, data.train.length, machine.device)?;
         let memory = memory::check(&self.config, task.network_outputs(), data, device::kind(machine.device))?;
         let found = counts(data);
         if found != provenance.examples {
@@ -264,14 +278,14 @@ impl Trainer {
         }
         run.write_json(RUN_JSON, &provenance)?;
         let files = Files { run, provenance, replaced };
-        self.experiment(data, task, machine.device, memory, Some(files)).carry_out(checkpoint)
+        self.experiment(data, task, (machine.device, bias), memory, Some(files)).carry_out(checkpoint)
     }
 
     fn experiment(
         self,
         data: &Dataset,
         task: Task,
-        device: tch::Device,
+        (device, bias): (tch::Device, Option<Rc<Bias>>),
         memory: Memory,
         files: Option<Files>,
     ) -> Experiment<'_> {
@@ -280,7 +294,7 @@ impl Trainer {
             hooks.push(Box::new(Checkpoints::new(self.checkpoint_every)));
         }
         let (config, progress, stops_on_signals) = (self.config, self.progress, self.stops_on_signals);
-        Experiment { config, data, task, device, memory, files, hooks, stops_on_signals, progress }
+        Experiment { config, data, task, device, bias, memory, files, hooks, stops_on_signals, progress }
     }
 }
 
@@ -412,6 +426,7 @@ struct Experiment<'a> {
     data: &'a Dataset,
     task: Task,
     device: tch::Device,
+    bias: Option<Rc<Bias>>,
     memory: Memory,
     files: Option<Files>,
     hooks: Vec<Box<dyn Hook>>,
@@ -437,7 +452,7 @@ impl Experiment<'_> {
     }
 
     fn train_and_evaluate(&mut self, from: Option<Checkpoint>) -> Result<TrainedRun> {
-        let Self { config, data, task, device, memory, files, hooks, stops_on_signals, progress } = self;
+        let Self { config, data, task, device, bias, memory, files, hooks, stops_on_signals, progress } = self;
         let (config, progress) = (&*config, *progress);
         let run = files.as_ref().map(|files| files.run.clone());
         if let Some(run) = run.as_ref().filter(|run| !run.file(EXAMPLES_TSV).is_file()) {
@@ -445,7 +460,7 @@ impl Experiment<'_> {
         }
         let interrupt = stops_on_signals.then(Interrupt::on_signals).transpose()?;
         hooks.extend(interrupt.clone().map(|interrupt| Box::new(OnSignal(interrupt)) as Box<dyn Hook>));
-        let setup = Setup { config, task, data, device: *device, folder: run.as_ref(), progress };
+        let setup = Setup { config, task, data, device: *device, bias: bias.as_ref(), folder: run.as_ref(), progress };
         let trained = memory.explaining(|| train::train(setup, hooks, from))?;
         if let Some(signal) = interrupt.as_ref().and_then(Interrupt::end) {
             return Err(train::interrupted(Cause::Signal(signal), "after training", run.as_ref()));
@@ -476,15 +491,24 @@ impl Experiment<'_> {
         } else {
             Vec::new()
         };
-        let (metrics, report, threshold) =
-            evaluate_and_export(config, task, data, &trained, (&valid_logits, &blocks), baselines, run.as_ref())?;
+        let (metrics, report, threshold) = evaluate_and_export(
+            config,
+            task,
+            data,
+            &trained,
+            (&valid_logits, &blocks),
+            (baselines, bias.as_deref()),
+            run.as_ref(),
+        )?;
         if let Some(Files { run, provenance, .. }) = files {
             html::run::write(run, provenance, &metrics)?;
             run.finish(&metrics)?; // last: a folder that has the metrics is a finished run
         }
         warnings.iter().for_each(|warning| progress.warn(warning));
         let Trained { ensemble, summary } = trained;
-        let model = Model::new(ensemble, task.clone(), data.classes.clone(), threshold);
+        // What a model is asked for is the part without bias.
+        let networks = ensemble.into_members().into_iter().map(|network| network.with_bias(None));
+        let model = Model::new(Ensemble::new(networks.collect()), task.clone(), data.classes.clone(), threshold);
         Ok(TrainedRun { model, summary, metrics, report, warnings, folder: run })
     }
 }
@@ -493,7 +517,8 @@ impl Experiment<'_> {
 fn task_of(config: &Config, data: &Dataset) -> Result<Task> {
     let training = &config.training;
     let task = Task::new(data.kind, &data.classes, config.loss(), &training.class_weights, &data.train)?
-        .trained_by(training)?;
+        .trained_by(training)?
+        .of_architecture(config.model.arch);
     calibrator(&task, config, data)?; // a target prevalence that does not fit is an error before training
     Ok(task)
 }
@@ -501,6 +526,24 @@ fn task_of(config: &Config, data: &Dataset) -> Result<Task> {
 /// What fits the calibration of a task to the validation split.
 fn calibrator<'a>(task: &'a Task, config: &Config, data: &'a Dataset) -> Result<Calibrator<'a>> {
     Calibrator::new(task, &config.training, &data.classes, &data.train, &data.valid)
+}
+
+/// The bias model that a configuration names, fitted to the background of the training examples.
+fn bias_of(
+    config: &Config,
+    task: &Task,
+    data: &Dataset,
+    device: tch::Device,
+    progress: Progress,
+) -> Result<Option<Rc<Bias>>> {
+    let Some(path) = &config.training.bias else { return Ok(None) };
+    let bias = Bias::open(path, task, data.train.length, device)?.fitted_to(&data.train)?;
+    progress.say(&format!(
+        "{}: log counts of the bias model move by {:.4} to those of background",
+        path.display(),
+        bias.shift()
+    ));
+    Ok(Some(Rc::new(bias)))
 }
 
 fn counts(data: &Dataset) -> ExampleCounts {
@@ -534,7 +577,8 @@ fn fastest_batch_size(
 /// Lists every example but windows drawn anew each epoch, which the seed gives.
 fn write_examples(data: &Dataset, run: &RunFolder) -> Result<()> {
     let splits = data.splits();
-    let splits = if data.resampler.is_some() { &splits[1..] } else { &splits[..] };
+    let draws = data.resampler.as_ref().is_some_and(|resampler| !resampler.follows_listing());
+    let splits = if draws { &splits[1..] } else { &splits[..] };
     let path = run.file(EXAMPLES_TSV);
     run::write_through(&path, |file| {
         let mut file = std::io::BufWriter::new(file);
@@ -556,7 +600,7 @@ fn evaluate_and_export(
     data: &Dataset,
     trained: &Trained,
     (valid_logits, (of_valid, of_test)): (&[Vec<f32>], &(Blocks, Blocks)),
-    mut baselines: Vec<BaselineResult>,
+    (mut baselines, bias): (Vec<BaselineResult>, Option<&Bias>),
     run: Option<&RunFolder>,
 ) -> Result<(RunMetrics, String, Option<f64>)> {
     let (classes, seed) = (&data.classes, config.training.seed);
@@ -572,6 +616,12 @@ fn evaluate_and_export(
         .with_breakdown()?
         .beside_training(&data.train)?
         .with_strands(&trained.ensemble)?;
+    if let (Some(bias), Some(profiles)) = (bias, &data.test.profiles) {
+        let alone = bias.logits_of(&data.test)?;
+        if let Some(found) = &mut test.profiles {
+            found.beside_bias(profiles, &alone, &test.resampling);
+        }
+    }
     if trained.ensemble.len() > 1 {
         let (valid, of_test) = ((&data.valid, valid_logits), (&data.test, &test_logits[..]));
         let is_calibrated = task.calibration.method != CalibrationMethod::None;
@@ -605,6 +655,9 @@ fn evaluate_and_export(
             run.write(PREDICTIONS_CSV, &rows.finish()?)?;
             if let Some(bins) = &test.bins {
                 bins.write(&data.test, &run.file(BINS_NPZ))?;
+            }
+            if let Some(profiles) = &test.profiles {
+                profiles.write(&data.test, &run.file(PROFILES_NPZ))?;
             }
             figures::training::draw(&trained.summary, task, run)?;
             figures::draw(&test, run)?;

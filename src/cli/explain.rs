@@ -23,6 +23,8 @@ pub enum What {
     Motifs(Motifs),
     /// Base attributions of sequences: in-silico mutagenesis, saliency, integrated gradients, figures
     Sequences(Sequences),
+    /// Footprints: the mean profile around motifs set into shuffled sequences, with and without the bias model
+    Footprints(Footprints),
     /// Variant effects: both alleles of each variant of a VCF file, scored in context
     Variants(Variants),
 }
@@ -65,6 +67,59 @@ pub struct Motifs {
     /// CPU threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+}
+
+/// Flags of `explain footprints`.
+#[derive(Args, Debug)]
+pub struct Footprints {
+    /// Run folder made by train --task profile
+    pub run: PathBuf,
+    /// Motif as IUPAC letters, where N leaves the background; may be repeated
+    #[arg(long, value_name = "NAME=WORD", required = true)]
+    pub motif: Vec<Word>,
+    /// Word to set in for comparison [default: none, the backgrounds as they are]
+    #[arg(long, value_name = "WORD")]
+    pub control: Option<String>,
+    /// Shuffled test sequences to set motifs in
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = config::count)]
+    pub backgrounds: usize,
+    /// Folder for tables and figures [default: RUN/explain/footprints]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Replace the footprints that the folder holds [default: no]
+    #[arg(long)]
+    pub force: bool,
+    /// Folder in which to find the run's data files, by checksum, where they were moved [default: beside the run]
+    #[arg(long, value_name = "DIR")]
+    pub data_root: Vec<PathBuf>,
+    /// Seed of the shuffles
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=config::MAX_SEED))]
+    pub seed: u64,
+    /// Where to compute.
+    #[command(flatten)]
+    pub compute: Compute,
+}
+
+/// A motif with its name.
+#[derive(Clone, Debug)]
+pub struct Word {
+    /// What figures call it.
+    pub name: String,
+    /// IUPAC letters.
+    pub word: String,
+}
+
+impl std::str::FromStr for Word {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((name, word)) if !name.trim().is_empty() && !word.trim().is_empty() => {
+                Ok(Self { name: name.trim().to_owned(), word: word.trim().to_owned() })
+            }
+            _ => Err(format!("found '{text}', expected NAME=WORD, such as ap1=TGACTCA")),
+        }
+    }
 }
 
 /// Flags of `explain sequences`.

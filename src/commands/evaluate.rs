@@ -21,9 +21,10 @@ use strandnet_core::figures;
 use strandnet_core::genome::names::is_same_name;
 use strandnet_core::metrics::Resampling;
 use strandnet_core::progress::Progress;
+use strandnet_core::run;
 use strandnet_core::run::{
     BINS_NPZ, Contents, DataFiles, EVALUATION_JSON, EXAMPLES_TSV, FORMAT_VERSION, METRICS_JSON, OutputFolder,
-    PREDICTIONS_CSV, RunFolder, lies_in,
+    PREDICTIONS_CSV, PROFILES_NPZ, RunFolder, lies_in,
 };
 use strandnet_core::scorer::Scorer;
 
@@ -31,7 +32,7 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
     let (device, _) = device::choose(command.compute.device)?;
     device::set_threads(command.compute.threads.map(usize::from));
     let FinishedRun { folder, provenance, classes, ensemble } =
-        open_run(&command.run, device, command.compute.no_native)?;
+        open_run(&command.run, device, command.compute.no_native)?.with_bias(device)?;
     let task = provenance.task()?;
     let threshold = threshold(&folder, task)?;
     let out = match &command.out {
@@ -91,6 +92,13 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         .with_strands(&ensemble)?;
     dependence::few_blocks(&blocks).iter().for_each(|warning| progress.warn(warning));
     let best_possible = best_possible_scores.as_deref().map(|best| evaluation.beside_best_possible(best));
+    if let Some(path) = &command.performance {
+        let Some(profiles) = &evaluation.profiles else {
+            bail!("--performance goes with a run of --task profile, and this one predicts none; remove it")
+        };
+        run::check_output_file(path, command.force)?;
+        run::write_atomically(path, profiles.performance().as_bytes())?;
+    }
     if let Some(claimed) = out {
         let (out, replaced) = claimed.keep()?;
         let command_line: Vec<_> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
@@ -105,6 +113,9 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         out.write(PREDICTIONS_CSV, &rows.finish()?)?;
         if let Some(bins) = &evaluation.bins {
             bins.write(&examples, &out.file(BINS_NPZ))?;
+        }
+        if let Some(profiles) = &evaluation.profiles {
+            profiles.write(&examples, &out.file(PROFILES_NPZ))?;
         }
         figures::draw(&evaluation, &out)?;
         let test = evaluation.metrics().beside(best_possible);

@@ -1,5 +1,6 @@
 //! `explain`: what a run's network has learned, one file for each thing that is explained.
 
+mod footprints;
 mod motifs;
 mod sequences;
 mod untrained;
@@ -21,6 +22,7 @@ use strandnet_core::run::{DataFiles, FORMAT_VERSION, RunFolder, WEIGHTS, sha256}
 
 pub fn run(command: &Explain, progress: Progress) -> Result<()> {
     match &command.what {
+        What::Footprints(command) => footprints::run(command, progress),
         What::Motifs(command) => motifs::run(command, progress),
         What::Sequences(command) => sequences::run(command, progress),
         What::Variants(command) => variants::run(command, progress),

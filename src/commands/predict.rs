@@ -111,8 +111,10 @@ fn score(
     let FinishedRun { provenance, classes, ensemble, .. } = run;
     let length = provenance.length;
     let model = Model { scorer: ensemble, task };
-    // Windows with bins stand for what these cover.
-    let stride = command.stride(task.bins.map_or(length, |bins| bins.count * bins.bp));
+    // Windows with bins or a profile stand for what these cover.
+    let covered = task.bins.map(|bins| bins.count * bins.bp);
+    let covered = covered.or(task.profile.as_ref().map(|profile| profile.shape.length));
+    let stride = command.stride(covered.unwrap_or(length));
     let of = command.score_of.as_deref();
     let both = provenance.config.training.strands.scores_both();
     match (&command.reference, &command.regions) {

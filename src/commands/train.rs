@@ -111,7 +111,7 @@ fn describe(data: &Dataset, config: &DataConfig) -> String {
         }
         TaskKind::Multiclass => format!("{} classes", data.classes.names.len()),
         TaskKind::Multilabel => format!("{} labels", data.classes.names.len()),
-        TaskKind::Regression => match (data.classes.names.len(), data.train.values_along()) {
+        TaskKind::Regression | TaskKind::Profile => match (data.classes.names.len(), data.train.values_along()) {
             (columns, 1) => format!("{} of values", counted(columns as u64, "column")),
             (columns, bins) => format!("{} of values in {bins} bins", counted(columns as u64, "column")),
         },

@@ -53,6 +53,11 @@ pub fn run(command: &Tune, flags: &ArgMatches, progress: Progress) -> Result<()>
             path.display()
         );
     }
+    if config.training.bias.is_some() {
+        return Err(
+            Faults(vec!["--bias goes with train, and tune trains networks without it; remove it".into()]).into()
+        );
+    }
     if command.find_lr {
         return find_lr::run(command, &config, progress);
     }
@@ -293,9 +298,10 @@ impl Trainer {
             let data = self.data_for(config)?;
             let training = &config.training;
             let task = Task::new(data.kind, &data.classes, config.loss(), &training.class_weights, &data.train)?
-                .trained_by(training)?;
+                .trained_by(training)?
+                .of_architecture(config.model.arch);
             let memory = memory::check(config, task.network_outputs(), data, device::kind(device))?;
-            let setup = Setup { config, task: &task, data, device, folder: Some(workshop), progress };
+            let setup = Setup { config, task: &task, data, device, bias: None, folder: Some(workshop), progress };
             let trained = memory.explaining(|| train::train(setup, &mut [], None))?;
             let Some(best) = trained.summary.best(0) else { bail!("no epoch was the best") };
             let (score, best_epoch) = (best.valid_score, best.epoch);

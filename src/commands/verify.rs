@@ -55,7 +55,7 @@ pub fn run(command: &Verify, progress: Progress) -> Result<()> {
     checks.add(
         "results",
         match &data_files {
-            Ok(files) if data_are_fine => results_again(&run, &data_at(&files.in_config(&config), files, &progress)?),
+            Ok(files) if data_are_fine => results_again(run, &data_at(&files.in_config(&config), files, &progress)?),
             _ => not_repeated(),
         },
     );
@@ -143,8 +143,9 @@ fn model_agrees(run: &FinishedRun, path: &Path) -> Outcome {
 }
 
 /// Scores validation and test again and holds them against what the run wrote.
-fn results_again(run: &FinishedRun, data: &Dataset) -> Outcome {
-    let FinishedRun { folder, provenance, classes, ensemble } = run;
+fn results_again(run: FinishedRun, data: &Dataset) -> Outcome {
+    let device = run.ensemble.device();
+    let FinishedRun { folder, provenance, classes, ensemble } = &run.with_bias(device)?;
     let task = provenance.task()?;
     let threshold = threshold(folder, task)?;
     let metrics = RunMetrics::read(&folder.file(METRICS_JSON))?;

@@ -8,9 +8,13 @@
 #include <ATen/ops/_fused_adam.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/_fused_sgd.h>
+#include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/serialization/import.h>
 
 #include <cstdlib>
 #include <mutex>
+#include <sstream>
+#include <string>
 #include <vector>
 
 namespace {
@@ -119,4 +123,18 @@ char* strandnet_sgd(
   });
 }
 
+
+// Adds a method written in TorchScript to a saved module, and hands the module, saved again, to `keep`.
+char* strandnet_define(
+    const char* module, size_t size, const char* source, void* context, void (*keep)(void*, const char*, size_t)) {
+  return message_of([&] {
+    std::istringstream in(std::string(module, size));
+    torch::jit::Module loaded = torch::jit::load(in);
+    loaded.define(source);
+    std::ostringstream out;
+    loaded.save(out);
+    const std::string saved = out.str();
+    keep(context, saved.data(), saved.size());
+  });
+}
 }

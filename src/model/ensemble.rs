@@ -55,7 +55,7 @@ pub fn load(
 ) -> Result<Vec<Network>> {
     let outputs = outputs.into();
     let Config { model, training, .. } = config;
-    let parameters = Plan::new(model, length, outputs, training.strands)?.parameters();
+    let parameters = Plan::new(model, length, outputs.clone(), training.strands)?.parameters();
     let bytes = std::fs::metadata(path)
         .with_context(|| format!("{}: cannot be read; is this a finished run folder?", path.display()))?
         .len();
@@ -67,7 +67,7 @@ pub fn load(
         );
     }
     let network = || {
-        Network::new(model, length, outputs, training.strands, device, 0)
+        Network::new(model, length, outputs.clone(), training.strands, device, 0)
             .map(|network| network.without_native(training.no_native))
     };
     let mut networks = (0..training.ensemble).map(|_| network()).collect::<Result<Vec<_>>>()?;

@@ -36,6 +36,7 @@ impl<'a> Head<'a> {
         match self.task.kind {
             TaskKind::Binary | TaskKind::Multilabel => self.calibrated(logits).sigmoid(),
             TaskKind::Multiclass => self.calibrated(logits).softmax(1, Kind::Float),
+            TaskKind::Profile => logits.shallow_clone(),
             TaskKind::Regression => {
                 let (mean, deviation) = &self.scales;
                 match self.task.loss {

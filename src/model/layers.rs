@@ -12,6 +12,7 @@ use tch::{Kind, Tensor};
 
 use crate::model::lstm::Lstm;
 use crate::model::pooling::{PlacesPool, Pool};
+use crate::model::profile::{Dilated, ProfileHead};
 use crate::model::strands::Reading;
 use crate::no_grad::no_grad;
 use strandnet_core::config::layers::{GlobalPool, Layer, Padding, groups_of_strand, of_strand};
@@ -129,6 +130,19 @@ fn build(step: &Step, tied: bool, root: &Path, random: &mut Generator) -> Box<dy
             let shape = Filters { width: 1, stride: 1, dilation: 1, groups: 1, padding: Padding::None };
             let place = Convolution::new(&path, read, filters, shape, reading, random);
             Box::new(PlacesPool { place, places: places as i64 })
+        }
+        Layer::Dilated { width, dilation, positions, residual, .. } => {
+            let (reads, kept) = ((width as i64, dilation as i64), positions as i64);
+            Box::new(Dilated::new(&path, (channels, out), reads, kept, residual, random))
+        }
+        Layer::ProfileHead { tracks, groups, width, length } => {
+            let (of_each, sizes) = ((tracks as i64, groups as i64), (width as i64, length as i64));
+            Box::new(ProfileHead::new(&path, channels, of_each, sizes, random))
+        }
+        Layer::Branches { first, .. } => {
+            let mut layers: Vec<_> = step.inner.iter().map(|step| build(step, tied, root, random)).collect();
+            let other = layers.split_off(first);
+            Box::new(Branches([layers, other]))
         }
         Layer::Crop { positions } => Box::new(Crop(positions as i64)),
         Layer::Flatten {} => Box::new(Activation(|xs| xs.flatten(1, -1))),
@@ -285,6 +299,20 @@ impl Module for Residual {
     }
 }
 
+/// What two lists of layers make of the same, one behind the other.
+#[derive(Debug)]
+struct Branches([Vec<Box<dyn Module>>; 2]);
+
+impl Module for Branches {
+    fn forward(&self, xs: &Tensor, mode: Mode) -> Tensor {
+        let branches = self.0.each_ref();
+        let of = |layers: &Vec<Box<dyn Module>>| {
+            layers.iter().fold(xs.shallow_clone(), |xs, layer| layer.forward(&xs, mode)).to_kind(Kind::Float)
+        };
+        Tensor::cat(&branches.map(of), 1)
+    }
+}
+
 /// `x + conv(norm(x)) * sigmoid(gate(norm(x)))`.
 #[derive(Debug)]
 struct Gated {
@@ -306,7 +334,7 @@ impl Module for Gated {
 }
 
 /// `weight` of a shape and `bias` of its first size, both uniform within one over the square root of the fan-in.
-fn weight_and_bias(path: &Path, shape: &[i64], fan_in: i64, random: &mut Generator) -> [Tensor; 2] {
+pub fn weight_and_bias(path: &Path, shape: &[i64], fan_in: i64, random: &mut Generator) -> [Tensor; 2] {
     let bias = path.var("bias", &shape[..1], Init::Const(0.0));
     let weight = path.var("weight", shape, Init::Const(0.0));
     let bound = 1.0 / (fan_in as f32).sqrt();

@@ -1,6 +1,7 @@
 //! A network: a `SequentialT` from one-hot `[batch, 4, length]` to logits `[batch, outputs]`, its weights, and the faster forms
 //! of its first layers. It knows its strands, the precision it trains in, and which blocks are frozen.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -11,6 +12,7 @@ use tch::{Device, Kind, Tensor};
 use crate::libtorch::Tf32;
 use crate::{device, libtorch};
 
+use super::bias::Bias;
 use super::layers::{self, Demands};
 use super::native::{self, Native};
 use strandnet_core::config::{ModelConfig, Precision, Strands};
@@ -38,6 +40,8 @@ pub struct Network {
     /// Of a sequence, in bp.
     pub length: usize,
     strands: Strands,
+    /// Added to what it gives.
+    bias: Option<Rc<Bias>>,
 }
 
 impl Network {
@@ -64,12 +68,17 @@ impl Network {
         let [first, rest] = layers::sequences(&plan, native_steps, &demands, &store.root(), &mut random);
         store.set_device(device);
         let native = if device == Device::Cpu { Native::new(&plan, &store) } else { None };
-        Ok(Self { store, plan, first, rest, native, demands, length, strands })
+        Ok(Self { store, plan, first, rest, native, demands, length, strands, bias: None })
     }
 
     /// The same network, computing all of it with libtorch if `no_native` says so.
     pub fn without_native(self, no_native: bool) -> Self {
         Self { native: self.native.filter(|_| !no_native), ..self }
+    }
+
+    /// The same network with a bias model added to what it gives, in training and in scoring, or without.
+    pub fn with_bias(self, bias: Option<Rc<Bias>>) -> Self {
+        Self { bias, ..self }
     }
 
     /// The same network, libtorch training in the precision given; scoring is always in f32.
@@ -125,18 +134,16 @@ impl Network {
             }
             (Strands::Single | Strands::Augment, _) | (Strands::Average, true) => forward(one_hot),
         };
-        logits.to_kind(Kind::Float)
-    }
-
-    /// Logits `[batch, outputs]` of the other strand, those of bins in the direction of this one.
-    fn flipped(&self, logits: Tensor) -> Tensor {
-        match self.plan.outputs.bins {
-            Some(bins) => {
-                let (columns, count) = (self.plan.outputs.columns as i64, bins.count as i64);
-                logits.view([-1, columns, count]).flip([2]).flatten(1, -1)
-            }
+        let logits = logits.to_kind(Kind::Float);
+        match &self.bias {
+            Some(bias) => bias.added_to(&logits, one_hot),
             None => logits,
         }
+    }
+
+    /// Logits `[batch, outputs]` of the other strand, those of bins and profiles in the direction of this one.
+    fn flipped(&self, logits: Tensor) -> Tensor {
+        super::strands::mirrored(logits, &self.plan.outputs.mirrored())
     }
 
     /// Scoring logits f32 `[batch, outputs]` of codes `[batch, length]`, on the network's device.

@@ -64,6 +64,26 @@ pub fn mean(logits: &Tensor, flipped: impl Fn(Tensor) -> Tensor) -> Tensor {
     (one + flipped(other)) * 0.5
 }
 
+/// Numbers `[batch, numbers]` of which the first stretches, of these lengths, run the other way on the other strand: each of them
+/// reversed, and the rest as they are.
+pub fn mirrored(numbers: Tensor, stretches: &[usize]) -> Tensor {
+    let Some(&first) = stretches.first() else { return numbers };
+    let covered = stretches.iter().sum::<usize>() as i64;
+    let rest = numbers.size()[1] - covered;
+    let of = |start: i64, length: i64| numbers.narrow(1, start, length);
+    let mut parts: Vec<Tensor> = if stretches.iter().all(|&length| length == first) {
+        vec![of(0, covered).reshape([-1, stretches.len() as i64, first as i64]).flip([2]).flatten(1, -1)]
+    } else {
+        let starts = stretches.iter().scan(0, |start, &length| {
+            *start += length as i64;
+            Some(*start - length as i64)
+        });
+        starts.zip(stretches).map(|(start, &length)| of(start, length as i64).flip([1])).collect()
+    };
+    parts.push(of(covered, rest));
+    Tensor::cat(&parts, 1)
+}
+
 /// What was seen along each strand. `chunk` is traced as it is, so it holds at any batch size.
 fn halves(xs: &Tensor) -> (Tensor, Tensor) {
     let mut halves = xs.chunk(2, 0).into_iter();

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
+use crate::model::strands::mirrored;
 use crate::train::loader::DeviceBatch;
 use crate::{cuda, device};
 use strandnet_core::dataset::batches::Order;
@@ -27,10 +28,10 @@ pub struct DeviceExamples(Rc<Tensors>);
 struct Tensors {
     /// u8 `[n, length]`
     codes: Tensor,
-    /// f32 `[n, width]`, or `[n, width * bins]`
+    /// f32 `[n, width]`, `[n, width * bins]`, or profiles
     labels: Tensor,
-    /// Values of each column along a sequence: 1, or as many as bins.
-    along: i64,
+    /// Lengths of the stretches of a row of labels that run the other way on the other strand.
+    mirrored: Vec<usize>,
     /// i64 `[n]`, and bool `[n, 1]`: which example comes at each place of the epoch, and whether as its reverse complement. They stay
     /// where they are from epoch to epoch, because recorded steps read them.
     order: Tensor,
@@ -89,9 +90,8 @@ impl Tensors {
         let codes = self.codes.index_select(0, chosen);
         let codes = if either_strand { reverse_complements(&codes).where_self(reversed, &codes) } else { codes };
         let labels = self.labels.index_select(0, chosen);
-        let labels = if either_strand && self.along > 1 {
-            let flipped = labels.view([chosen.size()[0], -1, self.along]).flip([2]).flatten(1, -1);
-            flipped.where_self(reversed, &labels)
+        let labels = if either_strand && !self.mirrored.is_empty() {
+            mirrored(labels.shallow_clone(), &self.mirrored).where_self(reversed, &labels)
         } else {
             labels
         };
@@ -129,7 +129,7 @@ impl DeviceExamples {
         let of = Tensors {
             codes: empty([n, length], Kind::Uint8),
             labels: empty([n, examples.targets().len() as i64 / n.max(1)], Kind::Float),
-            along: examples.values_along() as i64,
+            mirrored: examples.mirrored_targets(),
             order: empty([n, 1], Kind::Int64).view(-1),
             reversed: empty([n, 1], Kind::Bool),
         };

@@ -58,7 +58,7 @@ impl<'a> Fit<'a> {
         let network = match &from {
             // The checkpoint has all weights, so that the run they came from may be gone.
             Some(_) => setup.new_network(seed)?,
-            None => starting_network(config, task, data, device, seed, member)?.0,
+            None => setup.complete(starting_network(config, task, data, device, seed, member)?.0),
         };
         if network.all_native().is_some() {
             device::leave_to_native();
@@ -265,7 +265,7 @@ impl<'a> Fit<'a> {
                 own.copy_(&self.best[&name]);
             }
         });
-        Ok(network.without_native(training.no_native))
+        Ok(self.setup.complete(network).without_native(training.no_native))
     }
 }
 

@@ -5,7 +5,7 @@ use tch::{Device, Kind, Reduction, Tensor};
 use crate::device;
 use crate::model::head;
 use strandnet_core::config::{Loss, TaskKind};
-use strandnet_core::task::Task;
+use strandnet_core::task::{ProfileTask, Task};
 
 /// The loss of a task, with its tensors at hand, so that a batch takes nothing to the device but itself.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl<'a> Criterion<'a> {
                 .to_kind(Kind::Double)
                 .mean_dim(1, false, Kind::Double)
                 .sum(Kind::Double),
-            TaskKind::Regression => return None,
+            TaskKind::Regression | TaskKind::Profile => return None,
         };
         Some(hits)
     }
@@ -107,6 +107,10 @@ impl<'a> Criterion<'a> {
                     ),
                 }
             }
+            TaskKind::Profile => match &task.profile {
+                Some(profile) => loss_of_profiles(profile, logits, labels),
+                None => logits.mean(Kind::Float),
+            },
             TaskKind::Regression => {
                 let (mean, deviation) = &self.scales;
                 match task.loss {
@@ -127,7 +131,9 @@ impl Criterion<'_> {
         let known = labels.nan_to_num(0.0, None::<f64>, None::<f64>);
         let each = match (task.kind, task.loss) {
             (TaskKind::Regression, Loss::Poisson) => logits.exp() - logits * (known / &self.scales.0),
-            (TaskKind::Regression, _) => (logits - (known - &self.scales.0) / &self.scales.1).square(),
+            (TaskKind::Regression | TaskKind::Profile, _) => {
+                (logits - (known - &self.scales.0) / &self.scales.1).square()
+            }
             (_, loss) => {
                 let targets = &known * (1.0 - task.label_smoothing) + task.label_smoothing / 2.0;
                 if loss == Loss::Mse {
@@ -147,6 +153,32 @@ impl Criterion<'_> {
     }
 }
 
+/// The multinomial loss of profiles and the weighted squared error of log counts, from logits and labels as [`Outputs`] and
+/// [`Profiles::row`] have them.
+///
+/// [`Outputs`]: strandnet_core::network::Outputs
+/// [`Profiles::row`]: strandnet_core::dataset::examples::Profiles::row
+fn loss_of_profiles(task: &ProfileTask, logits: &Tensor, labels: &Tensor) -> Tensor {
+    let ProfileTask { shape, counts_weight, of_background, .. } = task;
+    let is_peak = labels.select(1, shape.values() as i64);
+    let learned = if *of_background { 1.0 - is_peak } else { is_peak };
+    let mut likelihood = learned.zeros_like();
+    let mut squares = learned.zeros_like();
+    for (group, range) in shape.of_groups().enumerate() {
+        let of = |tensor: &Tensor| tensor.narrow(1, range.start as i64, range.len() as i64);
+        let counts = of(labels);
+        let logs = of(logits).log_softmax(1, Kind::Float);
+        likelihood += (&counts * logs).sum_dim_intlist(1, false, Kind::Float);
+        let error =
+            logits.select(1, (shape.values() + group) as i64) - counts.sum_dim_intlist(1, false, Kind::Float).log1p();
+        squares += error.square();
+    }
+    let n = learned.sum(Kind::Float).clamp_min(1.0);
+    let profile = -(likelihood * &learned).sum(Kind::Float) / &n;
+    let counts = if *of_background { (squares * learned).sum(Kind::Float) / n } else { squares.mean(Kind::Float) };
+    profile + counts * *counts_weight
+}
+
 fn weighted_mean(each: Tensor, weight: Option<Tensor>) -> Tensor {
     match weight {
         Some(weight) => (each * weight).mean(Kind::Float),
@@ -159,7 +191,8 @@ mod tests {
     use super::*;
     use strandnet_core::config::ClassWeights;
     use strandnet_core::dataset::Classes;
-    use strandnet_core::dataset::examples::Examples;
+    use strandnet_core::dataset::examples::{Examples, ExamplesWriter, log_counts};
+    use strandnet_core::sequence::profile::ProfileShape;
 
     fn classes(n: usize) -> Classes {
         Classes { names: (0..n).map(|i| format!("c{i}")).collect(), positive: 0 }
@@ -187,7 +220,7 @@ mod tests {
             let names = classes(2);
             for loss in losses {
                 let all = [ClassWeights::None, ClassWeights::Auto, ClassWeights::Given(vec![("c1".into(), 2.5)])];
-                let weights = if kind == TaskKind::Regression { &all[..1] } else { &all[..] };
+                let weights = if kind.predicts_values() { &all[..1] } else { &all[..] };
                 for weights in weights {
                     let task = Task::new(kind, &names, Some(loss), weights, &examples).unwrap();
                     let logits = Tensor::from_slice(&logits).view([3, task.outputs() as i64]);
@@ -310,6 +343,45 @@ mod tests {
                     let difference = (Tensor::from_slice(&gradient).view([-1, 1]) - expected).abs().max();
                     assert!(difference.double_value(&[]) < 1e-6, "{loss:?} {label_smoothing}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn the_loss_of_profiles_is_that_of_validation_and_moves_what_it_should() {
+        let shape = ProfileShape { tracks: vec![1, 2], length: 3 };
+        let mut writer = ExamplesWriter::new(2, 2, u64::MAX).with_profiles(Some(shape.clone()));
+        let counts: Vec<[f32; 9]> = (0..4).map(|i| std::array::from_fn(|at| ((i * 5 + at * 3) % 7) as f32)).collect();
+        for (i, counts) in counts.iter().enumerate() {
+            let origin = Examples::from_codes(&[0, 1], 2, &[0.0]).origins[0].clone();
+            writer.push(&[0, 1], &log_counts(&shape, counts), origin).unwrap();
+            writer.push_profile(counts, i % 2 == 0);
+        }
+        let examples = writer.finish().unwrap();
+        let task = Task::new(TaskKind::Profile, &classes(2), None, &ClassWeights::None, &examples).unwrap();
+        assert_eq!(task.loss, Loss::Multinomial);
+        let profile = task.profile.clone().unwrap();
+        // Medians of the counts of both peaks, over two groups.
+        let of_peaks: Vec<f32> = [0, 2].iter().map(|&i: &usize| counts[i].iter().sum()).collect();
+        assert!((profile.counts_weight - f64::from(of_peaks[0] + of_peaks[1]) / 2.0 / 2.0 / 10.0).abs() < 1e-6);
+        let logits: Vec<f32> = (0..44).map(|i| ((i * i) as f32 * 0.37).sin()).collect();
+        let labels = Tensor::from_slice(examples.targets()).view([4, 10]);
+        for of_background in [false, true] {
+            let profile = Some(ProfileTask { of_background, ..profile.clone() });
+            let task = Task { profile, ..task.clone() };
+            let tensor = Tensor::from_slice(&logits).view([4, 11]).set_requires_grad(true);
+            let loss = Criterion::new(&task, Device::Cpu).loss(&tensor, &labels);
+            let own = task.loss_of(&examples, &task.activate_each(&logits).unwrap());
+            assert!((loss.double_value(&[]) - own).abs() < 1e-5 * own, "{of_background}: {own}");
+            let gradient = Tensor::run_backward(&[loss], &[&tensor], false, false).remove(0).abs();
+            let moved = |row: i64, first: i64, n: i64| {
+                gradient.select(0, row).narrow(0, first, n).max().double_value(&[]) > 0.0
+            };
+            for row in 0..4 {
+                let is_learned = (row % 2 == 0) != of_background;
+                assert_eq!(moved(row, 0, 9), is_learned, "{of_background} {row}");
+                // The counts of background count too, where peaks are learned.
+                assert_eq!(moved(row, 9, 2), is_learned || !of_background, "{of_background} {row}");
             }
         }
     }

@@ -49,7 +49,7 @@ fn profiles_agree_with_scipy() {
         let numbers = |key: &str| -> Vec<f64> {
             locus[key].as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
         };
-        let logits: Vec<f32> = numbers("logits").into_iter().map(|logit| logit as f32).collect();
+        let logits = numbers("logits");
         let found = ProfileMetrics::new(&numbers("counts"), &log_softmax(&logits), stretch).unwrap();
         for (name, found) in [
             ("multinomial_nll", Some(found.multinomial_nll)),

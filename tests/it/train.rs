@@ -8,6 +8,7 @@ mod genomes;
 mod limits;
 mod memory;
 mod moved;
+mod profiles;
 mod regions;
 mod repeat;
 mod resolved;

@@ -2,6 +2,7 @@
 //! of genomic variants.
 
 pub mod contributions;
+pub mod footprints;
 pub mod gradients;
 pub mod importance;
 pub mod mutagenesis;

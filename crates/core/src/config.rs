@@ -196,7 +196,13 @@ impl Config {
             }
         };
         let config = over(presets::defaults(arch.unwrap_or(ModelConfig::default().arch)))?;
-        if config.data.is_demo() { over(presets::demo(arch)) } else { Ok(config) }
+        match arch {
+            _ if config.data.is_demo() => over(presets::demo(arch)),
+            None if config.data.task == Some(TaskKind::Profile) => {
+                over(presets::defaults(presets::architecture(config.data.task)))
+            }
+            _ => Ok(config),
+        }
     }
 
     /// The experiment as a file that `train` accepts, with absolute paths.
@@ -213,7 +219,7 @@ impl Config {
             }
         };
         config.for_each_data_path(absolute);
-        config.training.init_from.iter_mut().for_each(absolute);
+        config.training.init_from.iter_mut().chain(&mut config.training.bias).for_each(absolute);
         config
     }
 
@@ -238,6 +244,7 @@ impl Config {
         let mut faults = data.faults();
         faults.extend(model.faults(data.length, training.strands));
         faults.extend(training.faults());
+        faults.extend(self.profile_faults());
         if data.bin.is_some() && training.shift > 0 {
             faults.push("--shift moves a sequence without its bins, so it does not go with --bin; remove one".into());
         }

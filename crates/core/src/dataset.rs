@@ -8,6 +8,7 @@ pub(crate) mod columns;
 pub(crate) mod duplicates;
 pub mod examples;
 pub(crate) mod genomes;
+pub(crate) mod loci;
 pub mod manifest;
 pub(crate) mod negatives;
 pub(crate) mod reference;
@@ -28,7 +29,7 @@ use anyhow::{Result, bail};
 use crate::config::{DataConfig, NamedPath, SourceKind, TaskKind};
 use crate::dataset::examples::{Examples, Name};
 use crate::dataset::genomes::Genomes;
-pub use crate::dataset::genomes::Resampler;
+use crate::dataset::loci::MovingWindows;
 use crate::dataset::sequences::{Assembled, Read, Sequences};
 use crate::dataset::source::DataSource;
 use crate::dataset::split::{Assignment, ChromosomeChoice, Shares, Split};
@@ -80,8 +81,34 @@ pub struct Dataset {
     pub files: Vec<PathBuf>,
     /// For simulated data, the scores of the test examples that no classifier can better, `[n]`.
     pub best_possible_scores: Option<Vec<f64>>,
-    /// Draws new training examples every epoch, with `--resample`.
+    /// Draws training examples anew every epoch, with `--resample` or `--jitter`.
     pub resampler: Option<Resampler>,
+}
+
+/// What draws training examples anew every epoch.
+pub enum Resampler {
+    /// Other windows of the genomes.
+    Genomes(Box<genomes::Resampler>),
+    /// The same windows, moved.
+    Loci(Box<MovingWindows>),
+}
+
+impl Resampler {
+    /// The examples of one draw; draw 0 is that of [`Dataset::train`].
+    ///
+    /// # Errors
+    /// Genomes or tracks cannot be read.
+    pub fn draw(&self, draw: u64) -> Result<Examples> {
+        match self {
+            Self::Genomes(genomes) => genomes.draw(draw),
+            Self::Loci(windows) => windows.draw(draw),
+        }
+    }
+
+    /// Whether a listing of the first examples says what the others are.
+    pub fn follows_listing(&self) -> bool {
+        matches!(self, Self::Loci(_))
+    }
 }
 
 impl Dataset {
@@ -181,6 +208,11 @@ pub struct LoadRequest<'a> {
 }
 
 impl<'a> LoadRequest<'a> {
+    /// The kind of task, of the earlier run or as the settings say.
+    pub fn kind(&self) -> Option<TaskKind> {
+        self.task.map(|(kind, _)| kind).or(self.config.task_kind())
+    }
+
     /// A request that leaves task, classes and length to the settings and the data.
     pub fn new(config: &'a DataConfig, seed: u64, progress: &'a Progress) -> Self {
         let memory = config.memory.map_or_else(half_of_free_memory, |memory| memory.as_u64());
@@ -206,12 +238,13 @@ pub fn load(request: &LoadRequest) -> Result<Dataset> {
     };
     let source = DataSource::of(config)?;
     let of_settings = LoadRequest { config, task: None, ..request.clone() };
-    let (sequences, files) = read_sequences(source, &of_settings, &Split::ALL)?;
+    let ReadSequences { sequences, files, moving } = read_sequences(source, &of_settings, &Split::ALL)?;
     let Assembled { splits: [train, valid, test], kind, mut classes } = sequences::assemble(sequences, &of_settings)?;
     if let Some((_, earlier)) = request.task.filter(|(_, earlier)| earlier.names == classes.names) {
         classes = earlier.clone();
     }
-    let data = Dataset { train, valid, test, kind, classes, files, best_possible_scores: None, resampler: None };
+    let resampler = moving.map(|windows| Resampler::Loci(Box::new(windows.about(&train))));
+    let data = Dataset { train, valid, test, kind, classes, files, best_possible_scores: None, resampler };
     check_labels(&data, source)?;
     Ok(data)
 }
@@ -221,7 +254,7 @@ fn repeated(config: &DataConfig, kind: TaskKind, classes: &Classes) -> DataConfi
     let mut config = config.clone();
     config.task = Some(config.task.unwrap_or(kind));
     let names = match kind {
-        TaskKind::Multilabel | TaskKind::Regression => &mut config.label_columns,
+        TaskKind::Multilabel | TaskKind::Regression | TaskKind::Profile => &mut config.label_columns,
         TaskKind::Binary | TaskKind::Multiclass => &mut config.classes,
     };
     if names.is_empty() {
@@ -242,7 +275,10 @@ fn load_genomes(request: &LoadRequest, source: DataSource) -> Result<Dataset> {
     let best_possible_scores = best_scores(source, &test)?;
     let classes = genomes.classes.clone();
     let kind = config.task.unwrap_or(if classes.names.len() == 2 { TaskKind::Binary } else { TaskKind::Multiclass });
-    let resampler = if config.resample { Some(genomes.resampler(length, config.fragments)?) } else { None };
+    let resampler = match config.resample {
+        true => Some(Resampler::Genomes(Box::new(genomes.resampler(length, config.fragments)?))),
+        false => None,
+    };
     Ok(Dataset { train, valid, test, kind, classes, files: source.files(), best_possible_scores, resampler })
 }
 
@@ -278,7 +314,7 @@ pub fn load_test(request: &LoadRequest) -> Result<TestData> {
         return Ok(TestData { examples, best_possible_scores });
     }
     // Regions of other splits are not even made.
-    let (sequences, _) = read_sequences(source, request, &[Split::Test])?;
+    let ReadSequences { sequences, .. } = read_sequences(source, request, &[Split::Test])?;
     let Assembled { splits: [.., examples], .. } = sequences::assemble(sequences, request)?;
     if examples.is_empty() {
         bail!("no example is left for the test; name other data or chromosomes");
@@ -286,13 +322,21 @@ pub fn load_test(request: &LoadRequest) -> Result<TestData> {
     Ok(TestData { examples, best_possible_scores: None })
 }
 
-/// Reads sequences of any source but genomes, and names the files they came from.
-fn read_sequences(source: DataSource, request: &LoadRequest, splits: &[Split]) -> Result<(Sequences, Vec<PathBuf>)> {
+/// Sequences of any source but genomes.
+struct ReadSequences {
+    sequences: Sequences,
+    /// The files they came from.
+    files: Vec<PathBuf>,
+    /// With `--jitter`, what moves their windows.
+    moving: Option<MovingWindows>,
+}
+
+fn read_sequences(source: DataSource, request: &LoadRequest, splits: &[Split]) -> Result<ReadSequences> {
     let LoadRequest { config, task, memory, progress, moved, .. } = *request;
     // The other half is for the examples that will be made of them.
     let mut sequences = Sequences::new(memory / 2);
-    let mut files = source.files();
-    let kind = task.map(|(kind, _)| kind).or(config.task_kind());
+    let (mut files, mut moving) = (source.files(), None);
+    let kind = request.kind();
     let columns = task.map_or(&config.label_columns, |(_, classes)| &classes.names);
     match source {
         DataSource::Classes(groups) => {
@@ -303,11 +347,13 @@ fn read_sequences(source: DataSource, request: &LoadRequest, splits: &[Split]) -
             }
         }
         DataSource::Regions(files) => {
-            regions::read(files, request, splits, &mut sequences)?;
+            moving = regions::read(files, request, splits, &mut sequences)?;
         }
         DataSource::Tables(tables) => {
             let labels = match kind {
-                Some(TaskKind::Multilabel | TaskKind::Regression) => LabelColumns::Values(columns.clone()),
+                Some(TaskKind::Multilabel | TaskKind::Regression | TaskKind::Profile) => {
+                    LabelColumns::Values(columns.clone())
+                }
                 _ => LabelColumns::Class,
             };
             let classes = task.map_or(&config.classes, |(_, classes)| &classes.names);
@@ -325,7 +371,7 @@ fn read_sequences(source: DataSource, request: &LoadRequest, splits: &[Split]) -
         }
         DataSource::Genomes(_) | DataSource::Demo => bail!("genomes are read window by window"),
     }
-    Ok((sequences, files))
+    Ok(ReadSequences { sequences, files, moving })
 }
 
 /// Adds every record of a FASTA or FASTQ file as an example of a class.
@@ -388,7 +434,7 @@ fn check_labels(data: &Dataset, source: DataSource) -> Result<()> {
                     );
                 }
             }
-            TaskKind::Multilabel | TaskKind::Regression => {
+            TaskKind::Multilabel | TaskKind::Regression | TaskKind::Profile => {
                 let width = examples.width;
                 let there =
                     |column: usize| examples.labels.iter().skip(column).step_by(width).filter(|value| !value.is_nan());

@@ -8,6 +8,7 @@ pub mod dependence;
 pub mod difference;
 pub mod members;
 pub mod predictions;
+pub mod profiles;
 pub mod results;
 pub mod strands;
 pub mod unlike_training;
@@ -20,7 +21,8 @@ use crate::dataset::examples::Examples;
 use crate::evaluate::bins::OfBins;
 use crate::evaluate::breakdown::{Breakdown, Group};
 use crate::evaluate::members::Members;
-use crate::evaluate::results::{GroupMetrics, SplitMetrics};
+use crate::evaluate::profiles::OfProfiles;
+use crate::evaluate::results::{GroupMetrics, ProfileResults, SplitMetrics};
 use crate::evaluate::strands::StrandAgreement;
 use crate::evaluate::unlike_training::UnlikeTraining;
 use crate::metrics::{self, Blocks, Ranking, Report, Resampling, paired};
@@ -120,7 +122,7 @@ pub fn are_constant(predictions: &[f64], task: &Task) -> bool {
         let (low, high) =
             values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
         let unit = match scales.get(output) {
-            Some(scale) if task.kind == TaskKind::Regression => scale.deviation,
+            Some(scale) if task.kind.predicts_values() => scale.deviation,
             _ => 1.0,
         };
         high - low < 1e-6 * unit
@@ -151,7 +153,7 @@ pub fn report(
         TaskKind::Multilabel => {
             metrics::labels::report(&task::yes_no(examples), predictions, &classes.names, resampling)
         }
-        TaskKind::Regression => {
+        TaskKind::Regression | TaskKind::Profile => {
             metrics::regression::report(&task::values(examples), predictions, &classes.names, resampling)
         }
     }
@@ -175,6 +177,8 @@ pub struct Evaluation<'a> {
     pub report: Report,
     /// What was predicted for each bin of the examples, where the task has bins.
     pub bins: Option<OfBins>,
+    /// What was predicted of profiles, where the task is of profiles.
+    pub profiles: Option<OfProfiles>,
     /// Metrics of groups, once measured.
     pub breakdown: Option<Breakdown>,
     /// Metrics of the examples that are unlike the training examples, once measured.
@@ -205,6 +209,19 @@ impl<'a> Evaluation<'a> {
         let uncalibrated = (!is_identity).then(|| activation(&task.uncalibrated(), logits)).transpose()?;
         let report = report(task, classes, examples, &predictions, threshold, &resampling);
         let found = examples.bins.as_ref().map(|bins| bins.of_each);
+        let of_examples = examples.profiles.as_ref().map(|profiles| &profiles.shape);
+        if let (Some(own), Some(found)) = (task.profile.as_ref().map(|profile| &profile.shape), of_examples)
+            && own != found
+        {
+            bail!(
+                "{}: the examples have {} tracks of {} bp, expected {} of {} bp as the run learned; give the tracks alike",
+                examples.origins.first().map_or("the data", |origin| &origin.source),
+                found.all_tracks(),
+                found.length,
+                own.all_tracks(),
+                own.length
+            );
+        }
         if let (Some(own), Some(found)) = (task.bins, found)
             && own != found
         {
@@ -220,6 +237,8 @@ impl<'a> Evaluation<'a> {
         // Data with one value a column are the means over bins.
         let bins = task.bins.filter(|_| found.is_some());
         let bins = bins.map(|bins| OfBins::new(task, classes, examples, logits, bins, &resampling)).transpose()?;
+        let profiles = examples.profiles.as_ref().filter(|_| task.profile.is_some());
+        let profiles = profiles.map(|profiles| OfProfiles::new(profiles, logits, &resampling));
         Ok(Self {
             task,
             classes,
@@ -229,6 +248,7 @@ impl<'a> Evaluation<'a> {
             uncalibrated,
             report,
             bins,
+            profiles,
             breakdown: None,
             unlike_training: UnlikeTraining::default(),
             strands: None,
@@ -259,6 +279,9 @@ impl<'a> Evaluation<'a> {
     /// The examples cannot be read.
     pub fn beside_training(mut self, train: &Examples) -> Result<Self> {
         let chosen = unlike_training::without_near_copies(train, self.examples)?;
+        if let (Some(found), Some(train), Some(test)) = (&mut self.profiles, &train.profiles, &self.examples.profiles) {
+            found.beside_training(train, test, &self.resampling);
+        }
         self.unlike_training.without_near_copies =
             chosen.map(|chosen| self.group("without near copies in training", &chosen));
         Ok(self)
@@ -299,6 +322,7 @@ impl<'a> Evaluation<'a> {
             calibrated_expected_calibration_error: calibrated,
             members: self.members.clone(),
             bins: self.bins.as_ref().map(|bins| Box::new(SplitMetrics::from(&bins.report))),
+            profile: self.profiles.as_ref().map(|found| Box::new(ProfileResults::from(found))),
             without_repeats: self.unlike_training.without_repeats.as_ref().map(GroupMetrics::from),
             without_near_copies: self.unlike_training.without_near_copies.as_ref().map(GroupMetrics::from),
             by_gc: groups(&breakdown.by_gc),
@@ -324,7 +348,7 @@ impl<'a> Evaluation<'a> {
                 let right: Vec<bool> = called.zip(self.examples.classes()).map(|(a, b)| a == b).collect();
                 Some(Ranking::new(&right, &rows().map(|row| row[metrics::classes::highest(row)]).collect::<Vec<_>>()))
             }
-            TaskKind::Regression => None,
+            TaskKind::Regression | TaskKind::Profile => None,
         }
     }
 

@@ -10,10 +10,12 @@ mod chart;
 pub mod composition;
 pub mod confusion;
 pub mod curves;
+pub mod footprints;
 pub mod importance;
 pub mod layers;
 mod logo;
 pub mod motifs;
+mod profiles;
 pub mod scatter;
 mod svg;
 pub mod training;
@@ -27,6 +29,7 @@ pub use crate::figures::canvas::Figure;
 use crate::config::TaskKind;
 use crate::evaluate::baselines::BaselineResult;
 use crate::evaluate::bins::OfBins;
+use crate::evaluate::profiles::OfProfiles;
 use crate::evaluate::unlike_training::UnlikeTraining;
 use crate::evaluate::{BestPossible, Evaluation};
 use crate::format::{self, thousands};
@@ -71,10 +74,16 @@ pub fn draw(evaluation: &Evaluation, folder: &RunFolder) -> Result<()> {
             curves::roc_of_each(&rankings, report, split)?.write(folder, "roc.png")?;
             curves::precision_recall_of_each(&rankings, report, split)?.write(folder, "pr.png")?;
         }
-        TaskKind::Regression => {
+        TaskKind::Regression | TaskKind::Profile => {
             let targets = task::values(examples);
             scatter::scatter(&targets, predictions, report, &classes.names, split)?.write(folder, "scatter.png")?;
         }
+    }
+    if let Some(found) = &evaluation.profiles {
+        if let Some(figure) = profiles::profiles(found, examples, &classes.names)? {
+            figure.write(folder, "profiles.png")?;
+        }
+        profiles::distances(found)?.write(folder, "distances.png")?;
     }
     if let Some(calibration) = curves::calibration(evaluation, split)? {
         calibration.write(folder, "calibration.png")?;
@@ -137,6 +146,7 @@ pub fn table(evaluation: &Evaluation, baselines: &[BaselineResult], best_possibl
         text.push('\n');
     }
     text.extend(evaluation.bins.as_ref().map(OfBins::line));
+    text.extend(evaluation.profiles.as_ref().map(OfProfiles::lines));
     text.push_str(&unlike_training(evaluation));
     for baseline in baselines {
         if let Some((difference, words)) =

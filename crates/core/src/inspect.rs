@@ -204,7 +204,7 @@ pub fn inspect(data: &Dataset, config: &DataConfig, near: NearCopies) -> Result<
 
 fn counts(data: &Dataset, split: Split, examples: &Examples) -> SplitCounts {
     let count = data.classes.names.len();
-    let mut of_class = vec![0; if data.kind == TaskKind::Regression { 0 } else { count }];
+    let mut of_class = vec![0; if data.kind.predicts_values() { 0 } else { count }];
     match data.kind {
         TaskKind::Binary | TaskKind::Multiclass => {
             examples.classes().into_iter().for_each(|class| of_class[class] += 1)
@@ -214,7 +214,7 @@ fn counts(data: &Dataset, split: Split, examples: &Examples) -> SplitCounts {
                 row.iter().zip(&mut of_class).for_each(|(&label, count)| *count += usize::from(label == 1.0));
             }
         }
-        TaskKind::Regression => {}
+        TaskKind::Regression | TaskKind::Profile => {}
     }
     SplitCounts { split, n: examples.len(), of_class }
 }
@@ -284,7 +284,7 @@ fn copies(data: &Dataset, near: bool) -> Result<Copies> {
     let has_missing = data.splits().iter().any(|(_, examples)| examples.labels.iter().any(|label| label.is_nan()));
     let mut label_of = |examples: &Examples, i: usize| -> u32 {
         // Values differ from one measurement to the next, and a missing label from one that is there: no contradiction.
-        if data.kind == TaskKind::Regression || has_missing {
+        if data.kind.predicts_values() || has_missing {
             return 0;
         }
         let bits = examples.labels_of(i).iter().map(|label| label.to_bits()).collect();

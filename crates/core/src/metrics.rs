@@ -90,7 +90,11 @@ impl Report {
     pub(crate) fn why_undefined(&self, name: &str) -> &'static str {
         match name {
             _ if self.n == 0 => NO_EXAMPLES,
-            "pearson" | "spearman" => "the values or the predictions are all equal",
+            "pearson" | "spearman" | "count_pearson" | "count_spearman" => {
+                "the values or the predictions are all equal"
+            }
+            _ if name.starts_with("profile_") => "no locus has reads and a profile that varies",
+            "count_mse" => NO_EXAMPLES,
             "r2" => "the values are all equal",
             "rmse" | "mae" => "there are no values, or the errors are too large to add up",
             "macro_f1_at_half" => "no label has positives",
@@ -119,8 +123,10 @@ fn find(metrics: &[(&'static str, Option<Estimate>)], name: &str) -> Option<Esti
 fn bounds(metric: &str) -> (f64, f64) {
     match metric {
         "mcc" | "mcc_at_half" | "pearson" | "spearman" => (-1.0, 1.0),
+        name if name.ends_with("_pearson") || name.ends_with("_spearman") || name.ends_with("_10bp") => (-1.0, 1.0),
         "r2" => (f64::NEG_INFINITY, 1.0),
-        "log_loss" | "rmse" | "mae" => (0.0, f64::INFINITY),
+        "log_loss" | "rmse" | "mae" | "profile_mnll" | "profile_jsd" | "count_mse" => (0.0, f64::INFINITY),
+        "profile_gain" => (f64::NEG_INFINITY, f64::INFINITY),
         _ => (0.0, 1.0),
     }
 }

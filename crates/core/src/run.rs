@@ -42,6 +42,12 @@ pub const PREDICTIONS_CSV: &str = "predictions.csv";
 pub const MODEL_PT: &str = "model.pt";
 /// Observed and predicted values of the bins of the test examples.
 pub const BINS_NPZ: &str = "bins.npz";
+/// The `run.json` and the weights of the bias model that is added to the network.
+pub const BIAS_JSON: &str = "bias.json";
+/// See [`BIAS_JSON`].
+pub const BIAS_WEIGHTS: &str = "bias.safetensors";
+/// Observed counts and predicted logits of the profiles of the test loci.
+pub const PROFILES_NPZ: &str = "profiles.npz";
 /// Inputs and outputs of the exported model.
 pub const MODEL_JSON: &str = "model.json";
 /// Folder of copies of the data that came from pipes or standard input.
@@ -56,7 +62,7 @@ pub const EXAMPLES_TSV: &str = "examples.tsv";
 pub const TRAINING_PICTURES: [&str; 6] =
     ["loss.png", "loss.svg", "accuracy.png", "accuracy.svg", "score.png", "score.svg"];
 /// Figures of an evaluation.
-pub const TEST_PICTURES: [&str; 14] = [
+pub const TEST_PICTURES: [&str; 18] = [
     "roc.png",
     "roc.svg",
     "pr.png",
@@ -71,6 +77,10 @@ pub const TEST_PICTURES: [&str; 14] = [
     "scatter.svg",
     "breakdown.png",
     "breakdown.svg",
+    "profiles.png",
+    "profiles.svg",
+    "distances.png",
+    "distances.svg",
 ];
 /// The confusion matrix.
 pub const CONFUSION_CSV: &str = "confusion.csv";
@@ -86,6 +96,8 @@ pub const INSPECTION_PICTURES: [&str; 6] =
 pub const EVALUATION_JSON: &str = "evaluation.json";
 /// The results of `explain motifs`.
 pub const MOTIFS_JSON: &str = "motifs.json";
+/// Where footprints come from, and how far they are from the control.
+pub const FOOTPRINTS_JSON: &str = "footprints.json";
 /// The results of `explain sequences`.
 pub const IMPORTANCE_JSON: &str = "importance.json";
 /// Summary of `explain variants`.
@@ -339,7 +351,7 @@ impl Provenance {
     pub fn task(&self) -> Result<&Task> {
         let Task { kind, count, positive, weights, scales, .. } = &self.task;
         let binary = *kind == TaskKind::Binary;
-        let regression = *kind == TaskKind::Regression;
+        let regression = kind.predicts_values();
         let fits = (1..=MAX_CLASSES).contains(count)
             && (!binary || (*count == 2 && *positive < 2 && self.positive.is_some()))
             && (weights.is_empty() || weights.len() == *count)

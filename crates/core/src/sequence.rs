@@ -3,4 +3,5 @@
 pub mod alphabet;
 pub mod bins;
 pub mod motif;
+pub mod profile;
 pub mod shuffle;

@@ -6,14 +6,15 @@ pub mod calibration;
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{CalibrationMethod, ClassWeights, Loss, Metric, TaskKind, TrainingConfig};
+use crate::config::{Architecture, CalibrationMethod, ClassWeights, Loss, Metric, TaskKind, TrainingConfig};
 use crate::dataset::Classes;
-use crate::dataset::examples::Examples;
+use crate::dataset::examples::{Examples, Profiles};
 use crate::metrics;
 use crate::metrics::Ranking;
 use crate::network::Outputs;
 use crate::network::kernels::BinaryLoss;
 use crate::sequence::bins::Bins;
+use crate::sequence::profile::ProfileShape;
 use crate::task::calibration::Calibration;
 
 /// Upper limit of the weight of a rare label with `--class-weights auto`.
@@ -33,6 +34,9 @@ pub struct Task {
     /// Bins along a sequence, for each of which a network gives all columns; regression only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bins: Option<Bins>,
+    /// The tracks of a profile and how its counts are weighed; profiles only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<ProfileTask>,
     /// Weight of each class, or of the positives of each label; empty if all are equal.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub weights: Vec<f64>,
@@ -62,6 +66,30 @@ fn is_false(value: &bool) -> bool {
     !*value
 }
 
+/// What a network learns of profiles.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProfileTask {
+    /// The tracks.
+    pub shape: ProfileShape,
+    /// Weight of the squared error of log counts beside the loss of the profile.
+    pub counts_weight: f64,
+    /// Whether the loss is of background, not of peaks: a network that learns an enzyme's preference.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub of_background: bool,
+    /// What is added to the log counts of the run's bias model, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bias_shift: Option<f64>,
+}
+
+impl ProfileTask {
+    /// Counts that are expected at each base of each track of a group, `[tracks * length]`, from what a network gives for a sequence.
+    pub fn expected_counts(&self, numbers: &[f64], group: usize) -> Vec<f64> {
+        let range = self.shape.of_groups().nth(group).unwrap_or(0..0);
+        let counts = numbers[self.shape.values() + group].exp_m1().max(0.0);
+        softmax(&numbers[range]).into_iter().map(|share| share * counts).collect()
+    }
+}
+
 /// Mean and standard deviation by which a column is standardised, so that a network need not learn its unit.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scale {
@@ -83,9 +111,16 @@ impl Task {
         weights: &ClassWeights,
         train: &Examples,
     ) -> Result<Self> {
-        let is_regression = kind == TaskKind::Regression;
-        let loss = loss.unwrap_or(if is_regression { Loss::Mse } else { Loss::CrossEntropy });
+        let is_regression = kind.predicts_values();
+        let loss = loss.unwrap_or(match kind {
+            TaskKind::Profile => Loss::Multinomial,
+            TaskKind::Regression => Loss::Mse,
+            _ => Loss::CrossEntropy,
+        });
         match loss {
+            _ if (kind == TaskKind::Profile) != (loss == Loss::Multinomial) => {
+                bail!("--loss multinomial goes with --task profile, and with nothing else; remove --loss")
+            }
             Loss::Poisson if !is_regression => {
                 bail!("--loss poisson goes with --task regression; use cross-entropy or mse here")
             }
@@ -102,6 +137,12 @@ impl Task {
             positive: classes.positive,
             count,
             bins: train.bins.as_ref().map(|bins| bins.of_each),
+            profile: train.profiles.as_ref().map(|profiles| ProfileTask {
+                shape: profiles.shape.clone(),
+                counts_weight: counts_weight(train, profiles),
+                of_background: false,
+                bias_shift: None,
+            }),
             weights: Vec::new(),
             scales,
             has_missing: train.labels.iter().any(|label| label.is_nan()),
@@ -121,17 +162,29 @@ impl Task {
         let allowed: &[Metric] = match self.kind {
             TaskKind::Binary => &[Metric::Auroc, Metric::AveragePrecision, Metric::Accuracy, Metric::Mcc, Metric::Loss],
             TaskKind::Multiclass | TaskKind::Multilabel => &[Metric::Auroc, Metric::Accuracy, Metric::Loss],
-            TaskKind::Regression => &[Metric::R2, Metric::Pearson, Metric::Loss],
+            TaskKind::Regression | TaskKind::Profile => &[Metric::R2, Metric::Pearson, Metric::Loss],
         };
         if let Some(metric) = training.monitor.filter(|metric| !allowed.contains(metric)) {
             let names: Vec<&str> = allowed.iter().map(|metric| metric.name()).collect();
             bail!("--monitor {} does not go with this question, expected {}", metric.name(), names.join(", "));
         }
-        if self.kind == TaskKind::Regression && training.label_smoothing > 0.0 {
+        if self.kind.predicts_values() && training.label_smoothing > 0.0 {
             bail!("--label-smoothing goes with classes and labels, and --task regression has neither; remove it");
         }
         self.calibration_method(training)?;
-        Ok(Self { monitor: training.monitor, label_smoothing: training.label_smoothing, ..self })
+        let mut profile = self.profile.clone();
+        if let (Some(profile), Some(weight)) = (&mut profile, training.counts_weight) {
+            profile.counts_weight = weight;
+        }
+        Ok(Self { monitor: training.monitor, label_smoothing: training.label_smoothing, profile, ..self })
+    }
+
+    /// The same task for a network of an architecture: a bias model learns background, and others peaks.
+    pub fn of_architecture(mut self, arch: Architecture) -> Self {
+        if let Some(profile) = &mut self.profile {
+            profile.of_background = arch == Architecture::Bias;
+        }
+        self
     }
 
     /// How the probabilities are calibrated: as the configuration says, or the default of the kind of task.
@@ -144,7 +197,7 @@ impl Task {
             TaskKind::Binary => (Platt, Vector, "two classes"),
             TaskKind::Multilabel => (Platt, Vector, "several labels"),
             TaskKind::Multiclass => (Vector, Platt, "several classes"),
-            TaskKind::Regression => match training.calibration {
+            TaskKind::Regression | TaskKind::Profile => match training.calibration {
                 // Temperature was the default of earlier versions, whose saved configurations name it.
                 Option::None | Some(Temperature | None) => return Ok(None),
                 Some(method) => bail!(
@@ -170,11 +223,17 @@ impl Task {
 
     /// What comes out of a network.
     pub fn network_outputs(&self) -> Outputs {
-        Outputs { columns: self.outputs(), bins: self.bins }
+        let profile = self.profile.as_ref().map(|profile| profile.shape.clone());
+        Outputs { columns: self.outputs(), bins: self.bins, profile }
     }
 
-    /// Predictions `[n, outputs]` from those of bins, `[n, outputs, bins]`: their means. Without bins they are the same.
+    /// Predictions `[n, outputs]` from those of bins, `[n, outputs, bins]`: their means; from a profile: its log counts. Without either
+    /// they are the same.
     pub fn means_of_bins(&self, predictions: Vec<f64>) -> Vec<f64> {
+        if let Some(ProfileTask { shape, .. }) = &self.profile {
+            let log_counts = |row: &[f64]| row[shape.values()..].to_vec();
+            return predictions.chunks(shape.outputs()).flat_map(log_counts).collect();
+        }
         let Some(Bins { count, .. }) = self.bins else { return predictions };
         predictions.chunks(count).map(|bins| bins.iter().sum::<f64>() / count as f64).collect()
     }
@@ -186,7 +245,7 @@ impl Task {
     }
 
     fn class_weights(&self, wanted: &ClassWeights, classes: &Classes, train: &Examples) -> Result<Vec<f64>> {
-        if self.kind == TaskKind::Regression && *wanted != ClassWeights::None {
+        if self.kind.predicts_values() && *wanted != ClassWeights::None {
             bail!("--class-weights goes with classes and labels, and --task regression has neither; remove it");
         }
         let n = train.len() as f64;
@@ -240,6 +299,7 @@ impl Task {
                 self.calibrated(logits).into_iter().map(|logit| 1.0 / (1.0 + (-logit).exp())).collect()
             }
             TaskKind::Multiclass => self.calibrated(logits).chunks(self.count).flat_map(softmax).collect(),
+            TaskKind::Profile => logits.iter().map(|&logit| f64::from(logit)).collect(),
             TaskKind::Regression => {
                 let value = |(logit, scale): (f64, &Scale)| match self.loss {
                     Loss::Poisson => logit.exp() * scale.mean,
@@ -272,14 +332,14 @@ impl Task {
             match self.kind {
                 TaskKind::Binary => f64::from((found[0] >= 0.5) == (labels[0] as usize == self.positive)),
                 TaskKind::Multiclass => f64::from(metrics::classes::highest(found) == labels[0] as usize),
-                TaskKind::Multilabel | TaskKind::Regression => {
+                TaskKind::Multilabel | TaskKind::Regression | TaskKind::Profile => {
                     let there = || labels.iter().zip(found).filter(|(label, _)| !label.is_nan());
                     let hits = there().filter(|&(&label, &p)| (p >= 0.5) == (label == 1.0)).count();
                     hits as f64 / there().count().max(1) as f64
                 }
             }
         };
-        let is_decision = self.kind != TaskKind::Regression && !examples.is_empty();
+        let is_decision = !self.kind.predicts_values() && !examples.is_empty();
         is_decision.then(|| (0..examples.len()).map(right).sum::<f64>() / examples.len() as f64)
     }
 
@@ -297,6 +357,7 @@ impl Task {
             // For counts, whose variance grows with them, the few largest would dominate R2.
             TaskKind::Regression if self.loss == Loss::Poisson => Metric::Pearson,
             TaskKind::Regression => Metric::R2,
+            TaskKind::Profile => Metric::Loss,
             _ => Metric::Auroc,
         })
     }
@@ -312,6 +373,15 @@ impl Task {
             (Metric::Mcc, _) => {
                 let ranking = ranking();
                 (ranking.mcc(ranking.best_threshold()), 0.0)
+            }
+            (Metric::R2 | Metric::Pearson, TaskKind::Profile) => {
+                let (values, found) = (values(examples), self.means_of_bins(predictions.to_vec()));
+                let metric = if self.monitored() == Metric::R2 {
+                    metrics::regression::mean_r2
+                } else {
+                    metrics::regression::mean_pearson
+                };
+                (metric(&values, &found, self.count), 0.0)
             }
             (Metric::R2, _) => (
                 metrics::regression::mean_r2(&self.values_of_bins(examples), &self.by_bin(predictions), self.count),
@@ -358,6 +428,9 @@ impl Task {
 
     /// Loss of predictions `[n, outputs]`, or of each bin, for validation.
     pub fn loss_of(&self, examples: &Examples, predictions: &[f64]) -> f64 {
+        if let (Some(task), Some(profiles)) = (&self.profile, &examples.profiles) {
+            return profile_loss(task, profiles, predictions);
+        }
         let outputs = self.network_outputs().numbers();
         let there = examples.labels.iter().filter(|label| !label.is_nan()).count();
         // The mean over all labels, or over those that are there.
@@ -389,7 +462,7 @@ impl Task {
                     });
                     each.sum::<f64>() / of_row
                 }
-                (TaskKind::Regression, loss) => {
+                (TaskKind::Regression | TaskKind::Profile, loss) => {
                     let there = labels
                         .iter()
                         .zip(found)
@@ -418,6 +491,41 @@ impl Task {
     pub fn positives(&self, examples: &Examples) -> Vec<bool> {
         (0..examples.len()).map(|i| examples.class_of(i) == self.positive).collect()
     }
+}
+
+/// The loss of profiles: the mean negative log-likelihood of the counts of a peak, without its combinatorial term, which
+/// predictions do not change, and the weight times the mean squared error of log counts of all examples; of several groups, their sums.
+fn profile_loss(task: &ProfileTask, profiles: &Profiles, predictions: &[f64]) -> f64 {
+    let ProfileTask { shape, counts_weight, of_background, .. } = task;
+    let (mut likelihood, mut squares, mut learned, mut counted) = (0.0, 0.0, 0.0, 0.0);
+    for (i, found) in predictions.chunks(shape.outputs()).enumerate() {
+        let counts = profiles.counts_of(i);
+        let is_learned = profiles.is_peak(i) != *of_background;
+        learned += f64::from(u8::from(is_learned));
+        if *of_background && !is_learned {
+            continue;
+        }
+        counted += 1.0;
+        for (group, range) in shape.of_groups().enumerate() {
+            let counts = &counts[range.clone()];
+            let log_count = counts.iter().map(|&count| f64::from(count)).sum::<f64>().ln_1p();
+            squares += (found[shape.values() + group] - log_count).powi(2);
+            if is_learned {
+                let logs = metrics::profile::log_softmax(&found[range]);
+                likelihood -= counts.iter().zip(logs).map(|(&count, log)| f64::from(count) * log).sum::<f64>();
+            }
+        }
+    }
+    likelihood / f64::max(learned, 1.0) + counts_weight * squares / f64::max(counted, 1.0)
+}
+
+/// A tenth of the median counts of training peaks, as in ChromBPNet, over the length whose profile is predicted.
+fn counts_weight(train: &Examples, profiles: &Profiles) -> f64 {
+    let peaks = (0..train.len()).filter(|&i| profiles.is_peak(i));
+    let counts = |i: usize| profiles.counts_of(i).iter().map(|&count| f64::from(count)).sum::<f64>();
+    let mut all: Vec<f64> = peaks.map(counts).collect();
+    all.sort_by(f64::total_cmp);
+    metrics::quantile(&all, 0.5).unwrap_or(1.0) / profiles.shape.groups() as f64 / 10.0
 }
 
 /// Checks that all predictions are finite.

@@ -32,7 +32,8 @@ const BATCHES: usize = 32;
 pub fn filters(run: &FinishedRun, members: &[usize], trained: &Filters, set: &Set) -> Result<Filters> {
     let (config, outputs) = (&run.provenance.config, run.provenance.task()?.network_outputs());
     let (seed, length) = (run.provenance.seed, run.provenance.length);
-    let network = |seed| Network::new(&config.model, length, outputs, config.training.strands, Device::Cpu, seed);
+    let network =
+        |seed| Network::new(&config.model, length, outputs.clone(), config.training.strands, Device::Cpu, seed);
     let mut networks = Vec::new();
     for draw in 0..LEAST_FILTERS.div_ceil(trained.len()) as u64 {
         for &member in members {

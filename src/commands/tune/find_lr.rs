@@ -38,12 +38,13 @@ pub fn run(command: &Tune, config: &Config, progress: Progress) -> Result<()> {
     let data = data_of(config, &progress)?;
     let training = &config.training;
     let task = Task::new(data.kind, &data.classes, config.loss(), &training.class_weights, &data.train)?
-        .trained_by(training)?;
+        .trained_by(training)?
+        .of_architecture(config.model.arch);
     memory::check(config, task.network_outputs(), &data, device::kind(machine.device))?;
 
     let mut curve = Curve::default();
     let bar = progress.bar((steps * training.batch_size.fragments()) as u64);
-    let setup = Setup { config, task: &task, data: &data, device: machine.device, folder: None, progress };
+    let setup = Setup { config, task: &task, data: &data, device: machine.device, bias: None, folder: None, progress };
     lr_range::test(setup, &range::rates(from, to, steps), &mut curve, &bar)?;
     bar.finish();
 

@@ -11,6 +11,7 @@ use strandnet_core::config::layers;
 use strandnet_core::config::{Architecture, Layer};
 use strandnet_core::network::kernels::Key;
 use strandnet_core::sequence::bins::Bins;
+use strandnet_core::sequence::profile::ProfileShape;
 
 const STRANDS: [Strands; 5] =
     [Strands::Single, Strands::Augment, Strands::Average, Strands::Shared, Strands::Equivariant];
@@ -71,14 +72,26 @@ fn config(arch: Architecture) -> ModelConfig {
     ModelConfig { arch, filters: small(8), width: small(11), dropout: 0.2, layer, ..ModelConfig::default() }
 }
 
+/// So many columns; where an architecture predicts profiles, two groups of tracks, one of them a pair of strands.
+fn outputs(arch: Architecture, columns: usize, length: usize) -> Outputs {
+    let tracks = [1, 2].into_iter().cycle().take(columns).collect();
+    let profile = arch.predicts_profiles().then(|| ProfileShape { tracks, length: length % 2 + 8 });
+    Outputs { columns, bins: None, profile }
+}
+
 fn network(arch: Architecture, length: usize, strands: Strands) -> Network {
-    Network::new(&config(arch), length, 2, strands, Device::Cpu, 1).unwrap()
+    Network::new(&config(arch), length, outputs(arch, 2, length), strands, Device::Cpu, 1).unwrap()
+}
+
+/// The ways of reading the strands that go with an architecture.
+fn ways(arch: Architecture) -> impl Iterator<Item = Strands> {
+    STRANDS.into_iter().filter(move |strands| !(arch.predicts_profiles() && *strands == Strands::Equivariant))
 }
 
 /// Each architecture, at an odd length and a round one, with each way of reading the strands.
 fn each(mut check: impl FnMut(&str, Architecture, usize, Strands)) {
     for arch in Architecture::ALL {
-        for strands in STRANDS {
+        for strands in ways(arch) {
             for length in [71, 128] {
                 check(&format!("{arch:?} {strands:?} {length}"), arch, length, strands);
             }
@@ -153,14 +166,16 @@ fn shapes_and_parameters_are_those_of_the_plan_and_gradients_reach_every_paramet
     each(|name, arch, length, strands| {
         let network = network(arch, length, strands);
         assert_eq!(network.parameter_count(), network.plan.parameters(), "{name}");
+        let numbers = network.plan.outputs.numbers() as i64;
         for batch in [1, 5] {
             let [codes, _] = sequences(batch, length);
-            assert_eq!(network.logits(&codes, false).size(), [batch as i64, 2], "{name}");
+            assert_eq!(network.logits(&codes, false).size(), [batch as i64, numbers], "{name}");
         }
         let [codes, _] = sequences(32, length);
         let logits = network.logits(&codes, true);
-        assert_eq!(logits.size(), [32, 2], "{name}");
-        (logits * Tensor::from_slice(&[1.0f32, -2.0])).square().sum(Kind::Float).backward();
+        assert_eq!(logits.size(), [32, numbers], "{name}");
+        let weights = Tensor::from_slice(&[1.0f32, -2.0]).repeat([(numbers + 1) / 2]).narrow(0, 0, numbers);
+        (logits * weights).square().sum(Kind::Float).backward();
         for (path, variable) in network.store.variables() {
             if variable.requires_grad() {
                 let gradient = variable.grad();
@@ -179,7 +194,7 @@ fn shapes_and_parameters_are_those_of_the_plan_and_gradients_reach_every_paramet
 fn is_taken_out_by_batch_norm(arch: Architecture, path: &str) -> bool {
     let convolutions: &[&str] = match arch {
         Architecture::Basset => &["conv"],
-        Architecture::Residual => &["stem_conv", "stem_narrow", "conv1", "conv2"],
+        Architecture::Residual | Architecture::Branched => &["stem_conv", "stem_narrow", "conv1", "conv2"],
         Architecture::Gated => &["stem_conv", "stem_narrow"],
         _ => &[],
     };
@@ -206,7 +221,8 @@ fn a_sequence_and_its_reverse_complement_score_the_same_where_both_strands_are_r
         for n in [1, 9, 64] {
             let [given, flipped] = sequences(n, length);
             warm(&network, &given);
-            let difference = difference(&network.logits(&given, false), &network.logits(&flipped, false));
+            let other = network.flipped(network.logits(&flipped, false));
+            let difference = difference(&network.logits(&given, false), &other);
             if matches!(strands, Strands::Single | Strands::Augment) {
                 assert!(difference > 1e-4, "{name}: {difference}");
             } else {
@@ -246,7 +262,8 @@ fn saved_weights_score_the_same_when_loaded() {
         let [codes, _] = sequences(5, length);
         warm(&network, &codes);
         weights::save(&[&network], &[1], &path).unwrap();
-        let mut loaded = Network::new(&config(arch), length, 2, strands, Device::Cpu, 2).unwrap();
+        let mut loaded =
+            Network::new(&config(arch), length, outputs(arch, 2, length), strands, Device::Cpu, 2).unwrap();
         weights::load(std::slice::from_mut(&mut loaded), &path).unwrap();
         assert_eq!(network.logits(&codes, false), loaded.logits(&codes, false), "{name}");
     });
@@ -255,16 +272,17 @@ fn saved_weights_score_the_same_when_loaded() {
 #[test]
 fn sixteen_examples_can_be_learned_by_heart() {
     for arch in Architecture::ALL {
-        for strands in [Strands::Single, Strands::Shared, Strands::Equivariant] {
+        for strands in ways(arch).filter(|strands| !matches!(strands, Strands::Augment | Strands::Average)) {
             let config = ModelConfig { dropout: 0.0, ..config(arch) };
-            let network = Network::new(&config, 71, 1, strands, Device::Cpu, 3).unwrap();
+            let network = Network::new(&config, 71, outputs(arch, 1, 71), strands, Device::Cpu, 3).unwrap();
+            let last = network.plan.outputs.numbers() as i64 - 1;
             let [codes, _] = sequences(16, 71);
             let labels = Tensor::from_slice(&[1.0f32, 0.0, 0.0, 1.0]).repeat([4]).unsqueeze(1);
             crate::libtorch::seed(1, Device::Cpu);
             let mut adam = nn::Adam::default().build(&network.store, 3e-3).unwrap();
             let mut loss = f64::MAX;
             for _ in 0..300 {
-                let found = network.logits(&codes, true).binary_cross_entropy_with_logits::<Tensor>(
+                let found = network.logits(&codes, true).narrow(1, last, 1).binary_cross_entropy_with_logits::<Tensor>(
                     &labels,
                     None,
                     None,
@@ -284,8 +302,10 @@ fn sixteen_examples_can_be_learned_by_heart() {
 /// Without dropout, so that both can be compared.
 fn with_and_without_native(arch: Architecture, length: usize, strands: Strands) -> [Network; 2] {
     let config = ModelConfig { dropout: 0.0, layer: without_dropout(config(arch).layer), ..config(arch) };
-    [false, true]
-        .map(|no_native| Network::new(&config, length, 2, strands, Device::Cpu, 1).unwrap().without_native(no_native))
+    [false, true].map(|no_native| {
+        let outputs = outputs(arch, 2, length);
+        Network::new(&config, length, outputs, strands, Device::Cpu, 1).unwrap().without_native(no_native)
+    })
 }
 
 #[test]
@@ -362,7 +382,8 @@ fn a_fused_step_gives_the_gradient_that_libtorch_gives_with_any_number_of_thread
 
 #[test]
 fn frozen_blocks_stay_as_they_are_and_run_as_in_scoring() {
-    for arch in Architecture::ALL {
+    // The branches of that one are a single block.
+    for arch in Architecture::ALL.into_iter().filter(|arch| *arch != Architecture::Branched) {
         let mut network = network(arch, 71, Strands::Average);
         let [codes, _] = sequences(16, 71);
         let blocks = network.plan.blocks.len();
@@ -374,7 +395,10 @@ fn frozen_blocks_stay_as_they_are_and_run_as_in_scoring() {
         network.freeze_blocks(blocks - 1).unwrap();
         // Only the output layer is left to learn, and nothing before it depends on chance or on the batch.
         let left = network.store.trainable_variables();
-        assert_eq!(left.iter().map(|variable| variable.size()[0]).collect::<Vec<_>>(), [2, 2], "{arch:?}");
+        let expected = if arch.predicts_profiles() { vec![3, 3, 2, 2] } else { vec![2, 2] };
+        let mut found: Vec<i64> = left.iter().map(|variable| variable.size()[0]).collect();
+        found.sort_unstable_by(|a, b| b.cmp(a));
+        assert_eq!(found, expected, "{arch:?}");
         let before: Vec<(String, Tensor)> =
             network.store.variables().into_iter().map(|(name, variable)| (name, variable.copy())).collect();
         let logits = network.logits(&codes, true);
@@ -394,10 +418,12 @@ fn frozen_blocks_stay_as_they_are_and_run_as_in_scoring() {
 #[test]
 fn bf16_trains_near_f32_with_gradients_in_f32() {
     for arch in Architecture::ALL {
-        for strands in [Strands::Single, Strands::Equivariant] {
+        for strands in ways(arch).filter(|strands| matches!(strands, Strands::Single | Strands::Equivariant)) {
             let logits_and_gradient = |precision| {
                 let config = ModelConfig { dropout: 0.0, layer: without_dropout(config(arch).layer), ..config(arch) };
-                let network = Network::new(&config, 71, 2, strands, Device::Cpu, 1).unwrap().with_precision(precision);
+                let outputs = outputs(arch, 2, 71);
+                let network =
+                    Network::new(&config, 71, outputs, strands, Device::Cpu, 1).unwrap().with_precision(precision);
                 let [codes, _] = sequences(16, 71);
                 let logits = network.logits(&codes, true);
                 logits.square().sum(Kind::Float).backward();
@@ -439,7 +465,7 @@ fn cpu_and_cuda_agree() {
         let [codes, _] = sequences(16, length);
         let mut cpu = network(arch, length, strands);
         warm(&cpu, &codes);
-        let mut gpu = Network::new(&config(arch), length, 2, strands, device, 1).unwrap();
+        let mut gpu = Network::new(&config(arch), length, outputs(arch, 2, length), strands, device, 1).unwrap();
         gpu.store.copy(&cpu.store).unwrap();
         let near = |what: &str, a: &Tensor, b: &Tensor| {
             let far = difference(a, b) / b.abs().max().double_value(&[]).max(1.0);
@@ -468,7 +494,7 @@ fn cpu_and_cuda_agree() {
 
 #[test]
 fn fragments_and_filters_that_do_not_fit_are_refused() {
-    for arch in Architecture::ALL {
+    for arch in Architecture::ALL.into_iter().filter(|arch| !arch.predicts_profiles()) {
         let config = config(arch);
         let build = |length, strands| Network::new(&config, length, 1, strands, Device::Cpu, 1);
         let shortest = config.shortest_bp();
@@ -483,11 +509,11 @@ fn fragments_and_filters_that_do_not_fit_are_refused() {
 
 #[test]
 fn bins_turn_with_the_sequence_and_the_two_strands_agree() {
-    let outputs = Outputs { columns: 2, bins: Some(Bins { count: 6, bp: 8 }) };
+    let outputs = Outputs { columns: 2, bins: Some(Bins { count: 6, bp: 8 }), profile: None };
     let [given, reversed] = sequences(3, 128);
-    for arch in Architecture::ALL {
+    for arch in Architecture::ALL.into_iter().filter(|arch| !arch.predicts_profiles()) {
         for strands in STRANDS {
-            let built = Network::new(&config(arch), 128, outputs, strands, Device::Cpu, 1);
+            let built = Network::new(&config(arch), 128, outputs.clone(), strands, Device::Cpu, 1);
             if !arch.has_positions() {
                 assert!(built.unwrap_err().to_string().contains("expected --arch residual or gated"));
                 continue;
@@ -510,7 +536,7 @@ fn bins_turn_with_the_sequence_and_the_two_strands_agree() {
         Network::new(
             &config(Architecture::Residual),
             128,
-            Outputs { columns: 1, bins: Some(bins) },
+            Outputs { columns: 1, bins: Some(bins), profile: None },
             Strands::Single,
             Device::Cpu,
             1,
@@ -542,6 +568,21 @@ fn tied_filters_cost_about_as_much_and_take_about_half_the_parameters_of_convolu
         assert!((0.9..1.2).contains(&ratio(Plan::multiply_adds)), "{arch:?}: {}", ratio(Plan::multiply_adds));
         assert!((0.45..0.8).contains(&ratio(Plan::parameters)), "{arch:?}: {}", ratio(Plan::parameters));
     }
+}
+
+#[test]
+fn profiles_need_an_architecture_of_their_own_and_strands_that_are_not_tied() {
+    let build = |arch, outputs: Outputs, strands| {
+        Network::new(&config(arch), 128, outputs, strands, Device::Cpu, 1).unwrap_err().to_string()
+    };
+    let profile = outputs(Architecture::Bpnet, 2, 128);
+    for arch in Architecture::ALL {
+        let other = if arch.predicts_profiles() { Outputs::from(2) } else { profile.clone() };
+        let error = build(arch, other, Strands::Single);
+        assert!(error.contains("--task profile") && error.contains("--arch branched, bpnet or bias"), "{error}");
+    }
+    let error = build(Architecture::Bpnet, profile, Strands::Equivariant);
+    assert!(error.contains("--strands is equivariant"), "{error}");
 }
 
 /// Not a test but a measurement: `cargo test --release --lib -- --ignored --nocapture speed_of_training`. Steps of 256

@@ -18,15 +18,15 @@ const LENGTH: usize = 80;
 const BASES: usize = 12_000;
 
 /// A genome, 120 regions of it without names, and a track that is high where a region holds a word.
-struct Tracks {
-    folder: Folder,
-    reference: String,
-    regions: String,
+pub(super) struct Tracks {
+    pub folder: Folder,
+    pub reference: String,
+    pub regions: String,
     /// Chromosome, start and the sum over the window, by region.
-    sums: Vec<(String, usize, f64)>,
+    pub sums: Vec<(String, usize, f64)>,
 }
 
-fn save(path: &Path, values: &[(String, Range<usize>, f32)]) -> String {
+pub(super) fn save(path: &Path, values: &[(String, Range<usize>, f32)]) -> String {
     let chromosomes: Vec<Chromosome> =
         (1..=3).map(|number| Chromosome { name: format!("chr{number}"), length: BASES }).collect();
     let mut writer = Writer::new(std::io::Cursor::new(Vec::new()), &chromosomes, path).unwrap();
@@ -35,7 +35,7 @@ fn save(path: &Path, values: &[(String, Range<usize>, f32)]) -> String {
     text(path).to_owned()
 }
 
-fn tracks() -> Tracks {
+pub(super) fn tracks() -> Tracks {
     let folder = Folder::new();
     let (mut chromosomes, mut bed, mut sums) = (Vec::new(), String::new(), Vec::new());
     let (mut plus, mut minus) = (Vec::new(), Vec::new());
@@ -64,12 +64,12 @@ fn tracks() -> Tracks {
 }
 
 impl Tracks {
-    fn signal(&self, name: &str, files: &[&str]) -> String {
+    pub fn signal(&self, name: &str, files: &[&str]) -> String {
         let files: Vec<PathBuf> = files.iter().map(|file| self.folder.path(file)).collect();
         format!("{name}={}", files.iter().map(|file| text(file)).collect::<Vec<_>>().join(","))
     }
 
-    fn flags<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
+    pub fn flags<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
         let own = ["--reference", &self.reference, "--regions", &self.regions, "--train-chroms", "1"];
         [&own, &["--valid-chroms", "2", "--test-chroms", "chr3"][..], more].concat()
     }
@@ -182,7 +182,7 @@ fn background_has_its_own_signal() {
 }
 
 /// Arrays of a NumPy file, `[n, ...]`, by name.
-fn arrays(path: &Path, name: &str) -> (Vec<usize>, Vec<f32>) {
+pub(super) fn arrays(path: &Path, name: &str) -> (Vec<usize>, Vec<f32>) {
     let mut zip = zip::ZipArchive::new(std::fs::File::open(path).unwrap()).unwrap();
     let mut bytes = Vec::new();
     zip.by_name(&format!("{name}.npy")).unwrap().read_to_end(&mut bytes).unwrap();

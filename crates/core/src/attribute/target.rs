@@ -36,7 +36,12 @@ enum Quantity {
     Value { mean: f64, deviation: f64 },
     /// The logarithm of a predicted count.
     LogCount { mean: f64 },
+    /// The logits of a profile less their mean, weighted with the profile: how pointed it is.
+    Profile,
 }
+
+/// What follows the name of a group where its profile is explained and not its counts.
+const PROFILE: &str = ":profile";
 
 impl Explained {
     /// The class, label or column named `of`; without a name, the positive class of a binary task.
@@ -45,6 +50,8 @@ impl Explained {
     /// The run has no such class, label or column, or no name was given although there are several outputs.
     pub fn new(task: &Task, classes: &Classes, of: Option<&str>) -> Result<Self> {
         let names = || classes.names.join(", ");
+        let of_profile = of.and_then(|of| of.strip_suffix(PROFILE)).filter(|_| task.profile.is_some());
+        let of = of_profile.or(of);
         let index = match of {
             Some(name) => match classes.names.iter().position(|class| class == name) {
                 Some(index) => index,
@@ -60,6 +67,8 @@ impl Explained {
             TaskKind::Binary => (0, Quantity::LogOdds { is_other: index != classes.positive }),
             TaskKind::Multilabel => (index, Quantity::LogOdds { is_other: false }),
             TaskKind::Multiclass => (index, Quantity::LogOddsAgainstRest),
+            TaskKind::Profile if of_profile.is_some() => (index, Quantity::Profile),
+            TaskKind::Profile => (index, Quantity::Value { mean: 0.0, deviation: 1.0 }),
             TaskKind::Regression => {
                 let scale = task.scales[index];
                 let quantity = match task.loss {
@@ -77,8 +86,10 @@ impl Explained {
         let name = &self.name;
         match self.quantity {
             Quantity::LogOdds { .. } | Quantity::LogOddsAgainstRest => format!("log-odds of '{name}'"),
+            Quantity::Value { .. } if self.outputs.profile.is_some() => format!("log counts of '{name}'"),
             Quantity::Value { .. } => format!("value of '{name}'"),
             Quantity::LogCount { .. } => format!("logarithm of '{name}'"),
+            Quantity::Profile => format!("profile of '{name}'"),
         }
     }
 
@@ -89,6 +100,13 @@ impl Explained {
 
     /// The places of its numbers among those that come out of the network for a sequence: one, or as many as bins.
     fn places(&self) -> Range<usize> {
+        if let Some(profile) = &self.outputs.profile {
+            if self.quantity == Quantity::Profile {
+                return profile.of_groups().nth(self.output).unwrap_or(0..0);
+            }
+            let log_count = profile.values() + self.output;
+            return log_count..log_count + 1;
+        }
         let along = self.outputs.bins.map_or(1, |bins| bins.count);
         self.output * along..(self.output + 1) * along
     }
@@ -116,6 +134,11 @@ impl Explained {
                     let sum: f64 = each().map(|logit| (logit - largest).exp()).sum();
                     largest + (sum / all.len() as f64).ln() + mean.ln()
                 }
+                Quantity::Profile => {
+                    let logits: Vec<f64> = each().collect();
+                    let weighted: f64 = softmax(&logits).iter().zip(&logits).map(|(share, logit)| share * logit).sum();
+                    weighted - logits.iter().sum::<f64>() / logits.len() as f64
+                }
             }
         };
         logits.chunks(self.outputs.numbers()).map(of).collect()
@@ -125,6 +148,15 @@ impl Explained {
     pub fn derivatives(&self, logits: &[f32]) -> Vec<f32> {
         let of = |row: &[f32]| {
             let mut derivatives = vec![0.0; row.len()];
+            if self.quantity == Quantity::Profile {
+                let logits: Vec<f64> = row[self.places()].iter().map(|&logit| f64::from(logit)).collect();
+                let shares = softmax(&logits);
+                let weighted: f64 = shares.iter().zip(&logits).map(|(share, logit)| share * logit).sum();
+                let each = shares.iter().zip(&logits).map(|(share, logit)| share * (1.0 + logit - weighted));
+                let less = 1.0 / logits.len() as f64;
+                derivatives[self.places()].iter_mut().zip(each).for_each(|(own, of)| *own = of - less);
+                return derivatives.into_iter().map(|derivative| derivative as f32).collect();
+            }
             if self.outputs.bins.is_some() {
                 let all = &row[self.places()];
                 let shares = match self.quantity {
@@ -132,13 +164,13 @@ impl Explained {
                         softmax(&all.iter().map(|&logit| f64::from(logit)).collect::<Vec<_>>())
                     }
                     Quantity::Value { deviation, .. } => vec![deviation / all.len() as f64; all.len()],
-                    // Classes and labels have no bins.
-                    Quantity::LogOdds { .. } | Quantity::LogOddsAgainstRest => vec![0.0; all.len()],
+                    // Classes and labels have no bins, and profiles none besides their bases.
+                    Quantity::LogOdds { .. } | Quantity::LogOddsAgainstRest | Quantity::Profile => vec![0.0; all.len()],
                 };
                 derivatives[self.places()].copy_from_slice(&shares);
                 return derivatives.into_iter().map(|derivative| derivative as f32).collect::<Vec<_>>();
             }
-            derivatives[self.output] = match self.quantity {
+            derivatives[self.places().start] = match self.quantity {
                 Quantity::LogOdds { is_other } => {
                     let scale = self.calibration.scale(self.output);
                     if is_other { -scale } else { scale }
@@ -153,6 +185,7 @@ impl Explained {
                 }
                 Quantity::Value { deviation, .. } => deviation,
                 Quantity::LogCount { .. } => 1.0,
+                Quantity::Profile => 0.0,
             };
             derivatives.into_iter().map(|derivative| derivative as f32).collect()
         };
@@ -173,7 +206,7 @@ impl Explained {
     pub fn prediction(&self, number: f64) -> f64 {
         match self.quantity {
             Quantity::LogOdds { .. } | Quantity::LogOddsAgainstRest => 1.0 / (1.0 + (-number).exp()),
-            Quantity::Value { .. } => number,
+            Quantity::Value { .. } | Quantity::Profile => number,
             Quantity::LogCount { .. } => number.exp(),
         }
     }
@@ -251,6 +284,7 @@ mod tests {
     use super::*;
     use crate::config::ClassWeights;
     use crate::dataset::examples::Examples;
+    use crate::sequence::profile::ProfileShape;
 
     /// With a scale for each output, and a bias unless it is 0.
     fn explained(kind: TaskKind, names: &[&str], of: Option<&str>, scale: f64, bias: f64) -> Result<(Task, Explained)> {
@@ -312,6 +346,29 @@ mod tests {
                 };
                 let slope = (nudged(0.01) - nudged(-0.01)) / 0.02;
                 assert!((slope - f64::from(derivative)).abs() < 1e-4, "{kind:?} {index}: {slope} {derivative}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_slopes_of_profiles_and_of_their_log_counts_are_those_of_their_own_group() {
+        let profile = ProfileShape { tracks: vec![1, 2], length: 2 };
+        let outputs = Outputs { columns: 2, bins: None, profile: Some(profile) };
+        let logits = [0.3f32, -1.0, 2.5, 0.7, 0.1, -3.0, 4.0, 5.0];
+        for (quantity, places) in [(Quantity::Profile, 2..6), (Quantity::Value { mean: 0.0, deviation: 1.0 }, 7..8)] {
+            let calibration = Calibration::default();
+            let explained = Explained { name: "b".into(), output: 1, outputs: outputs.clone(), quantity, calibration };
+            assert_eq!(explained.places(), places);
+            let derivatives = explained.derivatives(&logits);
+            for (index, &derivative) in derivatives.iter().enumerate() {
+                let nudged = |by: f32| {
+                    let mut logits = logits;
+                    logits[index] += by;
+                    explained.of_logits(&logits)[0]
+                };
+                let slope = (nudged(0.01) - nudged(-0.01)) / 0.02;
+                assert!((slope - f64::from(derivative)).abs() < 1e-3, "{quantity:?} {index}: {slope} {derivative}");
+                assert_eq!(derivative != 0.0, places.contains(&index));
             }
         }
     }

@@ -97,7 +97,7 @@ impl ClassShares {
         names: &[String],
         positive: usize,
     ) -> Result<Vec<f64>, String> {
-        if kind == TaskKind::Regression {
+        if kind.predicts_values() {
             return Err(format!("{flag} goes with classes and labels, and values have no prevalence; remove it"));
         }
         let is_binary = kind == TaskKind::Binary;

@@ -21,6 +21,15 @@ pub enum TaskKind {
     Multilabel,
     /// One or more real values per sequence
     Regression,
+    /// Counts of signal tracks, and where they lie base by base
+    Profile,
+}
+
+impl TaskKind {
+    /// Whether it predicts numbers, not classes or labels: of a profile, log counts.
+    pub fn predicts_values(self) -> bool {
+        matches!(self, Self::Regression | Self::Profile)
+    }
 }
 
 /// What to do with sequences that are longer or shorter than the network's length.
@@ -94,6 +103,15 @@ pub struct DataConfig {
     /// Predict the --signal of bins of this length along that middle, in bp, instead of one value; the default loss is then poisson [default: none]
     #[arg(long, value_name = "BP", value_parser = count)]
     pub bin: Option<usize>,
+    /// With --task profile, move training windows of peaks by up to this many bp each epoch
+    #[arg(long, value_name = "BP", value_parser = count, default_value_t = 0)]
+    pub jitter: usize,
+    /// With --task profile, leave out peaks with counts above 1.2 times this quantile; 1 leaves them all in
+    #[arg(long, value_name = "SHARE", default_value_t = 0.99)]
+    pub outlier_quantile: f64,
+    /// With --task profile, of peaks whose centres are nearer than this keep the one with the most counts, in bp [default: half of --output-length]
+    #[arg(long, value_name = "BP", value_parser = count)]
+    pub merge_distance: Option<usize>,
     /// What windows of --regions are centred on: the summit in column 10, as in narrowPeak, or the middle [default: the summit where column 10 fits as one in the whole file]
     #[arg(long, value_enum)]
     pub center: Option<Center>,
@@ -205,6 +223,9 @@ impl SourceKind {
     }
 }
 
+/// Default lengths of a window whose profile is predicted and of the profile, in bp (Avsec and others, 2021).
+const PROFILE_LENGTHS: (usize, usize) = (2114, 1000);
+
 impl DataConfig {
     /// Validation fragments: given, or a sixth of the training ones, made even.
     pub fn valid_fragments(&self) -> usize {
@@ -309,6 +330,9 @@ impl DataConfig {
     pub fn negatives_of_regions(&self) -> Option<&Negatives> {
         match self.signal.is_empty() {
             true => self.is_one_class_of_regions().then(|| self.negatives.as_ref().unwrap_or(&Negatives::GcMatched)),
+            false if self.task == Some(TaskKind::Profile) => {
+                Some(self.negatives.as_ref().unwrap_or(&Negatives::GcMatched))
+            }
             false => self.negatives.as_ref(),
         }
     }
@@ -316,6 +340,12 @@ impl DataConfig {
     /// The kind of task that the settings ask for, if they do.
     pub fn task_kind(&self) -> Option<TaskKind> {
         self.task.or((!self.signal.is_empty()).then_some(TaskKind::Regression))
+    }
+
+    /// Lengths of a window and of its middle whose profile is predicted, in bp: as given, or those of BPNet.
+    pub fn profile_lengths(&self) -> (usize, usize) {
+        let length = self.length.unwrap_or(PROFILE_LENGTHS.0);
+        (length, self.output_length.unwrap_or(PROFILE_LENGTHS.1.min(length)))
     }
 
     /// Whether the user named chromosomes for any split.
@@ -354,7 +384,7 @@ impl DataConfig {
             !self.is_demo() || self.classes.is_empty(),
             "--classes is given without data, and the demo's classes are human and mouse; remove it or name data",
         );
-        let values = matches!(self.task_kind(), Some(TaskKind::Multilabel | TaskKind::Regression));
+        let values = matches!(self.task_kind(), Some(TaskKind::Multilabel | TaskKind::Regression | TaskKind::Profile));
         check(
             !values || matches!(source, SourceKind::Tables | SourceKind::Examples) || !self.signal.is_empty(),
             "--task multilabel and regression need labels or values for each sequence, expected --train, or --regions with --signal; name one",
@@ -480,11 +510,12 @@ impl DataConfig {
             if several && about_negatives {
                 faults.push("--negatives, --negatives-per-positive and --exclude go with a single --regions, and several are told from each other; remove them".into());
             }
-            if !self.signal.is_empty() && self.negatives.is_none() && beside_negatives {
+            if !self.signal.is_empty() && self.negatives_of_regions().is_none() && beside_negatives {
                 faults.push("--negatives-per-positive and --exclude go with --negatives, which --signal has none of by itself; add --negatives gc-matched or remove them".into());
             }
             let random = matches!(self.negatives, None | Some(Negatives::GcMatched | Negatives::Random));
-            if !several && !random && !self.exclude.is_empty() {
+            let only_negatives = self.task != Some(TaskKind::Profile);
+            if !several && !random && only_negatives && !self.exclude.is_empty() {
                 faults.push(
                     "--exclude goes with --negatives gc-matched or random, which take windows of the genome; remove it"
                         .into(),

@@ -10,7 +10,7 @@ use crate::config::{
 };
 
 /// Keys that hold paths, which a file gives relative to itself.
-pub const PATH_KEYS: [&str; 14] = [
+pub const PATH_KEYS: [&str; 15] = [
     "genome",
     "class",
     "valid_class",
@@ -25,6 +25,7 @@ pub const PATH_KEYS: [&str; 14] = [
     "test",
     "examples",
     "init_from",
+    "bias",
 ];
 
 /// Those that hold NAME=PATH.

@@ -106,6 +106,40 @@ pub enum Layer {
         /// Positions that stay.
         positions: usize,
     },
+    /// Rectified convolution at the middle `positions` positions, with zeros beyond the ends where there are too few.
+    #[serde(skip)]
+    Dilated {
+        /// Output channels.
+        filters: usize,
+        /// Kernel size, in positions; odd.
+        width: usize,
+        /// Positions between neighbouring taps of the kernel.
+        dilation: usize,
+        /// Positions that come out.
+        positions: usize,
+        /// Whether it is added to the middle of its input.
+        residual: bool,
+    },
+    /// The logits of a profile, by a convolution, and log counts, by a dense layer on the means over the positions that it reads.
+    #[serde(skip)]
+    ProfileHead {
+        /// Tracks of the profile.
+        tracks: usize,
+        /// Log counts.
+        groups: usize,
+        /// Kernel size of the convolution, in positions; odd.
+        width: usize,
+        /// Length of the profile, in positions.
+        length: usize,
+    },
+    /// Two lists of layers that read the same, and whose features follow each other.
+    #[serde(skip)]
+    Branches {
+        /// Layers of the first list.
+        first: usize,
+        /// Features of both.
+        features: usize,
+    },
     /// All channels and positions as one vector of `channels * positions` features.
     Flatten {},
     /// Fully connected layer on the features of a sequence.
@@ -224,6 +258,11 @@ impl Shape {
                 "keeps {kept} of {positions} positions, expected as many or fewer by an even number; change positions"
             )),
             Layer::Crop { positions: kept } => Ok(Self { positions: Some(*kept), ..self }),
+            Layer::Dilated { filters, positions: kept, .. } => {
+                Ok(Self { channels: *filters, positions: Some(*kept), bases: false })
+            }
+            Layer::ProfileHead { tracks, groups, length, .. } => features(tracks * length + groups),
+            Layer::Branches { features: count, .. } => features(*count),
             Layer::Flatten {} => features(channels * positions),
             Layer::Dense { .. } => {
                 Err("stands before the positions are pooled or flattened away; put a global-pool, places-pool or flatten before it".into())
@@ -287,6 +326,9 @@ impl Layer {
             Self::GlobalPool { .. } => "global-pool",
             Self::PlacesPool { .. } => "places-pool",
             Self::Crop { .. } => "crop",
+            Self::Dilated { .. } => "dilated",
+            Self::ProfileHead { .. } => "profile-head",
+            Self::Branches { .. } => "branches",
             Self::Flatten {} => "flatten",
             Self::Dense { .. } => "dense",
         }
@@ -304,6 +346,9 @@ impl Layer {
             Self::Convolution { .. }
                 | Self::Residual { .. }
                 | Self::Gated { .. }
+                | Self::Dilated { .. }
+                | Self::ProfileHead { .. }
+                | Self::Branches { .. }
                 | Self::Lstm { .. }
                 | Self::PlacesPool { .. }
                 | Self::Dense { .. }
@@ -329,6 +374,10 @@ impl Layer {
                 let groups = groups_of_strand(*groups, input, tied);
                 output.channels * (read / groups * width + 1)
             }
+            Self::Dilated { filters, width, .. } => filters * (channels * width + 1),
+            Self::ProfileHead { tracks, groups, width, .. } => {
+                tracks * (channels * width + 1) + groups * (channels + 1)
+            }
             Self::BatchNorm {} => 2 * channels,
             Self::Gated { width, .. } => 2 * channels + 2 * channels * (read * width + 1),
             Self::Lstm { .. } => {
@@ -350,6 +399,8 @@ impl Layer {
             Self::Gated { .. } => (parameters - 4 * input.channels) * positions,
             Self::Lstm { .. } => (parameters - 2 * 4 * out) * positions,
             Self::PlacesPool { filters, .. } => (parameters - of_strand(*filters, tied)) * positions,
+            Self::Dilated { filters, .. } => (parameters - filters) * output.positions.unwrap_or(1),
+            Self::ProfileHead { tracks, groups, width, length } => input.channels * (tracks * width * length + groups),
             Self::Dense { units } => parameters - units,
             _ => 0,
         };
@@ -361,6 +412,7 @@ impl Layer {
     pub fn reach(&self) -> Option<(usize, usize)> {
         match self {
             Self::Convolution { width, stride, dilation, .. } => Some(((width - 1) * dilation + 1, *stride)),
+            Self::Dilated { width, dilation, .. } => Some(((width - 1) * dilation + 1, 1)),
             Self::Gated { width, dilation } => Some(((width - 1) * dilation + 1, 1)),
             Self::MaxPool { width, stride } | Self::MeanPool { width, stride } => {
                 Some((*width, stride.unwrap_or(*width)))
@@ -368,6 +420,8 @@ impl Layer {
             Self::Lstm { .. }
             | Self::GlobalPool { .. }
             | Self::PlacesPool { .. }
+            | Self::ProfileHead { .. }
+            | Self::Branches { .. }
             | Self::Flatten {}
             | Self::Dense { .. } => None,
             _ => Some((1, 1)),
@@ -402,6 +456,9 @@ impl Layer {
                 range("filters", *filters, MOST_FILTERS).or(range("places", *places, LONGEST_WIDTH_BP))
             }
             Self::Crop { positions } => range("positions", *positions, LONGEST_BP),
+            Self::Dilated { width, .. } | Self::ProfileHead { width, .. } if width % 2 == 0 => {
+                Some(format!("has width = {width}, expected an odd number"))
+            }
             Self::Dense { units } => range("units", *units, MOST_UNITS),
             _ => None,
         }

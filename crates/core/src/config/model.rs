@@ -18,15 +18,15 @@ pub struct ModelConfig {
     /// Architecture
     #[arg(long, value_enum, default_value_t = Architecture::Residual)]
     pub arch: Architecture,
-    /// Filters of the first convolution, and of the blocks behind it [default: shallow 16, residual and gated 256, basset 300, danq 320]
+    /// Filters of the first convolution, and of the blocks behind it [default: shallow 16, residual and gated 256, basset 300, danq 320, bpnet 64, branched 32, bias 16]
     #[arg(long, value_name = "N", value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filters: Option<usize>,
-    /// Kernel size of the first convolution, in bp [default: shallow 32, residual and gated 15, basset 19, danq 26]
+    /// Kernel size of the first convolution, in bp [default: shallow 32, residual and gated 15, basset 19, danq 26, bpnet, branched and bias 21]
     #[arg(long, value_name = "BP", value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub width: Option<usize>,
-    /// Blocks behind the first convolution, of basset convolutions in all [default: residual 3, gated 4, basset 3]
+    /// Blocks behind the first convolution, of basset convolutions in all [default: residual 3, gated 4, basset 3, bpnet 8, branched 6, bias 4]
     #[arg(long, value_name = "N", value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub depth: Option<usize>,
@@ -59,13 +59,29 @@ pub enum Architecture {
     Danq,
     /// A stem of 256 filters and dilated blocks whose convolution is gated by another (after ConvNova, 2025)
     Gated,
+    /// Dilated residual blocks with a profile head and a counts head, for --task profile (Avsec and others, 2021)
+    Bpnet,
+    /// The same blocks for the profile and a residual branch for the counts, for --task profile
+    Branched,
+    /// The same as bpnet with few narrow layers, which learns an enzyme's preference from background, for --task profile
+    Bias,
     /// The list of layers in the TOML file
     Custom,
 }
 
 impl Architecture {
     /// All architectures, in the order of `--help`.
-    pub const ALL: [Self; 6] = [Self::Shallow, Self::Residual, Self::Basset, Self::Danq, Self::Gated, Self::Custom];
+    pub const ALL: [Self; 9] = [
+        Self::Shallow,
+        Self::Residual,
+        Self::Basset,
+        Self::Danq,
+        Self::Gated,
+        Self::Branched,
+        Self::Bpnet,
+        Self::Bias,
+        Self::Custom,
+    ];
 
     /// The name that `--arch` takes.
     pub fn name(self) -> &'static str {
@@ -75,6 +91,9 @@ impl Architecture {
             Self::Basset => "basset",
             Self::Danq => "danq",
             Self::Gated => "gated",
+            Self::Bpnet => "bpnet",
+            Self::Branched => "branched",
+            Self::Bias => "bias",
             Self::Custom => "custom",
         }
     }
@@ -82,6 +101,11 @@ impl Architecture {
     /// Whether it ends with features at positions along the sequence, from which bins can be predicted.
     pub fn has_positions(self) -> bool {
         matches!(self, Self::Residual | Self::Gated)
+    }
+
+    /// Whether it predicts profiles, and nothing else.
+    pub fn predicts_profiles(self) -> bool {
+        matches!(self, Self::Bpnet | Self::Branched | Self::Bias)
     }
 
     /// Default number of filters of the first convolution, its width in bp, and number of blocks; `None` where the
@@ -93,6 +117,9 @@ impl Architecture {
             Self::Basset => (Some(300), Some(19), Some(3)),
             Self::Danq => (Some(320), Some(26), None),
             Self::Gated => (Some(256), Some(15), Some(4)),
+            Self::Bpnet => (Some(64), Some(21), Some(8)),
+            Self::Branched => (Some(32), Some(21), Some(6)),
+            Self::Bias => (Some(16), Some(21), Some(4)),
             Self::Custom => (None, None, None),
         }
     }
@@ -133,7 +160,9 @@ impl ModelConfig {
         match self.arch {
             Architecture::Shallow => self.width() + 15, // a convolution without padding, then a pool of 16
             Architecture::Residual | Architecture::Basset | Architecture::Gated => 16, // about one motif
-            Architecture::Danq => 26,                   // two steps of the memory
+            Architecture::Bpnet | Architecture::Bias => 1,
+            Architecture::Branched => 16,
+            Architecture::Danq => 26, // two steps of the memory
             Architecture::Custom => layers::shortest_bp(&self.layer),
         }
     }
@@ -169,6 +198,10 @@ impl ModelConfig {
         check(
             self.arch == Architecture::Shallow || self.dropout_after == DropoutPlace::Both,
             "--dropout-after goes with --arch shallow; remove it".into(),
+        );
+        check(
+            !self.arch.predicts_profiles() || self.width() % 2 == 1,
+            format!("--width is {}, expected an odd number for --arch {arch}", self.width()),
         );
         let is_custom = self.arch == Architecture::Custom;
         check(

@@ -1,7 +1,7 @@
 //! Defaults of settings that neither a file nor a flag gives. Architectures differ in what trains them well, so each has
 //! its own preset; `--help` shows that of the default architecture.
 
-use crate::config::{Architecture, BatchSize, Config, ModelConfig, OptimizerKind, Schedule, TrainingConfig};
+use crate::config::{Architecture, BatchSize, Config, ModelConfig, OptimizerKind, Schedule, TaskKind, TrainingConfig};
 
 /// Defaults for an architecture, which a file and flags override.
 pub fn defaults(arch: Architecture) -> Config {
@@ -31,6 +31,20 @@ pub fn defaults(arch: Architecture) -> Config {
             ModelConfig { dropout: 0.5, ..shown.model },
             TrainingConfig { lr: 1e-3, epochs: 15, clip_norm: Some(1.0), ..shown.training },
         ),
+        // Batches are small as in bpnet-lite; few loci want large steps at first.
+        Architecture::Bpnet | Architecture::Branched | Architecture::Bias => (
+            shown.model,
+            TrainingConfig {
+                epochs: 16,
+                warmup: 1.0,
+                batch_size: BatchSize::Of(32),
+                optimizer: OptimizerKind::Adam,
+                lr: 3e-3,
+                weight_decay: 0.0,
+                clip_norm: Some(1.0),
+                ..shown.training
+            },
+        ),
         // Unknown layers: a learning rate that suits most networks, and less dropout than the default network's.
         Architecture::Custom => {
             (ModelConfig { dropout: 0.2, ..shown.model }, TrainingConfig { lr: 1e-3, ..shown.training })
@@ -52,5 +66,13 @@ pub fn demo(arch: Option<Architecture>) -> Config {
         model: ModelConfig { filters: Some(64), depth: Some(1), ..default.model },
         training: TrainingConfig { epochs: 5, ..training },
         ..default
+    }
+}
+
+/// The architecture for a kind of task, where none is named.
+pub fn architecture(kind: Option<TaskKind>) -> Architecture {
+    match kind {
+        Some(TaskKind::Profile) => Architecture::Branched,
+        _ => ModelConfig::default().arch,
     }
 }

@@ -52,9 +52,15 @@ pub struct TrainingConfig {
     /// Decay of an exponential moving average of the weights, which is validated and kept instead of them, below 1 [default: none]
     #[arg(long, value_name = "SHARE")]
     pub ema: Option<f64>,
-    /// Loss [default: cross-entropy for classes and labels, mse for values, poisson with --bin]
+    /// Loss [default: cross-entropy for classes and labels, mse for values, poisson with --bin, multinomial for profiles]
     #[arg(long, value_enum)]
     pub loss: Option<Loss>,
+    /// With --task profile, weight of the squared error of log counts beside the loss of the profile [default: a tenth of the median counts of training peaks]
+    #[arg(long, value_name = "WEIGHT")]
+    pub counts_weight: Option<f64>,
+    /// With --task profile, run of --arch bias whose frozen network is added in training, so that the new one learns the rest; it is copied into the run [default: none]
+    #[arg(long, value_name = "RUN")]
+    pub bias: Option<PathBuf>,
     /// Label smoothing: share of each label spread over all classes
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     pub label_smoothing: f64,
@@ -67,7 +73,7 @@ pub struct TrainingConfig {
     /// Share of the bases of training fragments to mutate at random
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     pub mutate: f64,
-    /// Validation metric that chooses the best epoch [default: auroc for classes and labels, r2 or pearson for values]
+    /// Validation metric that chooses the best epoch [default: auroc for classes and labels, r2 or pearson for values, loss for profiles]
     #[arg(long, value_enum)]
     pub monitor: Option<Metric>,
     /// Early stopping: epochs without improvement before training stops [default: never]
@@ -214,6 +220,8 @@ pub enum Loss {
     Mse,
     /// Poisson regression, for counts: values of 0 or more
     Poisson,
+    /// Multinomial likelihood of a profile, and squared error of its log counts
+    Multinomial,
 }
 
 /// Weight of each class or label in the loss.

@@ -11,6 +11,7 @@ use rand::seq::SliceRandom;
 use crate::dataset::examples::Examples;
 use crate::random::{self, Generator, Purpose};
 use crate::sequence::alphabet::{self, UNKNOWN};
+use crate::sequence::profile::reverse_stretches;
 
 /// Loads of batches in flight besides the one being gathered: one in use by training, one waiting.
 pub const AHEAD: usize = 2;
@@ -28,7 +29,7 @@ fn load(batch_size: usize, length: usize) -> usize {
 pub struct Batch {
     /// `[n, length]`
     pub codes: Vec<u8>,
-    /// `[n, width]`, or `[n, width, bins]`
+    /// `[n, width]`, `[n, width, bins]`, or profiles
     pub labels: Vec<f32>,
     /// Number of examples.
     pub n: usize,
@@ -124,18 +125,18 @@ pub fn shuffled<'scope, 'env>(
         let Order { batch_size, augmentation, .. } = order;
         let indices = order.indices(examples.len());
         let mut random = order.changes();
+        let mirrored = examples.mirrored_targets();
         let mut gather = |indices: &[usize]| {
             let mut codes = Vec::with_capacity(indices.len() * examples.length);
-            let along = examples.values_along();
-            let mut labels = Vec::with_capacity(indices.len() * examples.width * along);
+            let mut labels = Vec::with_capacity(indices.len() * examples.width);
             for &i in indices {
                 let start = codes.len();
                 examples.read(i..i + 1, &mut codes)?;
                 let reversed = augmentation.change(&mut codes[start..], &mut random);
+                let first = labels.len();
                 labels.extend_from_slice(examples.targets_of(i));
-                if reversed && along > 1 {
-                    let first = labels.len() - examples.width * along;
-                    labels[first..].chunks_mut(along).for_each(<[f32]>::reverse);
+                if reversed {
+                    reverse_stretches(&mut labels[first..], &mirrored);
                 }
             }
             Ok(Batch { codes, labels, n: indices.len() })

@@ -9,6 +9,7 @@ use crate::dataset::store::{Store, StoreWriter};
 use crate::genome::interval::Place;
 use crate::sequence::alphabet;
 use crate::sequence::bins::Bins;
+use crate::sequence::profile::ProfileShape;
 
 /// Labelled sequences of one length.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,8 @@ pub struct Examples {
     pub labels: Vec<f32>,
     /// Values of bins along each sequence, of which labels are the means; none where an example has one value a column.
     pub bins: Option<BinnedValues>,
+    /// Profiles along each sequence, of which labels are the log counts.
+    pub profiles: Option<Profiles>,
     /// Where each came from, `[n]`.
     pub origins: Vec<Origin>,
     /// Codes with case, `[n, length]`.
@@ -34,6 +37,40 @@ pub struct BinnedValues {
     pub of_each: Bins,
     /// `[n, width, bins]`
     pub values: Vec<f32>,
+}
+
+/// Signal base by base along the middle of sequences.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profiles {
+    /// The tracks of a sequence.
+    pub shape: ProfileShape,
+    /// `[n, tracks * length + 1]`: the counts of each base of each track, and behind them 1 for a peak and 0 for background.
+    pub rows: Vec<f32>,
+}
+
+impl Profiles {
+    /// The counts of example `i`, `[tracks, length]`.
+    pub fn counts_of(&self, i: usize) -> &[f32] {
+        let row = self.row(i);
+        &row[..row.len() - 1]
+    }
+
+    /// Whether example `i` is a peak, not background.
+    pub fn is_peak(&self, i: usize) -> bool {
+        self.row(i).last() == Some(&1.0)
+    }
+
+    /// The counts of example `i` and whether it is a peak.
+    pub fn row(&self, i: usize) -> &[f32] {
+        let width = self.shape.values() + 1;
+        &self.rows[i * width..(i + 1) * width]
+    }
+}
+
+/// The log of 1 + the counts of each group of a profile `[tracks, length]`.
+pub fn log_counts(shape: &ProfileShape, counts: &[f32]) -> Vec<f32> {
+    let of_group = |range: Range<usize>| counts[range].iter().map(|&count| f64::from(count)).sum::<f64>().ln_1p();
+    shape.of_groups().map(|range| of_group(range) as f32).collect()
 }
 
 /// Where an example came from.
@@ -205,25 +242,39 @@ impl Examples {
         &self.labels[i * self.width..(i + 1) * self.width]
     }
 
-    /// What a network learns of example `i`: its labels, or the values of its bins, `[width, bins]`.
+    /// What a network learns of example `i`: its labels, the values of its bins, `[width, bins]`, or its profile as [`Profiles::row`] has it.
     pub fn targets_of(&self, i: usize) -> &[f32] {
-        match &self.bins {
-            Some(bins) => {
+        match (&self.profiles, &self.bins) {
+            (Some(profiles), _) => profiles.row(i),
+            (None, Some(bins)) => {
                 let of_each = self.width * bins.of_each.count;
                 &bins.values[i * of_each..(i + 1) * of_each]
             }
-            None => self.labels_of(i),
+            (None, None) => self.labels_of(i),
         }
     }
 
-    /// What a network learns of all examples, `[n, width]` or `[n, width, bins]`.
+    /// What a network learns of all examples, as [`Examples::targets_of`] has it of each.
     pub fn targets(&self) -> &[f32] {
-        self.bins.as_ref().map_or(&self.labels, |bins| &bins.values)
+        match (&self.profiles, &self.bins) {
+            (Some(profiles), _) => &profiles.rows,
+            (None, Some(bins)) => &bins.values,
+            (None, None) => &self.labels,
+        }
     }
 
     /// Values of each column that an example has along its sequence: 1, or as many as bins.
     pub fn values_along(&self) -> usize {
         self.bins.as_ref().map_or(1, |bins| bins.of_each.count)
+    }
+
+    /// Lengths of the stretches at the beginning of what a network learns of an example that run the other way on the other strand.
+    pub fn mirrored_targets(&self) -> Vec<usize> {
+        match (&self.profiles, &self.bins) {
+            (Some(profiles), _) => profiles.shape.stretches(),
+            (None, Some(bins)) => vec![bins.of_each.count; self.width],
+            (None, None) => Vec::new(),
+        }
     }
 
     /// The class of example `i`, where labels are classes.
@@ -236,7 +287,7 @@ impl Examples {
         (0..self.len()).map(|i| self.class_of(i)).collect()
     }
 
-    /// Some of the examples without their sequences and bins, for measuring predictions of them.
+    /// Some of the examples without their sequences, bins and profiles, for measuring predictions of them.
     pub fn labels_at(&self, chosen: &[usize]) -> Self {
         Self {
             labels: chosen.iter().flat_map(|&i| self.labels_of(i)).copied().collect(),
@@ -244,6 +295,7 @@ impl Examples {
             length: 0,
             width: self.width,
             bins: None,
+            profiles: None,
             codes: Store::default(),
         }
     }
@@ -277,6 +329,21 @@ impl ExamplesWriter {
         if let Some(bins) = &mut self.examples.bins {
             debug_assert_eq!(values.len(), self.examples.width * bins.of_each.count);
             bins.values.extend_from_slice(values);
+        }
+    }
+
+    /// The same with profiles, which [`ExamplesWriter::push_profile`] takes for each example.
+    pub fn with_profiles(mut self, shape: Option<ProfileShape>) -> Self {
+        self.examples.profiles = shape.map(|shape| Profiles { shape, rows: Vec::new() });
+        self
+    }
+
+    /// Adds the counts of the profile of an example, `[tracks, length]`, and whether it is a peak.
+    pub fn push_profile(&mut self, counts: &[f32], is_peak: bool) {
+        if let Some(profiles) = &mut self.examples.profiles {
+            debug_assert_eq!(counts.len(), profiles.shape.values());
+            profiles.rows.extend_from_slice(counts);
+            profiles.rows.push(f32::from(u8::from(is_peak)));
         }
     }
 

@@ -94,7 +94,7 @@ fn parsed_bins(text: &str, columns: usize) -> Option<Vec<f32>> {
 pub fn label(examples: &Examples, i: usize, kind: TaskKind, classes: &Classes) -> String {
     match kind {
         TaskKind::Binary | TaskKind::Multiclass => classes.names[examples.class_of(i)].clone(),
-        TaskKind::Multilabel | TaskKind::Regression => {
+        TaskKind::Multilabel | TaskKind::Regression | TaskKind::Profile => {
             let each = classes.names.iter().zip(examples.labels_of(i)).map(|(name, value)| match value.is_nan() {
                 true => format!("{name}=NA"),
                 false => format!("{name}={value}"),
@@ -119,7 +119,7 @@ pub fn read(
     sequences: &mut Sequences,
     progress: &Progress,
 ) -> Result<Vec<PathBuf>> {
-    let values = matches!(kind, Some(TaskKind::Multilabel | TaskKind::Regression));
+    let values = matches!(kind, Some(TaskKind::Multilabel | TaskKind::Regression | TaskKind::Profile));
     let file = InputFile::open(path)?;
     let genomes = Genomes::open(&file, memory, moved, progress)?;
     let mut rows = Rows::of_file(&file)?;

@@ -1,13 +1,13 @@
 //! Examples from regions of a genome. A single set of regions is told from negatives, which `negatives` makes.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use crate::config::{Center, DataConfig, LONGEST_BP, NEGATIVE, NamedPath, Negatives};
+use crate::config::{Center, DataConfig, LONGEST_BP, NEGATIVE, NamedPath, Negatives, TaskKind};
 use crate::dataset::LoadRequest;
 use crate::dataset::examples::Name;
+use crate::dataset::loci::{self, MovingWindows};
 use crate::dataset::negatives;
 use crate::dataset::reference::{DividedReference, SplitWindow};
 use crate::dataset::sequences::{Read, Sequences};
@@ -32,15 +32,24 @@ const SHORTEST_REGION: usize = 20;
 ///
 /// # Errors
 /// A file is missing or malformed, most regions lie outside the genome, or there are not enough negatives.
-pub fn read(files: RegionFiles, request: &LoadRequest, splits: &[Split], sequences: &mut Sequences) -> Result<()> {
+pub fn read(
+    files: RegionFiles,
+    request: &LoadRequest,
+    splits: &[Split],
+    sequences: &mut Sequences,
+) -> Result<Option<MovingWindows>> {
     let LoadRequest { config, memory, progress, .. } = request;
+    let is_profile = request.kind() == Some(TaskKind::Profile);
     let length = match request.length.or(config.length) {
         Some(length) => length,
+        None if is_profile => config.profile_lengths().0,
         None if files.signal.is_empty() => DEFAULT_LENGTH,
         None => length_for_signal(&files, progress)?,
     };
-    let mut divided = DividedReference::open(files.reference, request, splits, length)?;
-    let mut covered: Vec<Interval> = Vec::new();
+    // Which peaks are extreme does not depend on which splits are read.
+    let opened = if is_profile { &Split::ALL[..] } else { splits };
+    let mut divided = DividedReference::open(files.reference, request, opened, length)?;
+    let (mut covered, mut excluded): (Vec<Interval>, Vec<Interval>) = Default::default();
     let mut classes: Vec<(&str, Vec<SplitWindow>)> = Vec::new();
     for NamedPath { name, path } in files.regions {
         let found = divided.find(path, config.center)?;
@@ -55,21 +64,35 @@ pub fn read(files: RegionFiles, request: &LoadRequest, splits: &[Split], sequenc
     let mut windows: Vec<&mut Vec<SplitWindow>> = classes.iter_mut().map(|(_, windows)| windows).collect();
     divided.give_every_split_some(&mut windows, request, splits)?;
     // The rest is for the genome and for sequences.
-    let signal = SignalValues::open(config, &divided.reference.genome, length, memory / 4, progress)?;
+    let signal = SignalValues::open(config, is_profile, &divided.reference.genome, length, memory / 4, progress)?;
     sequences.columns = signal.as_ref().map_or_else(Vec::new, SignalValues::names);
     sequences.bins = signal.as_ref().and_then(|signal| signal.bins);
+    sequences.profile = signal.as_ref().and_then(|signal| signal.profile.clone());
+    for path in files.exclude {
+        let (found, note) = divided.reference.covered(path)?;
+        note.iter().for_each(|note| progress.say(note));
+        excluded.extend(found);
+    }
+    excluded.sort_by_key(|interval| (interval.chromosome, interval.range.start));
+    if let Some(signal) = signal.as_ref().filter(|signal| signal.profile.is_some()) {
+        let (_, peaks) = &mut classes[0];
+        loci::choose(
+            peaks,
+            &loci::Choice { reference: &divided.reference, signal, excluded: &excluded, config, progress },
+        )?;
+    }
+    covered.extend(excluded);
     let mut reader = Reader { divided: &divided, request, splits, signal, sequences };
     let without_case = files.negatives == Some(&Negatives::Shuffle);
     for (class, windows) in &mut classes {
         reader.add(class, windows, without_case)?;
     }
     if let Some(negatives) = files.negatives {
-        reader.add_negatives(negatives, files.exclude, &classes[0], covered)?;
+        reader.add_negatives(negatives, &classes[0], covered)?;
     }
-    if let Some(signal) = reader.signal {
-        signal.report_silent(&divided.reference.genome, progress);
-    }
-    Ok(())
+    let Some(signal) = reader.signal else { return Ok(None) };
+    signal.report_silent(&divided.reference.genome, progress);
+    Ok((config.jitter > 0).then(|| MovingWindows::new(divided, signal, config.jitter, request.seed)))
 }
 
 /// The length of windows whose signal is predicted: that of the regions where they have one, or else the default.
@@ -113,18 +136,10 @@ impl Reader<'_> {
     fn add_negatives(
         &mut self,
         negatives: &Negatives,
-        exclude: &[PathBuf],
         (class, positives): &(&str, Vec<SplitWindow>),
         mut covered: Vec<Interval>,
     ) -> Result<()> {
         let Self { divided, request: LoadRequest { config, seed, progress, .. }, .. } = *self;
-        if matches!(negatives, Negatives::GcMatched | Negatives::Random) {
-            for path in exclude {
-                let (excluded, note) = divided.reference.covered(path)?;
-                note.iter().for_each(|note| progress.say(note));
-                covered.extend(excluded);
-            }
-        }
         covered.sort_by_key(|interval| (interval.chromosome, interval.range.start));
         let wanted = negatives::Wanted {
             per_positive: config.negatives_per_positive,
@@ -153,7 +168,8 @@ impl Reader<'_> {
                         of_class(class)
                     ));
                 }
-                self.add(if self.signal.is_some() { UNNAMED } else { NEGATIVE }, &mut found.windows, false)
+                let is_background = self.signal.as_ref().is_none_or(|signal| signal.profile.is_some());
+                self.add(if is_background { NEGATIVE } else { UNNAMED }, &mut found.windows, false)
             }
         }
     }

@@ -19,6 +19,7 @@ use crate::formats::record_names::Coordinates;
 use crate::genome::interval::Place;
 use crate::sequence::alphabet;
 use crate::sequence::bins::Bins;
+use crate::sequence::profile::ProfileShape;
 
 /// Class or values of a sequence.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +30,13 @@ pub enum Label {
     Values(Box<[f32]>),
     /// Values of bins, `[columns, bins]`, none of them missing.
     Bins(Box<[f32]>),
+    /// Counts base by base.
+    Profile {
+        /// `[tracks, length]`
+        counts: Box<[f32]>,
+        /// Whether it is a peak, not background.
+        is_peak: bool,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -79,6 +87,8 @@ pub struct Sequences {
     pub columns: Vec<String>,
     /// The bins of every sequence, where labels are values of bins.
     pub bins: Option<Bins>,
+    /// The tracks of every sequence, where labels are profiles.
+    pub profile: Option<ProfileShape>,
 }
 
 /// Where a sequence was read.
@@ -103,6 +113,7 @@ impl Sequences {
             classes: HashMap::new(),
             columns: Vec::new(),
             bins: None,
+            profile: None,
         }
     }
 
@@ -191,14 +202,14 @@ pub struct Assembled {
 /// # Errors
 /// Labels, lengths or chromosomes do not fit together; the message names the first record that does not.
 pub fn assemble(sequences: Sequences, request: &LoadRequest) -> Result<Assembled> {
-    let Sequences { codes, ends, mut entries, columns, bins, .. } = sequences;
+    let Sequences { codes, ends, mut entries, columns, bins, profile, .. } = sequences;
     let codes = codes.finish()?;
     assignment::report_misfits(&mut entries, request.progress);
     assignment::divide(&mut entries, &codes, &ends, request)?;
     labels::leave_out_unlabelled(&mut entries, &columns, request)?;
     let (kind, classes) = labels::task_and_classes(&entries, columns, request)?;
     let length = common_length(entries.iter().filter(|entry| entry.split.is_some()), request)?;
-    let labels = labels::number_labels(&entries, kind, &classes, request)?;
+    let labels = labels::number_labels(&entries, (kind, profile.as_ref()), &classes, request)?;
     let width = labels.len() / entries.len().max(1);
 
     let mut totals = [0u64; 3];
@@ -208,7 +219,8 @@ pub fn assemble(sequences: Sequences, request: &LoadRequest) -> Result<Assembled
         }
     }
     let limit = if totals.iter().sum::<u64>() > request.memory / 2 { 0 } else { u64::MAX };
-    let mut writers = [(); 3].map(|()| ExamplesWriter::new(length, width, limit).with_bins(bins));
+    let writer = |()| ExamplesWriter::new(length, width, limit).with_bins(bins).with_profiles(profile.clone());
+    let mut writers = [(); 3].map(writer);
     let (mut whole, mut fitted) = (Vec::new(), Vec::new());
     for (i, entry) in entries.into_iter().enumerate() {
         let Some(split) = entry.split else { continue };
@@ -217,8 +229,10 @@ pub fn assemble(sequences: Sequences, request: &LoadRequest) -> Result<Assembled
         fit(&whole, length, &mut fitted);
         let writer = &mut writers[split as usize];
         writer.push(&fitted, &labels[i * width..(i + 1) * width], entry.origin)?;
-        if let Label::Bins(values) = &entry.label {
-            writer.push_bins(values);
+        match &entry.label {
+            Label::Bins(values) => writer.push_bins(values),
+            Label::Profile { counts, is_peak } => writer.push_profile(counts, *is_peak),
+            Label::Class(_) | Label::Values(_) => {}
         }
     }
     let [train, valid, test] = writers;

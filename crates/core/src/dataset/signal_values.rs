@@ -1,12 +1,12 @@
-//! Values of signal tracks in windows of a genome, which regression predicts: of each track one number, or one for each bin, over the
-//! middle of the window.
+//! Values of signal tracks over the middle of windows of a genome: of each track one number or one for each bin, which regression
+//! predicts, or the counts of every base.
 
 use std::ops::Range;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use crate::config::{Aggregate, DataConfig, SignalTrack, bin_fault, output_length_fault};
+use crate::config::{Aggregate, DataConfig, NEGATIVE, SignalTrack, bin_fault, output_length_fault};
 use crate::dataset::sequences::{Label, Sequences};
 use crate::format::{list_first, thousands};
 use crate::genome::Genome;
@@ -14,6 +14,7 @@ use crate::genome::interval::Interval;
 use crate::genome::signal::Signal;
 use crate::progress::Progress;
 use crate::sequence::bins::Bins;
+use crate::sequence::profile::ProfileShape;
 
 /// Chromosomes that a message names.
 const MOST_NAMES: usize = 3;
@@ -28,6 +29,8 @@ pub struct SignalValues {
     output_length: usize,
     /// Bins of the middle, where each has a value of its own.
     pub bins: Option<Bins>,
+    /// The tracks of the middle, where every base counts.
+    pub profile: Option<ProfileShape>,
     /// Windows asked for, by chromosome.
     windows: Vec<usize>,
 }
@@ -40,12 +43,13 @@ struct Track {
 
 impl SignalValues {
     /// Opens the tracks that settings name, for windows of `length` bp; none where they name none. Up to `memory` bytes of values are
-    /// held in memory.
+    /// held in memory. Of profiles, values are counts.
     ///
     /// # Errors
     /// A file is missing, damaged or of another genome, holds both signs where counts are expected, or the middle is longer than windows.
     pub fn open(
         config: &DataConfig,
+        is_profile: bool,
         genome: &Genome,
         length: usize,
         memory: u64,
@@ -54,18 +58,21 @@ impl SignalValues {
         if config.signal.is_empty() {
             return Ok(None);
         }
-        let output_length = config.output_length.unwrap_or(length);
+        let output_length = match is_profile {
+            true => DataConfig { length: Some(length), ..config.clone() }.profile_lengths().1,
+            false => config.output_length.unwrap_or(length),
+        };
         if let Some(fault) = output_length_fault(output_length, length) {
             bail!("{fault}");
         }
         let files = config.signal.iter().flat_map(SignalTrack::paths).count() as u64;
         let mut tracks = Vec::new();
         for track in &config.signal {
-            let is_pair = track.minus.is_some();
+            let are_counts = is_profile || track.minus.is_some();
             let open = |path: &PathBuf| {
                 let signal = Signal::open(path, genome, memory / files)?;
-                // Of a pair each is the counts of a strand, which some draw downwards; one alone may hold fold changes.
-                let signal = if is_pair { signal.as_counts()? } else { signal };
+                // Those of a pair are of a strand each, which some draw downwards; one alone may hold fold changes.
+                let signal = if are_counts { signal.as_counts()? } else { signal };
                 signal.notices.iter().for_each(|notice| progress.say(notice));
                 if config.log1p {
                     signal.refuse_negative("--log1p takes the logarithm of 1 + the value; remove it")?;
@@ -78,10 +85,13 @@ impl SignalValues {
             Some(bp) if !output_length.is_multiple_of(bp) => bail!("{}", bin_fault(bp, output_length)),
             bin => bin.map(|bp| Bins { count: output_length / bp, bp }),
         };
+        let tracks_of = |track: &Track| track.files.len();
+        let profile =
+            is_profile.then(|| ProfileShape { tracks: tracks.iter().map(tracks_of).collect(), length: output_length });
         let before = (length - output_length) / 2;
         let windows = vec![0; genome.chromosomes.len()];
         let aggregate = config.aggregate.unwrap_or_default();
-        Ok(Some(Self { tracks, aggregate, log1p: config.log1p, before, output_length, bins, windows }))
+        Ok(Some(Self { tracks, aggregate, log1p: config.log1p, before, output_length, bins, profile, windows }))
     }
 
     /// Names of the values, in order.
@@ -94,8 +104,8 @@ impl SignalValues {
     /// # Errors
     /// A file cannot be read again, or a value is beyond the range of 32 bits.
     pub fn of(&mut self, window: &Interval, reverse: bool) -> Result<Label> {
+        self.windows[window.chromosome] += 1;
         let Interval { chromosome, range } = window;
-        self.windows[*chromosome] += 1;
         let start = range.start + self.before;
         let value = |track: &Track, part: Range<usize>| {
             let value = track.aggregate(self.aggregate, *chromosome, part)?;
@@ -121,6 +131,50 @@ impl SignalValues {
             }
         }
         Ok(Label::Bins(values.into()))
+    }
+
+    /// The counts of each base of each track of a window, `[tracks, length]`, in the direction of its strand.
+    ///
+    /// # Errors
+    /// A file cannot be read again, or a value is not finite.
+    pub fn profile(&self, window: &Interval, reverse: bool) -> Result<Vec<f32>> {
+        let start = window.range.start + self.before;
+        let mut values =
+            vec![0.0; self.tracks.iter().map(|track| track.files.len()).sum::<usize>() * self.output_length];
+        let mut rest = &mut values[..];
+        for track in &self.tracks {
+            let (group, others) = rest.split_at_mut(track.files.len() * self.output_length);
+            for (file, out) in track.files.iter().zip(group.chunks_mut(self.output_length)) {
+                file.values(window.chromosome, start..start + self.output_length, out)?;
+                if !out.iter().sum::<f32>().is_finite() {
+                    bail!(
+                        "{}: the signal in the {} bp from {start} is beyond the range of a number of 32 bits; scale it",
+                        file.path().display(),
+                        self.output_length
+                    );
+                }
+            }
+            if reverse {
+                group.reverse();
+            }
+            rest = others;
+        }
+        Ok(values)
+    }
+
+    /// The counts of all tracks in the middle of a window.
+    ///
+    /// # Errors
+    /// A file cannot be read again.
+    pub fn counts(&self, window: &Interval) -> Result<f64> {
+        let start = window.range.start + self.before;
+        let files = self.tracks.iter().flat_map(|track| &track.files);
+        files.map(|file| file.sum(window.chromosome, start..start + self.output_length)).sum()
+    }
+
+    /// Length of the middle of a window that is taken, in bp.
+    pub fn output_length(&self) -> usize {
+        self.output_length
     }
 
     /// Says how many windows lie on chromosomes without any signal.
@@ -157,6 +211,11 @@ pub fn label(
     sequences: &mut Sequences,
 ) -> Result<Label> {
     match signal {
+        Some(signal) if signal.profile.is_some() => {
+            signal.windows[window.chromosome] += 1;
+            let counts = signal.profile(window, reverse)?.into();
+            Ok(Label::Profile { counts, is_peak: class != NEGATIVE })
+        }
         Some(signal) => signal.of(window, reverse),
         None => Ok(sequences.class(class)),
     }
@@ -215,7 +274,7 @@ mod tests {
                 output_length,
                 ..DataConfig::default()
             };
-            let mut values = SignalValues::open(&config, &genome(), 10, 1 << 20, &Progress::quiet())?.unwrap();
+            let mut values = SignalValues::open(&config, false, &genome(), 10, 1 << 20, &Progress::quiet())?.unwrap();
             assert_eq!(values.names(), ["y"]);
             match values.of(&Interval { chromosome: 0, range: 2..12 }, false)? {
                 Label::Values(values) => Ok(values[0]),
@@ -243,5 +302,31 @@ mod tests {
         assert!(error.contains("2 of 2 values are below zero, the first at chr1:5 (0-based)"), "{error}");
         let error = of(one, Aggregate::Sum, false, Some(7)).unwrap_err().to_string();
         assert!(error.contains("expected an even difference"), "{error}");
+    }
+
+    #[test]
+    fn profiles_are_of_each_base_and_run_with_the_strand() {
+        let folder = tempfile::tempdir().unwrap();
+        let [plus, minus] = ["plus.bw", "minus.bw"].map(|name| folder.path().join(name));
+        save(&plus, &[(4..6, 2.0), (9..11, 5.0)]);
+        save(&minus, &[(5..6, -3.0), (11..12, -8.0)]);
+        let signal = [format!("a={}", plus.display()), format!("b={},{}", plus.display(), minus.display())];
+        let config = DataConfig {
+            signal: signal.iter().map(|track| track.parse().unwrap()).collect(),
+            output_length: Some(4),
+            ..DataConfig::default()
+        };
+        for memory in [0, 1 << 20] {
+            let values = SignalValues::open(&config, true, &genome(), 10, memory, &Progress::quiet()).unwrap().unwrap();
+            let shape = ProfileShape { tracks: vec![1, 2], length: 4 };
+            assert_eq!(values.profile.as_ref(), Some(&shape));
+            let window = Interval { chromosome: 0, range: 1..11 };
+            let forward = values.profile(&window, false).unwrap();
+            // Bases 4 to 8.
+            assert_eq!(forward, [2.0, 2.0, 0.0, 0.0, 2.0, 2.0, 0.0, 0.0, 0.0, 3.0, 0.0, 0.0]);
+            let reverse = values.profile(&window, true).unwrap();
+            assert_eq!(reverse, [0.0, 0.0, 2.0, 2.0, 0.0, 0.0, 3.0, 0.0, 0.0, 0.0, 2.0, 2.0]);
+            assert_eq!(values.counts(&window).unwrap(), 11.0);
+        }
     }
 }

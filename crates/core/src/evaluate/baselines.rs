@@ -75,7 +75,7 @@ pub fn evaluate(
         (TaskKind::Binary | TaskKind::Multilabel, _) => Link::Logistic,
         (TaskKind::Multiclass, _) => Link::Softmax,
         (TaskKind::Regression, Loss::Poisson) => Link::Log,
-        (TaskKind::Regression, _) => Link::Identity,
+        (TaskKind::Regression | TaskKind::Profile, _) => Link::Identity,
     };
     let (train, step) = (data.train.len(), data.train.len().div_ceil(MOST_EXAMPLES).max(1));
     if step > 1 {
@@ -156,7 +156,9 @@ fn gather(task: &Task, examples: &Examples, step: usize) -> Result<(Vec<u8>, Vec
             TaskKind::Multiclass => {
                 targets.extend((0..task.count).map(|class| f32::from(u8::from(class == examples.class_of(i)))));
             }
-            TaskKind::Multilabel | TaskKind::Regression => targets.extend_from_slice(examples.labels_of(i)),
+            TaskKind::Multilabel | TaskKind::Regression | TaskKind::Profile => {
+                targets.extend_from_slice(examples.labels_of(i))
+            }
         }
     }
     Ok((codes, targets))

@@ -71,7 +71,7 @@ impl Breakdown {
             TaskKind::Binary => &["auroc", "accuracy"],
             TaskKind::Multiclass => &["macro_auroc", "accuracy"],
             TaskKind::Multilabel => &["macro_auroc", "accuracy_at_half"],
-            TaskKind::Regression => &["pearson", "rmse"],
+            TaskKind::Regression | TaskKind::Profile => &["pearson", "rmse"],
         };
         let by_share = |shares: &[f64], edges: &[f64]| -> Vec<Group> {
             edges

@@ -67,7 +67,7 @@ impl<'a> Calibrator<'a> {
     /// The calibration for logits of the validation examples, `[n, outputs]`, with what the user should know of it: why
     /// there is none, or less than was asked for.
     pub fn fit(&self, logits: &[f32]) -> (Calibration, Vec<String>) {
-        if self.task.kind == TaskKind::Regression {
+        if self.task.kind.predicts_values() {
             return (Calibration::default(), Vec::new());
         }
         let as_trained = Calibration { prior: self.trained.clone(), ..Calibration::default() };
@@ -285,7 +285,7 @@ pub fn training_shares(task: &Task, examples: &Examples) -> Vec<f64> {
             }
             counts.iter().map(|counts| shares_of_counts(counts)[0]).collect()
         }
-        TaskKind::Regression => Vec::new(),
+        TaskKind::Regression | TaskKind::Profile => Vec::new(),
     }
 }
 

@@ -95,7 +95,7 @@ fn main_metric(kind: TaskKind) -> &'static str {
     match kind {
         TaskKind::Binary => "auroc",
         TaskKind::Multiclass | TaskKind::Multilabel => "macro_auroc",
-        TaskKind::Regression => "pearson",
+        TaskKind::Regression | TaskKind::Profile => "pearson",
     }
 }
 
@@ -124,7 +124,7 @@ fn compare(
         TaskKind::Multilabel => {
             Some((difference::macro_auroc_of_labels(&task::yes_no(examples), both, k, resampling)?, bootstrap))
         }
-        TaskKind::Regression => {
+        TaskKind::Regression | TaskKind::Profile => {
             Some((difference::mean_pearson(&task::values(examples), both, k, resampling)?, bootstrap))
         }
     }
@@ -149,11 +149,12 @@ mod tests {
             (TaskKind::Regression, 1, "pearson", "paired-bootstrap"),
             (TaskKind::Regression, 2, "pearson", "paired-bootstrap"),
         ] {
-            let width = if matches!(kind, TaskKind::Multilabel | TaskKind::Regression) { k } else { 1 };
+            let width =
+                if matches!(kind, TaskKind::Multilabel | TaskKind::Regression | TaskKind::Profile) { k } else { 1 };
             let labels: Vec<f32> = (0..n * width)
                 .map(|i| match kind {
                     TaskKind::Multiclass => (i * 7 % 3) as f32,
-                    TaskKind::Regression => wave(i, 0.618) as f32,
+                    TaskKind::Regression | TaskKind::Profile => wave(i, 0.618) as f32,
                     _ => (i * 5 / width % 2) as f32,
                 })
                 .collect();

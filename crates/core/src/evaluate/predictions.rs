@@ -1,6 +1,6 @@
 //! `predictions.csv`: one row per example, `name,chrom,start,end,strand,split,label,score`. Multiclass tasks have a
 //! score for each class; multilabel and regression tasks have a label, empty where it is missing, and a score for each
-//! output. The scores of baselines follow, in columns whose names begin with `baseline_`.
+//! output; of profiles they are `log_counts_NAME` and `predicted_log_counts_NAME`. The scores of baselines follow, in columns whose names begin with `baseline_`.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -75,7 +75,7 @@ impl<'a> Predictions<'a> {
         for (i, (origin, scores)) in examples.origins.iter().zip(predictions.chunks(outputs)).enumerate() {
             let (label, has_class) = match self.task.kind {
                 TaskKind::Binary | TaskKind::Multiclass => (self.classes.names[examples.class_of(i)].as_str(), true),
-                TaskKind::Multilabel | TaskKind::Regression => ("", false),
+                TaskKind::Multilabel | TaskKind::Regression | TaskKind::Profile => ("", false),
             };
             let mut row = vec![origin.name(label)];
             row.extend(origin.columns());
@@ -107,6 +107,10 @@ impl<'a> Predictions<'a> {
 fn header(task: &Task, classes: &Classes) -> Vec<String> {
     let mut header: Vec<String> = ["name", "chrom", "start", "end", "strand", "split"].map(str::to_owned).into();
     let each = |what: &str| classes.names.iter().map(move |name| format!("{what}_{name}")).collect::<Vec<_>>();
+    if task.kind == TaskKind::Profile {
+        header.extend(each("log_counts").into_iter().chain(each("predicted_log_counts")));
+        return header;
+    }
     header.extend(if has_values(task) && task.count > 1 { each("label") } else { vec!["label".into()] });
     header.extend(if task.outputs() > 1 { each("score") } else { vec!["score".into()] });
     header
@@ -117,7 +121,7 @@ fn is_of_baseline(column: &str) -> bool {
 }
 
 fn has_values(task: &Task) -> bool {
-    matches!(task.kind, TaskKind::Multilabel | TaskKind::Regression)
+    matches!(task.kind, TaskKind::Multilabel | TaskKind::Regression | TaskKind::Profile)
 }
 
 /// An example with its prediction.

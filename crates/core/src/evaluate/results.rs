@@ -10,6 +10,7 @@ use crate::evaluate::BestPossible;
 use crate::evaluate::breakdown::Group;
 use crate::evaluate::difference::Difference;
 use crate::evaluate::members::Members;
+use crate::evaluate::profiles::OfProfiles;
 use crate::metrics::{BlockSummary, Estimate, Interval, Method, NoInterval, Report};
 
 /// The metrics of a run: the object in `metrics.json` of a run folder.
@@ -85,6 +86,9 @@ pub struct SplitMetrics {
     /// The same metrics over all bins of the examples, where the task has bins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bins: Option<Box<SplitMetrics>>,
+    /// Metrics of profiles, where the task is of profiles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Box<ProfileResults>>,
     /// Examples without repeats, told by case: less than a twentieth of their bases is soft-masked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub without_repeats: Option<GroupMetrics>,
@@ -123,6 +127,54 @@ pub struct GroupMetrics {
     /// Metrics by name.
     #[serde(flatten)]
     pub metrics: Metrics,
+}
+
+/// The metrics of profiles and of the counts beside them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ProfileResults {
+    /// Over peaks.
+    pub peaks: GroupMetrics,
+    /// Peaks without reads, which count for nothing in the metrics of profiles.
+    pub peaks_without_reads: usize,
+    /// Over background.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub background: Option<GroupMetrics>,
+    /// Over peaks and background.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub all: Option<GroupMetrics>,
+    /// How well predicted counts tell peaks from background.
+    #[serde(default)]
+    pub detection: Metrics,
+    /// Over peaks, without a network: a uniform profile, and the mean profile and mean log counts of training peaks.
+    #[serde(default, with = "named", skip_serializing_if = "Vec::is_empty")]
+    pub baselines: Vec<(String, GroupMetrics)>,
+    /// The Jensen-Shannon distance on a scale where the uniform profile is 0 and the mean profile is 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile_jsd_normalised: Option<f64>,
+    /// Pearson correlation of the log counts of two random halves of the reads of all loci, which no network of half the reads can
+    /// be expected to pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count_pearson_of_halves: Option<f64>,
+}
+
+impl From<&OfProfiles> for ProfileResults {
+    fn from(found: &OfProfiles) -> Self {
+        let of = |report: &Report| GroupMetrics {
+            n: Some(report.n),
+            metrics: Metrics::new(&report.metrics, |name| report.why_undefined(name)),
+            ..GroupMetrics::default()
+        };
+        Self {
+            peaks: of(&found.peaks),
+            peaks_without_reads: found.without_reads,
+            background: found.background.as_ref().map(of),
+            all: found.all.as_ref().map(of),
+            detection: Metrics::new(&found.detection, |_| "there are no peaks or no background"),
+            baselines: found.baselines.iter().map(|(name, report)| ((*name).to_owned(), of(report))).collect(),
+            profile_jsd_normalised: found.normalised_distance(),
+            count_pearson_of_halves: found.halves,
+        }
+    }
 }
 
 /// Metrics by name, in order.

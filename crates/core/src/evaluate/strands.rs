@@ -26,7 +26,7 @@ impl StrandAgreement {
                 let rows = forward.chunks(task.count).zip(reverse.chunks(task.count));
                 share(rows.filter(|(a, b)| highest(a) != highest(b)).count(), forward.len() / task.count)
             }
-            TaskKind::Regression => None,
+            TaskKind::Regression | TaskKind::Profile => None,
         };
         let difference: f64 = forward.iter().zip(reverse).map(|(a, b)| (a - b).abs()).sum();
         Self { flip_rate, mean_difference: difference / forward.len().max(1) as f64 }

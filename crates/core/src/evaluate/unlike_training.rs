@@ -30,7 +30,7 @@ fn wanted(kind: TaskKind) -> &'static [&'static str] {
         TaskKind::Binary => &["auroc", "average_precision", "accuracy", "mcc", "mcc_at_half"],
         TaskKind::Multiclass => &["macro_auroc", "macro_average_precision", "accuracy", "mcc"],
         TaskKind::Multilabel => &["macro_auroc", "macro_average_precision", "accuracy_at_half"],
-        TaskKind::Regression => &["pearson", "spearman", "r2", "rmse"],
+        TaskKind::Regression | TaskKind::Profile => &["pearson", "spearman", "r2", "rmse"],
     }
 }
 

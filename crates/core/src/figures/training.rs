@@ -16,7 +16,7 @@ use crate::training::history::{Epoch, metric_name};
 /// A figure cannot be drawn or written.
 pub fn draw(summary: &Summary, task: &Task, run: &RunFolder) -> Result<()> {
     loss(summary, task)?.write(run, "loss.png")?;
-    if task.kind == TaskKind::Regression {
+    if task.kind.predicts_values() {
         return score(summary, task)?.write(run, "score.png");
     }
     accuracy(summary, task)?.write(run, "accuracy.png")
@@ -30,6 +30,7 @@ fn loss(summary: &Summary, task: &Task) -> Result<Figure> {
         (Loss::Mse, TaskKind::Regression) => "loss (squared error, in variances)",
         (Loss::Mse, _) => "loss (squared error)",
         (Loss::Poisson, _) => "loss (Poisson)",
+        (Loss::Multinomial, _) => "loss (multinomial, nats, and weighted squared error of log counts)",
     };
     let curves = |epoch: &Epoch| vec![epoch.train_loss, epoch.valid_loss];
     by_epoch("Loss", name, summary, task, curves)

@@ -74,11 +74,13 @@ pub fn balance(run: &RunFiles) -> Result<Balance> {
                         tallies[class][place].count += 1;
                     }
                 }
-                TaskKind::Multilabel | TaskKind::Regression => {
+                TaskKind::Multilabel | TaskKind::Regression | TaskKind::Profile => {
                     for (name, value) in manifest::pairs(label).unwrap_or_default() {
                         let Some(&column) = index.get(name).filter(|_| !value.is_nan()) else { continue };
                         match kind {
-                            TaskKind::Regression => tallies[column][place].add_value(f64::from(value)),
+                            TaskKind::Regression | TaskKind::Profile => {
+                                tallies[column][place].add_value(f64::from(value))
+                            }
                             _ => tallies[column][place].count += usize::from(value == 1.0),
                         }
                     }
@@ -91,13 +93,15 @@ pub fn balance(run: &RunFiles) -> Result<Balance> {
     let (what, of) = match kind {
         TaskKind::Binary | TaskKind::Multiclass => ("class", "Examples of each class, and their share of the split"),
         TaskKind::Multilabel => ("label", "Examples with each label, and their share of the split"),
-        TaskKind::Regression => ("value", "Mean and standard deviation of the values, and their range"),
+        TaskKind::Regression | TaskKind::Profile => {
+            ("value", "Mean and standard deviation of the values, and their range")
+        }
     };
     let mut table = Table::new(of, &[(what, false), ("training", true), ("validation", true), ("test", true)]);
     for (name, tallies) in names.iter().zip(&tallies).take(MOST_PARTS) {
         let cells = tallies.iter().zip(listed).map(|(tally, n)| match kind {
             _ if n == 0 => Cell::from("–"),
-            TaskKind::Regression => tally.of_values().into(),
+            TaskKind::Regression | TaskKind::Profile => tally.of_values().into(),
             _ => Cell::noted(thousands(tally.count), format!("{:.1} %", 100.0 * tally.count as f64 / n as f64)),
         });
         table.row(std::iter::once(Cell::from(name.clone())).chain(cells));

@@ -65,7 +65,7 @@ impl<'a> Worst<'a> {
                     }
                 }
             }
-            TaskKind::Regression => {
+            TaskKind::Regression | TaskKind::Profile => {
                 let of_column = |value: f64, name: &str| {
                     if self.task.count > 1 {
                         format!("{name} {}", format::metric(value))
@@ -108,7 +108,7 @@ impl<'a> Worst<'a> {
         }
         let has_places = self.mistakes.iter().any(|mistake| !mistake.place.is_empty());
         let (predicted, size) = match self.task.kind {
-            TaskKind::Regression => ("predicted", "off by, in sd"),
+            TaskKind::Regression | TaskKind::Profile => ("predicted", "off by, in sd"),
             _ => ("called", "probability of the call"),
         };
         let mut table = Table::new("The worst first", &[("example", false)]);
@@ -120,7 +120,7 @@ impl<'a> Worst<'a> {
             .for_each(|(name, number)| table.column(*name, *number));
         for mistake in &self.mistakes {
             let place = has_places.then(|| mistake.place.clone());
-            let size = format!("{:.*}", if self.task.kind == TaskKind::Regression { 2 } else { 4 }, mistake.size);
+            let size = format!("{:.*}", if self.task.kind.predicts_values() { 2 } else { 4 }, mistake.size);
             let texts = [mistake.name.clone()].into_iter().chain(place);
             table.row(texts.chain([mistake.truth.clone(), mistake.predicted.clone(), size]).map(Cell::from));
         }

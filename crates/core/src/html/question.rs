@@ -24,8 +24,12 @@ pub fn question(run: &RunFiles) -> String {
         TaskKind::Multiclass => format!("Which of {count} classes is a sequence of {length} bp?"),
         TaskKind::Multilabel if few => format!("Which of {} hold for a sequence of {length} bp?", listed(names)),
         TaskKind::Multilabel => format!("Which of {count} labels hold for a sequence of {length} bp?"),
-        TaskKind::Regression if few => format!("What is the {} of a sequence of {length} bp?", listed(names)),
-        TaskKind::Regression => format!("What are the {count} values of a sequence of {length} bp?"),
+        TaskKind::Regression | TaskKind::Profile if few => {
+            format!("What is the {} of a sequence of {length} bp?", listed(names))
+        }
+        TaskKind::Regression | TaskKind::Profile => {
+            format!("What are the {count} values of a sequence of {length} bp?")
+        }
     }
 }
 
@@ -41,7 +45,7 @@ pub fn kind_in_words(kind: TaskKind) -> &'static str {
         TaskKind::Binary => "one of two classes",
         TaskKind::Multiclass => "one of several classes",
         TaskKind::Multilabel => "several yes/no labels",
-        TaskKind::Regression => "real values",
+        TaskKind::Regression | TaskKind::Profile => "real values",
     }
 }
 
@@ -67,7 +71,7 @@ pub fn asked(run: &RunFiles) -> Vec<(&'static str, String)> {
         ),
         TaskKind::Multiclass => ("classes", shown),
         TaskKind::Multilabel => ("labels", shown + by_default),
-        TaskKind::Regression => ("values", shown + by_default),
+        TaskKind::Regression | TaskKind::Profile => ("values", shown + by_default),
     });
     rows.push(("sequence length", format!("{} bp", thousands(provenance.length))));
     rows.push(("data", source_in_words(data.source()).into()));

@@ -71,7 +71,10 @@ pub fn report(run: &RunFiles) -> Result<String> {
             .collect(),
         differences: differences(run),
         metrics: metrics(run),
-        curves: pictures(run, &["roc.png", "pr.png", "scores.png", "confusion.png", "scatter.png"])?,
+        curves: pictures(
+            run,
+            &["roc.png", "pr.png", "scores.png", "confusion.png", "scatter.png", "profiles.png", "distances.png"],
+        )?,
         calibration: calibration_text(run),
         calibration_pictures: pictures(run, &["calibration.png"])?,
         breakdown_pictures: pictures(run, &["breakdown.png"])?,
@@ -143,7 +146,7 @@ fn tiles(run: &RunFiles) -> Vec<Tile> {
     let second = match run.task().kind {
         TaskKind::Binary | TaskKind::Multiclass => "accuracy",
         TaskKind::Multilabel => "accuracy_at_half",
-        TaskKind::Regression => "r2",
+        TaskKind::Regression | TaskKind::Profile => "r2",
     };
     let of = |name: &str, metric: &Metric| Tile {
         name: title(name),
@@ -267,6 +270,8 @@ fn alt(picture: &str, test: &SplitMetrics) -> String {
         "pr.png" => with("Precision and recall of the test", &["average_precision", "macro_average_precision"]),
         "scores.png" => "Histogram of the test scores of both classes, with the threshold".into(),
         "confusion.png" => "Confusion matrix of the test; the numbers are in confusion.csv".into(),
+        "profiles.png" => "Test peaks from the best to the worst prediction, observed and predicted".into(),
+        "distances.png" => "Jensen-Shannon distances of test peaks from what was predicted".into(),
         "scatter.png" => with("Predicted against true values of the test", &["pearson"]),
         "calibration.png" => "Calibration curve of the test: predicted probability against observed frequency".into(),
         _ => "The main metric of parts of the test, with intervals; the numbers are in the tables".into(),
@@ -369,7 +374,7 @@ fn breakdowns(run: &RunFiles) -> Vec<Table> {
     let (parts, part) = match run.task().kind {
         TaskKind::Binary | TaskKind::Multiclass => ("By class", "class"),
         TaskKind::Multilabel => ("By label", "label"),
-        TaskKind::Regression => ("By column", "column"),
+        TaskKind::Regression | TaskKind::Profile => ("By column", "column"),
     };
     let unlike_training = [
         ("without repeats (less than 5 % soft-masked)", &test.without_repeats),
@@ -384,7 +389,19 @@ fn breakdowns(run: &RunFiles) -> Vec<Table> {
         )],
         false => bins.classes.clone(),
     });
+    let of_profiles = test.profile.as_ref().map_or_else(Vec::new, |profile| {
+        let own = [
+            ("peaks", Some(&profile.peaks)),
+            ("background", profile.background.as_ref()),
+            ("both", profile.all.as_ref()),
+        ];
+        let own = own.into_iter().filter_map(|(name, group)| Some((name.to_owned(), group?.clone())));
+        let beside =
+            profile.baselines.iter().map(|(name, group)| (format!("peaks, {}", name.replace('_', " ")), group.clone()));
+        own.chain(beside).collect()
+    });
     [
+        ("Profiles and counts", "loci", of_profiles),
         ("Unlike the training examples", "test examples", unlike_training),
         (parts, part, test.classes.clone()),
         ("Bins, each by itself", part, of_bins),
@@ -442,7 +459,9 @@ fn mistakes_text(run: &RunFiles, count: usize) -> String {
         TaskKind::Multilabel => {
             format!("{count} labels of {n} test examples are wrong at 0.5. The most confident of them:")
         }
-        TaskKind::Regression => "The largest errors, in standard deviations of the training values:".into(),
+        TaskKind::Regression | TaskKind::Profile => {
+            "The largest errors, in standard deviations of the training values:".into()
+        }
     }
 }
 

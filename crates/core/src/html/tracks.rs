@@ -26,7 +26,7 @@ pub struct Track {
 impl Tracks {
     /// A track for each defined estimate and one for chance, on a scale from chance, or the lowest value, to 1.
     pub fn above_chance(metric: &str, found: Vec<(String, Option<Estimate>)>, kind: TaskKind) -> Self {
-        let chance = if kind == TaskKind::Regression { 0.0 } else { 0.5 };
+        let chance = if kind.predicts_values() { 0.0 } else { 0.5 };
         let chance = alone(chance);
         let found = defined(found.into_iter().chain([("chance".to_owned(), Some(chance))]));
         let from = found.iter().map(|(_, estimate)| estimate.ends().0).fold(chance.value, f64::min);

@@ -7,10 +7,10 @@ use crate::metrics::estimate::FEWEST_EXAMPLES;
 use crate::metrics::ranking::Order;
 use crate::metrics::{ClassReport, NoInterval, Report, bounds, column, mean_of_defined, named};
 
-const METRICS: [&str; 5] = ["pearson", "spearman", "r2", "rmse", "mae"];
+pub(super) const METRICS: [&str; 5] = ["pearson", "spearman", "r2", "rmse", "mae"];
 
 /// What every resample needs of one column, of the examples that have a value in it.
-struct Column {
+pub(super) struct Column {
     /// Those examples; `None` if they are all.
     there: Option<Vec<usize>>,
     targets: Vec<f64>,
@@ -135,7 +135,7 @@ fn values(columns: &[Column], weights: &[u32]) -> Vec<Option<f64>> {
 }
 
 impl Column {
-    fn new(targets: &[f64], predictions: &[f64]) -> Self {
+    pub(super) fn new(targets: &[f64], predictions: &[f64]) -> Self {
         let there: Vec<usize> = (0..targets.len()).filter(|&example| !targets[example].is_nan()).collect();
         let of = |all: &[f64]| there.iter().map(|&example| all[example]).collect::<Vec<_>>();
         let (known, predicted) = (of(targets), of(predictions));
@@ -144,7 +144,7 @@ impl Column {
         Self { there, targets: known, predictions: predicted, target_order, prediction_order }
     }
 
-    fn values(&self, weights: &[u32]) -> [Option<f64>; METRICS.len()] {
+    pub(super) fn values(&self, weights: &[u32]) -> [Option<f64>; METRICS.len()] {
         match &self.there {
             None => self.values_of_known(weights),
             Some(there) => self.values_of_known(&there.iter().map(|&example| weights[example]).collect::<Vec<_>>()),

@@ -510,7 +510,7 @@ pub fn divisions(kind: TaskKind, classes: &Classes, examples: &Examples, chosen:
         TaskKind::Multilabel => each
             .map(|(label, name)| division(name.clone(), format!("not {name}"), known(label, &|value| value > 0.5)))
             .collect(),
-        TaskKind::Regression => each
+        TaskKind::Regression | TaskKind::Profile => each
             .map(|(column, name)| {
                 let values = chosen.iter().map(|&i| examples.labels_of(i)[column]);
                 let mut values: Vec<f32> = values.filter(|value| !value.is_nan()).collect();

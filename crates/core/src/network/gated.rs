@@ -11,7 +11,7 @@ use crate::network::residual::{dilation, head, stem};
 
 const BLOCK_WIDTH: usize = 9;
 
-pub(super) fn plan(plan: &mut Plan, config: &ModelConfig, outputs: Outputs) -> Result<()> {
+pub(super) fn plan(plan: &mut Plan, config: &ModelConfig, outputs: &Outputs) -> Result<()> {
     stem(plan, config)?;
     for i in 0..config.depth() {
         plan.block(format!("blocks.{i}"));

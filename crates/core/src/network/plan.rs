@@ -5,7 +5,7 @@ use anyhow::{Result, anyhow, bail};
 
 use crate::config::layers::{Layer, MOST_PARAMETERS, Shape};
 use crate::config::{Architecture, LONGEST_BP, ModelConfig, Strands};
-use crate::network::{Outputs, basset, custom, danq, gated, residual, shallow};
+use crate::network::{Outputs, basset, bpnet, custom, danq, gated, residual, shallow};
 
 /// A layer in its network.
 #[derive(Clone, Debug)]
@@ -68,6 +68,13 @@ impl Plan {
                 "--bin goes with an architecture that keeps positions, expected --arch residual or gated, not {arch}"
             );
         }
+        if outputs.profile.is_some() != config.arch.predicts_profiles() {
+            let found = if outputs.profile.is_some() { "goes with" } else { "is needed by" };
+            bail!("--task profile {found} --arch branched, bpnet or bias, and --arch is {arch}; change one");
+        }
+        if outputs.profile.is_some() && strands == Strands::Equivariant {
+            bail!("--strands is equivariant, expected single, augment, average or shared for --task profile; use one");
+        }
         if length > LONGEST_BP {
             bail!("fragments have {length} bp, expected at most {LONGEST_BP}; use shorter ones");
         }
@@ -83,17 +90,19 @@ impl Plan {
             blocks: Vec::new(),
             tied: strands == Strands::Equivariant,
             length,
-            outputs,
+            outputs: outputs.clone(),
             shape: Shape::one_hot(length),
             receptive_bp: 1,
             step_bp: 1,
         };
         match config.arch {
             Architecture::Shallow => shallow::plan(&mut plan, config, outputs.columns),
-            Architecture::Residual => residual::plan(&mut plan, config, outputs),
+            Architecture::Residual => residual::plan(&mut plan, config, &outputs),
             Architecture::Basset => basset::plan(&mut plan, config, outputs.columns),
             Architecture::Danq => danq::plan(&mut plan, config, outputs.columns),
-            Architecture::Gated => gated::plan(&mut plan, config, outputs),
+            Architecture::Gated => gated::plan(&mut plan, config, &outputs),
+            Architecture::Bpnet | Architecture::Bias => bpnet::plan(&mut plan, config, &outputs),
+            Architecture::Branched => bpnet::plan_branched(&mut plan, config, &outputs),
             Architecture::Custom => custom::plan(&mut plan, config, outputs.columns),
         }
         .map_err(|error| anyhow!("--arch {arch}, for fragments of {length} bp: {error}"))?;
@@ -118,7 +127,9 @@ impl Plan {
 
     /// Path of the output layer's parameters.
     pub fn output_path(&self) -> &str {
-        self.steps.iter().rev().find(|step| step.parameters > 0).map_or("", |step| &step.name)
+        let within =
+            self.steps.iter().rev().flat_map(|step| std::iter::once(step).chain(step.within().into_iter().rev()));
+        within.into_iter().find(|step| step.parameters > 0).map_or("", |step| &step.name)
     }
 
     /// Paths of the parameters in the first `blocks` blocks.
@@ -164,6 +175,25 @@ impl Plan {
         let layers = inner.iter().map(|step| step.layer.clone()).collect();
         self.shape = before.1;
         self.add_with(name, Layer::Residual { layers }, inner)
+    }
+
+    /// Adds two lists of layers that read the same, and whose features follow each other.
+    pub(super) fn add_branches(
+        &mut self,
+        one: impl FnOnce(&mut Self) -> Result<()>,
+        other: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        let (start, shape, step_bp, blocks) = (self.steps.len(), self.shape, self.step_bp, self.blocks.len());
+        one(self)?;
+        let (first, features) = (self.steps.len() - start, self.shape.channels);
+        (self.shape, self.step_bp) = (shape, step_bp);
+        other(self)?;
+        let (mut inner, features) = (self.steps.split_off(start), features + self.shape.channels);
+        (self.shape, self.step_bp) = (shape, step_bp);
+        // Both are one block.
+        self.blocks.truncate(blocks);
+        inner.iter_mut().for_each(|step| step.block = blocks - 1);
+        self.add_with("", Layer::Branches { first, features }, inner)
     }
 
     fn add_with(&mut self, name: &str, layer: Layer, inner: Vec<Step>) -> Result<()> {

@@ -20,7 +20,7 @@ const PLACE_CHANNELS: usize = 16;
 const PLACES: usize = 20;
 const HIDDEN: usize = 64;
 
-pub(super) fn plan(plan: &mut Plan, config: &ModelConfig, outputs: Outputs) -> Result<()> {
+pub(super) fn plan(plan: &mut Plan, config: &ModelConfig, outputs: &Outputs) -> Result<()> {
     stem(plan, config)?;
     for i in 0..config.depth() {
         let name = |part: &str| format!("blocks.{i}.{part}");
@@ -61,7 +61,7 @@ pub(super) fn stem(plan: &mut Plan, config: &ModelConfig) -> Result<()> {
 }
 
 /// Global and local pooling, a dense layer, and the output; or the same dense layers for each bin.
-pub(super) fn head(plan: &mut Plan, config: &ModelConfig, outputs: Outputs) -> Result<()> {
+pub(super) fn head(plan: &mut Plan, config: &ModelConfig, outputs: &Outputs) -> Result<()> {
     let dropout = || Layer::Dropout { rate: Some(config.dropout) };
     plan.block("head");
     plan.add("final_norm", Layer::BatchNorm {})?;

@@ -34,7 +34,7 @@ pub fn window_weights(starts: &[usize], length: usize) -> Vec<f64> {
 /// several classes log-probabilities) relative to the prior are added, and the prior's added to the sum. Values are averaged.
 pub fn combined(task: &Task, prior: &[f64], weights: &[f64], logits: &[f32]) -> Vec<f64> {
     let outputs = task.outputs();
-    if task.kind == TaskKind::Regression {
+    if task.kind.predicts_values() {
         let mut mean = vec![0.0; outputs];
         for row in logits.chunks(task.network_outputs().numbers()) {
             let values = task.activate(row).unwrap_or_else(|_| vec![f64::NAN; outputs]);
@@ -61,7 +61,7 @@ pub fn prior_of(task: &Task) -> Vec<f64> {
     }
     match task.kind {
         TaskKind::Multiclass => vec![1.0 / task.count as f64; task.count],
-        TaskKind::Regression => Vec::new(),
+        TaskKind::Regression | TaskKind::Profile => Vec::new(),
         _ => vec![0.5; task.outputs()],
     }
 }

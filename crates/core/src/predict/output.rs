@@ -12,7 +12,8 @@ use crate::config::{ScoreFormat, TaskKind};
 use crate::dataset::Classes;
 use crate::formats::bigwig::Writer as BigWigWriter;
 use crate::sequence::bins::Bins;
-use crate::task::Task;
+use crate::sequence::profile::ProfileTrack;
+use crate::task::{ProfileTask, Task};
 
 /// What a table holds where there is no score.
 const NO_SCORE: &[u8] = b"\tNA";
@@ -74,8 +75,10 @@ pub struct Rows<'a> {
     output: usize,
     inverse: bool,
     stride: usize,
-    /// Bins of a window, each of which a track has by itself.
+    /// Bins of a window, each of which a track has by itself; of a profile, its bases.
     bins: Option<Bins>,
+    /// The profile whose expected counts a track has, and which track that is.
+    profile: Option<(ProfileTask, ProfileTrack)>,
     /// Number of scores in a row of a table.
     outputs: usize,
     /// Whether a score is of both strands; BED then has `.` as the strand.
@@ -100,9 +103,16 @@ impl<'a> Rows<'a> {
         stride: usize,
         regions: bool,
     ) -> Result<Self> {
-        let names = classes.names.join(", ");
+        let is_track = matches!(format, ScoreFormat::Bedgraph | ScoreFormat::Bigwig);
+        let profile = task.profile.as_ref().filter(|_| is_track);
+        // A track of a profile is that of one strand.
+        let own_names = match profile {
+            Some(profile) => profile.shape.track_names(&classes.names),
+            None => classes.names.clone(),
+        };
+        let names = own_names.join(", ");
         let index = match of {
-            Some(name) => match classes.names.iter().position(|class| class == name) {
+            Some(name) => match own_names.iter().position(|own| own == name) {
                 Some(index) => index,
                 None => bail!("--score-of names '{name}', expected one of {names}; correct the name"),
             },
@@ -112,10 +122,12 @@ impl<'a> Rows<'a> {
             ScoreFormat::Tsv if of.is_some() => {
                 bail!("--score-of goes with --format bed, bedgraph or bigwig, and a table holds every score; remove it")
             }
-            ScoreFormat::Bed if task.kind == TaskKind::Regression => {
+            ScoreFormat::Bed if task.kind.predicts_values() => {
                 bail!("--format bed holds scores from 0 to 1000, and the run predicts values; use bedgraph or tsv")
             }
-            ScoreFormat::Bed | ScoreFormat::Bedgraph | ScoreFormat::Bigwig if of.is_none() && task.outputs() > 1 => {
+            ScoreFormat::Bed | ScoreFormat::Bedgraph | ScoreFormat::Bigwig
+                if of.is_none() && (task.outputs() > 1 || own_names.len() > 1 && profile.is_some()) =>
+            {
                 bail!(
                     "--format bed, bedgraph and bigwig hold one score, and the run gives {}; add --score-of NAME",
                     names
@@ -125,6 +137,9 @@ impl<'a> Rows<'a> {
         }
         let header = (format == ScoreFormat::Tsv).then(|| {
             let scores = match task.outputs() {
+                _ if task.kind == TaskKind::Profile => {
+                    classes.names.iter().map(|name| format!("\tpredicted_log_counts_{name}")).collect()
+                }
                 1 => "\tscore".into(),
                 _ => classes.names.iter().map(|name| format!("\tscore_{name}")).collect::<String>(),
             };
@@ -139,7 +154,11 @@ impl<'a> Rows<'a> {
             output,
             inverse,
             stride,
-            bins: task.bins.filter(|_| matches!(format, ScoreFormat::Bedgraph | ScoreFormat::Bigwig)),
+            bins: match profile {
+                Some(profile) => Some(Bins { count: profile.shape.length, bp: 1 }),
+                None => task.bins.filter(|_| is_track),
+            },
+            profile: profile.map(|profile| (profile.clone(), profile.shape.track(index))),
             outputs: task.outputs(),
             of_both_strands: false,
             track: None,
@@ -183,6 +202,12 @@ impl<'a> Rows<'a> {
             }
             return Ok(());
         };
+        if let (Some((profile, track)), Some(bins)) = (&self.profile, self.bins) {
+            // On the other strand the tracks of a pair change places.
+            let strand = if *reverse { track.strands - 1 - track.strand } else { track.strand };
+            let expected = profile.expected_counts(scores, track.group);
+            return self.write_bins(row, &expected[strand * bins.count..(strand + 1) * bins.count], bins);
+        }
         if let Some(bins) = self.bins {
             return self.write_bins(row, &scores[self.output * bins.count..(self.output + 1) * bins.count], bins);
         }

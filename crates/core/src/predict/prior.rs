@@ -17,7 +17,7 @@ use crate::task::calibration::Calibration;
 /// The listing of examples cannot be read.
 pub fn of_run(run: &RunFolder, provenance: &Provenance) -> Result<Option<Vec<f64>>> {
     let task = provenance.task()?;
-    if task.kind == TaskKind::Regression {
+    if task.kind.predicts_values() {
         return Ok(None);
     }
     if !task.calibration.prior.is_empty() {

@@ -21,6 +21,8 @@ pub enum Contents {
     Inspection,
     /// Motifs of filters, by `explain motifs`
     Motifs,
+    /// Footprints, by `explain footprints`
+    Footprints,
     /// Attributions, by `explain sequences`
     Importance,
     /// A hyperparameter search, by `tune`
@@ -38,6 +40,7 @@ impl Contents {
             (EVALUATION_JSON, Self::Evaluation),
             (INSPECTION_JSON, Self::Inspection),
             (MOTIFS_JSON, Self::Motifs),
+            (FOOTPRINTS_JSON, Self::Footprints),
             (IMPORTANCE_JSON, Self::Importance),
             (TUNE_JSON, Self::Tuning),
             (RATES_CSV, Self::RateRange),
@@ -63,11 +66,22 @@ impl Contents {
                 CONFUSION_CSV,
             ]
             .into_iter()
-            .chain([BINS_NPZ, MODEL_PT, MODEL_JSON, CHECKSUMS, REPORT_HTML, TENSORBOARD, INPUTS])
+            .chain([
+                BIAS_JSON,
+                BIAS_WEIGHTS,
+                BINS_NPZ,
+                PROFILES_NPZ,
+                MODEL_PT,
+                MODEL_JSON,
+                CHECKSUMS,
+                REPORT_HTML,
+                TENSORBOARD,
+                INPUTS,
+            ])
             .chain(TRAINING_PICTURES)
             .chain(TEST_PICTURES)
             .collect(),
-            Self::Evaluation => [EVALUATION_JSON, METRICS_JSON, PREDICTIONS_CSV, BINS_NPZ, CONFUSION_CSV]
+            Self::Evaluation => [EVALUATION_JSON, METRICS_JSON, PREDICTIONS_CSV, BINS_NPZ, PROFILES_NPZ, CONFUSION_CSV]
                 .into_iter()
                 .chain(TEST_PICTURES)
                 .collect(),
@@ -78,6 +92,7 @@ impl Contents {
                 .chain(["discovered.svg"])
                 .chain(["discovered_positions.tsv", "discovered_enrichment.tsv", "discovered_matches.tsv"])
                 .collect(),
+            Self::Footprints => vec![FOOTPRINTS_JSON, "footprints.csv", "pictures"],
             Self::Importance => [IMPORTANCE_JSON, "importance.npz", "pictures"]
                 .into_iter()
                 .chain(["ism.tsv", "saliency.tsv", "ig.tsv", "ism.bedgraph", "saliency.bedgraph", "ig.bedgraph"])
@@ -107,6 +122,7 @@ impl Contents {
             Self::Simulation => "simulated genomes",
             Self::Inspection => "an inspection",
             Self::Motifs => "motifs",
+            Self::Footprints => "footprints",
             Self::Importance => "importance of bases",
             Self::Tuning => "a search",
             Self::RateRange => "a learning-rate range test",

@@ -146,7 +146,7 @@ impl Resolved {
             TaskKind::Binary => format!("classes: {classes}; positive: {}", data.classes.positive_name()),
             TaskKind::Multiclass => format!("classes: {classes}"),
             TaskKind::Multilabel => format!("labels: {classes}"),
-            TaskKind::Regression => format!("values: {classes}"),
+            TaskKind::Regression | TaskKind::Profile => format!("values: {classes}"),
         };
         let mut lines = vec![
             "What the settings came to in this run, which does not change how they are read:".to_owned(),
@@ -225,6 +225,14 @@ fn signal_in_words(config: &DataConfig, length: usize) -> Option<String> {
     if config.signal.is_empty() {
         return None;
     }
+    if config.task == Some(TaskKind::Profile) {
+        let (output_length, moved) = (config.profile_lengths().1, config.jitter);
+        let counts = format!("counts of each base of the middle {} bp of a window", thousands(output_length));
+        return Some(match moved {
+            0 => counts,
+            by => format!("{counts}, which moves by up to {} bp each epoch in training", thousands(by)),
+        });
+    }
     let value = match config.aggregate.unwrap_or_default() {
         Aggregate::Sum => "sum",
         Aggregate::Mean => "mean",
@@ -248,8 +256,13 @@ pub fn with_defaults(config: &DataConfig, data: &Dataset) -> DataConfig {
     config.negatives = config.negatives_of_regions().cloned();
     if !config.signal.is_empty() {
         config.task = config.task_kind();
-        config.aggregate = Some(config.aggregate.unwrap_or_default());
-        config.output_length = Some(config.output_length.unwrap_or(data.train.length));
+        match &data.train.profiles {
+            Some(profiles) => config.output_length = Some(profiles.shape.length),
+            None => {
+                config.aggregate = Some(config.aggregate.unwrap_or_default());
+                config.output_length = Some(config.output_length.unwrap_or(data.train.length));
+            }
+        }
     }
     if matches!(config.source(), SourceKind::Demo | SourceKind::Genomes | SourceKind::Regions) {
         config.length = Some(data.train.length);

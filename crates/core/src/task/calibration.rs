@@ -132,7 +132,7 @@ impl Calibration {
         let Self { scales, biases, prior, .. } = self;
         let largest = f64::from(f32::MAX);
         let prior_fits = prior.is_empty()
-            || (kind != TaskKind::Regression
+            || (!kind.predicts_values()
                 && prior.len() == outputs
                 && prior.iter().all(|share| *share > 0.0 && *share < 1.0));
         (scales.len() <= 1 || scales.len() == outputs)

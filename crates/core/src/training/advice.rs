@@ -67,7 +67,7 @@ pub fn of_validation(examples: &Examples, kind: TaskKind, classes: &Classes, met
                 _ => Vec::new(),
             }
         }
-        TaskKind::Multilabel | TaskKind::Regression => {
+        TaskKind::Multilabel | TaskKind::Regression | TaskKind::Profile => {
             let is_constant = |column: &usize| {
                 let mut known = (0..n).map(|i| examples.labels_of(i)[*column]).filter(|value| !value.is_nan());
                 let first = known.next();

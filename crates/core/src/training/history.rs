@@ -97,6 +97,9 @@ pub fn metric_name(metric: &str) -> String {
         .replace("f1", "F1")
         .replace("rmse", "RMSE")
         .replace("mae", "MAE")
+        .replace("mnll", "MNLL")
+        .replace("jsd", "JSD")
+        .replace("count mse", "count MSE")
 }
 
 /// The epochs so far, in memory, on disk and, if requested, for TensorBoard.

@@ -7,9 +7,11 @@ use anyhow::{Result, bail};
 
 use crate::config::{MAX_CLASSES, Missing, TaskKind};
 use crate::dataset::class_labels::{self, ClassIndex};
+use crate::dataset::examples::log_counts;
 use crate::dataset::sequences::{Entry, Label};
 use crate::dataset::{Classes, LoadRequest};
 use crate::format::{list_first, thousands};
+use crate::sequence::profile::ProfileShape;
 
 /// The task and the names of its classes, labels or values.
 pub(super) fn task_and_classes(
@@ -20,7 +22,7 @@ pub(super) fn task_and_classes(
     let source = entries.first().map_or("the data", |entry| &entry.origin.source);
     let (config, by_columns) = (request.config, !columns.is_empty());
     if let Some((kind, classes)) = request.task {
-        let values = matches!(kind, TaskKind::Multilabel | TaskKind::Regression);
+        let values = matches!(kind, TaskKind::Multilabel | TaskKind::Regression | TaskKind::Profile);
         if values != by_columns || (values && columns != classes.names) {
             let found = if by_columns { columns.join(", ") } else { "classes".into() };
             bail!(
@@ -43,7 +45,7 @@ pub(super) fn task_and_classes(
         let mut seen = HashSet::new();
         let labels = entries.iter().filter_map(|entry| match &entry.label {
             Label::Class(name) => seen.insert(Arc::as_ptr(name)).then_some(&**name),
-            Label::Values(_) | Label::Bins(_) => None,
+            Label::Values(_) | Label::Bins(_) | Label::Profile { .. } => None,
         });
         let classes = Classes::from_labels(labels);
         if let Some((first, second)) = class_labels::alike(&classes.names) {
@@ -120,7 +122,7 @@ pub(super) fn leave_out_unlabelled(entries: &mut [Entry], columns: &[String], re
 /// Labels as numbers, `[n, width]`.
 pub(super) fn number_labels(
     entries: &[Entry],
-    kind: TaskKind,
+    (kind, profile): (TaskKind, Option<&ProfileShape>),
     classes: &Classes,
     request: &LoadRequest,
 ) -> Result<Vec<f32>> {
@@ -184,6 +186,7 @@ pub(super) fn number_labels(
                 let mean = |bins: &[f32]| bins.iter().map(|&value| f64::from(value)).sum::<f64>() / bins.len() as f64;
                 labels.extend(values.chunks(values.len() / columns).map(|bins| mean(bins) as f32));
             }
+            Label::Profile { counts, .. } => labels.extend(profile.iter().flat_map(|shape| log_counts(shape, counts))),
         }
     }
     if !alike.is_empty() {

@@ -64,6 +64,11 @@ impl Walk {
             if let Layer::Residual { .. } = step.layer {
                 // The input in the forward pass, and its gradient in the backward pass.
                 self.through(&step.inner, false, held + given);
+            } else if let Layer::Branches { first, .. } = step.layer {
+                let unit = self.unit;
+                self.through(&step.inner[..first], false, held + given);
+                self.unit = unit;
+                self.through(&step.inner[first..], false, held + given);
             } else if self.pass.half && learns && step.parameters > 0 && !matches!(step.layer, Layer::BatchNorm {}) {
                 self.unit = HALF;
             }
@@ -110,6 +115,8 @@ impl Walk {
                 (self.as_read(step) + if is_lopsided { given } else { 0 }) * self.unit
             }
             Layer::MaxPool { .. } => made * PLACE,
+            // What each tap of the kernel reads, and what came out before it is added.
+            Layer::Dilated { width, .. } => (taps(step, *width) + made) * self.unit,
             Layer::Dropout { .. } => made * self.unit,
             // The output of the norm, both branches, and the gate.
             Layer::Gated { .. } => (given + self.as_read(step) + 3 * made) * self.unit,
@@ -129,6 +136,9 @@ impl Walk {
         let numbers = match step.layer {
             Layer::Convolution { .. } | Layer::PlacesPool { .. } => self.as_read(step),
             Layer::Gated { .. } => 4 * made + self.as_read(step),
+            Layer::Dilated { width, .. } => given + taps(step, width) + 2 * made,
+            // What each tap gives at each position, and its copy.
+            Layer::ProfileHead { tracks, width, length, .. } => given + 3 * (tracks * width * (length + width)) as u128,
             Layer::Lstm { .. } => given + 4 * made + self.as_read(step),
             _ => 0,
         };
@@ -139,6 +149,11 @@ impl Walk {
     fn as_read(&self, step: &Step) -> u128 {
         if step.layer.reads_both_strands(step.input, self.tied) { 2 * numbers(step.input) } else { 0 }
     }
+}
+
+/// Numbers that the taps of a kernel read for all positions that come out.
+fn taps(step: &Step, width: usize) -> u128 {
+    (step.input.channels * width * step.output.positions.unwrap_or(1)) as u128
 }
 
 fn numbers(shape: Shape) -> u128 {
@@ -161,6 +176,7 @@ fn keeps_input(layer: &Layer) -> bool {
         | Layer::Tanh {}
         | Layer::Dropout { .. }
         | Layer::Crop { .. }
+        | Layer::Dilated { .. }
         | Layer::Flatten {}
         | Layer::Lstm { .. } => false,
         Layer::GlobalPool { of } => *of != GlobalPool::Mean,

@@ -1,0 +1,110 @@
+//! Profiles: signal base by base along the middle of a sequence, in groups of one track or of one for each strand.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+/// The tracks of a profile and their length.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileShape {
+    /// Tracks of each group: 1, or 2 for the plus and the minus strand.
+    pub tracks: Vec<usize>,
+    /// Length of the profile along the middle of a sequence, in bp.
+    pub length: usize,
+}
+
+/// A track among those of a profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProfileTrack {
+    /// Its group.
+    pub group: usize,
+    /// Which of the tracks of the group it is: 1 is the minus strand.
+    pub strand: usize,
+    /// How many tracks the group has.
+    pub strands: usize,
+}
+
+impl ProfileShape {
+    /// The track at a place among all.
+    pub fn track(&self, place: usize) -> ProfileTrack {
+        let mut before = 0;
+        for (group, &strands) in self.tracks.iter().enumerate() {
+            if place < before + strands {
+                return ProfileTrack { group, strand: place - before, strands };
+            }
+            before += strands;
+        }
+        ProfileTrack { group: 0, strand: 0, strands: 1 }
+    }
+
+    /// Number of groups.
+    pub fn groups(&self) -> usize {
+        self.tracks.len()
+    }
+
+    /// Number of tracks of all groups.
+    pub fn all_tracks(&self) -> usize {
+        self.tracks.iter().sum()
+    }
+
+    /// Numbers of a profile, `[tracks, length]`.
+    pub fn values(&self) -> usize {
+        self.all_tracks() * self.length
+    }
+
+    /// Numbers that a network gives for a sequence: logits of the profile, `[tracks, length]`, and behind them the log counts of each group.
+    pub fn outputs(&self) -> usize {
+        self.values() + self.groups()
+    }
+
+    /// Where the values of each group are in a profile `[tracks, length]`. Read backwards they are those of the other strand: the
+    /// strands of a group change places, and each runs the other way.
+    pub fn of_groups(&self) -> impl Iterator<Item = Range<usize>> + Clone + '_ {
+        let mut start = 0;
+        self.tracks.iter().map(move |tracks| {
+            let range = start..start + tracks * self.length;
+            start = range.end;
+            range
+        })
+    }
+
+    /// Lengths of the stretches that are reversed for the other strand: those of the groups.
+    pub fn stretches(&self) -> Vec<usize> {
+        self.of_groups().map(|range| range.len()).collect()
+    }
+
+    /// Names of the tracks: that of the group, with the strand behind it where there are two.
+    pub fn track_names(&self, groups: &[String]) -> Vec<String> {
+        let of_group = |(name, &tracks): (&String, &usize)| match tracks {
+            1 => vec![name.clone()],
+            _ => vec![format!("{name}_plus"), format!("{name}_minus")],
+        };
+        groups.iter().zip(&self.tracks).flat_map(of_group).collect()
+    }
+}
+
+/// Reverses each of the stretches that lie one after another at the beginning of `row`; the rest stays.
+pub fn reverse_stretches(row: &mut [f32], stretches: &[usize]) {
+    let mut rest = row;
+    for &length in stretches {
+        let (stretch, others) = rest.split_at_mut(length);
+        stretch.reverse();
+        rest = others;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_other_strand_of_a_pair_of_tracks_is_read_backwards() {
+        let shape = ProfileShape { tracks: vec![1, 2], length: 3 };
+        assert_eq!((shape.groups(), shape.all_tracks(), shape.values(), shape.outputs()), (2, 3, 9, 11));
+        assert_eq!(shape.of_groups().collect::<Vec<_>>(), [0..3, 3..9]);
+        assert_eq!(shape.track_names(&["a".into(), "b".into()]), ["a", "b_plus", "b_minus"]);
+        let mut row = [1.0, 2.0, 3.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 7.0];
+        reverse_stretches(&mut row, &shape.stretches());
+        assert_eq!(row, [3.0, 2.0, 1.0, 60.0, 50.0, 40.0, 30.0, 20.0, 10.0, 7.0]);
+    }
+}

@@ -1,0 +1,139 @@
+//! A frozen network of what an enzyme prefers, added to one that predicts profiles, so that this learns the rest: to the logits of
+//! the profile, and to the counts once its log counts are moved to the depth of the data (as in ChromBPNet).
+
+use std::path::Path;
+use std::rc::Rc;
+
+use anyhow::{Context, Result, bail};
+use tch::{Device, Tensor};
+
+use super::ensemble::{self, Ensemble};
+use strandnet_core::config::TaskKind;
+use strandnet_core::dataset::examples::Examples;
+use strandnet_core::evaluate::{self, Strand};
+use strandnet_core::run::{BIAS_JSON, BIAS_WEIGHTS, Provenance, RUN_JSON, RunFolder, WEIGHTS};
+use strandnet_core::sequence::profile::ProfileShape;
+use strandnet_core::task::Task;
+
+/// The bias model of a run.
+#[derive(Debug)]
+pub struct Bias {
+    ensemble: Ensemble,
+    shape: ProfileShape,
+    /// What is added to its log counts.
+    shift: f64,
+}
+
+impl Bias {
+    /// Opens the finished run that `--bias` names, for networks of a task and a length.
+    ///
+    /// # Errors
+    /// It is no finished run, or predicts other tracks or from another length.
+    pub fn open(run: &Path, task: &Task, length: usize, device: Device) -> Result<Self> {
+        let (folder, provenance) = RunFolder::open_finished(run)?;
+        Self::new(&provenance, &folder.file(WEIGHTS), task, length, 0.0, device)
+            .with_context(|| format!("--bias {}", run.display()))
+    }
+
+    /// The bias model that was copied into a run; nothing where it has none.
+    ///
+    /// # Errors
+    /// Its files are damaged.
+    pub fn of_run(folder: &RunFolder, task: &Task, length: usize, device: Device) -> Result<Option<Rc<Self>>> {
+        let Some(shift) = task.profile.as_ref().and_then(|profile| profile.bias_shift) else { return Ok(None) };
+        let path = folder.file(BIAS_JSON);
+        let damaged = || format!("{}: is missing or damaged; restore the file or train again", path.display());
+        let bytes = std::fs::read(&path).with_context(damaged)?;
+        let provenance: Provenance = serde_json::from_slice(&bytes).with_context(damaged)?;
+        Self::new(&provenance, &folder.file(BIAS_WEIGHTS), task, length, shift, device).map(|bias| Some(Rc::new(bias)))
+    }
+
+    fn new(
+        provenance: &Provenance,
+        weights: &Path,
+        task: &Task,
+        length: usize,
+        shift: f64,
+        device: Device,
+    ) -> Result<Self> {
+        let own = provenance.task()?;
+        let (Some(own_profile), Some(profile)) = (&own.profile, &task.profile) else {
+            bail!("was trained for --task {}, expected profile", strandnet_core::config::name_of(&own.kind))
+        };
+        debug_assert_eq!(own.kind, TaskKind::Profile);
+        if (own_profile.shape != profile.shape) || provenance.length != length {
+            bail!(
+                "predicts {} tracks of {} bp from {} bp, expected {} of {} bp from {length} bp; train it with the same tracks and lengths",
+                own_profile.shape.all_tracks(),
+                own_profile.shape.length,
+                provenance.length,
+                profile.shape.all_tracks(),
+                profile.shape.length
+            );
+        }
+        let mut networks = ensemble::load(&provenance.config, length, own.network_outputs(), device, weights)?;
+        networks.iter_mut().for_each(|network| network.store.freeze());
+        Ok(Self { ensemble: Ensemble::new(networks), shape: profile.shape.clone(), shift })
+    }
+
+    /// Moves its log counts so that their mean over the background of some examples is what was observed there.
+    ///
+    /// # Errors
+    /// There is no background, or it cannot be read.
+    pub fn fitted_to(mut self, examples: &Examples) -> Result<Self> {
+        let Some(profiles) = &examples.profiles else { bail!("--bias goes with --task profile; remove it") };
+        self.shift = 0.0;
+        let logits = self.logits_of(examples)?;
+        let (values, groups) = (self.shape.values(), self.shape.groups());
+        let (mut sum, mut n) = (0.0, 0.0);
+        for (i, found) in logits.chunks(self.shape.outputs()).enumerate().filter(|(i, _)| !profiles.is_peak(*i)) {
+            let off = examples.labels_of(i).iter().zip(&found[values..]).map(|(own, found)| f64::from(own - found));
+            sum += off.sum::<f64>();
+            n += groups as f64;
+        }
+        if n == 0.0 {
+            bail!("there is no background, to whose counts --bias is fitted; add --negatives gc-matched");
+        }
+        self.shift = sum / n;
+        Ok(self)
+    }
+
+    /// What is added to its log counts.
+    pub fn shift(&self) -> f64 {
+        self.shift
+    }
+
+    /// What it gives alone, `[n, tracks * length + groups]`, at the depth of the data.
+    ///
+    /// # Errors
+    /// The examples cannot be read.
+    pub fn logits_of(&self, examples: &Examples) -> Result<Vec<f32>> {
+        let mut logits = evaluate::logits_of(&self.ensemble, examples, Strand::AsGiven)?;
+        let (values, shift) = (self.shape.values(), self.shift as f32);
+        logits.chunks_mut(self.shape.outputs()).for_each(|row| row[values..].iter_mut().for_each(|log| *log += shift));
+        Ok(logits)
+    }
+
+    /// Logits of a network for one-hot sequences together with its own.
+    pub fn added_to(&self, logits: &Tensor, one_hot: &Tensor) -> Tensor {
+        let own = ensemble::logits_of_one_hot(&self.ensemble, one_hot);
+        let (values, groups) = (self.shape.values() as i64, self.shape.groups() as i64);
+        let profile = logits.narrow(1, 0, values) + own.narrow(1, 0, values);
+        let log_counts = logits.narrow(1, values, groups).logaddexp(&(own.narrow(1, values, groups) + self.shift));
+        Tensor::cat(&[profile, log_counts], 1)
+    }
+}
+
+/// Copies the run of a bias model into that of the network which it is added to.
+///
+/// # Errors
+/// A file cannot be read or written.
+pub fn copy_into(run: &RunFolder, bias: &Path) -> Result<()> {
+    let (folder, _) = RunFolder::open_finished(bias)?;
+    for (from, to) in [(RUN_JSON, BIAS_JSON), (WEIGHTS, BIAS_WEIGHTS)] {
+        let path = folder.file(from);
+        let bytes = std::fs::read(&path).with_context(|| format!("{}: cannot be read", path.display()))?;
+        run.write(to, &bytes)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,297 @@
+//! Profiles: signal base by base, and the counts beside it.
+
+use strandnet::formats::bigwig::BigWig;
+
+use super::signals::{Tracks, arrays, tracks};
+use crate::fixtures::{column, fail, header, json, metrics, numbers, outcome, run, succeed, text, value};
+
+/// Of the middle of a window of 80 bp.
+const OUTPUT_LENGTH: usize = 40;
+
+/// A single track, and one of each strand.
+fn signals(tracks: &Tracks) -> [String; 2] {
+    [tracks.signal("one", &["plus.bw"]), tracks.signal("pair", &["plus.bw", "minus.bw"])]
+}
+
+/// Flags of a small network on both groups, and others.
+fn flags<'a>(tracks: &'a Tracks, signals: &'a [String; 2], more: &[&'a str]) -> Vec<&'a str> {
+    let [one, pair] = signals;
+    let own = ["--task", "profile", "--signal", one, "--signal", pair, "--length", "80", "--output-length", "40"];
+    let network = ["--arch", "bpnet", "--filters", "8", "--depth", "2", "--threads", "1", "--negatives", "random"];
+    tracks.flags(&[&own, &network[..], more].concat())
+}
+
+fn trained(tracks: &Tracks, name: &str, more: &[&str]) -> (std::path::PathBuf, String) {
+    let out = tracks.folder.path(name);
+    let signals = signals(tracks);
+    let output = run(&[&["train", "--out", text(&out)], &flags(tracks, &signals, more)[..]].concat());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    (out, said)
+}
+
+#[test]
+fn profiles_are_learned_judged_and_repeated() {
+    let tracks = tracks();
+    let (out, said) = trained(&tracks, "run", &["--jitter", "8", "--epochs", "40", "--counts-weight", "20"]);
+    assert!(said.contains("peaks by chromosome: chr1 40, chr2 40, chr3 40"), "{said}");
+
+    let model = json(&out.join("model.json"));
+    assert_eq!(model["task"], "profile");
+    assert_eq!(
+        model["profile"],
+        serde_json::json!({"groups": ["one", "pair"], "tracks": ["one", "pair_plus", "pair_minus"], "tracks_of_groups": [1, 2], "output_length": 40})
+    );
+    let columns = "log_counts_one,log_counts_pair,predicted_log_counts_one,predicted_log_counts_pair";
+    assert_eq!(header(&out.join("predictions.csv")), format!("name,chrom,start,end,strand,split,{columns}"));
+
+    // Peaks before background, in order of place; the values lie at 30 to 34 of 80, so at 10 to 14 of the middle.
+    let (shape, observed) = arrays(&out.join("profiles.npz"), "observed");
+    let (_, predicted) = arrays(&out.join("profiles.npz"), "predicted");
+    assert_eq!((shape, predicted.len()), (vec![80, 3, OUTPUT_LENGTH], 80 * 3 * OUTPUT_LENGTH));
+    let log_counts = numbers(&out.join("predictions.csv"), b',', "log_counts_one");
+    let log_counts = &log_counts[log_counts.len() - 80..];
+    let sums: Vec<f64> = tracks.sums.iter().filter(|(name, ..)| name == "chr3").map(|(_, _, sum)| *sum).collect();
+    for (i, sum) in sums.iter().enumerate() {
+        let mut expected = vec![0.0; OUTPUT_LENGTH];
+        expected[10..14].fill((sum / 4.0) as f32);
+        let locus = &observed[i * 3 * OUTPUT_LENGTH..(i + 1) * 3 * OUTPUT_LENGTH];
+        assert_eq!(locus, [&expected[..], &expected, &[0.0; OUTPUT_LENGTH]].concat(), "locus {i}");
+        assert!((log_counts[i] - sum.ln_1p()).abs() < 1e-5);
+    }
+    assert!(log_counts[40..].iter().all(|&value| value == 0.0));
+
+    let profile = &metrics(&out)["test"]["profile"];
+    assert_eq!(
+        (&profile["peaks"]["n"], &profile["background"]["n"], &profile["all"]["n"]),
+        (&40.into(), &40.into(), &80.into())
+    );
+    let of = |group: &str, name: &str| value(&profile[group], name);
+    let uniform = value(&profile["baselines"]["uniform"], "profile_jsd");
+    assert!(of("peaks", "profile_jsd") < uniform - 0.03, "{profile}");
+    assert!(of("peaks", "profile_gain") > 0.3, "{profile}");
+    assert!(of("all", "count_pearson") > 0.2, "{}", profile["all"]);
+    assert!(value(&profile["detection"], "auroc") > 0.6, "{}", profile["detection"]);
+    assert!(profile["background"]["profile_jsd"]["value"].is_null());
+    assert!(profile["profile_jsd_normalised"].as_f64().is_some());
+
+    // Its own test again, into files and with checks.
+    let evaluated = tracks.folder.path("evaluated");
+    succeed(&["evaluate", text(&out), "--out", text(&evaluated), "--quiet"]);
+    assert_eq!(arrays(&evaluated.join("profiles.npz"), "predicted").1, predicted);
+    assert_eq!(json(&evaluated.join("metrics.json"))["test"]["profile"]["peaks"], profile["peaks"]);
+    assert!(succeed(&["verify", text(&out), "--quiet"]).contains("metrics reproduced"));
+    let again = tracks.folder.path("again");
+    succeed(&["train", text(&out.join("config.toml")), "--out", text(&again), "--quiet"]);
+    assert!(outcome(&out) == outcome(&again), "another outcome from config.toml");
+}
+
+#[test]
+fn windows_move_anew_each_epoch_also_where_training_goes_on() {
+    let tracks = tracks();
+    let steady = ["--schedule", "constant", "--ensemble", "2", "--jitter", "8"];
+    let (whole, _) = trained(&tracks, "whole", &[&steady[..], &["--epochs", "3"]].concat());
+    let (part, _) = trained(&tracks, "part", &[&steady[..], &["--epochs", "3", "--jitter", "0"]].concat());
+    assert!(outcome(&whole) != outcome(&part), "the windows do not move");
+    assert_eq!(json(&whole.join("model.json"))["members"], 2);
+    let single = ["--schedule", "constant", "--jitter", "8"];
+    let (whole, _) = trained(&tracks, "three", &[&single[..], &["--epochs", "3"]].concat());
+    let (part, _) = trained(&tracks, "two", &[&single[..], &["--epochs", "2"]].concat());
+    succeed(&["train", "--resume", text(&part), "--epochs", "3", "--quiet"]);
+    assert!(outcome(&whole) == outcome(&part), "another outcome where training went on");
+}
+
+#[test]
+fn tracks_of_a_genome_are_the_profile_times_the_counts() {
+    let tracks = tracks();
+    let (run, _) = trained(&tracks, "run", &["--epochs", "4", "--strands", "average"]);
+    let predict = |name: &str, more: &[&str]| {
+        let out = tracks.folder.path(name);
+        let own = ["predict", text(&run), "--reference", &tracks.reference, "--out", text(&out), "--quiet"];
+        succeed(&[&own[..], more].concat());
+        out
+    };
+    let table = predict("scores.tsv", &["--regions", &tracks.regions]);
+    let columns = "predicted_log_counts_one\tpredicted_log_counts_pair";
+    assert!(header(&table).starts_with(&format!("name\tstart\tend\tstrand\t{columns}\tregion")), "{}", header(&table));
+
+    let [starts, log_counts] = ["start", "predicted_log_counts_pair"].map(|name| column(&table, b'\t', name));
+    let regions = ["--regions", &tracks.regions];
+    let track = |name: &str, of: &str, regions: &[&str]| {
+        let named = |format: &str| {
+            predict(&format!("{name}.{format}"), &[&["--format", format, "--score-of", of], regions].concat())
+        };
+        let (text, binary) = (std::fs::read_to_string(named("bedgraph")).unwrap(), named("bigwig"));
+        let mut file = BigWig::open(&binary).unwrap();
+        let mut values = Vec::new();
+        for chromosome in ["chr1", "chr2", "chr3"] {
+            file.values(chromosome, 0..12_000, |range, value| {
+                values.extend(range.map(|base| (chromosome.to_owned(), base, value)));
+                Ok(())
+            })
+            .unwrap();
+        }
+        let lines = text.lines().map(|line| line.split('\t').map(str::to_owned).collect::<Vec<_>>());
+        let of_text: Vec<(String, usize, f32)> = lines
+            .flat_map(|f| {
+                let (start, end): (usize, usize) = (f[1].parse().unwrap(), f[2].parse().unwrap());
+                (start..end).map(move |base| (f[0].clone(), base, f[3].parse().unwrap()))
+            })
+            .collect();
+        assert!(values == of_text, "{name}: bigWig and bedGraph differ");
+        values
+    };
+    let plus = track("plus", "pair_plus", &regions);
+    let minus = track("minus", "pair_minus", &regions);
+    for i in 0..40 {
+        let start: usize = starts[i].parse().unwrap();
+        let middle = start + 20..start + 60;
+        let sum = |values: &[(String, usize, f32)]| -> f32 {
+            values
+                .iter()
+                .filter(|(name, base, _)| name == "chr1" && middle.contains(base))
+                .map(|(.., value)| value)
+                .sum()
+        };
+        let counts = log_counts[i].parse::<f32>().unwrap().exp_m1().max(0.0);
+        assert!((sum(&plus) + sum(&minus) - counts).abs() < 1e-3 * counts.max(1.0), "region {i}");
+    }
+    // A network that reads both strands says the same of a region on either.
+    let bed = std::fs::read_to_string(&tracks.regions).unwrap();
+    let stranded: String = bed.lines().map(|line| format!("{line}\t.\t0\t-\n")).collect();
+    let stranded = tracks.folder.write("minus.bed", stranded);
+    for (name, of, own) in [("other_plus", "pair_plus", &plus), ("other_minus", "pair_minus", &minus)] {
+        let other = track(name, of, &["--regions", &stranded]);
+        let apart = own.iter().zip(&other).map(|(a, b)| (a.2 - b.2).abs()).fold(0.0, f32::max);
+        assert!(own.len() == other.len() && apart < 1e-4, "{name}: {apart}");
+    }
+    // And along whole chromosomes, each window for its middle.
+    assert_eq!(track("whole", "one", &["--chroms", "chr2", "--stride", "20"]).len(), (12_000 - 80) / 20 * 20 + 20);
+    let error = fail(1, &["predict", text(&run), "--reference", &tracks.reference, "--format", "bedgraph"]);
+    assert!(error.contains("the run gives one, pair_plus, pair_minus; add --score-of NAME"), "{error}");
+}
+
+#[test]
+fn which_peaks_are_taken_is_said() {
+    let tracks = tracks();
+    // One peak over an excluded place, one with far more counts, one beside a stronger one.
+    let bed = std::fs::read_to_string(&tracks.regions).unwrap() + "chr1\t110\t190\n";
+    let regions = tracks.folder.write("more.bed", bed);
+    let excluded = tracks.folder.write("excluded.bed", "chr1\t400\t401\n");
+    let tracks = Tracks { regions, ..tracks };
+    let (out, said) = trained(&tracks, "run", &["--exclude", &excluded, "--outlier-quantile", "0.7", "--epochs", "1"]);
+    for part in [
+        "1 of 121 peaks touch a region of --exclude and are left out, so 120 are left",
+        "30 of 120 peaks have more than 24 counts, 1.2 times the quantile 0.7 and are left out, so 90 are left",
+        "1 of 90 peaks have a stronger one nearer than 20 bp and are left out, so 89 are left",
+    ] {
+        assert!(said.contains(part), "'{part}' is missing from: {said}");
+    }
+    assert_eq!(column(&out.join("examples.tsv"), b'\t', "name").len(), 2 * 89);
+}
+
+#[test]
+fn what_does_not_go_together_is_one_sentence() {
+    let tracks = tracks();
+    let signals = signals(&tracks);
+    for (more, part) in [
+        (&["--output-length", "90"][..], "--output-length is 90, expected at most the 80 bp of a window"),
+        (&["--output-length", "41"], "expected an even difference"),
+        (&["--bin", "8"], "--bin does not go with --task profile"),
+        (&["--log1p"], "--log1p does not go with --task profile"),
+        (&["--shift", "3"], "use --jitter, which moves both"),
+        (&["--outlier-quantile", "0.2"], "--outlier-quantile is 0.2, expected 0.5 to 1"),
+        (&["--counts-weight=-1"], "--counts-weight is -1, expected a number of 0 or more"),
+        (&["--arch", "residual"], "--task profile goes with --arch branched, bpnet or bias, and --arch is residual"),
+        (&["--strands", "equivariant"], "--strands is equivariant, expected single, augment, average or shared"),
+        (&["--loss", "mse"], "--loss multinomial goes with --task profile, and with nothing else"),
+    ] {
+        let out = tracks.folder.path("no");
+        let error = run(&[&["train", "--out", text(&out)], &flags(&tracks, &signals, more)[..]].concat());
+        let error = String::from_utf8(error.stderr).unwrap();
+        assert!(error.contains(part) && !error.contains("panicked"), "{more:?}: {error}");
+        assert!(!out.exists());
+    }
+    for (flags, part) in [
+        (&["--task", "profile"][..], "--task profile is given without --signal"),
+        (&["--jitter", "3"], "--jitter goes with --task profile"),
+        (&["--counts-weight", "3"], "--counts-weight goes with --task profile"),
+    ] {
+        let error = fail(2, &[&["train"], flags].concat());
+        assert!(error.contains(part), "{flags:?}: {error}");
+    }
+}
+
+#[test]
+fn a_bias_model_is_copied_added_and_left_out_of_what_is_predicted() {
+    let tracks = tracks();
+    let (bias, _) = trained(&tracks, "bias", &["--arch", "bias", "--depth", "1", "--filters", "4", "--epochs", "2"]);
+    let (run, said) = trained(&tracks, "run", &["--bias", text(&bias), "--epochs", "2", "--schedule", "constant"]);
+    assert!(said.contains("log counts of the bias model move by"), "{said}");
+    // The run needs the other no more.
+    std::fs::remove_dir_all(&bias).unwrap();
+    let profile = &metrics(&run)["test"]["profile"];
+    assert!(profile["baselines"]["bias"]["profile_mnll"]["value"].is_f64(), "{profile}");
+    assert!(json(&run.join("run.json"))["task"]["profile"]["bias_shift"].is_f64());
+    let evaluated: serde_json::Value =
+        serde_json::from_str(&succeed(&["evaluate", text(&run), "--quiet", "--json"])).unwrap();
+    assert_eq!(evaluated["test"]["profile"]["peaks"], profile["peaks"]);
+    assert!(succeed(&["verify", text(&run), "--quiet"]).contains("metrics reproduced"));
+    // Resumed, it has the same bias model as before.
+    succeed(&["train", "--resume", text(&run), "--epochs", "3", "--quiet"]);
+    assert!(succeed(&["verify", text(&run), "--quiet"]).contains("metrics reproduced"));
+
+    // Counts are those with bias in predictions.csv, and those without where sequences are scored.
+    let table = tracks.folder.path("scores.tsv");
+    let reference = &tracks.reference;
+    let regions = ["--regions", &tracks.regions, "--out", text(&table), "--quiet"];
+    succeed(&[&["predict", text(&run), "--reference", reference], &regions[..]].concat());
+    let without = numbers(&table, b'\t', "predicted_log_counts_one");
+    let with = numbers(&run.join("predictions.csv"), b',', "predicted_log_counts_one");
+    assert!(with[with.len() - 80..].iter().zip(&without[80..]).any(|(with, without)| (with - without).abs() > 1e-3));
+
+    let footprints = tracks.folder.path("footprints");
+    let motifs = ["--motif", "word=TGACTCAT", "--motif", "none=NNNN", "--backgrounds", "6"];
+    let said =
+        succeed(&[&["explain", "footprints", text(&run), "--out", text(&footprints), "--quiet"], &motifs[..]].concat());
+    assert!(said.contains("word, one: fold") && said.contains("with bias"), "{said}");
+    let found = json(&footprints.join("footprints.json"));
+    // What leaves the background leaves the profile.
+    assert_eq!(found["motifs"][1]["fold"], serde_json::json!([1.0, 1.0]));
+    assert_ne!(found["motifs"][0]["fold"], serde_json::json!([1.0, 1.0]));
+    assert!(footprints.join("pictures/word_one.png").is_file());
+    let shares = numbers(&footprints.join("footprints.csv"), b',', "without_bias");
+    assert_eq!(shares.len(), 2 * 3 * OUTPUT_LENGTH);
+    assert!((shares[..OUTPUT_LENGTH].iter().sum::<f64>() - 1.0).abs() < 1e-6);
+    for (more, part) in [
+        (
+            &["--motif", "long=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"][..],
+            "has 50 bases, expected at most the 40 bp",
+        ),
+        (&["--motif", "odd=AC!T"], "--motif AC!T"),
+    ] {
+        let out = tracks.folder.path("no");
+        let error = fail(1, &[&["explain", "footprints", text(&run), "--out", text(&out)], more].concat());
+        assert!(error.contains(part) && !out.exists(), "{error}");
+    }
+}
+
+#[test]
+fn bases_that_counts_and_profiles_depend_on_are_found() {
+    let tracks = tracks();
+    let (run, _) = trained(&tracks, "run", &["--epochs", "2"]);
+    let sequences = tracks.folder.write("one.fa", format!(">a\n{}\n", "ACGTTGACTCATCAGT".repeat(5)));
+    for (of, name) in [("one", "counts"), ("pair:profile", "profile")] {
+        let out = tracks.folder.path(name);
+        let method = ["--method", "ism,ig", "--score-of", of, "--out", text(&out), "--quiet"];
+        succeed(&[&["explain", "sequences", text(&run), &sequences], &method[..]].concat());
+        assert!(out.join("ism.tsv").is_file() && out.join("ig.tsv").is_file());
+    }
+    let error = fail(1, &["explain", "sequences", text(&run), &sequences, "--score-of", "three:profile"]);
+    assert!(error.contains("--score-of names 'three', expected one of one, pair"), "{error}");
+    let table = tracks.folder.path("performance.tsv");
+    succeed(&["evaluate", text(&run), "--performance", text(&table), "--quiet"]);
+    let columns =
+        "profile_mnll\tprofile_jsd\tprofile_pearson\tprofile_spearman\tcount_pearson\tcount_spearman\tcount_mse";
+    assert_eq!(header(&table), columns);
+}
