@@ -371,6 +371,8 @@ impl EvaluationData {
                 aggregate: own.aggregate,
                 log1p: own.log1p,
                 output_length: own.output_length,
+                outlier_quantile: own.outlier_quantile,
+                merge_distance: own.merge_distance,
                 bin: own.bin,
                 missing: own.missing,
                 fit: own.fit,

@@ -241,8 +241,10 @@ fn difference(networks: &[Network], task: &Task, saved: &Path, length: usize) ->
     }
     let unit = task.scales.iter().map(|scale| scale.deviation.max(scale.mean.abs())).fold(1.0, f64::max);
     let differences = own.iter().zip(&exported).map(|(own, exported)| (own - exported).abs().max().double_value(&[]));
-    Ok(differences.fold(0.0, |most, difference| if difference.is_nan() { difference } else { most.max(difference) })
-        / unit)
+    Ok(differences.fold(
+        0.0,
+        |most: f64, difference| if difference.is_nan() || most.is_nan() { f64::NAN } else { most.max(difference) },
+    ) / unit)
 }
 
 /// The tensors that a model returns: one, or several as a tuple.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use strandnet_core::config::{BatchSize, CalibrationMethod, Config, DeviceChoice, Faults, TaskKind};
+use strandnet_core::config::{Architecture, BatchSize, CalibrationMethod, Config, DeviceChoice, Faults, TaskKind};
 use strandnet_core::dataset::examples::Examples;
 use strandnet_core::dataset::split::Split;
 use strandnet_core::dataset::{Dataset, manifest};
@@ -167,7 +167,7 @@ impl Trainer {
         let mut task = task_of(&self.config, data)?;
         let bias = bias_of(&self.config, &task, data, machine.device, self.progress)?;
         if let (Some(profile), Some(bias)) = (&mut task.profile, &bias) {
-            profile.bias_shift = Some(bias.shift());
+            profile.bias_shift = Some(bias.shift().to_vec());
         }
         if self.config.training.batch_size == BatchSize::Auto {
             self.config.training.batch_size =
@@ -203,12 +203,12 @@ impl Trainer {
         provenance.resolved = Some(resolved);
         provenance.data_warnings = std::mem::take(&mut self.data_warnings);
         let (run, replaced) = folder.keep()?;
+        if let Some(path) = &self.config.training.bias {
+            bias::copy_into(&run, path)?; // before what says that the run has one
+        }
         run.write_json(RUN_JSON, &provenance)?;
         streams::write_kept(&run.path)?;
         run.write(CONFIG_TOML, (head + "\n" + &self.config.to_toml()).as_bytes())?;
-        if let Some(path) = &self.config.training.bias {
-            bias::copy_into(&run, path)?;
-        }
         let files = Files { run, provenance, replaced };
         self.experiment(data, task, (machine.device, bias), memory, Some(files)).carry_out(None)
     }
@@ -223,7 +223,7 @@ impl Trainer {
         self.config = config;
         let mut task = task_of(&self.config, data)?;
         if let (Some(profile), Some(begun)) = (&mut task.profile, &provenance.task.profile) {
-            profile.bias_shift = begun.bias_shift;
+            profile.bias_shift.clone_from(&begun.bias_shift);
         }
         let bias = Bias::of_run(&run, &task, data.train.length, machine.device)?;
         let memory = memory::check(&self.config, task.network_outputs(), data, device::kind(machine.device))?;
@@ -519,6 +519,11 @@ fn task_of(config: &Config, data: &Dataset) -> Result<Task> {
     let task = Task::new(data.kind, &data.classes, config.loss(), &training.class_weights, &data.train)?
         .trained_by(training)?
         .of_architecture(config.model.arch);
+    if let Some(profiles) = data.train.profiles.as_ref().filter(|_| config.model.arch == Architecture::Bias)
+        && (0..data.train.len()).all(|i| profiles.is_peak(i))
+    {
+        bail!("there is no background to train on, from which --arch bias learns; add --negatives gc-matched");
+    }
     calibrator(&task, config, data)?; // a target prevalence that does not fit is an error before training
     Ok(task)
 }
@@ -537,11 +542,12 @@ fn bias_of(
     progress: Progress,
 ) -> Result<Option<Rc<Bias>>> {
     let Some(path) = &config.training.bias else { return Ok(None) };
-    let bias = Bias::open(path, task, data.train.length, device)?.fitted_to(&data.train)?;
+    let bias = Bias::open(path, task, &data.classes.names, data.train.length, device)?.fitted_to(&data.train)?;
+    let moved: Vec<String> = bias.shift().iter().map(|shift| format!("{shift:.4}")).collect();
     progress.say(&format!(
-        "{}: log counts of the bias model move by {:.4} to those of background",
+        "{}: log counts of the bias model move by {} to those of background",
         path.display(),
-        bias.shift()
+        moved.join(", ")
     ));
     Ok(Some(Rc::new(bias)))
 }

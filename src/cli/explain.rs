@@ -74,7 +74,7 @@ pub struct Motifs {
 pub struct Footprints {
     /// Run folder made by train --task profile
     pub run: PathBuf,
-    /// Motif as IUPAC letters, where N leaves the background; may be repeated
+    /// Motif of A, C, G and T, where N leaves the background; may be repeated [no default]
     #[arg(long, value_name = "NAME=WORD", required = true)]
     pub motif: Vec<Word>,
     /// Word to set in for comparison [default: none, the backgrounds as they are]
@@ -105,7 +105,7 @@ pub struct Footprints {
 pub struct Word {
     /// What figures call it.
     pub name: String,
-    /// IUPAC letters.
+    /// A, C, G, T and N.
     pub word: String,
 }
 

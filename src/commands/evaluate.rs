@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::cli::Evaluate;
 use crate::commands::{FinishedRun, open_run, print, print_json};
 use crate::device;
-use crate::model::threshold;
+use crate::model::{Network, threshold};
 use strandnet_core::config::{DataConfig, SourceKind};
 use strandnet_core::dataset;
 use strandnet_core::dataset::manifest::Learned;
@@ -35,6 +35,16 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         open_run(&command.run, device, command.compute.no_native)?.with_bias(device)?;
     let task = provenance.task()?;
     let threshold = threshold(&folder, task)?;
+    if let Some(path) = &command.performance {
+        if task.profile.is_none() {
+            bail!("--performance goes with a run of --task profile, and this one predicts none; remove it");
+        }
+        if lies_in(path, &folder.path) {
+            let path = path.display();
+            bail!("{path}: lies in the run folder, which evaluate never changes; choose another --performance");
+        }
+        run::check_output_file(path, command.force)?;
+    }
     let out = match &command.out {
         Some(path) if lies_in(path, &folder.path) => {
             bail!("{}: lies in the run folder, which evaluate never changes; choose another --out", path.display())
@@ -87,17 +97,22 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
     let length = command.block_length.unwrap_or(provenance.config.training.block_length);
     let blocks = dependence::blocks_of(&examples, length)?;
     let resampling = Resampling { blocks: &blocks, seed: provenance.seed };
-    let evaluation = Evaluation::of(task, &classes, &examples, &logits, ensemble.activation(), threshold, resampling)?
-        .with_breakdown()?
-        .with_strands(&ensemble)?;
+    let mut evaluation =
+        Evaluation::of(task, &classes, &examples, &logits, ensemble.activation(), threshold, resampling)?
+            .with_breakdown()?
+            .with_strands(&ensemble)?;
+    if let (Some(bias), Some(profiles)) = (ensemble.first().and_then(Network::bias), &examples.profiles) {
+        let alone = bias.logits_of(&examples)?;
+        if let Some(found) = &mut evaluation.profiles {
+            found.beside_bias(profiles, &alone, &evaluation.resampling);
+        }
+    }
     dependence::few_blocks(&blocks).iter().for_each(|warning| progress.warn(warning));
     let best_possible = best_possible_scores.as_deref().map(|best| evaluation.beside_best_possible(best));
-    if let Some(path) = &command.performance {
-        let Some(profiles) = &evaluation.profiles else {
-            bail!("--performance goes with a run of --task profile, and this one predicts none; remove it")
-        };
-        run::check_output_file(path, command.force)?;
-        run::write_atomically(path, profiles.performance().as_bytes())?;
+    match (&command.performance, &evaluation.profiles) {
+        (Some(path), Some(profiles)) => run::write_atomically(path, profiles.performance().as_bytes())?,
+        (Some(_), None) => bail!("--performance needs profiles, and these data have none; name --regions and --signal"),
+        (None, _) => {}
     }
     if let Some(claimed) = out {
         let (out, replaced) = claimed.keep()?;

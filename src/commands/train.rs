@@ -65,6 +65,11 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
     {
         bail!("{}: is the run of --init-from, which training still reads; choose another --out", out.display());
     }
+    if let (Some(source), Some(out)) = (&config.training.bias, &command.out)
+        && run::lies_in(out, source)
+    {
+        bail!("{}: is the run of --bias, which training still reads; choose another --out", out.display());
+    }
     let folder = match &command.out {
         Some(path) => OutputFolder::create(path, Contents::Run, command.force)?,
         None => OutputFolder::create_named(&experiment_name(command.config.as_deref(), &config))?,

@@ -16,7 +16,7 @@ use strandnet_core::dataset::split::Split;
 use strandnet_core::evaluate;
 use strandnet_core::evaluate::dependence;
 use strandnet_core::evaluate::predictions::Predictions;
-use strandnet_core::evaluate::results::{RunMetrics, SplitMetrics};
+use strandnet_core::evaluate::results::{Metrics, ProfileResults, RunMetrics};
 use strandnet_core::evaluate::{Evaluation, Strand};
 use strandnet_core::metrics::Resampling;
 use strandnet_core::progress::Progress;
@@ -160,18 +160,30 @@ fn results_again(run: FinishedRun, data: &Dataset) -> Outcome {
         let evaluation =
             Evaluation::of(task, classes, examples, &logits, ensemble.activation(), threshold, resampling)?;
         rows.append(split, examples, &evaluation.predictions)?;
-        let (n, far) = compare(&evaluation.metrics(), expected, 2.0 / examples.len().max(1) as f64, name)?;
-        compared += n;
-        apart = apart.max(far);
+        let (found, of_one_call) = (evaluation.metrics(), 2.0 / examples.len().max(1) as f64);
+        let profiles =
+            [found.profile.as_deref(), expected.profile.as_deref()].map(|found| found.map_or_else(Vec::new, loci));
+        let groups = profiles[0].iter().zip(&profiles[1]);
+        for (found, expected) in groups.map(|(a, b)| (*a, *b)).chain([(&found.metrics, &expected.metrics)]) {
+            let (n, far) = compare(found, expected, of_one_call, name)?;
+            compared += n;
+            apart = apart.max(far);
+        }
     }
     let scores = scores_apart(task, &rows.finish()?, folder)?;
     Ok(format!("{compared} metrics reproduced within {apart:.1e}, scores within {scores:.1e}"))
 }
 
+/// The metrics of profiles, over peaks, background and both.
+fn loci(found: &ProfileResults) -> Vec<&Metrics> {
+    let groups = [Some(&found.peaks), found.background.as_ref(), found.all.as_ref()];
+    groups.into_iter().flatten().map(|group| &group.metrics).chain([&found.detection]).collect()
+}
+
 /// How many metrics there are and how far the farthest is from what it was.
-fn compare(found: &SplitMetrics, expected: &SplitMetrics, of_one_call: f64, split: &str) -> Result<(usize, f64)> {
+fn compare(found: &Metrics, expected: &Metrics, of_one_call: f64, split: &str) -> Result<(usize, f64)> {
     let (mut compared, mut apart) = (0, 0.0f64);
-    for (name, metric) in found.metrics.iter() {
+    for (name, metric) in found.iter() {
         let (Some(found), Some(expected)) = (metric.value, expected.get(name).and_then(|metric| metric.value)) else {
             continue;
         };
@@ -202,7 +214,7 @@ fn scores_apart(task: &Task, found: &[u8], folder: &RunFolder) -> Result<f64> {
         };
         for ((name, found), expected) in headers.iter().zip(&row).zip(&expected) {
             match (found.parse::<f64>(), expected.parse::<f64>()) {
-                (Ok(found), Ok(expected)) if name.starts_with("score") => {
+                (Ok(found), Ok(expected)) if name.starts_with("score") || name.starts_with("predicted_") => {
                     let far = (found - expected).abs() / unit;
                     if far > SCORE_TOLERANCE {
                         bail!("row {rows} of {PREDICTIONS_CSV} has the score {expected}, which is {found} now");

@@ -8,10 +8,10 @@ use anyhow::{Context, Result, bail};
 use tch::{Device, Tensor};
 
 use super::ensemble::{self, Ensemble};
-use strandnet_core::config::TaskKind;
+use crate::device;
 use strandnet_core::dataset::examples::Examples;
 use strandnet_core::evaluate::{self, Strand};
-use strandnet_core::run::{BIAS_JSON, BIAS_WEIGHTS, Provenance, RUN_JSON, RunFolder, WEIGHTS};
+use strandnet_core::run::{BIAS_JSON, BIAS_WEIGHTS, METRICS_JSON, Manifest, Provenance, RUN_JSON, RunFolder, WEIGHTS};
 use strandnet_core::sequence::profile::ProfileShape;
 use strandnet_core::task::Task;
 
@@ -20,19 +20,27 @@ use strandnet_core::task::Task;
 pub struct Bias {
     ensemble: Ensemble,
     shape: ProfileShape,
-    /// What is added to its log counts.
-    shift: f64,
+    /// What is added to the log counts of each group.
+    shift: Vec<f64>,
 }
 
 impl Bias {
-    /// Opens the finished run that `--bias` names, for networks of a task and a length.
+    /// Opens the finished run that `--bias` names, for networks of a task, whose groups have these names, and a length.
     ///
     /// # Errors
-    /// It is no finished run, or predicts other tracks or from another length.
-    pub fn open(run: &Path, task: &Task, length: usize, device: Device) -> Result<Self> {
+    /// It is no finished run of a bias model, or predicts other tracks or from another length.
+    pub fn open(run: &Path, task: &Task, groups: &[String], length: usize, device: Device) -> Result<Self> {
         let (folder, provenance) = RunFolder::open_finished(run)?;
-        Self::new(&provenance, &folder.file(WEIGHTS), task, length, 0.0, device)
-            .with_context(|| format!("--bias {}", run.display()))
+        let shown = run.display();
+        if !provenance.task()?.profile.as_ref().is_some_and(|profile| profile.of_background) {
+            bail!("--bias {shown}: is no bias model, expected a run of --task profile --arch bias; train one");
+        }
+        if provenance.classes != groups {
+            let (own, groups) = (provenance.classes.join(", "), groups.join(", "));
+            bail!("--bias {shown}: predicts {own}, expected {groups}; name the tracks alike and in the same order");
+        }
+        Self::new(&provenance, &folder.file(WEIGHTS), task, length, vec![0.0; groups.len()], device)
+            .with_context(|| format!("--bias {shown}"))
     }
 
     /// The bias model that was copied into a run; nothing where it has none.
@@ -40,11 +48,17 @@ impl Bias {
     /// # Errors
     /// Its files are damaged.
     pub fn of_run(folder: &RunFolder, task: &Task, length: usize, device: Device) -> Result<Option<Rc<Self>>> {
-        let Some(shift) = task.profile.as_ref().and_then(|profile| profile.bias_shift) else { return Ok(None) };
+        let Some(shift) = task.profile.as_ref().and_then(|profile| profile.bias_shift.clone()) else { return Ok(None) };
         let path = folder.file(BIAS_JSON);
         let damaged = || format!("{}: is missing or damaged; restore the file or train again", path.display());
         let bytes = std::fs::read(&path).with_context(damaged)?;
         let provenance: Provenance = serde_json::from_slice(&bytes).with_context(damaged)?;
+        // Weights have their own checksum.
+        if folder.file(METRICS_JSON).is_file()
+            && let Some(manifest) = Manifest::read(folder, provenance.format_version)?
+        {
+            manifest.check(folder, BIAS_JSON)?;
+        }
         Self::new(&provenance, &folder.file(BIAS_WEIGHTS), task, length, shift, device).map(|bias| Some(Rc::new(bias)))
     }
 
@@ -53,15 +67,14 @@ impl Bias {
         weights: &Path,
         task: &Task,
         length: usize,
-        shift: f64,
+        shift: Vec<f64>,
         device: Device,
     ) -> Result<Self> {
         let own = provenance.task()?;
         let (Some(own_profile), Some(profile)) = (&own.profile, &task.profile) else {
             bail!("was trained for --task {}, expected profile", strandnet_core::config::name_of(&own.kind))
         };
-        debug_assert_eq!(own.kind, TaskKind::Profile);
-        if (own_profile.shape != profile.shape) || provenance.length != length {
+        if own_profile.shape != profile.shape || provenance.length != length || shift.len() != profile.shape.groups() {
             bail!(
                 "predicts {} tracks of {} bp from {} bp, expected {} of {} bp from {length} bp; train it with the same tracks and lengths",
                 own_profile.shape.all_tracks(),
@@ -76,31 +89,31 @@ impl Bias {
         Ok(Self { ensemble: Ensemble::new(networks), shape: profile.shape.clone(), shift })
     }
 
-    /// Moves its log counts so that their mean over the background of some examples is what was observed there.
+    /// Moves the log counts of each group so that their mean over the background of some examples is what was observed there.
     ///
     /// # Errors
     /// There is no background, or it cannot be read.
     pub fn fitted_to(mut self, examples: &Examples) -> Result<Self> {
         let Some(profiles) = &examples.profiles else { bail!("--bias goes with --task profile; remove it") };
-        self.shift = 0.0;
-        let logits = self.logits_of(examples)?;
         let (values, groups) = (self.shape.values(), self.shape.groups());
-        let (mut sum, mut n) = (0.0, 0.0);
+        self.shift = vec![0.0; groups];
+        let logits = self.logits_of(examples)?;
+        let (mut off, mut n) = (vec![0.0; groups], 0.0);
         for (i, found) in logits.chunks(self.shape.outputs()).enumerate().filter(|(i, _)| !profiles.is_peak(*i)) {
-            let off = examples.labels_of(i).iter().zip(&found[values..]).map(|(own, found)| f64::from(own - found));
-            sum += off.sum::<f64>();
-            n += groups as f64;
+            let each = examples.labels_of(i).iter().zip(&found[values..]);
+            off.iter_mut().zip(each).for_each(|(off, (own, found))| *off += f64::from(own - found));
+            n += 1.0;
         }
         if n == 0.0 {
             bail!("there is no background, to whose counts --bias is fitted; add --negatives gc-matched");
         }
-        self.shift = sum / n;
+        self.shift = off.into_iter().map(|off| off / n).collect();
         Ok(self)
     }
 
-    /// What is added to its log counts.
-    pub fn shift(&self) -> f64 {
-        self.shift
+    /// What is added to the log counts of each group.
+    pub fn shift(&self) -> &[f64] {
+        &self.shift
     }
 
     /// What it gives alone, `[n, tracks * length + groups]`, at the depth of the data.
@@ -109,8 +122,10 @@ impl Bias {
     /// The examples cannot be read.
     pub fn logits_of(&self, examples: &Examples) -> Result<Vec<f32>> {
         let mut logits = evaluate::logits_of(&self.ensemble, examples, Strand::AsGiven)?;
-        let (values, shift) = (self.shape.values(), self.shift as f32);
-        logits.chunks_mut(self.shape.outputs()).for_each(|row| row[values..].iter_mut().for_each(|log| *log += shift));
+        let values = self.shape.values();
+        for row in logits.chunks_mut(self.shape.outputs()) {
+            row[values..].iter_mut().zip(&self.shift).for_each(|(log, shift)| *log += *shift as f32);
+        }
         Ok(logits)
     }
 
@@ -119,7 +134,9 @@ impl Bias {
         let own = ensemble::logits_of_one_hot(&self.ensemble, one_hot);
         let (values, groups) = (self.shape.values() as i64, self.shape.groups() as i64);
         let profile = logits.narrow(1, 0, values) + own.narrow(1, 0, values);
-        let log_counts = logits.narrow(1, values, groups).logaddexp(&(own.narrow(1, values, groups) + self.shift));
+        let shift: Vec<f32> = self.shift.iter().map(|&shift| shift as f32).collect();
+        let own_counts = own.narrow(1, values, groups) + device::to_device(&shift, logits.device());
+        let log_counts = logits.narrow(1, values, groups).logaddexp(&own_counts);
         Tensor::cat(&[profile, log_counts], 1)
     }
 }

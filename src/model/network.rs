@@ -76,6 +76,11 @@ impl Network {
         Self { native: self.native.filter(|_| !no_native), ..self }
     }
 
+    /// The bias model that is added to what it gives.
+    pub fn bias(&self) -> Option<&Bias> {
+        self.bias.as_deref()
+    }
+
     /// The same network with a bias model added to what it gives, in training and in scoring, or without.
     pub fn with_bias(self, bias: Option<Rc<Bias>>) -> Self {
         Self { bias, ..self }

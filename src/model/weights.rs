@@ -79,10 +79,10 @@ pub fn start_from(network: &mut Network, member: usize, path: &Path, same_questi
     // As `variables` names them.
     let prefix = if epochs.len() > 1 { format!("members.{}.", member % epochs.len()) } else { String::new() };
     let in_file = |name: &str| format!("{prefix}{name}");
-    let output = network.plan.output_path().to_owned() + ".";
+    let outputs: Vec<String> = network.plan.output_paths().into_iter().map(|path| format!("{path}.")).collect();
     // In the order of their names, so that of several that do not fit the same one is named each time.
     let (output, others): (Vec<_>, Vec<_>) =
-        variables(&[&*network]).into_iter().partition(|(name, _)| name.starts_with(&output));
+        variables(&[&*network]).into_iter().partition(|(name, _)| outputs.iter().any(|path| name.starts_with(path)));
     let surplus = tensors.keys().filter(|name| name.starts_with(&prefix)).find(|&name| {
         let own = others.iter().chain(&output).any(|(own, _)| in_file(own) == *name);
         !own

@@ -5,10 +5,10 @@ use std::thread::{Scope, ScopedJoinHandle};
 
 use anyhow::Result;
 use strandnet_core::config::TrainingConfig;
-use strandnet_core::dataset::Dataset;
 pub use strandnet_core::dataset::batches::Batch as HostBatch;
 use strandnet_core::dataset::batches::{self, Order};
 use strandnet_core::dataset::examples::Examples;
+use strandnet_core::dataset::{Dataset, Resampler};
 use tch::{Device, Tensor};
 
 use super::device_examples::DeviceExamples;
@@ -95,8 +95,12 @@ impl<'a> Loader<'a> {
     ) -> Result<Self> {
         let epochs = training.epochs;
         let first_draw = (member * epochs) as u64;
+        // The first windows of genomes are there already; those of loci move from the first epoch on.
+        let first = |resampler: &Resampler| if resampler.follows_listing() { 1 } else { 2 };
         let drawn = match &data.resampler {
-            Some(resampler) if (2..=epochs).contains(&epoch) => Some(resampler.draw(first_draw + epoch as u64 - 1)?),
+            Some(resampler) if (first(resampler)..=epochs).contains(&epoch) => {
+                Some(resampler.draw(first_draw + epoch as u64 - 1)?)
+            }
             _ => None,
         };
         let on_device = DeviceExamples::on(device, drawn.as_ref().unwrap_or(&data.train))?;

@@ -94,7 +94,7 @@ pub enum Resampler {
 }
 
 impl Resampler {
-    /// The examples of one draw; draw 0 is that of [`Dataset::train`].
+    /// The examples of one draw; of genomes, draw 0 is that of [`Dataset::train`].
     ///
     /// # Errors
     /// Genomes or tracks cannot be read.
@@ -408,6 +408,14 @@ fn check_labels(data: &Dataset, source: DataSource) -> Result<()> {
                     Split::Valid => "validation",
                     Split::Test => "the test",
                 }
+            );
+        }
+        if let Some(profiles) = &examples.profiles
+            && !(0..examples.len()).any(|i| profiles.is_peak(i))
+        {
+            bail!(
+                "no peak is left for {}, expected some; name other chromosomes, or check --exclude and --outlier-quantile",
+                split.name()
             );
         }
         match kind {

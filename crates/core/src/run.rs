@@ -356,6 +356,8 @@ impl Provenance {
             && (!binary || (*count == 2 && *positive < 2 && self.positive.is_some()))
             && (weights.is_empty() || weights.len() == *count)
             && scales.len() == if regression { *count } else { 0 }
+            && self.task.profile.is_some() == (*kind == TaskKind::Profile)
+            && self.task.profile.as_ref().is_none_or(|profile| profile.fits(*count))
             // All of these must be finite as f32, the type of predictions.
             && scales.iter().all(|scale| {
                 let largest = f64::from(f32::MAX);

@@ -6,7 +6,9 @@ pub mod calibration;
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Architecture, CalibrationMethod, ClassWeights, Loss, Metric, TaskKind, TrainingConfig};
+use crate::config::{
+    Architecture, CalibrationMethod, ClassWeights, LONGEST_BP, Loss, Metric, TaskKind, TrainingConfig,
+};
 use crate::dataset::Classes;
 use crate::dataset::examples::{Examples, Profiles};
 use crate::metrics;
@@ -76,12 +78,22 @@ pub struct ProfileTask {
     /// Whether the loss is of background, not of peaks: a network that learns an enzyme's preference.
     #[serde(default, skip_serializing_if = "is_false")]
     pub of_background: bool,
-    /// What is added to the log counts of the run's bias model, where it has one.
+    /// What is added to the log counts of the run's bias model, of each group; nothing where it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bias_shift: Option<f64>,
+    pub bias_shift: Option<Vec<f64>>,
 }
 
 impl ProfileTask {
+    /// Whether it can be of so many groups.
+    pub fn fits(&self, groups: usize) -> bool {
+        let ProfileShape { tracks, length } = &self.shape;
+        tracks.len() == groups
+            && tracks.iter().all(|tracks| (1..=2).contains(tracks))
+            && (1..=LONGEST_BP).contains(length)
+            && self.counts_weight.is_finite()
+            && self.bias_shift.as_ref().is_none_or(|shift| shift.len() == groups)
+    }
+
     /// Counts that are expected at each base of each track of a group, `[tracks * length]`, from what a network gives for a sequence.
     pub fn expected_counts(&self, numbers: &[f64], group: usize) -> Vec<f64> {
         let range = self.shape.of_groups().nth(group).unwrap_or(0..0);
@@ -238,10 +250,11 @@ impl Task {
         predictions.chunks(count).map(|bins| bins.iter().sum::<f64>() / count as f64).collect()
     }
 
-    /// The scale of each of the numbers that come out of a network for a sequence, `[outputs, bins]`.
+    /// The scale of each of the numbers that come out of a network for a sequence, `[outputs, bins]`; those of profiles have none.
     pub fn scales_of_outputs(&self) -> impl Iterator<Item = &Scale> + Clone {
         let along = self.bins.map_or(1, |bins| bins.count);
-        self.scales.iter().flat_map(move |scale| std::iter::repeat_n(scale, along))
+        let scales = if self.profile.is_some() { &[] } else { &self.scales[..] };
+        scales.iter().flat_map(move |scale| std::iter::repeat_n(scale, along))
     }
 
     fn class_weights(&self, wanted: &ClassWeights, classes: &Classes, train: &Examples) -> Result<Vec<f64>> {
@@ -525,7 +538,8 @@ fn counts_weight(train: &Examples, profiles: &Profiles) -> f64 {
     let counts = |i: usize| profiles.counts_of(i).iter().map(|&count| f64::from(count)).sum::<f64>();
     let mut all: Vec<f64> = peaks.map(counts).collect();
     all.sort_by(f64::total_cmp);
-    metrics::quantile(&all, 0.5).unwrap_or(1.0) / profiles.shape.groups() as f64 / 10.0
+    // Also where most have no counts, counts are learned.
+    metrics::quantile(&all, 0.5).unwrap_or(1.0).max(1.0) / profiles.shape.groups() as f64 / 10.0
 }
 
 /// Checks that all predictions are finite.
@@ -570,7 +584,9 @@ fn scales(train: &Examples, classes: &Classes, loss: Loss) -> Result<Vec<Scale>>
         .enumerate()
         .map(|(column, name)| {
             let along = train.values_along();
-            let bins = |i| &train.targets_of(i)[column * along..(column + 1) * along];
+            // Of a profile, the log counts.
+            let numbers = |i| if train.profiles.is_some() { train.labels_of(i) } else { train.targets_of(i) };
+            let bins = |i| &numbers(i)[column * along..(column + 1) * along];
             let all = (0..train.len()).flat_map(|i| bins(i).iter().map(|&value| f64::from(value)));
             let values: Vec<f64> = all.filter(|value| !value.is_nan()).collect();
             if loss == Loss::Poisson

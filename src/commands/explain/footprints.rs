@@ -28,16 +28,23 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
     let control = command.control.as_deref().map(|word| encoded("--control", word)).transpose()?.unwrap_or_default();
     let words = command.motif.iter().map(|Word { name, word }| Ok((name, encoded("--motif", word)?)));
     let words = words.collect::<Result<Vec<_>>>()?;
-    if let Some((name, word)) = words.iter().find(|(_, word)| word.len() > shape.length) {
+    let named = words.iter().map(|(name, word)| (format!("--motif {name}"), word));
+    if let Some((flag, word)) =
+        named.chain([("--control".to_owned(), &control)]).find(|(_, word)| word.len() > shape.length)
+    {
         let (bases, length) = (word.len(), shape.length);
-        bail!("--motif {name} has {bases} bases, expected at most the {length} bp of the profile; shorten it");
+        bail!("{flag} has {bases} bases, expected at most the {length} bp of the profile; shorten it");
+    }
+    let mut seen = std::collections::HashSet::new();
+    if let Some((name, _)) = words.iter().find(|(name, _)| !seen.insert(format::field(name))) {
+        bail!("--motif names '{name}' twice, expected a name for each; choose another");
     }
     let path = command.out.clone().unwrap_or_else(|| run.folder.file("explain").join("footprints"));
     let out = OutputFolder::create(&path, Contents::Footprints, command.force)?;
 
     let examples = own_examples(&run, Split::Test, &command.data_root, &progress)?;
     let backgrounds = Backgrounds::shuffled(&examples.all_codes()?, length, command.backgrounds, command.seed);
-    let biased = profile.bias_shift.map(|_| open()?.with_bias(device)).transpose()?;
+    let biased = profile.bias_shift.as_ref().map(|_| open()?.with_bias(device)).transpose()?;
     let of =
         |run: &FinishedRun, word: &[u8]| -> Result<Footprint> { backgrounds.footprint(&run.ensemble, shape, word) };
     let controls = (of(&run, &control)?, biased.as_ref().map(|run| of(run, &control)).transpose()?);
@@ -58,8 +65,9 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
     for (name, word) in &words {
         let one = of(&run, word)?;
         let other = biased.as_ref().map(|run| of(run, word)).transpose()?;
-        let folds = one.folds(&controls.0, shape);
-        let with_bias = other.as_ref().zip(controls.1.as_ref()).map(|(one, control)| one.folds(control, shape));
+        let folds = one.folds(&controls.0, shape, word.len());
+        let with_bias =
+            other.as_ref().zip(controls.1.as_ref()).map(|(one, control)| one.folds(control, shape, word.len()));
         for (group, class) in run.classes.names.iter().enumerate() {
             let title = format!(
                 "{}, {}, {} backgrounds",
@@ -110,6 +118,11 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
 
 /// The codes of a word.
 fn encoded(flag: &str, word: &str) -> Result<Vec<u8>> {
+    if let Some(letter) = word.chars().find(|letter| !"ACGTUNacgtun".contains(*letter)) {
+        bail!(
+            "{flag} {word}: holds '{letter}', expected A, C, G, T or N; name a word for each base that it stands for"
+        );
+    }
     let mut codes = Vec::new();
     alphabet::encode(word.as_bytes(), &mut codes)
         .map_err(|fault| anyhow!("{flag} {word}: {fault}; correct the word"))?;

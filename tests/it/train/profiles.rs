@@ -3,7 +3,7 @@
 use strandnet::formats::bigwig::BigWig;
 
 use super::signals::{Tracks, arrays, tracks};
-use crate::fixtures::{column, fail, header, json, metrics, numbers, outcome, run, succeed, text, value};
+use crate::fixtures::{column, fail, header, json, metrics, numbers, outcome, run as run_of, succeed, text, value};
 
 /// Of the middle of a window of 80 bp.
 const OUTPUT_LENGTH: usize = 40;
@@ -24,7 +24,7 @@ fn flags<'a>(tracks: &'a Tracks, signals: &'a [String; 2], more: &[&'a str]) -> 
 fn trained(tracks: &Tracks, name: &str, more: &[&str]) -> (std::path::PathBuf, String) {
     let out = tracks.folder.path(name);
     let signals = signals(tracks);
-    let output = run(&[&["train", "--out", text(&out)], &flags(tracks, &signals, more)[..]].concat());
+    let output = run_of(&[&["train", "--out", text(&out)], &flags(tracks, &signals, more)[..]].concat());
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{said}");
     (out, said)
@@ -207,7 +207,7 @@ fn what_does_not_go_together_is_one_sentence() {
         (&["--loss", "mse"], "--loss multinomial goes with --task profile, and with nothing else"),
     ] {
         let out = tracks.folder.path("no");
-        let error = run(&[&["train", "--out", text(&out)], &flags(&tracks, &signals, more)[..]].concat());
+        let error = run_of(&[&["train", "--out", text(&out)], &flags(&tracks, &signals, more)[..]].concat());
         let error = String::from_utf8(error.stderr).unwrap();
         assert!(error.contains(part) && !error.contains("panicked"), "{more:?}: {error}");
         assert!(!out.exists());
@@ -228,11 +228,24 @@ fn a_bias_model_is_copied_added_and_left_out_of_what_is_predicted() {
     let (bias, _) = trained(&tracks, "bias", &["--arch", "bias", "--depth", "1", "--filters", "4", "--epochs", "2"]);
     let (run, said) = trained(&tracks, "run", &["--bias", text(&bias), "--epochs", "2", "--schedule", "constant"]);
     assert!(said.contains("log counts of the bias model move by"), "{said}");
+    let refused = |bias: &str, signals: &[String; 2]| {
+        let out = tracks.folder.path("no");
+        let more = flags(&tracks, signals, &["--bias", bias]);
+        String::from_utf8(run_of(&[&["train", "--out", text(&out)], &more[..]].concat()).stderr).unwrap()
+    };
+    assert!(
+        refused(text(&run), &signals(&tracks))
+            .contains("is no bias model, expected a run of --task profile --arch bias")
+    );
+    let [one, pair] = signals(&tracks);
+    let others = [one.replace("one=", "other="), pair];
+    assert!(refused(text(&bias), &others).contains("predicts one, pair, expected other, pair; name the tracks alike"));
     // The run needs the other no more.
     std::fs::remove_dir_all(&bias).unwrap();
     let profile = &metrics(&run)["test"]["profile"];
     assert!(profile["baselines"]["bias"]["profile_mnll"]["value"].is_f64(), "{profile}");
-    assert!(json(&run.join("run.json"))["task"]["profile"]["bias_shift"].is_f64());
+    let shift = json(&run.join("run.json"))["task"]["profile"]["bias_shift"].clone();
+    assert!(shift.as_array().is_some_and(|shift| shift.len() == 2 && shift[0] != shift[1]), "{shift}");
     let evaluated: serde_json::Value =
         serde_json::from_str(&succeed(&["evaluate", text(&run), "--quiet", "--json"])).unwrap();
     assert_eq!(evaluated["test"]["profile"]["peaks"], profile["peaks"]);
@@ -268,7 +281,9 @@ fn a_bias_model_is_copied_added_and_left_out_of_what_is_predicted() {
             &["--motif", "long=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"][..],
             "has 50 bases, expected at most the 40 bp",
         ),
-        (&["--motif", "odd=AC!T"], "--motif AC!T"),
+        (&["--motif", "odd=ACRT"], "--motif ACRT: holds 'R', expected A, C, G, T or N"),
+        (&["--motif", "a=ACG", "--motif", "a=ACT"], "--motif names 'a' twice"),
+        (&["--motif", "a=ACG", "--control", &"A".repeat(50)], "--control has 50 bases"),
     ] {
         let out = tracks.folder.path("no");
         let error = fail(1, &[&["explain", "footprints", text(&run), "--out", text(&out)], more].concat());
@@ -294,4 +309,20 @@ fn bases_that_counts_and_profiles_depend_on_are_found() {
     let columns =
         "profile_mnll\tprofile_jsd\tprofile_pearson\tprofile_spearman\tcount_pearson\tcount_spearman\tcount_mse";
     assert_eq!(header(&table), columns);
+}
+
+#[test]
+fn a_listing_of_loci_is_no_data_to_train_on() {
+    let tracks = tracks();
+    let (run, _) = trained(&tracks, "run", &["--epochs", "1"]);
+    let listing = run.join("examples.tsv");
+    let error = fail(1, &["train", "--examples", text(&listing), "--out", text(&tracks.folder.path("no"))]);
+    assert!(error.contains("a run of --task profile is repeated from its config.toml"), "{error}");
+    // Its log counts can be evaluated.
+    let found = succeed(&["evaluate", text(&run), "--examples", text(&listing), "--quiet", "--json"]);
+    let found: serde_json::Value = serde_json::from_str(&found).unwrap();
+    assert_eq!(found["test"]["pearson"], metrics(&run)["test"]["pearson"]);
+    let page = std::fs::read_to_string(run.join("report.html")).unwrap();
+    assert!(page.contains("Where do reads of one and pair lie in a sequence of 80 bp, and how many?"));
+    assert!(!page.contains("--examples") && !page.contains("explain motifs"));
 }

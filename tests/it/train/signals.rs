@@ -376,7 +376,7 @@ fn what_does_not_go_with_a_signal_is_said() {
         "120 of 120 values are below zero, the first at chr1:102 (0-based), and --log1p",
     );
     fails(2, &["--signal", "plus.bw"], "expected NAME=FILE.bw");
-    fails(2, &["--signal", &one, "--task", "binary"], "--task is binary, expected regression for --signal");
+    fails(2, &["--signal", &one, "--task", "binary"], "--task is binary, expected regression or profile for --signal");
     fails(2, &["--signal", &one, "--signal", &one], "--signal names 'a' twice");
     fails(2, &["--signal", &one, "--negatives", "shuffle"], "a shuffled sequence does not have");
     fails(2, &["--signal", &one, "--negatives-per-positive", "2"], "add --negatives gc-matched");

@@ -10,9 +10,6 @@ use crate::sequence::alphabet;
 use crate::sequence::profile::{ProfileShape, reverse_stretches};
 use crate::sequence::shuffle::dinucleotide_shuffle;
 
-/// Distance from the middle of a motif within which a fold is looked for, in bp.
-const NEAR: usize = 10;
-
 /// Sequences `[n, length]` in which motifs are set.
 pub struct Backgrounds {
     codes: Vec<u8>,
@@ -56,8 +53,9 @@ impl Backgrounds {
         for (word, is_reverse) in [(word, false), (&other, true)] {
             let mut codes = self.codes.clone();
             for background in codes.chunks_mut(self.length) {
-                // On the other strand the same bases of the motif are at the same distance from the middle.
-                let before = (self.length - word.len() + usize::from(is_reverse)) / 2;
+                let before = self.length / 2 - word.len() / 2;
+                // On the other strand its bases are at the same places of that strand.
+                let before = if is_reverse { self.length - before - word.len() } else { before };
                 for (base, &code) in background[before..].iter_mut().zip(word) {
                     if !alphabet::is_unknown(code) {
                         *base = code;
@@ -84,17 +82,15 @@ impl Backgrounds {
 }
 
 impl Footprint {
-    /// How far the profile near the middle of a motif is from that of a control: of each group, the ratio that is farthest from 1,
-    /// within 10 bp of the middle.
-    pub fn folds(&self, control: &Self, shape: &ProfileShape) -> Vec<f64> {
+    /// The share of each group's counts at the middle of a motif of so many bases, over that of a control: one base of each track,
+    /// or the two in the middle of an even number.
+    pub fn folds(&self, control: &Self, shape: &ProfileShape, bases: usize) -> Vec<f64> {
         let middle = shape.length / 2;
-        let near = middle.saturating_sub(NEAR)..(middle + NEAR + 1).min(shape.length);
-        let of_group = |range: std::ops::Range<usize>| {
-            let places = range.step_by(shape.length).flat_map(|track| near.clone().map(move |base| track + base));
-            let ratios = places.map(|place| self.profile[place] / control.profile[place].max(f64::MIN_POSITIVE));
-            ratios.fold(1.0, |far: f64, ratio| if ratio.ln().abs() > far.ln().abs() { ratio } else { far })
+        let first = middle - usize::from(bases.is_multiple_of(2) && middle > 0);
+        let share = |footprint: &Self, range: std::ops::Range<usize>| -> f64 {
+            range.step_by(shape.length).flat_map(|track| &footprint.profile[track + first..=track + middle]).sum()
         };
-        shape.of_groups().map(of_group).collect()
+        shape.of_groups().map(|group| share(self, group.clone()) / share(control, group)).collect()
     }
 }
 
@@ -148,7 +144,7 @@ mod tests {
         let peak = cut.profile.iter().copied().fold(0.0, f64::max);
         assert!(peak > 0.15 && (cut.log_counts[0] - 1.0).abs() < 1e-9, "{peak}");
         assert_eq!(uncut, empty);
-        assert!(cut.folds(&empty, &shape)[0] > 5.0 && uncut.folds(&empty, &shape) == [1.0]);
+        assert!(cut.folds(&empty, &shape, 4)[0] > 5.0 && uncut.folds(&empty, &shape, 4) == [1.0]);
         // What a base of the background would be stays there.
         assert_eq!(of(&[4, 1, 2, 4]), cut);
     }

@@ -345,7 +345,9 @@ impl DataConfig {
     /// Lengths of a window and of its middle whose profile is predicted, in bp: as given, or those of BPNet.
     pub fn profile_lengths(&self) -> (usize, usize) {
         let length = self.length.unwrap_or(PROFILE_LENGTHS.0);
-        (length, self.output_length.unwrap_or(PROFILE_LENGTHS.1.min(length)))
+        // Either strand has the same middle.
+        let own = PROFILE_LENGTHS.1.min(length);
+        (length, self.output_length.unwrap_or(own - (length - own) % 2))
     }
 
     /// Whether the user named chromosomes for any split.
@@ -386,7 +388,10 @@ impl DataConfig {
         );
         let values = matches!(self.task_kind(), Some(TaskKind::Multilabel | TaskKind::Regression | TaskKind::Profile));
         check(
-            !values || matches!(source, SourceKind::Tables | SourceKind::Examples) || !self.signal.is_empty(),
+            !values
+                || matches!(source, SourceKind::Tables | SourceKind::Examples)
+                || !self.signal.is_empty()
+                || self.task == Some(TaskKind::Profile), // whose faults name what it needs
             "--task multilabel and regression need labels or values for each sequence, expected --train, or --regions with --signal; name one",
         );
         check(

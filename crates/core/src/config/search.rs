@@ -73,7 +73,7 @@ struct RangeTable {
 const FURTHEST: f64 = 1e100;
 
 /// Settings that are not searched, and why.
-const NOT_SEARCHED: [(&str, &str); 20] = [
+const NOT_SEARCHED: [(&str, &str); 24] = [
     ("epochs", "is set for each rung by successive halving"),
     ("seed", "is the same for all trials, so that they differ by their settings"),
     ("monitor", "is what trials are compared by"),
@@ -87,6 +87,10 @@ const NOT_SEARCHED: [(&str, &str); 20] = [
     ("device", "is of the machine"),
     ("memory", "is of the machine"),
     ("task", "is the question itself"),
+    ("counts_weight", "decides what trials are compared by"),
+    ("output_length", "decides what trials are compared by"),
+    ("outlier_quantile", "is of validation, which must be the same for all trials"),
+    ("merge_distance", "is of validation, which must be the same for all trials"),
     ("valid_fragments", "is of validation, which must be the same for all trials"),
     ("valid_fraction", "is of validation, which must be the same for all trials"),
     ("test_fragments", "is of the test, which tune leaves alone"),

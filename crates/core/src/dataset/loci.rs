@@ -58,31 +58,26 @@ pub fn choose(peaks: &mut Vec<SplitWindow>, choice: &Choice) -> Result<()> {
     });
     say(all, peaks.len(), "touch a region of --exclude");
 
-    let mut counts = peaks.iter().map(|peak| signal.counts(&peak.window.interval)).collect::<Result<Vec<f64>>>()?;
-    let mut sorted = counts.clone();
+    let count = |peak: SplitWindow| Ok((signal.counts(&peak.window.interval)?, peak));
+    let mut counted = peaks.drain(..).map(count).collect::<Result<Vec<(f64, SplitWindow)>>>()?;
+    let mut sorted: Vec<f64> = counted.iter().map(|(counts, _)| *counts).collect();
     sorted.sort_by(f64::total_cmp);
-    if let Some(limit) = metrics::quantile(&sorted, config.outlier_quantile).map(|count| OUTLIER_FACTOR * count) {
-        let before = peaks.len();
-        let keeps: Vec<bool> = counts.iter().map(|&count| count <= limit).collect();
-        let mut keep = keeps.iter();
-        peaks.retain(|_| *keep.next().unwrap_or(&true));
-        let mut keep = keeps.iter();
-        counts.retain(|_| *keep.next().unwrap_or(&true));
-        let share = config.outlier_quantile;
-        say(
-            before,
-            peaks.len(),
-            &format!("have more than {limit:.0} counts, {OUTLIER_FACTOR} times the quantile {share}"),
-        );
+    let share = config.outlier_quantile;
+    let limit = metrics::quantile(&sorted, share).map(|count| OUTLIER_FACTOR * count);
+    // Where so many have none, one with counts is not extreme.
+    if let Some(limit) = limit.filter(|&limit| limit > 0.0 && share < 1.0) {
+        let before = counted.len();
+        counted.retain(|(counts, _)| *counts <= limit);
+        let why = format!("have more than {limit:.0} counts, {OUTLIER_FACTOR} times the quantile {share}");
+        say(before, counted.len(), &why);
     }
 
     let distance = config.merge_distance.unwrap_or(signal.output_length() / 2);
-    let before = peaks.len();
-    let mut order: Vec<usize> = (0..before).collect();
-    order.sort_by(|&a, &b| counts[b].total_cmp(&counts[a]).then(a.cmp(&b)));
-    let (mut kept, mut keeps) = (BTreeMap::<usize, BTreeSet<usize>>::new(), vec![false; before]);
+    let mut order: Vec<usize> = (0..counted.len()).collect();
+    order.sort_by(|&a, &b| counted[b].0.total_cmp(&counted[a].0).then(a.cmp(&b)));
+    let (mut kept, mut keeps) = (BTreeMap::<usize, BTreeSet<usize>>::new(), vec![false; counted.len()]);
     for i in order {
-        let Interval { chromosome, range } = &peaks[i].window.interval;
+        let Interval { chromosome, range } = &counted[i].1.window.interval;
         let starts = kept.entry(*chromosome).or_default();
         let near = range.start.saturating_sub(distance.saturating_sub(1))..range.start + distance.max(1);
         if distance == 0 || starts.range(near).next().is_none() {
@@ -90,8 +85,8 @@ pub fn choose(peaks: &mut Vec<SplitWindow>, choice: &Choice) -> Result<()> {
             keeps[i] = true;
         }
     }
-    let mut keep = keeps.into_iter();
-    peaks.retain(|_| keep.next().unwrap_or(true));
+    let before = counted.len();
+    peaks.extend(counted.into_iter().zip(keeps).filter(|(_, keep)| *keep).map(|((_, peak), _)| peak));
     say(before, peaks.len(), &format!("have a stronger one nearer than {distance} bp"));
     if peaks.is_empty() {
         bail!("none of {} peaks is left; raise --outlier-quantile, or check --exclude", thousands(all));
@@ -108,7 +103,10 @@ pub fn choose(peaks: &mut Vec<SplitWindow>, choice: &Choice) -> Result<()> {
 pub struct MovingWindows {
     divided: DividedReference,
     signal: SignalValues,
+    /// What windows may lie in: training's part of the genome without excluded regions.
+    allowed: Vec<Interval>,
     jitter: usize,
+    max_n: usize,
     seed: u64,
     loci: Vec<Locus>,
 }
@@ -124,23 +122,30 @@ struct Locus {
 }
 
 impl MovingWindows {
-    /// For windows that are still to be named.
-    pub fn new(divided: DividedReference, signal: SignalValues, jitter: usize, seed: u64) -> Self {
-        Self { divided, signal, jitter, seed, loci: Vec::new() }
+    /// For windows that are still to be named, which stay away from `excluded` regions, sorted by chromosome and start.
+    pub fn new(
+        divided: DividedReference,
+        signal: SignalValues,
+        excluded: &[Interval],
+        config: &DataConfig,
+        seed: u64,
+    ) -> Self {
+        let allowed = interval::without(&divided.parts[Split::Train as usize], excluded);
+        let (jitter, max_n) = (config.jitter, config.max_n);
+        Self { divided, signal, allowed, jitter, max_n, seed, loci: Vec::new() }
     }
 
     /// The windows of training examples.
     pub fn about(mut self, train: &Examples) -> Self {
         let names = self.divided.reference.chromosomes.iter();
         let chromosomes: HashMap<Arc<str>, usize> = names.enumerate().map(|(i, name)| (name.clone(), i)).collect();
-        let parts = &self.divided.parts[Split::Train as usize];
         for (i, origin) in train.origins.iter().enumerate() {
             let Some(Place { chromosome, range, reverse }) = &origin.place else { continue };
             let Some(&chromosome) = chromosomes.get(chromosome) else { continue };
             let holds = |part: &&Interval| {
                 part.chromosome == chromosome && part.range.start <= range.start && range.end <= part.range.end
             };
-            let part = parts.iter().find(holds).map_or(range.clone(), |part| part.range.clone());
+            let part = self.allowed.iter().find(holds).map_or(range.clone(), |part| part.range.clone());
             let first = range.start.saturating_sub(self.jitter).max(part.start);
             let last = (range.start + self.jitter).min(part.end - range.len());
             self.loci.push(Locus {
@@ -166,11 +171,19 @@ impl MovingWindows {
         let mut codes = Vec::new();
         let mut random = random::generator(self.seed, Purpose::Windows, draw, 0);
         for Locus { origin, interval, reverse, is_peak, starts } in &self.loci {
-            let length = interval.range.len();
+            let mut read = |interval: &Interval| {
+                codes.clear();
+                reference.genome.read_strand(interval.chromosome, interval.range.clone(), *reverse, &mut codes)?;
+                Ok::<_, anyhow::Error>(codes.iter().filter(|&&code| alphabet::is_unknown(code)).count())
+            };
             let start = if *is_peak { random.random_range(starts.clone()) } else { interval.range.start };
-            let interval = Interval { chromosome: interval.chromosome, range: start..start + length };
-            codes.clear();
-            reference.genome.read_strand(interval.chromosome, interval.range.clone(), *reverse, &mut codes)?;
+            let mut moved = Interval { chromosome: interval.chromosome, range: start..start + interval.range.len() };
+            // Where it would hold too many unknown bases, it stays.
+            if read(&moved)? > self.max_n {
+                moved = interval.clone();
+                read(&moved)?;
+            }
+            let interval = moved;
             let counts = self.signal.profile(&interval, *reverse)?;
             let place = Some(reference.place(&interval, *reverse));
             let masked = alphabet::masked_share(&codes);

@@ -119,6 +119,12 @@ pub fn read(
     sequences: &mut Sequences,
     progress: &Progress,
 ) -> Result<Vec<PathBuf>> {
+    if is_needed && kind == Some(TaskKind::Profile) {
+        bail!(
+            "{}: lists the log counts of loci and not their profiles, so that a run of --task profile is repeated from its config.toml",
+            path.display()
+        );
+    }
     let values = matches!(kind, Some(TaskKind::Multilabel | TaskKind::Regression | TaskKind::Profile));
     let file = InputFile::open(path)?;
     let genomes = Genomes::open(&file, memory, moved, progress)?;

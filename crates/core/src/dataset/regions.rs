@@ -81,7 +81,10 @@ pub fn read(
             &loci::Choice { reference: &divided.reference, signal, excluded: &excluded, config, progress },
         )?;
     }
-    covered.extend(excluded);
+    let is_drawn = matches!(files.negatives, Some(Negatives::GcMatched | Negatives::Random));
+    if is_drawn || is_profile {
+        covered.extend(excluded.iter().cloned());
+    }
     let mut reader = Reader { divided: &divided, request, splits, signal, sequences };
     let without_case = files.negatives == Some(&Negatives::Shuffle);
     for (class, windows) in &mut classes {
@@ -92,7 +95,7 @@ pub fn read(
     }
     let Some(signal) = reader.signal else { return Ok(None) };
     signal.report_silent(&divided.reference.genome, progress);
-    Ok((config.jitter > 0).then(|| MovingWindows::new(divided, signal, config.jitter, request.seed)))
+    Ok((config.jitter > 0).then(|| MovingWindows::new(divided, signal, &excluded, config, request.seed)))
 }
 
 /// The length of windows whose signal is predicted: that of the regions where they have one, or else the default.
@@ -162,7 +165,7 @@ impl Reader<'_> {
                 });
                 if found.windows.len() < before {
                     progress.say(&format!(
-                        "{}: {} regions touch a region{} and are left out",
+                        "{}: {} regions touch a region{} or one of --exclude and are left out",
                         path.display(),
                         thousands(before - found.windows.len()),
                         of_class(class)

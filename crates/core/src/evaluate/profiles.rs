@@ -216,8 +216,11 @@ fn distances(loci: &Loci, chosen: &[usize]) -> Vec<(f64, usize)> {
     chosen.iter().filter_map(of).collect()
 }
 
-/// How well one half of the reads of loci tells the other: the correlation of their log counts, over all groups. Nothing where
-/// counts are no whole numbers, which cannot be halved.
+/// Counts of a locus that are no longer halved one by one: their halves are alike.
+const MOST_HALVED: f64 = 1e7;
+
+/// How well one half of the reads of loci tells the other: the correlation of their log counts, of several groups the mean. Nothing
+/// where counts are no whole numbers, which cannot be halved.
 fn halves(profiles: &Profiles, n: usize, seed: u64) -> Option<f64> {
     let shape: &ProfileShape = &profiles.shape;
     let mut random = random::generator(seed, Purpose::Bootstrap, u64::MAX, 0);
@@ -225,10 +228,11 @@ fn halves(profiles: &Profiles, n: usize, seed: u64) -> Option<f64> {
     for i in 0..n {
         for range in shape.of_groups() {
             let counts = &profiles.counts_of(i)[range];
-            if counts.iter().any(|count| count.fract() != 0.0) {
+            let all: f64 = counts.iter().map(|&count| f64::from(count)).sum();
+            if counts.iter().any(|count| count.fract() != 0.0) || all > MOST_HALVED {
                 return None;
             }
-            let all = counts.iter().map(|&count| f64::from(count)).sum::<f64>() as u64;
+            let all = all as u64;
             let mut half = 0;
             for left in (0..all).step_by(64) {
                 let kept = (all - left).min(64);
@@ -238,5 +242,5 @@ fn halves(profiles: &Profiles, n: usize, seed: u64) -> Option<f64> {
             other.push(((all - half) as f64).ln_1p());
         }
     }
-    regression::mean_pearson(&one, &other, 1)
+    regression::mean_pearson(&one, &other, shape.groups())
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::config::{Loss, TaskKind};
+use crate::config::{Loss, Metric, TaskKind};
 use crate::figures::canvas::{BLUE, COLUMN, Figure, ORANGE, range_of};
 use crate::figures::chart::{Axis, Chart, Key, MARKED};
 use crate::run::RunFolder;
@@ -17,7 +17,9 @@ use crate::training::history::{Epoch, metric_name};
 pub fn draw(summary: &Summary, task: &Task, run: &RunFolder) -> Result<()> {
     loss(summary, task)?.write(run, "loss.png")?;
     if task.kind.predicts_values() {
-        return score(summary, task)?.write(run, "score.png");
+        // A loss that chooses the best epoch is drawn already.
+        let is_loss = task.selection_metric() == Metric::Loss.name();
+        return if is_loss { Ok(()) } else { score(summary, task)?.write(run, "score.png") };
     }
     accuracy(summary, task)?.write(run, "accuracy.png")
 }

@@ -24,11 +24,13 @@ pub fn question(run: &RunFiles) -> String {
         TaskKind::Multiclass => format!("Which of {count} classes is a sequence of {length} bp?"),
         TaskKind::Multilabel if few => format!("Which of {} hold for a sequence of {length} bp?", listed(names)),
         TaskKind::Multilabel => format!("Which of {count} labels hold for a sequence of {length} bp?"),
-        TaskKind::Regression | TaskKind::Profile if few => {
-            format!("What is the {} of a sequence of {length} bp?", listed(names))
+        TaskKind::Regression if few => format!("What is the {} of a sequence of {length} bp?", listed(names)),
+        TaskKind::Regression => format!("What are the {count} values of a sequence of {length} bp?"),
+        TaskKind::Profile if few => {
+            format!("Where do reads of {} lie in a sequence of {length} bp, and how many?", listed(names))
         }
-        TaskKind::Regression | TaskKind::Profile => {
-            format!("What are the {count} values of a sequence of {length} bp?")
+        TaskKind::Profile => {
+            format!("Where do reads of {count} tracks lie in a sequence of {length} bp, and how many?")
         }
     }
 }

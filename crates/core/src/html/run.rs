@@ -495,7 +495,8 @@ fn commands(run: &RunFiles) -> Result<Vec<Command>> {
         what: "Train again with the same settings",
         line: format!("strandnet train {config} --out NEW"),
     }];
-    if !run.provenance.config.data.resample && run.file(EXAMPLES_TSV)?.is_some() {
+    let is_profile = run.task().kind == TaskKind::Profile;
+    if !run.provenance.config.data.resample && !is_profile && run.file(EXAMPLES_TSV)?.is_some() {
         commands.push(Command {
             what: "Train again on exactly the same examples",
             line: format!("strandnet train {config} --examples {} --out NEW", path(EXAMPLES_TSV)),
@@ -510,6 +511,10 @@ fn commands(run: &RunFiles) -> Result<Vec<Command>> {
         ("Find its motifs; this report then shows them", "explain motifs"),
         ("Write this report again", "report"),
     ] {
+        // Their first layer is none whose filters are read as motifs.
+        if is_profile && name == "explain motifs" {
+            continue;
+        }
         commands.push(Command { what, line: format!("strandnet {name} {folder}") });
     }
     Ok(commands)

@@ -125,11 +125,14 @@ impl Plan {
         sum(&self.steps, |step| step.multiply_adds)
     }
 
-    /// Path of the output layer's parameters.
-    pub fn output_path(&self) -> &str {
-        let within =
-            self.steps.iter().rev().flat_map(|step| std::iter::once(step).chain(step.within().into_iter().rev()));
-        within.into_iter().find(|step| step.parameters > 0).map_or("", |step| &step.name)
+    /// Paths of the output layer's parameters; where branches end the network, of the last layer of each.
+    pub fn output_paths(&self) -> Vec<&str> {
+        let last = |steps: &'_ [Step]| steps.iter().rposition(|step| step.parameters > 0);
+        if let Some(Step { layer: Layer::Branches { first, .. }, inner, .. }) = self.steps.last() {
+            let (one, other) = inner.split_at(*first);
+            return [one, other].iter().filter_map(|steps| Some(steps[last(steps)?].name.as_str())).collect();
+        }
+        last(&self.steps).map(|place| self.steps[place].name.as_str()).into_iter().collect()
     }
 
     /// Paths of the parameters in the first `blocks` blocks.
