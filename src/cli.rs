@@ -282,6 +282,9 @@ pub struct EvaluationData {
     /// Signal in windows around --regions, bigWig, for a run that learned one, whose names it has [default: the run's]
     #[arg(long, value_name = "NAME=FILE.bw[,MINUS.bw]", requires = "regions")]
     pub signal: Vec<config::SignalTrack>,
+    /// Control of other --regions, for a run of profiles that had one [default: the run's]
+    #[arg(long, value_name = "FILE.bw[,MINUS.bw]", requires = "regions")]
+    pub control: Option<config::ControlTrack>,
     /// Genome that --regions lie in [default: the run's]
     #[arg(long, value_name = "FASTA", requires = "regions")]
     pub reference: Option<PathBuf>,
@@ -368,6 +371,10 @@ impl EvaluationData {
                 // Labels and values are named by their columns.
                 classes: if self.regions.len() == 1 || !signal.is_empty() { Vec::new() } else { classes.names.clone() },
                 signal,
+                control: self
+                    .control
+                    .clone()
+                    .or_else(|| own.control.clone().filter(|_| same && !self.regions.is_empty())),
                 aggregate: own.aggregate,
                 log1p: own.log1p,
                 output_length: own.output_length,
@@ -386,6 +393,12 @@ impl EvaluationData {
         let mut faults = Vec::new();
         if own.signal.is_empty() && !self.signal.is_empty() {
             faults.push("--signal is given, and the run did not learn a signal of regions; remove it".to_owned());
+        }
+        if own.control.is_none() && self.control.is_some() {
+            faults.push("--control is given, and the run learned without one; remove it".to_owned());
+        }
+        if own.control.is_some() && !self.regions.is_empty() && data.control.is_none() {
+            faults.push("--regions is given in another --reference without --control, expected the control there too; add --control".to_owned());
         }
         if !own.signal.is_empty() && !self.regions.is_empty() && data.signal.is_empty() {
             faults.push("--regions is given in another --reference without --signal, expected the signal there too; add --signal".to_owned());

@@ -76,6 +76,18 @@ pub struct ProfileCard {
     pub tracks_of_groups: Vec<usize>,
     /// Length of the profile along the middle of a sequence, in bp.
     pub output_length: usize,
+    /// The control, where the run had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<ControlCard>,
+}
+
+/// A second input of a model, f32 `[N, tracks, length]`; without it there are no counts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ControlCard {
+    /// 1, or 2 for plus and minus.
+    pub tracks: usize,
+    /// Bases around the middle of the sequence.
+    pub length: usize,
 }
 
 /// More than this between the network and its export is an error. Rounding alone stays below a tenth of it.
@@ -102,12 +114,13 @@ pub fn export(
     let head = Head::new(task, Device::Cpu);
     let several = returning_several(task);
     let trace = |input: &[Tensor]| match &several {
-        Some(_) => vec![head.predictions(&ensemble::logits_of_one_hot(&networks, &input[0]))],
-        None => outputs(&networks, &head, task, &input[0]),
+        Some(_) => vec![head.predictions(&logits(&networks, &input[0], input.get(1)))],
+        None => outputs(&networks, &head, task, &input[0], None),
     };
-    let example = random_one_hot(TRACE_BATCH, length);
+    let one_hot = random_one_hot(TRACE_BATCH, length);
+    let example: Vec<Tensor> = std::iter::once(one_hot).chain(random_control(task, TRACE_BATCH)).collect();
     let method = if several.is_some() { NUMBERS } else { "forward" };
-    let module = CModule::create_by_tracing("strandnet", method, &[example], &mut { trace })
+    let module = CModule::create_by_tracing("strandnet", method, &example, &mut { trace })
         .context("tracing the network failed")?;
 
     let mut script = script(&module, path)?;
@@ -138,6 +151,8 @@ pub fn export(
             tracks: shape.track_names(&classes.names),
             tracks_of_groups: shape.tracks.clone(),
             output_length: shape.length,
+            control: (shape.control > 0)
+                .then(|| ControlCard { tracks: shape.control, length: shape.control_length() }),
         }),
         output: match task.kind {
             TaskKind::Binary => format!("[N], the probability of {}", classes.positive_name()),
@@ -163,8 +178,19 @@ const NUMBERS: &str = "numbers";
 fn returning_several(task: &Task) -> Option<String> {
     let ProfileTask { shape, .. } = task.profile.as_ref()?;
     let (values, tracks, length) = (shape.values(), shape.all_tracks(), shape.length);
+    let (control, control_length) = (shape.control, shape.control_length());
+    let (parameter, absent, argument) = match control {
+        0 => ("", String::new(), ""),
+        _ => (
+            ", control: Optional[Tensor] = None",
+            format!(
+                "    if control is None:\n        control = torch.zeros([sequences.size(0), {control}, {control_length}], device=sequences.device)\n"
+            ),
+            ", control",
+        ),
+    };
     Some(format!(
-        "def forward(self, sequences: Tensor) -> Tuple[Tensor, Tensor]:\n    numbers = self.{NUMBERS}(sequences)\n    return numbers[:, :{values}].reshape(-1, {tracks}, {length}), numbers[:, {values}:]\n"
+        "def forward(self, sequences: Tensor{parameter}) -> Tuple[Tensor, Tensor]:\n{absent}    numbers = self.{NUMBERS}(sequences{argument})\n    return numbers[:, :{values}].reshape(-1, {tracks}, {length}), numbers[:, {values}:]\n"
     ))
 }
 
@@ -194,8 +220,8 @@ fn script(module: &CModule, path: &Path) -> Result<Vec<u8>> {
 
 /// What the exported model computes: predictions `[N]` for two classes, `[N, outputs, bins]` for bins, of a profile its logits `[N,
 /// tracks, length]` and log counts `[N, groups]`, else `[N, outputs]`.
-fn outputs(networks: &[Network], head: &Head, task: &Task, one_hot: &Tensor) -> Vec<Tensor> {
-    let predictions = head.predictions(&ensemble::logits_of_one_hot(networks, one_hot));
+fn outputs(networks: &[Network], head: &Head, task: &Task, one_hot: &Tensor, control: Option<&Tensor>) -> Vec<Tensor> {
+    let predictions = head.predictions(&logits(networks, one_hot, control));
     match task.network_outputs() {
         Outputs { profile: Some(shape), .. } => {
             let (tracks, length) = (shape.all_tracks() as i64, shape.length as i64);
@@ -205,6 +231,15 @@ fn outputs(networks: &[Network], head: &Head, task: &Task, one_hot: &Tensor) -> 
         Outputs { columns, bins: Some(bins), .. } => vec![predictions.view([-1, columns as i64, bins.count as i64])],
         _ if task.kind == TaskKind::Binary => vec![predictions.squeeze_dim(1)],
         _ => vec![predictions],
+    }
+}
+
+/// Mean logits of networks, with the control's part where there is one.
+fn logits(networks: &[Network], one_hot: &Tensor, control: Option<&Tensor>) -> Tensor {
+    let logits = ensemble::logits_of_one_hot(networks, one_hot);
+    match control {
+        Some(control) => logits + ensemble::mean(networks.iter().map(|network| network.control_logits(control, false))),
+        None => logits,
     }
 }
 
@@ -228,9 +263,19 @@ fn difference(networks: &[Network], task: &Task, saved: &Path, length: usize) ->
     let module = CModule::load(saved).context("the exported model cannot be loaded again")?;
     let sequences = check_batch(length);
     let input = random_one_hot(sequences, length);
-    let exported = no_grad(|| module.forward_is(&[IValue::Tensor(input.shallow_clone())]));
-    let exported = tensors(exported.context("the exported model does not run")?);
-    let own = no_grad(|| outputs(networks, &Head::new(task, Device::Cpu), task, &input));
+    let run = |control: Option<&Tensor>| -> Result<[Vec<Tensor>; 2]> {
+        let inputs: Vec<IValue> =
+            std::iter::once(&input).chain(control).map(|tensor| IValue::Tensor(tensor.shallow_clone())).collect();
+        let exported = no_grad(|| module.forward_is(&inputs)).context("the exported model does not run")?;
+        let own = no_grad(|| outputs(networks, &Head::new(task, Device::Cpu), task, &input, control));
+        Ok([tensors(exported), own])
+    };
+    let [mut exported, mut own] = run(None)?;
+    if let Some(control) = random_control(task, sequences) {
+        let [with_control, expected] = run(Some(&control))?;
+        exported.extend(with_control);
+        own.extend(expected);
+    }
     let sizes = |tensors: &[Tensor]| tensors.iter().map(Tensor::size).collect::<Vec<_>>();
     if sizes(&exported) != sizes(&own) {
         bail!(
@@ -254,6 +299,13 @@ fn tensors(value: IValue) -> Vec<Tensor> {
         IValue::Tuple(values) => values.into_iter().flat_map(tensors).collect(),
         _ => Vec::new(),
     }
+}
+
+/// Counts of a control, where the task has one.
+fn random_control(task: &Task, batch: usize) -> Option<Tensor> {
+    let shape = task.profile.as_ref().map(|profile| &profile.shape).filter(|shape| shape.control > 0)?;
+    let sizes = [batch as i64, shape.control as i64, shape.control_length() as i64];
+    Some(Tensor::randint(3, sizes, (Kind::Float, Device::Cpu)))
 }
 
 fn random_one_hot(batch: usize, length: usize) -> Tensor {

@@ -1,6 +1,7 @@
 //! Trained models: networks as tensors, ensembles of them, and the front door to a finished run.
 
 pub mod bias;
+mod control;
 pub mod ensemble;
 pub mod head;
 mod layers;

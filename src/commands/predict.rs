@@ -42,6 +42,9 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
     if command.sort_reads.is_some() {
         return sort_reads(command, &run, &task, progress);
     }
+    if task.profile.as_ref().is_some_and(|profile| profile.shape.control > 0) {
+        progress.say("the run had a control, and scores are those of sequences without the counts of its control");
+    }
     let limit = limit(command, &run, progress);
     let counts = match &command.out {
         Some(path) => {

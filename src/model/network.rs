@@ -13,6 +13,7 @@ use crate::libtorch::Tf32;
 use crate::{device, libtorch};
 
 use super::bias::Bias;
+use super::control::{self, Control};
 use super::layers::{self, Demands};
 use super::native::{self, Native};
 use strandnet_core::config::{ModelConfig, Precision, Strands};
@@ -42,6 +43,8 @@ pub struct Network {
     strands: Strands,
     /// Added to what it gives.
     bias: Option<Rc<Bias>>,
+    /// What turns the counts of a control into a part of what it gives.
+    control: Option<Control>,
 }
 
 impl Network {
@@ -66,9 +69,11 @@ impl Network {
         let demands = Arc::new(Demands::default());
         let native_steps = Native::steps(&plan).unwrap_or(0);
         let [first, rest] = layers::sequences(&plan, native_steps, &demands, &store.root(), &mut random);
+        let shape = plan.outputs.profile.as_ref().filter(|shape| shape.control > 0);
+        let control = shape.map(|shape| Control::new(&(store.root() / "control"), shape));
         store.set_device(device);
         let native = if device == Device::Cpu { Native::new(&plan, &store) } else { None };
-        Ok(Self { store, plan, first, rest, native, demands, length, strands, bias: None })
+        Ok(Self { store, plan, first, rest, native, demands, length, strands, bias: None, control })
     }
 
     /// The same network, computing all of it with libtorch if `no_native` says so.
@@ -143,6 +148,25 @@ impl Network {
         match &self.bias {
             Some(bias) => bias.added_to(&logits, one_hot),
             None => logits,
+        }
+    }
+
+    /// Logits `[batch, outputs]` together with the control's part, from rows as a batch has them; without a control they are the same.
+    pub fn beside_control_of(&self, logits: Tensor, rows: &Tensor) -> Tensor {
+        match &self.control {
+            Some(control) => logits + self.control_logits(&control.of_rows(rows), true),
+            None => logits,
+        }
+    }
+
+    /// The control's part of logits `[batch, outputs]`, from its counts f32 `[batch, control, control_length]`, on the strands that the
+    /// network reads; 0 where it has no control.
+    pub fn control_logits(&self, counts: &Tensor, train: bool) -> Tensor {
+        let Some(control) = &self.control else { return Tensor::zeros([1, 1], (Kind::Float, self.device())) };
+        let (one, other) = (|| control.logits(counts), || self.flipped(control.logits(&control::reversed(counts))));
+        match (self.strands, train) {
+            (Strands::Shared, _) | (Strands::Average, false) => (one() + other()) * 0.5,
+            _ => one(),
         }
     }
 
@@ -255,6 +279,11 @@ impl Forward<'_> {
     /// Logits that libtorch alone computed.
     pub fn by_libtorch(logits: Tensor) -> Self {
         Self { logits, native: None }
+    }
+
+    /// The same with the control's part of a batch, from its rows, added to the logits.
+    pub fn beside_control(self, network: &Network, rows: &Tensor) -> Self {
+        Self { logits: network.beside_control_of(self.logits, rows), ..self }
     }
 
     /// The gradients of a scalar loss with respect to parameters, each flattened.

@@ -7,6 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::ensemble::{self, Ensemble};
 use super::{Network, head};
+use crate::device;
 
 impl Scorer for Network {
     fn length(&self) -> usize {
@@ -19,6 +20,10 @@ impl Scorer for Network {
 
     fn submit_windows(&self, codes: &[u8], starts: &[usize]) -> Result<Pending> {
         Ok(pending(no_grad(|| self.score_windows(codes, starts))))
+    }
+
+    fn add_control(&self, counts: &[f32], logits: &mut [f32]) -> Result<()> {
+        add_control(std::slice::from_ref(self), counts, logits)
     }
 
     fn activation(&self) -> Activation {
@@ -41,6 +46,10 @@ impl Scorer for Ensemble {
 
     fn submit_windows(&self, codes: &[u8], starts: &[usize]) -> Result<Pending> {
         Ok(pending(no_grad(|| ensemble::logits_of_windows(self, codes, starts))))
+    }
+
+    fn add_control(&self, counts: &[f32], logits: &mut [f32]) -> Result<()> {
+        add_control(self, counts, logits)
     }
 
     fn activation(&self) -> Activation {
@@ -70,6 +79,17 @@ impl Differentiable for Ensemble {
     fn gradients(&self, inputs: &[f32], derivatives: &dyn Fn(&[f32]) -> Vec<f32>) -> Result<Vec<f32>> {
         gradients(self, inputs, derivatives)
     }
+}
+
+/// Adds the networks' part of a control to logits `[n, outputs]`, from its counts.
+fn add_control(networks: &[Network], counts: &[f32], logits: &mut [f32]) -> Result<()> {
+    let Some(network) = networks.first() else { return Ok(()) };
+    let Some(shape) = network.plan.outputs.profile.as_ref().filter(|shape| shape.control > 0) else { return Ok(()) };
+    let sizes = [-1, shape.control as i64, shape.control_length() as i64];
+    let counts = device::to_device(counts, network.device()).view(sizes);
+    let part = no_grad(|| ensemble::mean(networks.iter().map(|network| network.control_logits(&counts, false))));
+    logits.iter_mut().zip(numbers(&part)?).for_each(|(logit, part)| *logit += part);
+    Ok(())
 }
 
 /// Scores of logits `[n, outputs]`, which a device may still be computing.

@@ -41,6 +41,7 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// The backward pass of the task's own loss, from the forward pass of a batch and its labels f32 `[n, width]`.
     pub fn backward(&self, forward: Forward, labels: &Tensor) -> BatchGradient {
+        let forward = forward.beside_control(self.network, labels);
         let loss = self.criterion.loss(&forward.logits, labels);
         let hits = self.criterion.hits(&forward.logits.detach(), labels);
         self.backward_from(forward, &loss, hits)

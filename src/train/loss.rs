@@ -160,7 +160,7 @@ impl Criterion<'_> {
 /// [`Profiles::row`]: strandnet_core::dataset::examples::Profiles::row
 fn loss_of_profiles(task: &ProfileTask, logits: &Tensor, labels: &Tensor) -> Tensor {
     let ProfileTask { shape, counts_weight, of_background, .. } = task;
-    let is_peak = labels.select(1, shape.values() as i64);
+    let is_peak = labels.select(1, shape.row() as i64 - 1);
     let learned = if *of_background { 1.0 - is_peak } else { is_peak };
     let mut likelihood = learned.zeros_like();
     let mut squares = learned.zeros_like();
@@ -349,7 +349,7 @@ mod tests {
 
     #[test]
     fn the_loss_of_profiles_is_that_of_validation_and_moves_what_it_should() {
-        let shape = ProfileShape { tracks: vec![1, 2], length: 3 };
+        let shape = ProfileShape { tracks: vec![1, 2], length: 3, control: 0 };
         let mut writer = ExamplesWriter::new(2, 2, u64::MAX).with_profiles(Some(shape.clone()));
         let counts: Vec<[f32; 9]> = (0..4).map(|i| std::array::from_fn(|at| ((i * 5 + at * 3) % 7) as f32)).collect();
         for (i, counts) in counts.iter().enumerate() {

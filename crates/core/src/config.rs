@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::config::choices::{AttributionBaseline, AttributionMethod, ScoreFormat, VariantFormat, name_of};
 pub use crate::config::class_shares::ClassShares;
 pub use crate::config::data::{Center, DataConfig, Fit, MAX_CLASSES, Missing, NEGATIVE, SourceKind, TaskKind};
-pub use crate::config::inputs::{Aggregate, NamedPath, Negatives, SignalTrack};
+pub use crate::config::inputs::{Aggregate, ControlTrack, NamedPath, Negatives, SignalTrack};
 pub use crate::config::layers::Layer;
 pub use crate::config::model::{Architecture, DropoutPlace, ModelConfig};
 pub(crate) use crate::config::signal::{bin_fault, output_length_fault};
@@ -100,7 +100,7 @@ macro_rules! as_text {
         }
     )*};
 }
-as_text!(DeviceChoice, NamedPath, Negatives, SignalTrack, ClassWeights);
+as_text!(DeviceChoice, NamedPath, Negatives, SignalTrack, ControlTrack, ClassWeights);
 
 /// The defaults are those that clap shows.
 macro_rules! default_from_flags {
@@ -232,6 +232,7 @@ impl Config {
         }
         let files = [&mut data.train, &mut data.valid, &mut data.test, &mut data.examples, &mut data.reference];
         let tracks = data.signal.iter_mut().flat_map(SignalTrack::paths_mut);
+        let tracks = tracks.chain(data.control.iter_mut().flat_map(ControlTrack::paths_mut));
         files.into_iter().flatten().chain(&mut data.exclude).chain(tracks).for_each(&mut change);
         if let Some(Negatives::Bed(path)) = &mut data.negatives {
             change(path);

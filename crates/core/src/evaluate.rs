@@ -88,6 +88,20 @@ pub fn logits_of(scorer: &dyn Scorer, examples: &Examples, strand: Strand) -> Re
     for batch in batches {
         logits.extend_from_slice(batch.wait()?.logits());
     }
+    if let Some(profiles) = examples.profiles.as_ref().filter(|profiles| profiles.shape.control > 0) {
+        let (n, outputs) = (batch_size(examples.length), profiles.shape.outputs());
+        for (batch, logits) in logits.chunks_mut(n * outputs).enumerate() {
+            let mut counts = Vec::new();
+            for i in batch * n..batch * n + logits.len() / outputs {
+                let first = counts.len();
+                counts.extend_from_slice(profiles.control_of(i));
+                if strand == Strand::ReverseComplement {
+                    counts[first..].reverse();
+                }
+            }
+            scorer.add_control(&counts, logits)?;
+        }
+    }
     Ok(logits)
 }
 

@@ -104,6 +104,15 @@ pub trait Scorer {
         self.submit(codes)?.wait()
     }
 
+    /// Adds the part of a control to logits `[n, outputs]` of sequences, from its counts `[n, control, control_length]`; what has no
+    /// control leaves them as they are.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn add_control(&self, _counts: &[f32], _logits: &mut [f32]) -> Result<()> {
+        Ok(())
+    }
+
     /// Converts logits into predictions: plain arithmetic, unless the scorer has its own.
     fn activation(&self) -> Activation {
         Task::activate

@@ -75,7 +75,7 @@ fn config(arch: Architecture) -> ModelConfig {
 /// So many columns; where an architecture predicts profiles, two groups of tracks, one of them a pair of strands.
 fn outputs(arch: Architecture, columns: usize, length: usize) -> Outputs {
     let tracks = [1, 2].into_iter().cycle().take(columns).collect();
-    let profile = arch.predicts_profiles().then(|| ProfileShape { tracks, length: length % 2 + 8 });
+    let profile = arch.predicts_profiles().then(|| ProfileShape { tracks, length: length % 2 + 8, control: 0 });
     Outputs { columns, bins: None, profile }
 }
 

@@ -326,3 +326,41 @@ fn a_listing_of_loci_is_no_data_to_train_on() {
     assert!(page.contains("Where do reads of one and pair lie in a sequence of 80 bp, and how many?"));
     assert!(!page.contains("--examples") && !page.contains("explain motifs"));
 }
+
+#[test]
+fn a_control_is_given_beside_the_sequence() {
+    let tracks = tracks();
+    let control = tracks.folder.path("plus.bw");
+    let path = |name: &str| tracks.folder.path(name);
+    let own = ["--epochs", "6", "--jitter", "8"];
+    let (without, _) = trained(&tracks, "without", &own);
+    // The signal itself: what a control can explain, all of it.
+    let (run, said) = trained(&tracks, "with", &[&own[..], &["--control", text(&control)]].concat());
+    assert!(said.contains("exported model") || !said.contains("error"), "{said}");
+    let gain = |run: &std::path::Path| value(&metrics(run)["test"]["profile"]["peaks"], "profile_gain");
+    assert!(gain(&run) > gain(&without) + 0.2, "{} {}", gain(&run), gain(&without));
+    let of_counts = |run: &std::path::Path| value(&metrics(run)["test"]["profile"]["all"], "count_pearson");
+    assert!(of_counts(&run) > 0.9, "{}", of_counts(&run));
+    let model = json(&run.join("model.json"));
+    assert_eq!(model["profile"]["control"], serde_json::json!({"tracks": 1, "length": OUTPUT_LENGTH + 74}));
+
+    assert!(succeed(&["verify", text(&run), "--quiet"]).contains("metrics reproduced"));
+    let evaluated = path("evaluated");
+    succeed(&["evaluate", text(&run), "--out", text(&evaluated), "--quiet"]);
+    assert_eq!(
+        json(&evaluated.join("metrics.json"))["test"]["profile"]["peaks"],
+        metrics(&run)["test"]["profile"]["peaks"]
+    );
+    // Sequences alone have none.
+    let out = path("scores.tsv");
+    let predict =
+        ["predict", text(&run), "--reference", &tracks.reference, "--regions", &tracks.regions, "--out", text(&out)];
+    let said = String::from_utf8(run_of(&predict).stderr).unwrap();
+    assert!(said.contains("without the counts of its control"), "{said}");
+
+    let (bias, _) = trained(&tracks, "bias", &["--epochs", "1", "--arch", "bias"]);
+    let signals = signals(&tracks);
+    let both = ["--bias", text(&bias), "--control", text(&control)];
+    let error = fail(&[&["train", "--out", text(&path("both"))], &flags(&tracks, &signals, &both)[..]].concat());
+    assert!(error.contains("--bias and --control"), "{error}");
+}

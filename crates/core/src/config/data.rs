@@ -6,7 +6,7 @@ use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use crate::config::inputs::{Aggregate, NamedPath, Negatives, SignalTrack};
+use crate::config::inputs::{Aggregate, ControlTrack, NamedPath, Negatives, SignalTrack};
 use crate::config::{count, too_many, trimmed};
 
 /// The task that a network is trained for.
@@ -91,6 +91,9 @@ pub struct DataConfig {
     /// Signal to predict in windows around --regions, bigWig, or plus and minus strand; a value each, and --task regression [default: none]
     #[arg(long, value_name = "NAME=FILE.bw[,MINUS.bw]")]
     pub signal: Vec<SignalTrack>,
+    /// With --task profile, counts of a control experiment, bigWig, or plus and minus strand, which a network is given beside the sequence [default: none]
+    #[arg(long, value_name = "FILE.bw[,MINUS.bw]")]
+    pub control: Option<ControlTrack>,
     /// How the --signal of a window becomes one value [default: sum]
     #[arg(long, value_enum)]
     pub aggregate: Option<Aggregate>,
@@ -248,6 +251,7 @@ impl DataConfig {
         };
         let named = named.into_iter().flatten().map(|named| &named.path);
         let tracks = self.signal.iter().flat_map(SignalTrack::paths);
+        let tracks = tracks.chain(self.control.iter().flat_map(ControlTrack::paths));
         let others = single.into_iter().flatten().chain(negatives).chain(&self.exclude).chain(tracks);
         named.chain(others).map(PathBuf::as_path).collect()
     }
@@ -277,7 +281,12 @@ impl DataConfig {
             paths.push(("negatives".into(), path));
         }
         let tracks = self.signal.iter_mut().flat_map(SignalTrack::paths_mut);
-        for (flag, files) in [("exclude", self.exclude.iter_mut().collect::<Vec<_>>()), ("signal", tracks.collect())] {
+        let control = self.control.iter_mut().flat_map(ControlTrack::paths_mut);
+        for (flag, files) in [
+            ("exclude", self.exclude.iter_mut().collect::<Vec<_>>()),
+            ("signal", tracks.collect()),
+            ("control", control.collect()),
+        ] {
             paths.extend(files.into_iter().enumerate().map(|(i, path)| (format!("{flag}-{}", i + 1), path)));
         }
         paths
@@ -453,7 +462,7 @@ impl DataConfig {
     fn stray_settings(&self) -> Vec<String> {
         use SourceKind::{Classes, Demo, Examples, Genomes, Regions, Tables};
         let default = Self::default();
-        let set: [(&str, bool, &[SourceKind]); 24] = [
+        let set: [(&str, bool, &[SourceKind]); 25] = [
             ("--fragments", self.fragments != default.fragments, &[Genomes, Demo]),
             ("--valid-fragments", self.valid_fragments.is_some(), &[Genomes, Demo]),
             ("--test-fragments", self.test_fragments != default.test_fragments, &[Genomes, Demo]),
@@ -468,6 +477,7 @@ impl DataConfig {
             ("--reference", self.reference.is_some(), &[Regions]),
             ("--center", self.center.is_some(), &[Regions]),
             ("--signal", !self.signal.is_empty(), &[Regions]),
+            ("--control", self.control.is_some(), &[Regions]),
             ("--aggregate", self.aggregate.is_some(), &[Regions]),
             ("--log1p", self.log1p, &[Regions]),
             ("--output-length", self.output_length.is_some(), &[Regions]),

@@ -6,11 +6,12 @@ use clap::{Args, ValueEnum};
 
 use crate::config::search::SEARCH;
 use crate::config::{
-    Architecture, Config, DataConfig, ModelConfig, NamedPath, Negatives, SignalTrack, TrainingConfig, layers, nearest,
+    Architecture, Config, ControlTrack, DataConfig, ModelConfig, NamedPath, Negatives, SignalTrack, TrainingConfig,
+    layers, nearest,
 };
 
 /// Keys that hold paths, which a file gives relative to itself.
-pub const PATH_KEYS: [&str; 15] = [
+pub const PATH_KEYS: [&str; 16] = [
     "genome",
     "class",
     "valid_class",
@@ -18,6 +19,7 @@ pub const PATH_KEYS: [&str; 15] = [
     "reference",
     "regions",
     "signal",
+    "control",
     "negatives",
     "exclude",
     "train",
@@ -188,6 +190,7 @@ fn rebase(key: &str, value: &toml::Value, folder: &Path) -> toml::Value {
         }
         toml::Value::String(text) => toml::Value::String(match key {
             "negatives" if !matches!(text.parse(), Ok(Negatives::Bed(_))) => text.clone(),
+            "control" => ControlTrack::within(folder, text).map_or_else(|_| text.clone(), |track| track.to_string()),
             "signal" => SignalTrack::within(folder, text).map_or_else(|_| text.clone(), |track| track.to_string()),
             key if NAMED_PATH_KEYS.contains(&key) => {
                 let named = text.parse::<NamedPath>().map(|named| named.within(folder));

@@ -174,6 +174,51 @@ impl std::fmt::Display for SignalTrack {
     }
 }
 
+/// The control of profiles: `FILE.bw`, or `PLUS.bw,MINUS.bw` with a file for each strand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ControlTrack(SignalTrack);
+
+impl ControlTrack {
+    const NAME: &str = "control";
+
+    /// Its files, plus before minus.
+    pub fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        self.0.paths()
+    }
+
+    /// Its files, plus before minus.
+    pub fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        self.0.paths_mut()
+    }
+
+    /// Parses files in a folder, unless their paths are absolute, as [`SignalTrack::within`] does.
+    ///
+    /// # Errors
+    /// The text has another form.
+    pub fn within(folder: &Path, text: &str) -> Result<Self, String> {
+        let track = SignalTrack::within(folder, &format!("{}={text}", Self::NAME));
+        track
+            .map(Self)
+            .map_err(|_| format!("found '{text}', expected FILE.bw, or PLUS.bw,MINUS.bw with a file for each strand"))
+    }
+}
+
+impl FromStr for ControlTrack {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::within(Path::new(""), text)
+    }
+}
+
+impl std::fmt::Display for ControlTrack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = self.0.to_string();
+        f.write_str(text.split_once('=').map_or("", |(_, files)| files))
+    }
+}
+
 /// How the signal of a window becomes one value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -51,6 +51,7 @@ impl Config {
         let is_profile = data.task == Some(TaskKind::Profile);
         let default = DataConfig::default();
         for (flag, is_set) in [
+            ("--control", data.control.is_some()),
             ("--jitter", data.jitter > 0),
             ("--outlier-quantile", data.outlier_quantile != default.outlier_quantile),
             ("--merge-distance", data.merge_distance.is_some()),
@@ -86,6 +87,9 @@ impl Config {
         }
         if training.bias.is_some() && self.model.arch == Architecture::Bias {
             faults.push("--bias does not go with --arch bias, whose run is what --bias names; remove one".into());
+        }
+        if training.bias.is_some() && data.control.is_some() {
+            faults.push("--bias and --control are given together, and each stands for what is not of the sequence's own; remove one".into());
         }
         let (length, output_length) = data.profile_lengths();
         faults.extend(output_length_fault(output_length, length));

@@ -44,15 +44,30 @@ pub struct BinnedValues {
 pub struct Profiles {
     /// The tracks of a sequence.
     pub shape: ProfileShape,
-    /// `[n, tracks * length + 1]`: the counts of each base of each track, and behind them 1 for a peak and 0 for background.
+    /// `[n, row]`: the counts of each base of each track, those of the control, and at the end 1 for a peak and 0 for background.
     pub rows: Vec<f32>,
 }
 
 impl Profiles {
     /// The counts of example `i`, `[tracks, length]`.
     pub fn counts_of(&self, i: usize) -> &[f32] {
+        &self.row(i)[..self.shape.values()]
+    }
+
+    /// The counts of the control of example `i`, `[control, control_length]`.
+    pub fn control_of(&self, i: usize) -> &[f32] {
         let row = self.row(i);
-        &row[..row.len() - 1]
+        &row[self.shape.values()..row.len() - 1]
+    }
+
+    /// Number of examples.
+    pub fn len(&self) -> usize {
+        self.rows.len() / self.shape.row()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
     }
 
     /// Whether example `i` is a peak, not background.
@@ -60,9 +75,9 @@ impl Profiles {
         self.row(i).last() == Some(&1.0)
     }
 
-    /// The counts of example `i` and whether it is a peak.
+    /// All of example `i`.
     pub fn row(&self, i: usize) -> &[f32] {
-        let width = self.shape.values() + 1;
+        let width = self.shape.row();
         &self.rows[i * width..(i + 1) * width]
     }
 }
@@ -271,7 +286,7 @@ impl Examples {
     /// Lengths of the stretches at the beginning of what a network learns of an example that run the other way on the other strand.
     pub fn mirrored_targets(&self) -> Vec<usize> {
         match (&self.profiles, &self.bins) {
-            (Some(profiles), _) => profiles.shape.stretches(),
+            (Some(profiles), _) => profiles.shape.stretches_of_row(),
             (None, Some(bins)) => vec![bins.of_each.count; self.width],
             (None, None) => Vec::new(),
         }
@@ -338,10 +353,10 @@ impl ExamplesWriter {
         self
     }
 
-    /// Adds the counts of the profile of an example, `[tracks, length]`, and whether it is a peak.
+    /// Adds the counts of the profile of an example, `[tracks, length]` and behind them those of its control, and whether it is a peak.
     pub fn push_profile(&mut self, counts: &[f32], is_peak: bool) {
         if let Some(profiles) = &mut self.examples.profiles {
-            debug_assert_eq!(counts.len(), profiles.shape.values());
+            debug_assert_eq!(counts.len() + 1, profiles.shape.row());
             profiles.rows.extend_from_slice(counts);
             profiles.rows.push(f32::from(u8::from(is_peak)));
         }

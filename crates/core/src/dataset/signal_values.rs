@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use crate::config::{Aggregate, DataConfig, NEGATIVE, SignalTrack, bin_fault, output_length_fault};
+use crate::config::{Aggregate, ControlTrack, DataConfig, NEGATIVE, SignalTrack, bin_fault, output_length_fault};
 use crate::dataset::sequences::{Label, Sequences};
 use crate::format::{list_first, thousands};
 use crate::genome::Genome;
@@ -31,6 +31,10 @@ pub struct SignalValues {
     pub bins: Option<Bins>,
     /// The tracks of the middle, where every base counts.
     pub profile: Option<ProfileShape>,
+    /// Files of the control of profiles, one of each strand; none without one.
+    control: Vec<Signal>,
+    /// Length of each chromosome, in bp.
+    chromosomes: Vec<usize>,
     /// Windows asked for, by chromosome.
     windows: Vec<usize>,
 }
@@ -65,15 +69,20 @@ impl SignalValues {
         if let Some(fault) = output_length_fault(output_length, length) {
             bail!("{fault}");
         }
-        let files = config.signal.iter().flat_map(SignalTrack::paths).count() as u64;
+        let of_control = config.control.as_ref().map_or(0, |control| control.paths().count());
+        let files = (config.signal.iter().flat_map(SignalTrack::paths).count() + of_control) as u64;
+        let open = |path: &PathBuf, are_counts: bool| {
+            let signal = Signal::open(path, genome, memory / files)?;
+            let signal = if are_counts { signal.as_counts()? } else { signal };
+            signal.notices.iter().for_each(|notice| progress.say(notice));
+            Ok::<_, anyhow::Error>(signal)
+        };
         let mut tracks = Vec::new();
         for track in &config.signal {
+            // Those of a pair are of a strand each, which some draw downwards; one alone may hold fold changes.
             let are_counts = is_profile || track.minus.is_some();
             let open = |path: &PathBuf| {
-                let signal = Signal::open(path, genome, memory / files)?;
-                // Those of a pair are of a strand each, which some draw downwards; one alone may hold fold changes.
-                let signal = if are_counts { signal.as_counts()? } else { signal };
-                signal.notices.iter().for_each(|notice| progress.say(notice));
+                let signal = open(path, are_counts)?;
                 if config.log1p {
                     signal.refuse_negative("--log1p takes the logarithm of 1 + the value; remove it")?;
                 }
@@ -86,12 +95,18 @@ impl SignalValues {
             bin => bin.map(|bp| Bins { count: output_length / bp, bp }),
         };
         let tracks_of = |track: &Track| track.files.len();
-        let profile =
-            is_profile.then(|| ProfileShape { tracks: tracks.iter().map(tracks_of).collect(), length: output_length });
+        let control = config.control.iter().flat_map(ControlTrack::paths).map(|path| open(path, true));
+        let control = control.collect::<Result<Vec<_>>>()?;
+        let profile = is_profile.then(|| ProfileShape {
+            tracks: tracks.iter().map(tracks_of).collect(),
+            length: output_length,
+            control: control.len(),
+        });
         let before = (length - output_length) / 2;
         let windows = vec![0; genome.chromosomes.len()];
-        let aggregate = config.aggregate.unwrap_or_default();
-        Ok(Some(Self { tracks, aggregate, log1p: config.log1p, before, output_length, bins, profile, windows }))
+        let chromosomes = genome.chromosomes.iter().map(|chromosome| chromosome.length).collect();
+        let (aggregate, log1p) = (config.aggregate.unwrap_or_default(), config.log1p);
+        Ok(Some(Self { tracks, aggregate, log1p, before, output_length, bins, profile, control, chromosomes, windows }))
     }
 
     /// Names of the values, in order.
@@ -133,31 +148,37 @@ impl SignalValues {
         Ok(Label::Bins(values.into()))
     }
 
-    /// The counts of each base of each track of a window, `[tracks, length]`, in the direction of its strand.
+    /// The counts of each base of each track of a window, `[tracks, length]`, and behind them those of the control, `[control,
+    /// control_length]`, in the direction of its strand.
     ///
     /// # Errors
     /// A file cannot be read again, or a value is not finite.
     pub fn profile(&self, window: &Interval, reverse: bool) -> Result<Vec<f32>> {
         let start = window.range.start + self.before;
-        let mut values =
-            vec![0.0; self.tracks.iter().map(|track| track.files.len()).sum::<usize>() * self.output_length];
+        let shape = self.profile.as_ref();
+        let mut values = vec![0.0; shape.map_or(0, |shape| shape.values() + shape.control_values())];
         let mut rest = &mut values[..];
         for track in &self.tracks {
             let (group, others) = rest.split_at_mut(track.files.len() * self.output_length);
             for (file, out) in track.files.iter().zip(group.chunks_mut(self.output_length)) {
-                file.values(window.chromosome, start..start + self.output_length, out)?;
-                if !out.iter().sum::<f32>().is_finite() {
-                    bail!(
-                        "{}: the signal in the {} bp from {start} is beyond the range of a number of 32 bits; scale it",
-                        file.path().display(),
-                        self.output_length
-                    );
-                }
+                counts(file, window.chromosome, start..start + self.output_length, out)?;
             }
             if reverse {
                 group.reverse();
             }
             rest = others;
+        }
+        let Some(length) = shape.map(ProfileShape::control_length) else { return Ok(values) };
+        // Beyond the ends of a chromosome there is none.
+        let around = (length - self.output_length) / 2;
+        let wanted = start as i64 - around as i64..(start + self.output_length + around) as i64;
+        let there = wanted.start.max(0) as usize..self.chromosomes[window.chromosome].min(wanted.end as usize);
+        let first = (there.start as i64 - wanted.start) as usize;
+        for (file, out) in self.control.iter().zip(rest.chunks_mut(length)) {
+            counts(file, window.chromosome, there.clone(), &mut out[first..first + there.len()])?;
+        }
+        if reverse {
+            rest.reverse();
         }
         Ok(values)
     }
@@ -219,6 +240,19 @@ pub fn label(
         Some(signal) => signal.of(window, reverse),
         None => Ok(sequences.class(class)),
     }
+}
+
+/// Reads counts, which must add up to a number.
+fn counts(file: &Signal, chromosome: usize, part: Range<usize>, out: &mut [f32]) -> Result<()> {
+    let (start, length) = (part.start, part.len());
+    file.values(chromosome, part, out)?;
+    if !out.iter().sum::<f32>().is_finite() {
+        let file = file.path().display();
+        bail!(
+            "{file}: the signal in the {length} bp from {start} is beyond the range of a number of 32 bits; scale it"
+        );
+    }
+    Ok(())
 }
 
 impl Track {
@@ -318,7 +352,7 @@ mod tests {
         };
         for memory in [0, 1 << 20] {
             let values = SignalValues::open(&config, true, &genome(), 10, memory, &Progress::quiet()).unwrap().unwrap();
-            let shape = ProfileShape { tracks: vec![1, 2], length: 4 };
+            let shape = ProfileShape { tracks: vec![1, 2], length: 4, control: 0 };
             assert_eq!(values.profile.as_ref(), Some(&shape));
             let window = Interval { chromosome: 0, range: 1..11 };
             let forward = values.profile(&window, false).unwrap();
@@ -327,6 +361,25 @@ mod tests {
             let reverse = values.profile(&window, true).unwrap();
             assert_eq!(reverse, [0.0, 0.0, 2.0, 2.0, 0.0, 0.0, 3.0, 0.0, 0.0, 0.0, 2.0, 2.0]);
             assert_eq!(values.counts(&window).unwrap(), 11.0);
+
+            // The control reaches 37 bp beyond the middle, so here beyond both ends of the chromosome.
+            let control = Some(format!("{},{}", plus.display(), minus.display()).parse().unwrap());
+            let config = DataConfig { control, ..config.clone() };
+            let values = SignalValues::open(&config, true, &genome(), 10, memory, &Progress::quiet()).unwrap().unwrap();
+            let shape = values.profile.as_ref().unwrap();
+            assert_eq!((shape.control, shape.control_length()), (2, 78));
+            for (reverse, of_tracks) in [(false, &forward), (true, &reverse)] {
+                let (counts, control) = (values.profile(&window, reverse).unwrap(), 12..12 + 2 * 78);
+                assert_eq!((&counts[..12], counts.len()), (&of_tracks[..], control.end));
+                // Bases 4 to 6 and 9 to 11 of plus, 5 and 11 of minus; base 4 is the first of the middle.
+                let mut expected = vec![0.0; 2 * 78];
+                [(37, 2.0), (38, 2.0), (42, 5.0), (43, 5.0), (78 + 38, 3.0), (78 + 44, 8.0)]
+                    .map(|(at, count)| expected[at] = count);
+                if reverse {
+                    expected.reverse();
+                }
+                assert_eq!(counts[control], expected, "{reverse}");
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use crate::config::{DataConfig, NamedPath, Negatives, SignalTrack, SourceKind};
+use crate::config::{ControlTrack, DataConfig, NamedPath, Negatives, SignalTrack, SourceKind};
 use crate::dataset::split::Split;
 
 /// One kind of source and its files.
@@ -37,6 +37,8 @@ pub struct RegionFiles<'a> {
     pub exclude: &'a [PathBuf],
     /// Tracks whose signal is predicted, instead of a class.
     pub signal: &'a [SignalTrack],
+    /// The control of profiles.
+    pub control: Option<&'a ControlTrack>,
 }
 
 impl<'a> DataSource<'a> {
@@ -57,9 +59,9 @@ impl<'a> DataSource<'a> {
                 let Some(reference) = &config.reference else {
                     bail!("--regions needs --reference, the genome they lie in")
                 };
-                let DataConfig { regions, exclude, signal, .. } = config;
-                let negatives = config.negatives_of_regions();
-                Self::Regions(RegionFiles { reference, regions, negatives, exclude, signal })
+                let DataConfig { regions, exclude, signal, control, .. } = config;
+                let (control, negatives) = (control.as_ref(), config.negatives_of_regions());
+                Self::Regions(RegionFiles { reference, regions, negatives, exclude, signal, control })
             }
             SourceKind::Tables => Self::Tables([
                 (config.train.as_deref(), None),
@@ -80,7 +82,7 @@ impl<'a> DataSource<'a> {
             Self::Demo => Vec::new(),
             Self::Genomes(named) => of(named),
             Self::Classes(groups) => groups.iter().flat_map(|(named, _)| of(named)).collect(),
-            Self::Regions(RegionFiles { reference, regions, negatives, exclude, signal }) => {
+            Self::Regions(RegionFiles { reference, regions, negatives, exclude, signal, control }) => {
                 let mut files = vec![reference.to_path_buf()];
                 files.extend(of(regions));
                 files.extend(exclude.iter().cloned());
@@ -88,6 +90,7 @@ impl<'a> DataSource<'a> {
                     files.push(path.clone());
                 }
                 files.extend(signal.iter().flat_map(SignalTrack::paths).cloned());
+                files.extend(control.iter().flat_map(|control| control.paths()).cloned());
                 files
             }
             Self::Tables(tables) => tables.iter().filter_map(|(path, _)| path.map(Path::to_path_buf)).collect(),

@@ -85,7 +85,7 @@ impl OfProfiles {
         predicted: impl Fn(usize) -> &'a [f32],
         resampling: &Resampling,
     ) {
-        let n = profiles.rows.len() / (profiles.shape.values() + 1);
+        let n = profiles.len();
         let peaks: Vec<usize> = (0..n).filter(|&i| profiles.is_peak(i)).collect();
         let blocks = resampling.blocks.at(peaks.iter().copied());
         let loci = loci(profiles, predicted, n);
@@ -95,7 +95,7 @@ impl OfProfiles {
 
     /// Adds the mean profile and the mean log counts of the training peaks as a baseline.
     pub fn beside_training(&mut self, train: &Profiles, test: &Profiles, resampling: &Resampling) {
-        let n = train.rows.len() / (train.shape.values() + 1);
+        let n = train.len();
         if train.shape != test.shape {
             return;
         }

@@ -7,11 +7,9 @@ use crate::config::layers::Layer;
 use crate::config::{Architecture, ModelConfig};
 use crate::network::plan::Plan;
 use crate::network::{Outputs, residual};
-use crate::sequence::profile::ProfileShape;
+use crate::sequence::profile::{HEAD_WIDTH, ProfileShape};
 
 const BLOCK_WIDTH: usize = 3;
-/// Kernel size of the profile's convolution, in bp.
-const HEAD_WIDTH: usize = 75;
 /// Filters and blocks of the branch for counts.
 const COUNTS_FILTERS: usize = 64;
 const COUNTS_DEPTH: usize = 2;

@@ -6,6 +6,7 @@ use anyhow::{Result, anyhow, bail};
 use crate::config::layers::{Layer, MOST_PARAMETERS, Shape};
 use crate::config::{Architecture, LONGEST_BP, ModelConfig, Strands};
 use crate::network::{Outputs, basset, bpnet, custom, danq, gated, residual, shallow};
+use crate::sequence::profile::ProfileShape;
 
 /// A layer in its network.
 #[derive(Clone, Debug)]
@@ -115,9 +116,10 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Number of trainable parameters.
+    /// Number of trainable parameters, those of a control's part included.
     pub fn parameters(&self) -> usize {
-        sum(&self.steps, |step| step.parameters)
+        let of_control = self.outputs.profile.as_ref().map_or(0, ProfileShape::control_parameters);
+        sum(&self.steps, |step| step.parameters) + of_control
     }
 
     /// Multiply-adds for one sequence on one strand.

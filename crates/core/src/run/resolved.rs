@@ -228,10 +228,11 @@ fn signal_in_words(config: &DataConfig, length: usize) -> Option<String> {
     if config.task == Some(TaskKind::Profile) {
         let (output_length, moved) = (config.profile_lengths().1, config.jitter);
         let counts = format!("counts of each base of the middle {} bp of a window", thousands(output_length));
-        return Some(match moved {
+        let counts = match moved {
             0 => counts,
             by => format!("{counts}, which moves by up to {} bp each epoch in training", thousands(by)),
-        });
+        };
+        return Some(if config.control.is_some() { counts + ", beside a control" } else { counts });
     }
     let value = match config.aggregate.unwrap_or_default() {
         Aggregate::Sum => "sum",
