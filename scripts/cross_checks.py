@@ -87,6 +87,11 @@ def make():
     train("three", "--train", three, *small, "--class-weights", "auto")
     values = table("values", random, 3000, lambda held: round(float(held @ [1.0, -0.5] + random.normal(0, 0.4)), 4))
     train("values", "--train", values, "--task", "regression", *small)
+    if not (FOLDER / "signal" / "simulation.json").exists():
+        strandnet("simulate", "signal", "--signal")
+    train("profiles", "--task", "profile", "--reference", "signal/genome.fa", "--regions", "signal/peaks.narrowPeak",
+          "--signal", "reads=signal/reads.bw", "--length", "512", "--output-length", "200", "--arch", "bpnet", "--filters", "8",
+          "--depth", "3", "--epochs", "3")
 
 
 # Reading
@@ -630,6 +635,54 @@ def known_motifs():
                 ours.append(log10(best["tomtom_p_value"]))
                 theirs.append(np.log10(p[list(targets).index(best["match"])]))
     return ours, theirs
+
+
+@check("median Jensen-Shannon distance, mean log likelihood of profiles of peaks", "SciPy", 1e-5)
+def profiles():
+    from scipy.spatial.distance import jensenshannon
+    from scipy.special import softmax
+    from scipy.stats import multinomial
+
+    found = metrics("profiles")["profile"]["peaks"]
+    arrays = np.load(FOLDER / "profiles" / "profiles.npz")
+    pairs = [(observed.ravel().astype(float), softmax(predicted.ravel().astype(float)))
+             for name, observed, predicted in zip(arrays["names"], arrays["observed"], arrays["predicted"])
+             if str(name).startswith("peak") and observed.sum() > 0]
+    theirs = [np.median([jensenshannon(observed, predicted) for observed, predicted in pairs]),
+              np.mean([-multinomial.logpmf(observed, observed.sum(), predicted / predicted.sum()) for observed, predicted in pairs])]
+    return [found["profile_jsd"]["value"], found["profile_mnll"]["value"]], theirs
+
+
+def tracks():
+    """The same prediction as bedGraph, and the path of it as bigWig."""
+    common = ["predict", "profiles", "--reference", "signal/genome.fa", "--chroms", "chr6", "--stride", 50]
+    for name in ("bedgraph", "bigwig"):
+        if not (FOLDER / f"chr6.{name}").exists():
+            strandnet(*common, "--format", name, "--out", f"chr6.{name}")
+    lines = [line.split("\t") for line in (FOLDER / "chr6.bedgraph").read_text().splitlines()]
+    values = np.full(int(lines[-1][2]), np.nan)
+    for _, start, end, value in lines:
+        values[int(start):int(end)] = float(value)
+    first = int(lines[0][1])
+    return first, values[first:].astype(np.float32), str(FOLDER / "chr6.bigwig")
+
+
+@check("bigWig of predict, and its bedGraph, base by base", "pyBigWig", 0)
+def track_by_pybigwig():
+    import pyBigWig
+
+    first, ours, path = tracks()
+    with pyBigWig.open(path) as file:
+        return ours, file.values("chr6", first, first + len(ours), numpy=True)
+
+
+@check("bigWig of predict, and its bedGraph, base by base", "bigtools", 0)
+def track_by_bigtools():
+    import pybigtools
+
+    first, ours, path = tracks()
+    with pybigtools.open(path) as file:
+        return ours, file.values("chr6", first, first + len(ours))
 
 
 @check("planted words among discovered motifs, correlation", "tfmodisco-lite", 0.1)

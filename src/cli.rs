@@ -495,7 +495,7 @@ pub struct Predict {
     /// Output format
     #[arg(long, value_enum, default_value_t = ScoreFormat::Tsv)]
     pub format: ScoreFormat,
-    /// Class, label or column whose score BED, bedGraph and bigWig hold [default: the positive class]
+    /// Class, label, column or track whose score BED, bedGraph and bigWig hold [default: the positive class; of several tracks bigWig has a file each]
     #[arg(long, alias = "of", value_name = "NAME")]
     pub score_of: Option<String>,
     /// File for the scores [default: standard output]

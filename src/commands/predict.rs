@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use tempfile::NamedTempFile;
@@ -11,12 +11,12 @@ use crate::cli::Predict;
 use crate::commands::{FinishedRun, closed_output, open_run, print, written};
 use crate::device;
 use strandnet_core::config::{Faults, ScoreFormat};
-use strandnet_core::format::thousands;
+use strandnet_core::format::{self, thousands};
 use strandnet_core::formats::bigwig;
 use strandnet_core::genome::Genome;
 use strandnet_core::genome::reference::RegionWindows;
 use strandnet_core::predict;
-use strandnet_core::predict::output::Rows;
+use strandnet_core::predict::output::{self, Rows};
 use strandnet_core::predict::prior;
 use strandnet_core::predict::sorting;
 use strandnet_core::predict::sorting::Sorting;
@@ -47,12 +47,25 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
     }
     let limit = limit(command, &run, progress);
     let counts = match &command.out {
+        Some(path) if command.format == ScoreFormat::Bigwig => {
+            let paths = paths_of_tracks(command, &run, &task, path);
+            paths.iter().try_for_each(|path| run::check_output_file(path, command.force))?;
+            let files = paths.iter().map(|path| run::temporary_beside(path)).collect::<Result<Vec<_>>>()?;
+            let tracks = tracks(command, path, &files)?;
+            let counts = score(command, &run, &task, limit, (&mut std::io::sink(), tracks), progress)
+                .map_err(|error| written(error, |error| run::cannot_write(path, &error)))?;
+            files.into_iter().zip(&paths).try_for_each(|(file, path)| run::persist(file, path))?;
+            if paths.len() > 1 {
+                let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+                progress.say(&format!("tracks are in {}", names.join(", ")));
+            }
+            counts
+        }
         Some(path) => {
             run::check_output_file(path, command.force)?;
             let mut file = run::temporary_beside(path)?;
-            let track = track(command, path, &file)?;
             let mut out = BufWriter::new(file.as_file_mut());
-            let counts = score(command, &run, &task, limit, (&mut out, track), progress)
+            let counts = score(command, &run, &task, limit, (&mut out, Vec::new()), progress)
                 .map_err(|error| written(error, |error| run::cannot_write(path, &error)))?;
             drop(out);
             run::persist(file, path)?;
@@ -60,7 +73,7 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
         }
         None => {
             let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout());
-            score(command, &run, &task, limit, (&mut out, None), progress)
+            score(command, &run, &task, limit, (&mut out, Vec::new()), progress)
                 .map_err(|error| written(error, closed_output))?
         }
     };
@@ -68,15 +81,30 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
     Ok(())
 }
 
-/// Where bigWig goes, with the chromosomes of the genome that is scored.
-fn track(command: &Predict, path: &Path, file: &NamedTempFile) -> Result<Option<bigwig::Writer<File>>> {
-    let Some(reference) = command.reference.as_ref().filter(|_| command.format == ScoreFormat::Bigwig) else {
-        return Ok(None);
+/// The bigWig files that are written: the one that is named, or of several tracks one each, `FILE.NAME.bw`.
+fn paths_of_tracks(command: &Predict, run: &FinishedRun, task: &Task, path: &Path) -> Vec<PathBuf> {
+    let names = output::names_of_files(task, &run.classes, command.score_of.as_deref());
+    if names.is_empty() {
+        return vec![path.to_owned()];
+    }
+    let of = |name: String| {
+        let name = format::field(&name).replace('/', "_");
+        let extension = path.extension().map_or("bw".into(), |extension| extension.to_string_lossy());
+        path.with_extension(format!("{name}.{extension}"))
     };
+    names.into_iter().map(of).collect()
+}
+
+/// Where bigWig goes, with the chromosomes of the genome that is scored.
+fn tracks(command: &Predict, path: &Path, files: &[NamedTempFile]) -> Result<Vec<bigwig::Writer<File>>> {
+    let Some(reference) = &command.reference else { return Ok(Vec::new()) };
     let genome = Genome::open(reference, 0, &|_| false)?;
-    let file = file.as_file().try_clone().map_err(|error| run::cannot_write(path, &error))?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    Ok(Some(bigwig::Writer::new(file, &genome.chromosomes, folder)?))
+    let track = |file: &NamedTempFile| {
+        let file = file.as_file().try_clone().map_err(|error| run::cannot_write(path, &error))?;
+        bigwig::Writer::new(file, &genome.chromosomes, folder)
+    };
+    files.iter().map(track).collect()
 }
 
 fn report(command: &Predict, counts: &Counts, limit: UnknownLimit, progress: Progress) {
@@ -108,7 +136,7 @@ fn score(
     run: &FinishedRun,
     task: &Task,
     limit: UnknownLimit,
-    (out, track): (&mut (dyn Write + Send), Option<bigwig::Writer<File>>),
+    (out, tracks): (&mut (dyn Write + Send), Vec<bigwig::Writer<File>>),
     progress: Progress,
 ) -> Result<Counts> {
     let FinishedRun { provenance, classes, ensemble, .. } = run;
@@ -127,7 +155,7 @@ fn score(
             progress.say(&format!("{}: {}", bed.display(), regions.file.describe()));
             // Windows of regions stand for themselves; those of sequences for what lies between them.
             let rows = Rows::new(out, command.format, model.task, classes, of, length, true)?;
-            let mut rows = rows.of_both_strands(both).to_track(track);
+            let mut rows = rows.of_both_strands(both).to_files(tracks);
             let counts = predict::predict_regions(model, &regions, limit, &mut rows)?;
             if let Some(left_out) = regions.left_out.describe(regions.file.all()) {
                 progress.say(&format!("{}: {left_out}", bed.display()));
@@ -144,7 +172,7 @@ fn score(
                 limit,
             };
             let rows = Rows::new(out, command.format, model.task, classes, of, stride, false)?;
-            let mut rows = rows.of_both_strands(both).to_track(track);
+            let mut rows = rows.of_both_strands(both).to_files(tracks);
             predict::predict(model, path, &windowing, &mut rows)
         }
     }

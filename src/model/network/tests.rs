@@ -667,3 +667,55 @@ fn the_residual_network_takes_any_length_and_has_the_parameters_it_should() {
     }
     assert!(network(15, 1).is_err());
 }
+
+/// `tests/golden/bpnet.py` says what gives the golden numbers.
+#[test]
+fn bpnet_gives_what_bpnet_lite_gives_with_the_same_weights() {
+    let (length, n, filters) = (180, 3, 6);
+    let shape = ProfileShape { tracks: vec![2], length: 60, control: 1 };
+    let config = ModelConfig { arch: Architecture::Bpnet, filters: Some(6), depth: Some(3), ..ModelConfig::default() };
+    let outputs = Outputs { columns: 1, bins: None, profile: Some(shape.clone()) };
+    let network = Network::new(&config, length, outputs, Strands::Single, Device::Cpu, 1).unwrap();
+    let golden: serde_json::Value = serde_json::from_str(include_str!("../../../tests/golden/bpnet.json")).unwrap();
+    let variables = network.store.variables();
+    let set = |name: &str, values: Tensor| no_grad(|| variables[name].shallow_clone().copy_(&values));
+    for (place, name) in golden["names"].as_array().unwrap().iter().enumerate() {
+        let name = name.as_str().unwrap();
+        let filled = |sizes: &[i64]| {
+            let value = |i: i64| 0.2 * (1.3 * (i * i) as f64 + place as f64).sin();
+            let values: Vec<f32> = (0..sizes.iter().product()).map(|i| value(i) as f32).collect();
+            Tensor::from_slice(&values).view(sizes)
+        };
+        match name {
+            // Features and control have weights of their own here.
+            "fconv.weight" => {
+                let parts = filled(&[2, filters + 1, 75]).split_with_sizes([filters, 1].as_slice(), 1);
+                set("head.fconv.weight", parts[0].shallow_clone());
+                set("control.profile.weight", parts[1].shallow_clone());
+            }
+            "linear.weight" => {
+                let parts = filled(&[1, filters + 1]).split_with_sizes([filters, 1].as_slice(), 1);
+                set("head.linear.weight", parts[0].shallow_clone());
+                set("control.counts.weight", parts[1].flatten(0, -1));
+            }
+            "fconv.bias" | "linear.bias" => {
+                let own = format!("head.{name}");
+                set(&own, filled(&variables[&own].size()));
+            }
+            _ => set(name, filled(&variables[name].size())),
+        }
+    }
+    let at = |step: f64, i: usize, n: usize, below: f64| (below * (step * (i * i) as f64 + n as f64).sin().abs()) as u8;
+    let codes: Vec<u8> = (0..n).flat_map(|n| (0..length).map(move |i| at(0.7, i, n, 5.0))).collect();
+    // Its control has the length of the sequence, of which it reads what ours is.
+    let before = (length - shape.control_length()) / 2;
+    let seen = before..before + shape.control_length();
+    let counts: Vec<f32> = (0..n).flat_map(|n| seen.clone().map(move |i| f32::from(at(0.3, i, n, 4.0)))).collect();
+    let counts = Tensor::from_slice(&counts).view([n as i64, 1, shape.control_length() as i64]);
+    let found = no_grad(|| network.score(&codes) + network.control_logits(&counts, false));
+    let numbers = |key: &str| -> Vec<Vec<f32>> { serde_json::from_value(golden[key].clone()).unwrap() };
+    let expected: Vec<f32> =
+        numbers("profile").into_iter().zip(numbers("log_counts")).flat_map(|(a, b)| [a, b].concat()).collect();
+    let expected = Tensor::from_slice(&expected).view([n as i64, 121]);
+    assert!(difference(&found, &expected) < 1e-5, "{}", difference(&found, &expected));
+}

@@ -169,6 +169,16 @@ fn tracks_of_a_genome_are_the_profile_times_the_counts() {
     assert_eq!(track("whole", "one", &["--chroms", "chr2", "--stride", "20"]).len(), (12_000 - 80) / 20 * 20 + 20);
     let error = fail(1, &["predict", text(&run), "--reference", &tracks.reference, "--format", "bedgraph"]);
     assert!(error.contains("the run gives one, pair_plus, pair_minus; add --score-of NAME"), "{error}");
+    track("one", "one", &regions);
+    // Without a name, bigWig has a file for each.
+    predict("all.bw", &["--format", "bigwig", "--regions", &tracks.regions]);
+    for (name, alone) in [("one", "one"), ("pair_plus", "plus"), ("pair_minus", "minus")] {
+        let bytes = |name: String| std::fs::read(tracks.folder.path(&name)).unwrap();
+        assert!(bytes(format!("all.{name}.bw")) == bytes(format!("{alone}.bigwig")), "{name}");
+    }
+    let own = ["predict", text(&run), "--reference", &tracks.reference, "--format", "bigwig", "--quiet"];
+    let error = fail(1, &[&own[..], &["--out", text(&tracks.folder.path("all.bw"))]].concat());
+    assert!(error.contains("all.one.bw"), "{error}");
 }
 
 #[test]
@@ -361,6 +371,6 @@ fn a_control_is_given_beside_the_sequence() {
     let (bias, _) = trained(&tracks, "bias", &["--epochs", "1", "--arch", "bias"]);
     let signals = signals(&tracks);
     let both = ["--bias", text(&bias), "--control", text(&control)];
-    let error = fail(&[&["train", "--out", text(&path("both"))], &flags(&tracks, &signals, &both)[..]].concat());
+    let error = fail(1, &[&["train", "--out", text(&path("both"))], &flags(&tracks, &signals, &both)[..]].concat());
     assert!(error.contains("--bias and --control"), "{error}");
 }

@@ -1,9 +1,10 @@
 //! A genome with reads whose every cause is known: motifs that raise the counts of a region and leave footprints, and the preference of
 //! the enzyme that cuts. What a network makes of the reads can be held against it.
 //!
-//! A base of the genome gets a Poisson number of reads with the mean `(background + peaks) * preference`. A peak is a bump around its
-//! summit whose reads are multiplied by the strength of each motif planted in it, and around each motif by the motif's footprint.
-//! The preference depends on the bases around the cut alone, in the same way on either strand, as that of Tn5 does.
+//! A base of the genome gets a Poisson number of reads with the mean `(background + peaks) * preference`. A peak is a bump around the
+//! middle of the motifs planted in it, so that the sequence says where it lies. Its reads are multiplied by the strength of each of
+//! them, and around each by its footprint. The preference depends on the bases around the cut alone, in the same way on either strand,
+//! as that of Tn5 does.
 
 use std::ops::Range;
 
@@ -20,7 +21,7 @@ use crate::sequence::alphabet;
 const CHROMOSOMES: [(&str, usize); 5] =
     [("chr1", 500_000), ("chr6", 200_000), ("chr10", 400_000), ("chr11", 300_000), ("chr17", 300_000)];
 
-/// Distance between summits, in bp.
+/// Distance between the places where motifs are planted, in bp.
 const BETWEEN: Range<usize> = 1_200..2_200;
 
 /// Bases at either end of a chromosome without a peak.
@@ -36,7 +37,7 @@ const BUMP_BP: f64 = 80.0;
 const READS: f64 = 25.0;
 const BACKGROUND: f64 = 0.01;
 
-/// Motifs lie within so many bp of the summit, and so many apart from each other.
+/// Motifs lie within so many bp of such a place, and so many apart from each other.
 const WITHIN: usize = 90;
 const APART: usize = 30;
 
@@ -135,13 +136,14 @@ fn chromosome(name: &str, length: usize, random: &mut Generator) -> SignalChromo
     let mut codes: Vec<u8> = (0..length).map(|_| random.random_range(0..4)).collect();
     let (mut sites, mut unbiased) = (Vec::new(), vec![BACKGROUND; length]);
     let mut summits = Vec::new();
-    let mut summit = MARGIN;
-    while summit + MARGIN < length {
-        let own = plant(&mut codes, summit, random);
+    let mut place = MARGIN + WITHIN;
+    while place + MARGIN + WITHIN < length {
+        let own = plant(&mut codes, place, random);
+        let summit = own.iter().map(|site| (site.range.start + site.range.end) / 2).sum::<usize>() / own.len();
         add_peak(&mut unbiased, summit, &own);
         sites.extend(own);
         summits.push(summit);
-        summit += random.random_range(BETWEEN);
+        place += random.random_range(BETWEEN);
     }
     let preference = preferences(&codes);
     let expected: Vec<f64> = unbiased.iter().zip(&preference).map(|(reads, preference)| reads * preference).collect();
@@ -163,9 +165,9 @@ fn chromosome(name: &str, length: usize, random: &mut Generator) -> SignalChromo
     }
 }
 
-/// Plants one to three motifs around a summit, on either strand, and returns them in order.
-fn plant(codes: &mut [u8], summit: usize, random: &mut Generator) -> Vec<Site> {
-    let mut places: Vec<usize> = (0..2 * WITHIN / APART).map(|i| summit - WITHIN + i * APART).collect();
+/// Plants one to three motifs around a place, on either strand, and returns them in order.
+fn plant(codes: &mut [u8], place: usize, random: &mut Generator) -> Vec<Site> {
+    let mut places: Vec<usize> = (0..2 * WITHIN / APART).map(|i| place - WITHIN + i * APART).collect();
     places.shuffle(random);
     places.truncate(random.random_range(1..=MOST_MOTIFS));
     places.sort_unstable();

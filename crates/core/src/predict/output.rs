@@ -71,26 +71,49 @@ pub struct Rows<'a> {
     format: ScoreFormat,
     /// Header of a table, written with the first row: an unreadable input gets none.
     header: Option<String>,
-    /// Index of the output in BED and bedGraph, and whether it is inverted (two classes have one output).
-    output: usize,
-    inverse: bool,
+    /// What BED and bedGraph hold, and bigWig a file each of.
+    tracks: Vec<Track>,
     stride: usize,
     /// Bins of a window, each of which a track has by itself; of a profile, its bases.
     bins: Option<Bins>,
-    /// The profile whose expected counts a track has, and which track that is.
-    profile: Option<(ProfileTask, ProfileTrack)>,
+    /// The profile whose expected counts tracks have.
+    profile: Option<ProfileTask>,
     /// Number of scores in a row of a table.
     outputs: usize,
     /// Whether a score is of both strands; BED then has `.` as the strand.
     of_both_strands: bool,
-    /// Where bigWig goes.
-    track: Option<BigWigWriter<File>>,
     /// Record and end of the previous row, so that bedGraph has one value per base. Records may share a name.
     before: Option<(Arc<str>, usize)>,
 }
 
+/// One of the outputs of a network, or a track of a profile.
+struct Track {
+    /// Index of the output, and whether it is inverted (two classes have one output).
+    output: usize,
+    inverse: bool,
+    /// Its strand and group, of a profile.
+    of_profile: ProfileTrack,
+    /// Where bigWig goes.
+    file: Option<BigWigWriter<File>>,
+}
+
+/// Names of what tracks hold: classes or columns, of a profile its tracks.
+fn track_names(task: &Task, classes: &Classes) -> Vec<String> {
+    match &task.profile {
+        Some(profile) => profile.shape.track_names(&classes.names),
+        None => classes.names.clone(),
+    }
+}
+
+/// The names of the bigWig files that are written: one for each of several tracks, unless `of` names one of them; else none.
+pub fn names_of_files(task: &Task, classes: &Classes, of: Option<&str>) -> Vec<String> {
+    let names = track_names(task, classes);
+    let is_one = of.is_some() || task.kind == TaskKind::Binary || names.len() == 1;
+    if is_one { Vec::new() } else { names }
+}
+
 impl<'a> Rows<'a> {
-    /// Starts the output. `of` names the class or column that BED and bedGraph hold.
+    /// Starts the output. `of` names the class or column that BED and bedGraph hold; bigWig holds all of them without it.
     ///
     /// # Errors
     /// The format cannot hold these scores, or the run has no such class or column.
@@ -106,10 +129,7 @@ impl<'a> Rows<'a> {
         let is_track = matches!(format, ScoreFormat::Bedgraph | ScoreFormat::Bigwig);
         let profile = task.profile.as_ref().filter(|_| is_track);
         // A track of a profile is that of one strand.
-        let own_names = match profile {
-            Some(profile) => profile.shape.track_names(&classes.names),
-            None => classes.names.clone(),
-        };
+        let own_names = if is_track { track_names(task, classes) } else { classes.names.clone() };
         let names = own_names.join(", ");
         let index = match of {
             Some(name) => match own_names.iter().position(|own| own == name) {
@@ -125,13 +145,10 @@ impl<'a> Rows<'a> {
             ScoreFormat::Bed if task.kind.predicts_values() => {
                 bail!("--format bed holds scores from 0 to 1000, and the run predicts values; use bedgraph or tsv")
             }
-            ScoreFormat::Bed | ScoreFormat::Bedgraph | ScoreFormat::Bigwig
+            ScoreFormat::Bed | ScoreFormat::Bedgraph
                 if of.is_none() && (task.outputs() > 1 || own_names.len() > 1 && profile.is_some()) =>
             {
-                bail!(
-                    "--format bed, bedgraph and bigwig hold one score, and the run gives {}; add --score-of NAME",
-                    names
-                )
+                bail!("--format bed and bedgraph hold one score, and the run gives {names}; add --score-of NAME")
             }
             _ => {}
         }
@@ -146,29 +163,34 @@ impl<'a> Rows<'a> {
             format!("name\tstart\tend\tstrand{scores}{}\n", if regions { REGION_COLUMNS } else { "" })
         });
         let binary = task.kind == TaskKind::Binary;
-        let (output, inverse) = if binary { (0, index != classes.positive) } else { (index, false) };
+        let is_every = format == ScoreFormat::Bigwig && !names_of_files(task, classes, of).is_empty();
+        let chosen = if is_every { 0..own_names.len() } else { index..index + 1 };
+        let track = |index: usize| {
+            let (output, inverse) = if binary { (0, index != classes.positive) } else { (index, false) };
+            let of_profile = profile.map_or(ProfileTrack::default(), |profile| profile.shape.track(index));
+            Track { output, inverse, of_profile, file: None }
+        };
         Ok(Self {
             out,
             format,
             header,
-            output,
-            inverse,
+            tracks: chosen.map(track).collect(),
             stride,
             bins: match profile {
                 Some(profile) => Some(Bins { count: profile.shape.length, bp: 1 }),
                 None => task.bins.filter(|_| is_track),
             },
-            profile: profile.map(|profile| (profile.clone(), profile.shape.track(index))),
+            profile: profile.cloned(),
             outputs: task.outputs(),
             of_both_strands: false,
-            track: None,
             before: None,
         })
     }
 
-    /// Says where bigWig goes, which is no stream of text.
-    pub fn to_track(self, track: Option<BigWigWriter<File>>) -> Self {
-        Self { track, ..self }
+    /// Says where bigWig goes, which is no stream of text: a file for each track.
+    pub fn to_files(mut self, files: Vec<BigWigWriter<File>>) -> Self {
+        self.tracks.iter_mut().zip(files).for_each(|(track, file)| track.file = Some(file));
+        self
     }
 
     /// Says whether the network reads both strands of a sequence, in which case scores in BED have none.
@@ -202,17 +224,11 @@ impl<'a> Rows<'a> {
             }
             return Ok(());
         };
-        if let (Some((profile, track)), Some(bins)) = (&self.profile, self.bins) {
-            // On the other strand the tracks of a pair change places.
-            let strand = if *reverse { track.strands - 1 - track.strand } else { track.strand };
-            let expected = profile.expected_counts(scores, track.group);
-            return self.write_bins(row, &expected[strand * bins.count..(strand + 1) * bins.count], bins);
+        if matches!(self.format, ScoreFormat::Bedgraph | ScoreFormat::Bigwig) {
+            let Some(bases) = self.own_bases(row) else { return Ok(()) };
+            return self.write_bases_of(row, scores, &bases);
         }
-        if let Some(bins) = self.bins {
-            return self.write_bins(row, &scores[self.output * bins.count..(self.output + 1) * bins.count], bins);
-        }
-        let one = scores[self.output];
-        let one = if self.inverse { 1.0 - one } else { one };
+        let one = self.tracks.first().map_or(f64::NAN, |track| track.score(scores));
         match self.format {
             ScoreFormat::Tsv => {
                 write!(self.out, "{name}\t{}\t{}\t{strand}", range.start, range.end)?;
@@ -224,38 +240,30 @@ impl<'a> Rows<'a> {
                 let strand = if self.of_both_strands { '.' } else { strand };
                 writeln!(self.out, "{name}\t{}\t{}\t{region}\t{score}\t{strand}", range.start, range.end)?;
             }
-            ScoreFormat::Bedgraph | ScoreFormat::Bigwig => {
-                if let Some(bases) = self.own_bases(row) {
-                    self.write_bases(name, bases, one)?;
-                }
-            }
+            ScoreFormat::Bedgraph | ScoreFormat::Bigwig => {} // above
         }
         Ok(())
     }
 
-    /// Writes the scores of bins, in the order of the window's strand, for the bases that the window stands for.
-    fn write_bins(&mut self, row: &Row, scores: &[f64], Bins { count, bp }: Bins) -> Result<()> {
-        let Some(bases) = self.own_bases(row) else { return Ok(()) };
-        let Row { name, range, reverse, .. } = row;
-        // A padded record may be shorter than its bins.
-        let (middle, covered) = ((range.start + range.end) as i64, (count * bp) as i64);
-        let first = (middle - covered).div_euclid(2);
-        for i in 0..count {
-            let score = scores[if *reverse { count - 1 - i } else { i }];
-            let start = first + (i * bp) as i64;
-            let (start, end) = (start.max(bases.start as i64), (start + bp as i64).min(bases.end as i64));
-            if start < end {
-                self.write_bases(name, start as usize..end as usize, score)?;
-            }
+    /// Writes the score of each track for the bases that a window stands for.
+    fn write_bases_of(&mut self, row: &Row, scores: &[f64], bases: &Range<usize>) -> Result<()> {
+        let Self { tracks, bins, profile, out, .. } = self;
+        for track in tracks {
+            let Some(bins) = *bins else {
+                track.write(*out, &row.name, bases.clone(), track.score(scores))?;
+                continue;
+            };
+            let Some(profile) = profile else {
+                track.write_bins(*out, row, &scores[track.output * bins.count..][..bins.count], bins, bases)?;
+                continue;
+            };
+            let ProfileTrack { group, strand, strands } = track.of_profile;
+            // On the other strand the tracks of a pair change places.
+            let strand = if row.reverse { strands - 1 - strand } else { strand };
+            let counts = profile.expected_counts(scores, group);
+            track.write_bins(*out, row, &counts[strand * bins.count..][..bins.count], bins, bases)?;
         }
         Ok(())
-    }
-
-    fn write_bases(&mut self, name: &str, bases: Range<usize>, score: f64) -> Result<()> {
-        match &mut self.track {
-            Some(track) => track.push(name, bases, score as f32),
-            None => Ok(writeln!(self.out, "{name}\t{}\t{}\t{}", bases.start, bases.end, score as f32)?),
-        }
     }
 
     /// The bases that a window stands for where there is one value per base: the `stride` in its middle, no more than its bins cover,
@@ -311,10 +319,48 @@ impl<'a> Rows<'a> {
     /// The output cannot be written.
     pub fn finish(&mut self) -> Result<()> {
         self.begin()?;
-        if let Some(track) = self.track.take() {
-            track.finish()?;
+        for file in self.tracks.iter_mut().filter_map(|track| track.file.take()) {
+            file.finish()?;
         }
         Ok(self.out.flush()?)
+    }
+}
+
+impl Track {
+    fn score(&self, scores: &[f64]) -> f64 {
+        let one = scores[self.output];
+        if self.inverse { 1.0 - one } else { one }
+    }
+
+    fn write(&mut self, out: &mut (dyn Write + Send), name: &str, bases: Range<usize>, score: f64) -> Result<()> {
+        match &mut self.file {
+            Some(file) => file.push(name, bases, score as f32),
+            None => Ok(writeln!(out, "{name}\t{}\t{}\t{}", bases.start, bases.end, score as f32)?),
+        }
+    }
+
+    /// Writes the scores of bins, in the order of the window's strand, for the bases that the window stands for.
+    fn write_bins(
+        &mut self,
+        out: &mut (dyn Write + Send),
+        row: &Row,
+        scores: &[f64],
+        Bins { count, bp }: Bins,
+        bases: &Range<usize>,
+    ) -> Result<()> {
+        let Row { name, range, reverse, .. } = row;
+        // A padded record may be shorter than its bins.
+        let (middle, covered) = ((range.start + range.end) as i64, (count * bp) as i64);
+        let first = (middle - covered).div_euclid(2);
+        for i in 0..count {
+            let score = scores[if *reverse { count - 1 - i } else { i }];
+            let start = first + (i * bp) as i64;
+            let (start, end) = (start.max(bases.start as i64), (start + bp as i64).min(bases.end as i64));
+            if start < end {
+                self.write(out, name, start as usize..end as usize, score)?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -24,7 +24,7 @@ fn is_zero(value: &usize) -> bool {
 }
 
 /// A track among those of a profile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProfileTrack {
     /// Its group.
     pub group: usize,
