@@ -482,7 +482,7 @@ pub struct Predict {
     /// Output format
     #[arg(long, value_enum, default_value_t = ScoreFormat::Tsv)]
     pub format: ScoreFormat,
-    /// Class, label or column whose score BED, bedGraph and bigWig hold [default: the positive class]
+    /// Class, label, column or track whose score BED, bedGraph and bigWig hold [default: the positive class]
     #[arg(long, alias = "of", value_name = "NAME")]
     pub score_of: Option<String>,
     /// File for the scores [default: standard output]
@@ -503,6 +503,9 @@ pub struct Predict {
     /// Unknown bases (N) allowed in a window, in bases; others have no score [default: what the run was trained under]
     #[arg(long, value_name = "N", value_parser = config::count)]
     pub max_n: Option<usize>,
+    /// Add the bias model that the run was trained with, of a run of --task profile [default: no, the part without bias]
+    #[arg(long)]
+    pub with_bias: bool,
     /// Prevalence in this sample, to which scores are moved from the one that the run calibrated them to: the share of the positive class, NAME=SHARE,... or a share for each class or label in order [default: the run's]
     #[arg(long, value_name = "SHARES")]
     pub prior: Option<config::ClassShares>,

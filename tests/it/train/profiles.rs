@@ -21,7 +21,8 @@ fn flags<'a>(tracks: &'a Tracks, signals: &'a [String; 2], more: &[&'a str]) -> 
     tracks.flags(&[&own, &network[..], more].concat())
 }
 
-fn trained(tracks: &Tracks, name: &str, more: &[&str]) -> (std::path::PathBuf, String) {
+/// Trains a small network; returns its run and what was said.
+pub fn trained(tracks: &Tracks, name: &str, more: &[&str]) -> (std::path::PathBuf, String) {
     let out = tracks.folder.path(name);
     let signals = signals(tracks);
     let output = run_of(&[&["train", "--out", text(&out)], &flags(tracks, &signals, more)[..]].concat());
