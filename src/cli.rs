@@ -516,6 +516,9 @@ pub struct Predict {
     /// Unknown bases (N) allowed in a window, in bases; others have no score [default: what the run was trained under]
     #[arg(long, value_name = "N", value_parser = config::count)]
     pub max_n: Option<usize>,
+    /// Add the bias model that the run was trained with, of a run of --task profile [default: no, the part without bias]
+    #[arg(long)]
+    pub with_bias: bool,
     /// Prevalence in this sample, to which scores are moved from the one that the run calibrated them to: the share of the positive class, NAME=SHARE,... or a share for each class or label in order [default: the run's]
     #[arg(long, value_name = "SHARES")]
     pub prior: Option<config::ClassShares>,

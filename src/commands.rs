@@ -16,7 +16,7 @@ mod verify;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::ArgMatches;
 
 use crate::cli::{Cli, Command};
@@ -146,6 +146,25 @@ pub fn open_run(path: &Path, device: tch::Device, no_native: bool) -> Result<Fin
         device::leave_to_native();
     }
     Ok(FinishedRun { folder, provenance, classes, ensemble: Ensemble::new(ensemble) })
+}
+
+/// The same, and with the bias model of the run added where `with_bias` says so.
+///
+/// # Errors
+/// As [`open_run`], or the run has no bias model.
+fn open_run_with(path: &Path, device: tch::Device, no_native: bool, with_bias: bool) -> Result<FinishedRun> {
+    let run = open_run(path, device, no_native)?;
+    if !with_bias {
+        return Ok(run);
+    }
+    let task = run.provenance.task()?;
+    if task.profile.as_ref().is_none_or(|profile| profile.bias_shift.is_none()) {
+        bail!(
+            "{}: has no bias model, expected a run of --task profile trained with --bias; remove --with-bias",
+            path.display()
+        );
+    }
+    run.with_bias(device)
 }
 
 /// Writes results to standard output, safe for a terminal; a reader that went away is an error and no panic.

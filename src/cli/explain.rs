@@ -142,7 +142,7 @@ pub struct Sequences {
     /// Attribution methods, one or several: ism, saliency, ig
     #[arg(long, value_name = "NAMES", value_enum, value_delimiter = ',', default_value = "ism")]
     pub method: Vec<AttributionMethod>,
-    /// Class, label or column to explain [default: the positive class]
+    /// Class, label or column to explain; of --task profile the counts of a group, or NAME:profile [default: the positive class]
     #[arg(long, alias = "of", value_name = "NAME")]
     pub score_of: Option<String>,
     /// Folder for tables, arrays and figures [default: RUN/explain/sequences-FILE]
@@ -181,6 +181,9 @@ pub struct Sequences {
     /// Seed of the shuffled copies
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=config::MAX_SEED))]
     pub seed: u64,
+    /// Add the bias model that the run was trained with, of a run of --task profile [default: no, the part without bias]
+    #[arg(long)]
+    pub with_bias: bool,
     /// Where to compute.
     #[command(flatten)]
     pub compute: Compute,
@@ -223,7 +226,7 @@ pub struct Variants {
     /// Unknown bases (N) allowed in a window, in bases; alleles in others have no score [default: what the run was trained under]
     #[arg(long, value_name = "N", value_parser = config::count)]
     pub max_n: Option<usize>,
-    /// Class, label or column to score [default: the positive class]
+    /// Class, label or column to score; of --task profile a group, or NAME:profile for the largest effects on its profile [default: the positive class, or every group]
     #[arg(long, alias = "of", value_name = "NAME")]
     pub score_of: Option<String>,
     /// File for the scores [default: standard output]
@@ -235,6 +238,9 @@ pub struct Variants {
     /// Replace the file that --out names [default: no]
     #[arg(long)]
     pub force: bool,
+    /// Add the bias model that the run was trained with, of a run of --task profile [default: no, the part without bias]
+    #[arg(long)]
+    pub with_bias: bool,
     /// Where to compute.
     #[command(flatten)]
     pub compute: Compute,

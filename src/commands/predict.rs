@@ -8,7 +8,7 @@ use anyhow::Result;
 use tempfile::NamedTempFile;
 
 use crate::cli::Predict;
-use crate::commands::{FinishedRun, closed_output, open_run, print, written};
+use crate::commands::{FinishedRun, closed_output, open_run_with, print, written};
 use crate::device;
 use strandnet_core::config::{Faults, ScoreFormat};
 use strandnet_core::format::{self, thousands};
@@ -33,7 +33,7 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
     }
     let (device, _) = device::choose(command.compute.device)?;
     device::set_threads(command.compute.threads.map(usize::from));
-    let run = open_run(&command.run, device, command.compute.no_native)?;
+    let run = open_run_with(&command.run, device, command.compute.no_native, command.with_bias)?;
     let task = prior::task_for(&run.folder, &run.provenance, command.prior.as_ref())?;
     if let Some(to) = &command.prior {
         progress

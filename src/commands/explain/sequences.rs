@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::cli::explain::Sequences as Command;
 use crate::commands::explain::{default_folder, origin};
-use crate::commands::{FinishedRun, open_run, print};
+use crate::commands::{FinishedRun, open_run_with, print};
 use crate::device;
 use strandnet_core::attribute::contributions::Contributions;
 use strandnet_core::attribute::gradients;
@@ -34,6 +34,7 @@ const STRETCH: usize = 12;
 pub fn run(command: &Command, progress: Progress) -> Result<()> {
     let run = open(command, progress)?;
     let explained = Explained::new(run.provenance.task()?, &run.classes, command.score_of.as_deref())?;
+    let explained = explained.with_bias(command.with_bias);
     let explainer = Explainer { scorer: &run.ensemble, explained: &explained };
     let contributions = contributions(command, explainer.length())?;
     let mut source = Source::open(command, &run, explainer.length(), progress)?;
@@ -76,7 +77,8 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
 fn open(command: &Command, progress: Progress) -> Result<FinishedRun> {
     let (device, _) = device::choose(command.compute.device)?;
     device::set_threads(command.compute.threads.map(usize::from));
-    let run = open_run(&command.run, device, command.compute.no_native)?;
+    let open = |device| open_run_with(&command.run, device, command.compute.no_native, command.with_bias);
+    let run = open(device)?;
     let steps = run.ensemble.iter().flat_map(|network| &network.plan.steps);
     let mut layers = steps.flat_map(|step| std::iter::once(step).chain(step.within()));
     // CUDA's LSTM keeps what gradients need in training only.
@@ -87,7 +89,7 @@ fn open(command: &Command, progress: Progress) -> Result<FinishedRun> {
         return Ok(run);
     }
     progress.say("the network has an LSTM, whose gradients are computed on the CPU");
-    open_run(&command.run, tch::Device::Cpu, command.compute.no_native)
+    open(tch::Device::Cpu)
 }
 
 /// The files of `--attributions-out`, if it is given.

@@ -7,14 +7,14 @@ use serde_json::Value;
 
 use crate::cli::explain::Variants as Command;
 use crate::commands::explain::{default_folder, origin};
-use crate::commands::{FinishedRun, closed_output, open_run, written};
+use crate::commands::{FinishedRun, closed_output, open_run_with, written};
 use crate::device;
 use strandnet_core::attribute::strongest_variants::{Strongest, VariantsSummary};
-use strandnet_core::attribute::target::{Explained, Explainer};
 use strandnet_core::attribute::variant_counts::Counts;
 use strandnet_core::attribute::variant_rows::VariantRows;
+use strandnet_core::attribute::variant_target::VariantTarget;
+use strandnet_core::attribute::variant_windows::Contexts;
 use strandnet_core::attribute::variants;
-use strandnet_core::attribute::variants::Contexts;
 use strandnet_core::format::thousands;
 use strandnet_core::formats::vcf::Vcf;
 use strandnet_core::predict::unknown_limit::UnknownLimit;
@@ -25,7 +25,7 @@ use strandnet_core::run::{RunFolder, VARIANTS_JSON};
 pub fn run(command: &Command, progress: Progress) -> Result<()> {
     let (device, _) = device::choose(command.compute.device)?;
     device::set_threads(command.compute.threads.map(usize::from));
-    let opened = open_run(&command.run, device, command.compute.no_native)?;
+    let opened = open_run_with(&command.run, device, command.compute.no_native, command.with_bias)?;
     let counts = match &command.out {
         Some(path) => {
             run::check_output_file(path, command.force)?;
@@ -57,25 +57,24 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
 
 fn score(command: &Command, run: &FinishedRun, progress: Progress, out: &mut dyn Write) -> Result<Counts> {
     let FinishedRun { provenance, classes, ensemble, .. } = run;
-    let explained = Explained::new(provenance.task()?, classes, command.score_of.as_deref())?;
-    let explainer = Explainer { scorer: ensemble, explained: &explained };
+    let target = VariantTarget::new(provenance.task()?, classes, command.score_of.as_deref(), command.with_bias)?;
     let mut vcf = Vcf::open(&command.vcf)?;
     if !vcf.repaired.is_empty() {
         progress.warn(&format!("{}: lacks {}; read as VCF 4.2", command.vcf.display(), vcf.repaired.join(" and ")));
     }
     let limit = UnknownLimit::for_windows(provenance, command.max_n);
     limit.warning().iter().for_each(|warning| progress.warn(warning));
-    let mut contexts = Contexts::open(&command.reference, explainer.length())?.with_limit(limit);
+    let mut contexts = Contexts::open(&command.reference, provenance.length)?.with_limit(limit);
     let header = std::mem::take(&mut vcf.header);
-    let mut rows = VariantRows::new(out, command.format(), &explained, &header)?;
+    let mut rows = VariantRows::new(out, command.format(), &target, &header)?;
     let mut strongest = Strongest::default();
-    let counts = variants::score(explainer, &mut vcf, &mut contexts, &mut |line, scores| {
-        strongest.add(line, scores, &explained);
+    let counts = variants::score(ensemble, &target, &mut vcf, &mut contexts, &mut |line, scores| {
+        strongest.add(line, scores, &target);
         rows.write(line, scores)
     })?;
     counts.check(&command.vcf, &contexts.genome)?;
     let summary = VariantsSummary {
-        explained: explained.description(),
+        explained: target.description(),
         records: counts.records,
         alleles: counts.alleles,
         scored: counts.scored,

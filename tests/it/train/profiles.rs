@@ -21,7 +21,8 @@ fn flags<'a>(tracks: &'a Tracks, signals: &'a [String; 2], more: &[&'a str]) -> 
     tracks.flags(&[&own, &network[..], more].concat())
 }
 
-fn trained(tracks: &Tracks, name: &str, more: &[&str]) -> (std::path::PathBuf, String) {
+/// Trains a small network; returns its run and what was said.
+pub fn trained(tracks: &Tracks, name: &str, more: &[&str]) -> (std::path::PathBuf, String) {
     let out = tracks.folder.path(name);
     let signals = signals(tracks);
     let output = run_of(&[&["train", "--out", text(&out)], &flags(tracks, &signals, more)[..]].concat());
@@ -371,6 +372,6 @@ fn a_control_is_given_beside_the_sequence() {
     let (bias, _) = trained(&tracks, "bias", &["--epochs", "1", "--arch", "bias"]);
     let signals = signals(&tracks);
     let both = ["--bias", text(&bias), "--control", text(&control)];
-    let error = fail(1, &[&["train", "--out", text(&path("both"))], &flags(&tracks, &signals, &both)[..]].concat());
+    let error = fail(2, &[&["train", "--out", text(&path("both"))], &flags(&tracks, &signals, &both)[..]].concat());
     assert!(error.contains("--bias and --control"), "{error}");
 }

@@ -18,7 +18,7 @@ const LENGTH: usize = 80;
 const BASES: usize = 12_000;
 
 /// A genome, 120 regions of it without names, and a track that is high where a region holds a word.
-pub(super) struct Tracks {
+pub struct Tracks {
     pub folder: Folder,
     pub reference: String,
     pub regions: String,
@@ -26,7 +26,7 @@ pub(super) struct Tracks {
     pub sums: Vec<(String, usize, f64)>,
 }
 
-pub(super) fn save(path: &Path, values: &[(String, Range<usize>, f32)]) -> String {
+pub fn save(path: &Path, values: &[(String, Range<usize>, f32)]) -> String {
     let chromosomes: Vec<Chromosome> =
         (1..=3).map(|number| Chromosome { name: format!("chr{number}"), length: BASES }).collect();
     let mut writer = Writer::new(std::io::Cursor::new(Vec::new()), &chromosomes, path).unwrap();
@@ -35,7 +35,7 @@ pub(super) fn save(path: &Path, values: &[(String, Range<usize>, f32)]) -> Strin
     text(path).to_owned()
 }
 
-pub(super) fn tracks() -> Tracks {
+pub fn tracks() -> Tracks {
     let folder = Folder::new();
     let (mut chromosomes, mut bed, mut sums) = (Vec::new(), String::new(), Vec::new());
     let (mut plus, mut minus) = (Vec::new(), Vec::new());
@@ -181,8 +181,14 @@ fn background_has_its_own_signal() {
     assert!(value(&metrics(&out)["test"], "pearson").is_finite());
 }
 
-/// Arrays of a NumPy file, `[n, ...]`, by name.
-pub(super) fn arrays(path: &Path, name: &str) -> (Vec<usize>, Vec<f32>) {
+/// An array of single precision of a NumPy file, `[n, ...]`, by name.
+pub fn arrays(path: &Path, name: &str) -> (Vec<usize>, Vec<f32>) {
+    let (shape, bytes) = array_bytes(path, name);
+    (shape, bytes.chunks_exact(4).map(|number| f32::from_le_bytes(number.try_into().unwrap())).collect())
+}
+
+/// The same as bytes, whatever their type.
+pub fn array_bytes(path: &Path, name: &str) -> (Vec<usize>, Vec<u8>) {
     let mut zip = zip::ZipArchive::new(std::fs::File::open(path).unwrap()).unwrap();
     let mut bytes = Vec::new();
     zip.by_name(&format!("{name}.npy")).unwrap().read_to_end(&mut bytes).unwrap();
@@ -190,7 +196,7 @@ pub(super) fn arrays(path: &Path, name: &str) -> (Vec<usize>, Vec<f32>) {
     let header = std::str::from_utf8(&bytes[10..end]).unwrap();
     let shape = header.split(['(', ')']).nth(1).unwrap();
     let shape = shape.split(',').filter_map(|side| side.trim().parse().ok()).collect();
-    (shape, bytes[end..].chunks_exact(4).map(|number| f32::from_le_bytes(number.try_into().unwrap())).collect())
+    (shape, bytes[end..].to_vec())
 }
 
 #[test]

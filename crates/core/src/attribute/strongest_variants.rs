@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::attribute::target::Explained;
+use crate::attribute::variant_target::{Ranked, VariantTarget};
 use crate::attribute::variants::Scores;
 use crate::formats::vcf::{self, Content, Line};
 
@@ -26,8 +26,22 @@ pub struct StrongVariant {
     pub score_ref: f64,
     /// Prediction for the alternative allele.
     pub score_alt: f64,
-    /// Change of the explained number: the log-odds, value or logarithm.
+    /// Change of the explained number: the log-odds, value or logarithm; of a profile its Jensen-Shannon distance.
     pub effect: f64,
+    /// What is changed of a group of tracks, whose log counts are the predictions; only where profiles are predicted.
+    #[serde(default, flatten, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<StrongProfile>,
+}
+
+/// What an allele changes of a group of tracks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StrongProfile {
+    /// Name of the group.
+    pub group: String,
+    /// Logarithm to base 2 of the fold change of 1 + counts.
+    pub log2_fold_change: f64,
+    /// Jensen-Shannon distance of the profiles, if the alleles have bases enough in common.
+    pub profile_jsd: Option<f64>,
 }
 
 /// What `variants.json` holds of a file, beside where it comes from.
@@ -53,13 +67,15 @@ pub struct Strongest(Vec<StrongVariant>);
 
 impl Strongest {
     /// Looks at the scores of a line.
-    pub fn add(&mut self, line: &Line, scores: &Scores, explained: &Explained) {
+    pub fn add(&mut self, line: &Line, scores: &Scores, target: &VariantTarget) {
         let Content::Variant(variant) = &line.content else { return };
         let columns = vcf::columns(&line.text);
         let column = |i: usize| String::from_utf8_lossy(columns[i].trim_ascii()).into_owned();
         for ((alternative, _), score) in variant.alternatives.iter().zip(scores) {
-            let Ok(pair) = score else { continue };
-            let effect = pair.alternative - pair.reference;
+            let Some(Ranked { effect, predictions, group }) = score.as_ref().ok().and_then(|own| target.ranked(own))
+            else {
+                continue;
+            };
             let place = self.0.partition_point(|other| other.effect.abs() >= effect.abs());
             if place == MOST {
                 continue;
@@ -72,9 +88,14 @@ impl Strongest {
                     id: column(2),
                     reference: column(3),
                     alternative: alternative.trim().to_owned(),
-                    score_ref: explained.prediction(pair.reference),
-                    score_alt: explained.prediction(pair.alternative),
+                    score_ref: predictions.reference,
+                    score_alt: predictions.alternative,
                     effect,
+                    profile: group.map(|(group, changed)| StrongProfile {
+                        group,
+                        log2_fold_change: changed.log2_fold_change(),
+                        profile_jsd: changed.distance,
+                    }),
                 },
             );
             self.0.truncate(MOST);

@@ -24,6 +24,8 @@ pub struct Explained {
     quantity: Quantity,
     /// What calibrates the logits of classes and labels.
     calibration: Calibration,
+    /// Whether the bias model is part of what is predicted.
+    with_bias: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -78,18 +80,34 @@ impl Explained {
                 (index, quantity)
             }
         };
-        Ok(Self { name, output, outputs: task.network_outputs(), quantity, calibration: task.calibration.clone() })
+        let (outputs, calibration) = (task.network_outputs(), task.calibration.clone());
+        Ok(Self { name, output, outputs, quantity, calibration, with_bias: false })
+    }
+
+    /// The same of what is predicted with the bias model, which descriptions then say.
+    pub fn with_bias(self, with_bias: bool) -> Self {
+        Self { with_bias, ..self }
+    }
+
+    /// Place of the output among those of the task; of a profile, of its group.
+    pub(super) fn output(&self) -> usize {
+        self.output
+    }
+
+    /// Whether it is a profile, not its counts.
+    pub(super) fn is_profile(&self) -> bool {
+        self.quantity == Quantity::Profile
     }
 
     /// Description of the target for messages.
     pub fn description(&self) -> String {
-        let name = &self.name;
+        let (name, with_bias) = (&self.name, if self.with_bias { ", with bias" } else { "" });
         match self.quantity {
             Quantity::LogOdds { .. } | Quantity::LogOddsAgainstRest => format!("log-odds of '{name}'"),
-            Quantity::Value { .. } if self.outputs.profile.is_some() => format!("log counts of '{name}'"),
+            Quantity::Value { .. } if self.outputs.profile.is_some() => format!("log counts of '{name}'{with_bias}"),
             Quantity::Value { .. } => format!("value of '{name}'"),
             Quantity::LogCount { .. } => format!("logarithm of '{name}'"),
-            Quantity::Profile => format!("profile of '{name}'"),
+            Quantity::Profile => format!("profile of '{name}'{with_bias}"),
         }
     }
 
@@ -270,7 +288,9 @@ impl<'a> Explainer<'a> {
     }
 }
 
-const NOT_FINITE: &str = "the network's scores are not finite numbers, so training has diverged; use a smaller --lr";
+/// What is wrong with scores that are not finite.
+pub(super) const NOT_FINITE: &str =
+    "the network's scores are not finite numbers, so training has diverged; use a smaller --lr";
 
 fn finite(numbers: Vec<f64>) -> Result<Vec<f64>> {
     if numbers.iter().any(|number| !number.is_finite()) {
@@ -357,7 +377,8 @@ mod tests {
         let logits = [0.3f32, -1.0, 2.5, 0.7, 0.1, -3.0, 4.0, 5.0];
         for (quantity, places) in [(Quantity::Profile, 2..6), (Quantity::Value { mean: 0.0, deviation: 1.0 }, 7..8)] {
             let calibration = Calibration::default();
-            let explained = Explained { name: "b".into(), output: 1, outputs: outputs.clone(), quantity, calibration };
+            let (name, outputs, with_bias) = ("b".into(), outputs.clone(), false);
+            let explained = Explained { name, output: 1, outputs, quantity, calibration, with_bias };
             assert_eq!(explained.places(), places);
             let derivatives = explained.derivatives(&logits);
             for (index, &derivative) in derivatives.iter().enumerate() {

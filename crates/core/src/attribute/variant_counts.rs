@@ -57,10 +57,11 @@ impl Counts {
         self.alleles += alternatives;
         let mut reasons = Vec::new();
         for score in scores {
-            let Err(why) = *score else {
+            let Err(why) = score else {
                 self.scored += 1;
                 continue;
             };
+            let why = *why;
             let counted = self.unscored.entry(why).or_default();
             counted.alleles += 1;
             if !reasons.contains(&why) {

@@ -4,8 +4,8 @@ use std::io::Write;
 
 use anyhow::Result;
 
-use crate::attribute::target::Explained;
-use crate::attribute::variants::{Pair, Scores};
+use crate::attribute::variant_target::{Field, VariantTarget};
+use crate::attribute::variants::Scores;
 use crate::config::VariantFormat;
 use crate::formats::vcf::{self, Content, Line};
 
@@ -16,7 +16,8 @@ const PREFIX: &str = "STRANDNET_";
 pub struct VariantRows<'a> {
     out: &'a mut dyn Write,
     format: VariantFormat,
-    explained: &'a Explained,
+    target: &'a VariantTarget,
+    fields: Vec<Field>,
 }
 
 impl<'a> VariantRows<'a> {
@@ -27,17 +28,15 @@ impl<'a> VariantRows<'a> {
     pub fn new(
         out: &'a mut dyn Write,
         format: VariantFormat,
-        explained: &'a Explained,
+        target: &'a VariantTarget,
         header: &[Vec<u8>],
     ) -> Result<Self> {
-        let mut rows = Self { out, format, explained };
+        let mut rows = Self { out, format, target, fields: target.fields() };
         match format {
             VariantFormat::Vcf => rows.vcf_header(header)?,
             VariantFormat::Tsv => {
-                writeln!(
-                    rows.out,
-                    "chrom\tstart\tend\tid\tref\talt\tscore_ref\tscore_alt\tdifference\tlog_odds\tstatus"
-                )?;
+                let columns: String = rows.fields.iter().map(|field| format!("\t{}", field.column)).collect();
+                writeln!(rows.out, "chrom\tstart\tend\tid\tref\talt{columns}\tstatus")?;
             }
         }
         Ok(rows)
@@ -50,20 +49,8 @@ impl<'a> VariantRows<'a> {
         for line in others.iter().filter(|line| !line.starts_with(own.as_bytes())) {
             write_bytes(self.out, line)?;
         }
-        let what = if self.explained.is_probability() { "Probability" } else { "Value" };
-        let name = self.explained.name.replace(['"', '\\'], "_");
-        let mut field = |id: &str, number: &str, text: &str| {
-            writeln!(self.out, "##INFO=<ID={PREFIX}{id},Number={number},Type=Float,Description=\"{text}\">")
-        };
-        field("REF", "A", &format!("{what} of {name} for the reference in the context of each alternative allele"))?;
-        field("ALT", "A", &format!("{what} of {name} for each alternative allele in its context"))?;
-        field("DIFF", "A", "STRANDNET_ALT less STRANDNET_REF")?;
-        if self.explained.is_probability() {
-            field(
-                "LOGODDS",
-                "A",
-                &format!("Log-odds of {name} for the alternative allele less that for the reference"),
-            )?;
+        for (id, description) in self.fields.iter().filter_map(|field| field.info.as_ref()) {
+            writeln!(self.out, "##INFO=<ID={PREFIX}{id},Number=A,Type=Float,Description=\"{description}\">")?;
         }
         write_bytes(self.out, columns)?;
         Ok(())
@@ -101,19 +88,14 @@ impl<'a> VariantRows<'a> {
             columns[vcf::INFO] = &info;
             return write_bytes(self.out, &columns.join(&b'\t'));
         }
-        let list = |of: &dyn Fn(Pair) -> f64| {
-            let each =
-                |score: &Result<Pair, _>| score.as_ref().map_or(".".into(), |pair| (of(*pair) as f32).to_string());
-            scores.iter().map(each).collect::<Vec<String>>().join(",")
+        let values: Vec<Option<Vec<Option<f64>>>> =
+            scores.iter().map(|score| score.as_ref().ok().map(|effect| self.target.values(effect))).collect();
+        let list = |field: usize| {
+            let each = values.iter().map(|values| values.as_ref().and_then(|values| values[field]));
+            each.map(|value| value.map_or(".".into(), shown)).collect::<Vec<String>>().join(",")
         };
-        let mut fields = vec![
-            format!("{PREFIX}REF={}", list(&|pair| self.predictions(pair)[0])),
-            format!("{PREFIX}ALT={}", list(&|pair| self.predictions(pair)[1])),
-            format!("{PREFIX}DIFF={}", list(&|pair| self.difference(pair))),
-        ];
-        if self.explained.is_probability() {
-            fields.push(format!("{PREFIX}LOGODDS={}", list(&|pair| pair.alternative - pair.reference)));
-        }
+        let ids = self.fields.iter().enumerate().filter_map(|(i, field)| Some((i, &field.info.as_ref()?.0)));
+        let fields: Vec<String> = ids.map(|(i, id)| format!("{PREFIX}{id}={}", list(i))).collect();
         let kept = kept.into_iter().filter(|field| !matches!(field.trim_ascii(), b"." | b""));
         let info = kept.chain(fields.iter().map(String::as_bytes)).collect::<Vec<_>>().join(&b';');
         columns.resize(columns.len().max(vcf::INFO + 1), b".");
@@ -138,31 +120,22 @@ impl<'a> VariantRows<'a> {
         };
         for (alternative, score) in alternatives.iter().zip(scores) {
             write!(self.out, "{chromosome}\t{place}\t{id}\t{reference}\t{alternative}")?;
-            match score {
-                Ok(pair) => {
-                    let [reference, alternative] = self.predictions(*pair);
-                    let difference = self.difference(*pair) as f32;
-                    write!(self.out, "\t{}\t{}\t{difference}\t", reference as f32, alternative as f32)?;
-                    if self.explained.is_probability() {
-                        write!(self.out, "{}", (pair.alternative - pair.reference) as f32)?;
-                    }
-                    writeln!(self.out, "\tscored")?;
-                }
-                Err(why) => writeln!(self.out, "\t\t\t\t\t{}", why.name())?,
+            let values = match score {
+                Ok(effect) => self.target.values(effect),
+                Err(_) => vec![None; self.fields.len()],
+            };
+            for value in values {
+                write!(self.out, "\t{}", value.map_or_else(String::new, shown))?;
             }
+            writeln!(self.out, "\t{}", score.as_ref().err().map_or("scored", |why| why.name()))?;
         }
         Ok(())
     }
+}
 
-    /// Predictions for the reference and the alternative, as `predict` gives them.
-    fn predictions(&self, pair: Pair) -> [f64; 2] {
-        [pair.reference, pair.alternative].map(|number| self.explained.prediction(number))
-    }
-
-    fn difference(&self, pair: Pair) -> f64 {
-        let [reference, alternative] = self.predictions(pair);
-        alternative - reference
-    }
+/// A number in single precision, as networks compute.
+fn shown(value: f64) -> String {
+    (value as f32).to_string()
 }
 
 fn write_bytes(out: &mut dyn Write, line: &[u8]) -> std::io::Result<()> {

@@ -1,32 +1,15 @@
-//! Effects of variants on a prediction: both alleles are scored in their genomic context.
-//!
-//! Alleles are normalized first, so that a variant has the same scores however it is written. The window of the reference
-//! has the middle of all places that an insertion or deletion can have at its centre, or lies at the end of the chromosome
-//! where that is nearer. An allele that changes the length has two windows, one that begins with the window of the
-//! reference and one that ends with it: what an insertion pushes out, or a deletion pulls in, is at the right end of one and
-//! at the left end of the other. Its score is their mean. All have the network's length.
-
-use std::ops::Range;
-use std::path::Path;
+//! Effects of variants on a prediction: both alleles are scored in their genomic context ([`super::variant_windows`]). What is
+//! predicted for an allele that changes the length is the mean over its two windows.
 
 use anyhow::Result;
 
-use crate::attribute::normalized::{Normalized, NotRead, Piece};
-use crate::attribute::target::Explainer;
+use crate::attribute::alignment::Alignment;
 use crate::attribute::variant_counts::Counts;
+use crate::attribute::variant_target::{Effect, Logits, VariantTarget};
+use crate::attribute::variant_windows::{AlleleWindows, Contexts, Windows};
 use crate::evaluate;
-use crate::formats::quoted;
-use crate::formats::vcf::{Allele, Content, Line, Variant, Vcf};
-use crate::genome::Genome;
-use crate::genome::names::NameIndex;
-use crate::predict::unknown_limit::UnknownLimit;
-use crate::sequence::alphabet;
-
-/// Bases read beyond what a variant needs, because the next variant is often near.
-const READ_AHEAD: usize = 1 << 12;
-
-/// Bases read on either side of what the windows of an allele need, because it may be shifted.
-const SHIFTED: usize = 256;
+use crate::formats::vcf::{Line, Vcf};
+use crate::scorer::Scorer;
 
 /// Limit on the bytes of VCF lines that wait for their scores; lines with many genotypes are long.
 const MOST_WAITING: usize = 1 << 24;
@@ -75,234 +58,13 @@ impl Unscored {
     }
 }
 
-/// The target for both alleles of a variant.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Pair {
-    /// Score of the reference allele.
-    pub reference: f64,
-    /// Score of the alternative allele.
-    pub alternative: f64,
-}
-
-/// For each alternative of a variant its scores, or why it has none; of a line without alternatives, one reason.
-pub type Scores = Vec<Result<Pair, Unscored>>;
-
-/// A genome, with the stretch that was read last.
-pub struct Contexts {
-    /// The genome.
-    pub genome: Genome,
-    index: NameIndex,
-    /// Length of a window, in bp.
-    length: usize,
-    /// Unknown bases that a window may hold.
-    limit: UnknownLimit,
-    held: (usize, Range<usize>, Vec<u8>),
-}
-
-/// The windows of a variant.
-struct Windows {
-    alternatives: Vec<Result<AlleleWindows, Unscored>>,
-    /// What is wrong, for a message, where the variant does not belong to the genome or is none.
-    fault: Option<String>,
-}
-
-/// The windows of an allele.
-struct AlleleWindows {
-    reference: Vec<u8>,
-    /// One window, or two of an allele that changes the length.
-    alternatives: Vec<Vec<u8>>,
-}
-
-impl Windows {
-    /// A line that has no window.
-    fn none(why: Unscored, fault: Option<String>) -> Self {
-        Self { alternatives: vec![Err(why)], fault }
-    }
-
-    /// A variant none of whose alternatives has a window; `why` for those whose own faults do not come first.
-    fn none_of(variant: &Variant, why: Unscored, fault: Option<String>) -> Self {
-        let of = |(_, allele): &(String, Allele)| match allele {
-            Allele::Bases(_) => why,
-            Allele::NotSpelledOut if why < Unscored::ReferenceDiffers => why,
-            Allele::NotSpelledOut => Unscored::NotSpelledOut,
-            Allele::Malformed if why.is_misfit() => why,
-            Allele::Malformed => Unscored::Malformed,
-        };
-        let alternatives = variant.alternatives.iter().map(|one| Err(of(one))).collect();
-        Self { alternatives, fault: fault.or_else(|| malformed_allele(variant)) }
-    }
-}
-
-impl Contexts {
-    /// Opens a genome that is read from disk on demand, so that its size does not matter.
-    ///
-    /// # Errors
-    /// The genome cannot be read or indexed.
-    pub fn open(path: &Path, length: usize) -> Result<Self> {
-        Ok(Self::of(Genome::open(path, 0, &|_| true)?, length))
-    }
-
-    fn of(genome: Genome, length: usize) -> Self {
-        let index = NameIndex::new(genome.chromosomes.iter().map(|chromosome| chromosome.name.as_str()));
-        Self { genome, index, length, limit: UnknownLimit::NONE, held: (usize::MAX, 0..0, Vec::new()) }
-    }
-
-    /// Leaves alleles unscored whose windows hold more unknown bases than the limit.
-    pub fn with_limit(self, limit: UnknownLimit) -> Self {
-        Self { limit, ..self }
-    }
-
-    /// The windows of a line.
-    ///
-    /// # Errors
-    /// The genome cannot be read.
-    fn windows(&mut self, content: &Content) -> Result<Windows> {
-        match content {
-            Content::Variant(variant) => self.windows_of(variant),
-            Content::Malformed(why) => Ok(Windows::none(Unscored::Malformed, Some(why.clone()))),
-            Content::Comment => Ok(Windows { alternatives: Vec::new(), fault: None }),
-        }
-    }
-
-    fn windows_of(&mut self, variant: &Variant) -> Result<Windows> {
-        let name = quoted(variant.chromosome.as_bytes());
-        let none = |why, fault| {
-            // A line without alternatives has one row that says so, unless something else is the matter.
-            let windows = Windows::none_of(variant, why, fault);
-            if variant.alternatives.is_empty() { Windows::none(why, windows.fault) } else { windows }
-        };
-        let Some(chromosome) = self.index.find(&variant.chromosome) else {
-            return Ok(none(Unscored::NoChromosome, Some(format!("chromosome '{name}'"))));
-        };
-        let (own, end) = (variant.reference.len(), self.genome.chromosomes[chromosome].length);
-        // The telomeres stand for breakends: POS 0 and the position after the last base (section 1.6.1).
-        let start = match variant.start {
-            None => return Ok(none(Unscored::OffTheEnd, None)),
-            Some(start) if start == end => return Ok(none(Unscored::OffTheEnd, None)),
-            Some(start) => start,
-        };
-        if start + own > end {
-            let fault = format!("ends at {}, beyond the {end} bp of chromosome '{name}'", start + own);
-            return Ok(none(Unscored::BeyondTheEnd, Some(fault)));
-        }
-        if variant.alternatives.is_empty() {
-            return Ok(Windows::none(Unscored::NoAlternative, None));
-        }
-        // What the windows of all alternatives need, so that it is read once.
-        let spelled_out = variant.alternatives.iter().map(|(_, allele)| match allele {
-            Allele::Bases(bases) => bases.len(),
-            Allele::NotSpelledOut | Allele::Malformed => 0,
-        });
-        let around = self.length + spelled_out.max().unwrap_or(0).max(own) + SHIFTED;
-        let (piece, from) = self.read(chromosome, start.saturating_sub(around)..(start + own + around).min(end))?;
-        let here = &piece[start - from..start - from + own];
-        if here != variant.reference {
-            let [reference, genome] = [&variant.reference, here].map(|codes| shortened(&alphabet::decode(codes)));
-            let fault = format!("REF is {reference}, the genome has {genome} at {name}:{}", start + 1);
-            return Ok(none(Unscored::ReferenceDiffers, Some(fault)));
-        }
-        let mut alternatives = Vec::new();
-        for (_, allele) in &variant.alternatives {
-            alternatives.push(match allele {
-                Allele::Bases(bases) => self.windows_of_allele(chromosome, start, &variant.reference, bases)?,
-                Allele::NotSpelledOut => Err(Unscored::NotSpelledOut),
-                Allele::Malformed => Err(Unscored::Malformed),
-            });
-        }
-        Ok(Windows { alternatives, fault: malformed_allele(variant) })
-    }
-
-    /// The windows of an allele that replaces `reference` at `start`.
-    fn windows_of_allele(
-        &mut self,
-        chromosome: usize,
-        start: usize,
-        reference: &[u8],
-        alternative: &[u8],
-    ) -> Result<Result<AlleleWindows, Unscored>> {
-        let (length, limit, end) = (self.length, self.limit, self.genome.chromosomes[chromosome].length);
-        let longest = reference.len().max(alternative.len());
-        let mut around = length + longest + SHIFTED;
-        loop {
-            let wanted = start.saturating_sub(around)..(start + reference.len() + around).min(end);
-            let is_whole = wanted == (0..end);
-            let (codes, from) = self.read(chromosome, wanted)?;
-            let piece = Piece { codes, from, end };
-            match Normalized::of(start, reference, alternative, &piece) {
-                Ok(allele) => {
-                    let windows = windows_in(&allele, length, &piece);
-                    if !matches!(windows, Ok(None)) || is_whole {
-                        // A difference between two windows is worth no more than any of them.
-                        let known = |windows: AlleleWindows| {
-                            let mut all = std::iter::once(&windows.reference).chain(&windows.alternatives);
-                            if all.any(|window| limit.is_exceeded_by(window)) {
-                                Err(Unscored::TooManyUnknown)
-                            } else {
-                                Ok(windows)
-                            }
-                        };
-                        return Ok(windows.and_then(|windows| windows.ok_or(Unscored::OffTheEnd)).and_then(known));
-                    }
-                }
-                Err(NotRead) if is_whole => return Ok(Err(Unscored::OffTheEnd)),
-                Err(NotRead) => {}
-            }
-            // In a repeat that is longer than what was read.
-            around *= 4;
-        }
-    }
-
-    /// Codes, without case, of at least the wanted stretch of a chromosome, and the position of the first.
-    fn read(&mut self, chromosome: usize, wanted: Range<usize>) -> Result<(&[u8], usize)> {
-        let (held, range, codes) = &mut self.held;
-        if *held != chromosome || wanted.start < range.start || wanted.end > range.end {
-            let end = (wanted.end + READ_AHEAD).min(self.genome.chromosomes[chromosome].length);
-            codes.clear();
-            self.genome.read(chromosome, wanted.start..end, codes)?;
-            alphabet::without_case(codes);
-            (*held, *range) = (chromosome, wanted.start..end);
-        }
-        Ok((codes, range.start))
-    }
-}
-
-/// The windows of a normalized allele: none where more of the chromosome has to be read.
-fn windows_in(allele: &Normalized, length: usize, piece: &Piece) -> Result<Option<AlleleWindows>, Unscored> {
-    let (removed, inserted) = (allele.removed, allele.inserted.len());
-    if removed >= length || 2 * inserted > length + removed {
-        return Err(Unscored::TooLong);
-    }
-    let changed_end = (piece.end + inserted).saturating_sub(removed);
-    // Both ends of a chromosome take the window that begins or ends there.
-    let Some((room, room_changed)) = piece.end.checked_sub(length).zip(changed_end.checked_sub(length)) else {
-        return Err(Unscored::OffTheEnd);
-    };
-    let first = allele.middle().saturating_sub(length / 2).min(room);
-    let reference = first.checked_sub(piece.from).and_then(|at| piece.codes.get(at..at + length));
-    let changed = |first: usize| (first..first + length).map(|at| allele.base(at, piece)).collect::<Option<Vec<u8>>>();
-    let ends_alike = usize::try_from(first as i64 + allele.gain()).unwrap_or(0).min(room_changed);
-    let begins_alike = changed(first.min(room_changed));
-    let alternatives = if allele.gain() == 0 { vec![begins_alike] } else { vec![begins_alike, changed(ends_alike)] };
-    let alternatives: Option<Vec<Vec<u8>>> = alternatives.into_iter().collect();
-    Ok(reference
-        .zip(alternatives)
-        .map(|(reference, alternatives)| AlleleWindows { reference: reference.to_vec(), alternatives }))
-}
-
-/// What is wrong with the first malformed alternative, if there is one.
-fn malformed_allele(variant: &Variant) -> Option<String> {
-    let (text, _) = variant.alternatives.iter().find(|(_, allele)| *allele == Allele::Malformed)?;
-    Some(format!("ALT holds '{}', expected bases, *, a symbol in <> or a breakend", quoted(text.as_bytes())))
-}
-
-/// A long allele for a message.
-fn shortened(bases: &str) -> String {
-    crate::format::shortened(bases, 20)
-}
+/// For each alternative of a variant its effect, or why it has none; of a line without alternatives, one reason.
+pub type Scores = Vec<Result<Effect, Unscored>>;
 
 /// Lines that wait for their scores.
 struct Waiting<'a> {
-    explainer: Explainer<'a>,
+    scorer: &'a dyn Scorer,
+    target: &'a VariantTarget,
     /// All windows, one after another.
     codes: Vec<u8>,
     lines: Vec<Placed>,
@@ -319,12 +81,12 @@ struct Placed {
 /// Indices of the windows of an allele.
 struct PlacedAllele {
     reference: usize,
-    alternatives: Range<usize>,
+    alternatives: Vec<(usize, Alignment)>,
 }
 
 impl Waiting<'_> {
     fn push(&mut self, line: Line, windows: Windows) {
-        let length = self.explainer.length();
+        let length = self.scorer.length();
         // Alleles of a line often share the window of the reference.
         let mut last: Option<(Vec<u8>, usize)> = None;
         let mut place = |windows: AlleleWindows| {
@@ -337,10 +99,14 @@ impl Waiting<'_> {
                 Some((window, at)) if *window == windows.reference => *at,
                 _ => add(&windows.reference),
             };
-            let first = codes.len() / length;
-            windows.alternatives.iter().for_each(|window| codes.extend_from_slice(window));
+            // An allele that changes nothing is not scored anew, as rounding might differ.
+            let mut of = |(window, alignment): (Vec<u8>, Alignment)| {
+                let at = if window == windows.reference { reference } else { add(&window) };
+                (at, alignment)
+            };
+            let alternatives = windows.alternatives.into_iter().map(&mut of).collect();
             last = Some((windows.reference, reference));
-            PlacedAllele { reference, alternatives: first..codes.len() / length }
+            PlacedAllele { reference, alternatives }
         };
         let alternatives = windows.alternatives.into_iter().map(|windows| windows.map(&mut place)).collect();
         self.bytes += line.text.len();
@@ -348,22 +114,24 @@ impl Waiting<'_> {
     }
 
     fn is_full(&self) -> bool {
-        self.codes.len() / self.explainer.length() >= evaluate::batch_size(self.explainer.length())
+        self.codes.len() / self.scorer.length() >= evaluate::batch_size(self.scorer.length())
             || self.bytes >= MOST_WAITING
             || self.lines.len() >= MOST_WAITING / size_of::<Placed>()
     }
 
     fn flush(&mut self, each: &mut dyn FnMut(&Line, &Scores) -> Result<()>, counts: &mut Counts) -> Result<()> {
-        let numbers = self.explainer.score(&self.codes)?;
+        let (target, length) = (self.target, self.scorer.length());
+        let values = evaluate::logits_of_codes(self.scorer, &self.codes)?;
+        let numbers = values.len() / (self.codes.len() / length).max(1);
+        let logits = Logits { values: &values, numbers, length };
         for Placed { line, alternatives, fault } in self.lines.drain(..) {
-            let mean = |of: Range<usize>| numbers[of.clone()].iter().sum::<f64>() / of.len() as f64;
-            let pair = |placed: Result<PlacedAllele, Unscored>| {
-                placed.map(|PlacedAllele { reference, alternatives }| Pair {
-                    reference: numbers[reference],
-                    alternative: mean(alternatives),
-                })
+            let effect = |placed: Result<PlacedAllele, Unscored>| match placed {
+                Ok(PlacedAllele { reference, alternatives }) => {
+                    target.effect(&logits, reference, &alternatives).map(Ok)
+                }
+                Err(why) => Ok(Err(why)),
             };
-            let scores = alternatives.into_iter().map(pair).collect();
+            let scores = alternatives.into_iter().map(effect).collect::<Result<Scores>>()?;
             counts.add(&line, &scores, fault);
             each(&line, &scores)?;
         }
@@ -379,13 +147,14 @@ impl Waiting<'_> {
 /// # Errors
 /// A file cannot be read, the scorer fails, or `each` fails.
 pub fn score(
-    explainer: Explainer,
+    scorer: &dyn Scorer,
+    target: &VariantTarget,
     vcf: &mut Vcf,
     contexts: &mut Contexts,
     each: &mut dyn FnMut(&Line, &Scores) -> Result<()>,
 ) -> Result<Counts> {
     let mut counts = Counts::default();
-    let mut waiting = Waiting { explainer, codes: Vec::new(), lines: Vec::new(), bytes: 0 };
+    let mut waiting = Waiting { scorer, target, codes: Vec::new(), lines: Vec::new(), bytes: 0 };
     while let Some(line) = vcf.next_line()? {
         let windows = contexts.windows(&line.content)?;
         waiting.push(line, windows);
@@ -399,162 +168,214 @@ pub fn score(
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::attribute::variant_target::{Pair, ProfileEffect};
+    use crate::config::{ClassWeights, TaskKind};
+    use crate::dataset::Classes;
+    use crate::dataset::examples::Examples;
+    use crate::genome::Genome;
+    use crate::metrics::profile::{jensen_shannon_distance, log_softmax};
+    use crate::scorer::{self, Pending};
+    use crate::sequence::alphabet;
+    use crate::sequence::profile::ProfileShape;
+    use crate::task::{ProfileTask, Task};
 
-    fn contexts(length: usize) -> Contexts {
-        let mut codes = Vec::new();
-        alphabet::encode(b"ACGTACGTaaCCGGTT", &mut codes).unwrap();
-        let chromosomes = vec![
-            ("chr1".into(), codes.clone()),
-            ("chrM".into(), codes.clone()),
-            ("dup".into(), codes.clone()),
-            ("chrdup".into(), codes),
-        ];
-        Contexts::of(Genome::from_codes(Path::new("g.fa"), chromosomes), length)
+    const LENGTH: usize = 60;
+    const COVERED: usize = 40;
+
+    /// Bases of a chromosome.
+    const BASES: usize = 400;
+
+    fn shape() -> ProfileShape {
+        ProfileShape { tracks: vec![1, 2], length: COVERED, control: 0 }
     }
 
-    /// The windows of one line in a genome whose chromosomes are `ACGTACGTAACCGGTT`.
-    fn windows_of(line: &str) -> Windows {
-        let folder = tempfile::tempdir().unwrap();
+    /// Profiles of one track and of two that follow the sequence base by base, and the counts of C in the window as log counts.
+    struct Follower;
+
+    impl Scorer for Follower {
+        fn length(&self) -> usize {
+            LENGTH
+        }
+
+        fn submit(&self, codes: &[u8]) -> Result<Pending> {
+            let row = |codes: &[u8]| {
+                let middle = &codes[(LENGTH - COVERED) / 2..][..COVERED];
+                let of = |scale: f32| middle.iter().map(move |&code| scale * f32::from(code));
+                let counts = (codes.iter().filter(|&&code| code == 1).count() as f32).ln_1p();
+                of(1.0).chain(of(0.5)).chain(of(-2.0)).chain([counts, 2.0 * counts]).collect::<Vec<_>>()
+            };
+            let logits = codes.chunks(LENGTH).flat_map(row).collect();
+            Ok(Pending::ready(scorer::Scores::of_logits(logits, shape().outputs())))
+        }
+    }
+
+    fn genome() -> Vec<u8> {
+        // No base is the same as the next, so that indels of one base have one place.
+        let mut state = 7u32;
+        let mut codes = vec![0u8];
+        while codes.len() < BASES {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let code = (state >> 24) as u8 % 4;
+            if codes.last() != Some(&code) {
+                codes.push(code);
+            }
+        }
+        codes
+    }
+
+    fn target(of: Option<&str>) -> Result<VariantTarget> {
+        let classes = Classes::named(vec!["one".into(), "a-pair".into()]);
+        let examples = Examples::from_codes(&[0; 6], 2, &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        let task = Task::new(TaskKind::Regression, &classes, None, &ClassWeights::None, &examples)?;
+        let profile = ProfileTask { shape: shape(), counts_weight: 1.0, of_background: false, bias_shift: None };
+        VariantTarget::new(&Task { kind: TaskKind::Profile, profile: Some(profile), ..task }, &classes, of, false)
+    }
+
+    /// The effects of an allele that replaces so many bases at a place.
+    fn effects(of: Option<&str>, start: usize, removed: usize, alternative: &str) -> Vec<ProfileEffect> {
+        let (genome, folder) = (genome(), tempfile::tempdir().unwrap());
+        let reference = alphabet::decode(&genome[start..start + removed]);
         let path = folder.path().join("x.vcf");
+        let line = format!("chr1\t{}\t.\t{reference}\t{alternative}", start + 1);
         std::fs::write(&path, format!("#CHROM\tPOS\tID\tREF\tALT\n{line}\n")).unwrap();
-        let line = Vcf::open(&path).unwrap().next_line().unwrap().unwrap();
-        contexts(8).windows(&line.content).unwrap()
+        let genome = Genome::from_codes(Path::new("g.fa"), vec![("chr1".into(), genome)]);
+        let (mut contexts, mut found) = (Contexts::of(genome, LENGTH), Vec::new());
+        let target = target(of).unwrap();
+        let counts = score(&Follower, &target, &mut Vcf::open(&path).unwrap(), &mut contexts, &mut |_, scores| {
+            found.extend(scores.clone());
+            Ok(())
+        });
+        assert_eq!(counts.unwrap().scored, 1, "{line}");
+        match found.remove(0) {
+            Ok(Effect::Profiles(groups)) => groups,
+            other => panic!("{line}: {other:?}"),
+        }
     }
 
-    /// The windows of one variant: of the reference, and of the alternative.
-    fn windows(start: usize, reference: &str, alternative: &str) -> Result<(String, Vec<String>), Unscored> {
-        let found = windows_of(&format!("chr1\t{}\t.\t{reference}\t{alternative}", start + 1));
-        let windows = found.alternatives.into_iter().next().unwrap()?;
-        let alternatives = windows.alternatives.iter().map(|codes| alphabet::decode(codes)).collect();
-        Ok((alphabet::decode(&windows.reference), alternatives))
+    fn bases(start: usize, n: usize) -> String {
+        alphabet::decode(&genome()[start..start + n])
     }
 
     #[test]
-    fn every_line_has_scores_or_a_reason() {
-        for (line, expected) in [
-            ("chr1 7 . G T", "scored"),
-            ("1 7 . G T", "scored"),
-            ("Chr1 7 . g t", "scored"),
-            ("MT 7 . G T", "scored"),
-            ("M 7 . G T", "scored"),
-            ("chrMT 7 . G T", "scored"),
-            ("dup 7 . G T", "scored"),
-            ("chrdup 7 . G T", "scored"),
-            ("Chrdup 7 . G T", "no_chromosome"), // which of the two?
-            ("chr7 7 . G T", "no_chromosome"),
-            ("chr7 7 . G <DEL>", "no_chromosome"),
-            ("chr7 7 . G .", "no_chromosome"),
-            ("<chr1> 7 . G T", "no_chromosome"),
-            ("chr1 0 . N T", "off_the_end"),
-            ("chr1 0 . N .", "off_the_end"),
-            ("chr1 17 . N T", "off_the_end"),
-            ("chr1 17 . N ]chr1:5]N", "not_spelled_out"),
-            ("chr1 18 . N T", "off_the_end"),
-            ("chr1 16 . TT T", "off_the_end"),
-            ("chr1 16 . T A", "scored"),
-            ("chr1 1 . A C", "scored"),
-            ("chr1 15 . TT T", "scored"),
-            ("chr1 7 . A T", "reference_differs"),
-            ("chr1 7 . N T", "reference_differs"),
-            ("chr1 7 . N <DEL>", "not_spelled_out"),
-            ("chr1 7 . G .", "no_alternative"),
-            ("chr1 7 . G *", "not_spelled_out"),
-            ("chr1 7 . G R", "not_spelled_out"),
-            ("chr1 7 . G -", "malformed"),
-            ("chr1 7 . G 0", "malformed"),
-            ("chr1 7 . - T", "malformed"),
-            ("chr1 7 . . T", "malformed"),
-            ("chr1 seven . G T", "malformed"),
-            ("chr1 7 . G", "malformed"),
-            ("chr1 7 . G T,<DEL>,-", "scored,not_spelled_out,malformed"),
-            ("chr1 7 . A T,<DEL>,-", "reference_differs,not_spelled_out,reference_differs"),
-        ] {
-            let windows = windows_of(&line.replace(' ', "\t"));
-            let names =
-                windows.alternatives.iter().map(|window| window.as_ref().map_or_else(|why| why.name(), |_| "scored"));
-            assert_eq!(names.collect::<Vec<_>>().join(","), expected, "{line}");
-            let is_misfit = windows.alternatives.iter().any(|window| window.as_ref().is_err_and(|why| why.is_misfit()));
-            assert!(windows.fault.is_some() || !is_misfit, "{line}");
+    fn what_changes_nothing_has_no_effect() {
+        for start in [3, 200, BASES - 2] {
+            for group in effects(None, start, 1, &bases(start, 1)) {
+                assert_eq!((group.log2_fold_change(), group.distance), (0.0, Some(0.0)), "{start}");
+            }
         }
     }
 
     #[test]
-    fn windows_of_a_change_in_length_begin_or_end_where_that_of_the_reference_does() {
-        for (start, reference, alternative, expected) in [
-            // 0-based 6 is the second G of ACGTACGTAACCGGTT; four bases before it.
-            (6, "G", "T", ("GTACGTAA", &["GTACTTAA"][..])),
-            (5, "CGT", "CTT", ("GTACGTAA", &["GTACTTAA"])),
-            (6, "G", "GCCC", ("TACGTAAC", &["TACGCCCT", "GCCCTAAC"])),
-            (6, "GTA", "G", ("ACGTAACC", &["ACGACCGG", "GTACGACC"])),
-            // At both ends of the chromosome, the window that is there.
-            (0, "A", "C", ("ACGTACGT", &["CCGTACGT"])),
-            (15, "T", "C", ("AACCGGTT", &["AACCGGTC"])),
-            (1, "CGT", "C", ("ACGTACGT", &["ACACGTAA", "ACACGTAA"])),
-            (12, "GG", "G", ("AACCGGTT", &["TAACCGTT", "TAACCGTT"])),
-            (14, "TT", "TTC", ("AACCGGTT", &["AACCGGTT", "ACCGGTTC"])),
-        ] {
-            let (of_reference, of_alternative) = windows(start, reference, alternative).unwrap();
-            let of_alternative: Vec<&str> = of_alternative.iter().map(String::as_str).collect();
-            assert_eq!(
-                (of_reference.as_str(), of_alternative.as_slice()),
-                expected,
-                "{start} {reference} {alternative}"
-            );
+    fn a_substitution_is_compared_base_by_base_over_all_tracks_of_a_group() {
+        let genome = genome();
+        let own = genome[200];
+        let other = if own == 3 { 0 } else { 3 };
+        let found = effects(None, 200, 1, &alphabet::decode(&[other]));
+        let window = &genome[170..230];
+        let mut changed = window.to_vec();
+        changed[30] = other;
+        let rows = Follower.score(&[window, &changed].concat()).unwrap().into_logits();
+        let [reference, alternative] = [0, 1].map(|row| &rows[row * shape().outputs()..(row + 1) * shape().outputs()]);
+        for (group, range) in shape().of_groups().enumerate() {
+            let shares = |row: &[f32]| -> Vec<f64> {
+                let logits: Vec<f64> = row[range.clone()].iter().map(|&logit| f64::from(logit)).collect();
+                log_softmax(&logits).into_iter().map(f64::exp).collect()
+            };
+            let expected = jensen_shannon_distance(&shares(reference), &shares(alternative));
+            assert!((found[group].distance.unwrap() - expected).abs() < 1e-12 && expected > 0.01);
+            let [one, other] = [reference, alternative].map(|row| f64::from(row[shape().values() + group]));
+            assert_eq!(found[group].log_counts, Pair { reference: one, alternative: other });
+            assert!((found[group].log2_fold_change() - (other.exp() / one.exp()).log2()).abs() < 1e-6);
         }
     }
 
     #[test]
-    fn a_variant_has_the_same_windows_however_it_is_written() {
-        // Of AACCGG: a C or a G less, or one more, in all ways.
-        for ways in [
-            &[(9, "AC", "A"), (10, "CC", "C"), (9, "ACC", "AC"), (11, "CG", "G"), (8, "AACCGG", "AACGG")][..],
-            &[(11, "C", "CG"), (12, "G", "GG"), (13, "G", "GG"), (13, "GT", "GGT"), (12, "GG", "GGG")],
-            &[(6, "GTAA", "GTA"), (7, "TA", "T"), (8, "AA", "A"), (9, "AC", "C")],
-        ] {
-            let all: Vec<_> = ways.iter().map(|&(start, a, b)| windows(start, a, b).unwrap()).collect();
-            assert!(all.iter().all(|windows| *windows == all[0]), "{ways:?}: {all:?}");
+    fn profiles_of_an_insertion_or_deletion_are_compared_where_both_alleles_have_bases() {
+        for start in [0, 8, 200, 201, 385] {
+            for (removed, alternative) in [
+                (1, format!("{}GATTACAGATTACA", bases(start, 1))),
+                (1, format!("{}T", bases(start, 1))),
+                (14, bases(start, 1)),
+                (3, bases(start, 1)),
+                (9, "TTTTGGTTTT".into()),
+                (9, "TTTTG".into()),
+            ] {
+                for group in effects(None, start, removed, &alternative) {
+                    let distance = group.distance.unwrap();
+                    assert!(distance < 1e-7, "{start} {removed} {alternative}: {distance}");
+                }
+            }
         }
+        // Without its alignment the profile of the same insertion is another one.
+        let genome = genome();
+        let changed = [&genome[170..201], &[2, 0, 3, 3], &genome[201..226]].concat();
+        let rows = Follower.score(&[&genome[170..230], &changed].concat()).unwrap().into_logits();
+        let [one, other] = [0, 1].map(|row| {
+            let logits: Vec<f64> = rows[row * shape().outputs()..][..COVERED].iter().map(|&x| f64::from(x)).collect();
+            log_softmax(&logits).into_iter().map(f64::exp).collect::<Vec<f64>>()
+        });
+        assert!(jensen_shannon_distance(&one, &other) > 0.2);
     }
 
     #[test]
-    fn what_cannot_be_scored_says_why() {
-        let why = |start, reference, alternative| windows(start, reference, alternative).unwrap_err();
-        assert_eq!(why(6, "A", "T"), Unscored::ReferenceDiffers);
-        assert_eq!(why(6, "G", "GAAAAA"), Unscored::TooLong);
-        assert_eq!(why(4, "ACGTAACCG", "A"), Unscored::TooLong);
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x.vcf");
-        std::fs::write(&path, "#CHROM\tPOS\tID\tREF\tALT\nchr1\t7\t.\tG\tT\n").unwrap();
-        let line = Vcf::open(&path).unwrap().next_line().unwrap().unwrap();
-        let found = contexts(17).windows(&line.content).unwrap();
-        assert_eq!(found.alternatives[0].as_ref().err(), Some(&Unscored::OffTheEnd), "longer than the chromosome");
+    fn a_deletion_of_most_of_the_profile_has_counts_and_no_distance() {
+        // 30 of 40 bases leave a quarter.
+        let of = |removed: usize| effects(None, 180, removed + 1, &bases(180, 1))[1];
+        assert!(of(30).distance.is_some() && of(31).distance.is_none());
+        assert!(of(31).log_counts.alternative > 0.0);
     }
 
     #[test]
-    fn alleles_among_too_many_unknown_bases_have_no_score() {
-        let encoded = |bases: &str| {
-            let mut codes = Vec::new();
-            alphabet::encode(bases.as_bytes(), &mut codes).unwrap();
-            codes
+    fn log_counts_of_both_windows_are_averaged() {
+        // Four C more, and those that are pushed out on either side.
+        let found = effects(None, 200, 1, &format!("{}CCCC", bases(200, 1)))[0];
+        let genome = genome();
+        let changed = [&genome[..201], &[1; 4], &genome[201..]].concat();
+        let first = (201..=202).map(|middle| middle - LENGTH / 2).find(|first| {
+            let counts = |codes: &[u8]| codes.iter().filter(|&&code| code == 1).count() as f64;
+            let of = |first: usize, codes: &[u8]| f64::from((counts(&codes[first..first + LENGTH]) as f32).ln_1p());
+            let mean = f64::midpoint(of(*first, &changed), of(*first + 4, &changed));
+            (found.log_counts.reference - of(*first, &genome)).abs() < 1e-12
+                && (found.log_counts.alternative - mean).abs() < 1e-12
+        });
+        assert!(first.is_some(), "{found:?}");
+    }
+
+    #[test]
+    fn groups_are_chosen_named_and_ranked() {
+        let columns = |of| target(of).unwrap().fields().into_iter().map(|field| field.column).collect::<Vec<_>>();
+        assert_eq!(columns(None)[3..5], ["profile_jsd_one", "log_counts_ref_a-pair"]);
+        for of in ["a-pair", "a-pair:profile"] {
+            assert_eq!(columns(Some(of)), ["log_counts_ref", "log_counts_alt", "log2_fold_change", "profile_jsd"]);
+        }
+        // INFO fields have no hyphen.
+        let ids = target(None).unwrap().fields().into_iter().filter_map(|field| field.info).map(|(id, _)| id);
+        assert_eq!(ids.last().unwrap(), "JSD_a_pair");
+        assert!(target(Some("nobody")).unwrap_err().to_string().contains("'nobody', expected one of one, a-pair"));
+
+        let effect = |fold: f64, distance| ProfileEffect {
+            log_counts: Pair { reference: 1.0, alternative: 1.0 + fold * std::f64::consts::LN_2 },
+            distance,
         };
-        let variant = |start: usize, reference: &str, alternative: &str| Variant {
-            chromosome: "chr1".into(),
-            start: Some(start),
-            reference: encoded(reference),
-            alternatives: vec![(alternative.into(), Allele::Bases(encoded(alternative)))],
-        };
-        let scored = |limit, start, reference, alternative| {
-            let genome =
-                Genome::from_codes(Path::new("g.fa"), vec![("chr1".into(), encoded("ACGTACGTAACCNNGGTTACGT"))]);
-            let windows = Contexts::of(genome, 8).with_limit(limit).windows_of(&variant(start, reference, alternative));
-            windows.unwrap().alternatives[0].is_ok()
-        };
-        // Windows of 8 bp from four bases before: N stand at 12 and 13.
-        assert!(scored(UnknownLimit::of(0), 5, "C", "T") && !scored(UnknownLimit::of(0), 10, "C", "T"));
-        assert!(!scored(UnknownLimit::of(1), 10, "C", "T") && scored(UnknownLimit::of(2), 10, "C", "T"));
-        assert!(scored(UnknownLimit::NONE, 10, "C", "T"));
-        // A deletion pulls them into the window of the alternative alone.
-        assert!(scored(UnknownLimit::of(0), 7, "T", "G") && !scored(UnknownLimit::of(0), 6, "GTA", "G"));
+        let both = Effect::Profiles(vec![effect(0.5, Some(0.3)), effect(-2.0, Some(0.1))]);
+        let ranked = target(None).unwrap().ranked(&both).unwrap();
+        assert_eq!((ranked.effect.round(), ranked.group.unwrap().0.as_str()), (-2.0, "a-pair"));
+        let by_profile = target(Some("one:profile")).unwrap();
+        assert_eq!(by_profile.ranked(&Effect::Profiles(vec![effect(0.5, Some(0.3))])).unwrap().effect, 0.3);
+        assert_eq!(by_profile.ranked(&Effect::Profiles(vec![effect(0.5, None)])), None);
+        assert_eq!(by_profile.description(), "profile of 'one'");
+    }
+
+    #[test]
+    fn logits_that_are_not_finite_are_refused() {
+        let mut values = vec![0.0f32; shape().outputs()];
+        values[3] = f32::NAN;
+        let logits = Logits { values: &values, numbers: shape().outputs(), length: LENGTH };
+        let alignment = Alignment { reference: 30, alternative: 30, removed: 1, inserted: 1 };
+        let error = target(None).unwrap().effect(&logits, 0, &[(0, alignment)]).unwrap_err().to_string();
+        assert!(error.contains("not finite"), "{error}");
     }
 }

@@ -66,19 +66,46 @@ fn text(summary: &VariantsSummary) -> String {
 }
 
 fn table(summary: &VariantsSummary) -> Table {
-    let columns =
-        [("variant", false), ("id", false), ("reference allele", true), ("alternative allele", true), ("effect", true)];
-    let mut table = Table::new(format!("Largest effects: change of the {}", summary.explained), &columns);
+    let title = format!("Largest effects: change of the {}", summary.explained);
+    let has_profiles = summary.strongest.iter().any(|found| found.profile.is_some());
+    let columns: &[(&str, bool)] = if has_profiles {
+        &[
+            ("variant", false),
+            ("id", false),
+            ("group", false),
+            ("log counts of the reference allele", true),
+            ("log counts of the alternative allele", true),
+            ("log2 fold change", true),
+            ("Jensen-Shannon distance of profiles", true),
+        ]
+    } else {
+        &[("variant", false), ("id", false), ("reference allele", true), ("alternative allele", true), ("effect", true)]
+    };
+    let mut table = Table::new(title, columns);
     for found in &summary.strongest {
         let [reference, alternative] =
             [&found.reference, &found.alternative].map(|text| format::shortened(text, LONGEST));
-        table.row([
-            format!("{}:{} {reference}>{alternative}", format::shortened(&found.chrom, LONGEST), found.pos).into(),
-            format::shortened(&found.id, LONGEST).into(),
-            format::metric(found.score_ref).into(),
-            format::metric(found.score_alt).into(),
-            format!("{:+.4}", found.effect).into(),
-        ]);
+        let variant = format!("{}:{} {reference}>{alternative}", format::shortened(&found.chrom, LONGEST), found.pos);
+        let id = format::shortened(&found.id, LONGEST);
+        let [of_reference, of_alternative] = [found.score_ref, found.score_alt].map(format::metric);
+        match &found.profile {
+            Some(changed) => table.row([
+                variant.into(),
+                id.into(),
+                format::short_name(&changed.group).into(),
+                of_reference.into(),
+                of_alternative.into(),
+                format!("{:+.4}", changed.log2_fold_change).into(),
+                changed.profile_jsd.map_or_else(|| "none".into(), format::metric).into(),
+            ]),
+            None => table.row([
+                variant.into(),
+                id.into(),
+                of_reference.into(),
+                of_alternative.into(),
+                format!("{:+.4}", found.effect).into(),
+            ]),
+        };
     }
     table
 }
