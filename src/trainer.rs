@@ -13,6 +13,7 @@ use strandnet_core::dataset::{Dataset, manifest};
 use strandnet_core::evaluate::baselines::{self, BaselineResult};
 use strandnet_core::evaluate::calibration::Calibrator;
 use strandnet_core::evaluate::dependence;
+use strandnet_core::evaluate::enzyme::Enzyme;
 use strandnet_core::evaluate::members::Members;
 use strandnet_core::evaluate::predictions::Predictions;
 use strandnet_core::evaluate::results::{BaselineMetrics, RunMetrics};
@@ -497,7 +498,7 @@ impl Experiment<'_> {
             data,
             &trained,
             (&valid_logits, &blocks),
-            (baselines, bias.as_deref()),
+            (baselines, bias.as_deref(), Enzyme::of_background(&data.train)?.as_ref()),
             run.as_ref(),
         )?;
         if let Some(Files { run, provenance, .. }) = files {
@@ -606,7 +607,7 @@ fn evaluate_and_export(
     data: &Dataset,
     trained: &Trained,
     (valid_logits, (of_valid, of_test)): (&[Vec<f32>], &(Blocks, Blocks)),
-    (mut baselines, bias): (Vec<BaselineResult>, Option<&Bias>),
+    (mut baselines, bias, enzyme): (Vec<BaselineResult>, Option<&Bias>, Option<&Enzyme>),
     run: Option<&RunFolder>,
 ) -> Result<(RunMetrics, String, Option<f64>)> {
     let (classes, seed) = (&data.classes, config.training.seed);
@@ -620,7 +621,7 @@ fn evaluate_and_export(
     let test_logits = logits_of_members(trained, &data.test)?;
     let mut test = measure(&data.test, &test_logits, threshold, of_test)?
         .with_breakdown()?
-        .beside_training(&data.train)?
+        .beside_training(&data.train, enzyme)?
         .with_strands(&trained.ensemble)?;
     if let (Some(bias), Some(profiles)) = (bias, &data.test.profiles) {
         let alone = bias.logits_of(&data.test)?;

@@ -1,5 +1,5 @@
-//! Predicted profiles beside observed ones: over peaks, over background and over both, beside a uniform profile and the mean of the
-//! training peaks.
+//! Predicted profiles beside observed ones: over peaks, over background and over both, beside a uniform profile and what
+//! else can be told without a network.
 
 use std::fs::File;
 use std::path::Path;
@@ -8,6 +8,7 @@ use anyhow::Result;
 use rand::RngExt;
 
 use crate::dataset::examples::{Examples, Profiles};
+use crate::evaluate::enzyme::{self, Enzyme};
 use crate::format::{self, thousands};
 use crate::formats::npz::{Kind, Npz};
 use crate::metrics::profile::{BIN, Loci, METRICS, ProfileMetrics, log_softmax, mean_of_groups};
@@ -93,26 +94,25 @@ impl OfProfiles {
         self.baselines.push((name, loci.at(&peaks).report(&Resampling { blocks: &blocks, ..*resampling })));
     }
 
-    /// Adds the mean profile and the mean log counts of the training peaks as a baseline.
-    pub fn beside_training(&mut self, train: &Profiles, test: &Profiles, resampling: &Resampling) {
-        let n = train.rows.len() / (train.shape.values() + 1);
-        if train.shape != test.shape {
-            return;
+    /// Adds what can be told without a network from training examples, as [`enzyme::baselines`] has it.
+    ///
+    /// # Errors
+    /// The examples cannot be read.
+    pub fn beside_training(
+        &mut self,
+        train: &Profiles,
+        test: &Examples,
+        enzyme: Option<&Enzyme>,
+        resampling: &Resampling,
+    ) -> Result<()> {
+        let Some(profiles) = test.profiles.as_ref().filter(|profiles| profiles.shape == train.shape) else {
+            return Ok(());
+        };
+        let outputs = train.shape.outputs();
+        for (name, logits) in enzyme::baselines(train, test, enzyme)? {
+            self.add_baseline(name, profiles, |i| &logits[i * outputs..(i + 1) * outputs], resampling);
         }
-        let of_training: Vec<usize> = (0..n).filter(|&i| train.is_peak(i)).collect();
-        // One count more at each base, so that none is impossible.
-        let mut counts_by_base = vec![1.0f64; test.shape.values()];
-        let mut log_counts = vec![0.0f64; test.shape.groups()];
-        for &i in &of_training {
-            let counts = train.counts_of(i);
-            counts_by_base.iter_mut().zip(counts).for_each(|(sum, &count)| *sum += f64::from(count));
-            let of_groups = crate::dataset::examples::log_counts(&train.shape, counts);
-            log_counts.iter_mut().zip(of_groups).for_each(|(sum, own)| *sum += f64::from(own));
-        }
-        let log_counts = log_counts.iter().map(|sum| sum / of_training.len().max(1) as f64);
-        let logits: Vec<f32> =
-            counts_by_base.iter().map(|sum| sum.ln()).chain(log_counts).map(|value| value as f32).collect();
-        self.add_baseline("mean_profile", test, |_| &logits, resampling);
+        Ok(())
     }
 
     /// Adds what a bias model alone gives for the test loci as a baseline.
@@ -134,9 +134,11 @@ impl OfProfiles {
     pub fn lines(&self) -> String {
         let value =
             |report: &Report, name| report.get(name).map_or("undefined".into(), |found| format::metric(found.value));
+        let names = self.baselines.iter().map(|(name, _)| name.len());
+        let width = names.chain(["network".len()]).max().unwrap_or(0) + 2;
         let line = |name: &str, report: &Report| {
             format!(
-                "  {name:<14}MNLL {}, JSD {}, {} nats a count above uniform, Pearson {} ({} in {BIN} bp)\n",
+                "  {name:<width$}MNLL {}, JSD {}, {} nats a count above uniform, Pearson {} ({} in {BIN} bp)\n",
                 value(report, "profile_mnll"),
                 value(report, "profile_jsd"),
                 value(report, "profile_gain"),

@@ -145,7 +145,8 @@ pub struct ProfileResults {
     /// How well predicted counts tell peaks from background.
     #[serde(default)]
     pub detection: Metrics,
-    /// Over peaks, without a network: a uniform profile, and the mean profile and mean log counts of training peaks.
+    /// Over peaks, without this network: `uniform`, `mean_profile` of training peaks, the enzyme's `matrix`, the product of both, and
+    /// `bias`.
     #[serde(default, with = "named", skip_serializing_if = "Vec::is_empty")]
     pub baselines: Vec<(String, GroupMetrics)>,
     /// The Jensen-Shannon distance on a scale where the uniform profile is 0 and the mean profile is 1.
