@@ -34,7 +34,7 @@ use strandnet_core::training::extension::Extension;
 use strandnet_core::training::history::metric_name;
 use strandnet_core::training::memory::{self, Memory};
 use strandnet_core::training::{Summary, advice};
-use strandnet_core::{figures, html};
+use strandnet_core::{figures, html, inspect};
 
 use crate::device::{self, Machine};
 use crate::model::bias::{self, Bias};
@@ -167,6 +167,10 @@ impl Trainer {
         let machine = device::for_training(&self.config.training)?;
         let mut task = task_of(&self.config, data)?;
         let bias = bias_of(&self.config, &task, data, machine.device, self.progress)?;
+        let (bias, of_bias) = bias.unzip();
+        let of_bias = of_bias.unwrap_or_default();
+        of_bias.iter().for_each(|warning| self.progress.warn(warning));
+        self.data_warnings.extend(of_bias);
         if let (Some(profile), Some(bias)) = (&mut task.profile, &bias) {
             profile.bias_shift = Some(bias.shift().to_vec());
         }
@@ -534,23 +538,26 @@ fn calibrator<'a>(task: &'a Task, config: &Config, data: &'a Dataset) -> Result<
     Calibrator::new(task, &config.training, &data.classes, &data.train, &data.valid)
 }
 
-/// The bias model that a configuration names, fitted to the background of the training examples.
+/// The bias model that a configuration names, fitted to the background of the training examples, and warnings of it.
 fn bias_of(
     config: &Config,
     task: &Task,
     data: &Dataset,
     device: tch::Device,
     progress: Progress,
-) -> Result<Option<Rc<Bias>>> {
+) -> Result<Option<(Rc<Bias>, Vec<String>)>> {
     let Some(path) = &config.training.bias else { return Ok(None) };
-    let bias = Bias::open(path, task, &data.classes.names, data.train.length, device)?.fitted_to(&data.train)?;
+    let bias = Bias::open(path, task, &data.classes.names, data.train.length, device)?;
+    let logits = bias.logits_of(&data.train)?;
+    let warnings = inspect::bias::warnings(&data.train, &logits, &data.classes.names);
+    let bias = bias.fitted_to(&data.train, &logits)?;
     let moved: Vec<String> = bias.shift().iter().map(|shift| format!("{shift:.4}")).collect();
     progress.say(&format!(
         "{}: log counts of the bias model move by {} to those of background",
         path.display(),
         moved.join(", ")
     ));
-    Ok(Some(Rc::new(bias)))
+    Ok(Some((Rc::new(bias), warnings)))
 }
 
 fn counts(data: &Dataset) -> ExampleCounts {
