@@ -1,8 +1,13 @@
 //! Profiles without a network: the mean of training peaks, the matrix of what the enzyme prefers, and the product of both.
 
 use anyhow::Result;
+use serde::{Deserialize, Serialize};
 
+use crate::attribute::footprints::Backgrounds;
 use crate::dataset::examples::{self, Examples, Profiles};
+use crate::format;
+use crate::scorer::Scorer;
+use crate::sequence::alphabet;
 use crate::sequence::enzyme::{EnzymeMatrix, REACH, SiteCounts};
 use crate::sequence::profile::ProfileShape;
 
@@ -68,6 +73,75 @@ impl Enzyme {
         })?;
         Ok(logits)
     }
+}
+
+/// The answer of a network, whose bias model learned the enzyme's preference, to the word that the enzyme prefers above all.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EnzymeFootprint {
+    /// The group of tracks.
+    pub group: String,
+    /// The word.
+    pub motif: String,
+    /// The share of counts in the middle of the word over that in shuffled background, without the bias model.
+    pub fold: f64,
+    /// The same with it.
+    pub fold_with_bias: f64,
+}
+
+/// Folds without bias between which the enzyme is said to be taken out.
+const TAKEN_OUT: std::ops::RangeInclusive<f64> = 0.5..=2.0;
+
+impl EnzymeFootprint {
+    /// A line of the results.
+    pub fn line(&self) -> String {
+        let Self { group, motif, fold, fold_with_bias } = self;
+        let group = format::short_name(group);
+        format!("enzyme's motif {motif}, {group}: fold {fold:.3} without bias, {fold_with_bias:.3} with bias\n")
+    }
+
+    /// What is to be said where the enzyme is not taken out.
+    pub fn warning(&self) -> Option<String> {
+        let Self { group, motif, fold, .. } = self;
+        let (meaning, advice) = match *fold {
+            fold if TAKEN_OUT.contains(&fold) => return None,
+            fold if fold > *TAKEN_OUT.end() => (
+                "some of its preference is left in the network",
+                "train a larger bias model (--filters, --depth) or for more --epochs, and see that its track is shifted alike",
+            ),
+            _ => (
+                "more of its preference is taken out than there is, which looks like a footprint",
+                "train a smaller bias model (--filters, --depth) or on more background (--negatives-per-positive)",
+            ),
+        };
+        Some(format!(
+            "{group}: without bias, the enzyme's motif {motif} has {fold:.3} times the counts of shuffled background, expected {} to {}, so {meaning}; {advice}",
+            TAKEN_OUT.start(),
+            TAKEN_OUT.end()
+        ))
+    }
+}
+
+/// The folds of the words that an enzyme prefers, by group.
+///
+/// # Errors
+/// The scorer fails.
+pub fn folds(
+    enzyme: &Enzyme,
+    backgrounds: &Backgrounds,
+    scorer: &dyn Scorer,
+    shape: &ProfileShape,
+) -> Result<Vec<f64>> {
+    let control = backgrounds.footprint(scorer, shape, &[])?;
+    let fold = |(group, matrix): (usize, &EnzymeMatrix)| {
+        let word = matrix.consensus();
+        Ok(backgrounds.footprint(scorer, shape, &word)?.folds(&control, shape, word.len())[group])
+    };
+    enzyme.groups.iter().enumerate().map(fold).collect()
+}
+
+/// The words that an enzyme prefers, by group.
+pub fn motifs(enzyme: &Enzyme) -> Vec<String> {
+    enzyme.groups.iter().map(|matrix| alphabet::decode(&matrix.consensus())).collect()
 }
 
 /// Where the profile lies in a window.
@@ -208,6 +282,23 @@ mod tests {
             (enzyme.logits_of(&train, &shape()).unwrap(), enzyme.logits_of(&other, &shape()).unwrap());
         others.chunks_mut(shape().values()).for_each(|row| reverse_stretches(row, &shape().stretches()));
         assert!(logits.iter().zip(&others).all(|(a, b)| (a - b).abs() < 1e-5));
+    }
+
+    #[test]
+    fn what_is_left_or_taken_out_too_much_is_warned_of() {
+        let of = |fold| {
+            let (group, motif) = ("atac".to_owned(), "GCGCAGTCCTGGACTGCGC".to_owned());
+            EnzymeFootprint { group, motif, fold, fold_with_bias: 57.1389 }
+        };
+        let line = "enzyme's motif GCGCAGTCCTGGACTGCGC, atac: fold 1.274 without bias, 57.139 with bias\n";
+        assert_eq!(of(1.2741).line(), line);
+        assert_eq!([of(0.5).warning(), of(2.0).warning()], [None, None]);
+        let [less, more] = [0.36, 40.2].map(|fold| of(fold).warning().unwrap());
+        assert!(
+            less.contains("0.360 times the counts") && less.contains("more of its preference is taken out"),
+            "{less}"
+        );
+        assert!(more.contains("40.200 times") && more.contains("is left in the network"), "{more}");
     }
 
     #[test]

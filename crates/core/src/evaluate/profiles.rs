@@ -8,7 +8,7 @@ use anyhow::Result;
 use rand::RngExt;
 
 use crate::dataset::examples::{Examples, Profiles};
-use crate::evaluate::enzyme::{self, Enzyme};
+use crate::evaluate::enzyme::{self, Enzyme, EnzymeFootprint};
 use crate::format::{self, thousands};
 use crate::formats::npz::{Kind, Npz};
 use crate::metrics::profile::{BIN, Loci, METRICS, ProfileMetrics, log_softmax, mean_of_groups};
@@ -40,6 +40,8 @@ pub struct OfProfiles {
     pub baselines: Vec<(&'static str, Report)>,
     /// Pearson correlation of the log counts of two random halves of the reads of all loci.
     pub halves: Option<f64>,
+    /// How a network with a bias model answers to what the enzyme prefers, by group, once measured.
+    pub enzyme_footprints: Vec<EnzymeFootprint>,
 }
 
 impl OfProfiles {
@@ -72,6 +74,7 @@ impl OfProfiles {
             detection: detection.unwrap_or_default(),
             baselines: Vec::new(),
             halves: halves(profiles, n, resampling.seed),
+            enzyme_footprints: Vec::new(),
         };
         let uniform = vec![0.0; shape.outputs()];
         of_profiles.add_baseline("uniform", profiles, |_| &uniform, resampling);
@@ -130,6 +133,13 @@ impl OfProfiles {
         distance.is_finite().then_some(distance)
     }
 
+    /// The share of what a count gains over the uniform profile that the bias model alone has; `None` without one, or without a gain.
+    pub fn bias_share_of_gain(&self) -> Option<f64> {
+        let gain = |report: &Report| report.get("profile_gain").map(|found| found.value);
+        let (bias, all) = (self.baselines.iter().find(|(name, _)| *name == "bias")?, gain(&self.peaks)?);
+        (all > 0.0).then_some(gain(&bias.1)? / all)
+    }
+
     /// Lines of the results table.
     pub fn lines(&self) -> String {
         let value =
@@ -149,6 +159,13 @@ impl OfProfiles {
         let mut text = format!("profiles of {} peaks:\n", thousands(self.peaks.n - self.without_reads));
         text.push_str(&line("network", &self.peaks));
         self.baselines.iter().for_each(|(name, report)| text.push_str(&line(&name.replace('_', " "), report)));
+        text.extend(self.bias_share_of_gain().map(|share| {
+            format!(
+                "the bias model alone has {:.1} % of what the network gains over a uniform profile\n",
+                share * 100.0
+            )
+        }));
+        text.extend(self.enzyme_footprints.iter().map(EnzymeFootprint::line));
         let counts =
             [("peaks", Some(&self.peaks)), ("background", self.background.as_ref()), ("both", self.all.as_ref())];
         let counts =
