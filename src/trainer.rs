@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use strandnet_core::attribute::footprints::Backgrounds;
 use strandnet_core::config::{Architecture, BatchSize, CalibrationMethod, Config, DeviceChoice, Faults, TaskKind};
 use strandnet_core::dataset::examples::Examples;
 use strandnet_core::dataset::split::Split;
@@ -13,6 +14,7 @@ use strandnet_core::dataset::{Dataset, manifest};
 use strandnet_core::evaluate::baselines::{self, BaselineResult};
 use strandnet_core::evaluate::calibration::Calibrator;
 use strandnet_core::evaluate::dependence;
+use strandnet_core::evaluate::enzyme::{self, Enzyme, EnzymeFootprint};
 use strandnet_core::evaluate::members::Members;
 use strandnet_core::evaluate::predictions::Predictions;
 use strandnet_core::evaluate::results::{BaselineMetrics, RunMetrics};
@@ -28,12 +30,14 @@ use strandnet_core::run::{
     RUN_JSON, Resolved, RunFolder, SetAside, WEIGHTS, resolved,
 };
 use strandnet_core::scorer::Scorer;
+use strandnet_core::sequence::enzyme::REACH;
+use strandnet_core::sequence::profile::ProfileShape;
 use strandnet_core::task::Task;
 use strandnet_core::training::extension::Extension;
 use strandnet_core::training::history::metric_name;
 use strandnet_core::training::memory::{self, Memory};
 use strandnet_core::training::{Summary, advice};
-use strandnet_core::{figures, html};
+use strandnet_core::{figures, html, inspect};
 
 use crate::device::{self, Machine};
 use crate::model::bias::{self, Bias};
@@ -46,6 +50,11 @@ use crate::{BUILD, export};
 
 /// Time between checkpoints within an epoch, where nothing is said.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(600);
+
+/// Shuffled sequences in which the enzyme's motif is set: its fold is told to a few per cent.
+const ENZYME_BACKGROUNDS: usize = 100;
+/// The seed that `explain footprints` has where nothing is said.
+const BACKGROUNDS_SEED: u64 = 1;
 
 /// Trains networks as a configuration says.
 ///
@@ -166,6 +175,10 @@ impl Trainer {
         let machine = device::for_training(&self.config.training)?;
         let mut task = task_of(&self.config, data)?;
         let bias = bias_of(&self.config, &task, data, machine.device, self.progress)?;
+        let (bias, of_bias) = bias.unzip();
+        let of_bias = of_bias.unwrap_or_default();
+        of_bias.iter().for_each(|warning| self.progress.warn(warning));
+        self.data_warnings.extend(of_bias);
         if let (Some(profile), Some(bias)) = (&mut task.profile, &bias) {
             profile.bias_shift = Some(bias.shift().to_vec());
         }
@@ -461,7 +474,7 @@ impl Experiment<'_> {
         let interrupt = stops_on_signals.then(Interrupt::on_signals).transpose()?;
         hooks.extend(interrupt.clone().map(|interrupt| Box::new(OnSignal(interrupt)) as Box<dyn Hook>));
         let setup = Setup { config, task, data, device: *device, bias: bias.as_ref(), folder: run.as_ref(), progress };
-        let trained = memory.explaining(|| train::train(setup, hooks, from))?;
+        let mut trained = memory.explaining(|| train::train(setup, hooks, from))?;
         if let Some(signal) = interrupt.as_ref().and_then(Interrupt::end) {
             return Err(train::interrupted(Cause::Signal(signal), "after training", run.as_ref()));
         }
@@ -475,6 +488,12 @@ impl Experiment<'_> {
         let blocks = |examples| dependence::blocks_of(examples, config.training.block_length);
         let blocks = (blocks(&data.valid)?, blocks(&data.test)?);
         warnings.extend(dependence::few_blocks(&blocks.1));
+        let enzyme = Enzyme::of_background(&data.train)?;
+        let mut footprints = Vec::new();
+        if let (Some(bias), Some(enzyme), Some(profile)) = (&*bias, &enzyme, &task.profile) {
+            (trained.ensemble, footprints) = enzyme_footprints(trained.ensemble, bias, enzyme, &profile.shape, data)?;
+            warnings.extend(footprints.iter().filter_map(EnzymeFootprint::warning));
+        }
         if let Some(Files { run, provenance, .. }) = files {
             provenance.outcome = Some(Outcome {
                 best_epochs: trained.summary.best_epochs.clone(),
@@ -497,7 +516,7 @@ impl Experiment<'_> {
             data,
             &trained,
             (&valid_logits, &blocks),
-            (baselines, bias.as_deref()),
+            (baselines, bias.as_deref(), enzyme.as_ref(), footprints),
             run.as_ref(),
         )?;
         if let Some(Files { run, provenance, .. }) = files {
@@ -507,10 +526,36 @@ impl Experiment<'_> {
         warnings.iter().for_each(|warning| progress.warn(warning));
         let Trained { ensemble, summary } = trained;
         // What a model is asked for is the part without bias.
-        let networks = ensemble.into_members().into_iter().map(|network| network.with_bias(None));
-        let model = Model::new(Ensemble::new(networks.collect()), task.clone(), data.classes.clone(), threshold);
+        let model = Model::new(ensemble.with_bias(None), task.clone(), data.classes.clone(), threshold);
         Ok(TrainedRun { model, summary, metrics, report, warnings, folder: run })
     }
+}
+
+/// How an ensemble, which comes back as it was, answers to what the enzyme prefers, without its bias model and with it.
+fn enzyme_footprints(
+    ensemble: Ensemble,
+    bias: &Rc<Bias>,
+    enzyme: &Enzyme,
+    shape: &ProfileShape,
+    data: &Dataset,
+) -> Result<(Ensemble, Vec<EnzymeFootprint>)> {
+    if 2 * REACH >= shape.length {
+        return Ok((ensemble, Vec::new()));
+    }
+    // Shuffled, sequences of the test tell nothing of it; explain footprints takes the same.
+    let codes = data.test.all_codes()?;
+    let backgrounds = Backgrounds::shuffled(&codes, data.test.length, ENZYME_BACKGROUNDS, BACKGROUNDS_SEED);
+    let with_bias = enzyme::folds(enzyme, &backgrounds, &ensemble, shape)?;
+    let ensemble = ensemble.with_bias(None);
+    let folds = enzyme::folds(enzyme, &backgrounds, &ensemble, shape)?;
+    let each = data.classes.names.iter().zip(enzyme::motifs(enzyme)).zip(folds.into_iter().zip(with_bias));
+    let found = each.map(|((group, motif), (fold, fold_with_bias))| EnzymeFootprint {
+        group: group.clone(),
+        motif,
+        fold,
+        fold_with_bias,
+    });
+    Ok((ensemble.with_bias(Some(bias)), found.collect()))
 }
 
 /// The task that a configuration and its data come to.
@@ -533,23 +578,26 @@ fn calibrator<'a>(task: &'a Task, config: &Config, data: &'a Dataset) -> Result<
     Calibrator::new(task, &config.training, &data.classes, &data.train, &data.valid)
 }
 
-/// The bias model that a configuration names, fitted to the background of the training examples.
+/// The bias model that a configuration names, fitted to the background of the training examples, and warnings of it.
 fn bias_of(
     config: &Config,
     task: &Task,
     data: &Dataset,
     device: tch::Device,
     progress: Progress,
-) -> Result<Option<Rc<Bias>>> {
+) -> Result<Option<(Rc<Bias>, Vec<String>)>> {
     let Some(path) = &config.training.bias else { return Ok(None) };
-    let bias = Bias::open(path, task, &data.classes.names, data.train.length, device)?.fitted_to(&data.train)?;
+    let bias = Bias::open(path, task, &data.classes.names, data.train.length, device)?;
+    let logits = bias.logits_of(&data.train)?;
+    let warnings = inspect::bias::warnings(&data.train, &logits, &data.classes.names);
+    let bias = bias.fitted_to(&data.train, &logits)?;
     let moved: Vec<String> = bias.shift().iter().map(|shift| format!("{shift:.4}")).collect();
     progress.say(&format!(
         "{}: log counts of the bias model move by {} to those of background",
         path.display(),
         moved.join(", ")
     ));
-    Ok(Some(Rc::new(bias)))
+    Ok(Some((Rc::new(bias), warnings)))
 }
 
 fn counts(data: &Dataset) -> ExampleCounts {
@@ -606,7 +654,12 @@ fn evaluate_and_export(
     data: &Dataset,
     trained: &Trained,
     (valid_logits, (of_valid, of_test)): (&[Vec<f32>], &(Blocks, Blocks)),
-    (mut baselines, bias): (Vec<BaselineResult>, Option<&Bias>),
+    (mut baselines, bias, enzyme, footprints): (
+        Vec<BaselineResult>,
+        Option<&Bias>,
+        Option<&Enzyme>,
+        Vec<EnzymeFootprint>,
+    ),
     run: Option<&RunFolder>,
 ) -> Result<(RunMetrics, String, Option<f64>)> {
     let (classes, seed) = (&data.classes, config.training.seed);
@@ -620,12 +673,13 @@ fn evaluate_and_export(
     let test_logits = logits_of_members(trained, &data.test)?;
     let mut test = measure(&data.test, &test_logits, threshold, of_test)?
         .with_breakdown()?
-        .beside_training(&data.train)?
+        .beside_training(&data.train, enzyme)?
         .with_strands(&trained.ensemble)?;
     if let (Some(bias), Some(profiles)) = (bias, &data.test.profiles) {
         let alone = bias.logits_of(&data.test)?;
         if let Some(found) = &mut test.profiles {
             found.beside_bias(profiles, &alone, &test.resampling);
+            found.enzyme_footprints = footprints;
         }
     }
     if trained.ensemble.len() > 1 {

@@ -89,15 +89,14 @@ impl Bias {
         Ok(Self { ensemble: Ensemble::new(networks), shape: profile.shape.clone(), shift })
     }
 
-    /// Moves the log counts of each group so that their mean over the background of some examples is what was observed there.
+    /// Moves the log counts of each group so that their mean over the background of some examples, for which it gives `logits` as it
+    /// was opened, is what was observed there.
     ///
     /// # Errors
-    /// There is no background, or it cannot be read.
-    pub fn fitted_to(mut self, examples: &Examples) -> Result<Self> {
+    /// There is no background.
+    pub fn fitted_to(mut self, examples: &Examples, logits: &[f32]) -> Result<Self> {
         let Some(profiles) = &examples.profiles else { bail!("--bias goes with --task profile; remove it") };
         let (values, groups) = (self.shape.values(), self.shape.groups());
-        self.shift = vec![0.0; groups];
-        let logits = self.logits_of(examples)?;
         let (mut off, mut n) = (vec![0.0; groups], 0.0);
         for (i, found) in logits.chunks(self.shape.outputs()).enumerate().filter(|(i, _)| !profiles.is_peak(*i)) {
             let each = examples.labels_of(i).iter().zip(&found[values..]);

@@ -1,10 +1,12 @@
 //! Several networks with one voice: the mean of their logits. One network alone is an ensemble of one.
 
 use std::path::Path;
+use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
 use tch::{Device, Tensor};
 
+use crate::model::bias::Bias;
 use crate::model::{Network, weights};
 use strandnet_core::config::Config;
 use strandnet_core::network::Outputs;
@@ -25,6 +27,11 @@ impl Ensemble {
     /// The device that all members are on.
     pub fn device(&self) -> Device {
         self.members.first().map_or(Device::Cpu, |network| network.store.device())
+    }
+
+    /// The same with a bias model added to what each member gives, or without.
+    pub fn with_bias(self, bias: Option<&Rc<Bias>>) -> Self {
+        Self::new(self.members.into_iter().map(|network| network.with_bias(bias.cloned())).collect())
     }
 
     /// The members themselves.

@@ -6,6 +6,7 @@ pub mod breakdown;
 pub mod calibration;
 pub mod dependence;
 pub mod difference;
+pub mod enzyme;
 pub mod members;
 pub mod predictions;
 pub mod profiles;
@@ -20,6 +21,7 @@ use crate::dataset::Classes;
 use crate::dataset::examples::Examples;
 use crate::evaluate::bins::OfBins;
 use crate::evaluate::breakdown::{Breakdown, Group};
+use crate::evaluate::enzyme::Enzyme;
 use crate::evaluate::members::Members;
 use crate::evaluate::profiles::OfProfiles;
 use crate::evaluate::results::{GroupMetrics, ProfileResults, SplitMetrics};
@@ -287,14 +289,15 @@ impl<'a> Evaluation<'a> {
         Ok(self)
     }
 
-    /// Adds metrics of the examples without near copies among the training examples.
+    /// Adds metrics of the examples without near copies among the training examples, and of profiles those of baselines, with the
+    /// enzyme of the training background where it is known.
     ///
     /// # Errors
     /// The examples cannot be read.
-    pub fn beside_training(mut self, train: &Examples) -> Result<Self> {
+    pub fn beside_training(mut self, train: &Examples, enzyme: Option<&Enzyme>) -> Result<Self> {
         let chosen = unlike_training::without_near_copies(train, self.examples)?;
-        if let (Some(found), Some(train), Some(test)) = (&mut self.profiles, &train.profiles, &self.examples.profiles) {
-            found.beside_training(train, test, &self.resampling);
+        if let (Some(found), Some(train)) = (&mut self.profiles, &train.profiles) {
+            found.beside_training(train, self.examples, enzyme, &self.resampling)?;
         }
         self.unlike_training.without_near_copies =
             chosen.map(|chosen| self.group("without near copies in training", &chosen));

@@ -1,6 +1,10 @@
 //! Inspection of a dataset before training: counts, lengths, GC content and unknown bases of each class, copies between
 //! splits and labels, and warnings.
 
+pub mod bias;
+mod sites;
+pub mod tracks;
+
 use std::collections::HashMap;
 
 use anyhow::Result;
@@ -12,6 +16,7 @@ use crate::dataset::duplicates::{self, Duplicates, Entry, ExactCopies, Kind, Mat
 use crate::dataset::examples::Examples;
 use crate::dataset::split::Split;
 use crate::format::thousands;
+use crate::inspect::tracks::TrackInspection;
 use crate::metrics::{self, Ranking, quantile};
 use crate::progress::Progress;
 use crate::sequence::alphabet;
@@ -53,6 +58,9 @@ pub struct Inspection {
     pub gc_auroc: Option<f64>,
     /// Copies of sequences across splits.
     pub copies: Copies,
+    /// What tracks hold whose profiles are predicted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tracks: Vec<TrackInspection>,
     /// Warnings, one sentence each.
     pub warnings: Vec<String>,
     /// What is worth knowing and no reason to worry, one sentence each.
@@ -196,7 +204,9 @@ pub fn inspect(data: &Dataset, config: &DataConfig, near: NearCopies) -> Result<
     let examples: usize = data.splits().iter().map(|(_, examples)| examples.len()).sum();
     let is_quick = examples * data.train.length <= QUICK_BASES;
     let copies = copies(data, near == NearCopies::Always || is_quick)?;
-    let mut inspection = Inspection { splits, classes, gc_auroc, copies, warnings: Vec::new(), notices: Vec::new() };
+    let tracks = tracks::inspect(&data.train, &data.classes.names)?;
+    let mut inspection =
+        Inspection { splits, classes, gc_auroc, copies, tracks, warnings: Vec::new(), notices: Vec::new() };
     inspection.warnings = inspection.what_is_wrong(data, config);
     inspection.notices = inspection.what_is_worth_knowing(data);
     Ok(inspection)
@@ -493,6 +503,10 @@ impl Inspection {
             warnings.push(format!(
                 "classes differ in length ({short:.0} to {long:.0} bp on average), so padding may tell them apart; use --fit center-crop"
             ));
+        }
+        for track in &self.tracks {
+            warnings.extend(track.of_values.clone());
+            warnings.extend(track.is_warning.then(|| track.finding.clone()));
         }
         warnings
     }

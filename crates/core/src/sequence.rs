@@ -2,6 +2,7 @@
 
 pub mod alphabet;
 pub mod bins;
+pub mod enzyme;
 pub mod motif;
 pub mod profile;
 pub mod shuffle;

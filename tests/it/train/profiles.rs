@@ -75,6 +75,9 @@ fn profiles_are_learned_judged_and_repeated() {
     assert!(value(&profile["detection"], "auroc") > 0.6, "{}", profile["detection"]);
     assert!(profile["background"]["profile_jsd"]["value"].is_null());
     assert!(profile["profile_jsd_normalised"].as_f64().is_some());
+    // Its values lie in runs of four, and its background has none.
+    assert!(said.contains("warning: one: neighbouring bases have nearly the same values"), "{said}");
+    assert!(profile["baselines"]["mean_profile"].is_object() && profile["baselines"]["matrix"].is_null());
 
     // Its own test again, into files and with checks.
     let evaluated = tracks.folder.path("evaluated");

@@ -1,5 +1,5 @@
-//! Predicted profiles beside observed ones: over peaks, over background and over both, beside a uniform profile and the mean of the
-//! training peaks.
+//! Predicted profiles beside observed ones: over peaks, over background and over both, beside a uniform profile and what
+//! else can be told without a network.
 
 use std::fs::File;
 use std::path::Path;
@@ -8,6 +8,7 @@ use anyhow::Result;
 use rand::RngExt;
 
 use crate::dataset::examples::{Examples, Profiles};
+use crate::evaluate::enzyme::{self, Enzyme, EnzymeFootprint};
 use crate::format::{self, thousands};
 use crate::formats::npz::{Kind, Npz};
 use crate::metrics::profile::{BIN, Loci, METRICS, ProfileMetrics, log_softmax, mean_of_groups};
@@ -39,6 +40,8 @@ pub struct OfProfiles {
     pub baselines: Vec<(&'static str, Report)>,
     /// Pearson correlation of the log counts of two random halves of the reads of all loci.
     pub halves: Option<f64>,
+    /// How a network with a bias model answers to what the enzyme prefers, by group, once measured.
+    pub enzyme_footprints: Vec<EnzymeFootprint>,
 }
 
 impl OfProfiles {
@@ -71,6 +74,7 @@ impl OfProfiles {
             detection: detection.unwrap_or_default(),
             baselines: Vec::new(),
             halves: halves(profiles, n, resampling.seed),
+            enzyme_footprints: Vec::new(),
         };
         let uniform = vec![0.0; shape.outputs()];
         of_profiles.add_baseline("uniform", profiles, |_| &uniform, resampling);
@@ -93,26 +97,25 @@ impl OfProfiles {
         self.baselines.push((name, loci.at(&peaks).report(&Resampling { blocks: &blocks, ..*resampling })));
     }
 
-    /// Adds the mean profile and the mean log counts of the training peaks as a baseline.
-    pub fn beside_training(&mut self, train: &Profiles, test: &Profiles, resampling: &Resampling) {
-        let n = train.len();
-        if train.shape != test.shape {
-            return;
+    /// Adds what can be told without a network from training examples, as [`enzyme::baselines`] has it.
+    ///
+    /// # Errors
+    /// The examples cannot be read.
+    pub fn beside_training(
+        &mut self,
+        train: &Profiles,
+        test: &Examples,
+        enzyme: Option<&Enzyme>,
+        resampling: &Resampling,
+    ) -> Result<()> {
+        let Some(profiles) = test.profiles.as_ref().filter(|profiles| profiles.shape == train.shape) else {
+            return Ok(());
+        };
+        let outputs = train.shape.outputs();
+        for (name, logits) in enzyme::baselines(train, test, enzyme)? {
+            self.add_baseline(name, profiles, |i| &logits[i * outputs..(i + 1) * outputs], resampling);
         }
-        let of_training: Vec<usize> = (0..n).filter(|&i| train.is_peak(i)).collect();
-        // One count more at each base, so that none is impossible.
-        let mut counts_by_base = vec![1.0f64; test.shape.values()];
-        let mut log_counts = vec![0.0f64; test.shape.groups()];
-        for &i in &of_training {
-            let counts = train.counts_of(i);
-            counts_by_base.iter_mut().zip(counts).for_each(|(sum, &count)| *sum += f64::from(count));
-            let of_groups = crate::dataset::examples::log_counts(&train.shape, counts);
-            log_counts.iter_mut().zip(of_groups).for_each(|(sum, own)| *sum += f64::from(own));
-        }
-        let log_counts = log_counts.iter().map(|sum| sum / of_training.len().max(1) as f64);
-        let logits: Vec<f32> =
-            counts_by_base.iter().map(|sum| sum.ln()).chain(log_counts).map(|value| value as f32).collect();
-        self.add_baseline("mean_profile", test, |_| &logits, resampling);
+        Ok(())
     }
 
     /// Adds what a bias model alone gives for the test loci as a baseline.
@@ -130,13 +133,22 @@ impl OfProfiles {
         distance.is_finite().then_some(distance)
     }
 
+    /// The share of what a count gains over the uniform profile that the bias model alone has; `None` without one, or without a gain.
+    pub fn bias_share_of_gain(&self) -> Option<f64> {
+        let gain = |report: &Report| report.get("profile_gain").map(|found| found.value);
+        let (bias, all) = (self.baselines.iter().find(|(name, _)| *name == "bias")?, gain(&self.peaks)?);
+        (all > 0.0).then_some(gain(&bias.1)? / all)
+    }
+
     /// Lines of the results table.
     pub fn lines(&self) -> String {
         let value =
             |report: &Report, name| report.get(name).map_or("undefined".into(), |found| format::metric(found.value));
+        let names = self.baselines.iter().map(|(name, _)| name.len());
+        let width = names.chain(["network".len()]).max().unwrap_or(0) + 2;
         let line = |name: &str, report: &Report| {
             format!(
-                "  {name:<14}MNLL {}, JSD {}, {} nats a count above uniform, Pearson {} ({} in {BIN} bp)\n",
+                "  {name:<width$}MNLL {}, JSD {}, {} nats a count above uniform, Pearson {} ({} in {BIN} bp)\n",
                 value(report, "profile_mnll"),
                 value(report, "profile_jsd"),
                 value(report, "profile_gain"),
@@ -147,6 +159,13 @@ impl OfProfiles {
         let mut text = format!("profiles of {} peaks:\n", thousands(self.peaks.n - self.without_reads));
         text.push_str(&line("network", &self.peaks));
         self.baselines.iter().for_each(|(name, report)| text.push_str(&line(&name.replace('_', " "), report)));
+        text.extend(self.bias_share_of_gain().map(|share| {
+            format!(
+                "the bias model alone has {:.1} % of what the network gains over a uniform profile\n",
+                share * 100.0
+            )
+        }));
+        text.extend(self.enzyme_footprints.iter().map(EnzymeFootprint::line));
         let counts =
             [("peaks", Some(&self.peaks)), ("background", self.background.as_ref()), ("both", self.all.as_ref())];
         let counts =

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::evaluate::BestPossible;
 use crate::evaluate::breakdown::Group;
 use crate::evaluate::difference::Difference;
+use crate::evaluate::enzyme::EnzymeFootprint;
 use crate::evaluate::members::Members;
 use crate::evaluate::profiles::OfProfiles;
 use crate::metrics::{BlockSummary, Estimate, Interval, Method, NoInterval, Report};
@@ -145,12 +146,19 @@ pub struct ProfileResults {
     /// How well predicted counts tell peaks from background.
     #[serde(default)]
     pub detection: Metrics,
-    /// Over peaks, without a network: a uniform profile, and the mean profile and mean log counts of training peaks.
+    /// Over peaks, without this network: `uniform`, `mean_profile` of training peaks, the enzyme's `matrix`, the product of both, and
+    /// `bias`.
     #[serde(default, with = "named", skip_serializing_if = "Vec::is_empty")]
     pub baselines: Vec<(String, GroupMetrics)>,
     /// The Jensen-Shannon distance on a scale where the uniform profile is 0 and the mean profile is 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile_jsd_normalised: Option<f64>,
+    /// The share of the network's gain over the uniform profile that its bias model alone has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bias_share_of_gain: Option<f64>,
+    /// How a network with a bias model answers to what the enzyme prefers, by group.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub enzyme_footprints: Vec<EnzymeFootprint>,
     /// Pearson correlation of the log counts of two random halves of the reads of all loci, which no network of half the reads can
     /// be expected to pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -172,6 +180,8 @@ impl From<&OfProfiles> for ProfileResults {
             detection: Metrics::new(&found.detection, |_| "there are no peaks or no background"),
             baselines: found.baselines.iter().map(|(name, report)| ((*name).to_owned(), of(report))).collect(),
             profile_jsd_normalised: found.normalised_distance(),
+            bias_share_of_gain: found.bias_share_of_gain(),
+            enzyme_footprints: found.enzyme_footprints.clone(),
             count_pearson_of_halves: found.halves,
         }
     }

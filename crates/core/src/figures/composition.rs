@@ -136,5 +136,8 @@ pub fn table(inspection: &Inspection, data: &Dataset) -> String {
             thousands(counts.reverse_complement)
         ));
     }
+    // Those that are warnings are shown as such.
+    let findings = inspection.tracks.iter().filter(|track| !track.is_warning);
+    findings.for_each(|track| text.push_str(&format!("{}\n", track.finding)));
     text
 }
