@@ -160,8 +160,10 @@ impl Source {
             Self::Regions(_) => None,
         };
         let unknown = (!self.unknown().is_empty()).then(|| {
+            let (sequences, hold) =
+                if self.unknown().len() == 1 { ("sequence", "it holds") } else { ("sequences", "they hold") };
             format!(
-                "{} sequences left out, as they hold more unknown bases than the run was trained under (--max-n): {}",
+                "{} {sequences} left out, as {hold} more unknown bases than the run was trained under (--max-n): {}",
                 thousands(self.unknown().len()),
                 format::list_first(self.unknown(), MOST_NAMES)
             )

@@ -10,6 +10,8 @@ use crate::fixtures::{
     Folder, LENGTH, bases, borrowed, column, contents, fail, fasta, gzip, json, numbers, python_with,
     reverse_complement, run, strandnet, succeed, tables, text, trained, trained_on,
 };
+use crate::train::profiles;
+use crate::train::signals::{array_bytes, arrays, tracks};
 
 /// `explain sequences` into a folder; returns standard output.
 fn explain(run: &Path, file: &str, out: &Path, flags: &[&str]) -> String {
@@ -285,4 +287,82 @@ fn regions_are_explained_where_they_lie() {
             .concat(),
     );
     assert_eq!(contents(&none.join("pictures")).len(), 0);
+}
+
+/// Programs that find motifs read the same rows in three files, whatever was learned.
+#[test]
+fn contributions_of_every_task_are_the_rows_that_have_windows() {
+    let folder = Folder::new();
+    let genome = format!("{}{}{}", bases(9, 500), "N".repeat(30), bases(10, 470));
+    let reference = folder.write("g.fa", fasta(&[("chr1", &genome), ("chr2", &bases(11, 150))]));
+    // Off an end, on an absent chromosome, over unknown bases, twice the same, of one width and of others.
+    let peaks = [
+        ("chr1", 0, 12, "left", '+'),
+        ("chr1", 100, 220, "plus", '+'),
+        ("chr3", 100, 200, "absent", '+'),
+        ("chr1", 700, 720, "minus", '-'),
+        ("chr1", 500, 540, "unknown", '+'),
+        ("chr1", 100, 220, "plus", '+'),
+        ("chr2", 30, 120, "second", '-'),
+        ("chr1", 960, 1000, "right", '+'),
+    ];
+    let bed: String = peaks
+        .iter()
+        .map(|(chromosome, start, end, name, strand)| format!("{chromosome}\t{start}\t{end}\t{name}\t0\t{strand}\n"))
+        .collect();
+    let bed = folder.write("peaks.bed", bed);
+    let check = |run: &Path, length: usize, of: Option<&str>| {
+        let (prefix, out) = (folder.path("a"), folder.path("out"));
+        let own = ["explain", "sequences", text(run), "--reference", &reference, "--regions", &bed, "--force"];
+        let files = ["--attributions-out", text(&prefix), "--out", text(&out), "--pictures", "0", "--threads", "1"];
+        let of = of.map_or(Vec::new(), |name| vec!["--score-of", name]);
+        let output = strandnet().args([&own[..], &files, &of].concat()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        assert!(said.contains("3 of 8 regions left out") && said.contains("(left, absent, right)"), "{said}");
+        assert!(said.contains("1 sequence left out, as it holds") && said.contains("(--max-n): unknown"), "{said}");
+        let windows = std::fs::read_to_string(folder.path("a.bed")).unwrap();
+        let rows: Vec<Vec<&str>> = windows.lines().map(|line| line.split('\t').collect()).collect();
+        assert_eq!(rows.iter().map(|row| row[3]).collect::<Vec<_>>(), ["plus", "minus", "plus", "second"]);
+        let (shape, sequences) = array_bytes(&folder.path("a.ohe.npz"), "arr_0");
+        let (same, contributions) = arrays(&folder.path("a.hyp.npz"), "arr_0");
+        assert_eq!((&shape, &same), (&vec![4, 4, length], &vec![4, 4, length]));
+        let bases_of = |name: &str, range: std::ops::Range<usize>| match name {
+            "chr1" => genome[range].to_owned(),
+            _ => bases(11, 150)[range].to_owned(),
+        };
+        let effects = arrays(&out.join("importance.npz"), "ism").1;
+        for (i, row) in rows.iter().enumerate() {
+            let [start, end] = [row[1], row[2]].map(|position| position.parse::<usize>().unwrap());
+            assert_eq!(end - start, length);
+            let window = bases_of(row[0], start..end);
+            let window = if row[5] == "-" { reverse_complement(&window) } else { window };
+            let own = i * 4 * length..(i + 1) * 4 * length;
+            let (one_hot, hypothetical) = (&sequences[own.clone()], &contributions[own.clone()]);
+            for (position, letter) in window.chars().enumerate() {
+                let is: Vec<u8> = (0..4).map(|base| one_hot[base * length + position]).collect();
+                let expected: Vec<u8> = "ACGT".chars().map(|base| u8::from(base == letter)).collect();
+                assert_eq!(is, expected, "row {i}, position {position}");
+                // Less their mean, they are the effects of substitutions.
+                let each = |of: &[f32]| -> Vec<f32> { (0..4).map(|base| of[base * length + position]).collect() };
+                let (found, changes) = (each(hypothetical), each(&effects[own.clone()]));
+                let mean = changes.iter().sum::<f32>() / 4.0;
+                assert!(found.iter().zip(&changes).all(|(found, change)| (found - (change - mean)).abs() < 1e-6));
+            }
+            assert!(hypothetical.iter().any(|value| *value != 0.0), "row {i} is no row of zeros");
+        }
+        assert_eq!(sequences[..4 * length], sequences[2 * 4 * length..3 * 4 * length], "the same window twice");
+    };
+    check(&trained(&["--strands", "average"]).path, LENGTH, None);
+    for (table, task, of) in [
+        (&tables().several, "multiclass", Some("b")),
+        (&tables().labels, "multilabel", Some("not rich")),
+        (&tables().values, "regression", None),
+    ] {
+        check(&trained_on(&["--train", table], &["--task", task]).path, LENGTH, of);
+    }
+    let tracks = tracks();
+    let (run, _) = profiles::trained(&tracks, "run", &["--epochs", "2"]);
+    check(&run, 80, Some("one"));
+    check(&run, 80, Some("pair:profile"));
 }

@@ -352,8 +352,8 @@ mod tests {
             assert_eq!(columns(Some(of)), ["log_counts_ref", "log_counts_alt", "log2_fold_change", "profile_jsd"]);
         }
         // INFO fields have no hyphen.
-        let ids = target(None).unwrap().fields().into_iter().filter_map(|field| field.info).map(|(id, _)| id);
-        assert_eq!(ids.last().unwrap(), "JSD_a_pair");
+        let mut ids = target(None).unwrap().fields().into_iter().filter_map(|field| field.info).map(|(id, _)| id);
+        assert_eq!(ids.next_back().unwrap(), "JSD_a_pair");
         assert!(target(Some("nobody")).unwrap_err().to_string().contains("'nobody', expected one of one, a-pair"));
 
         let effect = |fold: f64, distance| ProfileEffect {
