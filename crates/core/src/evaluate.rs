@@ -254,7 +254,8 @@ impl<'a> Evaluation<'a> {
         let bins = task.bins.filter(|_| found.is_some());
         let bins = bins.map(|bins| OfBins::new(task, classes, examples, logits, bins, &resampling)).transpose()?;
         let profiles = examples.profiles.as_ref().filter(|_| task.profile.is_some());
-        let profiles = profiles.map(|profiles| OfProfiles::new(profiles, logits, &resampling));
+        let chromosomes = profiles.and_then(|_| dependence::chromosomes_of(examples));
+        let profiles = profiles.map(|profiles| OfProfiles::new(profiles, logits, &resampling, chromosomes.as_ref()));
         Ok(Self {
             task,
             classes,

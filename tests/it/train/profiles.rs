@@ -75,6 +75,12 @@ fn profiles_are_learned_judged_and_repeated() {
     assert!(value(&profile["detection"], "auroc") > 0.6, "{}", profile["detection"]);
     assert!(profile["background"]["profile_jsd"]["value"].is_null());
     assert!(profile["profile_jsd_normalised"].as_f64().is_some());
+    let by_chromosome = &profile["intervals_by_chromosome"];
+    assert_eq!(by_chromosome["blocks"], serde_json::json!({"kind": "chromosomes", "count": 1}));
+    assert_eq!(
+        by_chromosome["peaks"]["profile_mnll"]["interval_reason"],
+        "the examples lie on 1 chromosome, and an interval by chromosome needs 3 or more"
+    );
     // Its values lie in runs of four, and its background has none.
     assert!(said.contains("warning: one: neighbouring bases have nearly the same values"), "{said}");
     assert!(profile["baselines"]["mean_profile"].is_object() && profile["baselines"]["matrix"].is_null());

@@ -6,6 +6,7 @@ use anyhow::Result;
 use crate::dataset::duplicates;
 use crate::dataset::examples::Examples;
 use crate::format::thousands;
+use crate::genome::interval::Place;
 use crate::metrics::Blocks;
 use crate::metrics::blocks::{BlockKind, FEW_BLOCKS};
 
@@ -35,6 +36,13 @@ pub fn blocks_of(examples: &Examples, length: u64) -> Result<Blocks> {
     }
     let codes = examples.all_codes()?;
     Ok(blocks_of_near_copies(&codes.chunks(examples.length).collect::<Vec<_>>()))
+}
+
+/// The chromosomes of examples, which vary more from one to another than stretches of them do; `None` where one has no coordinates.
+pub fn chromosomes_of(examples: &Examples) -> Option<Blocks> {
+    let of = |place: &Place| place.chromosome.strip_prefix("chr").unwrap_or(&place.chromosome).to_owned();
+    let names: Option<Vec<String>> = examples.origins.iter().map(|origin| origin.place.as_ref().map(of)).collect();
+    Some(Blocks::of_keys(names?.into_iter().map(Some), BlockKind::Chromosomes))
 }
 
 /// Clusters of sequences that are near copies; each sequence is its own block where there are none.
@@ -71,7 +79,6 @@ mod tests {
 
     use super::*;
     use crate::dataset::examples::Name;
-    use crate::genome::interval::Place;
     use crate::random::{Purpose, generator};
     use rand::RngExt;
 
@@ -114,6 +121,9 @@ mod tests {
         let again = blocks_of_rows(rows.iter(), 1000).unwrap();
         assert_eq!((0..7).map(|i| again.of(i)).collect::<Vec<_>>(), of, "as read from the table of predictions");
         assert_eq!(blocks_of_rows(rows[5..].iter(), 1000), None);
+        assert_eq!(chromosomes_of(&examples(&places, &random_codes(7))), None);
+        let chromosomes = chromosomes_of(&examples(&places[..5], &random_codes(5))).unwrap();
+        assert_eq!((0..5).map(|i| chromosomes.of(i)).collect::<Vec<_>>(), [0, 0, 0, 0, 1]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::evaluate::enzyme::{self, Enzyme, EnzymeFootprint};
 use crate::format::{self, thousands};
 use crate::formats::npz::{Kind, Npz};
 use crate::metrics::profile::{BIN, Loci, METRICS, ProfileMetrics, log_softmax, mean_of_groups};
-use crate::metrics::{Estimate, Ranking, Report, Resampling, regression};
+use crate::metrics::{Blocks, Estimate, Interval, Ranking, Report, Resampling, regression};
 use crate::random::{self, Purpose};
 use crate::run;
 use crate::sequence::profile::ProfileShape;
@@ -28,6 +28,8 @@ pub struct OfProfiles {
     pub background: Option<Report>,
     /// Metrics of both.
     pub all: Option<Report>,
+    /// The same of peaks, background and both with intervals by chromosome, where loci have coordinates.
+    pub by_chromosome: Option<(Report, Option<Report>, Option<Report>)>,
     /// Peaks without reads, which have no profile.
     pub without_reads: usize,
     /// How well predicted counts tell peaks from background: `auroc` and `average_precision`.
@@ -45,14 +47,14 @@ pub struct OfProfiles {
 }
 
 impl OfProfiles {
-    /// Of logits as they come out of the network.
-    pub fn new(profiles: &Profiles, logits: &[f32], resampling: &Resampling) -> Self {
+    /// Of logits as they come out of the network, for loci that lie on these chromosomes, where that is known.
+    pub fn new(profiles: &Profiles, logits: &[f32], resampling: &Resampling, chromosomes: Option<&Blocks>) -> Self {
         let shape = &profiles.shape;
         let n = logits.len() / shape.outputs();
         let loci = loci(profiles, |i| &logits[i * shape.outputs()..(i + 1) * shape.outputs()], n);
         let (peaks, background): (Vec<usize>, Vec<usize>) = (0..n).partition(|&i| profiles.is_peak(i));
-        let report = |chosen: &[usize]| {
-            let blocks = resampling.blocks.at(chosen.iter().copied());
+        let report = |chosen: &[usize], blocks: &Blocks| {
+            let blocks = blocks.at(chosen.iter().copied());
             loci.at(chosen).report(&Resampling { blocks: &blocks, ..*resampling })
         };
         let has_both = !(peaks.is_empty() || background.is_empty());
@@ -63,14 +65,21 @@ impl OfProfiles {
             let found = ranking.report(ranking.best_threshold(), resampling);
             ["auroc", "average_precision"].map(|name| (name, found.get(name))).to_vec()
         });
+        let reports = |blocks: &Blocks| {
+            let of_background = (!background.is_empty()).then(|| report(&background, blocks));
+            let of_all = has_both.then(|| report(&(0..n).collect::<Vec<usize>>(), blocks));
+            (report(&peaks, blocks), of_background, of_all)
+        };
+        let (of_peaks, of_background, of_all) = reports(resampling.blocks);
         let mut of_profiles = Self {
             logits: logits.to_vec(),
             distances: distances(&loci, &peaks),
             distances_of_baselines: Vec::new(),
             without_reads: peaks.iter().filter(|&&i| loci.profiles[i].is_none()).count(),
-            peaks: report(&peaks),
-            background: (!background.is_empty()).then(|| report(&background)),
-            all: has_both.then(|| report(&(0..n).collect::<Vec<usize>>())),
+            peaks: of_peaks,
+            background: of_background,
+            all: of_all,
+            by_chromosome: chromosomes.map(reports),
             detection: detection.unwrap_or_default(),
             baselines: Vec::new(),
             halves: halves(profiles, n, resampling.seed),
@@ -159,6 +168,8 @@ impl OfProfiles {
         let mut text = format!("profiles of {} peaks:\n", thousands(self.peaks.n - self.without_reads));
         text.push_str(&line("network", &self.peaks));
         self.baselines.iter().for_each(|(name, report)| text.push_str(&line(&name.replace('_', " "), report)));
+        let by_chromosome = self.by_chromosome.as_ref().map(|(peaks, ..)| peaks);
+        text.extend([Some(&self.peaks), by_chromosome].into_iter().flatten().filter_map(intervals));
         text.extend(self.bias_share_of_gain().map(|share| {
             format!(
                 "the bias model alone has {:.1} % of what the network gains over a uniform profile\n",
@@ -208,6 +219,23 @@ impl OfProfiles {
         }
         run::write_through(path, |file: &mut File| arrays.finish(file))
     }
+}
+
+/// A line of the intervals of a report by its blocks; nothing where loci are no blocks.
+fn intervals(report: &Report) -> Option<String> {
+    let blocks = report.blocks?.describe();
+    let ends = |(name, unit): (&str, &str)| match report.get(name)?.interval {
+        Ok(Interval { low, high, .. }) => Some(format!("{unit} {} to {}", format::metric(low), format::metric(high))),
+        Err(_) => None,
+    };
+    let metrics =
+        [("profile_mnll", "MNLL"), ("profile_jsd", "JSD"), ("profile_gain", "nats"), ("profile_pearson", "Pearson")];
+    let found: Vec<String> = metrics.into_iter().filter_map(ends).collect();
+    if found.is_empty() {
+        let why = report.get("profile_mnll")?.interval.err()?;
+        return Some(format!("  no intervals by {blocks}: {why}\n"));
+    }
+    Some(format!("  95 % by {blocks}: {}\n", found.join(", ")))
 }
 
 /// The metrics of each of `n` loci, from the numbers that a network gives for it.

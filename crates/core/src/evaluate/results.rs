@@ -143,6 +143,9 @@ pub struct ProfileResults {
     /// Over peaks and background.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub all: Option<GroupMetrics>,
+    /// The same with intervals by chromosome, where loci have coordinates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intervals_by_chromosome: Option<IntervalsByChromosome>,
     /// How well predicted counts tell peaks from background.
     #[serde(default)]
     pub detection: Metrics,
@@ -165,6 +168,22 @@ pub struct ProfileResults {
     pub count_pearson_of_halves: Option<f64>,
 }
 
+/// Metrics of profiles with intervals by chromosome.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct IntervalsByChromosome {
+    /// The chromosomes of peaks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocks: Option<BlockSummary>,
+    /// Over peaks.
+    pub peaks: GroupMetrics,
+    /// Over background.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub background: Option<GroupMetrics>,
+    /// Over peaks and background.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub all: Option<GroupMetrics>,
+}
+
 impl From<&OfProfiles> for ProfileResults {
     fn from(found: &OfProfiles) -> Self {
         let of = |report: &Report| GroupMetrics {
@@ -177,6 +196,14 @@ impl From<&OfProfiles> for ProfileResults {
             peaks_without_reads: found.without_reads,
             background: found.background.as_ref().map(of),
             all: found.all.as_ref().map(of),
+            intervals_by_chromosome: found.by_chromosome.as_ref().map(|(peaks, background, all)| {
+                IntervalsByChromosome {
+                    blocks: peaks.blocks,
+                    peaks: of(peaks),
+                    background: background.as_ref().map(of),
+                    all: all.as_ref().map(of),
+                }
+            }),
             detection: Metrics::new(&found.detection, |_| "there are no peaks or no background"),
             baselines: found.baselines.iter().map(|(name, report)| ((*name).to_owned(), of(report))).collect(),
             profile_jsd_normalised: found.normalised_distance(),

@@ -396,9 +396,11 @@ fn breakdowns(run: &RunFiles) -> Vec<Table> {
             ("both", profile.all.as_ref()),
         ];
         let own = own.into_iter().filter_map(|(name, group)| Some((name.to_owned(), group?.clone())));
+        let by_chromosome = profile.intervals_by_chromosome.as_ref();
+        let by_chromosome = by_chromosome.map(|found| ("peaks, intervals by chromosome".into(), found.peaks.clone()));
         let beside =
             profile.baselines.iter().map(|(name, group)| (format!("peaks, {}", name.replace('_', " ")), group.clone()));
-        own.chain(beside).collect()
+        own.chain(by_chromosome).chain(beside).collect()
     });
     [
         ("Profiles and counts", "loci", of_profiles),

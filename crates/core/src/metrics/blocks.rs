@@ -9,7 +9,7 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::estimate::{FEWEST_BLOCKS, FEWEST_EXAMPLES, NoInterval};
+use crate::metrics::estimate::{FEWEST_BLOCKS, FEWEST_CHROMOSOMES, FEWEST_EXAMPLES, NoInterval};
 use crate::random::{self, Generator, Purpose};
 
 /// Fewer blocks than this make for rough intervals.
@@ -38,6 +38,8 @@ pub enum BlockKind {
     },
     /// They are near copies of one another.
     NearCopies,
+    /// They lie on the same chromosome.
+    Chromosomes,
 }
 
 /// Blocks and how many there are, as `metrics.json` has them.
@@ -131,6 +133,9 @@ impl Blocks {
     pub fn too_few(&self) -> Option<NoInterval> {
         match (self.examples(), self.count) {
             (n, _) if n < FEWEST_EXAMPLES => Some(NoInterval::Examples(n)),
+            (_, n) if self.kind == BlockKind::Chromosomes => {
+                (n < FEWEST_CHROMOSOMES).then_some(NoInterval::Chromosomes(n))
+            }
             (_, blocks) if !self.are_examples() && blocks < FEWEST_BLOCKS => Some(NoInterval::Blocks(blocks)),
             _ => None,
         }
@@ -193,6 +198,7 @@ impl BlockSummary {
             BlockKind::Examples => format!("{count} independent example{plural}"),
             BlockKind::Coordinates { length } => format!("{count} block{plural} of {}", length_in_words(length)),
             BlockKind::NearCopies => format!("{count} cluster{plural} of near copies"),
+            BlockKind::Chromosomes => format!("{count} chromosome{plural}"),
         }
     }
 }
@@ -243,6 +249,9 @@ mod tests {
         let uneven = Blocks::of_keys((0..100).map(|i| Some(if i < 50 { 0 } else { i })), KIND);
         assert_eq!(uneven.too_few_of(|i| i < 53), Some(NoInterval::BlocksOfClass(4)));
         assert_eq!(Blocks::each(100).too_few_of(|i| i < 3), Some(NoInterval::OfClass(3)));
+        let chromosomes = |count| Blocks::of_keys((0..100).map(|i| Some(i % count)), BlockKind::Chromosomes);
+        assert_eq!((chromosomes(2).too_few(), chromosomes(3).too_few()), (Some(NoInterval::Chromosomes(2)), None));
+        assert_eq!(chromosomes(3).summary().unwrap().describe(), "3 chromosomes");
     }
 
     proptest! {

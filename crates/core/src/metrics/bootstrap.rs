@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 use statrs::distribution::{ContinuousCDF, Normal};
 
-use crate::metrics::blocks::Blocks;
+use crate::metrics::blocks::{BlockKind, Blocks, FEW_BLOCKS};
 use crate::metrics::estimate::{Estimate, Interval, Method, NoInterval};
 use crate::metrics::t_95;
 use crate::random::{self, Purpose};
@@ -61,6 +61,8 @@ pub(crate) fn bootstrap(
     let without = blocks.without_each_part(parts, seed);
     let left_out: Vec<Vec<Option<f64>>> = (0..parts).into_par_iter().map(|part| values(&without(part))).collect();
     let t = wide_quantile(blocks.effective_count());
+    // So few are drawn in so few ways that their quantiles end at the value of one chromosome.
+    let by_error = blocks.kind() == BlockKind::Chromosomes && blocks.count() < FEW_BLOCKS;
     let estimate = |(i, value): (usize, Option<f64>)| {
         let value = value.filter(|value| value.is_finite())?;
         let finite = |rows: &[Vec<Option<f64>>]| -> Vec<f64> {
@@ -74,7 +76,7 @@ pub(crate) fn bootstrap(
         } else if draws.first() == draws.last() {
             Err(NoInterval::Constant)
         } else {
-            let (ends, is_normal) = interval(value, &draws, &left_out, t);
+            let (ends, is_normal) = interval(value, &draws, &left_out, t, by_error);
             let method = match (blocks.are_examples(), is_normal) {
                 (true, false) => Method::Bootstrap,
                 (true, true) => Method::NormalBootstrap,
@@ -100,16 +102,16 @@ fn wide_quantile(blocks: f64) -> f64 {
     t_95(freedom) * (blocks.max(2.0) / freedom).sqrt()
 }
 
-/// The ends of an interval from sorted resamples and the values without each part, and whether the resamples are too
-/// biased for their quantiles, so that only their standard error was taken.
-fn interval(value: f64, draws: &[f64], left_out: &[f64], t: f64) -> ((f64, f64), bool) {
+/// The ends of an interval from sorted resamples and the values without each part, and whether only their standard error was taken:
+/// where that is wanted, or where the resamples are too biased for their quantiles.
+fn interval(value: f64, draws: &[f64], left_out: &[f64], t: f64, by_error: bool) -> ((f64, f64), bool) {
     let normal = Normal::standard();
     let n = draws.len() as f64;
     // Draws equal to the value count half, as on either side of it.
     let below = draws.partition_point(|&draw| draw < value) as f64;
     let up_to = draws.partition_point(|&draw| draw <= value) as f64;
     let below = (below + up_to) / (2.0 * n);
-    if !(LEAST_BELOW..=1.0 - LEAST_BELOW).contains(&below) {
+    if by_error || !(LEAST_BELOW..=1.0 - LEAST_BELOW).contains(&below) {
         let mean = draws.iter().sum::<f64>() / n;
         let deviation = (draws.iter().map(|draw| (draw - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0)).sqrt();
         return ((value - t * deviation, value + t * deviation), true);
@@ -143,8 +145,6 @@ pub fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::blocks::BlockKind;
-
     const UNBOUNDED: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
 
     fn mean_of(values: &[f64], weights: &[u32]) -> Option<f64> {
@@ -188,6 +188,18 @@ mod tests {
             let found = wide_quantile(blocks);
             assert!((found / expected - 1.0).abs() < 3e-3, "{blocks}: {found}");
         }
+    }
+
+    #[test]
+    fn few_chromosomes_have_the_interval_of_their_means() {
+        // Three chromosomes with means of 1, 2 and 3: 2 +- t(2) * 1 / sqrt(3), which is 2.484.
+        let values: Vec<f64> = (0..60).map(|i| f64::from(i / 20) + 1.0).collect();
+        let blocks = Blocks::of_keys((0..60).map(|i| Some(i / 20)), BlockKind::Chromosomes);
+        let resampling = Resampling { blocks: &blocks, seed: 1 };
+        let found = bootstrap(&resampling, 1, |_| UNBOUNDED, |weights| vec![mean_of(&values, weights)])[0].unwrap();
+        let Interval { low, high, method } = found.interval.unwrap();
+        assert!((high - 2.0 - 2.484).abs() < 0.2 && (low + high - 4.0).abs() < 1e-9, "{low} to {high}");
+        assert_eq!(method, Method::NormalBlockBootstrap);
     }
 
     #[test]

@@ -8,6 +8,9 @@ pub const FEWEST_EXAMPLES: usize = 10;
 /// Fewest blocks of dependent examples for which an interval is given.
 pub const FEWEST_BLOCKS: usize = 5;
 
+/// Fewest chromosomes for which an interval by chromosome is given: of two there is no telling how they vary.
+pub const FEWEST_CHROMOSOMES: usize = 3;
+
 /// A metric with its 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
@@ -58,6 +61,8 @@ pub enum NoInterval {
     Blocks(usize),
     /// The examples of a class lie in only so many blocks.
     BlocksOfClass(usize),
+    /// The examples lie on only so many chromosomes.
+    Chromosomes(usize),
     /// The resamples do not define the metric.
     Undefined,
     /// All resamples have the same value, as where every example is called rightly, so they say nothing of its error.
@@ -143,6 +148,13 @@ impl fmt::Display for NoInterval {
                 write!(
                     f,
                     "a class lies in {n} block{}, and an interval needs {FEWEST_BLOCKS} or more; a shorter --block-length makes more",
+                    plural(n)
+                )
+            }
+            NoInterval::Chromosomes(n) => {
+                write!(
+                    f,
+                    "the examples lie on {n} chromosome{}, and an interval by chromosome needs {FEWEST_CHROMOSOMES} or more",
                     plural(n)
                 )
             }
