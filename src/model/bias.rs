@@ -128,9 +128,18 @@ impl Bias {
         Ok(logits)
     }
 
-    /// Logits of a network for one-hot sequences together with its own.
-    pub fn added_to(&self, logits: &Tensor, one_hot: &Tensor) -> Tensor {
-        let own = ensemble::logits_of_one_hot(&self.ensemble, one_hot);
+    /// What the model alone gives for codes `[n, length]`.
+    pub fn score(&self, codes: &[u8]) -> Tensor {
+        ensemble::logits(&self.ensemble, codes)
+    }
+
+    /// The same for one-hot sequences, all by libtorch.
+    pub fn logits_of_one_hot(&self, one_hot: &Tensor) -> Tensor {
+        ensemble::logits_of_one_hot(&self.ensemble, one_hot)
+    }
+
+    /// Logits of a network together with what the model alone gives for the same sequences.
+    pub fn added_to(&self, logits: &Tensor, own: &Tensor) -> Tensor {
         let (values, groups) = (self.shape.values() as i64, self.shape.groups() as i64);
         let profile = logits.narrow(1, 0, values) + own.narrow(1, 0, values);
         let shift: Vec<f32> = self.shift.iter().map(|&shift| shift as f32).collect();

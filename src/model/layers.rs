@@ -44,21 +44,30 @@ impl ModuleT for Placed {
     }
 }
 
-/// All layers of a plan, one after the other: the first `count`, and the rest.
-pub fn sequences(
-    plan: &Plan,
-    count: usize,
-    demands: &Arc<Demands>,
-    root: &Path,
-    random: &mut Generator,
-) -> [nn::SequentialT; 2] {
-    let (first, rest) = plan.steps.split_at(count);
-    [first, rest].map(|steps| {
+/// All layers of a plan.
+pub struct Sequences {
+    /// The first ones, one after the other, or those of the first branch.
+    pub first: nn::SequentialT,
+    /// Those that follow.
+    pub rest: nn::SequentialT,
+    /// Those of the second branch.
+    pub beside: Option<nn::SequentialT>,
+}
+
+/// All layers of a plan, of which the first `count` are apart; where it is but two branches, each of these is.
+pub fn sequences(plan: &Plan, count: usize, demands: &Arc<Demands>, root: &Path, random: &mut Generator) -> Sequences {
+    let mut sequence = |steps: &[Step]| {
         steps.iter().fold(nn::seq_t(), |layers, step| {
             let layer = build(step, plan.tied, root, random);
             layers.add(Placed { layer, block: step.block, demands: demands.clone() })
         })
-    })
+    };
+    if let [Step { layer: Layer::Branches { first, .. }, inner, .. }] = plan.steps.as_slice() {
+        let (first, beside) = inner.split_at(*first);
+        return Sequences { first: sequence(first), beside: Some(sequence(beside)), rest: nn::seq_t() };
+    }
+    let (first, rest) = plan.steps.split_at(count);
+    Sequences { first: sequence(first), rest: sequence(rest), beside: None }
 }
 
 /// How a layer computes.
@@ -139,11 +148,7 @@ fn build(step: &Step, tied: bool, root: &Path, random: &mut Generator) -> Box<dy
             let (of_each, sizes) = ((tracks as i64, groups as i64), (width as i64, length as i64));
             Box::new(ProfileHead::new(&path, channels, of_each, sizes, random))
         }
-        Layer::Branches { first, .. } => {
-            let mut layers: Vec<_> = step.inner.iter().map(|step| build(step, tied, root, random)).collect();
-            let other = layers.split_off(first);
-            Box::new(Branches([layers, other]))
-        }
+        Layer::Branches { .. } => unreachable!("branches are all of a network, of which `sequences` makes two"),
         Layer::Crop { positions } => Box::new(Crop(positions as i64)),
         Layer::Flatten {} => Box::new(Activation(|xs| xs.flatten(1, -1))),
         Layer::Dense { .. } => Box::new(Dense::new(&path, channels, out, reading, random)),
@@ -296,20 +301,6 @@ struct Residual(Vec<Box<dyn Module>>);
 impl Module for Residual {
     fn forward(&self, xs: &Tensor, mode: Mode) -> Tensor {
         xs + self.0.iter().fold(xs.shallow_clone(), |xs, layer| layer.forward(&xs, mode))
-    }
-}
-
-/// What two lists of layers make of the same, one behind the other.
-#[derive(Debug)]
-struct Branches([Vec<Box<dyn Module>>; 2]);
-
-impl Module for Branches {
-    fn forward(&self, xs: &Tensor, mode: Mode) -> Tensor {
-        let branches = self.0.each_ref();
-        let of = |layers: &Vec<Box<dyn Module>>| {
-            layers.iter().fold(xs.shallow_clone(), |xs, layer| layer.forward(&xs, mode)).to_kind(Kind::Float)
-        };
-        Tensor::cat(&branches.map(of), 1)
     }
 }
 

@@ -10,6 +10,7 @@ use tch::nn::{ModuleT, SequentialT, VarStore};
 use tch::{Device, Kind, Tensor};
 
 use crate::libtorch::Tf32;
+use crate::no_grad::no_grad;
 use crate::{device, libtorch};
 
 use super::bias::Bias;
@@ -35,6 +36,8 @@ pub struct Network {
     /// The layers that `native` stands for, and those that follow: together, as many as the plan has steps.
     first: SequentialT,
     rest: SequentialT,
+    /// Where branches are all of the network, the second, whose features follow those of `first`.
+    beside: Option<SequentialT>,
     /// Computes the same as `first` from codes, on the CPU.
     native: Option<Native>,
     demands: Arc<Demands>,
@@ -68,12 +71,13 @@ impl Network {
         let mut store = VarStore::new(Device::Cpu);
         let demands = Arc::new(Demands::default());
         let native_steps = Native::steps(&plan).unwrap_or(0);
-        let [first, rest] = layers::sequences(&plan, native_steps, &demands, &store.root(), &mut random);
+        let layers::Sequences { first, rest, beside } =
+            layers::sequences(&plan, native_steps, &demands, &store.root(), &mut random);
         let shape = plan.outputs.profile.as_ref().filter(|shape| shape.control > 0);
         let control = shape.map(|shape| Control::new(&(store.root() / "control"), shape));
         store.set_device(device);
         let native = if device == Device::Cpu { Native::new(&plan, &store) } else { None };
-        Ok(Self { store, plan, first, rest, native, demands, length, strands, bias: None, control })
+        Ok(Self { store, plan, first, rest, beside, native, demands, length, strands, bias: None, control })
     }
 
     /// The same network, computing all of it with libtorch if `no_native` says so.
@@ -133,7 +137,9 @@ impl Network {
 
     /// Logits f32 `[batch, outputs]` of one-hot sequences, f32 `[batch, 4, length]`, all by libtorch.
     pub fn logits_of_one_hot(&self, one_hot: &Tensor, train: bool) -> Tensor {
-        let forward = |one_hot: &Tensor| self.rest.forward_t(&self.first.forward_t(one_hot, train), train);
+        let forward = |one_hot: &Tensor| {
+            self.after_first(&self.first.forward_t(one_hot, train), || one_hot.shallow_clone(), train)
+        };
         let logits = match (self.strands, train) {
             // One batch, so that batch norm treats the strands alike.
             (Strands::Equivariant, _) | (Strands::Shared, true) => {
@@ -146,7 +152,15 @@ impl Network {
         };
         let logits = logits.to_kind(Kind::Float);
         match &self.bias {
-            Some(bias) => bias.added_to(&logits, one_hot),
+            Some(bias) => bias.added_to(&logits, &bias.logits_of_one_hot(one_hot)),
+            None => logits,
+        }
+    }
+
+    /// The same of codes `[batch, length]`, once everything but the bias model is computed.
+    fn with_bias_of(&self, logits: Tensor, codes: &[u8]) -> Tensor {
+        match &self.bias {
+            Some(bias) => bias.added_to(&logits, &no_grad(|| bias.score(codes))),
             None => logits,
         }
     }
@@ -170,6 +184,22 @@ impl Network {
         }
     }
 
+    /// What follows the first layers, or stands beside them.
+    fn after_first(&self, from: &Tensor, one_hot: impl FnOnce() -> Tensor, train: bool) -> Tensor {
+        match &self.beside {
+            Some(beside) => {
+                let both = [from.shallow_clone(), beside.forward_t(&one_hot(), train)];
+                Tensor::cat(&both.map(|features| features.to_kind(Kind::Float)), 1)
+            }
+            None => self.rest.forward_t(from, train),
+        }
+    }
+
+    /// One-hot sequences of codes `[batch, length]`, on the network's device.
+    fn one_hot(&self, codes: &[u8]) -> Tensor {
+        one_hot(&codes_tensor(codes, self.length, self.device()))
+    }
+
     /// Logits `[batch, outputs]` of the other strand, those of bins and profiles in the direction of this one.
     fn flipped(&self, logits: Tensor) -> Tensor {
         super::strands::mirrored(logits, &self.plan.outputs.mirrored())
@@ -180,13 +210,14 @@ impl Network {
         let Some(native) = &self.native else {
             return self.logits(&codes_tensor(codes, self.length, self.device()), false);
         };
-        let forward = |codes: &[u8]| self.rest.forward_t(&native.score(codes), false);
-        match self.strands {
+        let forward = |codes: &[u8]| self.after_first(&native.score(codes), || self.one_hot(codes), false);
+        let logits = match self.strands {
             Strands::Average | Strands::Shared => {
                 (forward(codes) + self.flipped(forward(&reverse_complements(codes, self.length)))) * 0.5
             }
             Strands::Single | Strands::Augment | Strands::Equivariant => forward(codes),
-        }
+        };
+        self.with_bias_of(logits, codes)
     }
 
     /// The same for windows that start at `starts` of codes, one not before the other; what they share is computed once where
@@ -213,17 +244,31 @@ impl Network {
 
     /// A batch of codes `[batch, length]` on its way through the network in training. `seed` keys what dropout drops.
     pub fn train(&self, codes: &[u8], seed: i64) -> Forward<'_> {
+        self.train_needed(codes, None, seed)
+    }
+
+    /// The same where the loss does not depend on what the first layers make of some sequences: they need not be computed for
+    /// those that are not `needed`.
+    pub fn train_needed(&self, codes: &[u8], needed: Option<&[bool]>, seed: i64) -> Forward<'_> {
         let Some(native) = self.native_in_training() else {
             return self.train_on(&codes_tensor(codes, self.length, self.device()), seed);
         };
         libtorch::seed(seed, self.device());
         let both =
             (self.strands == Strands::Shared).then(|| [codes, &reverse_complements(codes, self.length)].concat());
-        let batch = native.train(both.as_deref().unwrap_or(codes), Key(seed as u64));
+        let needed = needed.map(|needed| needed.repeat(if both.is_some() { 2 } else { 1 }));
+        let read = both.as_deref().unwrap_or(codes);
+        let batch = native.train(read, needed.as_deref(), Key(seed as u64));
         let from = batch.tensor().set_requires_grad(true);
-        let logits = self.rest.forward_t(&from, true);
+        let logits = self.after_first(&from, || self.one_hot(read), true);
         let logits = if both.is_some() { super::strands::mean(&logits, |other| self.flipped(other)) } else { logits };
-        Forward { logits: logits.to_kind(Kind::Float), native: Some((from, batch)) }
+        let logits = self.with_bias_of(logits.to_kind(Kind::Float), codes);
+        Forward { logits, native: Some((from, batch)) }
+    }
+
+    /// Whether others than the first layers give log counts.
+    pub fn counts_are_beside(&self) -> bool {
+        self.beside.is_some()
     }
 
     /// The same for codes u8 `[batch, length]` that are on the network's device, all by libtorch.
@@ -232,16 +277,16 @@ impl Network {
         Forward::by_libtorch(self.logits(codes, true))
     }
 
-    /// What computes the first layers in training, in f32 also where bf16 is asked for, which would not make it faster; nothing
-    /// where these layers stay as they are.
+    /// What computes the first layers in training, a first block in f32 also where bf16 is asked for, which would not make it
+    /// faster; nothing where these layers stay as they are.
     fn native_in_training(&self) -> Option<&Native> {
-        let learns = self.demands.frozen_blocks.load(Relaxed) == 0;
-        self.native.as_ref().filter(|_| learns)
+        let (frozen, half) = (self.demands.frozen_blocks.load(Relaxed), self.demands.half.load(Relaxed));
+        self.native.as_ref().filter(|native| frozen == 0 && !(half && native.stands_for_bf16()))
     }
 
     /// What takes codes to logits in training where nothing is left to libtorch, neither layers nor both strands of a sequence.
     pub fn all_native(&self) -> Option<&Native> {
-        self.native_in_training().filter(|native| native.is_all() && self.strands != Strands::Shared)
+        self.native_in_training().filter(|native| native.all().is_some() && self.strands != Strands::Shared)
     }
 
     /// Where the parameters are.

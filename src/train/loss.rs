@@ -48,6 +48,14 @@ impl<'a> Criterion<'a> {
         Some(hits)
     }
 
+    /// Of which examples the loss depends on the profile, or on profile and log `counts`, from labels `[batch, width]`; nothing
+    /// where it is all.
+    pub fn needed(&self, labels: &[f32], counts: bool) -> Option<Vec<bool>> {
+        let profile = self.task.profile.as_ref()?;
+        // Log counts are learned from all examples, but by a network that learns from background.
+        (profile.of_background || !counts).then(|| profile.learned(labels))
+    }
+
     /// The mean loss of a batch, a scalar, from logits `[batch, outputs]` and labels `[batch, width]`.
     pub fn loss(&self, logits: &Tensor, labels: &Tensor) -> Tensor {
         let task = self.task;

@@ -95,6 +95,12 @@ impl ProfileTask {
             && self.bias_shift.as_ref().is_none_or(|shift| shift.len() == groups)
     }
 
+    /// Whether the loss is of the profile of each example, from targets as [`Profiles::row`] has them.
+    pub fn learned(&self, targets: &[f32]) -> Vec<bool> {
+        let width = self.shape.row();
+        targets.chunks_exact(width).map(|row| (row[width - 1] > 0.0) != self.of_background).collect()
+    }
+
     /// Counts that are expected at each base of each track of a group, `[tracks * length]`, from what a network gives for a sequence.
     pub fn expected_counts(&self, numbers: &[f64], group: usize) -> Vec<f64> {
         let range = self.shape.of_groups().nth(group).unwrap_or(0..0);

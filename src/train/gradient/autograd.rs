@@ -1,4 +1,4 @@
-//! The gradient by libtorch's autograd, with the CPU's kernels for the first block where the network has them.
+//! The gradient by libtorch's autograd, with the CPU's kernels for the first layers where the network has them.
 
 use anyhow::Result;
 
@@ -14,8 +14,10 @@ impl GradientMethod for Autograd {
     fn gradient(&mut self, context: &Context, batch: Batch, seed: i64) -> Result<BatchGradient> {
         Ok(match batch {
             Batch::Host(HostBatch { codes, labels, n }) => {
+                let needed = context.criterion.needed(&labels, !context.network.counts_are_beside());
+                let forward = context.network.train_needed(&codes, needed.as_deref(), seed);
                 let labels = device::to_device(&labels, context.network.device()).view([n as i64, -1]);
-                context.backward(context.network.train(&codes, seed), &labels)
+                context.backward(forward, &labels)
             }
             batch => {
                 let batch = batch.on(context.network.device());

@@ -22,7 +22,7 @@ impl FusedCpu {
         let (native, loss) = (context.network.all_native()?, task.binary_loss()?);
         context.parameters.host.as_ref()?;
         let ranges = context.parameters.ranges_of(native.parameters())?;
-        Some(Self { step: native.fused_step(ranges, loss, largest, rayon::current_num_threads()) })
+        Some(Self { step: native.fused_step(ranges, loss, largest, rayon::current_num_threads())? })
     }
 }
 

@@ -121,7 +121,7 @@ pub struct TrainingConfig {
     /// Also write TensorBoard event files: tensorboard --logdir RUN
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
     pub tensorboard: bool,
-    /// Compute everything with libtorch, without the faster CPU kernels for the first block of shallow, danq, residual and gated
+    /// Compute everything with libtorch, without the faster CPU kernels: for the first block of shallow, danq, residual and gated, and for profiles
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
     pub no_native: bool,
 }

@@ -8,6 +8,7 @@ mod dense;
 mod dropout;
 mod first_block;
 mod fused_step;
+mod profile;
 mod workers;
 
 use std::ops::Range;
@@ -20,6 +21,7 @@ use dense::Small;
 pub use dropout::Key;
 use first_block::{Shape, Shard, Table};
 pub use fused_step::{BinaryLoss, FusedStep};
+pub use profile::{ProfileBatch, ProfileKernels};
 pub use workers::WorkerPool;
 
 /// Number of filters computed at once: the width of an AVX-512 register.
