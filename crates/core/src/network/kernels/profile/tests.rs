@@ -7,7 +7,7 @@ use rand::RngExt;
 
 fn plan(arch: Architecture, filters: usize, depth: usize, length: usize, tracks: &[usize], profile: usize) -> Plan {
     let config = ModelConfig { arch, filters: Some(filters), depth: Some(depth), ..ModelConfig::default() };
-    let shape = ProfileShape { tracks: tracks.to_vec(), length: profile };
+    let shape = ProfileShape { tracks: tracks.to_vec(), length: profile, control: 0 };
     let outputs = Outputs { columns: 0, bins: None, profile: Some(shape) };
     Plan::new(&config, length, outputs, Strands::Single).unwrap()
 }
