@@ -68,7 +68,7 @@ fn fused_step(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("fused step of the shallow network");
     group.throughput(Throughput::Elements(BATCH as u64));
     for threads in [1, 2] {
-        let step = native.fused_step(places.clone(), loss, BATCH, threads);
+        let step = native.fused_step(places.clone(), loss, BATCH, threads).expect("all of it is native");
         group.bench_function(BenchmarkId::new("threads", threads), |bencher| {
             bencher.iter(|| step.gradient(&parameters, codes.clone(), labels.clone(), Key(7)));
         });

@@ -117,7 +117,7 @@ mod tests {
             let counts: Vec<f32> = (0..shape.values()).map(|at| (number(i * length + at) % 7) as f32).collect();
             let origin = Examples::from_codes(&[0, 1], 2, &[0.0]).origins[0].clone();
             writer.push(&codes, &log_counts(shape, &counts), origin).unwrap();
-            writer.push_profile(&counts, i % 3 == 0);
+            writer.push_profile(&counts, i.is_multiple_of(3));
         }
         (writer.finish().unwrap(), Classes::named(vec!["a".into(), "b".into()]))
     }
@@ -158,7 +158,7 @@ mod tests {
                     assert!((own - other).abs() < 1e-4 * largest, "{arch:?} {strands:?}: {own} {other} of {largest}");
                 }
                 let computed: Vec<bool> = own.2.iter().map(|sum| *sum > 0.0).collect();
-                let expected = |i: usize| arch == Architecture::Bpnet || (i % 3 == 0) != of_background;
+                let expected = |i: usize| arch == Architecture::Bpnet || i.is_multiple_of(3) != of_background;
                 assert_eq!(computed, (0..10).map(expected).collect::<Vec<_>>(), "{arch:?} {strands:?}");
                 assert!(by_libtorch.2.iter().all(|sum| *sum > 0.0));
             }

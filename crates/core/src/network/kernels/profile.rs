@@ -371,9 +371,9 @@ impl ProfileBatch<'_> {
         let Work { weights, shards, computed, .. } = &mut self.work;
         let weights = &*weights;
         let initial = if weights.is_finite { 0.0 } else { f32::NAN };
-        let mut sums: Vec<Vec<f32>> = self.kernels.sizes.iter().map(|&size| vec![initial; size]).collect();
+        let mut totals: Vec<Vec<f32>> = self.kernels.sizes.iter().map(|&size| vec![initial; size]).collect();
         if !weights.is_finite {
-            return sums;
+            return totals;
         }
         let mut pieces: Vec<_> = shards.iter_mut().zip(computed.chunks(LOCI)).collect();
         in_parallel(&mut pieces, |(Shard { loci, gradients, buffers, head_buffers }, computed)| {
@@ -392,8 +392,8 @@ impl ProfileBatch<'_> {
                 });
             }
         });
-        shards.iter_mut().for_each(|shard| layers.add_gradients(&mut shard.gradients, &mut sums));
-        sums
+        shards.iter_mut().for_each(|shard| layers.add_gradients(&mut shard.gradients, &mut totals));
+        totals
     }
 }
 

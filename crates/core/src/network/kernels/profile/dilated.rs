@@ -231,16 +231,16 @@ pub fn mask<'a, S: Simd, const V: usize>(
     all: impl Iterator<Item = ((&'a mut Row, &'a Row), (&'a Row, &'a Row))>,
     bias: &mut Row,
 ) {
-    let mut sums = registers::<S, V>(bias);
+    let mut totals = registers::<S, V>(bias);
     for ((masked, gradient), (before, after)) in all {
         let [gradient, before, after] = [gradient, before, after].map(registers::<S, V>);
         let kept = std::array::from_fn(|v| {
             simd.select_f32s(simd.less_than_f32s(before[v], after[v]), gradient[v], simd.splat_f32s(0.0))
         });
         put::<S, V>(masked, &kept);
-        sums = std::array::from_fn(|v| simd.add_f32s(sums[v], kept[v]));
+        totals = std::array::from_fn(|v| simd.add_f32s(totals[v], kept[v]));
     }
-    put::<S, V>(bias, &sums);
+    put::<S, V>(bias, &totals);
 }
 
 /// A convolution with reversed taps.
@@ -291,8 +291,8 @@ fn weight_gradients<S: Simd, const C: usize, const G: usize, const V: usize>(
             let inputs = &inputs[from * shape.read() + at + tap * shape.dilation..][..count];
             let block = |g: usize| shape.block((group + g) * LANES, tap, from * LANES);
             for part in 0..LANES / C {
-                let sums = std::array::from_fn(|g| &weight[block(g)].as_chunks::<C>().0[part]);
-                let mut tile = Tile::<S, C, G, V>::load(sums);
+                let totals = std::array::from_fn(|g| &weight[block(g)].as_chunks::<C>().0[part]);
+                let mut tile = Tile::<S, C, G, V>::load(totals);
                 for (i, input) in inputs.iter().enumerate() {
                     let numbers = &input.0.as_chunks::<C>().0[part];
                     tile.add_products(simd, numbers, std::array::from_fn(|g| &masked[g][i]));

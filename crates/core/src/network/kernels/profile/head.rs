@@ -2,7 +2,7 @@
 
 use pulp::Simd;
 
-use super::tile::{Tile, by_groups, registers, starts};
+use super::tile::{Tile, add_rows, by_groups, registers, starts};
 use crate::network::kernels::{LANES, Row};
 
 /// Number of positions of a profile computed at once.
@@ -157,12 +157,12 @@ fn forward_track<S: Simd, const R: usize, const V: usize>(
     profile: &mut [f32],
 ) {
     for at in starts::<R>(shape.length) {
-        let mut sums = [simd.splat_f32s(0.0); R];
+        let mut totals = [simd.splat_f32s(0.0); R];
         for (group, inputs) in inputs.chunks_exact(shape.read()).enumerate() {
             let own = &weights.profile[shape.place(track, group)..][..shape.width];
             for (row, inputs) in own.iter().rev().zip(inputs[at..].windows(R)) {
                 let row = registers::<S, V>(row);
-                for (sum, input) in sums.iter_mut().zip(inputs) {
+                for (sum, input) in totals.iter_mut().zip(inputs) {
                     let input = registers::<S, V>(input);
                     for v in 0..V {
                         *sum = simd.mul_add_e_f32s(input[v], row[v], *sum);
@@ -170,7 +170,7 @@ fn forward_track<S: Simd, const R: usize, const V: usize>(
                 }
             }
         }
-        for (out, sum) in profile[at..].iter_mut().zip(sums) {
+        for (out, sum) in profile[at..].iter_mut().zip(totals) {
             *out = weights.profile_bias[track] + simd.reduce_sum_f32s(sum);
         }
     }
@@ -285,10 +285,10 @@ fn weight_gradients<S: Simd, const C: usize, const G: usize, const V: usize>(
                 let Some(numbers) = numbers.first_chunk::<C>() else { return };
                 tile.add_products(simd, numbers, std::array::from_fn(|g| &inputs[g][i]));
             }
-            let mut sums = [Row::ZERO; C];
+            let mut totals = [Row::ZERO; C];
             for g in 0..G {
-                tile.store(g, &mut sums);
-                super::tile::add_rows::<S, V>(simd, &mut own[place(g) + start..][..C], &sums);
+                tile.store(g, &mut totals);
+                add_rows::<S, V>(simd, &mut own[place(g) + start..][..C], &totals);
             }
         }
     }

@@ -173,7 +173,7 @@ fn is_right(plan: &Plan, n: usize, needed: Option<&[bool]>, seed: u64) -> bool {
         Layer::Branches { first, .. } => &plan.steps[0].inner[..*first],
         _ => &plan.steps,
     };
-    let mut sums: Vec<Vec<f64>> = values.iter().map(|values| vec![0.0; values.len()]).collect();
+    let mut totals: Vec<Vec<f64>> = values.iter().map(|values| vec![0.0; values.len()]).collect();
     let mut outputs = Vec::new();
     for i in 0..n {
         if needed.is_some_and(|needed| !needed[i]) {
@@ -186,7 +186,7 @@ fn is_right(plan: &Plan, n: usize, needed: Option<&[bool]>, seed: u64) -> bool {
             return false;
         }
         outputs.extend(locus.outputs);
-        sums.iter_mut().flatten().zip(locus.gradients.iter().flatten()).for_each(|(sum, x)| *sum += x);
+        totals.iter_mut().flatten().zip(locus.gradients.iter().flatten()).for_each(|(sum, x)| *sum += x);
     }
     let passes = || {
         let batch = kernels.train(&values, &codes, needed);
@@ -194,7 +194,7 @@ fn is_right(plan: &Plan, n: usize, needed: Option<&[bool]>, seed: u64) -> bool {
         batch.gradients(&gradient)
     };
     let gradients = passes();
-    for ((name, found), expected) in kernels.parameters().iter().zip(&gradients).zip(&sums) {
+    for ((name, found), expected) in kernels.parameters().iter().zip(&gradients).zip(&totals) {
         close(name, found, expected);
     }
     // With used buffers, and on any number of threads.

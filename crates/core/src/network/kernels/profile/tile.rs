@@ -33,8 +33,8 @@ pub fn put<S: Simd, const V: usize>(row: &mut Row, registers: &[S::f32s; V]) {
 #[inline(always)]
 pub fn add_rows<S: Simd, const V: usize>(simd: S, to: &mut [Row], rows: &[Row]) {
     for (to, row) in to.iter_mut().zip(rows) {
-        let (sums, row) = (registers::<S, V>(to), registers::<S, V>(row));
-        put::<S, V>(to, &std::array::from_fn(|v| simd.add_f32s(sums[v], row[v])));
+        let (totals, row) = (registers::<S, V>(to), registers::<S, V>(row));
+        put::<S, V>(to, &std::array::from_fn(|v| simd.add_f32s(totals[v], row[v])));
     }
 }
 
@@ -54,9 +54,9 @@ impl<S: Simd, const R: usize, const G: usize, const V: usize> Tile<S, R, G, V> {
     /// Adds rows to those of a position.
     #[inline(always)]
     pub fn add(&mut self, simd: S, position: usize, rows: [&Row; G]) {
-        for (sums, row) in self.0[position].iter_mut().zip(rows) {
+        for (totals, row) in self.0[position].iter_mut().zip(rows) {
             let row = registers::<S, V>(row);
-            *sums = std::array::from_fn(|v| simd.add_f32s(sums[v], row[v]));
+            *totals = std::array::from_fn(|v| simd.add_f32s(totals[v], row[v]));
         }
     }
 
@@ -64,10 +64,10 @@ impl<S: Simd, const R: usize, const G: usize, const V: usize> Tile<S, R, G, V> {
     #[inline(always)]
     pub fn add_products(&mut self, simd: S, numbers: &[f32; R], rows: [&Row; G]) {
         let rows = rows.map(registers::<S, V>);
-        for (sums, number) in self.0.iter_mut().zip(numbers) {
+        for (totals, number) in self.0.iter_mut().zip(numbers) {
             let number = simd.splat_f32s(*number);
-            for (sums, row) in sums.iter_mut().zip(&rows) {
-                for (sum, &row) in sums.iter_mut().zip(row) {
+            for (totals, row) in totals.iter_mut().zip(&rows) {
+                for (sum, &row) in totals.iter_mut().zip(row) {
                     *sum = simd.mul_add_e_f32s(number, row, *sum);
                 }
             }
@@ -101,8 +101,8 @@ impl<S: Simd, const R: usize, const G: usize, const V: usize> Tile<S, R, G, V> {
     /// Rows of a group.
     #[inline(always)]
     pub fn store(&self, group: usize, out: &mut [Row; R]) {
-        for (sums, out) in self.0.iter().zip(out) {
-            put::<S, V>(out, &sums[group]);
+        for (totals, out) in self.0.iter().zip(out) {
+            put::<S, V>(out, &totals[group]);
         }
     }
 
