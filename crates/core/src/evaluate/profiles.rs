@@ -170,11 +170,12 @@ impl OfProfiles {
         self.baselines.iter().for_each(|(name, report)| text.push_str(&line(&name.replace('_', " "), report)));
         let by_chromosome = self.by_chromosome.as_ref().map(|(peaks, ..)| peaks);
         text.extend([Some(&self.peaks), by_chromosome].into_iter().flatten().filter_map(intervals));
-        text.extend(self.bias_share_of_gain().map(|share| {
-            format!(
-                "the bias model alone has {:.1} % of what the network gains over a uniform profile\n",
-                share * 100.0
-            )
+        text.extend(self.bias_share_of_gain().map(|share| match share {
+            ..0.0 => "the bias model alone is worse than a uniform profile\n".to_owned(),
+            _ => {
+                let percent = share * 100.0;
+                format!("the bias model alone has {percent:.1} % of what the network gains over a uniform profile\n")
+            }
         }));
         text.extend(self.enzyme_footprints.iter().map(EnzymeFootprint::line));
         let counts =

@@ -55,7 +55,7 @@ pub fn warnings(examples: &Examples, logits: &[f32], names: &[String]) -> Vec<St
         }
         (own < -LEAST_GAIN).then(|| {
             format!(
-                "{name}: the bias model predicts where counts of background lie {:.3} nats a count worse than a uniform profile, so it is of another enzyme; train it on this track",
+                "{name}: the bias model predicts where counts of background lie {:.3} nats a count worse than a uniform profile, so it is of another enzyme or of reads that were shifted otherwise; train it on this track",
                 -own
             )
         })
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(said(0, 1.0), Vec::<String>::new());
         assert!(said(4, 1.0)[0].starts_with("atac: counts of background lie 4 bp to the right of where"));
         assert!(said(-1, 1.0)[0].contains("lie 1 bp to the left of where"));
-        assert!(said(0, -1.0)[0].contains("worse than a uniform profile, so it is of another enzyme"));
+        assert!(said(0, -1.0)[0].contains("worse than a uniform profile, so it is of another enzyme or"));
         // Without a preference there is nothing to tell.
         assert_eq!(said(3, 0.0), Vec::<String>::new());
     }

@@ -179,7 +179,7 @@ impl Words {
                 }
                 *share = 1.0 / (1.0 + (backward - forward).exp());
                 let most = f64::max(forward, backward);
-                gain += count * (most + (f64::midpoint((forward - most).exp(), (backward - most).exp())).ln());
+                gain += count * (most + f64::midpoint((forward - most).exp(), (backward - most).exp()).ln());
             }
         }
         let parameters = 3.0 * width as f64 / if preference == Preference::Dyad { 2.0 } else { 1.0 };
