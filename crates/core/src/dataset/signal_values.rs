@@ -373,8 +373,9 @@ mod tests {
                 assert_eq!((&counts[..12], counts.len()), (&of_tracks[..], control.end));
                 // Bases 4 to 6 and 9 to 11 of plus, 5 and 11 of minus; base 4 is the first of the middle.
                 let mut expected = vec![0.0; 2 * 78];
-                [(37, 2.0), (38, 2.0), (42, 5.0), (43, 5.0), (78 + 38, 3.0), (78 + 44, 8.0)]
-                    .map(|(at, count)| expected[at] = count);
+                for (at, count) in [(37, 2.0), (38, 2.0), (42, 5.0), (43, 5.0), (78 + 38, 3.0), (78 + 44, 8.0)] {
+                    expected[at] = count;
+                }
                 if reverse {
                     expected.reverse();
                 }
