@@ -537,7 +537,7 @@ mod tests {
     fn values_that_are_no_counts_are_told_apart() {
         let of = |change: &dyn Fn(&mut [f32])| {
             let mut examples = examples(&Cutter::transposase(), (4, 4), 1, 1);
-            examples.profiles.as_mut().unwrap().rows.chunks_mut(OUTPUT_LENGTH + 1).for_each(|row| change(row));
+            examples.profiles.as_mut().unwrap().rows.chunks_mut(OUTPUT_LENGTH + 1).for_each(change);
             found(&examples)
         };
         let scaled = of(&|row| row.iter_mut().for_each(|value| *value *= 0.0346));
