@@ -158,7 +158,7 @@ pub fn inspect(train: &Examples, names: &[String]) -> Result<Vec<TrackInspection
 /// What the values of a track are, over all examples.
 fn values(profiles: &Profiles, track: usize) -> Values {
     let length = profiles.shape.length;
-    let n = profiles.rows.len() / (profiles.shape.values() + 1);
+    let n = profiles.len();
     let of = |i: usize| &profiles.counts_of(i)[track * length..(track + 1) * length];
     let all = || (0..n).flat_map(of).copied().map(f64::from).filter(|&value| value > 0.0);
     let there = all().count();
