@@ -32,7 +32,7 @@ fn loss(summary: &Summary, task: &Task) -> Result<Figure> {
         (Loss::Mse, TaskKind::Regression) => "loss (squared error, in variances)",
         (Loss::Mse, _) => "loss (squared error)",
         (Loss::Poisson, _) => "loss (Poisson)",
-        (Loss::Multinomial, _) => "loss (multinomial, nats, and weighted squared error of log counts)",
+        (Loss::Multinomial, _) => "loss (of profiles and counts)",
     };
     let curves = |epoch: &Epoch| vec![epoch.train_loss, epoch.valid_loss];
     by_epoch("Loss", name, summary, task, curves)
