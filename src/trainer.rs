@@ -1,12 +1,13 @@
 //! The front door of training: from a configuration and a dataset to a trained, calibrated, evaluated model, and to a run folder
 //! if one is wanted.
 
+mod bias;
+
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use strandnet_core::attribute::footprints::Backgrounds;
 use strandnet_core::config::{Architecture, BatchSize, CalibrationMethod, Config, DeviceChoice, Faults, TaskKind};
 use strandnet_core::dataset::examples::Examples;
 use strandnet_core::dataset::split::Split;
@@ -14,7 +15,7 @@ use strandnet_core::dataset::{Dataset, manifest};
 use strandnet_core::evaluate::baselines::{self, BaselineResult};
 use strandnet_core::evaluate::calibration::Calibrator;
 use strandnet_core::evaluate::dependence;
-use strandnet_core::evaluate::enzyme::{self, Enzyme, EnzymeFootprint};
+use strandnet_core::evaluate::enzyme::{Enzyme, EnzymeFootprint};
 use strandnet_core::evaluate::members::Members;
 use strandnet_core::evaluate::predictions::Predictions;
 use strandnet_core::evaluate::results::{BaselineMetrics, RunMetrics};
@@ -30,18 +31,15 @@ use strandnet_core::run::{
     RUN_JSON, Resolved, RunFolder, SetAside, WEIGHTS, resolved,
 };
 use strandnet_core::scorer::Scorer;
-use strandnet_core::sequence::enzyme::REACH;
-use strandnet_core::sequence::profile::ProfileShape;
 use strandnet_core::task::Task;
 use strandnet_core::training::extension::Extension;
 use strandnet_core::training::history::metric_name;
 use strandnet_core::training::memory::{self, Memory};
 use strandnet_core::training::{Summary, advice};
-use strandnet_core::{figures, html, inspect};
+use strandnet_core::{figures, html};
 
 use crate::device::{self, Machine};
-use crate::model::bias::{self, Bias};
-use crate::model::ensemble::Ensemble;
+use crate::model::bias::{self as bias_model, Bias};
 use crate::model::{Model, Network};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::hooks::{Checkpoints, Hook, OnSignal};
@@ -50,11 +48,6 @@ use crate::{BUILD, export};
 
 /// Time between checkpoints within an epoch, where nothing is said.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(600);
-
-/// Shuffled sequences in which the enzyme's motif is set: its fold is told to a few per cent.
-const ENZYME_BACKGROUNDS: usize = 100;
-/// The seed that `explain footprints` has where nothing is said.
-const BACKGROUNDS_SEED: u64 = 1;
 
 /// Trains networks as a configuration says.
 ///
@@ -174,7 +167,7 @@ impl Trainer {
     pub fn fit(mut self, data: &Dataset) -> Result<TrainedRun> {
         let machine = device::for_training(&self.config.training)?;
         let mut task = task_of(&self.config, data)?;
-        let bias = bias_of(&self.config, &task, data, machine.device, self.progress)?;
+        let bias = bias::open(&self.config, &task, data, machine.device, self.progress)?;
         let (bias, of_bias) = bias.unzip();
         let of_bias = of_bias.unwrap_or_default();
         of_bias.iter().for_each(|warning| self.progress.warn(warning));
@@ -217,7 +210,7 @@ impl Trainer {
         provenance.data_warnings = std::mem::take(&mut self.data_warnings);
         let (run, replaced) = folder.keep()?;
         if let Some(path) = &self.config.training.bias {
-            bias::copy_into(&run, path)?; // before what says that the run has one
+            bias_model::copy_into(&run, path)?; // before what says that the run has one
         }
         run.write_json(RUN_JSON, &provenance)?;
         streams::write_kept(&run.path)?;
@@ -491,7 +484,8 @@ impl Experiment<'_> {
         let enzyme = Enzyme::of_background(&data.train)?;
         let mut footprints = Vec::new();
         if let (Some(bias), Some(enzyme), Some(profile)) = (&*bias, &enzyme, &task.profile) {
-            (trained.ensemble, footprints) = enzyme_footprints(trained.ensemble, bias, enzyme, &profile.shape, data)?;
+            (trained.ensemble, footprints) =
+                bias::enzyme_footprints(trained.ensemble, bias, enzyme, &profile.shape, data)?;
             warnings.extend(footprints.iter().filter_map(EnzymeFootprint::warning));
         }
         if let Some(Files { run, provenance, .. }) = files {
@@ -531,33 +525,6 @@ impl Experiment<'_> {
     }
 }
 
-/// How an ensemble, which comes back as it was, answers to what the enzyme prefers, without its bias model and with it.
-fn enzyme_footprints(
-    ensemble: Ensemble,
-    bias: &Rc<Bias>,
-    enzyme: &Enzyme,
-    shape: &ProfileShape,
-    data: &Dataset,
-) -> Result<(Ensemble, Vec<EnzymeFootprint>)> {
-    if 2 * REACH >= shape.length {
-        return Ok((ensemble, Vec::new()));
-    }
-    // Shuffled, sequences of the test tell nothing of it; explain footprints takes the same.
-    let codes = data.test.all_codes()?;
-    let backgrounds = Backgrounds::shuffled(&codes, data.test.length, ENZYME_BACKGROUNDS, BACKGROUNDS_SEED);
-    let with_bias = enzyme::folds(enzyme, &backgrounds, &ensemble, shape)?;
-    let ensemble = ensemble.with_bias(None);
-    let folds = enzyme::folds(enzyme, &backgrounds, &ensemble, shape)?;
-    let each = data.classes.names.iter().zip(enzyme::motifs(enzyme)).zip(folds.into_iter().zip(with_bias));
-    let found = each.map(|((group, motif), (fold, fold_with_bias))| EnzymeFootprint {
-        group: group.clone(),
-        motif,
-        fold,
-        fold_with_bias,
-    });
-    Ok((ensemble.with_bias(Some(bias)), found.collect()))
-}
-
 /// The task that a configuration and its data come to.
 fn task_of(config: &Config, data: &Dataset) -> Result<Task> {
     let training = &config.training;
@@ -576,28 +543,6 @@ fn task_of(config: &Config, data: &Dataset) -> Result<Task> {
 /// What fits the calibration of a task to the validation split.
 fn calibrator<'a>(task: &'a Task, config: &Config, data: &'a Dataset) -> Result<Calibrator<'a>> {
     Calibrator::new(task, &config.training, &data.classes, &data.train, &data.valid)
-}
-
-/// The bias model that a configuration names, fitted to the background of the training examples, and warnings of it.
-fn bias_of(
-    config: &Config,
-    task: &Task,
-    data: &Dataset,
-    device: tch::Device,
-    progress: Progress,
-) -> Result<Option<(Rc<Bias>, Vec<String>)>> {
-    let Some(path) = &config.training.bias else { return Ok(None) };
-    let bias = Bias::open(path, task, &data.classes.names, data.train.length, device)?;
-    let logits = bias.logits_of(&data.train)?;
-    let warnings = inspect::bias::warnings(&data.train, &logits, &data.classes.names);
-    let bias = bias.fitted_to(&data.train, &logits)?;
-    let moved: Vec<String> = bias.shift().iter().map(|shift| format!("{shift:.4}")).collect();
-    progress.say(&format!(
-        "{}: log counts of the bias model move by {} to those of background",
-        path.display(),
-        moved.join(", ")
-    ));
-    Ok(Some((Rc::new(bias), warnings)))
 }
 
 fn counts(data: &Dataset) -> ExampleCounts {
