@@ -519,6 +519,9 @@ pub struct Predict {
     /// Add the bias model that the run was trained with, of a run of --task profile [default: no, the part without bias]
     #[arg(long)]
     pub with_bias: bool,
+    /// Counts of the control, bigWig as for train, which a run with --control adds its part of [default: none, the sequence alone]
+    #[arg(long, value_name = "FILE.bw[,MINUS.bw]", requires = "reference")]
+    pub control: Option<config::ControlTrack>,
     /// Prevalence in this sample, to which scores are moved from the one that the run calibrated them to: the share of the positive class, NAME=SHARE,... or a share for each class or label in order [default: the run's]
     #[arg(long, value_name = "SHARES")]
     pub prior: Option<config::ClassShares>,

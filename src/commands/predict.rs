@@ -4,16 +4,17 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use tempfile::NamedTempFile;
 
 use crate::cli::Predict;
 use crate::commands::{FinishedRun, closed_output, open_run_with, print, written};
 use crate::device;
 use strandnet_core::config::{Faults, ScoreFormat};
-use strandnet_core::format::{self, thousands};
+use strandnet_core::format::{self, counted, thousands};
 use strandnet_core::formats::bigwig;
 use strandnet_core::genome::Genome;
+use strandnet_core::genome::control::Control;
 use strandnet_core::genome::reference::RegionWindows;
 use strandnet_core::predict;
 use strandnet_core::predict::output::{self, Rows};
@@ -42,13 +43,13 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
     if command.sort_reads.is_some() {
         return sort_reads(command, &run, &task, progress);
     }
-    if task.profile.as_ref().is_some_and(|profile| profile.shape.control > 0) {
-        progress.say("the run had a control, and scores are those of sequences without the counts of its control");
+    if command.control.is_none() && task.profile.as_ref().is_some_and(|profile| profile.shape.control > 0) {
+        progress.say("the run had a control, and scores are of sequences without its counts, which --control gives");
     }
     let limit = limit(command, &run, progress);
     let counts = match &command.out {
         Some(path) if command.format == ScoreFormat::Bigwig => {
-            let paths = paths_of_tracks(command, &run, &task, path);
+            let paths = paths_of_tracks(command, &run, &task, path)?;
             paths.iter().try_for_each(|path| run::check_output_file(path, command.force))?;
             let files = paths.iter().map(|path| run::temporary_beside(path)).collect::<Result<Vec<_>>>()?;
             let tracks = tracks(command, path, &files)?;
@@ -82,17 +83,27 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
 }
 
 /// The bigWig files that are written: the one that is named, or of several tracks one each, `FILE.NAME.bw`.
-fn paths_of_tracks(command: &Predict, run: &FinishedRun, task: &Task, path: &Path) -> Vec<PathBuf> {
+///
+/// # Errors
+/// Two tracks would have the same file.
+fn paths_of_tracks(command: &Predict, run: &FinishedRun, task: &Task, path: &Path) -> Result<Vec<PathBuf>> {
     let names = output::names_of_files(task, &run.classes, command.score_of.as_deref());
     if names.is_empty() {
-        return vec![path.to_owned()];
+        return Ok(vec![path.to_owned()]);
     }
-    let of = |name: String| {
-        let name = format::field(&name).replace('/', "_");
+    let of = |name: &String| {
+        let name = format::field(name).replace('/', "_");
         let extension = path.extension().map_or("bw".into(), |extension| extension.to_string_lossy());
         path.with_extension(format!("{name}.{extension}"))
     };
-    names.into_iter().map(of).collect()
+    let paths: Vec<PathBuf> = names.iter().map(of).collect();
+    for (i, path) in paths.iter().enumerate() {
+        if let Some(before) = paths[..i].iter().position(|other| other == path) {
+            let (one, other, path) = (&names[before], &names[i], path.display());
+            bail!("the tracks '{one}' and '{other}' would both be written to {path}; choose one with --score-of");
+        }
+    }
+    Ok(paths)
 }
 
 /// Where bigWig goes, with the chromosomes of the genome that is scored.
@@ -141,7 +152,8 @@ fn score(
 ) -> Result<Counts> {
     let FinishedRun { provenance, classes, ensemble, .. } = run;
     let length = provenance.length;
-    let model = Model { scorer: ensemble, task };
+    let control = control(command, task, progress)?;
+    let model = Model::new(ensemble, task).with_control(control.as_ref());
     // Windows with bins or a profile stand for what these cover.
     let covered = task.bins.map(|bins| bins.count * bins.bp);
     let covered = covered.or(task.profile.as_ref().map(|profile| profile.shape.length));
@@ -178,6 +190,22 @@ fn score(
     }
 }
 
+/// The control of `--control`, opened for the genome that is scored.
+fn control(command: &Predict, task: &Task, progress: Progress) -> Result<Option<Control>> {
+    let (Some(track), Some(reference)) = (&command.control, &command.reference) else { return Ok(None) };
+    let expected = task.profile.as_ref().map_or(0, |profile| profile.shape.control);
+    let given = track.paths().count();
+    if given != expected {
+        let expected = match expected {
+            0 => "none, as the run was trained without a control; remove it".to_owned(),
+            n => format!("{n}, as the run was trained with"),
+        };
+        bail!("--control has {}, expected {expected}", counted(given as u64, "track"));
+    }
+    let genome = Genome::open(reference, 0, &|_| false)?;
+    Control::open(track, &genome, CONTROL_BYTES / given as u64, &progress).map(Some)
+}
+
 fn sort_reads(command: &Predict, run: &FinishedRun, task: &Task, progress: Progress) -> Result<()> {
     let FinishedRun { provenance, classes, ensemble, .. } = run;
     let length = provenance.length;
@@ -193,7 +221,7 @@ fn sort_reads(command: &Predict, run: &FinishedRun, task: &Task, progress: Progr
         limit: limit(command, run, progress),
         force: command.force,
     };
-    let sorted = sorting::sort(Model { scorer: ensemble, task }, classes, path, sorting)?;
+    let sorted = sorting::sort(Model::new(ensemble, task), classes, path, sorting)?;
     if sorted.too_short > 0 {
         progress.say(&format!(
             "{} reads shorter than {} bp were counted as ambiguous; --pad-short scores them",
@@ -210,6 +238,9 @@ fn sort_reads(command: &Predict, run: &FinishedRun, task: &Task, progress: Progr
     }
     print(&sorted.table())
 }
+
+/// Memory for the values of a control; larger ones are read from disk.
+const CONTROL_BYTES: u64 = 1 << 30;
 
 /// The default of `--min-confidence`.
 const DEFAULT_CONFIDENCE: f64 = 0.9;

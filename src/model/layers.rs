@@ -50,11 +50,12 @@ pub struct Sequences {
     pub first: nn::SequentialT,
     /// Those that follow.
     pub rest: nn::SequentialT,
-    /// Those of the second branch.
-    pub beside: Option<nn::SequentialT>,
+    /// Those of the second branch, in two parts.
+    pub beside: Option<(nn::SequentialT, nn::SequentialT)>,
 }
 
-/// All layers of a plan, of which the first `count` are apart; where it is but two branches, each of these is.
+/// All layers of a plan, of which the first `count` are apart; where it is but two branches, each of these is, and of the second the
+/// first `count`.
 pub fn sequences(plan: &Plan, count: usize, demands: &Arc<Demands>, root: &Path, random: &mut Generator) -> Sequences {
     let mut sequence = |steps: &[Step]| {
         steps.iter().fold(nn::seq_t(), |layers, step| {
@@ -62,9 +63,10 @@ pub fn sequences(plan: &Plan, count: usize, demands: &Arc<Demands>, root: &Path,
             layers.add(Placed { layer, block: step.block, demands: demands.clone() })
         })
     };
-    if let [Step { layer: Layer::Branches { first, .. }, inner, .. }] = plan.steps.as_slice() {
-        let (first, beside) = inner.split_at(*first);
-        return Sequences { first: sequence(first), beside: Some(sequence(beside)), rest: nn::seq_t() };
+    if let Some((first, beside)) = plan.branches() {
+        let (one, rest) = beside.split_at(count);
+        let first = sequence(first);
+        return Sequences { first, beside: Some((sequence(one), sequence(rest))), rest: nn::seq_t() };
     }
     let (first, rest) = plan.steps.split_at(count);
     Sequences { first: sequence(first), rest: sequence(rest), beside: None }

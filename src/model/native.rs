@@ -49,15 +49,26 @@ pub struct NativeBatch<'a> {
 }
 
 impl Native {
-    /// How many steps of a plan the kernels can compute, if any. Of branches they compute the first.
-    pub fn steps(plan: &Plan) -> Option<usize> {
-        Kernels::steps(plan).or_else(|| ProfileKernels::new(plan).map(|_| plan.steps.len()))
+    /// How many steps of a plan the kernels compute before those that libtorch does: where branches are all of it, of the second.
+    pub fn steps(plan: &Plan) -> usize {
+        match plan.branches() {
+            Some(_) => Kernels::of_second_branch(plan).map_or(0, |(_, steps)| steps),
+            None => Kernels::steps(plan).or_else(|| ProfileKernels::new(plan).map(|_| plan.steps.len())).unwrap_or(0),
+        }
     }
 
-    /// Computes what it can of a plan with the weights in a store.
+    /// Computes what it can of a plan, or of the first of its branches, with the weights in a store.
     pub fn new(plan: &Plan, store: &VarStore) -> Option<Self> {
         let block = Kernels::new(plan).map(AnyKernels::Block);
-        let kernels = block.or_else(|| ProfileKernels::new(plan).map(AnyKernels::Profile))?;
+        Self::of(block.or_else(|| ProfileKernels::new(plan).map(AnyKernels::Profile))?, store)
+    }
+
+    /// Computes the first block of the second branch.
+    pub fn of_second_branch(plan: &Plan, store: &VarStore) -> Option<Self> {
+        Self::of(AnyKernels::Block(Kernels::of_second_branch(plan)?.0), store)
+    }
+
+    fn of(kernels: AnyKernels, store: &VarStore) -> Option<Self> {
         let (names, outputs) = match &kernels {
             AnyKernels::Block(kernels) => (kernels.parameters(), kernels.output_shape().to_vec()),
             AnyKernels::Profile(kernels) => (kernels.parameters(), vec![kernels.outputs()]),

@@ -37,7 +37,7 @@ pub struct Network {
     first: SequentialT,
     rest: SequentialT,
     /// Where branches are all of the network, the second, whose features follow those of `first`.
-    beside: Option<SequentialT>,
+    beside: Option<Beside>,
     /// Computes the same as `first` from codes, on the CPU.
     native: Option<Native>,
     demands: Arc<Demands>,
@@ -48,6 +48,21 @@ pub struct Network {
     bias: Option<Rc<Bias>>,
     /// What turns the counts of a control into a part of what it gives.
     control: Option<Control>,
+}
+
+/// A second branch.
+#[derive(Debug)]
+struct Beside {
+    first: SequentialT,
+    rest: SequentialT,
+    /// Computes the same as its `first` from codes, on the CPU.
+    native: Option<Native>,
+}
+
+impl Beside {
+    fn forward(&self, one_hot: &Tensor, train: bool) -> Tensor {
+        self.rest.forward_t(&self.first.forward_t(one_hot, train), train)
+    }
 }
 
 impl Network {
@@ -70,19 +85,24 @@ impl Network {
         let mut random = random::generator(seed, Purpose::Weights, 0, 0);
         let mut store = VarStore::new(Device::Cpu);
         let demands = Arc::new(Demands::default());
-        let native_steps = Native::steps(&plan).unwrap_or(0);
         let layers::Sequences { first, rest, beside } =
-            layers::sequences(&plan, native_steps, &demands, &store.root(), &mut random);
+            layers::sequences(&plan, Native::steps(&plan), &demands, &store.root(), &mut random);
         let shape = plan.outputs.profile.as_ref().filter(|shape| shape.control > 0);
         let control = shape.map(|shape| Control::new(&(store.root() / "control"), shape));
         store.set_device(device);
-        let native = if device == Device::Cpu { Native::new(&plan, &store) } else { None };
+        let on_cpu = device == Device::Cpu;
+        let native = if on_cpu { Native::new(&plan, &store) } else { None };
+        let beside = beside.map(|(first, rest)| {
+            let native = if on_cpu { Native::of_second_branch(&plan, &store) } else { None };
+            Beside { first, rest, native }
+        });
         Ok(Self { store, plan, first, rest, beside, native, demands, length, strands, bias: None, control })
     }
 
     /// The same network, computing all of it with libtorch if `no_native` says so.
     pub fn without_native(self, no_native: bool) -> Self {
-        Self { native: self.native.filter(|_| !no_native), ..self }
+        let beside = |beside: Beside| Beside { native: beside.native.filter(|_| !no_native), ..beside };
+        Self { native: self.native.filter(|_| !no_native), beside: self.beside.map(beside), ..self }
     }
 
     /// The bias model that is added to what it gives.
@@ -138,7 +158,8 @@ impl Network {
     /// Logits f32 `[batch, outputs]` of one-hot sequences, f32 `[batch, 4, length]`, all by libtorch.
     pub fn logits_of_one_hot(&self, one_hot: &Tensor, train: bool) -> Tensor {
         let forward = |one_hot: &Tensor| {
-            self.after_first(&self.first.forward_t(one_hot, train), || one_hot.shallow_clone(), train)
+            let beside = self.beside.as_ref().map(|beside| beside.forward(one_hot, train));
+            self.after_first(&self.first.forward_t(one_hot, train), beside, train)
         };
         let logits = match (self.strands, train) {
             // One batch, so that batch norm treats the strands alike.
@@ -184,13 +205,10 @@ impl Network {
         }
     }
 
-    /// What follows the first layers, or stands beside them.
-    fn after_first(&self, from: &Tensor, one_hot: impl FnOnce() -> Tensor, train: bool) -> Tensor {
-        match &self.beside {
-            Some(beside) => {
-                let both = [from.shallow_clone(), beside.forward_t(&one_hot(), train)];
-                Tensor::cat(&both.map(|features| features.to_kind(Kind::Float)), 1)
-            }
+    /// What follows the first layers, or the features of those and of what stands beside them.
+    fn after_first(&self, from: &Tensor, beside: Option<Tensor>, train: bool) -> Tensor {
+        match beside {
+            Some(beside) => Tensor::cat(&[from, &beside].map(|features| features.to_kind(Kind::Float)), 1),
             None => self.rest.forward_t(from, train),
         }
     }
@@ -210,7 +228,13 @@ impl Network {
         let Some(native) = &self.native else {
             return self.logits(&codes_tensor(codes, self.length, self.device()), false);
         };
-        let forward = |codes: &[u8]| self.after_first(&native.score(codes), || self.one_hot(codes), false);
+        let forward = |codes: &[u8]| {
+            let beside = self.beside.as_ref().map(|beside| match &beside.native {
+                Some(native) => beside.rest.forward_t(&native.score(codes), false),
+                None => beside.forward(&self.one_hot(codes), false),
+            });
+            self.after_first(&native.score(codes), beside, false)
+        };
         let logits = match self.strands {
             Strands::Average | Strands::Shared => {
                 (forward(codes) + self.flipped(forward(&reverse_complements(codes, self.length)))) * 0.5
@@ -249,7 +273,7 @@ impl Network {
 
     /// The same where the loss does not depend on what the first layers make of some sequences: they need not be computed for
     /// those that are not `needed`.
-    pub fn train_needed(&self, codes: &[u8], needed: Option<&[bool]>, seed: i64) -> Forward<'_> {
+    pub fn train_needed<'a>(&'a self, codes: &[u8], needed: Option<&[bool]>, seed: i64) -> Forward<'a> {
         let Some(native) = self.native_in_training() else {
             return self.train_on(&codes_tensor(codes, self.length, self.device()), seed);
         };
@@ -258,12 +282,22 @@ impl Network {
             (self.strands == Strands::Shared).then(|| [codes, &reverse_complements(codes, self.length)].concat());
         let needed = needed.map(|needed| needed.repeat(if both.is_some() { 2 } else { 1 }));
         let read = both.as_deref().unwrap_or(codes);
-        let batch = native.train(read, needed.as_deref(), Key(seed as u64));
-        let from = batch.tensor().set_requires_grad(true);
-        let logits = self.after_first(&from, || self.one_hot(read), true);
+        let mut natives = Vec::new();
+        let mut first = |native: &'a Native, needed| {
+            let batch = native.train(read, needed, Key(seed as u64));
+            let from = batch.tensor().set_requires_grad(true);
+            natives.push((from.shallow_clone(), batch));
+            from
+        };
+        let from = first(native, needed.as_deref());
+        let beside = self.beside.as_ref().map(|beside| match &beside.native {
+            Some(native) => beside.rest.forward_t(&first(native, None), true),
+            None => beside.forward(&self.one_hot(read), true),
+        });
+        let logits = self.after_first(&from, beside, true);
         let logits = if both.is_some() { super::strands::mean(&logits, |other| self.flipped(other)) } else { logits };
         let logits = self.with_bias_of(logits.to_kind(Kind::Float), codes);
-        Forward { logits, native: Some((from, batch)) }
+        Forward { logits, natives }
     }
 
     /// Whether others than the first layers give log counts.
@@ -316,14 +350,14 @@ impl Network {
 pub struct Forward<'a> {
     /// f32 `[batch, outputs]`
     pub logits: Tensor,
-    /// What libtorch did not compute, and the tensor it handed over.
-    native: Option<(Tensor, native::NativeBatch<'a>)>,
+    /// What libtorch did not compute, and the tensors it was handed.
+    natives: Vec<(Tensor, native::NativeBatch<'a>)>,
 }
 
 impl Forward<'_> {
     /// Logits that libtorch alone computed.
     pub fn by_libtorch(logits: Tensor) -> Self {
-        Self { logits, native: None }
+        Self { logits, natives: Vec::new() }
     }
 
     /// The same with the control's part of a batch, from its rows, added to the logits.
@@ -333,24 +367,26 @@ impl Forward<'_> {
 
     /// The gradients of a scalar loss with respect to parameters, each flattened.
     pub fn gradients(self, loss: &Tensor, parameters: &[Tensor]) -> Vec<Tensor> {
-        let Some((from, batch)) = self.native else {
+        if self.natives.is_empty() {
             return flat(Tensor::run_backward(&[loss], parameters, false, false));
-        };
-        let own = batch.parameters();
+        }
+        let own: Vec<&Tensor> = self.natives.iter().flat_map(|(_, batch)| batch.parameters()).collect();
         let place = |parameter: &Tensor| own.iter().position(|own| own.data_ptr() == parameter.data_ptr());
         let places: Vec<Option<usize>> = parameters.iter().map(place).collect();
         let others =
             parameters.iter().zip(&places).filter(|(_, place)| place.is_none()).map(|(parameter, _)| parameter);
-        let to: Vec<&Tensor> = std::iter::once(&from).chain(others).collect();
-        let mut others = Tensor::run_backward(&[loss], &to, false, false).into_iter();
-        let Some(gradient) = others.next() else { return Vec::new() };
-        let gradient = gradient.to_kind(Kind::Float).contiguous();
-        let mut numbers = vec![0.0; gradient.numel()];
-        gradient.copy_data(&mut numbers, gradient.numel());
-        let own = batch.gradients(&numbers);
+        let to: Vec<&Tensor> = self.natives.iter().map(|(from, _)| from).chain(others).collect();
+        let mut found = Tensor::run_backward(&[loss], &to, false, false).into_iter();
+        let mut own = Vec::new();
+        for ((_, batch), gradient) in self.natives.into_iter().zip(&mut found) {
+            let gradient = gradient.to_kind(Kind::Float).contiguous();
+            let mut numbers = vec![0.0; gradient.numel()];
+            gradient.copy_data(&mut numbers, gradient.numel());
+            own.extend(batch.gradients(&numbers));
+        }
         let of = |place: &Option<usize>| match place {
             Some(place) => Some(Tensor::from_slice(&own[*place])),
-            None => others.next().map(|gradient| gradient.flatten(0, -1)),
+            None => found.next().map(|gradient| gradient.flatten(0, -1)),
         };
         places.iter().filter_map(of).collect()
     }

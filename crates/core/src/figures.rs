@@ -76,7 +76,9 @@ pub fn draw(evaluation: &Evaluation, folder: &RunFolder) -> Result<()> {
         }
         TaskKind::Regression | TaskKind::Profile => {
             let targets = task::values(examples);
-            scatter::scatter(&targets, predictions, report, &classes.names, split)?.write(folder, "scatter.png")?;
+            let of = if task.kind == TaskKind::Profile { "log counts" } else { "value" };
+            scatter::scatter((&targets, predictions), of, report, &classes.names, split)?
+                .write(folder, "scatter.png")?;
         }
     }
     if let Some(found) = &evaluation.profiles {

@@ -1,6 +1,7 @@
 //! Genomes from FASTA: held in memory as codes if they fit, read from disk on demand if they do not. Which windows are
 //! taken from them is decided elsewhere.
 
+pub mod control;
 mod index;
 pub mod interval;
 pub mod left_out;

@@ -18,12 +18,14 @@ use crate::dataset::sequences;
 use crate::evaluate;
 use crate::format;
 use crate::formats::records::Records;
+use crate::genome::control::Control;
 use crate::genome::names::is_same_name;
 use crate::predict::output::{Row, Rows};
 pub use crate::predict::regions::predict_regions;
 use crate::predict::unknown_limit::UnknownLimit;
 use crate::scorer::{Activation, Pending, Scorer};
 use crate::sequence::alphabet;
+use crate::sequence::profile::ProfileShape;
 use crate::task::Task;
 
 /// How sequences are cut into windows.
@@ -70,9 +72,22 @@ pub struct Model<'a> {
     pub scorer: &'a dyn Scorer,
     /// The task, which turns logits into predictions.
     pub task: &'a Task,
+    /// Counts of a control in the genome that is scored, and the profiles that they have a part in.
+    control: Option<(&'a Control, &'a ProfileShape)>,
 }
 
-impl Model<'_> {
+impl<'a> Model<'a> {
+    /// A network that scores sequences alone.
+    pub fn new(scorer: &'a dyn Scorer, task: &'a Task) -> Self {
+        Self { scorer, task, control: None }
+    }
+
+    /// Adds the part of a control, where the network has one.
+    pub fn with_control(self, control: Option<&'a Control>) -> Self {
+        let shape = self.task.profile.as_ref().map(|profile| &profile.shape);
+        Self { control: control.zip(shape), ..self }
+    }
+
     /// Predictions for codes `[n, length]`, `[n, outputs]`.
     ///
     /// # Errors
@@ -156,6 +171,8 @@ struct Batcher<'a, 'scope> {
     /// Codes of all windows; overlapping windows of a record share them.
     codes: Vec<u8>,
     starts: Vec<usize>,
+    /// Counts of the control of each window, `[n, control, control_length]`; none without a control.
+    control: Vec<f32>,
     /// Each with whether it is among those to be scored.
     waiting: Vec<(Row, bool)>,
     scored: usize,
@@ -163,7 +180,8 @@ struct Batcher<'a, 'scope> {
 
 impl<'a, 'scope> Batcher<'a, 'scope> {
     fn new(model: Model<'a>, writer: Writer<'scope>) -> Self {
-        Self { model, writer, codes: Vec::new(), starts: Vec::new(), waiting: Vec::new(), scored: 0 }
+        let (codes, starts, control, waiting) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { model, writer, codes, starts, control, waiting, scored: 0 }
     }
 
     /// Adds the codes, with case, of a window, of which the first `shared` are the end of the previous window.
@@ -173,6 +191,9 @@ impl<'a, 'scope> Batcher<'a, 'scope> {
         self.starts.push(start - shared);
         self.codes.extend_from_slice(&codes[shared..]);
         alphabet::without_case(&mut self.codes[start..]);
+        if let Some((control, shape)) = self.model.control {
+            self.control.extend(control.of_name(shape, &row.name, row.range.clone(), row.reverse)?);
+        }
         self.waiting.push((row, true));
         self.flush_if_full()
     }
@@ -193,12 +214,23 @@ impl<'a, 'scope> Batcher<'a, 'scope> {
         }
         let scores = match self.starts.len() {
             0 => None,
-            _ => Some(self.model.scorer.submit_windows(&self.codes, &self.starts)?),
+            n => {
+                let scores = self.model.scorer.submit_windows(&self.codes, &self.starts)?;
+                Some(match self.model.control {
+                    Some((_, shape)) => {
+                        let mut part = vec![0.0; n * shape.outputs()];
+                        self.model.scorer.add_control(&self.control, &mut part)?;
+                        scores.plus(part)
+                    }
+                    None => scores,
+                })
+            }
         };
         self.scored += self.starts.len();
         self.writer.write((std::mem::take(&mut self.waiting), scores))?;
         self.codes.clear();
         self.starts.clear();
+        self.control.clear();
         Ok(())
     }
 
@@ -342,7 +374,7 @@ mod tests {
         let classes = Classes::named(vec!["a".into(), "b".into()]);
         let labels = Examples::from_codes(&[0; 4], 2, &[0.0, 1.0]);
         let task = Task::new(TaskKind::Binary, &classes, None, &ClassWeights::None, &labels).unwrap();
-        let model = Model { scorer: &Weights, task: &task };
+        let model = Model::new(&Weights, &task);
         let bases: String = (0..333).map(|i| b"ACGTN"[(i * i + i / 7) % 5] as char).collect();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.fa");

@@ -64,6 +64,17 @@ impl Pending {
         Self::new(move || Ok(scores))
     }
 
+    /// Scores whose logits have a part more, `[n, outputs]`.
+    pub fn plus(self, part: Vec<f32>) -> Self {
+        Self::new(move || {
+            let mut scores = self.wait()?;
+            for array in scores.arrays.iter_mut().filter(|array| array.name == LOGITS) {
+                array.values.iter_mut().zip(&part).for_each(|(logit, part)| *logit += part);
+            }
+            Ok(scores)
+        })
+    }
+
     /// Waits for the scores.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! Profiles: signal base by base, and the counts beside it.
 
+use std::collections::HashMap;
+
 use strandnet::formats::bigwig::BigWig;
 
 use super::signals::{Tracks, arrays, tracks};
@@ -376,7 +378,28 @@ fn a_control_is_given_beside_the_sequence() {
     let predict =
         ["predict", text(&run), "--reference", &tracks.reference, "--regions", &tracks.regions, "--out", text(&out)];
     let said = String::from_utf8(run_of(&predict).stderr).unwrap();
-    assert!(said.contains("without the counts of its control"), "{said}");
+    assert!(said.contains("without its counts, which --control gives"), "{said}");
+    // With its control they are those of the run's own test.
+    let given = ["--control", text(&control), "--force"];
+    succeed(&[&predict[..], &given].concat());
+    let table = |path: &std::path::Path, separator: u8, columns: [&str; 3]| -> HashMap<[String; 2], f64> {
+        let mut rows = csv::ReaderBuilder::new().delimiter(separator).from_path(path).unwrap();
+        let names = rows.headers().unwrap().clone();
+        let at = columns.map(|column| names.iter().position(|name| name == column).unwrap());
+        let split = names.iter().position(|name| name == "split");
+        let rows = rows.records().map(Result::unwrap).filter(|row| split.is_none_or(|split| &row[split] == "test"));
+        rows.map(|row| ([row[at[0]].into(), row[at[1]].into()], row[at[2]].parse().unwrap())).collect()
+    };
+    let predicted = table(&out, b'\t', ["name", "start", "predicted_log_counts_one"]);
+    let own = table(&run.join("predictions.csv"), b',', ["chrom", "start", "predicted_log_counts_one"]);
+    let differences = own.iter().filter_map(|(place, own)| Some((own - predicted.get(place)?).abs()));
+    let differences: Vec<f64> = differences.collect();
+    assert!(differences.len() > 5 && differences.iter().all(|&off| off < 1e-3), "{differences:?}");
+    let two = format!("{},{}", text(&control), text(&control));
+    let error = fail(1, &[&predict[..], &["--control", &two, "--force"]].concat());
+    assert!(error.contains("--control has 2 tracks, expected 1, as the run was trained with"), "{error}");
+    let other = [&["predict", text(&without)], &predict[2..], &given].concat();
+    assert!(fail(1, &other).contains("expected none, as the run was trained without a control"));
 
     let (bias, _) = trained(&tracks, "bias", &["--epochs", "1", "--arch", "bias"]);
     let signals = signals(&tracks);

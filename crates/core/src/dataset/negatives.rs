@@ -23,6 +23,9 @@ const STREAM: u64 = 1 << 40;
 /// Shuffles tried for one negative before it is given up as too repetitive to differ.
 const TRIES: usize = 10;
 
+/// Negatives that the bases they lie in may be part of, on average, before they are said to be much the same.
+const MOST_DEPTH: f64 = 4.0;
+
 /// How many negatives to make, and from which windows.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
@@ -145,13 +148,27 @@ pub fn drawn(
             ));
         }
         let key = Key { seed: wanted.seed, stream: STREAM | split as u64, draw: 0 };
+        // Windows come in the order of the genome.
+        let (mut bases, mut end) = (0, (0, 0));
         sampling::take(&source, &supply, &quota, &bins, key, &mut |window| {
             let interval = Interval { chromosome: window.chromosome, range: window.start..window.start + length };
+            let first = if end.0 == interval.chromosome { interval.range.start.max(end.1) } else { interval.range.start };
+            bases += interval.range.end - first;
+            end = (interval.chromosome, interval.range.end);
             let place = Some(reference.place(&interval, window.reverse));
             let read = Read { source: &reference.source, name: Name::Place, place, in_genome: true };
             let label = signal_values::label(NEGATIVE, (&interval, window.reverse), signal, sequences)?;
             sequences.push(&window.codes, label, Some(split), read)
         })?;
+        let depth = (needed as usize * length) as f64 / bases.max(1) as f64;
+        if depth > MOST_DEPTH {
+            progress.warn(&format!(
+                "the {} {} negatives lie in {} bp, each base in {depth:.0} of them on average, so they are much the same; use a smaller --negatives-per-positive or more chromosomes",
+                thousands(needed as usize),
+                split.name(),
+                thousands(bases)
+            ));
+        }
     }
     Ok(())
 }

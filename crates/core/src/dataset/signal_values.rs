@@ -6,10 +6,11 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use crate::config::{Aggregate, ControlTrack, DataConfig, NEGATIVE, SignalTrack, bin_fault, output_length_fault};
+use crate::config::{Aggregate, DataConfig, NEGATIVE, SignalTrack, bin_fault, output_length_fault};
 use crate::dataset::sequences::{Label, Sequences};
 use crate::format::{list_first, thousands};
 use crate::genome::Genome;
+use crate::genome::control::Control;
 use crate::genome::interval::Interval;
 use crate::genome::signal::Signal;
 use crate::progress::Progress;
@@ -31,10 +32,8 @@ pub struct SignalValues {
     pub bins: Option<Bins>,
     /// The tracks of the middle, where every base counts.
     pub profile: Option<ProfileShape>,
-    /// Files of the control of profiles, one of each strand; none without one.
-    control: Vec<Signal>,
-    /// Length of each chromosome, in bp.
-    chromosomes: Vec<usize>,
+    /// The control of profiles.
+    control: Option<Control>,
     /// Windows asked for, by chromosome.
     windows: Vec<usize>,
 }
@@ -95,18 +94,17 @@ impl SignalValues {
             bin => bin.map(|bp| Bins { count: output_length / bp, bp }),
         };
         let tracks_of = |track: &Track| track.files.len();
-        let control = config.control.iter().flat_map(ControlTrack::paths).map(|path| open(path, true));
-        let control = control.collect::<Result<Vec<_>>>()?;
+        let control = config.control.as_ref().map(|track| Control::open(track, genome, memory / files, progress));
+        let control = control.transpose()?;
         let profile = is_profile.then(|| ProfileShape {
             tracks: tracks.iter().map(tracks_of).collect(),
             length: output_length,
-            control: control.len(),
+            control: control.as_ref().map_or(0, Control::tracks),
         });
         let before = (length - output_length) / 2;
         let windows = vec![0; genome.chromosomes.len()];
-        let chromosomes = genome.chromosomes.iter().map(|chromosome| chromosome.length).collect();
         let (aggregate, log1p) = (config.aggregate.unwrap_or_default(), config.log1p);
-        Ok(Some(Self { tracks, aggregate, log1p, before, output_length, bins, profile, control, chromosomes, windows }))
+        Ok(Some(Self { tracks, aggregate, log1p, before, output_length, bins, profile, control, windows }))
     }
 
     /// Names of the values, in order.
@@ -161,24 +159,15 @@ impl SignalValues {
         for track in &self.tracks {
             let (group, others) = rest.split_at_mut(track.files.len() * self.output_length);
             for (file, out) in track.files.iter().zip(group.chunks_mut(self.output_length)) {
-                counts(file, window.chromosome, start..start + self.output_length, out)?;
+                file.finite_values(window.chromosome, start..start + self.output_length, out)?;
             }
             if reverse {
                 group.reverse();
             }
             rest = others;
         }
-        let Some(length) = shape.map(ProfileShape::control_length) else { return Ok(values) };
-        // Beyond the ends of a chromosome there is none.
-        let around = (length - self.output_length) / 2;
-        let wanted = start as i64 - around as i64..(start + self.output_length + around) as i64;
-        let there = wanted.start.max(0) as usize..self.chromosomes[window.chromosome].min(wanted.end as usize);
-        let first = (there.start as i64 - wanted.start) as usize;
-        for (file, out) in self.control.iter().zip(rest.chunks_mut(length)) {
-            counts(file, window.chromosome, there.clone(), &mut out[first..first + there.len()])?;
-        }
-        if reverse {
-            rest.reverse();
+        if let (Some(shape), Some(control)) = (shape, &self.control) {
+            control.read(shape, window, reverse, rest)?;
         }
         Ok(values)
     }
@@ -240,19 +229,6 @@ pub fn label(
         Some(signal) => signal.of(window, reverse),
         None => Ok(sequences.class(class)),
     }
-}
-
-/// Reads counts, which must add up to a number.
-fn counts(file: &Signal, chromosome: usize, part: Range<usize>, out: &mut [f32]) -> Result<()> {
-    let (start, length) = (part.start, part.len());
-    file.values(chromosome, part, out)?;
-    if !out.iter().sum::<f32>().is_finite() {
-        let file = file.path().display();
-        bail!(
-            "{file}: the signal in the {length} bp from {start} is beyond the range of a number of 32 bits; scale it"
-        );
-    }
-    Ok(())
 }
 
 impl Track {

@@ -1,4 +1,4 @@
-//! Predicted against true values.
+//! Predicted against observed values.
 
 use anyhow::Result;
 
@@ -13,16 +13,22 @@ const MOST_PANELS: usize = 4;
 /// Largest number of dots in a panel; more would merge, and swell the SVG.
 const MOST_DOTS: usize = 2000;
 
-/// A square panel for each column: one dot per example, and the line of perfect predictions.
+/// A square panel for each column: one dot per example, and the line of perfect predictions. `of` says what the values are.
 ///
 /// # Errors
 /// The figure cannot be drawn.
-pub fn scatter(targets: &[f64], predictions: &[f64], report: &Report, names: &[String], split: &str) -> Result<Figure> {
+pub fn scatter(
+    (targets, predictions): (&[f64], &[f64]),
+    of: &str,
+    report: &Report,
+    names: &[String],
+    split: &str,
+) -> Result<Figure> {
     let (columns, shown) = (names.len(), names.len().min(MOST_PANELS));
     let mut panels: Vec<(Chart, Vec<(f64, f64)>)> = (0..shown)
         .map(|column| {
-            let of = |values: &[f64]| -> Vec<f64> { values.iter().skip(column).step_by(columns).copied().collect() };
-            let known = of(targets).into_iter().zip(of(predictions)).filter(|(target, _)| !target.is_nan());
+            let own = |values: &[f64]| -> Vec<f64> { values.iter().skip(column).step_by(columns).copied().collect() };
+            let known = own(targets).into_iter().zip(own(predictions)).filter(|(target, _)| !target.is_nan());
             let (x, y): (Vec<f64>, Vec<f64>) = known.unzip();
             let name = format::short_name(&names[column]);
             let title = match shown {
@@ -30,7 +36,7 @@ pub fn scatter(targets: &[f64], predictions: &[f64], report: &Report, names: &[S
                 _ => name,
             };
             let pairs: Vec<(f64, f64)> = x.into_iter().zip(y).filter(|(x, y)| x.is_finite() && y.is_finite()).collect();
-            (panel(title, &pairs, report, column, columns), thinned(&pairs))
+            (panel(title, &pairs, of, report, (column, columns)), thinned(&pairs))
         })
         .collect();
     let numbers = panels.iter().map(|(chart, _)| chart.y.numbers_width()).fold(0.0, f64::max);
@@ -54,7 +60,13 @@ pub fn scatter(targets: &[f64], predictions: &[f64], report: &Report, names: &[S
     })
 }
 
-fn panel(title: String, pairs: &[(f64, f64)], report: &Report, column: usize, columns: usize) -> Chart {
+fn panel(
+    title: String,
+    pairs: &[(f64, f64)],
+    of: &str,
+    report: &Report,
+    (column, columns): (usize, usize),
+) -> Chart {
     let metrics = if columns == 1 { &report.metrics } else { &report.parts[column].metrics };
     let value = |name: &str| metrics.iter().find(|(found, _)| *found == name).and_then(|(_, estimate)| *estimate);
     let correlation = match (value("pearson"), value("r2")) {
@@ -67,13 +79,13 @@ fn panel(title: String, pairs: &[(f64, f64)], report: &Report, column: usize, co
     if drawn < pairs.len() {
         keys.push(Key::note(format!("{} of {} fragments drawn", thousands(drawn), thousands(pairs.len()))));
     }
-    let axis = |title: &str| Axis::new(title, range.clone(), 6);
+    let axis = |which: &str| Axis::new(&format!("{which} {of}"), range.clone(), 6);
     Chart {
         title,
         width: COLUMN,
         plot_height: None,
-        x: axis("true value"),
-        y: axis("predicted value"),
+        x: axis("observed"),
+        y: axis("predicted"),
         keys,
         numbers: 0.0,
     }
@@ -93,9 +105,12 @@ mod tests {
     fn many_dots_are_thinned_and_it_is_said() {
         let values: Vec<f64> = (0..10_000).map(|i| f64::from(i).sin()).collect();
         let names = ["activity <&>".to_owned()];
-        let figure = scatter(&values, &values, &report(0), &names, "test").unwrap();
+        let figure = scatter((&values, &values), "log counts", &report(0), &names, "test").unwrap();
         assert!(circles(&figure).len() <= MOST_DOTS + 1 && figure.svg.len() < 150_000, "{}", figure.svg.len());
         assert!(texts(&figure).iter().any(|text| text.words == "2,000 of 10,000 fragments drawn"));
+        for axis in ["observed log counts", "predicted log counts"] {
+            assert!(texts(&figure).iter().any(|text| text.words == axis));
+        }
     }
 
     #[test]
@@ -103,7 +118,7 @@ mod tests {
         let names = ["a".to_owned(), "b".to_owned(), "c".to_owned()];
         let report = report(3);
         for values in [vec![], vec![f64::NAN; 6], vec![1e300; 6], vec![2.0; 6]] {
-            scatter(&values, &values, &report, &names, "test").unwrap();
+            scatter((&values, &values), "values", &report, &names, "test").unwrap();
         }
     }
 }

@@ -240,6 +240,22 @@ impl Signal {
         self.stretches(chromosome, part, |range, value| out[range.start - first..range.end - first].fill(value))
     }
 
+    /// The same, where the values add up to a number.
+    ///
+    /// # Errors
+    /// They do not, or the file cannot be read again.
+    pub fn finite_values(&self, chromosome: usize, part: Range<usize>, out: &mut [f32]) -> Result<()> {
+        let (start, length) = (part.start, part.len());
+        self.values(chromosome, part, out)?;
+        if !out.iter().sum::<f32>().is_finite() {
+            let file = self.path.display();
+            bail!(
+                "{file}: the signal in the {length} bp from {start} is beyond the range of a number of 32 bits; scale it"
+            );
+        }
+        Ok(())
+    }
+
     /// The sum over the bases of a part of a chromosome.
     ///
     /// # Errors

@@ -107,15 +107,16 @@ impl<'a> Worst<'a> {
             return None;
         }
         let has_places = self.mistakes.iter().any(|mistake| !mistake.place.is_empty());
-        let (predicted, size) = match self.task.kind {
-            TaskKind::Regression | TaskKind::Profile => ("predicted", "off by, in sd"),
-            _ => ("called", "probability of the call"),
+        let (truth, predicted, size) = match self.task.kind {
+            TaskKind::Regression => ("observed", "predicted", "off by, in sd"),
+            TaskKind::Profile => ("observed log counts", "predicted log counts", "off by, in sd"),
+            _ => ("true", "called", "probability of the call"),
         };
         let mut table = Table::new("The worst first", &[("example", false)]);
         if has_places {
             table.column("place", false);
         }
-        [("true", false), (predicted, false), (size, true)]
+        [(truth, false), (predicted, false), (size, true)]
             .iter()
             .for_each(|(name, number)| table.column(*name, *number));
         for mistake in &self.mistakes {

@@ -272,7 +272,7 @@ fn alt(picture: &str, test: &SplitMetrics) -> String {
         "confusion.png" => "Confusion matrix of the test; the numbers are in confusion.csv".into(),
         "profiles.png" => "Test peaks from the best to the worst prediction, observed and predicted".into(),
         "distances.png" => "Jensen-Shannon distances of test peaks from what was predicted".into(),
-        "scatter.png" => with("Predicted against true values of the test", &["pearson"]),
+        "scatter.png" => with("Predicted against observed values of the test", &["pearson"]),
         "calibration.png" => "Calibration curve of the test: predicted probability against observed frequency".into(),
         _ => "The main metric of parts of the test, with intervals; the numbers are in the tables".into(),
     }

@@ -16,7 +16,7 @@ use std::sync::Mutex;
 
 use rayon::prelude::*;
 
-use super::plan::Plan;
+use super::plan::{Plan, Step};
 use dense::Small;
 pub use dropout::Key;
 use first_block::{Shape, Shard, Table};
@@ -106,21 +106,32 @@ pub struct Batch<'a> {
 impl Kernels {
     /// Number of steps of a plan that can be computed here, if its first block has the supported form.
     pub fn steps(plan: &Plan) -> Option<usize> {
-        let (_, first) = Shape::of(plan)?;
+        let (_, first) = Shape::of(plan, &plan.steps)?;
         Some(if dense::of(&plan.steps[first..]).is_some() { plan.steps.len() } else { first })
     }
 
     /// Kernels for the supported part of a plan.
     pub fn new(plan: &Plan) -> Option<Self> {
-        let (shape, first) = Shape::of(plan)?;
+        let (shape, first) = Shape::of(plan, &plan.steps)?;
         let rest = dense::of(&plan.steps[first..]);
-        let steps = Self::steps(plan)?;
-        let names = plan.steps[..steps].iter().map(|step| &step.name).filter(|name| !name.is_empty());
+        Some(Self::of_steps(&plan.steps[..Self::steps(plan)?], shape, rest))
+    }
+
+    /// Kernels for the first block of the second of two branches that are all of a plan, and how many of its steps they compute.
+    pub fn of_second_branch(plan: &Plan) -> Option<(Self, usize)> {
+        let (_, steps) = plan.branches()?;
+        let (shape, first) = Shape::of(plan, steps)?;
+        Some((Self::of_steps(&steps[..first], shape, None), first))
+    }
+
+    fn of_steps(steps: &[Step], shape: Shape, rest: Option<Vec<Small>>) -> Self {
+        let names = steps.iter().map(|step| &step.name).filter(|name| !name.is_empty());
         let parameters = names.flat_map(|name| ["weight", "bias"].map(|part| format!("{name}.{part}"))).collect();
-        let last = plan.steps[steps - 1].output;
-        let outputs: Vec<usize> = std::iter::once(last.channels).chain(last.positions).collect();
+        let last = steps.last().map(|step| step.output);
+        let outputs: Vec<usize> =
+            last.into_iter().flat_map(|last| std::iter::once(last.channels).chain(last.positions)).collect();
         let size = outputs.iter().product();
-        Some(Self { layers: Layers { shape, rest, size }, parameters, outputs, spare: Mutex::default() })
+        Self { layers: Layers { shape, rest, size }, parameters, outputs, spare: Mutex::default() }
     }
 
     /// Whether these are all layers of the network.

@@ -182,6 +182,14 @@ impl Plan {
         self.add_with(name, Layer::Residual { layers }, inner)
     }
 
+    /// The layers of both branches, where these are all of the network.
+    pub fn branches(&self) -> Option<(&[Step], &[Step])> {
+        match self.steps.as_slice() {
+            [Step { layer: Layer::Branches { first, .. }, inner, .. }] => Some(inner.split_at(*first)),
+            _ => None,
+        }
+    }
+
     /// Adds two lists of layers that read the same, and whose features follow each other.
     pub(super) fn add_branches(
         &mut self,

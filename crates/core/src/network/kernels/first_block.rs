@@ -54,12 +54,12 @@ pub struct Shape {
 impl Shape {
     /// The first block of a plan, with the number of steps it covers, if it has the supported form: a convolution,
     /// optionally ReLU and then dropout, and a max pool without overlap.
-    pub fn of(plan: &Plan) -> Option<(Self, usize)> {
-        let first = plan.steps.first()?;
+    pub fn of(plan: &Plan, steps: &[Step]) -> Option<(Self, usize)> {
+        let first = steps.first()?;
         let Layer::Convolution { filters, width, stride: 1, dilation: 1, groups: 1, padding } = first.layer else {
             return None;
         };
-        let mut steps = plan.steps.iter().enumerate().skip(1).peekable();
+        let mut steps = steps.iter().enumerate().skip(1).peekable();
         let mut next = |of: fn(&Layer) -> Option<f64>| {
             steps.next_if(|(_, step)| of(&step.layer).is_some()).and_then(|(_, step)| of(&step.layer))
         };

@@ -273,10 +273,7 @@ impl ProfileKernels {
         if plan.tied {
             return None;
         }
-        let steps = match plan.steps.as_slice() {
-            [Step { layer: Layer::Branches { first, .. }, inner, .. }] => &inner[..*first],
-            steps => steps,
-        };
+        let steps = plan.branches().map_or(&plan.steps[..], |(first, _)| first);
         let layers = Layers::of(steps, plan.length)?;
         let (mut parameters, mut sizes) = (Vec::new(), Vec::new());
         let mut add = |name: String, channels: usize, weights: usize| {

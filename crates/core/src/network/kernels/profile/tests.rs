@@ -169,10 +169,7 @@ fn is_right(plan: &Plan, n: usize, needed: Option<&[bool]>, seed: u64) -> bool {
     // One base in twelve is unknown.
     let mut code = || if random.random_bool(1.0 / 12.0) { 4 } else { random.random_range(0..4) };
     let codes: Vec<u8> = (0..n * plan.length).map(|_| code()).collect();
-    let steps = match &plan.steps[0].layer {
-        Layer::Branches { first, .. } => &plan.steps[0].inner[..*first],
-        _ => &plan.steps,
-    };
+    let steps = plan.branches().map_or(&plan.steps[..], |(first, _)| first);
     let mut totals: Vec<Vec<f64>> = values.iter().map(|values| vec![0.0; values.len()]).collect();
     let mut outputs = Vec::new();
     for i in 0..n {
