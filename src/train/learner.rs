@@ -191,7 +191,11 @@ impl<'a> Learner<'a> {
 
     fn clipped(&self, gradient: Gradient) -> Gradient {
         match self.training.clip_norm {
-            Some(norm) => gradient.clip(norm),
+            Some(norm) => {
+                // Branches share no parameter, so the gradient of one is no reason to clip the other's.
+                let first = self.network.plan.parameters_of_first_branch();
+                gradient.clip(norm, &[0..first, first..self.parameters.buffer.numel()])
+            }
             None => gradient,
         }
     }

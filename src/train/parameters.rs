@@ -109,10 +109,7 @@ impl Gradient {
     /// Multiplied by a number.
     pub fn scaled(mut self, by: f64) -> Self {
         match &mut self {
-            Self::Host(numbers) => {
-                let by = by as f32;
-                numbers.par_chunks_mut(CHUNK).for_each(|chunk| chunk.iter_mut().for_each(|number| *number *= by));
-            }
+            Self::Host(numbers) => scale_numbers(numbers, by),
             Self::Device(tensor) => {
                 let _ = tensor.g_mul_scalar_(by);
             }
@@ -134,24 +131,58 @@ impl Gradient {
         self
     }
 
-    /// Scales it down to a norm of at most `most`.
-    pub fn clip(self, most: f64) -> Self {
+    /// Scales each of its parts down to a norm of at most `most`.
+    pub fn clip(self, most: f64, parts: &[Range<usize>]) -> Self {
         // PyTorch's guard against division by zero.
         const GUARD: f64 = 1e-6;
         match self {
-            Self::Host(numbers) => {
+            Self::Host(mut numbers) => {
                 // Chunk by chunk, so that it is the same for any number of threads.
                 let squares = |chunk: &[f32]| chunk.iter().map(|&number| f64::from(number).powi(2)).sum::<f64>();
-                let totals: Vec<f64> = numbers.par_chunks(CHUNK).map(squares).collect();
-                let scale = most / (totals.iter().sum::<f64>().sqrt() + GUARD);
-                if scale < 1.0 { Self::Host(numbers).scaled(scale) } else { Self::Host(numbers) }
+                for part in parts {
+                    let numbers = &mut numbers[part.clone()];
+                    let totals: Vec<f64> = numbers.par_chunks(CHUNK).map(squares).collect();
+                    let scale = most / (totals.iter().sum::<f64>().sqrt() + GUARD);
+                    if scale < 1.0 {
+                        scale_numbers(numbers, scale);
+                    }
+                }
+                Self::Host(numbers)
             }
             // The norm stays on the device.
-            Self::Device(mut tensor) => {
-                let scale = (tensor.norm() + GUARD).reciprocal() * most;
-                let _ = tensor.g_mul_(&scale.clamp_max(1.0));
+            Self::Device(tensor) => {
+                for part in parts {
+                    let mut part = tensor.narrow(0, part.start as i64, part.len() as i64);
+                    let scale = (part.norm() + GUARD).reciprocal() * most;
+                    let _ = part.g_mul_(&scale.clamp_max(1.0));
+                }
                 Self::Device(tensor)
             }
+        }
+    }
+}
+
+fn scale_numbers(numbers: &mut [f32], by: f64) {
+    let by = by as f32;
+    numbers.par_chunks_mut(CHUNK).for_each(|chunk| chunk.iter_mut().for_each(|number| *number *= by));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_part_of_a_gradient_is_clipped_by_its_own_norm() {
+        let numbers = [3.0f32, 4.0, 0.3, 0.4, 30.0, 40.0];
+        let expected = [0.6f32, 0.8, 0.3, 0.4, 0.6, 0.8];
+        // The first is empty, as where there is but one branch.
+        let parts = [0..0, 0..2, 2..4, 4..6];
+        for gradient in [Gradient::Host(numbers.to_vec()), Gradient::Device(Tensor::from_slice(&numbers))] {
+            let clipped = match gradient.clip(1.0, &parts) {
+                Gradient::Host(numbers) => numbers,
+                Gradient::Device(tensor) => Vec::try_from(tensor).unwrap(),
+            };
+            clipped.iter().zip(&expected).for_each(|(found, expected)| assert!((found - expected).abs() < 1e-6));
         }
     }
 }

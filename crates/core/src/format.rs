@@ -62,6 +62,7 @@ pub fn duration(seconds: f64) -> String {
 /// values.
 pub fn metric(value: f64) -> String {
     match value.abs() {
+        ..0.000_05 => "0.0000".into(), // without a sign
         size if size < 10.0 => format!("{value:.4}"),
         size if size < 1000.0 => format!("{value:.2}"),
         size if size < 1e7 => format!("{value:.0}"),

@@ -1,7 +1,9 @@
 //! Regions of a genome: which windows they give, and every kind of negatives.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
+
+use strandnet::format::thousands;
 
 use crate::fixtures::{
     Folder, Row, bases_of_gc, bgzip, borrowed, column, examples, fail, fasta, gc, gzip, json, outcome,
@@ -222,7 +224,7 @@ fn matched_negatives_have_the_gc_and_repeats_of_the_regions_and_stay_away_from_t
             wanted.values_mut().for_each(|count| *count *= per_positive);
             assert_eq!(histograms[&key(split, "negative")] == wanted, kind != "random", "{kind} {split}: {stderr}");
         }
-        assert!(!stderr.contains("differ in GC content"), "{stderr}");
+        assert!(!stderr.contains("differ in GC content") && !stderr.contains("much the same"), "{stderr}");
         for row in rows.iter().filter(|row| row.label == "negative") {
             assert!(all.iter().all(|r| !overlaps(row, &r.chrom, r.start, r.end)), "{kind}: {row:?} overlaps a region");
             let window = |r: &Region| overlaps(row, &r.chrom, r.window(), r.window() + LENGTH);
@@ -234,6 +236,30 @@ fn matched_negatives_have_the_gc_and_repeats_of_the_regions_and_stay_away_from_t
         assert!(of_regions > 0.9, "{of_regions}");
         assert_eq!((of_regions - of_negatives).abs() < 0.1, kind != "random", "{kind}: {of_regions} {of_negatives}");
     }
+}
+
+#[test]
+fn negatives_that_much_overlap_are_told_of() {
+    let reference = reference();
+    let bed_file = reference.folder.write("peaks.bed", bed(&regions()));
+    // All but the last 5000 bp of every chromosome is excluded.
+    let nearly_all: String = (1..=4).map(|n| format!("chr{n}\t0\t75000\n")).collect();
+    let nearly_all = reference.folder.write("nearly all.bed", nearly_all);
+    let flags = ["--negatives", "random", "--negatives-per-positive", "20", "--exclude", &nearly_all, "--center", "middle"];
+    let (run, stderr) = reference.train("run", &bed_file, &flags);
+    let rows = examples(&run);
+    let starts: BTreeSet<(&str, usize)> =
+        of(&rows, "train", "negative").map(|row| (row.chrom.as_str(), row.start)).collect();
+    assert_eq!(starts.len(), of(&rows, "train", "negative").count());
+    let bases: BTreeSet<(&str, usize)> =
+        starts.iter().flat_map(|(chrom, start)| (*start..start + LENGTH).map(|at| (*chrom, at))).collect();
+    let depth = starts.len() as f64 * LENGTH as f64 / bases.len() as f64;
+    let expected = format!(
+        "the {} train negatives lie in {} bp, each base in {depth:.0} of them on average",
+        starts.len(),
+        thousands(bases.len())
+    );
+    assert!(stderr.contains(&expected), "{expected}: {stderr}");
 }
 
 #[test]

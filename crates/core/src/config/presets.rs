@@ -32,8 +32,9 @@ pub fn defaults(arch: Architecture) -> Config {
             TrainingConfig { lr: 1e-3, epochs: 15, clip_norm: Some(1.0), ..shown.training },
         ),
         // Batches are small as in bpnet-lite; few loci want large steps at first.
+        // Dropout is of the branch for counts alone, which has few loci to learn from, but a value for each.
         Architecture::Bpnet | Architecture::Branched | Architecture::Bias => (
-            shown.model,
+            ModelConfig { dropout: 0.3, ..shown.model },
             TrainingConfig {
                 epochs: 16,
                 warmup: 1.0,

@@ -46,7 +46,7 @@ pub struct TrainingConfig {
     /// Nesterov momentum for sgd
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
     pub nesterov: bool,
-    /// Clip the gradient norm to this value [default: no clipping]
+    /// Clip the gradient norm to this value; of branched that of each branch [default: no clipping]
     #[arg(long, value_name = "NORM")]
     pub clip_norm: Option<f64>,
     /// Decay of an exponential moving average of the weights, which is validated and kept instead of them, below 1 [default: none]

@@ -47,7 +47,8 @@ pub fn kind_in_words(kind: TaskKind) -> &'static str {
         TaskKind::Binary => "one of two classes",
         TaskKind::Multiclass => "one of several classes",
         TaskKind::Multilabel => "several yes/no labels",
-        TaskKind::Regression | TaskKind::Profile => "real values",
+        TaskKind::Regression => "real values",
+        TaskKind::Profile => "counts of each base, and of all of them",
     }
 }
 

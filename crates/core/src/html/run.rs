@@ -396,8 +396,14 @@ fn breakdowns(run: &RunFiles) -> Vec<Table> {
             ("both", profile.all.as_ref()),
         ];
         let own = own.into_iter().filter_map(|(name, group)| Some((name.to_owned(), group?.clone())));
-        let by_chromosome = profile.intervals_by_chromosome.as_ref();
-        let by_chromosome = by_chromosome.map(|found| ("peaks, intervals by chromosome".into(), found.peaks.clone()));
+        // Too few chromosomes give none.
+        let has_intervals = |peaks: &GroupMetrics| {
+            let mut estimates = peaks.metrics.iter().filter_map(|(_, metric)| metric.estimate());
+            estimates.any(|estimate| estimate.interval.is_ok())
+        };
+        let by_chromosome = profile.intervals_by_chromosome.as_ref().map(|found| &found.peaks);
+        let by_chromosome = by_chromosome.filter(|peaks| has_intervals(peaks));
+        let by_chromosome = by_chromosome.map(|peaks| ("peaks, intervals by chromosome".into(), peaks.clone()));
         let beside =
             profile.baselines.iter().map(|(name, group)| (format!("peaks, {}", name.replace('_', " ")), group.clone()));
         own.chain(by_chromosome).chain(beside).collect()

@@ -122,6 +122,11 @@ impl Plan {
         sum(&self.steps, |step| step.parameters) + of_control
     }
 
+    /// Number of trainable parameters of the first of two branches, which come before all others; 0 where there is but one.
+    pub fn parameters_of_first_branch(&self) -> usize {
+        self.branches().map_or(0, |(first, _)| sum(first, |step| step.parameters))
+    }
+
     /// Multiply-adds for one sequence on one strand.
     pub fn multiply_adds(&self) -> usize {
         sum(&self.steps, |step| step.multiply_adds)
