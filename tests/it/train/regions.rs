@@ -245,7 +245,8 @@ fn negatives_that_much_overlap_are_told_of() {
     // All but the last 5000 bp of every chromosome is excluded.
     let nearly_all: String = (1..=4).map(|n| format!("chr{n}\t0\t75000\n")).collect();
     let nearly_all = reference.folder.write("nearly all.bed", nearly_all);
-    let flags = ["--negatives", "random", "--negatives-per-positive", "20", "--exclude", &nearly_all, "--center", "middle"];
+    let flags =
+        ["--negatives", "random", "--negatives-per-positive", "20", "--exclude", &nearly_all, "--center", "middle"];
     let (run, stderr) = reference.train("run", &bed_file, &flags);
     let rows = examples(&run);
     let starts: BTreeSet<(&str, usize)> =

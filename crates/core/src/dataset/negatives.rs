@@ -152,7 +152,8 @@ pub fn drawn(
         let (mut bases, mut end) = (0, (0, 0));
         sampling::take(&source, &supply, &quota, &bins, key, &mut |window| {
             let interval = Interval { chromosome: window.chromosome, range: window.start..window.start + length };
-            let first = if end.0 == interval.chromosome { interval.range.start.max(end.1) } else { interval.range.start };
+            let first =
+                if end.0 == interval.chromosome { interval.range.start.max(end.1) } else { interval.range.start };
             bases += interval.range.end - first;
             end = (interval.chromosome, interval.range.end);
             let place = Some(reference.place(&interval, window.reverse));

@@ -60,13 +60,7 @@ pub fn scatter(
     })
 }
 
-fn panel(
-    title: String,
-    pairs: &[(f64, f64)],
-    of: &str,
-    report: &Report,
-    (column, columns): (usize, usize),
-) -> Chart {
+fn panel(title: String, pairs: &[(f64, f64)], of: &str, report: &Report, (column, columns): (usize, usize)) -> Chart {
     let metrics = if columns == 1 { &report.metrics } else { &report.parts[column].metrics };
     let value = |name: &str| metrics.iter().find(|(found, _)| *found == name).and_then(|(_, estimate)| *estimate);
     let correlation = match (value("pearson"), value("r2")) {
@@ -80,15 +74,7 @@ fn panel(
         keys.push(Key::note(format!("{} of {} fragments drawn", thousands(drawn), thousands(pairs.len()))));
     }
     let axis = |which: &str| Axis::new(&format!("{which} {of}"), range.clone(), 6);
-    Chart {
-        title,
-        width: COLUMN,
-        plot_height: None,
-        x: axis("observed"),
-        y: axis("predicted"),
-        keys,
-        numbers: 0.0,
-    }
+    Chart { title, width: COLUMN, plot_height: None, x: axis("observed"), y: axis("predicted"), keys, numbers: 0.0 }
 }
 
 /// As many of the dots as are drawn, spread evenly.
