@@ -73,7 +73,7 @@ fn panel(title: String, pairs: &[(f64, f64)], of: &str, report: &Report, (column
     if drawn < pairs.len() {
         keys.push(Key::note(format!("{} of {} fragments drawn", thousands(drawn), thousands(pairs.len()))));
     }
-    let axis = |which: &str| Axis::new(&format!("{which} {of}"), range.clone(), 6);
+    let axis = |which: &str| Axis::new(format!("{which} {of}"), range.clone(), 6);
     Chart { title, width: COLUMN, plot_height: None, x: axis("observed"), y: axis("predicted"), keys, numbers: 0.0 }
 }
 
