@@ -2,6 +2,7 @@
 
 pub mod explain;
 pub mod report;
+pub mod signal;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -40,6 +41,8 @@ pub enum Command {
     Tune(Box<Tune>),
     /// Check data before training: counts, lengths, GC content, duplicates
     Inspect(Box<Inspect>),
+    /// Count aligned reads along a genome: bigWig tracks to train on
+    Signal(Box<signal::Signal>),
     /// Evaluate a run on its own test split or on other data
     Evaluate(Box<Evaluate>),
     /// Verify a run's checksums, and reproduce its results

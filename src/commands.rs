@@ -8,6 +8,7 @@ mod inspect;
 mod model;
 mod predict;
 mod report;
+mod signal;
 mod simulate;
 mod train;
 mod tune;
@@ -52,6 +53,7 @@ pub fn run(cli: Cli, matches: &ArgMatches) -> Result<()> {
             let flags = matches.subcommand_matches("inspect").context("the command is inspect")?;
             inspect::run(&command, flags, progress)
         }
+        Command::Signal(command) => signal::run(&command, progress),
         Command::Evaluate(command) => evaluate::run(&command, progress),
         Command::Verify(command) => verify::run(&command, progress),
         Command::Predict(command) => predict::run(&command, progress),

@@ -10,6 +10,7 @@ pub mod layers;
 mod model;
 pub(crate) mod nearest;
 mod presets;
+mod reads;
 pub mod search;
 mod signal;
 mod training;
@@ -26,6 +27,7 @@ pub use crate::config::data::{Center, DataConfig, Fit, MAX_CLASSES, Missing, NEG
 pub use crate::config::inputs::{Aggregate, ControlTrack, NamedPath, Negatives, SignalTrack};
 pub use crate::config::layers::Layer;
 pub use crate::config::model::{Architecture, DropoutPlace, ModelConfig};
+pub use crate::config::reads::{Counted, Shift, ShiftChoice};
 pub(crate) use crate::config::signal::{bin_fault, output_length_fault};
 pub use crate::config::training::{
     BatchSize, CalibrationMethod, ClassWeights, DeviceChoice, Loss, Metric, OptimizerKind, Precision, Schedule,

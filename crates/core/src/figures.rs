@@ -16,6 +16,7 @@ pub mod layers;
 mod logo;
 pub mod motifs;
 mod profiles;
+pub mod reads;
 pub mod scatter;
 mod svg;
 pub mod training;

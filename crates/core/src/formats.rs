@@ -1,6 +1,8 @@
 //! File formats, one file each: what a line or a record holds and how it is read or written. Compression is detected in
 //! one place, `compression`.
 
+pub mod alignment;
+pub mod bam;
 pub mod bed;
 pub mod bedgraph;
 pub mod bigwig;
@@ -8,6 +10,7 @@ pub mod compression;
 pub mod delimited;
 pub mod fasta;
 pub mod fastq;
+pub mod fragments;
 mod headed_matrices;
 pub mod members;
 pub mod meme;
@@ -17,6 +20,7 @@ mod motif_matrix;
 pub mod npz;
 pub mod record_names;
 pub mod records;
+pub mod sam;
 pub mod tensorboard;
 pub mod text;
 mod transfac;

@@ -2,7 +2,7 @@
 //! splits and labels, and warnings.
 
 pub mod bias;
-mod sites;
+pub(crate) mod sites;
 pub mod tracks;
 
 use std::collections::HashMap;

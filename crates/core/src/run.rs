@@ -102,6 +102,12 @@ pub const FOOTPRINTS_JSON: &str = "footprints.json";
 pub const IMPORTANCE_JSON: &str = "importance.json";
 /// Summary of `explain variants`.
 pub const VARIANTS_JSON: &str = "variants.json";
+/// What `signal` counted of which reads.
+pub const READS_JSON: &str = "reads.json";
+/// The groups of barcodes, with their files.
+pub const GROUPS_TSV: &str = "groups.tsv";
+/// Figures of `signal`.
+pub const READS_PICTURES: [&str; 4] = ["fragments.png", "fragments.svg", "shift.png", "shift.svg"];
 /// The parameters of simulated genomes.
 pub const SIMULATION_JSON: &str = "simulation.json";
 /// The plan of a search.

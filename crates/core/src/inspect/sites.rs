@@ -24,6 +24,8 @@ const FREE_REACH: usize = REACH + 5;
 /// Rounds in which dyads, and an enzyme without one, are fitted: more change the third digit.
 const ROUNDS: usize = 12;
 const FREE_ROUNDS: usize = 30;
+/// Rounds in which shares of centres are found.
+const SHARE_ROUNDS: usize = 60;
 
 /// The bases around counted bases, in one direction.
 #[derive(Clone, Debug, Default)]
@@ -66,6 +68,9 @@ pub struct Fit {
 }
 
 impl Words {
+    /// Centres that are compared, in half bases from the counted base.
+    pub const CENTRES: std::ops::RangeInclusive<i32> = -FARTHEST..=FARTHEST;
+
     /// Adds the bases around position `at` of a sequence.
     pub fn push(&mut self, codes: &[u8], at: usize, count: f64) {
         let code = |i: usize| (at + i).checked_sub(AROUND).and_then(|place| codes.get(place)).copied();
@@ -105,6 +110,70 @@ impl Words {
         let mut sites = SiteCounts::new(AROUND);
         self.codes.chunks(WIDTH).zip(&self.counts).for_each(|(word, &count)| sites.add_word(word, count));
         sites.matrix()
+    }
+
+    /// The matrix of bases that are all read in one direction, against their own composition, in which strands differ along genes.
+    pub fn matrix_of_strand(&self) -> EnzymeMatrix {
+        let mut sites = SiteCounts::new(AROUND);
+        let mut counts = [0.0; WIDTH];
+        for (word, &count) in self.codes.chunks(WIDTH).zip(&self.counts) {
+            counts[AROUND] = count as f32;
+            sites.add(word, 0..WIDTH, &counts);
+        }
+        sites.matrix()
+    }
+
+    /// Shares of A, C, G and T at each place of the words, `[WIDTH, 4]`.
+    pub fn probabilities(&self) -> Vec<[f64; 4]> {
+        let mut shares = vec![[0.0; 4]; WIDTH];
+        for (word, &count) in self.codes.chunks(WIDTH).zip(&self.counts) {
+            let known = word.iter().zip(&mut shares).filter(|(code, _)| !alphabet::is_unknown(**code));
+            known.for_each(|(&code, row)| row[usize::from(code)] += count);
+        }
+        for row in &mut shares {
+            let all: f64 = row.iter().sum();
+            *row = if all > 0.0 { row.map(|share| share / all) } else { [0.25; 4] };
+        }
+        shares
+    }
+
+    /// Which share of the counts has the centre of its dyad at each base, from the counted base, given the dyad about `centre`, in
+    /// half bases (expectation maximisation of the shares alone).
+    pub fn shares_of_centres(&self, centre: i32) -> Vec<(i32, f64)> {
+        let composition = self.composition();
+        let width = 2 * REACH + 1 + usize::from(centre % 2 != 0);
+        let mut counts = vec![[0.0; 5]; width];
+        let from = first(centre, width);
+        for (word, &count) in self.codes.chunks(WIDTH).zip(&self.counts) {
+            let word = &word[from..from + width];
+            counts.iter_mut().zip(word).for_each(|(row, &code)| row[usize::from(code)] += count);
+        }
+        let log_odds = Preference::Dyad.log_odds(&counts, &composition);
+        // Centres that lie on a base as the dyad's does, or between two.
+        let places: Vec<i32> = (-FARTHEST..=FARTHEST).filter(|at| (at - centre) % 2 == 0).collect();
+        let odds = |word: &[u8]| -> Vec<f64> {
+            let score = |at: &i32| {
+                let word = &word[first(*at, width)..][..width];
+                log_odds.iter().zip(word).map(|(row, &code)| row[usize::from(code)]).sum::<f64>().exp()
+            };
+            places.iter().map(score).collect()
+        };
+        let odds: Vec<Vec<f64>> = self.codes.chunks(WIDTH).map(odds).collect();
+        let mut shares = vec![1.0 / places.len() as f64; places.len()];
+        for _ in 0..SHARE_ROUNDS {
+            let (mut next, mut all) = (vec![0.0; places.len()], 0.0);
+            for (odds, count) in odds.iter().zip(&self.counts) {
+                let sum: f64 = odds.iter().zip(&shares).map(|(odds, share)| odds * share).sum();
+                if sum > 0.0 {
+                    all += count;
+                    next.iter_mut()
+                        .zip(odds.iter().zip(&shares))
+                        .for_each(|(next, (odds, share))| *next += count * odds * share / sum);
+                }
+            }
+            shares = next.into_iter().map(|share| if all > 0.0 { share / all } else { 0.0 }).collect();
+        }
+        places.into_iter().map(|at| at.div_euclid(2)).zip(shares).collect()
     }
 
     /// The centre about which the bases are most symmetric.

@@ -29,6 +29,8 @@ pub enum Contents {
     Tuning,
     /// A learning-rate range test, by `tune --find-lr`
     RateRange,
+    /// A report of reads, by `signal`
+    Reads,
 }
 
 impl Contents {
@@ -44,6 +46,7 @@ impl Contents {
             (IMPORTANCE_JSON, Self::Importance),
             (TUNE_JSON, Self::Tuning),
             (RATES_CSV, Self::RateRange),
+            (READS_JSON, Self::Reads),
         ]
         .into_iter()
         .find(|(name, _)| folder.join(name).is_file())
@@ -100,6 +103,7 @@ impl Contents {
                 .collect(),
             Self::Tuning => vec![TUNE_JSON, TRIALS_CSV, BEST_TOML, SETTINGS_PNG, SETTINGS_SVG],
             Self::RateRange => vec![RATES_CSV, RATES_PNG, RATES_SVG],
+            Self::Reads => [READS_JSON, GROUPS_TSV].into_iter().chain(READS_PICTURES).collect(),
             Self::Simulation => {
                 let genomes = [
                     "human.fa",
@@ -110,7 +114,8 @@ impl Contents {
                     "mouse.repeats.bed",
                 ];
                 let signal = ["genome.fa", "peaks.narrowPeak", "sites.bed", "reads.bw", "expected.bw", "unbiased.bw"];
-                [SIMULATION_JSON].into_iter().chain(genomes).chain(signal).collect()
+                let reads = ["fragments.bed.gz", "reads.bam"];
+                [SIMULATION_JSON].into_iter().chain(genomes).chain(signal).chain(reads).collect()
             }
         }
     }
@@ -126,6 +131,7 @@ impl Contents {
             Self::Importance => "importance of bases",
             Self::Tuning => "a search",
             Self::RateRange => "a learning-rate range test",
+            Self::Reads => "a report of reads",
         }
     }
 }

@@ -1,0 +1,324 @@
+//! BAM (SAM specification, section 4.2): the references of the header, and of each record where its read lies. Records are decoded
+//! here and not by noodles-bam, which trusts the lengths that a record gives of itself: a damaged one would be a panic, or gigabytes.
+
+use std::io::{BufRead, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow, bail};
+
+use crate::formats::alignment::{Alignment, Flags, fragment_length, moves_along_reference};
+use crate::formats::compression::read_error;
+use crate::genome::Chromosome;
+
+/// What a decompressed BAM file begins with.
+pub const MAGIC: &[u8; 4] = b"BAM\x01";
+
+/// Bytes of a record before its name.
+const FIXED: usize = 32;
+
+/// Most bytes of a record: a read of the longest chromosome known has fewer.
+const LONGEST_RECORD: usize = 1 << 30;
+
+/// Most references that room is made for before they are read.
+const MOST_REFERENCES: usize = 1 << 16;
+
+/// Operations of a CIGAR by their codes.
+const OPERATIONS: &[u8; 9] = b"MIDNSHP=X";
+
+/// One pass over the records of a file.
+pub struct Bam {
+    path: PathBuf,
+    input: Box<dyn BufRead + Send>,
+    references: Vec<Chromosome>,
+    record: Vec<u8>,
+    /// Where the tags of the current record begin.
+    tags: usize,
+    /// Number of the current record, counted from 1.
+    number: u64,
+}
+
+impl Bam {
+    /// Reads the header of decompressed BAM; `path` is used in messages only.
+    ///
+    /// # Errors
+    /// The header is damaged, or names no references.
+    pub fn new(path: &Path, mut input: Box<dyn BufRead + Send>) -> Result<Self> {
+        let references = references(&mut input).map_err(|error| cut_short(path, "the header", &error))?;
+        let references = references.ok_or_else(|| {
+            anyhow!(
+                "{}: the header is damaged, expected names and lengths of references; copy the file again",
+                path.display()
+            )
+        })?;
+        if references.is_empty() {
+            bail!(
+                "{}: its header lists no chromosomes, expected those that reads were aligned to; align the reads, or give the header back with samtools reheader",
+                path.display()
+            );
+        }
+        Ok(Self { path: path.into(), input, references, record: Vec::new(), tags: 0, number: 0 })
+    }
+
+    /// The references that the header lists.
+    pub fn references(&self) -> &[Chromosome] {
+        &self.references
+    }
+
+    /// Reads the next record; `None` at the end of the file.
+    ///
+    /// # Errors
+    /// The file is cut short or damaged.
+    pub fn next_alignment(&mut self) -> Result<Option<Alignment>> {
+        let Self { path, input, record, number, .. } = self;
+        *number += 1;
+        let what = || format!("record {number}");
+        let mut length = [0; 4];
+        match input.fill_buf() {
+            Ok([]) => return Ok(None),
+            Ok(_) => {}
+            Err(error) => return Err(cut_short(path, &what(), &error)),
+        }
+        input.read_exact(&mut length).map_err(|error| cut_short(path, &what(), &error))?;
+        let length = u32::from_le_bytes(length) as usize;
+        if !(FIXED..=LONGEST_RECORD).contains(&length) {
+            return Err(self.damaged(&format!("a length of {length} bytes")));
+        }
+        record.clear();
+        let read = input.by_ref().take(length as u64).read_to_end(record);
+        read.map_err(|error| cut_short(path, &what(), &error))?;
+        if record.len() < length {
+            return Err(cut_short(path, &what(), &ErrorKind::UnexpectedEof.into()));
+        }
+        self.decode().map(Some)
+    }
+
+    fn decode(&mut self) -> Result<Alignment> {
+        let record = &self.record;
+        let word = |at: usize| i32::from_le_bytes([record[at], record[at + 1], record[at + 2], record[at + 3]]);
+        let half = |at: usize| u16::from_le_bytes([record[at], record[at + 1]]);
+        let (name, operations, bases) = (usize::from(record[8]), usize::from(half(12)), word(16) as u32 as usize);
+        let cigar = FIXED + name;
+        let sequence = cigar + 4 * operations;
+        let tags = sequence + bases.div_ceil(2) + bases;
+        if tags > record.len() {
+            return Err(self.damaged("parts that are longer than the whole"));
+        }
+        let flags = Flags(half(14));
+        let reference = usize::try_from(word(0)).ok();
+        if let Some(reference) = reference.filter(|reference| *reference >= self.references.len()) {
+            let count = self.references.len();
+            return Err(self.damaged(&format!("reference {reference} of {count}")));
+        }
+        let mut span = reach(&record[cigar..sequence]);
+        if let [first, second] = record[cigar..sequence].as_chunks::<4>().0
+            && u32::from_le_bytes(*first) == (bases as u32) << 4 | 4
+            && u32::from_le_bytes(*second) & 15 == 3
+            && let Some(long) = tag(&record[tags..], *b"CG")
+        {
+            // Of more than 65,535 operations, which stand in a tag.
+            span = long.strip_prefix(b"BI").and_then(|array| array.get(4..)).map_or(span, reach);
+        }
+        let start = usize::try_from(word(4)).ok();
+        self.tags = tags;
+        Ok(Alignment {
+            flags,
+            reference: reference.filter(|_| start.is_some()),
+            range: start.unwrap_or(0)..start.unwrap_or(0) + span,
+            mapping_quality: record[9],
+            fragment_length: fragment_length(flags, word(0) == word(20), i64::from(word(28))),
+        })
+    }
+
+    /// The text of a tag of the current record, such as `CB`, the barcode of a cell.
+    pub fn text_of_tag(&self, name: [u8; 2]) -> Option<&[u8]> {
+        tag(self.record.get(self.tags..)?, name)?.strip_prefix(b"Z")
+    }
+
+    fn damaged(&self, found: &str) -> anyhow::Error {
+        anyhow!(
+            "{}: record {}: found {found}, expected a record of BAM; copy the file again",
+            self.path.display(),
+            self.number
+        )
+    }
+}
+
+/// The error of a read that failed, which says where the file ends if it is cut short.
+fn cut_short(path: &Path, what: &str, error: &std::io::Error) -> anyhow::Error {
+    if error.kind() == ErrorKind::UnexpectedEof {
+        return anyhow!("{}: ends in the middle of {what}, expected a whole BAM file; copy it again", path.display());
+    }
+    read_error(path, error)
+}
+
+/// The references of a header; `None` where it makes no sense.
+fn references(input: &mut dyn BufRead) -> std::io::Result<Option<Vec<Chromosome>>> {
+    let mut number = || -> std::io::Result<usize> {
+        let mut bytes = [0; 4];
+        input.read_exact(&mut bytes)?;
+        Ok(u32::from_le_bytes(bytes) as usize)
+    };
+    let _magic = number()?;
+    let text = number()? as u64;
+    if std::io::copy(&mut input.take(text), &mut std::io::sink())? < text {
+        return Err(ErrorKind::UnexpectedEof.into());
+    }
+    let mut number = || -> std::io::Result<usize> {
+        let mut bytes = [0; 4];
+        input.read_exact(&mut bytes)?;
+        Ok(u32::from_le_bytes(bytes) as usize)
+    };
+    let count = number()?;
+    let mut found = Vec::with_capacity(count.min(MOST_REFERENCES));
+    for _ in 0..count {
+        let mut bytes = [0; 4];
+        input.read_exact(&mut bytes)?;
+        let length = u32::from_le_bytes(bytes);
+        let mut name = Vec::new();
+        input.take(u64::from(length)).read_to_end(&mut name)?;
+        if name.len() < length as usize {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        let Some(name) = name.strip_suffix(&[0]).and_then(|name| String::from_utf8(name.to_vec()).ok()) else {
+            return Ok(None);
+        };
+        input.read_exact(&mut bytes)?;
+        found.push(Chromosome { name, length: u32::from_le_bytes(bytes) as usize });
+    }
+    Ok(Some(found))
+}
+
+/// Bases of the reference that a CIGAR reaches over; what is no operation reaches over none.
+fn reach(cigar: &[u8]) -> usize {
+    let operations = cigar.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes));
+    let moves = |operation: &u32| {
+        OPERATIONS.get((operation & 15) as usize).is_some_and(|&operation| moves_along_reference(operation))
+    };
+    operations.filter(moves).map(|operation| (operation >> 4) as usize).sum()
+}
+
+/// The type and the value of a tag, without the zero at the end of a text; `None` where there is none or tags are damaged before it.
+fn tag(mut tags: &[u8], name: [u8; 2]) -> Option<&[u8]> {
+    let size = |kind: u8| match kind {
+        b'A' | b'c' | b'C' => Some(1),
+        b's' | b'S' => Some(2),
+        b'i' | b'I' | b'f' => Some(4),
+        _ => None,
+    };
+    loop {
+        let [first, second, kind, ..] = *tags else { return None };
+        let (length, value) = match kind {
+            b'Z' | b'H' => {
+                let end = memchr::memchr(0, &tags[3..])?;
+                (3 + end + 1, 2..3 + end)
+            }
+            b'B' => {
+                let [.., subtype, _, _, _, _] = *tags.get(..8)? else { return None };
+                let count = u32::from_le_bytes(tags[4..8].try_into().ok()?) as usize;
+                let length = 8 + count.checked_mul(size(subtype)?)?;
+                (length, 2..length)
+            }
+            kind => (3 + size(kind)?, 2..3 + size(kind)?),
+        };
+        let found = tags.get(value)?;
+        if [first, second] == name {
+            return Some(found);
+        }
+        tags = tags.get(length..)?;
+    }
+}
+
+/// Writes single reads without names, quality or tags, as the simulator makes them.
+pub struct Writer<W: Write> {
+    output: noodles_bgzf::io::Writer<W>,
+    record: Vec<u8>,
+}
+
+impl<W: Write> Writer<W> {
+    /// Begins a file with the chromosomes of a genome.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn new(output: W, chromosomes: &[Chromosome]) -> std::io::Result<Self> {
+        let mut output = noodles_bgzf::io::Writer::new(output);
+        let mut text = String::from("@HD\tVN:1.6\tSO:unsorted\n");
+        for Chromosome { name, length } in chromosomes {
+            text.push_str(&format!("@SQ\tSN:{name}\tLN:{length}\n"));
+        }
+        output.write_all(MAGIC)?;
+        output.write_all(&(text.len() as u32).to_le_bytes())?;
+        output.write_all(text.as_bytes())?;
+        output.write_all(&(chromosomes.len() as u32).to_le_bytes())?;
+        for Chromosome { name, length } in chromosomes {
+            output.write_all(&(name.len() as u32 + 1).to_le_bytes())?;
+            output.write_all(name.as_bytes())?;
+            output.write_all(&[0])?;
+            output.write_all(&(*length as u32).to_le_bytes())?;
+        }
+        Ok(Self { output, record: Vec::new() })
+    }
+
+    /// Adds a mate: all its bases are aligned, and its codes are those of the plus strand. `mate_start` and `fragment_length`, below
+    /// zero for the mate to the right, are of the other mate on the same chromosome.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn push(&mut self, mate: &Mate) -> std::io::Result<()> {
+        let Mate { name, flags, chromosome, start, codes, mate_start, fragment_length } = *mate;
+        let record = &mut self.record;
+        record.clear();
+        record.extend((chromosome as u32).to_le_bytes());
+        record.extend((start as u32).to_le_bytes());
+        record.extend([name.len() as u8 + 1, 60]);
+        record.extend(bin(start, start + codes.len()).to_le_bytes());
+        record.extend(1u16.to_le_bytes());
+        record.extend(flags.0.to_le_bytes());
+        record.extend((codes.len() as u32).to_le_bytes());
+        record.extend((chromosome as u32).to_le_bytes());
+        record.extend((mate_start as u32).to_le_bytes());
+        record.extend(fragment_length.to_le_bytes());
+        record.extend(name.as_bytes());
+        record.push(0);
+        record.extend(((codes.len() as u32) << 4).to_le_bytes());
+        let base = |code: &u8| b"\x01\x02\x04\x08\x0f"[usize::from(*code).min(4)];
+        record.extend(codes.chunks(2).map(|pair| base(&pair[0]) << 4 | pair.get(1).map_or(0, base)));
+        record.extend(codes.iter().map(|_| 0xff));
+        self.output.write_all(&(record.len() as u32).to_le_bytes())?;
+        self.output.write_all(record)
+    }
+
+    /// Completes the file with the end marker of BGZF.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn finish(self) -> std::io::Result<W> {
+        self.output.finish()
+    }
+}
+
+/// One of two mates to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct Mate<'a> {
+    /// Name of the pair.
+    pub name: &'a str,
+    /// Flags of the record.
+    pub flags: Flags,
+    /// Index of the chromosome in the header.
+    pub chromosome: usize,
+    /// First base, 0-based.
+    pub start: usize,
+    /// Codes of its bases on the plus strand, without case.
+    pub codes: &'a [u8],
+    /// First base of the other mate, 0-based.
+    pub mate_start: usize,
+    /// Length of the fragment, below zero for the mate to the right.
+    pub fragment_length: i32,
+}
+
+/// The bin of a record that an index sorts it into (SAM specification, section 5.3).
+fn bin(start: usize, end: usize) -> u16 {
+    let last = end.saturating_sub(1).max(start);
+    let levels = [(14, 4681), (17, 585), (20, 73), (23, 9), (26, 1)];
+    let found = levels.iter().find(|(shift, _)| start >> shift == last >> shift);
+    found.map_or(0, |(shift, first)| first + (start >> shift)) as u16
+}
