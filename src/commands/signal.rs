@@ -4,21 +4,22 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use serde_json::json;
 
 use crate::cli::signal::{FilterFlags, Signal};
 use crate::commands::{print, print_json};
 use crate::device;
-use strandnet_core::config::{Counted, Faults, ShiftChoice};
+use strandnet_core::config::{Counted, DataConfig, Faults, ShiftChoice};
 use strandnet_core::dataset::half_of_free_memory;
 use strandnet_core::figures;
+use strandnet_core::files::streams;
 use strandnet_core::format::{field, list_first};
 use strandnet_core::genome::Chromosome;
 use strandnet_core::genome::names::NameIndex;
 use strandnet_core::progress::Progress;
 use strandnet_core::reads::barcodes::{Barcodes, Group};
-use strandnet_core::reads::file::{Mate, Target};
+use strandnet_core::reads::file::{Mate, Target, holds_reads};
 use strandnet_core::reads::intervals::Intervals;
 use strandnet_core::reads::left_out::Filters;
 use strandnet_core::reads::reference::Reference;
@@ -90,6 +91,72 @@ pub fn run(command: &Signal, progress: Progress) -> Result<()> {
     print(&format!("{}{}\n", report.text(&written, &gathered.moved_off), out.path.display()))
 }
 
+/// Counts the insertions of those signal tracks that are reads, as `signal` does by default, and puts the bigWig files in their place:
+/// they become files of the folder `inputs` of the run to come, each with its report.
+///
+/// # Errors
+/// The reads cannot be counted, or their shift is not clear.
+pub fn count_reads_of(data: &mut DataConfig, inputs: &Path, progress: Progress) -> Result<()> {
+    let memory = data.memory.map_or_else(half_of_free_memory, |memory| memory.as_u64());
+    let Some(genome) = data.reference.clone() else { return Ok(()) };
+    let mut reference = None;
+    for (number, track) in data.signal.iter_mut().enumerate() {
+        let is_reads = |path: &PathBuf| Ok(!is_bigwig(path) && path.is_file() && holds_reads(path)?);
+        if track.paths().map(is_reads).collect::<Result<Vec<_>>>()?.iter().all(|is_reads| !is_reads) {
+            continue;
+        }
+        if track.minus.is_some() {
+            bail!(
+                "--signal {track}: names two files, and one holds reads, expected one of reads, or bigWig of each strand; count them with strandnet signal"
+            );
+        }
+        let reference = match &mut reference {
+            Some(reference) => reference,
+            none => none.insert(Reference::open(&genome, true, memory / 2)?),
+        };
+        let (bigwig, report) = insertions(&track.path, &genome, reference, memory / 2, progress).map_err(|error| {
+            anyhow!("{error:#}; for reads with other settings, give --signal the bigWig of strandnet signal")
+        })?;
+        track.path = inputs.join(format!("signal-{}.bw", number + 1));
+        streams::keep_as(&track.path, bigwig);
+        streams::keep_as(&track.path.with_extension("json"), report);
+    }
+    Ok(())
+}
+
+/// Insertions of a file of reads as bigWig, with the report as JSON.
+fn insertions(
+    path: &PathBuf,
+    genome: &Path,
+    reference: &Reference,
+    memory: u64,
+    progress: Progress,
+) -> Result<(File, File)> {
+    let chromosomes = &reference.chromosomes;
+    let target =
+        Target { path: genome, chromosomes, wanted: vec![true; chromosomes.len()], without_mitochondrion: true };
+    let mut gathered = reads::gather(Request {
+        files: std::slice::from_ref(path),
+        target: &target,
+        genome: reference.genome.as_ref(),
+        counted: Counted::Insertions,
+        shift: ShiftChoice::Auto,
+        mate: Mate::First,
+        filters: Filters::default(),
+        barcodes: None,
+        memory,
+        progress,
+    })?;
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("signal.bw");
+    let options =
+        Options { out: &out, stranded: false, flip_strands: false, bin: 1, per_million: false, regions: None };
+    let tracks = tracks::write(&mut gathered, chromosomes, Counted::Insertions, &options)?;
+    let mut report = tempfile::tempfile()?;
+    serde_json::to_writer_pretty(&mut report, &gathered.report.json(&tracks, &gathered.moved_off))?;
+    Ok((File::open(&out)?, report))
+}
+
 /// Which chromosomes count.
 fn wanted(names: &[String], chromosomes: &[Chromosome], reference: &Path) -> Result<Vec<bool>> {
     if names.is_empty() {
@@ -130,15 +197,17 @@ fn intervals(paths: &[PathBuf], target: &Target, progress: Progress) -> Result<I
 
 /// A track that is there already is replaced, and nothing else: reads would be gone if they were named by mistake.
 fn check_output(path: &Path) -> Result<()> {
-    let Ok(mut file) = File::open(path) else { return Ok(()) };
-    let mut magic = [0; 4];
-    let is_track = file.metadata().is_ok_and(|file| file.is_file())
-        && file.read_exact(&mut magic).is_ok()
-        && [magic, [magic[3], magic[2], magic[1], magic[0]]].contains(&[0x26, 0xfc, 0x8f, 0x88]);
-    if !is_track {
+    if path.exists() && !is_bigwig(path) {
         bail!("{}: exists and is no bigWig, which is all that is replaced here; choose another --out", path.display());
     }
     Ok(())
+}
+
+/// Whether a file begins as bigWig does, in either order of bytes.
+fn is_bigwig(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    read.is_ok() && [[0x26, 0xfc, 0x8f, 0x88], [0x88, 0x8f, 0xfc, 0x26]].contains(&magic)
 }
 
 /// The groups, each with its barcodes and files; `-` where no read has any of them.

@@ -7,7 +7,7 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 
 use crate::cli::Train;
-use crate::commands::{data_at, print};
+use crate::commands::{data_at, print, signal};
 use crate::device;
 use crate::train::hooks::OnTimeLimit;
 use crate::trainer::{InterruptedRun, Resumption, TrainedRun, Trainer};
@@ -76,7 +76,9 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
     };
     progress.say(&machine.description);
     // So that the run can be repeated, and gone on with, after the pipe is gone.
-    streams::keep_in(&folder.path().join(run::INPUTS), config.data.named_paths_mut())?;
+    let inputs = folder.path().join(run::INPUTS);
+    streams::keep_in(&inputs, config.data.named_paths_mut())?;
+    signal::count_reads_of(&mut config.data, &inputs, progress)?;
     let data = data_at(&config, &files, &progress)?;
     progress.say(&describe(&data, &config.data));
     let found = inspect::inspect(&data, &config.data, NearCopies::IfQuick)?;

@@ -15,6 +15,7 @@ mod library;
 mod model;
 mod predict;
 mod report;
+mod signal;
 mod simulate;
 mod tensorboard;
 mod threads;

@@ -11,6 +11,7 @@ pub mod report;
 pub mod shift;
 pub mod tracks;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
@@ -151,7 +152,7 @@ struct Gathering<'a> {
 impl Gathering<'_> {
     /// Counts what is to be counted of a read.
     fn add(&mut self, record: &Record, left_out: &mut LeftOut) -> Result<()> {
-        let Record { chromosome, range, ends, barcode, fragment_length } = record;
+        let Record { chromosome, range, deletions, ends, barcode, fragment_length } = record;
         if self.counted == Counted::FivePrime {
             match ends {
                 Ends::Read { mate, .. } if *mate != Mate::Single && *mate != self.mate => {
@@ -185,6 +186,10 @@ impl Gathering<'_> {
             (Counted::Coverage, _) => {
                 self.totals[group] += 1;
                 self.push(group, *chromosome, BEGIN, range.start)?;
+                for Range { start, end } in *deletions {
+                    self.push(group, *chromosome, END, *start)?;
+                    self.push(group, *chromosome, BEGIN, *end)?;
+                }
                 self.push(group, *chromosome, END, range.end)
             }
             (_, Ends::Fragment) => {
@@ -223,3 +228,6 @@ fn check(report: &FileReport, filters: &Filters, counted: Counted, mate: Mate) -
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

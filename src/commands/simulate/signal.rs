@@ -1,6 +1,7 @@
 //! `simulate --signal`: a genome with peaks and reads, and what they come from.
 
 use std::io::Write;
+use std::ops::Range;
 
 use anyhow::Result;
 use serde_json::json;
@@ -9,9 +10,12 @@ use super::write;
 use crate::cli::Simulate;
 use crate::commands::print;
 use strandnet_core::format::thousands;
+use strandnet_core::formats::alignment::Flags;
+use strandnet_core::formats::bam::{self, Mate};
 use strandnet_core::formats::bigwig;
 use strandnet_core::formats::fasta::write_record;
 use strandnet_core::genome::Chromosome;
+use strandnet_core::genome::simulate_signal::fragments::fragments;
 use strandnet_core::genome::simulate_signal::{self, MOTIFS, PREFERENCE, Peak, SignalChromosome, region};
 use strandnet_core::metrics::regression;
 use strandnet_core::progress::Progress;
@@ -27,6 +31,13 @@ const TRACKS: [Track; 3] = [
     ("expected.bw", |chromosome| &chromosome.expected),
     ("unbiased.bw", |chromosome| &chromosome.unbiased),
 ];
+
+/// Bases of a read, at most those of its fragment.
+const READ_LENGTH: usize = 36;
+
+/// Flags of the left mate, which is mate 1, and of the right one: both are aligned as a pair, and the other is of the other strand.
+const LEFT: Flags = Flags(0x1 | 0x2 | 0x20 | 0x40);
+const RIGHT: Flags = Flags(0x1 | 0x2 | 0x10 | 0x80);
 
 pub fn run(command: &Simulate, progress: Progress) -> Result<()> {
     let folder = OutputFolder::create(&command.out, Contents::Simulation, command.force)?;
@@ -56,6 +67,8 @@ pub fn run(command: &Simulate, progress: Progress) -> Result<()> {
     for track in TRACKS {
         write_track(&out, &genome, track)?;
     }
+    write(&out, "fragments.bed.gz", |file| write_fragments(file, &genome, command.seed))?;
+    write(&out, "reads.bam", |file| write_bam(file, &genome, command.seed))?;
     replaced.discard();
     let best = best.map_or_else(String::new, |best| format!("{best:.4}"));
     print(&format!(
@@ -93,6 +106,45 @@ fn write_sites(file: &mut dyn Write, genome: &[SignalChromosome]) -> std::io::Re
         }
     }
     Ok(())
+}
+
+/// The fragments that the reads are of, as they would be aligned, not shifted.
+fn write_fragments(file: &mut dyn Write, genome: &[SignalChromosome], seed: u64) -> std::io::Result<()> {
+    let mut file = noodles_bgzf::io::Writer::new(file);
+    for of in genome {
+        for Range { start, end } in fragments(of, seed) {
+            writeln!(file, "{}\t{start}\t{end}", of.chromosome.name)?;
+        }
+    }
+    file.finish().map(drop)
+}
+
+/// The same as two mates each.
+fn write_bam(file: &mut dyn Write, genome: &[SignalChromosome], seed: u64) -> std::io::Result<()> {
+    let chromosomes: Vec<Chromosome> = genome.iter().map(|of| of.chromosome.clone()).collect();
+    let (mut file, mut number) = (bam::Writer::new(file, &chromosomes)?, 0);
+    for (chromosome, of) in genome.iter().enumerate() {
+        for fragment in fragments(of, seed) {
+            number += 1;
+            let bases = fragment.len().min(READ_LENGTH);
+            let (left, right) = (fragment.start, fragment.end - bases);
+            let length = fragment.len() as i32;
+            for (start, mate_start, fragment_length, flags) in
+                [(left, right, length, LEFT), (right, left, -length, RIGHT)]
+            {
+                file.push(&Mate {
+                    name: &format!("pair_{number}"),
+                    flags,
+                    chromosome,
+                    start,
+                    codes: &of.codes[start..start + bases],
+                    mate_start,
+                    fragment_length,
+                })?;
+            }
+        }
+    }
+    file.finish().map(drop)
 }
 
 fn write_track(out: &RunFolder, genome: &[SignalChromosome], (name, of): Track) -> Result<()> {

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use strandnet::formats::bigwig::BigWig;
 
 use super::signals::{Tracks, arrays, tracks};
-use crate::fixtures::{column, fail, header, json, metrics, numbers, outcome, run as run_of, succeed, text, value};
+use crate::fixtures::{
+    Folder, column, fail, header, json, metrics, numbers, outcome, repeats_its_own_test, run as run_of, succeed, text,
+    train, value,
+};
 
 /// Of the middle of a window of 80 bp.
 const OUTPUT_LENGTH: usize = 40;
@@ -406,4 +409,47 @@ fn a_control_is_given_beside_the_sequence() {
     let both = ["--bias", text(&bias), "--control", text(&control)];
     let error = fail(2, &[&["train", "--out", text(&path("both"))], &flags(&tracks, &signals, &both)[..]].concat());
     assert!(error.contains("--bias and --control"), "{error}");
+}
+
+#[test]
+fn reads_are_counted_first_and_the_track_stays_in_the_run() {
+    let folder = Folder::new();
+    let simulated = folder.path("simulated");
+    succeed(&["simulate", text(&simulated), "--signal", "--quiet"]);
+    let file = |name: &str| text(&simulated.join(name)).to_owned();
+    let reads = format!("atac={}", file("reads.bam"));
+    let (genome, peaks, out) = (file("genome.fa"), file("peaks.narrowPeak"), folder.path("run"));
+    let (stdout, _) = train(
+        &out,
+        &[
+            "--task",
+            "profile",
+            "--reference",
+            &genome,
+            "--regions",
+            &peaks,
+            "--signal",
+            &reads,
+            "--length",
+            "200",
+            "--output-length",
+            "100",
+            "--arch",
+            "bpnet",
+            "--filters",
+            "4",
+            "--depth",
+            "1",
+            "--epochs",
+            "1",
+        ],
+    );
+    let track = out.join("inputs/signal-1.bw");
+    assert!(track.is_file() && stdout.contains("profiles of"), "{stdout}");
+    let report = json(&out.join("inputs/signal-1.json"));
+    assert_eq!(report["files"][0]["shift"]["plus"], 4);
+    let config = std::fs::read_to_string(out.join("config.toml")).unwrap();
+    assert!(config.contains("inputs/signal-1.bw"), "{config}");
+    std::fs::remove_file(simulated.join("reads.bam")).unwrap();
+    repeats_its_own_test(&out);
 }

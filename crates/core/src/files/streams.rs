@@ -107,6 +107,16 @@ pub fn keep_in(folder: &Path, mut paths: Vec<(String, &mut PathBuf)>) -> Result<
     Ok(())
 }
 
+/// Keeps a file that was made as one of a folder to come: until [`write_kept`] it is read under that path.
+pub fn keep_as(path: &Path, file: File) {
+    locked(&KEPT).insert(path.to_path_buf(), Arc::new(file));
+}
+
+/// The file that is kept under a path.
+pub fn kept(path: &Path) -> Option<Arc<File>> {
+    locked(&KEPT).get(path).cloned()
+}
+
 /// Writes the copies that are kept as files of this folder.
 ///
 /// # Errors

@@ -11,6 +11,8 @@ pub struct Alignment {
     pub reference: Option<usize>,
     /// Bases of the reference from the first to the last that the CIGAR reaches, 0-based and half-open.
     pub range: Range<usize>,
+    /// Deletions within them, in order.
+    pub deletions: Vec<Range<usize>>,
     /// Mapping quality; 255 where it is not known.
     pub mapping_quality: u8,
     /// Length of the fragment in bp, where both mates lie on one reference.
@@ -47,9 +49,21 @@ impl Flags {
     }
 }
 
-/// Whether an operation of a CIGAR moves along the reference: `M`, `D`, `N`, `=` and `X` do.
-pub fn moves_along_reference(operation: u8) -> bool {
-    matches!(operation, b'M' | b'D' | b'N' | b'=' | b'X')
+/// The bases of the reference from `start` that a CIGAR reaches over, and the deletions among them. `M`, `D`, `N`, `=` and `X` move along
+/// the reference. `None` where it reaches over more than there can be.
+pub fn reached(
+    start: usize,
+    operations: impl Iterator<Item = (u8, usize)>,
+) -> Option<(Range<usize>, Vec<Range<usize>>)> {
+    let (mut end, mut deletions) = (start, Vec::new());
+    for (operation, length) in operations.filter(|(operation, _)| b"MDN=X".contains(operation)) {
+        let next = end.checked_add(length)?;
+        if operation == b'D' {
+            deletions.push(end..next);
+        }
+        end = next;
+    }
+    Some((start..end, deletions))
 }
 
 /// The length of a fragment from the template length of its mates, where both lie on one reference.

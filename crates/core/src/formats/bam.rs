@@ -2,11 +2,12 @@
 //! here and not by noodles-bam, which trusts the lengths that a record gives of itself: a damaged one would be a panic, or gigabytes.
 
 use std::io::{BufRead, ErrorKind, Read, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
 
-use crate::formats::alignment::{Alignment, Flags, fragment_length, moves_along_reference};
+use crate::formats::alignment::{Alignment, Flags, fragment_length, reached};
 use crate::formats::compression::read_error;
 use crate::genome::Chromosome;
 
@@ -109,21 +110,26 @@ impl Bam {
             let count = self.references.len();
             return Err(self.damaged(&format!("reference {reference} of {count}")));
         }
-        let mut span = reach(&record[cigar..sequence]);
+        let start = usize::try_from(word(4)).ok();
+        let mut reaches = reach(start.unwrap_or(0), &record[cigar..sequence]);
         if let [first, second] = record[cigar..sequence].as_chunks::<4>().0
             && u32::from_le_bytes(*first) == (bases as u32) << 4 | 4
             && u32::from_le_bytes(*second) & 15 == 3
             && let Some(long) = tag(&record[tags..], *b"CG")
+            && let Some(operations) = long.strip_prefix(b"BI").and_then(|array| array.get(4..))
         {
             // Of more than 65,535 operations, which stand in a tag.
-            span = long.strip_prefix(b"BI").and_then(|array| array.get(4..)).map_or(span, reach);
+            reaches = reach(start.unwrap_or(0), operations);
         }
-        let start = usize::try_from(word(4)).ok();
+        let Some((range, deletions)) = reaches else {
+            return Err(self.damaged("a CIGAR that is longer than any chromosome"));
+        };
         self.tags = tags;
         Ok(Alignment {
             flags,
             reference: reference.filter(|_| start.is_some()),
-            range: start.unwrap_or(0)..start.unwrap_or(0) + span,
+            range,
+            deletions,
             mapping_quality: record[9],
             fragment_length: fragment_length(flags, word(0) == word(20), i64::from(word(28))),
         })
@@ -188,13 +194,11 @@ fn references(input: &mut dyn BufRead) -> std::io::Result<Option<Vec<Chromosome>
     Ok(Some(found))
 }
 
-/// Bases of the reference that a CIGAR reaches over; what is no operation reaches over none.
-fn reach(cigar: &[u8]) -> usize {
+/// The bases of the reference that a CIGAR reaches over, and its deletions; what is no operation reaches over none.
+fn reach(start: usize, cigar: &[u8]) -> Option<(Range<usize>, Vec<Range<usize>>)> {
     let operations = cigar.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes));
-    let moves = |operation: &u32| {
-        OPERATIONS.get((operation & 15) as usize).is_some_and(|&operation| moves_along_reference(operation))
-    };
-    operations.filter(moves).map(|operation| (operation >> 4) as usize).sum()
+    let code = |operation: u32| OPERATIONS.get((operation & 15) as usize).copied().unwrap_or(b'P');
+    reached(start, operations.map(|operation| (code(operation), (operation >> 4) as usize)))
 }
 
 /// The type and the value of a tag, without the zero at the end of a text; `None` where there is none or tags are damaged before it.

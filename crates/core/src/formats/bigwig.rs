@@ -5,17 +5,20 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Result, anyhow, bail};
 use bigwig::{BigWigReader, BigWigWriter, ChromInfo, Error, WriterOptions};
 
+use crate::files::streams;
+use crate::formats::compression::FromStart;
 use crate::genome::Chromosome;
 
 /// A file and its chromosomes.
 #[derive(Debug)]
 pub struct BigWig {
     path: PathBuf,
-    reader: BigWigReader<BufReader<File>>,
+    reader: BigWigReader<BufReader<FromStart>>,
     chromosomes: Vec<Chromosome>,
 }
 
@@ -25,7 +28,9 @@ impl BigWig {
     /// # Errors
     /// The file is missing, damaged, or no bigWig.
     pub fn open(path: &Path) -> Result<Self> {
-        let reader = BigWigReader::open(path).map_err(|error| fault(path, &error))?;
+        let file = streams::kept(path).map_or_else(|| File::open(path).map(Arc::new), Ok);
+        let file = file.map_err(|error| fault(path, &Error::Io(error)))?;
+        let reader = BigWigReader::new(BufReader::new(FromStart::new(&file))).map_err(|error| fault(path, &error))?;
         let chromosomes = reader.chroms().iter();
         let chromosomes = chromosomes
             .map(|chromosome| Chromosome { name: chromosome.name.clone(), length: chromosome.length as usize });
@@ -98,7 +103,7 @@ fn fault(path: &Path, error: &Error) -> anyhow::Error {
             }
             [0x1f, 0x8b, ..] => {
                 anyhow!(
-                    "{path_shown}: is compressed with gzip, expected a bigWig file; bigWig is compressed within, decompress it"
+                    "{path_shown}: is compressed with gzip, expected a bigWig file; bigWig is compressed within, decompress it, or count reads with strandnet signal"
                 )
             }
             text if text.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) => anyhow!(

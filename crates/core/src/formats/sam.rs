@@ -1,6 +1,6 @@
 //! SAM, the text form of BAM (SAM specification, section 1): of each line where its read lies.
 
-use crate::formats::alignment::{Alignment, Flags, fragment_length, moves_along_reference};
+use crate::formats::alignment::{Alignment, Flags, fragment_length, reached};
 use crate::formats::quoted;
 use crate::genome::Chromosome;
 
@@ -45,15 +45,18 @@ pub fn parse(line: &[u8]) -> Result<Line<'_>, String> {
     let start = usize::try_from(number("position", start)? - 1).ok();
     let quality = u8::try_from(number("mapping quality", quality)?)
         .map_err(|_| "the mapping quality is beyond 255".to_owned())?;
-    let span =
-        reach(cigar).ok_or_else(|| format!("the CIGAR is '{}', expected lengths and operations", quoted(cigar)))?;
+    let operations = operations(cigar);
+    let reaches = operations.and_then(|operations| reached(start.unwrap_or(0), operations.into_iter()));
+    let (range, deletions) =
+        reaches.ok_or_else(|| format!("the CIGAR is '{}', expected lengths and operations", quoted(cigar)))?;
     let same_reference = mate_reference == b"=" || mate_reference == reference;
     let reference = std::str::from_utf8(reference).map_err(|_| "the name of the reference is no text".to_owned())?;
     let barcode = columns.find_map(|column| column.strip_prefix(b"CB:Z:"));
     let alignment = Alignment {
         flags: if reference == "*" || start.is_none() { Flags(flags.0 | Flags::UNMAPPED.0) } else { flags },
         reference: None,
-        range: start.unwrap_or(0)..start.unwrap_or(0).saturating_add(span),
+        range,
+        deletions,
         mapping_quality: quality,
         fragment_length: fragment_length(flags, same_reference, number("template length", template)?),
     };
@@ -67,26 +70,18 @@ fn reference(line: &[u8]) -> Option<Chromosome> {
     Some(Chromosome { name: field("SN:")?.to_owned(), length: field("LN:")?.parse().ok()? })
 }
 
-/// Bases of the reference that a CIGAR reaches over; `None` where it is none.
-fn reach(cigar: &[u8]) -> Option<usize> {
-    if cigar == b"*" {
-        return Some(0);
-    }
-    let (mut span, mut length) = (0usize, None);
-    for &byte in cigar {
+/// The operations of a CIGAR with their lengths; `None` where it is none.
+fn operations(cigar: &[u8]) -> Option<Vec<(u8, usize)>> {
+    let (mut found, mut length) = (Vec::new(), None);
+    for &byte in cigar.iter().filter(|_| cigar != b"*") {
         match byte {
             b'0'..=b'9' => {
                 let digit = usize::from(byte - b'0');
                 length = Some(length.unwrap_or(0usize).checked_mul(10)?.checked_add(digit)?);
             }
-            operation if b"MIDNSHP=X".contains(&operation) => {
-                let bases = length.take()?;
-                if moves_along_reference(operation) {
-                    span = span.checked_add(bases)?;
-                }
-            }
+            operation if b"MIDNSHP=X".contains(&operation) => found.push((operation, length.take()?)),
             _ => return None,
         }
     }
-    length.is_none().then_some(span)
+    length.is_none().then_some(found)
 }

@@ -6,6 +6,8 @@
 //! them, and around each by its footprint. The preference depends on the bases around the cut alone, in the same way on either strand,
 //! as that of Tn5 does.
 
+pub mod fragments;
+
 use std::ops::Range;
 
 use rand::RngExt;
@@ -147,7 +149,8 @@ fn chromosome(name: &str, length: usize, random: &mut Generator) -> SignalChromo
     }
     let preference = preferences(&codes);
     let expected: Vec<f64> = unbiased.iter().zip(&preference).map(|(reads, preference)| reads * preference).collect();
-    let reads: Vec<f64> = expected.iter().map(|&mean| poisson(mean, random)).collect();
+    let mut reads: Vec<f64> = expected.iter().map(|&mean| poisson(mean, random)).collect();
+    fragments::make_even(&mut reads);
     let peak = |&summit: &usize| Peak {
         summit,
         expected: expected[region(summit)].iter().sum(),

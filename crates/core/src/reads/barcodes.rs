@@ -30,9 +30,9 @@ pub struct Barcodes {
     cells: Vec<HashMap<Vec<u8>, Cell>>,
     /// Files in which barcodes were seen that the table gives no file for.
     seen: HashMap<Vec<u8>, usize>,
-    /// The first barcode of the table, and of reads the first that is not in it, for messages.
+    /// The first barcode of the table, and of each file the first that is not in it, for messages.
     first: Vec<u8>,
-    other: Option<Vec<u8>>,
+    others: Vec<Option<Vec<u8>>>,
     /// Of each file, reads with a barcode of the table.
     found: Vec<u64>,
 }
@@ -72,7 +72,7 @@ impl Barcodes {
             cells: vec![HashMap::new(); files.len()],
             seen: HashMap::new(),
             first: Vec::new(),
-            other: None,
+            others: vec![None; files.len()],
             found: vec![0; files.len()],
         };
         let (mut by_name, mut text) = (HashMap::new(), Vec::new());
@@ -179,9 +179,7 @@ impl Barcodes {
     /// The barcode stands in another file too, and the table does not say which is meant.
     pub fn group(&mut self, file: usize, barcode: &[u8]) -> Result<Option<usize>> {
         let Some(cell) = self.cells[file].get_mut(barcode) else {
-            if self.other.is_none() {
-                self.other = Some(barcode.to_vec());
-            }
+            self.others[file].get_or_insert_with(|| barcode.to_vec());
             return Ok(None);
         };
         if !cell.seen {
@@ -211,7 +209,7 @@ impl Barcodes {
     /// There is none.
     pub fn check_file(&self, file: usize, without: u64) -> Result<()> {
         let (path, table) = (self.files[file].display(), self.path.display());
-        match &self.other {
+        match &self.others[file] {
             _ if self.found[file] > 0 || self.cells[file].is_empty() => Ok(()),
             Some(other) => {
                 let suffixes = [&self.first, other].map(|barcode| barcode.contains(&b'-'));

@@ -59,12 +59,21 @@ pub struct Record<'a> {
     pub chromosome: usize,
     /// 0-based and half-open.
     pub range: Range<usize>,
+    /// Deletions within it, in order, which are no bases of the read.
+    pub deletions: &'a [Range<usize>],
     /// What it stands for.
     pub ends: Ends,
     /// Barcode of its cell.
     pub barcode: Option<&'a [u8]>,
     /// Length of its fragment in bp, where that is known.
     pub fragment_length: Option<usize>,
+}
+
+impl Record<'_> {
+    /// What a line gives, before its chromosome is found.
+    fn of_line(range: Range<usize>, ends: Ends) -> Self {
+        Self { chromosome: 0, range, deletions: &[], ends, barcode: None, fragment_length: None }
+    }
 }
 
 /// The chromosomes that reads are placed on.
@@ -179,6 +188,22 @@ impl ReadsFile {
     }
 }
 
+/// Whether a file begins as reads do, so that they can be counted; CRAM does, whose reader says what to do.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn holds_reads(path: &Path) -> Result<bool> {
+    let (input, _) = compression::open_detected(path)?;
+    let mut head = Vec::new();
+    input.take(HEAD).read_to_end(&mut head).map_err(|error| read_error(path, &error))?;
+    if head.starts_with(bam::MAGIC) || head.starts_with(b"CRAM") || looks_like_sam(&head) {
+        return Ok(true);
+    }
+    let mut lines = head.split(|&byte| byte == b'\n').map(fragments::parse);
+    let first = lines.find(|line| !matches!(line, Ok(fragments::Line::Skipped | fragments::Line::Header)));
+    Ok(other_format(&head).is_none() && matches!(first, Some(Ok(_))))
+}
+
 /// What else a file is by its first bytes, and what to do.
 fn other_format(head: &[u8]) -> Option<(&'static str, &'static str)> {
     match head {
@@ -191,11 +216,29 @@ fn other_format(head: &[u8]) -> Option<(&'static str, &'static str)> {
             Some(("is FASTQ, whose reads are not aligned", "align them to the reference"))
         }
         head if head.starts_with(b"##fileformat=VCF") => Some(("is VCF", "name the reads")),
+        head if is_bedgraph(head) => {
+            Some(("is bedGraph, which counts reads already", "make bigWig of it with bedGraphToBigWig"))
+        }
         head if !head.starts_with(bam::MAGIC) && head.contains(&0) => {
             Some(("holds bytes that are no text", "check the file"))
         }
         _ => None,
     }
+}
+
+/// Whether a file is bedGraph: four columns, the last a number, in all lines that are looked at.
+fn is_bedgraph(head: &[u8]) -> bool {
+    let whole = head.iter().rposition(|&byte| byte == b'\n').map_or(head, |end| &head[..end]);
+    let mut lines = whole
+        .split(|&byte| byte == b'\n')
+        .filter(|line| matches!(fragments::parse(line), Ok(fragments::Line::Fragment { .. })))
+        .peekable();
+    let is_value = |column: &[u8]| std::str::from_utf8(column).is_ok_and(|column| column.trim().parse::<f64>().is_ok());
+    lines.peek().is_some()
+        && lines.all(|line| {
+            let columns: Vec<&[u8]> = line.split(|&byte| byte == b'\t' || byte == b' ').collect();
+            columns.len() == 4 && is_value(columns[3])
+        })
 }
 
 /// Whether a file is SAM, with a header or without.
@@ -225,7 +268,7 @@ struct Reader<'a, 'b, Each> {
 impl<Each: FnMut(Record, &mut LeftOut) -> Result<()>> Reader<'_, '_, Each> {
     fn bam(&mut self, file: &mut Bam) -> Result<()> {
         let found = file.references().iter().map(|reference| self.reference(reference)).collect::<Result<Vec<_>>>()?;
-        if !found.iter().any(|found| matches!(found, Found::Wanted(_))) {
+        if found.iter().all(|found| *found == Found::Not(Reason::Absent)) {
             return Err(self.no_common_name(file.references().iter().map(|reference| reference.name.as_str())));
         }
         while let Some(alignment) = file.next_alignment()? {
@@ -285,7 +328,10 @@ impl<Each: FnMut(Record, &mut LeftOut) -> Result<()>> Reader<'_, '_, Each> {
         }
         let ends = Ends::Read { reverse: flags.has(Flags::REVERSE), mate };
         let found = found.unwrap_or(Found::Not(Reason::Absent));
-        self.place(found, name, alignment.range.clone(), ends, barcode, alignment.fragment_length)
+        let Alignment { range, deletions, fragment_length, .. } = alignment;
+        let record =
+            Record { chromosome: 0, range: range.clone(), deletions, ends, barcode, fragment_length: *fragment_length };
+        self.place(found, name, record)
     }
 
     /// Reads lines, each with or without its end.
@@ -352,7 +398,7 @@ impl<Each: FnMut(Record, &mut LeftOut) -> Result<()>> Reader<'_, '_, Each> {
                 self.seen.single += 1;
                 let found = self.find(place.chromosome);
                 let ends = Ends::Read { reverse, mate: Mate::Single };
-                self.place(found, place.chromosome, place.range, ends, None, None)?;
+                self.place(found, place.chromosome, Record::of_line(place.range, ends))?;
             }
             fragments::Line::Pair(mates) => self.pair(mates)?,
         }
@@ -362,7 +408,9 @@ impl<Each: FnMut(Record, &mut LeftOut) -> Result<()>> Reader<'_, '_, Each> {
 
     fn fragment(&mut self, place: &Place, barcode: Option<&[u8]>) -> Result<()> {
         let found = self.find(place.chromosome);
-        self.place(found, place.chromosome, place.range.clone(), Ends::Fragment, barcode, Some(place.range.len()))
+        let fragment_length = Some(place.range.len());
+        let record = Record::of_line(place.range.clone(), Ends::Fragment);
+        self.place(found, place.chromosome, Record { barcode, fragment_length, ..record })
     }
 
     /// Two mates of a line, each with its own end, or a fragment where they have no strands.
@@ -385,21 +433,14 @@ impl<Each: FnMut(Record, &mut LeftOut) -> Result<()>> Reader<'_, '_, Each> {
             };
             self.seen.mates[number] += 1;
             let found = self.find(place.chromosome);
-            self.place(found, place.chromosome, place.range, Ends::Read { reverse, mate }, None, length)?;
+            let record = Record::of_line(place.range, Ends::Read { reverse, mate });
+            self.place(found, place.chromosome, Record { fragment_length: length, ..record })?;
         }
         Ok(())
     }
 
-    /// Hands on what has a place.
-    fn place(
-        &mut self,
-        found: Found,
-        name: &str,
-        range: Range<usize>,
-        ends: Ends,
-        barcode: Option<&[u8]>,
-        fragment_length: Option<usize>,
-    ) -> Result<()> {
+    /// Hands on what has a place, on the chromosome that was found for its name.
+    fn place(&mut self, found: Found, name: &str, record: Record) -> Result<()> {
         let chromosome = match found {
             Found::Wanted(chromosome) => chromosome,
             Found::Not(Reason::Absent) => {
@@ -412,17 +453,18 @@ impl<Each: FnMut(Record, &mut LeftOut) -> Result<()>> Reader<'_, '_, Each> {
             }
         };
         let Chromosome { name, length } = &self.target.chromosomes[chromosome];
+        let range = &record.range;
+        let is_of_other_length =
+            |length| self.filters.fragment_length.as_ref().is_some_and(|own| !own.contains(&length));
         if range.end > *length || range.is_empty() {
             let what = || format!("{name}:{}-{} of {length} bp", range.start, range.end);
             self.left_out.add_odd(Reason::Beyond, what);
-        } else if fragment_length
-            .is_some_and(|length| self.filters.fragment_length.as_ref().is_some_and(|wanted| !wanted.contains(&length)))
-        {
+        } else if record.fragment_length.is_some_and(is_of_other_length) {
             self.left_out.add(Reason::FragmentLength);
-        } else if self.filters.excluded.overlap(chromosome, &range) {
+        } else if self.filters.excluded.overlap(chromosome, range) {
             self.left_out.add(Reason::Excluded);
         } else {
-            (self.each)(Record { chromosome, range, ends, barcode, fragment_length }, self.left_out)?;
+            (self.each)(Record { chromosome, ..record }, self.left_out)?;
         }
         Ok(())
     }
@@ -487,7 +529,7 @@ impl<Each: FnMut(Record, &mut LeftOut) -> Result<()>> Reader<'_, '_, Each> {
     fn no_common_name<'n>(&self, names: impl Iterator<Item = &'n str>) -> anyhow::Error {
         let own: Vec<String> = names.take(4).map(ToOwned::to_owned).collect();
         anyhow!(
-            "{}: has no chromosome in common with {} ({} against {}); name the genome that its reads were aligned to, and its chromosomes with --chroms if any",
+            "{}: has no chromosome in common with {} ({} against {}); name the genome that its reads were aligned to",
             self.path.display(),
             self.target.path.display(),
             list_first(&own, 3),

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value, json};
 
-use crate::format::counted;
+use crate::format::thousands;
 use crate::formats::alignment::{Alignment, Flags};
 use crate::reads::intervals::Intervals;
 
@@ -23,6 +23,17 @@ pub struct Filters {
     pub fragment_length: Option<RangeInclusive<usize>>,
     /// Reads and fragments that touch any of these do not count.
     pub excluded: Intervals,
+}
+
+impl Default for Filters {
+    fn default() -> Self {
+        Self {
+            min_mapping_quality: MIN_MAPPING_QUALITY,
+            keep_duplicates: false,
+            fragment_length: None,
+            excluded: Intervals::default(),
+        }
+    }
 }
 
 /// Why a read is not counted.
@@ -65,22 +76,22 @@ pub enum Reason {
 impl Reason {
     /// All, in the order in which they are looked at and said, with their keys and what is said of them.
     pub const ALL: [(Self, &'static str, &'static str); 16] = [
-        (Self::Unreadable, "unreadable", "are no reads"),
-        (Self::Unmapped, "unmapped", "are not aligned"),
-        (Self::Secondary, "secondary", "are secondary alignments"),
-        (Self::Supplementary, "supplementary", "are supplementary alignments"),
-        (Self::Failed, "failed", "failed the checks of the instrument"),
-        (Self::Duplicate, "duplicate", "are marked as duplicates"),
-        (Self::MappingQuality, "mapping_quality", "are below the mapping quality"),
-        (Self::OtherMate, "other_mate", "are the other mate"),
-        (Self::Absent, "absent_chromosome", "lie on chromosomes that the reference lacks"),
-        (Self::Mitochondrion, "mitochondrion", "lie on the mitochondrion"),
-        (Self::OtherChromosome, "other_chromosome", "lie on chromosomes not asked for"),
-        (Self::Beyond, "beyond_end", "reach beyond the end of their chromosome"),
-        (Self::FragmentLength, "fragment_length", "have another fragment length"),
-        (Self::Excluded, "excluded", "touch --exclude"),
-        (Self::NoBarcode, "no_barcode", "have no barcode"),
-        (Self::OtherBarcode, "other_barcode", "have another barcode"),
+        (Self::Unreadable, "unreadable", "unreadable"),
+        (Self::Unmapped, "unmapped", "not aligned"),
+        (Self::Secondary, "secondary", "secondary"),
+        (Self::Supplementary, "supplementary", "supplementary"),
+        (Self::Failed, "failed", "failed in the instrument"),
+        (Self::Duplicate, "duplicate", "marked as duplicates"),
+        (Self::MappingQuality, "mapping_quality", "below the mapping quality"),
+        (Self::OtherMate, "other_mate", "of the other mate"),
+        (Self::Absent, "absent_chromosome", "on chromosomes that the reference lacks"),
+        (Self::Mitochondrion, "mitochondrion", "on the mitochondrion"),
+        (Self::OtherChromosome, "other_chromosome", "on chromosomes not asked for"),
+        (Self::Beyond, "beyond_end", "beyond the end of their chromosome"),
+        (Self::FragmentLength, "fragment_length", "of another fragment length"),
+        (Self::Excluded, "excluded", "touching --exclude"),
+        (Self::NoBarcode, "no_barcode", "without a barcode"),
+        (Self::OtherBarcode, "other_barcode", "with another barcode"),
     ];
 }
 
@@ -122,7 +133,7 @@ impl LeftOut {
         let described = found.map(|((_, key, words), &count)| {
             let first = self.first.iter().find(|(of, _)| of == key);
             let first = first.map_or_else(String::new, |(_, first)| format!(" (the first: {first})"));
-            format!("{} {words}{first}", counted(count, "").trim_end_matches('s').trim_end())
+            format!("{} {words}{first}", thousands(count as usize))
         });
         described.collect::<Vec<_>>().join(", ")
     }
