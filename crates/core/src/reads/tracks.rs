@@ -261,15 +261,15 @@ fn coverage(begin: &[(usize, u32)], end: &[(usize, u32)]) -> Vec<(Range<usize>, 
 
 /// Means of bins, those without counts left out; the last bin of a chromosome may be shorter.
 fn bins(stretches: &[(Range<usize>, u64)], bin: usize, length: usize) -> Vec<(Range<usize>, f64)> {
-    let mut sums: Vec<(usize, u64)> = Vec::new();
+    let mut binned: Vec<(usize, u64)> = Vec::new();
     for (range, count) in stretches {
         let mut start = range.start;
         while start < range.end {
             let end = range.end.min((start / bin + 1) * bin);
             let sum = count * (end - start) as u64;
-            match sums.last_mut() {
+            match binned.last_mut() {
                 Some((number, all)) if *number == start / bin => *all += sum,
-                _ => sums.push((start / bin, sum)),
+                _ => binned.push((start / bin, sum)),
             }
             start = end;
         }
@@ -279,7 +279,7 @@ fn bins(stretches: &[(Range<usize>, u64)], bin: usize, length: usize) -> Vec<(Ra
         let mean = sum as f64 / range.len() as f64;
         (range, mean)
     };
-    sums.into_iter().map(of).collect()
+    binned.into_iter().map(of).collect()
 }
 
 #[cfg(test)]
