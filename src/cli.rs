@@ -649,7 +649,7 @@ pub struct Doctor {
 pub struct Simulate {
     /// Folder for the genomes
     pub out: PathBuf,
-    /// Write another genome instead, with peaks, reads as bigWig and all that they come from: motifs, footprints, an enzyme's preference [default: no]
+    /// Write another genome instead, with peaks, reads as bigWig, fragments and BAM, and all that they come from: motifs, footprints, an enzyme's preference [default: no]
     #[arg(long, conflicts_with_all = ["length", "windows"])]
     pub signal: bool,
     /// Replace the genomes that the folder holds [default: no]

@@ -101,7 +101,8 @@ pub fn count_reads_of(data: &mut DataConfig, inputs: &Path, progress: Progress) 
     let Some(genome) = data.reference.clone() else { return Ok(()) };
     let mut reference = None;
     for (number, track) in data.signal.iter_mut().enumerate() {
-        let is_reads = |path: &PathBuf| Ok(!is_bigwig(path) && path.is_file() && holds_reads(path)?);
+        let is_there = |path: &Path| path.is_file() || streams::kept(path).is_some();
+        let is_reads = |path: &PathBuf| Ok(is_there(path) && !is_bigwig(path) && holds_reads(path)?);
         if track.paths().map(is_reads).collect::<Result<Vec<_>>>()?.iter().all(|is_reads| !is_reads) {
             continue;
         }

@@ -6,8 +6,7 @@ use strandnet::formats::bigwig::BigWig;
 
 use super::signals::{Tracks, arrays, tracks};
 use crate::fixtures::{
-    Folder, column, fail, header, json, metrics, numbers, outcome, repeats_its_own_test, run as run_of, succeed, text,
-    train, value,
+    Folder, column, fail, header, json, metrics, numbers, outcome, run as run_of, succeed, text, train, value,
 };
 
 /// Of the middle of a window of 80 bp.
@@ -451,5 +450,12 @@ fn reads_are_counted_first_and_the_track_stays_in_the_run() {
     let config = std::fs::read_to_string(out.join("config.toml")).unwrap();
     assert!(config.contains("inputs/signal-1.bw"), "{config}");
     std::fs::remove_file(simulated.join("reads.bam")).unwrap();
-    repeats_its_own_test(&out);
+    let again = folder.path("evaluation");
+    succeed(&["evaluate", text(&out), "--out", text(&again), "--quiet", "--threads", "1"]);
+    let of_peaks = |folder: &std::path::Path| metrics(folder)["test"]["profile"]["peaks"].clone();
+    assert_eq!(of_peaks(&again), of_peaks(&out));
+    // Trained again from its own configuration, on the track that it kept.
+    let (config, other) = (out.join("config.toml"), folder.path("other"));
+    succeed(&["train", text(&config), "--out", text(&other), "--quiet", "--threads", "1"]);
+    assert_eq!(outcome(&other), outcome(&out));
 }

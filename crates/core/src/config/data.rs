@@ -88,7 +88,7 @@ pub struct DataConfig {
     /// Regions of one class, BED or narrowPeak, in --reference; windows are centred on the summit or the middle; with --signal just PATH [default: none]
     #[arg(long, value_name = "NAME=PATH")]
     pub regions: Vec<NamedPath>,
-    /// Signal to predict in windows around --regions, bigWig, or plus and minus strand; a value each, and --task regression [default: none]
+    /// Signal to predict in windows around --regions, bigWig, or plus and minus strand, or aligned reads, whose insertions train counts first; a value each, and --task regression [default: none]
     #[arg(long, value_name = "NAME=FILE.bw[,MINUS.bw]")]
     pub signal: Vec<SignalTrack>,
     /// With --task profile, counts of a control experiment, bigWig, or plus and minus strand, which a network is given beside the sequence [default: none]

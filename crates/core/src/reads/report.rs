@@ -264,7 +264,8 @@ impl Report {
             list_first(&most, 6)
         ));
         let lengths = self.lengths();
-        if let Some(median) = lengths.median() {
+        if lengths.all() > 0 {
+            let median = lengths.median().map_or_else(|| format!("above {LONGEST}"), |median| median.to_string());
             text.push_str(&format!(
                 "fragments: median {median} bp, {} % below 100 bp, {} % of one nucleosome (180 to 247 bp), {} % of two (315 to 473 bp)\n",
                 percent(lengths.share(0..100)),
