@@ -99,7 +99,8 @@ fn strands_bins_and_normalized_counts_are_those_of_the_reads() {
     let out = folder.path("x.bw");
     run(&["--out", text(&out), "--stranded"]);
     let strands = (values(&plus), values(&minus));
-    run(&["--out", text(&out), "--stranded", "--flip-strands", "--what", "five-prime"]);
+    let stdout = run(&["--out", text(&out), "--stranded", "--flip-strands", "--what", "five-prime"]);
+    assert!(stdout.lines().any(|line| line.contains("x.plus.bw: ") && line.contains("of minus reads")), "{stdout}");
     assert_eq!((values(&minus), values(&plus)), strands);
     let stdout = run(&["--out", text(&out), "--bin", "50", "--normalize", "cpm"]);
     let sum: f64 = values(&out).iter().map(|(_, start, end, value)| (end - start) as f64 * f64::from(*value)).sum();

@@ -73,18 +73,26 @@ impl Bam {
         let Self { path, input, record, number, .. } = self;
         *number += 1;
         let what = || format!("record {number}");
-        let mut length = [0; 4];
-        match input.fill_buf() {
-            Ok([]) => return Ok(None),
-            Ok(_) => {}
-            Err(error) => return Err(cut_short(path, &what(), &error)),
+        let here = input.fill_buf().map_err(|error| cut_short(path, &what(), &error))?;
+        if here.is_empty() {
+            return Ok(None);
         }
+        record.clear();
+        // Most records lie in the buffer as a whole.
+        if let Some((length, rest)) = here.split_first_chunk::<4>()
+            && let Some(whole) = rest.get(..u32::from_le_bytes(*length) as usize).filter(|whole| whole.len() >= FIXED)
+        {
+            record.extend_from_slice(whole);
+            let length = 4 + whole.len();
+            input.consume(length);
+            return self.decode().map(Some);
+        }
+        let mut length = [0; 4];
         input.read_exact(&mut length).map_err(|error| cut_short(path, &what(), &error))?;
         let length = u32::from_le_bytes(length) as usize;
         if !(FIXED..=LONGEST_RECORD).contains(&length) {
             return Err(self.damaged(&format!("a length of {length} bytes")));
         }
-        record.clear();
         let read = input.by_ref().take(length as u64).read_to_end(record);
         read.map_err(|error| cut_short(path, &what(), &error))?;
         if record.len() < length {

@@ -2,7 +2,7 @@
 //! its place in the genome; those that have none there are counted.
 
 use std::io::{BufRead, Cursor, Read};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
@@ -251,6 +251,9 @@ fn looks_like_sam(head: &[u8]) -> bool {
     is_sam(head) || is_read()
 }
 
+/// A line that was read, or why it is none.
+type Line = Result<(), String>;
+
 /// One pass over a file.
 struct Reader<'a, 'b, Each> {
     path: &'a Path,
@@ -321,8 +324,7 @@ impl<Each: FnMut(Record, &mut LeftOut) -> Result<()>> Reader<'_, '_, Each> {
             Mate::First => self.seen.mates[0] += 1,
             Mate::Second => self.seen.mates[1] += 1,
         }
-        if let Some(reason) = self.filters.of_alignment(&Alignment { reference: found.map(|_| 0), ..alignment.clone() })
-        {
+        if let Some(reason) = self.filters.of_alignment(alignment, found.is_some()) {
             self.left_out.add(reason);
             return Ok(());
         }
@@ -335,11 +337,7 @@ impl<Each: FnMut(Record, &mut LeftOut) -> Result<()>> Reader<'_, '_, Each> {
     }
 
     /// Reads lines, each with or without its end.
-    fn lines(
-        &mut self,
-        input: &mut dyn BufRead,
-        each: fn(&mut Self, &[u8]) -> Result<Result<(), String>>,
-    ) -> Result<()> {
+    fn lines(&mut self, input: &mut dyn BufRead, each: fn(&mut Self, &[u8]) -> Result<Line>) -> Result<()> {
         let mut text = Vec::new();
         loop {
             text.clear();
@@ -364,7 +362,7 @@ impl<Each: FnMut(Record, &mut LeftOut) -> Result<()>> Reader<'_, '_, Each> {
         }
     }
 
-    fn sam_line(&mut self, line: &[u8]) -> Result<Result<(), String>> {
+    fn sam_line(&mut self, line: &[u8]) -> Result<Line> {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
             return Ok(Ok(()));
@@ -381,7 +379,7 @@ impl<Each: FnMut(Record, &mut LeftOut) -> Result<()>> Reader<'_, '_, Each> {
         Ok(Ok(()))
     }
 
-    fn text_line(&mut self, line: &[u8]) -> Result<Result<(), String>> {
+    fn text_line(&mut self, line: &[u8]) -> Result<Line> {
         let parsed = match fragments::parse(line) {
             Ok(parsed) => parsed,
             Err(fault) => return Ok(Err(fault)),
@@ -454,12 +452,12 @@ impl<Each: FnMut(Record, &mut LeftOut) -> Result<()>> Reader<'_, '_, Each> {
         };
         let Chromosome { name, length } = &self.target.chromosomes[chromosome];
         let range = &record.range;
-        let is_of_other_length =
-            |length| self.filters.fragment_length.as_ref().is_some_and(|own| !own.contains(&length));
+        // A read whose fragment is not known is of none of the lengths asked for.
+        let has_length = |own: &RangeInclusive<usize>| record.fragment_length.is_some_and(|bp| own.contains(&bp));
         if range.end > *length || range.is_empty() {
             let what = || format!("{name}:{}-{} of {length} bp", range.start, range.end);
             self.left_out.add_odd(Reason::Beyond, what);
-        } else if record.fragment_length.is_some_and(is_of_other_length) {
+        } else if self.filters.fragment_length.as_ref().is_some_and(|own| !has_length(own)) {
             self.left_out.add(Reason::FragmentLength);
         } else if self.filters.excluded.overlap(chromosome, range) {
             self.left_out.add(Reason::Excluded);

@@ -146,12 +146,12 @@ impl LeftOut {
 }
 
 impl Filters {
-    /// Why an alignment does not count, from what it says of itself.
-    pub fn of_alignment(&self, alignment: &Alignment) -> Option<Reason> {
+    /// Why an alignment, with a reference or without, does not count, from what it says of itself.
+    pub fn of_alignment(&self, alignment: &Alignment, has_reference: bool) -> Option<Reason> {
         let has = |flag| alignment.flags.has(flag);
         // 255 is a quality that is not known.
         match () {
-            () if has(Flags::UNMAPPED) || alignment.reference.is_none() => Some(Reason::Unmapped),
+            () if has(Flags::UNMAPPED) || !has_reference => Some(Reason::Unmapped),
             () if has(Flags::SECONDARY) => Some(Reason::Secondary),
             () if has(Flags::SUPPLEMENTARY) => Some(Reason::Supplementary),
             () if has(Flags::FAILED) => Some(Reason::Failed),

@@ -252,7 +252,7 @@ impl Report {
             .map(|(i, name)| (of(i), name))
             .filter(|(reads, _)| *reads > 0)
             .collect();
-        by_chromosome.sort_by(|a, b| b.0.cmp(&a.0));
+        by_chromosome.sort_by_key(|(reads, _)| std::cmp::Reverse(*reads));
         let most: Vec<String> = by_chromosome
             .iter()
             .map(|(reads, name)| format!("{name} {} %", percent(*reads as f64 / all.max(1) as f64)))
@@ -288,8 +288,9 @@ impl Report {
             let share =
                 track.share_in_regions.map_or_else(String::new, |share| format!(", {} % in --regions", percent(share)));
             let what = if self.counted == Counted::Coverage { "bases of reads" } else { "counts" };
+            let of = track.reads.map_or_else(String::new, |strand| format!(" of {strand} reads"));
             text.push_str(&format!(
-                "{}: {} {what} on {}{share}\n",
+                "{}: {} {what}{of} on {}{share}\n",
                 track.path.display(),
                 thousands(track.total as usize),
                 counted(track.bases, "base")

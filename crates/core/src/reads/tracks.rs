@@ -39,6 +39,8 @@ pub struct Track {
     pub group: String,
     /// `plus` or `minus`, of a file of one strand.
     pub strand: Option<&'static str>,
+    /// The strand of its reads, which is the other where strands are flipped.
+    pub reads: Option<&'static str>,
     /// The file.
     pub path: PathBuf,
     /// Sum of the counts; of coverage, of all bases.
@@ -138,13 +140,18 @@ impl Output<'_> {
     }
 
     fn open_group(&mut self, group: usize) -> Result<()> {
-        let strands: &[Option<&str>] = if self.options.stranded { &[Some("plus"), Some("minus")] } else { &[None] };
-        let open = |(path, strand): (&PathBuf, &Option<&'static str>)| {
+        let strands: &[_] = match (self.options.stranded, self.options.flip_strands) {
+            (false, _) => &[(None, None)],
+            (true, false) => &[(Some("plus"), Some("plus")), (Some("minus"), Some("minus"))],
+            (true, true) => &[(Some("plus"), Some("minus")), (Some("minus"), Some("plus"))],
+        };
+        let open = |(path, (strand, reads)): (&PathBuf, &(Option<&'static str>, Option<&'static str>))| {
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
             let writer = Writer::new(files::temporary_beside(path)?, self.chromosomes, folder)?;
             let track = Track {
                 group: self.groups[group].name.clone(),
                 strand: *strand,
+                reads: *reads,
                 path: path.clone(),
                 total: 0,
                 bases: 0,

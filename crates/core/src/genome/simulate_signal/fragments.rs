@@ -12,6 +12,9 @@ use crate::random::{self, Purpose};
 /// Bases from the first base of a read to the cut.
 const TO_CUT: usize = 4;
 
+/// Bases between the cuts of most fragments, at least.
+const SHORTEST: usize = 30;
+
 /// How often a read ends the fragment that began first, if one has begun: so often that few are open at a time.
 const ENDING: f64 = 0.8;
 
@@ -41,7 +44,7 @@ pub fn fragments(of: &SignalChromosome, seed: u64) -> Vec<Range<usize>> {
         // As many must end as have begun.
         let must_end = begun.len() == left;
         match begun.front() {
-            Some(&start) if must_end || random.random::<f64>() < ENDING => {
+            Some(&start) if must_end || (cut - start >= SHORTEST && random.random::<f64>() < ENDING) => {
                 begun.pop_front();
                 found.push(start - TO_CUT..cut + TO_CUT + 1);
             }
