@@ -6,6 +6,7 @@ pub mod bam;
 pub mod bed;
 pub mod bedgraph;
 pub mod bigwig;
+mod block_reader;
 pub mod compression;
 pub mod delimited;
 pub mod fasta;

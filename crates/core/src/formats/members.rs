@@ -5,10 +5,9 @@ use std::io::{BufRead, BufReader, Error, ErrorKind, Read, Result as IoResult};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
-use flate2::bufread::GzDecoder;
-use noodles_bgzf as bgzf;
-
+use crate::formats::block_reader::BlockReader;
 use crate::progress;
+use flate2::bufread::GzDecoder;
 
 /// Bytes that are read from a file, or decompressed, at a time. Fuzzing would spend most of its time on memory, and small
 /// pieces show what goes wrong between two.
@@ -111,33 +110,30 @@ impl<R: Read> BufRead for Ahead<R> {
 }
 
 /// The BGZF blocks that come next, up to what is no block.
-struct Blocks<R> {
+pub(super) struct Blocks<R> {
     input: Ahead<R>,
-    left_in_block: usize,
     /// Whether the last block was the end marker.
     marked: bool,
-    ended: bool,
 }
 
-impl<R: Read> Read for Blocks<R> {
-    fn read(&mut self, out: &mut [u8]) -> IoResult<usize> {
-        if self.left_in_block == 0 && !self.ended {
-            let head = self.input.peek(BGZF_END.len())?;
-            match block_size(head) {
-                Some(size) => (self.left_in_block, self.marked) = (size, head == BGZF_END),
-                None => self.ended = true,
-            }
-        }
-        let most = self.left_in_block.min(out.len());
-        if most == 0 {
-            return Ok(0);
-        }
-        let read = self.input.read(&mut out[..most])?;
-        if read == 0 {
-            return Err(ErrorKind::UnexpectedEof.into());
-        }
-        self.left_in_block -= read;
-        Ok(read)
+impl<R: Read> Blocks<R> {
+    /// Appends the next block, as it is, to `out`; false where there is none.
+    ///
+    /// # Errors
+    /// The input cannot be read, or ends within the block, of which nothing is appended then.
+    pub fn append_next(&mut self, out: &mut Vec<u8>) -> IoResult<bool> {
+        let head = self.input.peek(BGZF_END.len())?;
+        let Some(size) = block_size(head) else { return Ok(false) };
+        self.marked = head == BGZF_END;
+        let start = out.len();
+        let read = self.input.by_ref().take(size as u64).read_to_end(out);
+        let fault = match read {
+            Ok(read) if read == size => return Ok(true),
+            Ok(_) => ErrorKind::UnexpectedEof.into(),
+            Err(error) => error,
+        };
+        out.truncate(start);
+        Err(fault)
     }
 }
 
@@ -154,7 +150,7 @@ pub struct Members<R: Read + Send + 'static> {
 enum Part<R: Read + Send + 'static> {
     /// Nothing of the next part was read yet.
     Next(Ahead<R>),
-    Blocks(bgzf::io::MultithreadedReader<Blocks<R>>),
+    Blocks(BlockReader<R>),
     Member(Box<BufReader<GzDecoder<Ahead<R>>>>),
     End,
 }
@@ -175,8 +171,7 @@ impl<R: Read + Send + 'static> Members<R> {
         }
         let head = input.peek(BLOCK_HEADER)?;
         if !self.mixed && block_size(head).is_some() {
-            let blocks = Blocks { input, left_in_block: 0, marked: false, ended: false };
-            return Ok(Part::Blocks(bgzf::io::MultithreadedReader::with_worker_count(self.workers, blocks)));
+            return Ok(Part::Blocks(BlockReader::new(Blocks { input, marked: false }, self.workers)));
         }
         match head {
             [] => {
@@ -208,7 +203,7 @@ impl<R: Read + Send + 'static> Members<R> {
             }
             let input = match std::mem::replace(&mut self.part, Part::End) {
                 Part::Next(input) => input,
-                Part::Blocks(mut blocks) => {
+                Part::Blocks(blocks) => {
                     let blocks = blocks.finish()?;
                     self.oddities.unmarked_end = !blocks.marked;
                     blocks.input
@@ -254,6 +249,7 @@ impl<R: Read + Send + 'static> BufRead for Members<R> {
 mod tests {
     use std::io::{Cursor, Write};
 
+    use noodles_bgzf as bgzf;
     use proptest::prelude::*;
 
     use super::*;
