@@ -78,6 +78,13 @@ const END: usize = 3;
 /// A file cannot be read, does not have what is to be counted, or its shift is to be measured and is not clear.
 pub fn gather(request: Request) -> Result<Gathered> {
     let Request { files, target, genome, counted, shift, mate, filters, mut barcodes, memory, progress } = request;
+    let (given, measured_in) = match (shift, genome) {
+        (ShiftChoice::Given(shift), _) => (shift, None),
+        (ShiftChoice::Auto, Some(genome)) => (Shift::default(), Some(genome)),
+        (ShiftChoice::Auto, None) => bail!(
+            "--shift auto needs the sequence of the genome, expected FASTA for --reference; name it, or --shift PLUS,MINUS or none"
+        ),
+    };
     let mut counts = Counts::new(Layout::new(target.chromosomes)?, memory);
     let (mut shifts, mut reports) = (Vec::new(), Vec::new());
     let mut totals = vec![0; barcodes.as_ref().map_or(1, |barcodes| barcodes.groups.len())];
@@ -89,7 +96,7 @@ pub fn gather(request: Request) -> Result<Gathered> {
             mate,
             counts: &mut counts,
             barcodes: barcodes.as_mut(),
-            sample: Sample::new(number),
+            sample: measured_in.map(|_| Sample::new(number)),
             totals: &mut totals,
             report: FileReport::new(path, target.chromosomes.len()),
         };
@@ -105,17 +112,12 @@ pub fn gather(request: Request) -> Result<Gathered> {
             barcodes.check_file(number, report.left_out.of(Reason::NoBarcode))?;
         }
         check(&report, &filters, counted, mate)?;
-        let shift = match shift {
-            ShiftChoice::Given(shift) => shift,
-            ShiftChoice::Auto => {
-                let Some(genome) = genome else {
-                    bail!(
-                        "--shift auto needs the sequence of the genome, expected FASTA for --reference; name it, or --shift PLUS,MINUS or none"
-                    )
-                };
+        let shift = match (sample, measured_in) {
+            (Some(sample), Some(genome)) => {
                 report.evidence = Some(sample.measure(genome)?);
                 report.shift_found()?
             }
+            _ => given,
         };
         report.shift = shift;
         report.lines().iter().for_each(|line| progress.say(line));
@@ -144,7 +146,8 @@ struct Gathering<'a> {
     mate: Mate,
     counts: &'a mut Counts,
     barcodes: Option<&'a mut Barcodes>,
-    sample: Sample,
+    /// First bases by which the shift is measured.
+    sample: Option<Sample>,
     totals: &'a mut [u64],
     report: FileReport,
 }
@@ -202,7 +205,9 @@ impl Gathering<'_> {
     }
 
     fn end(&mut self, group: usize, chromosome: usize, kind: usize, position: usize) -> Result<()> {
-        self.sample.push(kind == MINUS, chromosome, position);
+        if let Some(sample) = &mut self.sample {
+            sample.push(kind == MINUS, chromosome, position);
+        }
         self.report.ends[kind] += 1;
         self.totals[group] += 1;
         self.push(group, chromosome, kind, position)

@@ -13,6 +13,7 @@ use crate::formats::bam::{self, Bam};
 use crate::formats::compression::{self, Compression, read_error};
 use crate::formats::fasta::is_sam;
 use crate::formats::fragments::{self, Place};
+use crate::formats::read_ahead::ReadAhead;
 use crate::formats::{quoted, sam};
 use crate::genome::Chromosome;
 use crate::genome::names::{NameIndex, list_names, same_name};
@@ -135,6 +136,8 @@ impl ReadsFile {
         }
         let (is_bam, is_sam) = (head.starts_with(bam::MAGIC), looks_like_sam(&head));
         let input: Box<dyn BufRead + Send> = Box::new(Cursor::new(head).chain(input));
+        // Ordinary gzip is decompressed by the thread that reads it.
+        let input = if compression == Compression::Gzip { Box::new(ReadAhead::new(input)) } else { input };
         let format = match (is_bam, is_sam) {
             (true, _) => Format::Bam(Bam::new(path, input)?),
             (_, true) => Format::Sam(input),

@@ -64,10 +64,19 @@ pub struct Sample {
 }
 
 /// Places that were drawn, with their number in the file.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Drawn {
     seen: u64,
     places: Vec<(u64, usize, usize)>,
+    /// Number of the next read that takes the place of another, and the share of reads that do.
+    next: u64,
+    share: f64,
+}
+
+impl Default for Drawn {
+    fn default() -> Self {
+        Self { seen: 0, places: Vec::new(), next: 0, share: 1.0 }
+    }
 }
 
 /// What one strand shows.
@@ -116,19 +125,25 @@ impl Sample {
         Self { strands: [Drawn::default(), Drawn::default()], random }
     }
 
-    /// Adds the first base of a read (Vitter's algorithm R, 1985).
+    /// Adds the first base of a read (algorithm L of Li, 1994, which draws numbers for those reads alone that are kept).
     pub fn push(&mut self, reverse: bool, chromosome: usize, position: usize) {
-        let drawn = &mut self.strands[usize::from(reverse)];
+        let Self { strands, random } = self;
+        let drawn = &mut strands[usize::from(reverse)];
         let place = (drawn.seen, chromosome, position);
+        drawn.seen += 1;
         if drawn.places.len() < SAMPLE {
             drawn.places.push(place);
+        } else if place.0 >= drawn.next {
+            drawn.places[random.random_range(0..SAMPLE)] = place;
         } else {
-            let at = self.random.random_range(0..=drawn.seen);
-            if let Some(old) = usize::try_from(at).ok().and_then(|at| drawn.places.get_mut(at)) {
-                *old = place;
-            }
+            return;
         }
-        drawn.seen += 1;
+        if drawn.places.len() == SAMPLE {
+            // Numbers above 0, of which there is a logarithm.
+            let mut log = || (1.0 - random.random::<f64>()).ln();
+            drawn.share *= (log() / SAMPLE as f64).exp();
+            drawn.next = drawn.seen.saturating_add((log() / (1.0 - drawn.share).ln()).floor() as u64);
+        }
     }
 
     /// Measures where the site of the enzyme lies from the first bases of either strand.
