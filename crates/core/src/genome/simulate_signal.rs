@@ -21,7 +21,7 @@ use crate::sequence::alphabet;
 
 /// Chromosomes with their lengths in bp, by names of which the default split gives some to each part.
 const CHROMOSOMES: [(&str, usize); 5] =
-    [("chr1", 3_500_000), ("chr6", 1_500_000), ("chr10", 3_000_000), ("chr11", 2_000_000), ("chr17", 2_000_000)];
+    [("chr1", 6_000_000), ("chr6", 2_500_000), ("chr10", 5_000_000), ("chr11", 3_500_000), ("chr17", 3_000_000)];
 
 /// Distance between the places where motifs are planted, in bp: so far apart that most of the genome is background.
 const BETWEEN: Range<usize> = 2_500..5_500;
