@@ -15,7 +15,7 @@ use strandnet_core::dataset::{Dataset, manifest};
 use strandnet_core::evaluate::baselines::{self, BaselineResult};
 use strandnet_core::evaluate::calibration::Calibrator;
 use strandnet_core::evaluate::dependence;
-use strandnet_core::evaluate::enzyme::{Enzyme, EnzymeFootprint};
+use strandnet_core::evaluate::enzyme::{EnzymeFootprint, ProfileBaselines};
 use strandnet_core::evaluate::members::Members;
 use strandnet_core::evaluate::predictions::Predictions;
 use strandnet_core::evaluate::results::{BaselineMetrics, RunMetrics};
@@ -27,8 +27,8 @@ use strandnet_core::metrics::{Blocks, Resampling};
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{
     self, BINS_NPZ, CHECKSUMS, CONFIG_TOML, Contents, DataFiles, EXAMPLES_TSV, ExampleCounts, LAST_WEIGHTS,
-    METRICS_JSON, MODEL_JSON, MODEL_PT, MovedFile, Outcome, OutputFolder, PREDICTIONS_CSV, PROFILES_NPZ, Provenance,
-    RUN_JSON, Resolved, RunFolder, SetAside, WEIGHTS, resolved,
+    METRICS_JSON, MODEL_JSON, MODEL_PT, MovedFile, Outcome, OutputFolder, PREDICTIONS_CSV, PROFILE_BASELINES_JSON,
+    PROFILES_NPZ, Provenance, RUN_JSON, Resolved, RunFolder, SetAside, WEIGHTS, resolved,
 };
 use strandnet_core::scorer::Scorer;
 use strandnet_core::task::Task;
@@ -481,9 +481,13 @@ impl Experiment<'_> {
         let blocks = |examples| dependence::blocks_of(examples, config.training.block_length);
         let blocks = (blocks(&data.valid)?, blocks(&data.test)?);
         warnings.extend(dependence::few_blocks(&blocks.1));
-        let enzyme = Enzyme::of_background(&data.train)?;
+        let profile_baselines = ProfileBaselines::of(&data.train)?;
+        if let (Some(Files { run, .. }), Some(baselines)) = (&files, &profile_baselines) {
+            run.write_json(PROFILE_BASELINES_JSON, baselines)?;
+        }
+        let enzyme = profile_baselines.as_ref().and_then(|baselines| baselines.enzyme.as_ref());
         let mut footprints = Vec::new();
-        if let (Some(bias), Some(enzyme), Some(profile)) = (&*bias, &enzyme, &task.profile) {
+        if let (Some(bias), Some(enzyme), Some(profile)) = (&*bias, enzyme, &task.profile) {
             (trained.ensemble, footprints) =
                 bias::enzyme_footprints(trained.ensemble, bias, enzyme, &profile.shape, data)?;
             warnings.extend(footprints.iter().filter_map(EnzymeFootprint::warning));
@@ -510,7 +514,7 @@ impl Experiment<'_> {
             data,
             &trained,
             (&valid_logits, &blocks),
-            (baselines, bias.as_deref(), enzyme.as_ref(), footprints),
+            (baselines, bias.as_deref(), profile_baselines.as_ref(), footprints),
             run.as_ref(),
         )?;
         if let Some(Files { run, provenance, .. }) = files {
@@ -599,10 +603,10 @@ fn evaluate_and_export(
     data: &Dataset,
     trained: &Trained,
     (valid_logits, (of_valid, of_test)): (&[Vec<f32>], &(Blocks, Blocks)),
-    (mut baselines, bias, enzyme, footprints): (
+    (mut baselines, bias, profile_baselines, footprints): (
         Vec<BaselineResult>,
         Option<&Bias>,
-        Option<&Enzyme>,
+        Option<&ProfileBaselines>,
         Vec<EnzymeFootprint>,
     ),
     run: Option<&RunFolder>,
@@ -618,7 +622,8 @@ fn evaluate_and_export(
     let test_logits = logits_of_members(trained, &data.test)?;
     let mut test = measure(&data.test, &test_logits, threshold, of_test)?
         .with_breakdown()?
-        .beside_training(&data.train, enzyme)?
+        .beside_training(&data.train)?
+        .beside_profile_baselines(profile_baselines)?
         .with_strands(&trained.ensemble)?;
     if let (Some(bias), Some(profiles)) = (bias, &data.test.profiles) {
         let alone = bias.logits_of(&data.test)?;

@@ -115,6 +115,10 @@ impl Signal {
                 faults.push(fault);
             }
         };
+        for (i, path) in self.reads.iter().enumerate() {
+            let fault = format!("{} is named twice, and its reads would count twice; remove one", path.display());
+            check(!self.reads[..i].contains(path), fault);
+        }
         let is_coverage = self.what == Counted::Coverage;
         let none = ShiftChoice::Given(config::Shift::default());
         check(

@@ -1,6 +1,6 @@
 //! `evaluate`: a run's network on its own test data or on other data. The run folder is only read.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use crate::cli::Evaluate;
@@ -14,6 +14,7 @@ use strandnet_core::dataset::split::{Assignment, Split};
 use strandnet_core::dataset::{LoadRequest, TestData};
 use strandnet_core::evaluate;
 use strandnet_core::evaluate::dependence;
+use strandnet_core::evaluate::enzyme::ProfileBaselines;
 use strandnet_core::evaluate::predictions::Predictions;
 use strandnet_core::evaluate::results::EvaluationMetrics;
 use strandnet_core::evaluate::{Evaluation, Strand};
@@ -24,7 +25,7 @@ use strandnet_core::progress::Progress;
 use strandnet_core::run;
 use strandnet_core::run::{
     BINS_NPZ, Contents, DataFiles, EVALUATION_JSON, EXAMPLES_TSV, FORMAT_VERSION, METRICS_JSON, OutputFolder,
-    PREDICTIONS_CSV, PROFILES_NPZ, RunFolder, lies_in,
+    PREDICTIONS_CSV, PROFILE_BASELINES_JSON, PROFILES_NPZ, RunFolder, lies_in,
 };
 use strandnet_core::scorer::Scorer;
 
@@ -100,6 +101,7 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
     let mut evaluation =
         Evaluation::of(task, &classes, &examples, &logits, ensemble.activation(), threshold, resampling)?
             .with_breakdown()?
+            .beside_profile_baselines(profile_baselines(&folder)?.as_ref())?
             .with_strands(&ensemble)?;
     if let (Some(bias), Some(profiles)) = (ensemble.first().and_then(Network::bias), &examples.profiles) {
         let alone = bias.logits_of(&examples)?;
@@ -162,6 +164,17 @@ fn learned_by(run: &RunFolder, matters: bool) -> Result<Learned> {
     } else {
         Ok(Learned::default())
     }
+}
+
+/// What the run keeps of its training examples to hold profiles against; runs of earlier versions keep nothing.
+fn profile_baselines(run: &RunFolder) -> Result<Option<ProfileBaselines>> {
+    let path = run.file(PROFILE_BASELINES_JSON);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let damaged = || format!("{}: is damaged; restore the file or train again", path.display());
+    let bytes = std::fs::read(&path).with_context(damaged)?;
+    serde_json::from_slice(&bytes).map(Some).with_context(damaged)
 }
 
 /// Chromosomes asked for by name are judged on, and it is said if the run learned from them.

@@ -333,7 +333,7 @@ mod tests {
             let loss = (all.square() * &weights).sum(Kind::Float);
             let mut gradient = parameters.gradient(Forward::by_libtorch(all), &loss);
             if let Some(norm) = config.clip_norm {
-                gradient = gradient.clip(norm, &[0..parameters.buffer.numel()]);
+                gradient = gradient.clip(norm, &[0..0, 0..parameters.buffer.numel()]);
             }
             optimizer.step(&mut parameters, &gradient);
             parameters.write_back();

@@ -140,6 +140,7 @@ fn what_cannot_be_counted_is_refused_and_nothing_else_is_written_over() {
     let base = ["--reference", &sizes, "--out", text(&out), "--quiet"];
     let refused = |code: i32, more: &[&str]| fail(code, &[&["signal"][..], more, &base[..]].concat());
     assert!(refused(1, &[&bam]).contains("--shift auto needs the sequence"));
+    assert!(refused(2, &[&bam, &bam, "--shift", "none"]).contains("is named twice"));
     assert!(refused(2, &[&bam, "--what", "coverage", "--stranded"]).contains("--stranded goes with"));
     assert!(refused(2, &[&bam, "--shift", "none", "--chroms", "chr9"]).contains("chr9"));
     let cram = folder.write("x.cram", b"CRAM\x03\x00rest");

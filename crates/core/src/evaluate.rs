@@ -21,7 +21,7 @@ use crate::dataset::Classes;
 use crate::dataset::examples::Examples;
 use crate::evaluate::bins::OfBins;
 use crate::evaluate::breakdown::{Breakdown, Group};
-use crate::evaluate::enzyme::Enzyme;
+use crate::evaluate::enzyme::ProfileBaselines;
 use crate::evaluate::members::Members;
 use crate::evaluate::profiles::OfProfiles;
 use crate::evaluate::results::{GroupMetrics, ProfileResults, SplitMetrics};
@@ -290,18 +290,25 @@ impl<'a> Evaluation<'a> {
         Ok(self)
     }
 
-    /// Adds metrics of the examples without near copies among the training examples, and of profiles those of baselines, with the
-    /// enzyme of the training background where it is known.
+    /// Adds metrics of the examples without near copies among the training examples.
     ///
     /// # Errors
     /// The examples cannot be read.
-    pub fn beside_training(mut self, train: &Examples, enzyme: Option<&Enzyme>) -> Result<Self> {
+    pub fn beside_training(mut self, train: &Examples) -> Result<Self> {
         let chosen = unlike_training::without_near_copies(train, self.examples)?;
-        if let (Some(found), Some(train)) = (&mut self.profiles, &train.profiles) {
-            found.beside_training(train, self.examples, enzyme, &self.resampling)?;
-        }
         self.unlike_training.without_near_copies =
             chosen.map(|chosen| self.group("without near copies in training", &chosen));
+        Ok(self)
+    }
+
+    /// Adds, of profiles, metrics of what can be told without a network, from training examples.
+    ///
+    /// # Errors
+    /// The examples cannot be read.
+    pub fn beside_profile_baselines(mut self, baselines: Option<&ProfileBaselines>) -> Result<Self> {
+        if let (Some(found), Some(baselines)) = (&mut self.profiles, baselines) {
+            found.beside_baselines(baselines, self.examples, &self.resampling)?;
+        }
         Ok(self)
     }
 

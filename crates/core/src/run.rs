@@ -48,6 +48,8 @@ pub const BIAS_JSON: &str = "bias.json";
 pub const BIAS_WEIGHTS: &str = "bias.safetensors";
 /// Observed counts and predicted logits of the profiles of the test loci.
 pub const PROFILES_NPZ: &str = "profiles.npz";
+/// What profiles are told by without the network: the mean of training peaks, and the enzyme.
+pub const PROFILE_BASELINES_JSON: &str = "profile_baselines.json";
 /// Inputs and outputs of the exported model.
 pub const MODEL_JSON: &str = "model.json";
 /// Folder of copies of the data that came from pipes or standard input.

@@ -93,6 +93,10 @@ fn profiles_are_learned_judged_and_repeated() {
     let evaluated = tracks.folder.path("evaluated");
     succeed(&["evaluate", text(&out), "--out", text(&evaluated), "--quiet"]);
     assert_eq!(arrays(&evaluated.join("profiles.npz"), "predicted").1, predicted);
+    // Beside the same baselines, of training.
+    let baselines = |run: &std::path::Path| metrics(run)["test"]["profile"]["baselines"].clone();
+    assert!(baselines(&out)["mean_profile"]["profile_jsd"]["value"].is_number(), "{}", baselines(&out));
+    assert_eq!(baselines(&evaluated), baselines(&out));
     assert_eq!(json(&evaluated.join("metrics.json"))["test"]["profile"]["peaks"], profile["peaks"]);
     assert!(succeed(&["verify", text(&out), "--quiet"]).contains("metrics reproduced"));
     let again = tracks.folder.path("again");

@@ -15,7 +15,7 @@ use crate::sequence::profile::ProfileShape;
 const FEWEST_COUNTS: f64 = 100.0;
 
 /// The matrix of each group of tracks, from background alone, so that no factor's motif is in it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Enzyme {
     groups: Vec<EnzymeMatrix>,
 }
@@ -150,8 +150,56 @@ fn middle(length: usize, shape: &ProfileShape) -> std::ops::Range<usize> {
     before..before + shape.length
 }
 
+/// What profiles of a test are told by without a network, from training examples alone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProfileBaselines {
+    /// Logits of the mean profile of training peaks, `[tracks, length]`.
+    pub mean_profile: Vec<f32>,
+    /// Mean log counts of training peaks, `[groups]`.
+    pub log_counts: Vec<f32>,
+    /// The enzyme, where the background of training has the counts for it.
+    pub enzyme: Option<Enzyme>,
+}
+
+impl ProfileBaselines {
+    /// From training examples; `None` where they have no profiles.
+    ///
+    /// # Errors
+    /// The examples cannot be read.
+    pub fn of(train: &Examples) -> Result<Option<Self>> {
+        let Some(profiles) = &train.profiles else { return Ok(None) };
+        let (mean_profile, log_counts) = mean_of_peaks(profiles);
+        Ok(Some(Self { mean_profile, log_counts, enzyme: Enzyme::of_background(train)? }))
+    }
+
+    /// What each gives for the examples of a test, `[n, tracks * length + groups]`, by name: the mean profile of training peaks; the
+    /// enzyme's matrix; and the product of both. All have the mean log counts of training peaks. Nothing for tests of another shape.
+    ///
+    /// # Errors
+    /// The examples cannot be read.
+    pub fn logits_of(&self, test: &Examples) -> Result<Vec<(&'static str, Vec<f32>)>> {
+        let Self { mean_profile: mean, log_counts, enzyme } = self;
+        let fits = |shape: &&ProfileShape| (shape.values(), shape.groups()) == (mean.len(), log_counts.len());
+        let Some(shape) = test.profiles.as_ref().map(|profiles| &profiles.shape).filter(fits) else {
+            return Ok(Vec::new());
+        };
+        let rows = |of: &dyn Fn(usize) -> Vec<f32>| -> Vec<f32> {
+            (0..test.len()).flat_map(|i| of(i).into_iter().chain(log_counts.iter().copied())).collect()
+        };
+        let mut found = vec![("mean_profile", rows(&|_| mean.clone()))];
+        if let Some(enzyme) = enzyme.as_ref().filter(|enzyme| enzyme.groups.len() == shape.groups()) {
+            let logits = enzyme.logits_of(test, shape)?;
+            let row = |i: usize| &logits[i * mean.len()..(i + 1) * mean.len()];
+            found.push(("matrix", rows(&|i| row(i).to_vec())));
+            let product = |i: usize| row(i).iter().zip(mean).map(|(one, other)| one + other).collect();
+            found.push(("mean_profile_x_matrix", rows(&product)));
+        }
+        Ok(found)
+    }
+}
+
 /// The mean profile of the peaks among examples as logits, `[tracks, length]`, and the mean log counts of each group.
-pub fn mean_of_peaks(train: &Profiles) -> (Vec<f32>, Vec<f32>) {
+fn mean_of_peaks(train: &Profiles) -> (Vec<f32>, Vec<f32>) {
     let n = train.len();
     let peaks: Vec<usize> = (0..n).filter(|&i| train.is_peak(i)).collect();
     // One count more at each base, so that none is impossible.
@@ -165,28 +213,6 @@ pub fn mean_of_peaks(train: &Profiles) -> (Vec<f32>, Vec<f32>) {
     }
     let logits = counts_by_base.iter().map(|sum| sum.ln() as f32).collect();
     (logits, log_counts.iter().map(|sum| (sum / peaks.len().max(1) as f64) as f32).collect())
-}
-
-/// What each baseline that rests on training examples gives for those of a test, `[n, tracks * length + groups]`, by name: the mean
-/// profile of training peaks; where their background has the counts for it, the enzyme's matrix; and the product of both. All have
-/// the mean log counts of training peaks.
-///
-/// # Errors
-/// The examples cannot be read.
-pub fn baselines(train: &Profiles, test: &Examples, enzyme: Option<&Enzyme>) -> Result<Vec<(&'static str, Vec<f32>)>> {
-    let (mean, log_counts) = mean_of_peaks(train);
-    let rows = |of: &dyn Fn(usize) -> Vec<f32>| -> Vec<f32> {
-        (0..test.len()).flat_map(|i| of(i).into_iter().chain(log_counts.iter().copied())).collect()
-    };
-    let mut found = vec![("mean_profile", rows(&|_| mean.clone()))];
-    if let Some(enzyme) = enzyme {
-        let logits = enzyme.logits_of(test, &train.shape)?;
-        let row = |i: usize| &logits[i * mean.len()..(i + 1) * mean.len()];
-        found.push(("matrix", rows(&|i| row(i).to_vec())));
-        let product = |i: usize| row(i).iter().zip(&mean).map(|(one, other)| one + other).collect();
-        found.push(("mean_profile_x_matrix", rows(&product)));
-    }
-    Ok(found)
 }
 
 #[cfg(test)]
@@ -258,7 +284,9 @@ mod tests {
         let (both, own) = (&enzyme.groups()[0].log_odds, &enzyme.groups()[1].log_odds);
         assert!(own[7][1] > 1.2 && own[8][0] > 1.2 && own[10][3] < 0.2, "{own:?}");
         assert!(both[7][1] > 0.4 && both[11][2] > 0.4 && (both[7][1] - both[11][2]).abs() < 1e-9, "{both:?}");
-        let found = baselines(train.profiles.as_ref().unwrap(), &test, Some(&enzyme)).unwrap();
+        let baselines = ProfileBaselines::of(&train).unwrap().unwrap();
+        assert_eq!(baselines.enzyme.as_ref(), Some(&enzyme));
+        let found = baselines.logits_of(&test).unwrap();
         let names: Vec<&str> = found.iter().map(|(name, _)| *name).collect();
         assert_eq!(names, ["mean_profile", "matrix", "mean_profile_x_matrix"]);
         let [mean, matrix, product] = [0, 1, 2].map(|i| gains(&test, &found[i].1));
@@ -269,6 +297,12 @@ mod tests {
         // All have the mean log counts of training peaks.
         let counts: Vec<&[f32]> = found.iter().map(|(_, rows)| &rows[shape().values()..shape().outputs()]).collect();
         assert!(counts[0][0] > 2.0 && counts.iter().all(|other| other == &counts[0]));
+        // A run keeps them as text.
+        let text = serde_json::to_string(&baselines).unwrap();
+        let read: ProfileBaselines = serde_json::from_str(&text).unwrap();
+        assert_eq!(read.logits_of(&test).unwrap(), found);
+        let other = Examples::from_codes(&[0; LENGTH], LENGTH, &[0.0]);
+        assert_eq!(baselines.logits_of(&other).unwrap(), []);
     }
 
     #[test]

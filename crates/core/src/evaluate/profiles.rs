@@ -8,7 +8,7 @@ use anyhow::Result;
 use rand::RngExt;
 
 use crate::dataset::examples::{Examples, Profiles};
-use crate::evaluate::enzyme::{self, Enzyme, EnzymeFootprint};
+use crate::evaluate::enzyme::{EnzymeFootprint, ProfileBaselines};
 use crate::format::{self, thousands};
 use crate::formats::npz::{Kind, Npz};
 use crate::metrics::profile::{BIN, Loci, METRICS, ProfileMetrics, log_softmax, mean_of_groups};
@@ -106,22 +106,19 @@ impl OfProfiles {
         self.baselines.push((name, loci.at(&peaks).report(&Resampling { blocks: &blocks, ..*resampling })));
     }
 
-    /// Adds what can be told without a network from training examples, as [`enzyme::baselines`] has it.
+    /// Adds what can be told of the test loci without a network, from training examples.
     ///
     /// # Errors
-    /// The examples cannot be read.
-    pub fn beside_training(
+    /// The test examples cannot be read.
+    pub fn beside_baselines(
         &mut self,
-        train: &Profiles,
+        baselines: &ProfileBaselines,
         test: &Examples,
-        enzyme: Option<&Enzyme>,
         resampling: &Resampling,
     ) -> Result<()> {
-        let Some(profiles) = test.profiles.as_ref().filter(|profiles| profiles.shape == train.shape) else {
-            return Ok(());
-        };
-        let outputs = train.shape.outputs();
-        for (name, logits) in enzyme::baselines(train, test, enzyme)? {
+        let Some(profiles) = &test.profiles else { return Ok(()) };
+        let outputs = profiles.shape.outputs();
+        for (name, logits) in baselines.logits_of(test)? {
             self.add_baseline(name, profiles, |i| &logits[i * outputs..(i + 1) * outputs], resampling);
         }
         Ok(())

@@ -74,6 +74,7 @@ impl Contents {
                 BIAS_WEIGHTS,
                 BINS_NPZ,
                 PROFILES_NPZ,
+                PROFILE_BASELINES_JSON,
                 MODEL_PT,
                 MODEL_JSON,
                 CHECKSUMS,

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::sequence::alphabet;
 
 /// Bases on either side of a cut that a matrix of 19 bp covers, which is what a transposase touches.
@@ -19,7 +21,7 @@ pub struct SiteCounts {
 }
 
 /// The log odds of each base at each distance from a cut, against the composition.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EnzymeMatrix {
     /// `[2 * reach + 1, 4]`
     pub log_odds: Vec<[f64; 4]>,
