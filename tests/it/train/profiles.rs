@@ -463,6 +463,6 @@ fn reads_are_counted_first_and_the_track_stays_in_the_run() {
     succeed(&["train", text(&config), "--out", text(&other), "--quiet", "--threads", "1"]);
     assert_eq!(outcome(&other), outcome(&out));
     // Training goes on without the reads.
-    succeed(&["train", "--resume", text(&out), "--epochs", "2", "--quiet", "--threads", "1"]);
+    succeed(&["train", "--resume", text(&out), "--epochs", "2", "--quiet"]);
     assert_eq!(column(&out.join("history.csv"), b',', "epoch"), ["1", "2"]);
 }
