@@ -5,9 +5,9 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, Write};
+use std::thread::{self, JoinHandle};
 
 use anyhow::{Result, anyhow, bail};
-use rayon::prelude::*;
 
 use crate::genome::Chromosome;
 
@@ -58,8 +58,11 @@ impl Layout {
 }
 
 /// Places with how often each was counted, sorted.
+type Sorted = Vec<(u64, u32)>;
+
+/// Where sorted places wait.
 enum Run {
-    Memory(Vec<(u64, u32)>),
+    Memory(Sorted),
     Disk(BufReader<File>),
 }
 
@@ -67,6 +70,8 @@ enum Run {
 pub struct Counts {
     layout: Layout,
     waiting: Vec<u64>,
+    /// Places of a file that a thread of its own sorts while others are gathered.
+    sorting: Option<(usize, JoinHandle<Sorted>)>,
     /// Sorted runs, each with the file that its places are of.
     runs: Vec<(usize, Run)>,
     held: usize,
@@ -78,7 +83,7 @@ impl Counts {
     /// Nothing counted yet; up to `memory` bytes are held in memory.
     pub fn new(layout: Layout, memory: u64) -> Self {
         let memory = usize::try_from(memory).unwrap_or(usize::MAX);
-        Self { layout, waiting: Vec::new(), runs: Vec::new(), held: 0, memory }
+        Self { layout, waiting: Vec::new(), sorting: None, runs: Vec::new(), held: 0, memory }
     }
 
     /// How places are numbered.
@@ -95,7 +100,7 @@ impl Counts {
         if self.waiting.len() >= AT_ONCE { self.end_of_run(file) } else { Ok(()) }
     }
 
-    /// Sorts what waits; to be called at the end of each file.
+    /// Has what waits sorted; to be called at the end of each file.
     ///
     /// # Errors
     /// As [`Counts::push`].
@@ -103,15 +108,25 @@ impl Counts {
         if self.waiting.is_empty() {
             return Ok(());
         }
-        self.waiting.par_sort_unstable();
-        let sorted: Vec<(u64, u32)> =
-            self.waiting.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u32)).collect();
-        self.waiting.clear();
-        self.held += sorted.len() * size_of::<(u64, u32)>();
-        if self.held <= self.memory {
+        self.keep_sorted()?;
+        let mut places = std::mem::take(&mut self.waiting);
+        let sort = move || {
+            places.sort_unstable();
+            places.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u32)).collect()
+        };
+        self.sorting = Some((file, thread::spawn(sort)));
+        Ok(())
+    }
+
+    /// Keeps what was sorted last, in memory while there is room.
+    fn keep_sorted(&mut self) -> Result<()> {
+        let Some((file, sorting)) = self.sorting.take() else { return Ok(()) };
+        let sorted = sorting.join().map_err(|_| anyhow!("a thread that sorts counts has ended"))?;
+        let bytes = sorted.len() * size_of::<(u64, u32)>();
+        if self.held + bytes <= self.memory {
+            self.held += bytes;
             self.runs.push((file, Run::Memory(sorted)));
         } else {
-            self.held -= sorted.len() * size_of::<(u64, u32)>();
             self.runs.push((file, Run::Disk(written(&sorted).map_err(|error| no_room(&error))?)));
         }
         Ok(())
@@ -128,6 +143,7 @@ impl Counts {
         mut lost: impl FnMut(usize, usize, u32),
         mut each: impl FnMut(usize, usize, usize, usize, u32) -> Result<()>,
     ) -> Result<()> {
+        self.keep_sorted()?;
         let runs = std::mem::take(&mut self.runs);
         let mut cursors: Vec<Cursor> = runs.into_iter().map(|(file, run)| Cursor { file, run, next: 0 }).collect();
         let mut heap = BinaryHeap::new();
