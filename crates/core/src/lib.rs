@@ -10,7 +10,7 @@
 //! | --- | --- |
 //! | foundations | [`mod@format`]: numbers as text; [`files`]: atomic writes and checksums; [`progress`]: messages and bars; [`random`]: keyed random numbers; [`interrupt`]: signals |
 //! | settings and plain arithmetic | [`config`]: the configuration; [`machine`]: memory and processor; [`sequence`]: bases as codes, and bins and profiles along them; [`metrics`]: metrics of classes, values and profiles |
-//! | files | [`formats`]: FASTA, FASTQ, BED, bigWig, VCF, delimited text, motif files and others; [`genome`]: windows of a reference genome, and signal along it |
+//! | files | [`formats`]: FASTA, FASTQ, BED, BAM, bigWig, VCF, delimited text, motif files and others; [`genome`]: windows of a reference genome, and signal along it |
 //! | data | [`dataset`]: labelled examples, their splits and batches |
 //! | networks | [`network`]: architectures and CPU kernels; [`task`]: classes, loss and activation; [`scorer`]: the trait that a network implements; [`run`]: the run folder |
 //! | methods | [`training`]: schedules, early stopping and memory estimates; [`evaluate`]; [`predict`]; [`attribute`]; [`motif`]; [`baselines`]: linear models to compare with; [`inspect`]: checks of a dataset; [`reads`]: tracks of counts from aligned reads; [`tune`]: hyperparameter search |
