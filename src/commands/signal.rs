@@ -70,7 +70,12 @@ pub fn run(command: &Signal, progress: Progress) -> Result<()> {
         memory: memory / 2,
         progress,
     })?;
-    let written = tracks::write(&mut gathered, target.chromosomes, command.what, &options)?;
+    let (lengths, files) = (gathered.report.lengths(), gathered.report.files.clone());
+    let (written, figures) = rayon::join(
+        || tracks::write(&mut gathered, target.chromosomes, command.what, &options),
+        || figures::reads::draw(&lengths, &files),
+    );
+    let (written, figures) = (written?, figures?);
     if options.bin > 1 || options.per_million {
         progress.say("binned or normalized tracks are for browsing; train from one without --bin and --normalize, whose values are counts");
     }
@@ -83,7 +88,9 @@ pub fn run(command: &Signal, progress: Progress) -> Result<()> {
     if command.filters.barcodes.is_some() {
         out.write(GROUPS_TSV, groups_table(&gathered.groups, &written).as_bytes())?;
     }
-    figures::reads::draw(&report.lengths(), &report.files, &out)?;
+    for (name, figure) in figures {
+        figure.write(&out, name)?;
+    }
     replaced.discard();
     if command.json {
         return print_json(&json);

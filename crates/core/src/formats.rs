@@ -13,6 +13,7 @@ pub mod fasta;
 pub mod fastq;
 pub mod fragments;
 mod headed_matrices;
+pub mod lines;
 pub mod members;
 pub mod meme;
 pub mod motif_files;

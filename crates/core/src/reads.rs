@@ -169,19 +169,19 @@ impl Gathering<'_> {
                 Ends::Read { .. } => {}
             }
         }
-        let group = match (&mut self.barcodes, barcode) {
-            (None, _) => 0,
-            (Some(_), None) => {
-                left_out.add(Reason::NoBarcode);
-                return Ok(());
-            }
-            (Some(barcodes), Some(barcode)) => match barcodes.group(self.file, barcode)? {
-                Some(group) => group,
-                None => {
+        let group = match &mut self.barcodes {
+            None => 0,
+            Some(barcodes) => {
+                let Some(barcode) = barcode.text() else {
+                    left_out.add(Reason::NoBarcode);
+                    return Ok(());
+                };
+                let Some(group) = barcodes.group(self.file, barcode)? else {
                     left_out.add(Reason::OtherBarcode);
                     return Ok(());
-                }
-            },
+                };
+                group
+            }
         };
         self.report.add(*chromosome, ends, *fragment_length);
         let (first, last) = (range.start, range.end - 1);

@@ -8,7 +8,6 @@ use crate::figures::chart::{Axis, Chart};
 use crate::format::{short_name, thousands};
 use crate::reads::report::{FileReport, Lengths};
 use crate::reads::shift::StrandEvidence;
-use crate::run::RunFolder;
 use crate::sequence::motif::relative_bits;
 
 /// Bases on either side of the counted base that are drawn.
@@ -17,18 +16,17 @@ const AROUND: i64 = 15;
 /// Most files whose shift is drawn.
 const MOST_FILES: usize = 12;
 
-/// Draws what there is to draw.
+/// Draws what there is to draw, each figure with the name of its file.
 ///
 /// # Errors
-/// A figure cannot be drawn or written.
-pub fn draw(lengths: &Lengths, files: &[FileReport], folder: &RunFolder) -> Result<()> {
+/// A figure cannot be drawn.
+pub fn draw(lengths: &Lengths, files: &[FileReport]) -> Result<Vec<(&'static str, Figure)>> {
+    let mut figures = Vec::new();
     if lengths.all() > 0 {
-        fragment_lengths(lengths)?.write(folder, "fragments.png")?;
+        figures.push(("fragments.png", fragment_lengths(lengths)?));
     }
-    if let Some(figure) = shift(files)? {
-        figure.write(folder, "shift.png")?;
-    }
-    Ok(())
+    figures.extend(shift(files)?.map(|figure| ("shift.png", figure)));
+    Ok(figures)
 }
 
 /// How many fragments have which length: of ATAC-seq a peak below 100 bp, and steps of a nucleosome each.

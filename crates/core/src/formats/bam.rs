@@ -26,17 +26,16 @@ const MOST_REFERENCES: usize = 1 << 16;
 /// Operations of a CIGAR by their codes.
 const OPERATIONS: &[u8; 9] = b"MIDNSHP=X";
 
-/// One pass over the records of a file.
+/// A file whose header was read.
 pub struct Bam {
     path: PathBuf,
     input: Box<dyn BufRead + Send>,
     references: Vec<Chromosome>,
-    record: Vec<u8>,
-    /// Where the tags of the current record begin.
-    tags: usize,
-    /// Number of the current record, counted from 1.
-    number: u64,
 }
+
+/// The tags of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tags<'a>(&'a [u8]);
 
 impl Bam {
     /// Reads the header of decompressed BAM; `path` is used in messages only.
@@ -44,7 +43,7 @@ impl Bam {
     /// # Errors
     /// The header is damaged, or names no references.
     pub fn new(path: &Path, mut input: Box<dyn BufRead + Send>) -> Result<Self> {
-        let references = references(&mut input).map_err(|error| cut_short(path, "the header", &error))?;
+        let references = references(&mut input).map_err(|error| cut_short(path, 0, &error))?;
         let references = references.ok_or_else(|| {
             anyhow!(
                 "{}: the header is damaged, expected names and lengths of references; copy the file again",
@@ -57,7 +56,7 @@ impl Bam {
                 path.display()
             );
         }
-        Ok(Self { path: path.into(), input, references, record: Vec::new(), tags: 0, number: 0 })
+        Ok(Self { path: path.into(), input, references })
     }
 
     /// The references that the header lists.
@@ -65,101 +64,113 @@ impl Bam {
         &self.references
     }
 
-    /// Reads the next record; `None` at the end of the file.
+    /// Hands on all records in order.
     ///
     /// # Errors
-    /// The file is cut short or damaged.
-    pub fn next_alignment(&mut self) -> Result<Option<Alignment>> {
-        let Self { path, input, record, number, .. } = self;
-        *number += 1;
-        let what = || format!("record {number}");
-        let here = input.fill_buf().map_err(|error| cut_short(path, &what(), &error))?;
-        if here.is_empty() {
-            return Ok(None);
-        }
-        record.clear();
-        // Most records lie in the buffer as a whole.
-        if let Some((length, rest)) = here.split_first_chunk::<4>()
-            && let Some(whole) = rest.get(..u32::from_le_bytes(*length) as usize).filter(|whole| whole.len() >= FIXED)
-        {
-            record.extend_from_slice(whole);
-            let length = 4 + whole.len();
-            input.consume(length);
-            return self.decode().map(Some);
-        }
-        let mut length = [0; 4];
-        input.read_exact(&mut length).map_err(|error| cut_short(path, &what(), &error))?;
-        let length = u32::from_le_bytes(length) as usize;
-        if !(FIXED..=LONGEST_RECORD).contains(&length) {
-            return Err(self.damaged(&format!("a length of {length} bytes")));
-        }
-        let read = input.by_ref().take(length as u64).read_to_end(record);
-        read.map_err(|error| cut_short(path, &what(), &error))?;
-        if record.len() < length {
-            return Err(cut_short(path, &what(), &ErrorKind::UnexpectedEof.into()));
-        }
-        self.decode().map(Some)
-    }
-
-    fn decode(&mut self) -> Result<Alignment> {
-        let record = &self.record;
-        let word = |at: usize| i32::from_le_bytes([record[at], record[at + 1], record[at + 2], record[at + 3]]);
-        let half = |at: usize| u16::from_le_bytes([record[at], record[at + 1]]);
-        let (name, operations, bases) = (usize::from(record[8]), usize::from(half(12)), word(16) as u32 as usize);
-        let cigar = FIXED + name;
-        let sequence = cigar + 4 * operations;
-        let tags = sequence + bases.div_ceil(2) + bases;
-        if tags > record.len() {
-            return Err(self.damaged("parts that are longer than the whole"));
-        }
-        let flags = Flags(half(14));
-        let reference = usize::try_from(word(0)).ok();
-        if let Some(reference) = reference.filter(|reference| *reference >= self.references.len()) {
-            let count = self.references.len();
-            return Err(self.damaged(&format!("reference {reference} of {count}")));
-        }
-        let start = usize::try_from(word(4)).ok();
-        let mut reaches = reach(start.unwrap_or(0), &record[cigar..sequence]);
-        if let [first, second] = record[cigar..sequence].as_chunks::<4>().0
-            && u32::from_le_bytes(*first) == (bases as u32) << 4 | 4
-            && u32::from_le_bytes(*second) & 15 == 3
-            && let Some(long) = tag(&record[tags..], *b"CG")
-            && let Some(operations) = long.strip_prefix(b"BI").and_then(|array| array.get(4..))
-        {
-            // Of more than 65,535 operations, which stand in a tag.
-            reaches = reach(start.unwrap_or(0), operations);
-        }
-        let Some((range, deletions)) = reaches else {
-            return Err(self.damaged("a CIGAR that is longer than any chromosome"));
+    /// The file is cut short or damaged, or `each` fails.
+    pub fn for_each(self, mut each: impl FnMut(Alignment, Tags) -> Result<()>) -> Result<()> {
+        let Self { path, mut input, references } = self;
+        let (mut number, mut record) = (0u64, Vec::new());
+        let damaged = |number: u64, found: &str| {
+            let path = path.display();
+            anyhow!("{path}: record {number}: found {found}, expected a record of BAM; copy the file again")
         };
-        self.tags = tags;
-        Ok(Alignment {
-            flags,
-            reference: reference.filter(|_| start.is_some()),
-            range,
-            deletions,
-            mapping_quality: record[9],
-            fragment_length: fragment_length(flags, word(0) == word(20), i64::from(word(28))),
-        })
-    }
-
-    /// The text of a tag of the current record, such as `CB`, the barcode of a cell.
-    pub fn text_of_tag(&self, name: [u8; 2]) -> Option<&[u8]> {
-        tag(self.record.get(self.tags..)?, name)?.strip_prefix(b"Z")
-    }
-
-    fn damaged(&self, found: &str) -> anyhow::Error {
-        anyhow!(
-            "{}: record {}: found {found}, expected a record of BAM; copy the file again",
-            self.path.display(),
-            self.number
-        )
+        let mut hand_on = |number: u64, record: &[u8]| {
+            let (alignment, tags) = decode(record, references.len()).map_err(|found| damaged(number, &found))?;
+            each(alignment, tags)
+        };
+        loop {
+            // Most records lie in the buffer as a whole.
+            let buffer = input.fill_buf().map_err(|error| cut_short(&path, number + 1, &error))?;
+            let mut rest = buffer;
+            while let Some((whole, behind)) = split_record(rest) {
+                number += 1;
+                hand_on(number, whole)?;
+                rest = behind;
+            }
+            let (taken, ends) = (buffer.len() - rest.len(), buffer.is_empty());
+            input.consume(taken);
+            if ends {
+                return Ok(());
+            }
+            if taken > 0 {
+                continue;
+            }
+            number += 1;
+            let mut length = [0; 4];
+            input.read_exact(&mut length).map_err(|error| cut_short(&path, number, &error))?;
+            let length = u32::from_le_bytes(length) as usize;
+            if !(FIXED..=LONGEST_RECORD).contains(&length) {
+                return Err(damaged(number, &format!("a length of {length} bytes")));
+            }
+            record.clear();
+            let read = input.by_ref().take(length as u64).read_to_end(&mut record);
+            read.map_err(|error| cut_short(&path, number, &error))?;
+            if record.len() < length {
+                return Err(cut_short(&path, number, &ErrorKind::UnexpectedEof.into()));
+            }
+            hand_on(number, &record)?;
+        }
     }
 }
 
-/// The error of a read that failed, which says where the file ends if it is cut short.
-fn cut_short(path: &Path, what: &str, error: &std::io::Error) -> anyhow::Error {
+impl<'a> Tags<'a> {
+    /// The text of a tag, such as `CB`, the barcode of a cell.
+    pub fn text(self, name: [u8; 2]) -> Option<&'a [u8]> {
+        tag(self.0, name)?.strip_prefix(b"Z")
+    }
+}
+
+/// The first record of a buffer and what follows it, if the buffer holds all of it.
+fn split_record(buffer: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = buffer.split_first_chunk::<4>()?;
+    let length = u32::from_le_bytes(*length) as usize;
+    rest.split_at_checked(length).filter(|_| (FIXED..=LONGEST_RECORD).contains(&length))
+}
+
+/// What a record says, of a file with so many references; or what is wrong with it.
+fn decode(record: &[u8], references: usize) -> Result<(Alignment, Tags<'_>), String> {
+    let word = |at: usize| i32::from_le_bytes([record[at], record[at + 1], record[at + 2], record[at + 3]]);
+    let half = |at: usize| u16::from_le_bytes([record[at], record[at + 1]]);
+    let (name, operations, bases) = (usize::from(record[8]), usize::from(half(12)), word(16) as u32 as usize);
+    let cigar = FIXED + name;
+    let sequence = cigar + 4 * operations;
+    let tags = sequence + bases.div_ceil(2) + bases;
+    if tags > record.len() {
+        return Err("parts that are longer than the whole".into());
+    }
+    let flags = Flags(half(14));
+    let reference = usize::try_from(word(0)).ok();
+    if let Some(reference) = reference.filter(|reference| *reference >= references) {
+        return Err(format!("reference {reference} of {references}"));
+    }
+    let start = usize::try_from(word(4)).ok();
+    let mut reaches = reach(start.unwrap_or(0), &record[cigar..sequence]);
+    if let [first, second] = record[cigar..sequence].as_chunks::<4>().0
+        && u32::from_le_bytes(*first) == (bases as u32) << 4 | 4
+        && u32::from_le_bytes(*second) & 15 == 3
+        && let Some(long) = tag(&record[tags..], *b"CG")
+        && let Some(operations) = long.strip_prefix(b"BI").and_then(|array| array.get(4..))
+    {
+        // Of more than 65,535 operations, which stand in a tag.
+        reaches = reach(start.unwrap_or(0), operations);
+    }
+    let Some((range, deletions)) = reaches else { return Err("a CIGAR that is longer than any chromosome".into()) };
+    let alignment = Alignment {
+        flags,
+        reference: reference.filter(|_| start.is_some()),
+        range,
+        deletions,
+        mapping_quality: record[9],
+        fragment_length: fragment_length(flags, word(0) == word(20), i64::from(word(28))),
+    };
+    Ok((alignment, Tags(&record[tags..])))
+}
+
+/// The error of a read that failed, which says where the file ends if it is cut short: in the header (0), or in a record.
+fn cut_short(path: &Path, record: u64, error: &std::io::Error) -> anyhow::Error {
     if error.kind() == ErrorKind::UnexpectedEof {
+        let what = if record == 0 { "the header".into() } else { format!("record {record}") };
         return anyhow!("{}: ends in the middle of {what}, expected a whole BAM file; copy it again", path.display());
     }
     read_error(path, error)

@@ -5,7 +5,6 @@ mod line;
 mod summits;
 
 use std::collections::HashSet;
-use std::io::{BufRead, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,10 +15,11 @@ use crate::format::thousands;
 use crate::formats::bed::line::Line;
 pub use crate::formats::bed::summits::Centring;
 use crate::formats::bed::summits::Evidence;
-use crate::formats::compression::{self, read_error};
+use crate::formats::compression;
+use crate::formats::lines::Lines;
 
 /// Longer than any line of BED with its blocks; the limit keeps a file without line ends from filling memory.
-const LONGEST_LINE: u64 = 1 << 20;
+const LONGEST_LINE: usize = 1 << 20;
 
 /// An interval of a chromosome, with its line number.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,25 +94,16 @@ impl RegionFile {
 /// The file is missing, damaged, of another format or holds no regions; most of its lines cannot be read, and the message
 /// says what is wrong with the first; or it has no summits and `center` asks for them.
 pub fn read(path: &Path, center: Option<Center>) -> Result<RegionFile> {
-    let mut input = compression::open(path)?;
+    let mut lines = Lines::new(path, compression::open(path)?, LONGEST_LINE, "BED");
     let (mut regions, mut unreadable, mut header) = (Vec::new(), Vec::new(), None);
     let mut evidence = Evidence::default();
     let mut chromosomes: HashSet<Arc<str>> = HashSet::new();
-    let mut text = Vec::new();
     for number in 1.. {
-        text.clear();
-        input.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut text).map_err(|error| read_error(path, &error))?;
-        if text.is_empty() {
-            break;
-        }
+        let Some(text) = lines.next_line()? else { break };
         let fault = |fault: String| anyhow!("{}: line {number}: {fault}", path.display());
-        if text.len() as u64 == LONGEST_LINE {
-            return Err(fault(format!("is longer than {LONGEST_LINE} bytes, expected BED; check the file")));
-        }
-        if number == 1 && text.starts_with(b"\xef\xbb\xbf") {
-            text.drain(..3); // the byte order mark that Windows puts before UTF-8
-        }
-        let line = Line::new(&text);
+        // Windows puts a byte order mark before UTF-8.
+        let mark: &[u8] = if number == 1 { b"\xef\xbb\xbf" } else { b"" };
+        let line = Line::new(text.strip_prefix(mark).unwrap_or(text));
         if line.is_skipped() {
             continue;
         }
@@ -467,7 +458,7 @@ mod tests {
 
     #[test]
     fn faults_are_named_with_their_line() {
-        let long = [b'a'; LONGEST_LINE as usize + 1];
+        let long = [b'a'; LONGEST_LINE + 1];
         for (text, parts) in [
             (&b""[..], &["empty"][..]),
             (b"# one\n\ntrack name=a\n", &["holds no intervals"]),

@@ -11,8 +11,8 @@ use flate2::{Crc, Decompress, FlushDecompress, Status};
 
 use crate::formats::members::{BLOCK_HEADER, Blocks, block_size};
 
-/// Blocks that are decompressed at once, 1 MiB of data.
-const BATCH: usize = if cfg!(any(fuzzing, test)) { 2 } else { 16 };
+/// Blocks that are decompressed at once, 256 KiB of data.
+const BATCH: usize = if cfg!(any(fuzzing, test)) { 2 } else { 4 };
 
 /// Bytes of a block behind its data: a checksum and the length of what was compressed.
 const TRAILER: usize = 8;

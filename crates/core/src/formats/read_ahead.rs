@@ -4,10 +4,11 @@ use std::io::{BufRead, ErrorKind, Read, Result as IoResult};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
-use crate::formats::members::BUFFER;
+/// Bytes of a piece: small enough that it is still in the cache when it is looked at.
+const PIECE: usize = if cfg!(fuzzing) { 1 << 12 } else { 1 << 17 };
 
 /// Pieces that wait to be looked at.
-const WAITING: usize = 4;
+const WAITING: usize = 16;
 
 /// The bytes of a reader.
 pub struct ReadAhead {
@@ -23,8 +24,8 @@ impl ReadAhead {
         let (send, pieces) = sync_channel(WAITING);
         thread::spawn(move || {
             loop {
-                let mut piece = Vec::with_capacity(BUFFER);
-                let read = input.by_ref().take(BUFFER as u64).read_to_end(&mut piece);
+                let mut piece = Vec::with_capacity(PIECE);
+                let read = input.by_ref().take(PIECE as u64).read_to_end(&mut piece);
                 // What was read before a fault comes before it.
                 let ends = piece.is_empty() || send.send(Ok(piece)).is_err();
                 if let Err(error) = read {
@@ -85,7 +86,7 @@ mod tests {
 
     #[test]
     fn bytes_come_in_order_and_before_the_fault_that_follows_them() {
-        let bytes: Vec<u8> = (0..3 * BUFFER + 17).map(|i| (i % 251) as u8).collect();
+        let bytes: Vec<u8> = (0..3 * PIECE + 17).map(|i| (i % 251) as u8).collect();
         let mut found = Vec::new();
         ReadAhead::new(Box::new(Cursor::new(bytes.clone()))).read_to_end(&mut found).unwrap();
         assert_eq!(found, bytes);

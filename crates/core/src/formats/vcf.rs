@@ -1,17 +1,18 @@
 //! Variants from VCF, plain, gzip or BGZF, one line at a time. Lines are kept verbatim, so that they can be written
 //! again unchanged, and a line that is no variant is passed on with what is wrong with it.
 
-use std::io::{BufRead, Read};
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
 use crate::formats::compression::{self, read_error};
+use crate::formats::lines::Lines;
 use crate::formats::quoted;
 use crate::sequence::alphabet;
 
 /// Longer than a line for any cohort; the limit keeps a file without line ends from filling memory.
-const LONGEST_LINE: u64 = 1 << 28;
+const LONGEST_LINE: usize = 1 << 28;
 
 /// Upper limit of positions; no chromosome comes near it, so a larger number is an error in the file.
 const LARGEST_POSITION: usize = 1 << 40;
@@ -75,7 +76,7 @@ pub struct Variant {
 /// One pass over a VCF file.
 pub struct Vcf {
     path: PathBuf,
-    input: Box<dyn BufRead + Send>,
+    lines: Lines<Box<dyn BufRead + Send>>,
     /// Lines of the header, without their ends. The first is that of the format, and the last holds the names of eight or
     /// more columns with tabs between, whether or not the file has them.
     pub header: Vec<Vec<u8>>,
@@ -85,10 +86,6 @@ pub struct Vcf {
     columns: usize,
     /// A first line of variants, read in search of the header.
     ahead: Option<Vec<u8>>,
-    /// Lines read.
-    lines: usize,
-    /// Whether the last line that was read has an end.
-    is_ended: bool,
 }
 
 impl Vcf {
@@ -99,44 +96,25 @@ impl Vcf {
     /// # Errors
     /// The file is missing, damaged, or not VCF.
     pub fn open(path: &Path) -> Result<Self> {
-        let input = compression::open(path)?;
+        let mut input = compression::open(path)?;
+        check_format(path, input.fill_buf().map_err(|error| read_error(path, &error))?)?;
         let mut vcf = Self {
             path: path.into(),
-            input,
+            lines: Lines::new(path, input, LONGEST_LINE, "VCF"),
             header: Vec::new(),
             repaired: Vec::new(),
             columns: COLUMNS.len(),
             ahead: None,
-            lines: 0,
-            is_ended: true,
         };
-        vcf.check_format()?;
         vcf.read_header()?;
         vcf.complete_header();
         Ok(vcf)
     }
 
-    fn check_format(&mut self) -> Result<()> {
-        let shown = self.path.display();
-        let head = self.input.fill_buf().map_err(|error| read_error(&self.path, &error))?;
-        let looks_like = |what: &str| format!("looks like {what}, expected VCF; check the path");
-        let fault = match head {
-            [] => "holds nothing, expected VCF; check the path".into(),
-            [b'B', b'C', b'F', ..] => "is BCF, expected VCF; convert it first (bcftools view)".into(),
-            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
-                "is UTF-16 text, expected ASCII or UTF-8; convert it first (iconv -f UTF-16 -t UTF-8)".into()
-            }
-            [b'>', ..] => looks_like("FASTA"),
-            [b'@', ..] => looks_like("FASTQ or SAM"),
-            _ => return Ok(()),
-        };
-        bail!("{shown}: {fault}")
-    }
-
     /// Reads up to the column names or, where there are none, the first variant.
     fn read_header(&mut self) -> Result<()> {
         while let Some(mut line) = self.next_text()? {
-            if self.lines == 1 && line.starts_with(b"\xef\xbb\xbf") {
+            if self.lines.number() == 1 && line.starts_with(b"\xef\xbb\xbf") {
                 line.drain(..3); // the byte order mark that Windows puts before UTF-8
             }
             if line.trim_ascii().is_empty() {
@@ -184,7 +162,7 @@ impl Vcf {
         anyhow::anyhow!(
             "{}: line {} starts with '{}', expected ## or the column names #CHROM, POS, ID, REF, ALT, QUAL, FILTER and INFO with tabs between; fix the header",
             self.path.display(),
-            self.lines,
+            self.lines.number(),
             quoted(line)
         )
     }
@@ -202,24 +180,12 @@ impl Vcf {
 
     /// The next line without its end.
     fn next_text(&mut self) -> Result<Option<Vec<u8>>> {
-        let shown = self.path.display();
-        let mut bytes = Vec::new();
-        let read = self.input.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut bytes);
-        if read.map_err(|error| read_error(&self.path, &error))? == 0 {
-            return Ok(None);
-        }
-        self.lines += 1;
-        self.is_ended = bytes.last() == Some(&b'\n');
-        if self.is_ended {
-            bytes.pop();
-        } else if bytes.len() as u64 == LONGEST_LINE {
-            bail!("{shown}: line {} has more than {LONGEST_LINE} bytes, expected VCF; check the file", self.lines);
-        }
+        let Some(mut line) = self.lines.next_line()? else { return Ok(None) };
         // More than one where a file was converted twice.
-        while bytes.last() == Some(&b'\r') {
-            bytes.pop();
+        while let Some(shorter) = line.strip_suffix(b"\r") {
+            line = shorter;
         }
-        Ok(Some(bytes))
+        Ok(Some(line.to_vec()))
     }
 
     /// Reads the next line that is not blank; `None` at the end of the file.
@@ -242,7 +208,7 @@ impl Vcf {
                 b'#' => Content::Comment,
                 _ => self.variant(&text).map_or_else(Content::Malformed, Content::Variant),
             };
-            return Ok(Some(Line { text, number: self.lines, content }));
+            return Ok(Some(Line { text, number: self.lines.number() as usize, content }));
         }
     }
 
@@ -250,7 +216,7 @@ impl Vcf {
     fn variant(&self, text: &[u8]) -> Result<Variant, String> {
         let columns = columns(text);
         let (found, fewest) = (columns.len(), self.columns.min(COLUMNS.len()));
-        if !self.is_ended && found < self.columns {
+        if !self.lines.has_end() && found < self.columns {
             return Err(format!("ends in column {found} of {}, as if the file was cut short", self.columns));
         }
         if found < fewest {
@@ -279,6 +245,23 @@ impl Vcf {
         };
         Ok(Variant { chromosome: lossy(chromosome), start: number.checked_sub(1), reference: codes, alternatives })
     }
+}
+
+/// Refuses other formats by the first bytes of a file.
+fn check_format(path: &Path, head: &[u8]) -> Result<()> {
+    let shown = path.display();
+    let looks_like = |what: &str| format!("looks like {what}, expected VCF; check the path");
+    let fault = match head {
+        [] => "holds nothing, expected VCF; check the path".into(),
+        [b'B', b'C', b'F', ..] => "is BCF, expected VCF; convert it first (bcftools view)".into(),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+            "is UTF-16 text, expected ASCII or UTF-8; convert it first (iconv -f UTF-16 -t UTF-8)".into()
+        }
+        [b'>', ..] => looks_like("FASTA"),
+        [b'@', ..] => looks_like("FASTQ or SAM"),
+        _ => return Ok(()),
+    };
+    bail!("{shown}: {fault}")
 }
 
 fn lossy(bytes: &[u8]) -> String {

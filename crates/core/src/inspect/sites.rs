@@ -10,6 +10,7 @@ use crate::random::{self, Purpose};
 use crate::sequence::alphabet;
 use crate::sequence::enzyme::{EnzymeMatrix, REACH, SiteCounts};
 use rand::RngExt;
+use rayon::prelude::*;
 
 /// Bases on either side of a count that are looked at.
 const AROUND: usize = 30;
@@ -158,7 +159,7 @@ impl Words {
             };
             places.iter().map(score).collect()
         };
-        let odds: Vec<Vec<f64>> = self.codes.chunks(WIDTH).map(odds).collect();
+        let odds: Vec<Vec<f64>> = self.codes.par_chunks(WIDTH).map(odds).collect();
         let mut shares = vec![1.0 / places.len() as f64; places.len()];
         for _ in 0..SHARE_ROUNDS {
             let (mut next, mut all) = (vec![0.0; places.len()], 0.0);

@@ -1,17 +1,17 @@
 //! Barcodes of cells and the groups that they belong to, from a table: barcode, group, and file where several files share barcodes.
 
 use std::collections::{HashMap, HashSet};
-use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
 
 use crate::format::{counted, field, list_first, thousands};
-use crate::formats::compression::{self, read_error};
+use crate::formats::compression;
+use crate::formats::lines::Lines;
 use crate::formats::quoted;
 
 /// Longer than any line of such a table.
-const LONGEST_LINE: u64 = 1 << 16;
+const LONGEST_LINE: usize = 1 << 16;
 
 /// Most groups: each has a file of its own.
 const MOST_GROUPS: usize = 10_000;
@@ -64,7 +64,7 @@ impl Barcodes {
     /// # Errors
     /// The file cannot be read, holds no barcodes, has one in two groups, or names other files.
     pub fn read(path: &Path, files: &[PathBuf]) -> Result<Self> {
-        let mut input = compression::open(path)?;
+        let mut lines = Lines::new(path, compression::open(path)?, LONGEST_LINE, "a barcode and a group");
         let mut table = Self {
             path: path.into(),
             groups: Vec::new(),
@@ -75,19 +75,11 @@ impl Barcodes {
             others: vec![None; files.len()],
             found: vec![0; files.len()],
         };
-        let (mut by_name, mut text) = (HashMap::new(), Vec::new());
+        let mut by_name = HashMap::new();
         let mut in_table: HashSet<(Vec<u8>, usize)> = HashSet::new();
         for number in 1u64.. {
-            text.clear();
-            input.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut text).map_err(|error| read_error(path, &error))?;
-            if text.is_empty() {
-                break;
-            }
+            let Some(line) = lines.next_line()?.map(<[u8]>::trim_ascii_end) else { break };
             let fault = |fault: String| anyhow!("{}: line {number}: {fault}", path.display());
-            if text.len() as u64 == LONGEST_LINE {
-                return Err(fault("is no line of a table, expected a barcode and a group; check the file".into()));
-            }
-            let line = text.trim_ascii_end();
             let divider = if line.contains(&b'\t') { b'\t' } else { b',' };
             let mut columns = line.split(|&byte| byte == divider).map(<[u8]>::trim_ascii);
             let barcode = columns.next().unwrap_or_default();

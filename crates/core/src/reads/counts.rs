@@ -3,6 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, Write};
 use std::thread::{self, JoinHandle};
@@ -51,14 +52,42 @@ impl Layout {
     }
 
     /// The number of a place.
+    #[inline]
     pub fn key(&self, group: usize, chromosome: usize, kind: usize, position: usize) -> u64 {
         let length = self.lengths[chromosome] as u64 + 1;
         group as u64 * self.span() + self.offsets[chromosome] + kind as u64 * length + position as u64
     }
 }
 
-/// Places with how often each was counted, sorted.
-type Sorted = Vec<(u64, u32)>;
+/// Places, sorted, with how often each was counted.
+struct Sorted {
+    places: Vec<u64>,
+    counts: Vec<u32>,
+}
+
+impl Sorted {
+    fn new(mut places: Vec<u64>) -> Self {
+        places.sort_unstable();
+        let mut counts = Vec::with_capacity(places.len());
+        let mut next = 0;
+        while let Some(&place) = places.get(next) {
+            let same = places[next..].iter().take_while(|other| **other == place).count();
+            places[counts.len()] = place;
+            counts.push(same as u32);
+            next += same;
+        }
+        places.truncate(counts.len());
+        if places.capacity() > 2 * places.len() {
+            places.shrink_to_fit();
+        }
+        counts.shrink_to_fit();
+        Self { places, counts }
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<u64>() * self.places.capacity() + size_of::<u32>() * self.counts.capacity()
+    }
+}
 
 /// Where sorted places wait.
 enum Run {
@@ -95,7 +124,11 @@ impl Counts {
     ///
     /// # Errors
     /// There is no room for temporary files.
+    #[inline]
     pub fn push(&mut self, file: usize, key: u64) -> Result<()> {
+        if self.waiting.capacity() == 0 {
+            self.waiting.reserve_exact(AT_ONCE);
+        }
         self.waiting.push(key);
         if self.waiting.len() >= AT_ONCE { self.end_of_run(file) } else { Ok(()) }
     }
@@ -109,12 +142,8 @@ impl Counts {
             return Ok(());
         }
         self.keep_sorted()?;
-        let mut places = std::mem::take(&mut self.waiting);
-        let sort = move || {
-            places.sort_unstable();
-            places.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u32)).collect()
-        };
-        self.sorting = Some((file, thread::spawn(sort)));
+        let places = std::mem::take(&mut self.waiting);
+        self.sorting = Some((file, thread::spawn(|| Sorted::new(places))));
         Ok(())
     }
 
@@ -122,9 +151,8 @@ impl Counts {
     fn keep_sorted(&mut self) -> Result<()> {
         let Some((file, sorting)) = self.sorting.take() else { return Ok(()) };
         let sorted = sorting.join().map_err(|_| anyhow!("a thread that sorts counts has ended"))?;
-        let bytes = sorted.len() * size_of::<(u64, u32)>();
-        if self.held + bytes <= self.memory {
-            self.held += bytes;
+        if self.held + sorted.bytes() <= self.memory {
+            self.held += sorted.bytes();
             self.runs.push((file, Run::Memory(sorted)));
         } else {
             self.runs.push((file, Run::Disk(written(&sorted).map_err(|error| no_room(&error))?)));
@@ -176,7 +204,8 @@ impl Counts {
             each(group, chromosome, kind, (key - first) as usize, count)
         };
         let mut placed = Sections { layout: &self.layout, current: Section::default() };
-        while let Some(Reverse((key, index, count))) = heap.pop() {
+        while let Some(mut next) = heap.peek_mut() {
+            let Reverse((key, index, count)) = *next;
             match &mut place {
                 Some((same, sum)) if *same == key => *sum = sum.saturating_add(count),
                 _ => {
@@ -185,8 +214,9 @@ impl Counts {
                     }
                 }
             }
-            if let Some((key, count)) = advance(index, &mut cursors, &mut sections, &mut lost)? {
-                heap.push(Reverse((key, index, count)));
+            match advance(index, &mut cursors, &mut sections, &mut lost)? {
+                Some((key, count)) => *next = Reverse((key, index, count)),
+                None => drop(PeekMut::pop(next)),
             }
         }
         if let Some(done) = place {
@@ -206,8 +236,8 @@ struct Cursor {
 impl Cursor {
     fn step(&mut self) -> Result<Option<(u64, u32)>> {
         match &mut self.run {
-            Run::Memory(places) => {
-                let found = places.get(self.next).copied();
+            Run::Memory(Sorted { places, counts }) => {
+                let found = places.get(self.next).map(|place| (*place, counts[self.next]));
                 self.next += 1;
                 Ok(found)
             }
@@ -266,9 +296,9 @@ impl Sections<'_> {
     }
 }
 
-fn written(places: &[(u64, u32)]) -> std::io::Result<BufReader<File>> {
+fn written(sorted: &Sorted) -> std::io::Result<BufReader<File>> {
     let mut file = BufWriter::new(tempfile::tempfile()?);
-    for (key, count) in places {
+    for (key, count) in sorted.places.iter().zip(&sorted.counts) {
         file.write_all(&key.to_le_bytes())?;
         file.write_all(&count.to_le_bytes())?;
     }

@@ -13,6 +13,7 @@ use crate::formats::bam::{self, Bam};
 use crate::formats::compression::{self, Compression, read_error};
 use crate::formats::fasta::is_sam;
 use crate::formats::fragments::{self, Place};
+use crate::formats::lines::Lines;
 use crate::formats::read_ahead::ReadAhead;
 use crate::formats::{quoted, sam};
 use crate::genome::Chromosome;
@@ -20,7 +21,7 @@ use crate::genome::names::{NameIndex, list_names, same_name};
 use crate::reads::left_out::{Filters, LeftOut, Reason};
 
 /// Longer than any line of these formats but SAM of whole chromosomes; the limit keeps a file without line ends from filling memory.
-const LONGEST_LINE: u64 = 1 << 26;
+const LONGEST_LINE: usize = 1 << 26;
 
 /// Bytes by which formats are told.
 const HEAD: u64 = 1 << 12;
@@ -65,15 +66,34 @@ pub struct Record<'a> {
     /// What it stands for.
     pub ends: Ends,
     /// Barcode of its cell.
-    pub barcode: Option<&'a [u8]>,
+    pub barcode: Barcode<'a>,
     /// Length of its fragment in bp, where that is known.
     pub fragment_length: Option<usize>,
+}
+
+/// The barcode of a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Barcode<'a> {
+    /// As it was found, if it was.
+    Known(Option<&'a [u8]>),
+    /// Among the tags of BAM, which are looked through only if it is asked for.
+    Tag(bam::Tags<'a>),
+}
+
+impl<'a> Barcode<'a> {
+    /// The barcode, if there is one.
+    pub fn text(self) -> Option<&'a [u8]> {
+        match self {
+            Self::Known(barcode) => barcode,
+            Self::Tag(tags) => tags.text(*b"CB"),
+        }
+    }
 }
 
 impl Record<'_> {
     /// What a line gives, before its chromosome is found.
     fn of_line(range: Range<usize>, ends: Ends) -> Self {
-        Self { chromosome: 0, range, deletions: &[], ends, barcode: None, fragment_length: None }
+        Self { chromosome: 0, range, deletions: &[], ends, barcode: Barcode::Known(None), fragment_length: None }
     }
 }
 
@@ -118,8 +138,8 @@ pub struct ReadsFile {
 
 enum Format {
     Bam(Bam),
-    Sam(Box<dyn BufRead + Send>),
-    Text(Box<dyn BufRead + Send>),
+    Sam(Lines<Box<dyn BufRead + Send>>),
+    Text(Lines<Box<dyn BufRead + Send>>),
 }
 
 impl ReadsFile {
@@ -140,8 +160,8 @@ impl ReadsFile {
         let input = if compression == Compression::Gzip { Box::new(ReadAhead::new(input)) } else { input };
         let format = match (is_bam, is_sam) {
             (true, _) => Format::Bam(Bam::new(path, input)?),
-            (_, true) => Format::Sam(input),
-            _ => Format::Text(input),
+            (_, true) => Format::Sam(Lines::new(path, input, LONGEST_LINE, "reads")),
+            _ => Format::Text(Lines::new(path, input, LONGEST_LINE, "reads")),
         };
         Ok(Self { path: path.into(), compression, format })
     }
@@ -151,7 +171,7 @@ impl ReadsFile {
     /// # Errors
     /// The file is damaged or of another assembly, most of it are no reads, or `each` fails.
     pub fn for_each(
-        mut self,
+        self,
         target: &Target,
         filters: &Filters,
         left_out: &mut LeftOut,
@@ -164,14 +184,13 @@ impl ReadsFile {
             filters,
             left_out,
             seen: Seen::default(),
-            last: (String::new(), Found::Not(Reason::Absent)),
-            line: 0,
+            last: (Vec::new(), Found::Not(Reason::Absent)),
             each: &mut each,
         };
-        match &mut self.format {
+        match self.format {
             Format::Bam(file) => reader.bam(file)?,
-            Format::Sam(input) => reader.lines(&mut **input, Reader::sam_line)?,
-            Format::Text(input) => reader.lines(&mut **input, Reader::text_line)?,
+            Format::Sam(lines) => reader.lines(lines, Reader::sam_line)?,
+            Format::Text(lines) => reader.lines(lines, Reader::text_line)?,
         }
         let seen = reader.seen.clone();
         reader.check()?;
@@ -266,25 +285,22 @@ struct Reader<'a, 'b, Each> {
     left_out: &'a mut LeftOut,
     seen: Seen,
     /// The name that was looked up last.
-    last: (String, Found),
-    line: u64,
+    last: (Vec<u8>, Found),
     each: &'a mut Each,
 }
 
 impl<Each: FnMut(Record, &mut LeftOut) -> Result<()>> Reader<'_, '_, Each> {
-    fn bam(&mut self, file: &mut Bam) -> Result<()> {
+    fn bam(&mut self, file: Bam) -> Result<()> {
         let found = file.references().iter().map(|reference| self.reference(reference)).collect::<Result<Vec<_>>>()?;
         if found.iter().all(|found| *found == Found::Not(Reason::Absent)) {
             return Err(self.no_common_name(file.references().iter().map(|reference| reference.name.as_str())));
         }
-        while let Some(alignment) = file.next_alignment()? {
+        let names: Vec<String> = file.references().iter().map(|reference| reference.name.clone()).collect();
+        file.for_each(|alignment, tags| {
             let found = alignment.reference.and_then(|reference| found.get(reference).copied());
-            let name =
-                |file: &Bam| alignment.reference.map_or_else(String::new, |at| file.references()[at].name.clone());
-            let name = if found == Some(Found::Not(Reason::Absent)) { name(file) } else { String::new() };
-            self.alignment(&alignment, found, &name, file.text_of_tag(*b"CB"))?;
-        }
-        Ok(())
+            let name = alignment.reference.and_then(|reference| names.get(reference)).map_or("", String::as_str);
+            self.alignment(&alignment, found, name, Barcode::Tag(tags))
+        })
     }
 
     /// Where the reference of a header leads, whose length must be that of the genome.
@@ -306,13 +322,7 @@ impl<Each: FnMut(Record, &mut LeftOut) -> Result<()>> Reader<'_, '_, Each> {
         Ok(found)
     }
 
-    fn alignment(
-        &mut self,
-        alignment: &Alignment,
-        found: Option<Found>,
-        name: &str,
-        barcode: Option<&[u8]>,
-    ) -> Result<()> {
+    fn alignment(&mut self, alignment: &Alignment, found: Option<Found>, name: &str, barcode: Barcode) -> Result<()> {
         self.seen.records += 1;
         let flags = alignment.flags;
         let is_primary = !flags.has(Flags::SECONDARY) && !flags.has(Flags::SUPPLEMENTARY);
@@ -336,33 +346,22 @@ impl<Each: FnMut(Record, &mut LeftOut) -> Result<()>> Reader<'_, '_, Each> {
         let Alignment { range, deletions, fragment_length, .. } = alignment;
         let record =
             Record { chromosome: 0, range: range.clone(), deletions, ends, barcode, fragment_length: *fragment_length };
-        self.place(found, name, record)
+        self.place(found, name.as_bytes(), record)
     }
 
-    /// Reads lines, each with or without its end.
-    fn lines(&mut self, input: &mut dyn BufRead, each: fn(&mut Self, &[u8]) -> Result<Line>) -> Result<()> {
-        let mut text = Vec::new();
-        loop {
-            text.clear();
-            input.take(LONGEST_LINE).read_until(b'\n', &mut text).map_err(|error| read_error(self.path, &error))?;
-            if text.is_empty() {
-                return Ok(());
-            }
-            self.line += 1;
-            if text.len() as u64 == LONGEST_LINE {
-                let (path, line) = (self.path.display(), self.line);
-                bail!("{path}: line {line}: is longer than {LONGEST_LINE} bytes, expected reads; check the file");
-            }
-            let line = text.strip_suffix(b"\n").unwrap_or(&text);
-            if let Err(fault) = each(self, line)? {
-                let number = self.line;
+    fn lines(&mut self, mut lines: Lines<impl BufRead>, each: fn(&mut Self, &[u8]) -> Result<Line>) -> Result<()> {
+        while let Some(line) = lines.next_line()? {
+            let fault = each(self, line)?;
+            let number = lines.number();
+            if let Err(fault) = fault {
                 self.seen.records += 1;
                 self.left_out.add_odd(Reason::Unreadable, || format!("line {number}: {fault}"));
             }
-            if self.line == FIRST_LINES {
+            if number == FIRST_LINES {
                 self.check_lines()?;
             }
         }
+        Ok(())
     }
 
     fn sam_line(&mut self, line: &[u8]) -> Result<Line> {
@@ -374,8 +373,9 @@ impl<Each: FnMut(Record, &mut LeftOut) -> Result<()>> Reader<'_, '_, Each> {
             Ok(sam::Line::Header) => {}
             Ok(sam::Line::Reference(reference)) => drop(self.reference(&reference)?),
             Ok(sam::Line::Read { alignment, reference, barcode }) => {
-                let found = if alignment.flags.has(Flags::UNMAPPED) { None } else { Some(self.find(reference)) };
-                self.alignment(&alignment, found, reference, barcode)?;
+                let found =
+                    if alignment.flags.has(Flags::UNMAPPED) { None } else { Some(self.find(reference.as_bytes())) };
+                self.alignment(&alignment, found, reference, Barcode::Known(barcode))?;
             }
             Err(fault) => return Ok(Err(fault)),
         }
@@ -411,7 +411,7 @@ impl<Each: FnMut(Record, &mut LeftOut) -> Result<()>> Reader<'_, '_, Each> {
         let found = self.find(place.chromosome);
         let fragment_length = Some(place.range.len());
         let record = Record::of_line(place.range.clone(), Ends::Fragment);
-        self.place(found, place.chromosome, Record { barcode, fragment_length, ..record })
+        self.place(found, place.chromosome, Record { barcode: Barcode::Known(barcode), fragment_length, ..record })
     }
 
     /// Two mates of a line, each with its own end, or a fragment where they have no strands.
@@ -441,11 +441,11 @@ impl<Each: FnMut(Record, &mut LeftOut) -> Result<()>> Reader<'_, '_, Each> {
     }
 
     /// Hands on what has a place, on the chromosome that was found for its name.
-    fn place(&mut self, found: Found, name: &str, record: Record) -> Result<()> {
+    fn place(&mut self, found: Found, name: &[u8], record: Record) -> Result<()> {
         let chromosome = match found {
             Found::Wanted(chromosome) => chromosome,
             Found::Not(Reason::Absent) => {
-                self.left_out.add_odd(Reason::Absent, || quoted(name.as_bytes()));
+                self.left_out.add_odd(Reason::Absent, || quoted(name));
                 return Ok(());
             }
             Found::Not(reason) => {
@@ -470,9 +470,9 @@ impl<Each: FnMut(Record, &mut LeftOut) -> Result<()>> Reader<'_, '_, Each> {
         Ok(())
     }
 
-    fn find(&mut self, name: &str) -> Found {
+    fn find(&mut self, name: &[u8]) -> Found {
         if self.last.0 != name {
-            self.last = (name.to_owned(), self.look_up(name));
+            self.last = (name.to_owned(), self.look_up(&String::from_utf8_lossy(name)));
         }
         self.last.1
     }

@@ -7,12 +7,13 @@ use std::path::Path;
 use anyhow::{Result, anyhow, bail};
 
 use crate::formats::compression::{InputFile, read_error};
+use crate::formats::lines::Lines;
 use crate::formats::quoted;
 use crate::genome::interval::LONGEST_CHROMOSOME;
 use crate::genome::{Chromosome, Genome};
 
 /// Longer than any line of a list of chromosomes.
-const LONGEST_LINE: u64 = 1 << 16;
+const LONGEST_LINE: usize = 1 << 16;
 
 /// Chromosomes, and their bases where they are needed and the file holds them.
 pub struct Reference {
@@ -37,20 +38,16 @@ impl Reference {
             let genome = Genome::open(path, memory, &|_| needs_bases)?;
             return Ok(Self { chromosomes: genome.chromosomes.clone(), genome: needs_bases.then_some(genome) });
         }
-        Ok(Self { chromosomes: lengths(path, &mut *file.reader())?, genome: None })
+        Ok(Self { chromosomes: lengths(path, file.reader())?, genome: None })
     }
 }
 
 /// Reads a list of names and lengths, of which a `.fai` has more columns.
-fn lengths(path: &Path, input: &mut dyn BufRead) -> Result<Vec<Chromosome>> {
-    let (mut found, mut names, mut text) = (Vec::new(), HashSet::new(), Vec::new());
+fn lengths(path: &Path, input: impl BufRead) -> Result<Vec<Chromosome>> {
+    let mut lines = Lines::new(path, input, LONGEST_LINE, "names and lengths of chromosomes");
+    let (mut found, mut names) = (Vec::new(), HashSet::new());
     for number in 1u64.. {
-        text.clear();
-        input.take(LONGEST_LINE).read_until(b'\n', &mut text).map_err(|error| read_error(path, &error))?;
-        if text.is_empty() {
-            break;
-        }
-        let line = text.trim_ascii();
+        let Some(line) = lines.next_line()?.map(<[u8]>::trim_ascii) else { break };
         if line.is_empty() || line.starts_with(b"#") {
             continue;
         }

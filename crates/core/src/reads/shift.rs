@@ -151,7 +151,8 @@ impl Sample {
     /// # Errors
     /// The genome cannot be read.
     pub fn measure(&self, genome: &Genome) -> Result<Evidence> {
-        let [plus, minus] = [false, true].map(|reverse| self.strands[usize::from(reverse)].look(genome, reverse));
+        let [plus, minus] = &self.strands;
+        let (plus, minus) = rayon::join(|| plus.look(genome, false), || minus.look(genome, true));
         let (plus, minus) = (plus?, minus?);
         let mut evidence =
             Evidence { plus: plus.evidence(), minus: minus.evidence(), shift: None, found: None, why_not: None };

@@ -1,7 +1,10 @@
 //! Writes counts as bigWig: a file for each group or, with strands, two.
 
+use std::fmt::{Display, Formatter};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
 
 use anyhow::{Result, anyhow};
 use serde::Serialize;
@@ -12,7 +15,7 @@ use crate::files::{self, cannot_write};
 use crate::formats::bigwig::Writer;
 use crate::genome::Chromosome;
 use crate::reads::barcodes::{Group, file_names};
-use crate::reads::counts::Counts;
+use crate::reads::counts::{Counts, KINDS};
 use crate::reads::intervals::Intervals;
 use crate::reads::{Gathered, MINUS, PLUS};
 
@@ -90,22 +93,93 @@ pub fn write(
         groups: &gathered.groups,
         totals: &gathered.totals,
         open: None,
-        place: (usize::MAX, 0),
-        kinds: Default::default(),
+        group: usize::MAX,
         written: Vec::new(),
     };
     let moved_off = &mut gathered.moved_off;
-    counts.drain(
-        |file, kind| match kind {
-            PLUS => shifts[file].plus,
-            MINUS => shifts[file].minus,
-            _ => 0,
-        },
-        |file, kind, count| moved_off[file][kind] += u64::from(count),
-        |group, chromosome, kind, position, count| output.add(group, chromosome, kind, position, count),
-    )?;
-    output.end_of_group()?;
-    Ok(output.written)
+    // A chromosome is compressed while the counts of the next are merged.
+    thread::scope(|scope| {
+        let (send, merged) = sync_channel(1);
+        let writing = scope.spawn(move || {
+            for counts in merged {
+                match counts {
+                    Some(counts) => output.add(counts)?,
+                    None => return output.finish(),
+                }
+            }
+            Err(stopped()) // before the end
+        });
+        let mut merging = Merging { counts: ChromosomeCounts::default(), send };
+        let drained = counts.drain(
+            |file, kind| match kind {
+                PLUS => shifts[file].plus,
+                MINUS => shifts[file].minus,
+                _ => 0,
+            },
+            |file, kind, count| moved_off[file][kind] += u64::from(count),
+            |group, chromosome, kind, position, count| merging.add((group, chromosome), kind, (position, count)),
+        );
+        let drained = drained.and_then(|()| merging.finish());
+        match writing.join().unwrap_or_else(|_| Err(stopped())) {
+            Err(error) if !error.is::<Stopped>() => Err(error),
+            written => drained.and(written),
+        }
+    })
+}
+
+/// Counts of one chromosome of a group.
+#[derive(Default)]
+struct ChromosomeCounts {
+    group: usize,
+    chromosome: usize,
+    /// Positions of a kind with their counts, in order.
+    kinds: [Vec<(usize, u32)>; KINDS],
+}
+
+/// Gathers the counts of a chromosome and hands them on when they are complete; `None` follows the last.
+struct Merging {
+    counts: ChromosomeCounts,
+    send: SyncSender<Option<ChromosomeCounts>>,
+}
+
+impl Merging {
+    fn add(&mut self, (group, chromosome): (usize, usize), kind: usize, counted: (usize, u32)) -> Result<()> {
+        if (self.counts.group, self.counts.chromosome) != (group, chromosome) {
+            self.end_of_chromosome()?;
+            (self.counts.group, self.counts.chromosome) = (group, chromosome);
+        }
+        self.counts.kinds[kind].push(counted);
+        Ok(())
+    }
+
+    fn end_of_chromosome(&mut self) -> Result<()> {
+        let counts = std::mem::take(&mut self.counts);
+        if counts.kinds.iter().all(Vec::is_empty) {
+            return Ok(());
+        }
+        self.send.send(Some(counts)).map_err(|_| stopped())
+    }
+
+    fn finish(mut self) -> Result<()> {
+        self.end_of_chromosome()?;
+        self.send.send(None).map_err(|_| stopped())
+    }
+}
+
+/// That the other thread failed, whose error says why.
+#[derive(Debug)]
+struct Stopped;
+
+impl Display for Stopped {
+    fn fmt(&self, formatter: &mut Formatter) -> std::fmt::Result {
+        formatter.write_str("a thread that writes tracks has ended")
+    }
+}
+
+impl std::error::Error for Stopped {}
+
+fn stopped() -> anyhow::Error {
+    Stopped.into()
 }
 
 /// What is being written.
@@ -118,27 +192,11 @@ struct Output<'a> {
     totals: &'a [u64],
     /// The files of the current group.
     open: Option<Vec<(Writer<NamedTempFile>, Track)>>,
-    /// The current group and chromosome.
-    place: (usize, usize),
-    /// Positions of a kind with their counts, in order.
-    kinds: [Vec<(usize, u32)>; 4],
+    group: usize,
     written: Vec<Track>,
 }
 
 impl Output<'_> {
-    fn add(&mut self, group: usize, chromosome: usize, kind: usize, position: usize, count: u32) -> Result<()> {
-        if self.place != (group, chromosome) {
-            self.end_of_chromosome()?;
-            if self.place.0 != group {
-                self.end_of_group()?;
-                self.open_group(group)?;
-            }
-            self.place = (group, chromosome);
-        }
-        self.kinds[kind].push((position, count));
-        Ok(())
-    }
-
     fn open_group(&mut self, group: usize) -> Result<()> {
         let strands: &[_] = match (self.options.stranded, self.options.flip_strands) {
             (false, _) => &[(None, None)],
@@ -164,10 +222,13 @@ impl Output<'_> {
         Ok(())
     }
 
-    fn end_of_chromosome(&mut self) -> Result<()> {
-        let Some(open) = &mut self.open else { return Ok(()) };
-        let (group, chromosome) = self.place;
-        let [plus, minus, begin, end] = std::mem::take(&mut self.kinds);
+    fn add(&mut self, counts: ChromosomeCounts) -> Result<()> {
+        let ChromosomeCounts { group, chromosome, kinds: [plus, minus, begin, end] } = counts;
+        if self.group != group {
+            self.end_of_group()?;
+            self.open_group(group)?;
+            self.group = group;
+        }
         let tracks: Vec<Vec<(Range<usize>, u64)>> =
             match (self.counted, self.options.stranded, self.options.flip_strands) {
                 (Counted::Coverage, ..) => vec![coverage(&begin, &end)],
@@ -177,7 +238,7 @@ impl Output<'_> {
             };
         let scale = if self.options.per_million { 1e6 / self.totals[group].max(1) as f64 } else { 1.0 };
         let Chromosome { name, length } = &self.chromosomes[chromosome];
-        for ((writer, track), stretches) in open.iter_mut().zip(&tracks) {
+        for ((writer, track), stretches) in self.open.iter_mut().flatten().zip(&tracks) {
             for (range, count) in stretches {
                 track.total += count * range.len() as u64;
                 track.bases += range.len() as u64;
@@ -196,8 +257,12 @@ impl Output<'_> {
         Ok(())
     }
 
+    fn finish(mut self) -> Result<Vec<Track>> {
+        self.end_of_group()?;
+        Ok(self.written)
+    }
+
     fn end_of_group(&mut self) -> Result<()> {
-        self.end_of_chromosome()?;
         for (writer, mut track) in self.open.take().into_iter().flatten() {
             let file = writer.finish().map_err(|error| say(&track.path, error))?;
             files::persist(file, &track.path)?;
