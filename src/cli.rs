@@ -162,6 +162,9 @@ pub struct Tune {
     /// Start over, replacing what --out holds [default: no]
     #[arg(long)]
     pub force: bool,
+    /// Wait until another process has begun the search in --out, and take part in it [default: no, begin it where there is none]
+    #[arg(long, requires = "out", conflicts_with_all = ["force", "find_lr"])]
+    pub worker: bool,
     /// Combinations of settings to try
     #[arg(long, value_name = "N", default_value_t = 27, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub trials: u32,

@@ -5,7 +5,8 @@ mod find_lr;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::time::Instant;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::ArgMatches;
@@ -27,18 +28,19 @@ use strandnet_core::interrupt::{Cause, Interrupted, TimeLimit};
 use strandnet_core::progress::Progress;
 use strandnet_core::run;
 use strandnet_core::run::{
-    BEST_TOML, CannotWrite, Contents, Lock, OutputFolder, RunFolder, SETTINGS_PNG, TRIALS_CSV, TUNE_JSON,
+    BEST_TOML, CannotWrite, Contents, InUse, OutputFolder, RunFolder, SETTINGS_PNG, TRIALS_CSV, TUNE_JSON,
 };
 use strandnet_core::task::Task;
 use strandnet_core::training::history::{metric_name, shown};
 use strandnet_core::training::memory;
+use strandnet_core::tune::claims::{self, Claim, Claims};
 use strandnet_core::tune::plan::Plan;
 use strandnet_core::tune::trials;
 use strandnet_core::tune::trials::{Outcome, Row};
 use strandnet_core::tune::{TrialRun, Tuning, halving, sampling};
 
-/// Where a trial trains, within the folder of the search.
-const WORKSHOP: &str = ".trial";
+/// How often a process looks what the others have done while it has no trial to train.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Data sets kept in memory at a time, where settings of the data are searched. Lists of lengths are seldom longer.
 const MOST_DATA_SETS: usize = 4;
@@ -87,20 +89,23 @@ pub fn run(command: &Tune, flags: &ArgMatches, progress: Progress) -> Result<()>
     let folder = open(command, &config, &plan, &mut tuning)?;
     progress.say(&machine.description);
     // Data that cannot be read are no trial's failure, unless trials differ in them.
-    if tuning.next()?.is_some()
+    if !tuning.open_runs()?.is_empty()
         && tuning.search.hyperparameters.iter().all(|hyperparameter| hyperparameter.section != "data")
     {
         trainer.data_for(&config)?;
     }
-    let (folder, _lock) = match folder {
+    let folder = match folder {
         Folder::New(new) => {
             let (folder, replaced) = new.keep()?;
+            Claims::of(&folder.path).remove_abandoned();
             folder.write_json(TUNE_JSON, &plan)?;
-            (folder, replaced.discard())
+            // From here on others may take part.
+            drop(replaced.discard());
+            folder
         }
-        Folder::Old(folder, lock) => {
+        Folder::Old(folder) => {
             progress.say(&format!("{}: {} trials are done; resuming", folder.path.display(), tuning.rows.len()));
-            (folder, Some(lock))
+            folder
         }
     };
     carry_out(&mut tuning, &mut trainer, &folder, limit)?;
@@ -140,51 +145,95 @@ fn search(file: Option<&Path>, flags: &ArgMatches, config: &Config, progress: Pr
     Ok(search)
 }
 
-/// The folder of a search, locked.
+/// The folder of a search.
 enum Folder {
+    /// A new one, locked.
     New(OutputFolder),
-    Old(RunFolder, Lock),
+    /// That of a search which was begun, maybe by others who are at it.
+    Old(RunFolder),
 }
 
-/// Claims a new folder, or takes up the search that the folder holds.
+/// Claims a new folder, or takes part in the search that the folder holds.
 fn open(command: &Tune, config: &Config, plan: &Plan, tuning: &mut Tuning) -> Result<Folder> {
     let Some(path) = &command.out else {
         let name = format!("tune-{}", crate::commands::train::experiment_name(command.config.as_deref(), config));
         return Ok(Folder::New(OutputFolder::create_named_for(&name, Contents::Tuning)?));
     };
     let marker = path.join(TUNE_JSON);
-    if command.force || !marker.is_file() {
-        return Ok(Folder::New(OutputFolder::create(path, Contents::Tuning, command.force)?));
+    if command.force && Claims::of(path).any_held() {
+        return Err(InUse(path.clone()).into());
+    }
+    while command.force || !marker.is_file() {
+        if !command.worker {
+            match OutputFolder::create(path, Contents::Tuning, command.force) {
+                // Another process begins the search, or has just done so.
+                Err(error) if !command.force && (error.is::<InUse>() || marker.is_file()) => {}
+                created => return created.map(Folder::New),
+            }
+        }
+        sleep(LOOK_EVERY);
     }
     let folder = RunFolder { path: path.clone() };
-    let lock = run::lock(path)?;
     plan.check_same(&marker)?;
-    let file = folder.file(TRIALS_CSV);
-    tuning.rows = trials::read(&file, &tuning.search)?;
-    tuning.next().with_context(|| file.display().to_string())?;
-    Ok(Folder::Old(folder, lock))
+    read_rows(tuning, &folder)?;
+    Ok(Folder::Old(folder))
 }
 
-/// Trains what there is to train, writing every row as it comes, and what it came to.
+/// Takes in what other processes have written.
+fn read_rows(tuning: &mut Tuning, folder: &RunFolder) -> Result<()> {
+    let file = folder.file(TRIALS_CSV);
+    tuning.rows = trials::read(&file, &tuning.search)?;
+    tuning.open_runs().map(drop).with_context(|| file.display().to_string())
+}
+
+/// Trains what there is to train and no other process trains, writing every row as it comes, and what it came to.
 fn carry_out(tuning: &mut Tuning, trainer: &mut Trainer, folder: &RunFolder, limit: Option<TimeLimit>) -> Result<()> {
     let progress = trainer.progress;
     let plan: Vec<String> = tuning.rungs.iter().map(|rung| format!("{} of {}", rung.trials, rung.epochs)).collect();
     progress.say(&format!("trials of epochs: {}", plan.join(", ")));
-    let workshop = RunFolder { path: folder.file(WORKSHOP) };
-    let before = tuning.rows.len();
-    while let Some(run) = tuning.next()? {
-        // After one trial at the earliest, so that each try gets further.
-        if tuning.rows.len() > before && limit.is_some_and(TimeLimit::is_over) {
-            write_results(tuning, folder)?;
-            let message = format!(
-                "stopped after {} trials, as the time that --max-minutes gives is over; the search is resumable, resume with the same command and --out {}",
-                tuning.rows.len(),
+    let (claims, marker) = (Claims::of(&folder.path), folder.file(TUNE_JSON));
+    let content = |path: &Path| std::fs::read(path).with_context(|| path.display().to_string());
+    let (begun, mut trained, mut waits) = (content(&marker)?, 0, false);
+    loop {
+        if content(&marker)? != begun {
+            bail!(
+                "{}: another process has begun another search here, expected none; choose another --out",
                 folder.path.display()
             );
-            return Err(Interrupted { cause: Cause::TimeLimit, message }.into());
+        }
+        read_rows(tuning, folder)?;
+        let open = tuning.open_runs()?;
+        if open.is_empty() {
+            break;
+        }
+        let is_over = limit.is_some_and(TimeLimit::is_over);
+        // After one trial at the earliest, so that each try gets further.
+        let claim = if trained > 0 && is_over { None } else { claim(&claims, &open)? };
+        let Some(claim) = claim else {
+            if is_over {
+                let _others = claims::exclusively(&marker)?;
+                write_results(tuning, folder)?;
+                let message = format!(
+                    "stopped after {} trials, as the time that --max-minutes gives is over; the search is resumable, resume with the same command and --out {}",
+                    tuning.rows.len(),
+                    folder.path.display()
+                );
+                return Err(Interrupted { cause: Cause::TimeLimit, message }.into());
+            }
+            if !std::mem::replace(&mut waits, true) {
+                progress.say("waiting for trials that other processes train");
+            }
+            sleep(LOOK_EVERY);
+            continue;
+        };
+        waits = false;
+        let run = claim.run;
+        read_rows(tuning, folder)?;
+        if !tuning.open_runs()?.contains(&run) {
+            continue; // another has just finished it
         }
         let started = Instant::now();
-        let (metric, outcome) = trainer.train(&tuning.config_of(run), &workshop)?;
+        let (metric, outcome) = trainer.train(&tuning.config_of(run), &claim.workshop)?;
         let row = Row {
             run,
             hyperparameters: tuning.trial(run.trial).texts(),
@@ -193,14 +242,29 @@ fn carry_out(tuning: &mut Tuning, trainer: &mut Trainer, folder: &RunFolder, lim
             seconds: started.elapsed().as_secs_f64(),
         };
         progress.say(&line(tuning, &row));
-        tuning.rows.push(row);
+        let _others = claims::exclusively(&marker)?;
+        read_rows(tuning, folder)?;
+        tuning.add(row);
         folder.write(TRIALS_CSV, &trials::write(&tuning.search, &tuning.rows)?)?;
-        if tuning.next()?.is_some_and(|next| next.rung != run.rung) {
+        if tuning.open_runs()?.first().is_some_and(|next| next.rung != run.rung) {
             write_results(tuning, folder)?;
         }
+        trained += 1;
     }
     // Here, where a search that was stopped after its last row comes too.
+    let _others = claims::exclusively(&marker)?;
+    claims.remove_abandoned();
     write_results(tuning, folder)
+}
+
+/// The first of the open trials that no other process trains.
+fn claim(claims: &Claims, open: &[TrialRun]) -> Result<Option<Claim>> {
+    for run in open {
+        if let Some(claim) = claims.take(*run)? {
+            return Ok(Some(claim));
+        }
+    }
+    Ok(None)
 }
 
 /// A trained trial in a line.

@@ -229,21 +229,55 @@ fn flags_win_over_the_search_and_train_says_that_it_is_not_for_it() {
 }
 
 #[test]
-fn two_at_once_do_not_share_a_folder() {
+fn processes_share_a_search_and_come_to_what_one_would_have_although_some_are_killed() {
+    let search = search(SEARCH);
+    let (whole, out) = (search.out("whole"), search.out("out"));
+    succeed(&search.arguments(&whole, &["--trials", "12"]));
+    let spawn = |more: &[&str]| {
+        let arguments = search.arguments(&out, &[&["--trials", "12"], more].concat());
+        strandnet().args(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let rows = || std::fs::read_to_string(out.join("trials.csv")).map_or(0, |text| text.lines().count());
+    let wait_for = |enough: &dyn Fn() -> bool| {
+        let started = Instant::now();
+        while !enough() {
+            assert!(started.elapsed() < Duration::from_secs(120));
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    };
+    // The worker is there first, and waits; the second takes part in what the first begins.
+    let mut processes = [spawn(&["--worker"]), spawn(&[]), spawn(&[])];
+    for (victim, enough) in [(1, 3), (0, 6)] {
+        wait_for(&|| rows() > enough);
+        processes[victim].kill().unwrap();
+        processes[victim].wait().unwrap();
+        processes[victim] = spawn(&["--worker"]);
+    }
+    // While one is at it, nobody starts over.
+    let error = fail(1, &search.arguments(&out, &["--trials", "12", "--force"]));
+    assert!(error.contains("another strandnet process is using"), "{error}");
+    for process in processes {
+        let output = process.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(trials(&out), trials(&whole));
+    assert_eq!(files(&out), files(&whole));
+    let best = |folder: &Path| std::fs::read_to_string(folder.join("best.toml")).unwrap();
+    assert_eq!(best(&out), best(&whole));
+}
+
+#[test]
+fn a_worker_waits_for_a_search_and_begins_none() {
     let search = search(SEARCH);
     let out = search.out("out");
-    let long = search.arguments(&out, &["--trials", "500"]);
-    let mut child = strandnet().args(&long).stdout(Stdio::null()).spawn().unwrap();
-    while !out.join("trials.csv").exists() && child.try_wait().unwrap().is_none() {
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    for second in [run(&long), run(&[&long[..], &["--force"]].concat())] {
-        let error = String::from_utf8(second.stderr).unwrap();
-        assert!(error.contains("another strandnet process is using"), "{error}");
-    }
-    assert!(child.try_wait().unwrap().is_none());
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let mut worker = strandnet().args(search.arguments(&out, &["--worker"])).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    assert!(worker.try_wait().unwrap().is_none() && !out.exists());
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    let mut without: Vec<&str> = search.arguments(&out, &["--worker"]);
+    without.retain(|word| *word != "--out" && *word != text(&out));
+    assert!(fail(2, &without).contains("--out"));
 }
 
 #[test]

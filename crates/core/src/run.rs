@@ -18,7 +18,7 @@ pub use crate::files::{
 };
 pub use crate::run::manifest::Manifest;
 pub use crate::run::moved::DataFiles;
-pub use crate::run::output_folder::{Contents, Lock, OutputFolder, SetAside, lock};
+pub use crate::run::output_folder::{Contents, InUse, Lock, OutputFolder, SetAside, lock};
 pub use crate::run::resolved::{MovedFile, Resolved};
 use crate::task::Task;
 

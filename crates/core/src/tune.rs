@@ -1,11 +1,14 @@
-//! Random search with successive halving. The next trial follows from the plan and the finished rows alone, so a search
-//! can be stopped and resumed at any time. No tensors.
+//! Random search with successive halving. The trials to come follow from the plan and the finished rows alone, so a search can be
+//! stopped and resumed at any time, and shared by several processes. No tensors.
 
+pub mod claims;
 pub mod halving;
 pub mod plan;
 pub mod range;
 pub mod sampling;
 pub mod trials;
+
+use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 
@@ -24,7 +27,7 @@ pub struct Tuning {
     pub trials: Vec<Trial>,
     /// Rungs of successive halving.
     pub rungs: Vec<Rung>,
-    /// A row for each finished trial and rung, in order of completion.
+    /// A row for each finished trial and rung, in any order.
     pub rows: Vec<Row>,
 }
 
@@ -40,12 +43,22 @@ pub struct TrialRun {
 }
 
 impl Tuning {
-    /// The next trial to train; `None` at the end.
+    /// The trials that can be trained now, in order: those of a rung that have no row yet. None at the end.
     ///
     /// # Errors
     /// A row does not belong to this search.
-    pub fn next(&self) -> Result<Option<TrialRun>> {
-        let mut rows = self.rows.iter();
+    pub fn open_runs(&self) -> Result<Vec<TrialRun>> {
+        let mut rows: BTreeMap<(usize, usize), &Row> = BTreeMap::new();
+        for row in &self.rows {
+            if rows.insert((row.run.rung, row.run.trial), row).is_some() {
+                bail!(
+                    "holds trial {} of rung {} twice, expected it once; restore the file, or start over with --force",
+                    row.run.trial,
+                    row.run.rung
+                );
+            }
+        }
+        let mut open = Vec::new();
         let mut going: Vec<usize> = self.trials.iter().map(|trial| trial.number).collect();
         for (index, rung) in self.rungs.iter().enumerate() {
             going.truncate(rung.trials);
@@ -53,23 +66,34 @@ impl Tuning {
             let mut scores = Vec::with_capacity(going.len());
             for &trial in &going {
                 let run = TrialRun { trial, rung: index + 1, epochs: rung.epochs };
-                let Some(row) = rows.next() else { return Ok(Some(run)) };
-                if (row.run, row.hyperparameters.as_slice()) != (run, self.trial(trial).texts().as_slice()) {
-                    bail!(
-                        "holds trial {} of rung {} where trial {trial} of rung {}, or another value of it, is expected; restore the file, or start over with --force",
-                        row.run.trial,
-                        row.run.rung,
+                match rows.remove(&(run.rung, trial)) {
+                    Some(row) if row.run == run && row.hyperparameters == self.trial(trial).texts() => {
+                        scores.push((trial, row.score()));
+                    }
+                    Some(_) => bail!(
+                        "holds trial {trial} of rung {} with other values than were drawn for it; restore the file, or start over with --force",
                         run.rung
-                    );
+                    ),
+                    None => open.push(run),
                 }
-                scores.push((trial, row.score()));
+            }
+            if !open.is_empty() {
+                break; // who goes on is not known before all have a score
             }
             going = halving::ranked(&scores);
         }
-        if rows.next().is_some() {
-            bail!("holds more rows than the search comes to; restore the file, or start over with --force");
+        if let Some(((rung, trial), _)) = rows.first_key_value() {
+            bail!(
+                "holds trial {trial} of rung {rung}, which the search does not come to with the other rows; restore the file, or start over with --force"
+            );
         }
-        Ok(None)
+        Ok(open)
+    }
+
+    /// Adds a row, in order of rungs and trials.
+    pub fn add(&mut self, row: Row) {
+        self.rows.push(row);
+        self.rows.sort_by_key(|row| (row.run.rung, row.run.trial));
     }
 
     /// Looks up a trial by its number.
@@ -139,12 +163,26 @@ mod tests {
         Tuning { search, trials, rungs, rows: Vec::new() }
     }
 
-    /// Carries a search on until the end or `most` rows.
-    fn go_on(tuning: &mut Tuning, most: usize, outcome: impl Fn(TrialRun) -> Outcome) {
-        while let Some(run) = tuning.next().unwrap().filter(|_| tuning.rows.len() < most) {
+    /// Carries a search on until the end or `most` rows, always with that of the open trials that `which` names.
+    fn go_on_with(
+        tuning: &mut Tuning,
+        most: usize,
+        outcome: impl Fn(TrialRun) -> Outcome,
+        which: impl Fn(usize) -> usize,
+    ) {
+        loop {
+            let open = tuning.open_runs().unwrap();
+            if open.is_empty() || tuning.rows.len() >= most {
+                return;
+            }
+            let run = open[which(tuning.rows.len()) % open.len()];
             let hyperparameters = tuning.trial(run.trial).texts();
-            tuning.rows.push(Row { run, hyperparameters, metric: "auroc".into(), outcome: outcome(run), seconds: 0.0 });
+            tuning.add(Row { run, hyperparameters, metric: "auroc".into(), outcome: outcome(run), seconds: 0.0 });
         }
+    }
+
+    fn go_on(tuning: &mut Tuning, most: usize, outcome: impl Fn(TrialRun) -> Outcome) {
+        go_on_with(tuning, most, outcome, |_| 0);
     }
 
     fn score(run: TrialRun) -> Outcome {
@@ -168,12 +206,22 @@ mod tests {
             go_on(&mut resumed, usize::MAX, score);
             assert_eq!(resumed.rows, whole.rows);
         }
-        whole.rows.swap(0, 1);
-        assert!(whole.next().unwrap_err().to_string().contains("trial 2 of rung 1"));
-        whole.rows.swap(0, 1);
-        let again = whole.rows[0].clone();
-        whole.rows.push(again);
-        assert!(whole.next().unwrap_err().to_string().contains("more rows"));
+        // Others finish them in another order.
+        for step in [1, 4, 7] {
+            let mut shared = tuning(9);
+            go_on_with(&mut shared, usize::MAX, score, |rows| step * (rows + 1));
+            assert_eq!(shared.rows, whole.rows);
+        }
+        let fault = |change: &dyn Fn(&mut Vec<Row>)| {
+            let mut changed = tuning(9);
+            changed.rows = whole.rows.clone();
+            change(&mut changed.rows);
+            changed.open_runs().unwrap_err().to_string()
+        };
+        assert!(fault(&|rows| rows.push(rows[0].clone())).contains("trial 1 of rung 1 twice"));
+        assert!(fault(&|rows| drop(rows.remove(2))).contains("trial 1 of rung 2, which the search does not come to"));
+        assert!(fault(&|rows| rows[3].hyperparameters[0] = "7".into()).contains("trial 4 of rung 1 with other values"));
+        assert!(fault(&|rows| rows[9].run.trial = 2).contains("trial 2 of rung 2, which"));
     }
 
     #[test]

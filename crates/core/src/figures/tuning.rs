@@ -256,7 +256,7 @@ mod tests {
         });
         let trials = sampling::trials(&search, 27, 1, |_| Ok::<_, Faults>(Config::default())).unwrap();
         let mut tuning = Tuning { search, trials, rungs: halving::rungs(27, 9, 3, 3), rows: Vec::new() };
-        while let Some(run) = tuning.next().unwrap() {
+        while let Some(&run) = tuning.open_runs().unwrap().first() {
             let trial = tuning.trial(run.trial);
             let lr: f64 = trial.texts()[0].parse().unwrap();
             let score = 0.8 - 0.1 * (lr.log10() + 2.7).powi(2) + 0.01 * run.rung as f64 + 0.001 * run.trial as f64;

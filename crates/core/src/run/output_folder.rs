@@ -141,6 +141,22 @@ impl Contents {
 #[derive(Debug)]
 pub struct Lock(#[expect(dead_code, reason = "held, never read")] File);
 
+/// The error of a folder that another process uses.
+#[derive(Debug)]
+pub struct InUse(pub PathBuf);
+
+impl std::fmt::Display for InUse {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let path = self.0.display();
+        write!(
+            formatter,
+            "{path}: another strandnet process is using this folder, expected none; wait for it or choose another --out"
+        )
+    }
+}
+
+impl std::error::Error for InUse {}
+
 /// Takes the lock of a folder. It is of the folder itself, whose files are replaced by new ones. The system gives it back
 /// when a program ends, however it ends.
 ///
@@ -150,9 +166,7 @@ pub fn lock(folder: &Path) -> Result<Lock> {
     let shown = folder.display();
     let file = File::open(folder).map_err(|error| anyhow!("{shown}: cannot be read ({error}); check the path"))?;
     if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
-        bail!(
-            "{shown}: another strandnet process is using this folder, expected none; wait for it or choose another --out"
-        );
+        return Err(InUse(folder.into()).into());
     }
     Ok(Lock(file)) // file systems without locks go without
 }

@@ -1,0 +1,137 @@
+//! Which trials of a search are in training, each by one of the processes that share the search's folder: who trains one holds the lock
+//! of a file. The system gives a lock back when a process ends, however it ends, so the trials of one that died are free at once.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow};
+
+use crate::files::cannot_write;
+use crate::run::RunFolder;
+use crate::tune::TrialRun;
+
+/// The folder of the claims, within that of the search.
+const CLAIMS: &str = ".trials";
+
+/// The claims of a search.
+pub struct Claims(PathBuf);
+
+/// A trial that no other process trains while this lives.
+pub struct Claim {
+    /// The trial.
+    pub run: TrialRun,
+    /// A folder for what its training writes, which may not be there.
+    pub workshop: RunFolder,
+    lock: PathBuf,
+    claims: PathBuf,
+    _held: File,
+}
+
+impl Claims {
+    /// Of the search in a folder.
+    pub fn of(search: &Path) -> Self {
+        Self(search.join(CLAIMS))
+    }
+
+    /// Claims a trial; `None` if another process has it. Only afterwards is it certain that no other has just finished it.
+    ///
+    /// # Errors
+    /// The folder cannot be written, or its file system has no locks.
+    pub fn take(&self, run: TrialRun) -> Result<Option<Claim>> {
+        let Self(claims) = self;
+        std::fs::create_dir_all(claims).map_err(|error| cannot_write(claims, &error))?;
+        let name = format!("{}-{}", run.rung, run.trial);
+        let (lock, workshop) = (claims.join(format!("{name}.lock")), RunFolder { path: claims.join(name) });
+        let file = match File::options().create(true).truncate(false).write(true).open(&lock) {
+            // Whoever had a claim has just removed the folder with it.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(|error| cannot_write(&lock, &error))?,
+        };
+        Ok(try_lock(&file, &lock)?.then(|| Claim { run, workshop, lock, claims: claims.clone(), _held: file }))
+    }
+
+    /// Whether a process has a claim.
+    pub fn any_held(&self) -> bool {
+        self.locks().iter().any(|lock| {
+            File::options().write(true).open(lock).is_ok_and(|file| try_lock(&file, lock).is_ok_and(|free| !free))
+        })
+    }
+
+    /// Removes what processes left that died.
+    pub fn remove_abandoned(&self) {
+        for lock in self.locks() {
+            let file = File::options().write(true).open(&lock);
+            if let Ok(file) = file
+                && try_lock(&file, &lock).is_ok_and(|free| free)
+            {
+                let _ = std::fs::remove_dir_all(lock.with_extension(""));
+                let _ = std::fs::remove_file(&lock);
+            }
+        }
+        let _ = std::fs::remove_dir(&self.0); // if nothing is in it
+    }
+
+    fn locks(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(&self.0).into_iter().flatten().flatten().map(|entry| entry.path());
+        entries.filter(|path| path.extension().is_some_and(|ending| ending == "lock")).collect()
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.workshop.path);
+        let _ = std::fs::remove_file(&self.lock);
+        let _ = std::fs::remove_dir(&self.claims); // if nothing is in it
+    }
+}
+
+/// Waits until no other process changes the files of a search, and keeps others from it until what is returned is dropped.
+///
+/// # Errors
+/// `marker`, a file of the search that stays, cannot be locked.
+pub fn exclusively(marker: &Path) -> Result<File> {
+    let file = File::options().append(true).open(marker).map_err(|error| cannot_write(marker, &error))?;
+    match file.lock() {
+        Ok(()) => Ok(file),
+        Err(error) => Err(no_locks(marker, &error)),
+    }
+}
+
+fn try_lock(file: &File, path: &Path) -> Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(no_locks(path, &error)),
+    }
+}
+
+fn no_locks(path: &Path, error: &std::io::Error) -> anyhow::Error {
+    anyhow!("{}: cannot be locked ({error}), expected a file system with locks; choose another --out", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trial_is_claimed_once_and_free_again_when_its_claim_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let claims = Claims::of(folder.path());
+        let run = |trial| TrialRun { trial, rung: 1, epochs: 2 };
+        assert!(!claims.any_held());
+        let first = claims.take(run(1)).unwrap().unwrap();
+        assert!(claims.take(run(1)).unwrap().is_none() && claims.any_held());
+        std::fs::create_dir(&first.workshop.path).unwrap();
+        let second = claims.take(run(2)).unwrap().unwrap();
+        drop(first);
+        assert!(claims.take(run(1)).unwrap().is_some());
+        drop(second);
+        assert!(!claims.any_held() && !folder.path().join(CLAIMS).exists());
+        // As a process that is killed leaves it.
+        std::fs::create_dir_all(folder.path().join(CLAIMS).join("1-7")).unwrap();
+        std::fs::write(folder.path().join(CLAIMS).join("1-7.lock"), "").unwrap();
+        assert!(!claims.any_held());
+        claims.remove_abandoned();
+        assert!(!folder.path().join(CLAIMS).exists());
+    }
+}
