@@ -42,7 +42,7 @@ pub struct Cv {
 }
 
 /// Settings that may be given beside --resume.
-const WITH_RESUME: [&str; 3] = ["fold", "threads", "device"];
+const WITH_RESUME: [&str; 2] = ["fold", "threads"];
 
 impl Cv {
     /// Time between checkpoints, and until training stops.

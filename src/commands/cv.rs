@@ -71,7 +71,7 @@ pub fn run(command: &Cv, flags: &ArgMatches, progress: Progress) -> Result<()> {
         progress.say(&format!("{}: is finished; nothing to do", path.display()));
         return print(&format!("{}\n", path.display()));
     }
-    let text = results::join(&RunFolder { path: path.clone() }, &folds, machine.device, progress)?;
+    let text = results::join(&RunFolder { path: path.clone() }, &folds, progress)?;
     print(&format!("{text}{}\n", path.display()))
 }
 

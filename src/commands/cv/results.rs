@@ -5,6 +5,7 @@ use tch::Device;
 
 use crate::commands::cv::ensemble::{self, Members};
 use crate::commands::data_at;
+use crate::model::bias::Bias;
 use crate::model::ensemble::Ensemble;
 use strandnet_core::config::TaskKind;
 use strandnet_core::dataset::split::Split;
@@ -26,7 +27,7 @@ use strandnet_core::run::{
 use strandnet_core::scorer::Scorer;
 
 /// Writes everything, `cv.json` last, and returns the results as a table for people.
-pub fn join(folder: &RunFolder, folds: &FoldFolder, device: Device, progress: Progress) -> Result<String> {
+pub fn join(folder: &RunFolder, folds: &FoldFolder, progress: Progress) -> Result<String> {
     progress.say("putting the results of all folds together");
     let members = Members::open(&folder.path, folds)?;
     let first_run = FoldFolder::run_path(&folder.path, 0, folds.seeds[0]);
@@ -37,8 +38,7 @@ pub fn join(folder: &RunFolder, folds: &FoldFolder, device: Device, progress: Pr
     let Members { networks, folds: of_network, task, classes, provenance } = members;
     let networks = networks.into_iter().map(|network| network.without_native(provenance.config.training.no_native));
     let each = Members::by_fold(networks.collect(), &of_network);
-    let each =
-        each.into_iter().map(|ensemble| with_bias(ensemble, &out, &provenance, device)).collect::<Result<Vec<_>>>()?;
+    let each = each.into_iter().map(|ensemble| with_bias(ensemble, &out, &provenance)).collect::<Result<Vec<_>>>()?;
 
     let mut tested = Vec::new();
     for (number, networks) in each.iter().enumerate() {
@@ -66,7 +66,10 @@ pub fn join(folder: &RunFolder, folds: &FoldFolder, device: Device, progress: Pr
     let runs_of_first_seed: Vec<&RunMetrics> = tested.iter().map(|fold| &fold.runs[0]).collect();
     let differences = pooled.differences(&task, &resampling());
     let baseline = |((name, found), difference): (&(String, Vec<f64>), _)| {
-        let report = evaluate::report(&task, &classes, &pooled.examples, found, None, &resampling());
+        let of_run = |run: &&RunMetrics| run.baselines.iter().find(|(own, _)| own == name)?.1.test.threshold;
+        let thresholds: Option<Vec<f64>> = runs_of_first_seed.iter().map(of_run).collect();
+        let threshold = thresholds.map(|all| all.iter().sum::<f64>() / all.len() as f64);
+        let report = evaluate::report(&task, &classes, &pooled.examples, found, threshold, &resampling());
         (
             name.clone(),
             of_folds::baseline_over_folds(name, &runs_of_first_seed, &SplitMetrics::from(&report), Some(difference)),
@@ -132,8 +135,8 @@ fn runs(folder: &RunFolder, folds: &FoldFolder) -> Result<Vec<RunMetrics>> {
     paths.map(|run| RunMetrics::read(&run.join(METRICS_JSON))).collect()
 }
 
-fn with_bias(ensemble: Ensemble, out: &RunFolder, provenance: &Provenance, device: Device) -> Result<Ensemble> {
-    let bias = crate::model::bias::Bias::of_run(out, &provenance.task, provenance.length, device)?;
+fn with_bias(ensemble: Ensemble, out: &RunFolder, provenance: &Provenance) -> Result<Ensemble> {
+    let bias = Bias::of_run(out, &provenance.task, provenance.length, Device::Cpu)?;
     Ok(match &bias {
         Some(_) => ensemble.with_bias(bias.as_ref()),
         None => ensemble,

@@ -48,7 +48,7 @@ pub fn table(results: &FoldResults) -> String {
     }
     text.push('\n');
     let names: Vec<&str> = results.baselines.iter().map(|(name, _)| name.as_str()).collect();
-    text.push_str(&format!("  {:<27}{:<20}{:<34}", "", "mean (sd) of folds", "out of fold"));
+    text.push_str(&format!("  {:<34}{:<20}{:<34}", "", "mean (sd) of folds", "out of fold"));
     names.iter().for_each(|name| text.push_str(&format!("{:<1$}", name, width(name))));
     text = text.trim_end().to_owned() + "\n";
     let mut add = |metrics: &[(String, OverFolds)], beside: bool| {
@@ -59,7 +59,7 @@ pub fn table(results: &FoldResults) -> String {
                 format!("{:<1$}", value(pooled), width(baseline))
             });
             let line = format!(
-                "  {:<27}{:<20}{:<34}{}",
+                "  {:<34}{:<20}{:<34}{}",
                 metric_name(name),
                 spread(found),
                 found.pooled.as_ref().map_or_else(|| "-".into(), with_interval),

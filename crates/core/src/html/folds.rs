@@ -1,5 +1,7 @@
 //! The report of a cross-validation.
 
+use std::path::Path;
+
 use anyhow::Result;
 use askama::Template;
 
@@ -12,9 +14,19 @@ use crate::html::picture::Picture;
 use crate::html::run::{by_share, of_groups};
 use crate::html::table::{Cell, Table};
 use crate::html::{listed, question, quoted};
-use crate::run::{FOLD_PICTURES, FoldFolder, RunFolder};
+use crate::run::{CV_JSON, FOLD_PICTURES, FoldFolder, RunFolder};
 
 const ADVICE: &str = "remove cv.json and join the folds again with cv --resume";
+
+/// The report of a finished cross-validation as HTML.
+///
+/// # Errors
+/// It is not finished, or its files are damaged.
+pub fn of(path: &Path) -> Result<(String, FoldResults)> {
+    let results = FoldResults::read(&path.join(CV_JSON))?;
+    let html = report(&RunFolder { path: path.into() }, &results, &FoldFolder::open(path)?)?;
+    Ok((html, results))
+}
 
 /// The report as HTML.
 ///

@@ -175,7 +175,7 @@ fn dealt(entries: &[Entry], open: &[usize], codes: &Store, ends: &[u64], request
     let largest = units.iter().map(|unit| unit.n).max().unwrap_or(0) as f64 / open.len().max(1) as f64;
     if folds != FoldCount::Chromosomes && largest * count as f64 > LARGE {
         progress.warn(&format!(
-            "one {} holds {} of the examples, so the {count} parts differ in size; use fewer --folds{}",
+            "one {} holds {} % of the examples, so the {count} parts differ in size; use fewer --folds{}",
             if by == SplitBy::Chromosome { "chromosome" } else { "cluster of similar sequences" },
             percent(largest),
             if by == SplitBy::Similar { " or a larger --similarity" } else { "" }
@@ -297,7 +297,7 @@ fn similar(entries: &[Entry], open: &[usize], codes: &Store, ends: &[u64], reque
         *sizes.entry(cluster).or_default() += 1;
     }
     progress.say(&format!(
-        "{} sequences are in {} clusters of similar ones, which stay together, the largest of {}; similar are those with {} of their 12-mers in common, on either strand, and what they link",
+        "{} sequences are in {} clusters of similar ones, which stay together, the largest of {}; similar are those with {} % of their 12-mers in common, on either strand, and what they link",
         thousands(open.len()),
         thousands(sizes.len()),
         thousands(sizes.values().copied().max().unwrap_or(0)),
