@@ -31,7 +31,7 @@ const BATCH: usize = 4096;
 /// Sequences, `[n]`, read by index.
 pub trait Source: Sync {
     /// Number of sequences.
-    fn len(&self) -> usize;
+    fn count(&self) -> usize;
 
     /// Puts the codes of a sequence, without case, into `codes`.
     fn codes(&self, index: usize, codes: &mut Vec<u8>);
@@ -46,7 +46,7 @@ pub struct OfOneLength<'a> {
 }
 
 impl Source for OfOneLength<'_> {
-    fn len(&self) -> usize {
+    fn count(&self) -> usize {
         self.codes.len() / self.length.max(1)
     }
 
@@ -63,7 +63,7 @@ impl Source for OfOneLength<'_> {
 /// A hundred thousand sequences of 200 bp take a few seconds. Beyond 67 million k-mers a fixed sample of them is compared, the
 /// same for all, so memory stays below 400 MB and 8 bytes for each sequence.
 pub fn clusters(sequences: &impl Source, threshold: f64) -> Vec<usize> {
-    let n = sequences.len();
+    let n = sequences.count();
     let all: usize = (0..n).into_par_iter().map_init(Vec::new, |codes, i| length_of(sequences, i, codes)).sum();
     let sample = Sample::of(all);
     let index = Index::new(sequences, 0..n, OF_EACH, sample);
@@ -111,12 +111,12 @@ fn fewest_shared((a, b): (usize, usize), n: usize, threshold: f64, sampled: f64)
 /// How similar each of some sequences is to the nearest of others: the share of distinct 12-mers in common, 0 to 1. K-mers of more
 /// than 256 of the others count for the first of these alone, so among large families of repeats it may be more.
 pub fn nearest(sequences: &impl Source, others: &impl Source) -> Vec<f64> {
-    let n = sequences.len();
+    let n = sequences.count();
     let mut nearest = vec![0.0f64; n];
     let (mut first, mut codes) = (0, Vec::new());
-    while first < others.len() {
+    while first < others.count() {
         let (mut end, mut places) = (first, 0);
-        while end < others.len() && (end == first || places < MOST_PLACES) {
+        while end < others.count() && (end == first || places < MOST_PLACES) {
             places += length_of(others, end, &mut codes);
             end += 1;
         }

@@ -126,7 +126,7 @@ pub fn report(paths: &[PathBuf]) -> Result<Comparison> {
     });
     let command = shell_words(["strandnet", "report"]);
     let again = paths.iter().fold(command, |line, path| format!("{line} {}", quoted(&path.display().to_string())));
-    let page = FoldComparisonReport {
+    let comparison = FoldComparisonReport {
         version: env!("CARGO_PKG_VERSION"),
         first: names[0].clone(),
         count: sides.len(),
@@ -138,7 +138,7 @@ pub fn report(paths: &[PathBuf]) -> Result<Comparison> {
         commands: sides.iter().map(|side| question::command_line(&side.folds.command)).collect(),
         again,
     };
-    Ok(Comparison { html: page.render()?, text, json: json(&sides, &names, &main, &blocks, &found) })
+    Ok(Comparison { html: comparison.render()?, text, json: json(&sides, &names, &main, &blocks, &found) })
 }
 
 #[derive(Template)]

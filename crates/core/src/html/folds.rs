@@ -51,7 +51,7 @@ pub fn report(folder: &RunFolder, results: &FoldResults, folds: &FoldFolder) -> 
         pictures.extend(picture(name, alt)?);
     }
     let pooled = &results.pooled;
-    let page = FoldsReport {
+    let report = FoldsReport {
         version: env!("CARGO_PKG_VERSION"),
         count: results.folds.len(),
         summary: summary(results),
@@ -78,7 +78,7 @@ pub fn report(folder: &RunFolder, results: &FoldResults, folds: &FoldFolder) -> 
         ],
         config: folds.config.to_toml(),
     };
-    Ok(page.render()?)
+    Ok(report.render()?)
 }
 
 #[derive(Template)]

@@ -151,7 +151,7 @@ fn dealt(entries: &[Entry], open: &[usize], codes: &Store, ends: &[u64], request
     let folds = config.folds.unwrap_or(DEFAULT_FOLDS);
     let has_places = open.iter().any(|&i| entries[i].locus().is_some());
     let by = config.split_by.unwrap_or(if has_places { SplitBy::Chromosome } else { SplitBy::Hash });
-    if by == SplitBy::Chromosome && !has_places || folds == FoldCount::Chromosomes && !has_places {
+    if !has_places && (by == SplitBy::Chromosome || folds == FoldCount::Chromosomes) {
         bail!(
             "{}: holds no coordinates, expected a name chr:start-end (or columns chrom, start and end) for folds by chromosome; add them or use --split-by hash",
             open.first().map_or_else(String::new, |&i| entries[i].origin.describe())
@@ -330,7 +330,7 @@ struct Stored<'a> {
 }
 
 impl Source for Stored<'_> {
-    fn len(&self) -> usize {
+    fn count(&self) -> usize {
         self.open.len()
     }
 
