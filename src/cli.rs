@@ -1,5 +1,6 @@
 //! The command line. Settings of an experiment are declared in core's `config`; here are the commands and their own flags.
 
+pub mod cv;
 pub mod explain;
 pub mod report;
 pub mod signal;
@@ -37,6 +38,8 @@ pub struct Cli {
 pub enum Command {
     /// Train a network, evaluate it and export it, into a new run folder
     Train(Box<Train>),
+    /// Train and evaluate on every fold: cross-validation
+    Cv(Box<cv::Cv>),
     /// Search hyperparameters, or find a learning rate
     Tune(Box<Tune>),
     /// Check data before training: counts, lengths, GC content, duplicates
@@ -95,7 +98,7 @@ pub struct Train {
 const WITH_RESUME: [&str; 3] = ["epochs", "device", "cuda_graph"];
 
 /// A year.
-const MOST_MINUTES: f64 = 525_600.0;
+pub(crate) const MOST_MINUTES: f64 = 525_600.0;
 
 impl Train {
     /// Time between checkpoints, and until training stops.
@@ -141,7 +144,7 @@ impl Train {
 ///
 /// # Errors
 /// It is no time.
-fn time_limit(minutes: Option<f64>) -> Result<Option<TimeLimit>, String> {
+pub(crate) fn time_limit(minutes: Option<f64>) -> Result<Option<TimeLimit>, String> {
     match minutes {
         None => Ok(None),
         Some(minutes) if minutes > 0.0 && minutes <= MOST_MINUTES => {
@@ -261,6 +264,9 @@ pub struct Evaluate {
     /// Of a run of --task profile, table of bpnet-lite's metrics over the peaks, TSV [default: none]
     #[arg(long, value_name = "FILE")]
     pub performance: Option<PathBuf>,
+    /// Of a cross-validation, score each example with the networks that did not see its chromosome [default: no, with all networks]
+    #[arg(long)]
+    pub out_of_fold: bool,
     /// Print the metrics as one JSON document [default: no]
     #[arg(long)]
     pub json: bool,
@@ -452,7 +458,7 @@ impl EvaluationData {
         if !self.test_chroms.is_empty() {
             Assignment::TestOn(self.test_chroms.clone())
         } else if !self.names_other_files() {
-            Assignment::Choice(own.into())
+            Assignment::of(own)
         } else if matches!(own.source(), SourceKind::Genomes | SourceKind::Demo | SourceKind::Regions)
             && !learned.by_blocks()
         {
@@ -525,6 +531,9 @@ pub struct Predict {
     /// Add the bias model that the run was trained with, of a run of --task profile [default: no, the part without bias]
     #[arg(long)]
     pub with_bias: bool,
+    /// Of a cross-validation, score each window with the networks that did not see its chromosome [default: no, with all networks]
+    #[arg(long, conflicts_with = "sort_reads")]
+    pub out_of_fold: bool,
     /// Counts of the control, bigWig as for train, which a run with --control adds its part of [default: none, the sequence alone]
     #[arg(long, value_name = "FILE.bw[,MINUS.bw]", requires = "reference")]
     pub control: Option<config::ControlTrack>,

@@ -1,5 +1,6 @@
 //! One file for each command: its table of contents, no detail.
 
+mod cv;
 mod doctor;
 mod evaluate;
 mod explain;
@@ -28,10 +29,12 @@ use crate::model::bias::Bias;
 use crate::model::ensemble::{self, Ensemble};
 use strandnet_core::config::Config;
 use strandnet_core::dataset;
+use strandnet_core::dataset::folds::{self, FoldPlan};
 use strandnet_core::dataset::{Classes, Dataset, LoadRequest};
 use strandnet_core::format::printable;
+use strandnet_core::predict::out_of_fold;
 use strandnet_core::progress::Progress;
-use strandnet_core::run::{DataFiles, Provenance, RUN_JSON, RunFolder, WEIGHTS};
+use strandnet_core::run::{DataFiles, FoldFolder, Provenance, RUN_JSON, RunFolder, WEIGHTS, ensemble_of};
 use strandnet_core::training::memory::OUT_OF_MEMORY;
 
 /// Runs what was typed.
@@ -44,6 +47,10 @@ pub fn run(cli: Cli, matches: &ArgMatches) -> Result<()> {
         Command::Train(command) => {
             let flags = matches.subcommand_matches("train").context("the command is train")?;
             train::run(&command, flags, progress)
+        }
+        Command::Cv(command) => {
+            let flags = matches.subcommand_matches("cv").context("the command is cv")?;
+            cv::run(&command, flags, progress)
         }
         Command::Tune(command) => {
             let flags = matches.subcommand_matches("tune").context("the command is tune")?;
@@ -88,7 +95,8 @@ pub fn error_of_panic(panic: &(dyn std::any::Any + Send)) -> anyhow::Error {
 
 /// The data of an experiment. Beside a listing of examples, the run that wrote it says what the question is.
 fn data_of(config: &Config, progress: &Progress) -> Result<Dataset> {
-    data_at(config, &DataFiles::default(), progress)
+    let data = folds::resolve(&config.data, config.training.seed, progress)?;
+    data_at(&Config { data, ..config.clone() }, &DataFiles::default(), progress)
 }
 
 /// The same, with the genomes that a listing names where they are now.
@@ -139,7 +147,7 @@ impl FinishedRun {
 /// # Errors
 /// Its files are missing or damaged, or do not fit together.
 pub fn open_run(path: &Path, device: tch::Device, no_native: bool) -> Result<FinishedRun> {
-    let (folder, provenance) = RunFolder::open_finished(path)?;
+    let (folder, provenance) = RunFolder::open_finished(&ensemble_of(path)?)?;
     let outputs = provenance.task()?.network_outputs();
     let classes = provenance.classes()?;
     let networks = ensemble::load(&provenance.config, provenance.length, outputs, device, &folder.file(WEIGHTS))?;
@@ -148,6 +156,35 @@ pub fn open_run(path: &Path, device: tch::Device, no_native: bool) -> Result<Fin
         device::leave_to_native();
     }
     Ok(FinishedRun { folder, provenance, classes, ensemble: Ensemble::new(ensemble) })
+}
+
+/// The networks of each fold of a cross-validation.
+pub struct FoldNetworks {
+    /// The folds.
+    pub plan: FoldPlan,
+    /// The networks of each.
+    pub networks: Vec<Ensemble>,
+}
+
+impl FoldNetworks {
+    /// Tells the networks of a finished cross-validation apart.
+    ///
+    /// # Errors
+    /// It is none, or its folds are not of chromosomes.
+    pub fn of(path: &Path, run: FinishedRun) -> Result<Self> {
+        if !FoldFolder::is_at(path) {
+            bail!("{}: is no cross-validation, expected the folder of strandnet cv for --out-of-fold", path.display());
+        }
+        let plan = FoldFolder::open(path)?.plan;
+        out_of_fold::check(&plan)?;
+        let (count, members) = (plan.folds.len(), run.ensemble.len());
+        if members % count != 0 {
+            bail!("{}: holds {members} networks, expected as many for each of {count} folds", path.display());
+        }
+        let mut left = run.ensemble.into_members().into_iter();
+        let networks = (0..count).map(|_| Ensemble::new(left.by_ref().take(members / count).collect())).collect();
+        Ok(Self { plan, networks })
+    }
 }
 
 /// The same, and with the bias model of the run added where `with_bias` says so.

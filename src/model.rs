@@ -24,7 +24,7 @@ use strandnet_core::config::{AttributionBaseline, TaskKind};
 use strandnet_core::dataset::Classes;
 use strandnet_core::evaluate;
 use strandnet_core::evaluate::results::RunMetrics;
-use strandnet_core::run::{METRICS_JSON, RunFolder, WEIGHTS};
+use strandnet_core::run::{METRICS_JSON, RunFolder, WEIGHTS, ensemble_of};
 use strandnet_core::scorer::Scorer;
 use strandnet_core::sequence::alphabet;
 use strandnet_core::task::Task;
@@ -96,12 +96,12 @@ impl Model {
         Self { ensemble, task, classes, threshold }
     }
 
-    /// Loads a finished run folder.
+    /// Loads a finished run folder, or the networks of all folds of a cross-validation.
     ///
     /// # Errors
     /// Files are missing or damaged, or do not fit together.
     pub fn load(run: impl AsRef<Path>, device: Device) -> Result<Self> {
-        let (folder, provenance) = RunFolder::open_finished(run.as_ref())?;
+        let (folder, provenance) = RunFolder::open_finished(&ensemble_of(run.as_ref())?)?;
         let task = provenance.task()?.clone();
         let networks = ensemble::load(
             &provenance.config,

@@ -7,7 +7,7 @@ use clap::Args;
 /// Flags of `report`.
 #[derive(Args, Debug)]
 pub struct Report {
-    /// Run folder made by train; several are compared with the first
+    /// Run folder made by train, or folder of cv; several are compared with the first
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
     /// HTML file to write [default: RUN/report.html; for several runs comparison.html in the current folder]

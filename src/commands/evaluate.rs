@@ -4,11 +4,12 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use crate::cli::Evaluate;
-use crate::commands::{FinishedRun, open_run, print, print_json};
+use crate::commands::{FinishedRun, FoldNetworks, open_run, print, print_json};
 use crate::device;
 use crate::model::{Network, threshold};
 use strandnet_core::config::{DataConfig, SourceKind};
 use strandnet_core::dataset;
+use strandnet_core::dataset::examples::Examples;
 use strandnet_core::dataset::manifest::Learned;
 use strandnet_core::dataset::split::{Assignment, Split};
 use strandnet_core::dataset::{LoadRequest, TestData};
@@ -21,11 +22,12 @@ use strandnet_core::evaluate::{Evaluation, Strand};
 use strandnet_core::figures;
 use strandnet_core::genome::names::is_same_name;
 use strandnet_core::metrics::Resampling;
+use strandnet_core::predict::out_of_fold::unseen_by;
 use strandnet_core::progress::Progress;
 use strandnet_core::run;
 use strandnet_core::run::{
-    BINS_NPZ, Contents, DataFiles, EVALUATION_JSON, EXAMPLES_TSV, FORMAT_VERSION, METRICS_JSON, OutputFolder,
-    PREDICTIONS_CSV, PROFILE_BASELINES_JSON, PROFILES_NPZ, RunFolder, lies_in,
+    BINS_NPZ, CV_JSON, Contents, DataFiles, EVALUATION_JSON, EXAMPLES_TSV, FORMAT_VERSION, FoldFolder, METRICS_JSON,
+    OutputFolder, PREDICTIONS_CSV, PROFILE_BASELINES_JSON, PROFILES_NPZ, RunFolder, lies_in,
 };
 use strandnet_core::scorer::Scorer;
 
@@ -54,6 +56,22 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         None => None,
     };
     let foreign = command.data.names_other_files();
+    let folds = if command.out_of_fold {
+        let again = open_run(&command.run, device, command.compute.no_native)?.with_bias(device)?;
+        Some(FoldNetworks::of(&command.run, again)?)
+    } else {
+        None
+    };
+    if folds.is_none()
+        && !foreign
+        && FoldFolder::is_at(&command.run)
+        && !FoldFolder::open(&command.run)?.config.data.keep_test
+    {
+        bail!(
+            "{}: every example of the cross-validation is some network's training example, and {CV_JSON} holds how each was scored by those that did not see it; name other data, or add --out-of-fold",
+            command.run.display()
+        );
+    }
     let files = if foreign {
         DataFiles::default()
     } else {
@@ -64,17 +82,22 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
     let own = &files.in_config(&provenance.config).data;
     let config = command.data.over(own, &classes)?;
     let learned = learned_by(&folder, foreign || !command.data.test_chroms.is_empty())?;
-    warn_of_known_data(command, own, &learned, progress);
+    if folds.is_none() {
+        warn_of_known_data(command, own, &learned, progress);
+    }
     let seed = command.data.seed.unwrap_or(provenance.seed);
     let request = LoadRequest {
-        assignment: command.data.assignment(own, &learned),
+        assignment: match folds {
+            Some(_) if command.data.test_chroms.is_empty() => Assignment::TestOnAll,
+            _ => command.data.assignment(own, &learned),
+        },
         task: Some((task.kind, &classes)),
         length: Some(provenance.length),
         moved: Some(files.paths()),
         ..LoadRequest::new(&config, seed, &progress)
     };
     let TestData { examples, best_possible_scores } = dataset::load_test(&request)?;
-    if foreign {
+    if foreign && folds.is_none() {
         let shared = learned.shared(&examples)?;
         if shared > 0 {
             progress.warn(&format!(
@@ -94,15 +117,20 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         }
     }
 
-    let logits = evaluate::logits_of(&ensemble, &examples, Strand::AsGiven)?;
+    let logits = match &folds {
+        Some(folds) => out_of_fold(folds, &examples)?,
+        None => evaluate::logits_of(&ensemble, &examples, Strand::AsGiven)?,
+    };
     let length = command.block_length.unwrap_or(provenance.config.training.block_length);
     let blocks = dependence::blocks_of(&examples, length)?;
     let resampling = Resampling { blocks: &blocks, seed: provenance.seed };
     let mut evaluation =
         Evaluation::of(task, &classes, &examples, &logits, ensemble.activation(), threshold, resampling)?
             .with_breakdown()?
-            .beside_profile_baselines(profile_baselines(&folder)?.as_ref())?
-            .with_strands(&ensemble)?;
+            .beside_profile_baselines(profile_baselines(&folder)?.as_ref())?;
+    if folds.is_none() {
+        evaluation = evaluation.with_strands(&ensemble)?;
+    }
     if let (Some(bias), Some(profiles)) = (ensemble.first().and_then(Network::bias), &examples.profiles) {
         let alone = bias.logits_of(&examples)?;
         if let Some(found) = &mut evaluation.profiles {
@@ -154,6 +182,34 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         text.push_str(&format!("{}\n", path.display()));
     }
     print(&text)
+}
+
+/// Logits of each example by the networks that did not see its chromosome.
+fn out_of_fold(folds: &FoldNetworks, examples: &Examples) -> Result<Vec<f32>> {
+    let each = folds.networks.iter().map(|networks| evaluate::logits_of(networks, examples, Strand::AsGiven));
+    let each: Vec<Vec<f32>> = each.collect::<Result<_>>()?;
+    let outputs = each[0].len() / examples.len().max(1);
+    let mut logits = Vec::with_capacity(each[0].len());
+    for (i, origin) in examples.origins.iter().enumerate() {
+        let Some(place) = &origin.place else {
+            bail!(
+                "{}: has no coordinates, expected a name chr:start-end (or columns chrom, start and end) for --out-of-fold; add them",
+                origin.describe()
+            );
+        };
+        let unseen = unseen_by(&folds.plan, &place.chromosome);
+        if unseen.is_empty() {
+            bail!(
+                "{}: lies on {}, which every network has learned from, expected chromosomes that some fold tests on; name those with --test-chroms",
+                origin.describe(),
+                place.chromosome
+            );
+        }
+        let rows: Vec<Vec<f32>> =
+            unseen.iter().map(|&fold| each[fold][i * outputs..(i + 1) * outputs].to_vec()).collect();
+        logits.extend(evaluate::mean_logits(&rows));
+    }
+    Ok(logits)
 }
 
 /// What the run's listing says it learned from, where that matters.

@@ -8,10 +8,10 @@ use crate::export;
 use crate::model::threshold;
 use strandnet_core::progress::Progress;
 use strandnet_core::run;
-use strandnet_core::run::{MODEL_PT, RunFolder, WEIGHTS, lies_in};
+use strandnet_core::run::{MODEL_PT, RunFolder, WEIGHTS, ensemble_of, lies_in};
 
 pub fn run(command: &Export, _progress: Progress) -> Result<()> {
-    let (run, provenance) = RunFolder::open_finished(&command.run)?;
+    let (run, provenance) = RunFolder::open_finished(&ensemble_of(&command.run)?)?;
     let card_path = command.out.with_extension("json");
     if card_path == command.out {
         bail!(

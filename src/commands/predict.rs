@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use tempfile::NamedTempFile;
 
 use crate::cli::Predict;
-use crate::commands::{FinishedRun, closed_output, open_run_with, print, written};
+use crate::commands::{FinishedRun, FoldNetworks, closed_output, open_run_with, print, written};
 use crate::device;
 use strandnet_core::config::{Faults, ScoreFormat};
 use strandnet_core::format::{self, counted, thousands};
@@ -17,6 +17,7 @@ use strandnet_core::genome::Genome;
 use strandnet_core::genome::control::Control;
 use strandnet_core::genome::reference::RegionWindows;
 use strandnet_core::predict;
+use strandnet_core::predict::out_of_fold::OutOfFold;
 use strandnet_core::predict::output::{self, Rows};
 use strandnet_core::predict::prior;
 use strandnet_core::predict::sorting;
@@ -25,6 +26,7 @@ use strandnet_core::predict::unknown_limit::UnknownLimit;
 use strandnet_core::predict::{Counts, Model, Short, Windowing};
 use strandnet_core::progress::Progress;
 use strandnet_core::run;
+use strandnet_core::scorer::Scorer;
 use strandnet_core::task::Task;
 
 pub fn run(command: &Predict, progress: Progress) -> Result<()> {
@@ -34,7 +36,11 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
     }
     let (device, _) = device::choose(command.compute.device)?;
     device::set_threads(command.compute.threads.map(usize::from));
-    let run = open_run_with(&command.run, device, command.compute.no_native, command.with_bias)?;
+    let open = || open_run_with(&command.run, device, command.compute.no_native, command.with_bias);
+    let run = open()?;
+    // Opened twice, as networks are of one owner.
+    let folds = if command.out_of_fold { Some(FoldNetworks::of(&command.run, open()?)?) } else { None };
+    let folds = folds.as_ref();
     let task = prior::task_for(&run.folder, &run.provenance, command.prior.as_ref())?;
     if let Some(to) = &command.prior {
         progress
@@ -53,7 +59,7 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
             paths.iter().try_for_each(|path| run::check_output_file(path, command.force))?;
             let files = paths.iter().map(|path| run::temporary_beside(path)).collect::<Result<Vec<_>>>()?;
             let tracks = tracks(command, path, &files)?;
-            let counts = score(command, &run, &task, limit, (&mut std::io::sink(), tracks), progress)
+            let counts = score(command, (&run, folds), &task, limit, (&mut std::io::sink(), tracks), progress)
                 .map_err(|error| written(error, |error| run::cannot_write(path, &error)))?;
             files.into_iter().zip(&paths).try_for_each(|(file, path)| run::persist(file, path))?;
             if paths.len() > 1 {
@@ -66,7 +72,7 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
             run::check_output_file(path, command.force)?;
             let mut file = run::temporary_beside(path)?;
             let mut out = BufWriter::new(file.as_file_mut());
-            let counts = score(command, &run, &task, limit, (&mut out, Vec::new()), progress)
+            let counts = score(command, (&run, folds), &task, limit, (&mut out, Vec::new()), progress)
                 .map_err(|error| written(error, |error| run::cannot_write(path, &error)))?;
             drop(out);
             run::persist(file, path)?;
@@ -74,7 +80,7 @@ pub fn run(command: &Predict, progress: Progress) -> Result<()> {
         }
         None => {
             let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout());
-            score(command, &run, &task, limit, (&mut out, Vec::new()), progress)
+            score(command, (&run, folds), &task, limit, (&mut out, Vec::new()), progress)
                 .map_err(|error| written(error, closed_output))?
         }
     };
@@ -144,7 +150,7 @@ fn limit(command: &Predict, run: &FinishedRun, progress: Progress) -> UnknownLim
 
 fn score(
     command: &Predict,
-    run: &FinishedRun,
+    (run, folds): (&FinishedRun, Option<&FoldNetworks>),
     task: &Task,
     limit: UnknownLimit,
     (out, tracks): (&mut (dyn Write + Send), Vec<bigwig::Writer<File>>),
@@ -153,7 +159,11 @@ fn score(
     let FinishedRun { provenance, classes, ensemble, .. } = run;
     let length = provenance.length;
     let control = control(command, task, progress)?;
-    let model = Model::new(ensemble, task).with_control(control.as_ref());
+    let networks = folds.map(|folds| {
+        OutOfFold::new(&folds.plan, folds.networks.iter().map(|networks| networks as &dyn Scorer).collect())
+    });
+    let networks = networks.transpose()?;
+    let model = Model::new(ensemble, task).with_control(control.as_ref()).with_out_of_fold(networks.as_ref());
     // Windows with bins or a profile stand for what these cover.
     let covered = task.bins.map(|bins| bins.count * bins.bp);
     let covered = covered.or(task.profile.as_ref().map(|profile| profile.shape.length));
@@ -172,6 +182,7 @@ fn score(
             if let Some(left_out) = regions.left_out.describe(regions.file.all()) {
                 progress.say(&format!("{}: {left_out}", bed.display()));
             }
+            seen_by_all(networks.as_ref(), progress);
             Ok(counts)
         }
         (reference, _) => {
@@ -185,8 +196,20 @@ fn score(
             };
             let rows = Rows::new(out, command.format, model.task, classes, of, stride, false)?;
             let mut rows = rows.of_both_strands(both).to_files(tracks);
-            predict::predict(model, path, &windowing, &mut rows)
+            let counts = predict::predict(model, path, &windowing, &mut rows)?;
+            seen_by_all(networks.as_ref(), progress);
+            Ok(counts)
         }
+    }
+}
+
+/// Says how many windows no network of the folds is left for.
+fn seen_by_all(networks: Option<&OutOfFold>, progress: Progress) {
+    if let Some(without) = networks.map(OutOfFold::without).filter(|&without| without > 0) {
+        progress.warn(&format!(
+            "{} windows lie on chromosomes that every network has learned from, and have no score",
+            thousands(without)
+        ));
     }
 }
 

@@ -8,14 +8,37 @@ use serde_json::json;
 use crate::cli::report::Report;
 use crate::commands::{print, print_json};
 use strandnet_core::html::comparison::Comparison;
-use strandnet_core::html::{RunFiles, comparison, run};
-use strandnet_core::run::{FORMAT_VERSION, REPORT_HTML, RunFolder, check_output_file, lies_in, write_atomically};
+use strandnet_core::html::{RunFiles, comparison, fold_comparison, folds, run};
+use strandnet_core::run::{
+    FORMAT_VERSION, FoldFolder, REPORT_HTML, RunFolder, check_output_file, ensemble_of, lies_in, write_atomically,
+};
 
 /// The report of several runs where no --out is given.
 const COMPARISON_HTML: &str = "comparison.html";
 
 pub fn run(command: &Report) -> Result<()> {
+    let of_folds = command.runs.iter().filter(|path| FoldFolder::is_at(path)).count();
+    if of_folds > 0 && of_folds < command.runs.len() {
+        bail!(
+            "runs and cross-validations are named together, expected one or the other; compare each with its own kind"
+        );
+    }
     let (out, html, mut text, mut json) = match command.runs.as_slice() {
+        [only] if of_folds > 0 => {
+            ensemble_of(only)?;
+            let out = command.out.clone().unwrap_or_else(|| only.join(REPORT_HTML));
+            check_output(&out, command.force, &[&RunFolder { path: only.clone() }])?;
+            let (html, results) = folds::of(only)?;
+            (out, html, String::new(), json!({"format_version": FORMAT_VERSION, "folder": only, "cv": results}))
+        }
+        several if of_folds > 0 => {
+            check_that_runs_differ(several)?;
+            let out = command.out.clone().unwrap_or_else(|| COMPARISON_HTML.into());
+            let folders: Vec<RunFolder> = several.iter().map(|path| RunFolder { path: path.clone() }).collect();
+            check_output(&out, command.force, &folders.iter().collect::<Vec<_>>())?;
+            let Comparison { html, text, json } = fold_comparison::report(several)?;
+            (out, html, text + "\n", json)
+        }
         [only] => {
             let files = RunFiles::open(only)?;
             let out = command.out.clone().unwrap_or_else(|| only.join(REPORT_HTML));

@@ -211,6 +211,11 @@ fn check_output(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Whether a file is there that holds reads.
+pub fn is_of_reads(path: &Path) -> bool {
+    path.is_file() && !is_bigwig(path) && holds_reads(path).unwrap_or(false)
+}
+
 /// Whether a file begins as bigWig does, in either order of bytes.
 fn is_bigwig(path: &Path) -> bool {
     let mut magic = [0; 4];

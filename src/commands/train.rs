@@ -13,7 +13,7 @@ use crate::train::hooks::OnTimeLimit;
 use crate::trainer::{InterruptedRun, Resumption, TrainedRun, Trainer};
 use strandnet_core::config::search::Search;
 use strandnet_core::config::{Config, DataConfig, Faults, TaskKind};
-use strandnet_core::dataset::Dataset;
+use strandnet_core::dataset::{Dataset, folds};
 use strandnet_core::files::streams;
 use strandnet_core::format::{counted, thousands};
 use strandnet_core::inspect::{self, NearCopies};
@@ -79,6 +79,7 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
     let inputs = folder.path().join(run::INPUTS);
     streams::keep_in(&inputs, config.data.named_paths_mut())?;
     signal::count_reads_of(&mut config.data, &inputs, progress)?;
+    config.data = folds::resolve(&config.data, config.training.seed, &progress)?;
     let data = data_at(&config, &files, &progress)?;
     progress.say(&describe(&data, &config.data));
     let found = inspect::inspect(&data, &config.data, NearCopies::IfQuick)?;

@@ -5,6 +5,7 @@ mod choices;
 mod class_shares;
 mod data;
 mod file;
+mod folds;
 mod inputs;
 pub mod layers;
 mod model;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::config::choices::{AttributionBaseline, AttributionMethod, ScoreFormat, VariantFormat, name_of};
 pub use crate::config::class_shares::ClassShares;
 pub use crate::config::data::{Center, DataConfig, Fit, MAX_CLASSES, Missing, NEGATIVE, SourceKind, TaskKind};
+pub use crate::config::folds::{DEFAULT_FOLDS, FEWEST_FOLDS, FoldCount, SplitBy};
 pub use crate::config::inputs::{Aggregate, ControlTrack, NamedPath, Negatives, SignalTrack};
 pub use crate::config::layers::Layer;
 pub use crate::config::model::{Architecture, DropoutPlace, ModelConfig};
@@ -102,7 +104,7 @@ macro_rules! as_text {
         }
     )*};
 }
-as_text!(DeviceChoice, NamedPath, Negatives, SignalTrack, ControlTrack, ClassWeights);
+as_text!(DeviceChoice, FoldCount, NamedPath, Negatives, SignalTrack, ControlTrack, ClassWeights);
 
 /// The defaults are those that clap shows.
 macro_rules! default_from_flags {
@@ -235,7 +237,13 @@ impl Config {
         let files = [&mut data.train, &mut data.valid, &mut data.test, &mut data.examples, &mut data.reference];
         let tracks = data.signal.iter_mut().flat_map(SignalTrack::paths_mut);
         let tracks = tracks.chain(data.control.iter_mut().flat_map(ControlTrack::paths_mut));
-        files.into_iter().flatten().chain(&mut data.exclude).chain(tracks).for_each(&mut change);
+        files
+            .into_iter()
+            .flatten()
+            .chain(&mut data.exclude)
+            .chain(&mut data.fold_file)
+            .chain(tracks)
+            .for_each(&mut change);
         if let Some(Negatives::Bed(path)) = &mut data.negatives {
             change(path);
         }

@@ -7,6 +7,7 @@ mod class_labels;
 pub(crate) mod columns;
 pub(crate) mod duplicates;
 pub mod examples;
+pub mod folds;
 pub(crate) mod genomes;
 pub(crate) mod loci;
 pub mod manifest;
@@ -16,6 +17,7 @@ pub(crate) mod regions;
 pub mod sampling;
 pub mod sequences;
 pub(crate) mod signal_values;
+pub mod similarity;
 pub(crate) mod source;
 pub mod split;
 pub(crate) mod store;
@@ -216,7 +218,8 @@ impl<'a> LoadRequest<'a> {
     /// A request that leaves task, classes and length to the settings and the data.
     pub fn new(config: &'a DataConfig, seed: u64, progress: &'a Progress) -> Self {
         let memory = config.memory.map_or_else(half_of_free_memory, |memory| memory.as_u64());
-        let assignment = Assignment::Choice(config.into());
+        let assignment = Assignment::of(config);
+        let seed = config.data_seed.unwrap_or(seed);
         Self { config, assignment, task: None, length: None, seed, memory, progress, moved: None }
     }
 }
@@ -313,13 +316,19 @@ pub fn load_test(request: &LoadRequest) -> Result<TestData> {
         let best_possible_scores = best_scores(source, &examples)?;
         return Ok(TestData { examples, best_possible_scores });
     }
-    // Regions of other splits are not even made.
-    let ReadSequences { sequences, .. } = read_sequences(source, request, &[Split::Test])?;
+    // Regions of other splits are not even made, unless it takes all of them to know which are for the test.
+    let splits = if config.deals_examples() { &Split::ALL[..] } else { &[Split::Test] };
+    let ReadSequences { sequences, .. } = read_sequences(source, request, splits)?;
     let Assembled { splits: [.., examples], .. } = sequences::assemble(sequences, request)?;
     if examples.is_empty() {
         bail!("no example is left for the test; name other data or chromosomes");
     }
     Ok(TestData { examples, best_possible_scores: None })
+}
+
+/// All sequences of a request's data, of any source but genomes.
+fn read_all(request: &LoadRequest) -> Result<Sequences> {
+    Ok(read_sequences(DataSource::of(request.config)?, request, &Split::ALL)?.sequences)
 }
 
 /// Sequences of any source but genomes.
@@ -357,7 +366,8 @@ fn read_sequences(source: DataSource, request: &LoadRequest, splits: &[Split]) -
                 _ => LabelColumns::Class,
             };
             let classes = task.map_or(&config.classes, |(_, classes)| &classes.names);
-            let request = TableRequest { labels, classes, progress: *progress };
+            let fold_column = config.fold_column.as_deref();
+            let request = TableRequest { labels, classes, fold_column, progress: *progress };
             for (path, split) in tables {
                 if let Some(path) = path {
                     tables::read(path, &request, split, &mut sequences)?;

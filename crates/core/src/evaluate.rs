@@ -7,6 +7,7 @@ pub mod calibration;
 pub mod dependence;
 pub mod difference;
 pub mod enzyme;
+pub mod folds;
 pub mod members;
 pub mod predictions;
 pub mod profiles;
@@ -278,23 +279,43 @@ impl<'a> Evaluation<'a> {
     /// # Errors
     /// The examples cannot be read.
     pub fn with_breakdown(mut self) -> Result<Self> {
-        let threshold = self.report.threshold;
-        let of = |examples: &Examples, chosen: &[usize], predictions: &[f64]| {
-            let blocks = &self.resampling.blocks.at(chosen.iter().copied());
-            let resampling = Resampling { blocks, ..self.resampling };
-            report(self.task, self.classes, examples, predictions, threshold, &resampling)
-        };
+        let of =
+            |examples: &Examples, chosen: &[usize], predictions: &[f64]| self.report_of(examples, chosen, predictions);
         self.breakdown = Some(Breakdown::new(self.task, self.classes, self.examples, &self.predictions, &of)?);
         self.unlike_training.without_repeats =
             unlike_training::without_repeats(self.examples).map(|chosen| self.group("without repeats", &chosen));
         Ok(self)
     }
 
-    /// Adds metrics of the examples without near copies among the training examples.
+    /// The metrics of some of the examples, with their places among all and their predictions.
+    fn report_of(&self, examples: &Examples, chosen: &[usize], predictions: &[f64]) -> Report {
+        let blocks = &self.resampling.blocks.at(chosen.iter().copied());
+        let resampling = Resampling { blocks, ..self.resampling };
+        report(self.task, self.classes, examples, predictions, self.report.threshold, &resampling)
+    }
+
+    /// Adds metrics by how similar each example is to the nearest training sequence, `[n]` from 0 to 1.
+    pub fn with_similarity(mut self, similarity: &[f64]) -> Self {
+        let of =
+            |examples: &Examples, chosen: &[usize], predictions: &[f64]| self.report_of(examples, chosen, predictions);
+        let groups = Breakdown::by_similarity(self.task, self.examples, &self.predictions, similarity, &of);
+        self.breakdown.get_or_insert_default().by_similarity = groups;
+        self
+    }
+
+    /// Adds metrics of the examples without near copies among the training examples, and by similarity to these.
     ///
     /// # Errors
     /// The examples cannot be read.
-    pub fn beside_training(mut self, train: &Examples) -> Result<Self> {
+    pub fn beside_training(self, train: &Examples) -> Result<Self> {
+        let mut found = self.without_near_copies_in(train)?;
+        if let Some(similarity) = unlike_training::similarity(train, found.examples)? {
+            found = found.with_similarity(&similarity);
+        }
+        Ok(found)
+    }
+
+    fn without_near_copies_in(mut self, train: &Examples) -> Result<Self> {
         let chosen = unlike_training::without_near_copies(train, self.examples)?;
         self.unlike_training.without_near_copies =
             chosen.map(|chosen| self.group("without near copies in training", &chosen));
@@ -352,6 +373,7 @@ impl<'a> Evaluation<'a> {
             without_near_copies: self.unlike_training.without_near_copies.as_ref().map(GroupMetrics::from),
             by_gc: groups(&breakdown.by_gc),
             by_repeats: groups(&breakdown.by_repeats),
+            by_similarity: groups(&breakdown.by_similarity),
             by_class: breakdown.by_class.iter().map(|group| (group.name.clone(), group.into())).collect(),
             ..SplitMetrics::from(&self.report)
         }

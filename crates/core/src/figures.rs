@@ -10,6 +10,7 @@ mod chart;
 pub mod composition;
 pub mod confusion;
 pub mod curves;
+pub mod folds;
 pub mod footprints;
 pub mod importance;
 pub mod layers;
@@ -47,8 +48,15 @@ pub const MOST_PARTS: usize = 20;
 /// # Errors
 /// A figure cannot be drawn or written.
 pub fn draw(evaluation: &Evaluation, folder: &RunFolder) -> Result<()> {
+    draw_of(evaluation, "test", folder)
+}
+
+/// Draws the same pictures of examples that are called so.
+///
+/// # Errors
+/// A figure cannot be drawn or written.
+pub fn draw_of(evaluation: &Evaluation, split: &str, folder: &RunFolder) -> Result<()> {
     let Evaluation { task, classes, examples, predictions, report, .. } = evaluation;
-    let split = "test";
     match task.kind {
         TaskKind::Binary => {
             let positives = task.positives(examples);

@@ -4,6 +4,8 @@
 pub mod comparison;
 mod data;
 mod files;
+pub mod fold_comparison;
+pub mod folds;
 mod importance;
 mod metric_text;
 mod mistakes;

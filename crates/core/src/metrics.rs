@@ -14,6 +14,7 @@ pub mod paired;
 pub mod profile;
 mod ranking;
 pub mod regression;
+pub mod resampled;
 
 pub use crate::metrics::blocks::{BlockSummary, Blocks};
 pub use crate::metrics::bootstrap::{Resampling, quantile};

@@ -1,6 +1,7 @@
 //! Streamed scoring in constant memory: long sequences in windows, and one window for each region of a genome.
 
 pub mod evidence;
+pub mod out_of_fold;
 pub mod output;
 pub mod prior;
 mod regions;
@@ -20,6 +21,7 @@ use crate::format;
 use crate::formats::records::Records;
 use crate::genome::control::Control;
 use crate::genome::names::is_same_name;
+use crate::predict::out_of_fold::OutOfFold;
 use crate::predict::output::{Row, Rows};
 pub use crate::predict::regions::predict_regions;
 use crate::predict::unknown_limit::UnknownLimit;
@@ -74,18 +76,25 @@ pub struct Model<'a> {
     pub task: &'a Task,
     /// Counts of a control in the genome that is scored, and the profiles that they have a part in.
     control: Option<(&'a Control, &'a ProfileShape)>,
+    /// Networks of folds that score instead, each window by those that did not see its chromosome.
+    out_of_fold: Option<&'a OutOfFold<'a>>,
 }
 
 impl<'a> Model<'a> {
     /// A network that scores sequences alone.
     pub fn new(scorer: &'a dyn Scorer, task: &'a Task) -> Self {
-        Self { scorer, task, control: None }
+        Self { scorer, task, control: None, out_of_fold: None }
     }
 
     /// Adds the part of a control, where the network has one.
     pub fn with_control(self, control: Option<&'a Control>) -> Self {
         let shape = self.task.profile.as_ref().map(|profile| &profile.shape);
         Self { control: control.zip(shape), ..self }
+    }
+
+    /// Scores each window by the networks of folds that did not see its chromosome, if there are some.
+    pub fn with_out_of_fold(self, out_of_fold: Option<&'a OutOfFold<'a>>) -> Self {
+        Self { out_of_fold, ..self }
     }
 
     /// Predictions for codes `[n, length]`, `[n, outputs]`.
@@ -175,17 +184,29 @@ struct Batcher<'a, 'scope> {
     control: Vec<f32>,
     /// Each with whether it is among those to be scored.
     waiting: Vec<(Row, bool)>,
+    /// Folds whose networks score what is waiting, where networks of folds do.
+    folds: Vec<usize>,
     scored: usize,
 }
 
 impl<'a, 'scope> Batcher<'a, 'scope> {
     fn new(model: Model<'a>, writer: Writer<'scope>) -> Self {
         let (codes, starts, control, waiting) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { model, writer, codes, starts, control, waiting, scored: 0 }
+        Self { model, writer, codes, starts, control, waiting, folds: Vec::new(), scored: 0 }
     }
 
     /// Adds the codes, with case, of a window, of which the first `shared` are the end of the previous window.
     fn push(&mut self, codes: &[u8], row: Row, shared: usize) -> Result<()> {
+        if let Some(out_of_fold) = self.model.out_of_fold {
+            let folds = out_of_fold.folds_of_record(&row.name, row.range.len())?;
+            if folds.is_empty() {
+                return self.push_unscored(row);
+            }
+            if folds != self.folds {
+                self.flush()?;
+                self.folds = folds;
+            }
+        }
         let shared = if self.starts.is_empty() { 0 } else { shared };
         let start = self.codes.len();
         self.starts.push(start - shared);
@@ -215,11 +236,17 @@ impl<'a, 'scope> Batcher<'a, 'scope> {
         let scores = match self.starts.len() {
             0 => None,
             n => {
-                let scores = self.model.scorer.submit_windows(&self.codes, &self.starts)?;
+                let scores = match self.model.out_of_fold {
+                    Some(networks) => networks.submit_windows(&self.folds, &self.codes, &self.starts)?,
+                    None => self.model.scorer.submit_windows(&self.codes, &self.starts)?,
+                };
                 Some(match self.model.control {
                     Some((_, shape)) => {
                         let mut part = vec![0.0; n * shape.outputs()];
-                        self.model.scorer.add_control(&self.control, &mut part)?;
+                        match self.model.out_of_fold {
+                            Some(networks) => networks.add_control(&self.folds, &self.control, &mut part)?,
+                            None => self.model.scorer.add_control(&self.control, &mut part)?,
+                        }
                         scores.plus(part)
                     }
                     None => scores,

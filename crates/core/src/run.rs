@@ -1,5 +1,6 @@
 //! The run folder: names of its files, atomic writes, and reading it back.
 
+pub mod fold_folder;
 pub mod manifest;
 pub mod moved;
 pub mod output_folder;
@@ -16,6 +17,7 @@ pub use crate::files::{
     CannotWrite, DataFile, cannot_write, check_output_file, describe_file, lies_in, persist, sha256, sha256_of,
     temporary_beside, write_atomically, write_keeping_previous, write_through,
 };
+pub use crate::run::fold_folder::{FoldFolder, ensemble_of};
 pub use crate::run::manifest::Manifest;
 pub use crate::run::moved::DataFiles;
 pub use crate::run::output_folder::{Contents, InUse, Lock, OutputFolder, SetAside, lock};
@@ -112,6 +114,14 @@ pub const GROUPS_TSV: &str = "groups.tsv";
 pub const READS_PICTURES: [&str; 4] = ["fragments.png", "fragments.svg", "shift.png", "shift.svg"];
 /// The parameters of simulated genomes.
 pub const SIMULATION_JSON: &str = "simulation.json";
+/// The folds of a cross-validation, and the experiment that is trained on each.
+pub const FOLDS_JSON: &str = "folds.json";
+/// What they came to.
+pub const CV_JSON: &str = "cv.json";
+/// Folder of the networks of all folds as one run, within that of a cross-validation.
+pub const ENSEMBLE: &str = "ensemble";
+/// Figures of folds.
+pub const FOLD_PICTURES: [&str; 2] = ["folds.png", "folds.svg"];
 /// The plan of a search.
 pub const TUNE_JSON: &str = "tune.json";
 /// A row per trial and rung of a search.

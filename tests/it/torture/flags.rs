@@ -3,7 +3,7 @@
 use super::{run_within_limit, tree};
 use crate::fixtures::strandnet;
 
-const WRONG: [(&str, &str); 50] = [
+const WRONG: [(&str, &str); 54] = [
     ("train --length 0", "length"),
     ("train --length 18446744073709551616", "length"),
     ("train --fragments 18446744073709551615", "fragments"),
@@ -46,6 +46,10 @@ const WRONG: [(&str, &str); 50] = [
     ("train --freeze-blocks 5", "freeze-blocks"),
     ("train --negatives shuffle", "negatives"),
     ("train --init-from absent", "absent"),
+    ("cv --folds 2", "folds"),
+    ("cv --fold 7", "fold"),
+    ("cv --similarity nan", "similarity"),
+    ("train --folds 5", "fold"),
     ("tune --trials 0", "trials"),
     ("tune --find-lr --from nan", "from"),
     ("tune --find-lr --from 1 --to 0.1", "from"),

@@ -13,12 +13,12 @@ use crate::fixtures::{
 const OUTPUT_LENGTH: usize = 40;
 
 /// A single track, and one of each strand.
-fn signals(tracks: &Tracks) -> [String; 2] {
+pub fn signals(tracks: &Tracks) -> [String; 2] {
     [tracks.signal("one", &["plus.bw"]), tracks.signal("pair", &["plus.bw", "minus.bw"])]
 }
 
 /// Flags of a small network on both groups, and others.
-fn flags<'a>(tracks: &'a Tracks, signals: &'a [String; 2], more: &[&'a str]) -> Vec<&'a str> {
+pub fn flags<'a>(tracks: &'a Tracks, signals: &'a [String; 2], more: &[&'a str]) -> Vec<&'a str> {
     let [one, pair] = signals;
     let own = ["--task", "profile", "--signal", one, "--signal", pair, "--length", "80", "--output-length", "40"];
     let network = ["--arch", "bpnet", "--filters", "8", "--depth", "2", "--threads", "1", "--negatives", "random"];

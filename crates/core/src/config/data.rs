@@ -6,6 +6,7 @@ use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
+use crate::config::folds::{FoldCount, SplitBy};
 use crate::config::inputs::{Aggregate, ControlTrack, NamedPath, Negatives, SignalTrack};
 use crate::config::{count, too_many, trimmed};
 
@@ -184,6 +185,30 @@ pub struct DataConfig {
     /// Share for testing, from 0 to 1: of sequences without coordinates, by a hash of the sequence, and of blocks of the chromosomes [default: 0.1, or by chromosome]
     #[arg(long, value_name = "SHARE")]
     pub test_fraction: Option<f64>,
+    /// What stays together when examples are split, and in folds [default: chromosome where examples have coordinates, else hash]
+    #[arg(long, value_enum)]
+    pub split_by: Option<SplitBy>,
+    /// With --split-by similar, the share of 12-mers in common from which sequences stay together, more than 0 and at most 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
+    pub similarity: f64,
+    /// Parts of like size and like classes to deal examples to, 3 or more, or chromosomes to leave out one at a time; fold K tests on part K and validates on the next [default: 5 for cv, else none]
+    #[arg(long, value_name = "N|chromosomes")]
+    pub folds: Option<FoldCount>,
+    /// The fold to train, counted from 0 [default: all for cv, else none]
+    #[arg(long, value_name = "K", value_parser = count)]
+    pub fold: Option<usize>,
+    /// Chromosomes of a fold, JSON {"train": [...], "valid": [...], "test": [...]} as ChromBPNet has it; once for each fold [default: none]
+    #[arg(long, value_name = "JSON")]
+    pub fold_file: Vec<PathBuf>,
+    /// Column of --train that names the part of each row, as many folds as there are parts [default: none]
+    #[arg(long, value_name = "NAME", value_parser = trimmed)]
+    pub fold_column: Option<String>,
+    /// Keep the test set that the data have of their own out of every fold; without, all are pooled
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
+    pub keep_test: bool,
+    /// Seed of what is drawn of the data: windows, negatives and shuffles [default: --seed]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=crate::config::MAX_SEED))]
+    pub data_seed: Option<u64>,
     /// Unknown bases (N) allowed in a window of a genome, in bases
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 0)]
     pub max_n: usize,
@@ -252,7 +277,8 @@ impl DataConfig {
         let named = named.into_iter().flatten().map(|named| &named.path);
         let tracks = self.signal.iter().flat_map(SignalTrack::paths);
         let tracks = tracks.chain(self.control.iter().flat_map(ControlTrack::paths));
-        let others = single.into_iter().flatten().chain(negatives).chain(&self.exclude).chain(tracks);
+        let others =
+            single.into_iter().flatten().chain(negatives).chain(&self.exclude).chain(&self.fold_file).chain(tracks);
         named.chain(others).map(PathBuf::as_path).collect()
     }
 
@@ -284,6 +310,7 @@ impl DataConfig {
         let control = self.control.iter_mut().flat_map(ControlTrack::paths_mut);
         for (flag, files) in [
             ("exclude", self.exclude.iter_mut().collect::<Vec<_>>()),
+            ("fold-file", self.fold_file.iter_mut().collect()),
             ("signal", tracks.collect()),
             ("control", control.collect()),
         ] {
@@ -455,6 +482,7 @@ impl DataConfig {
                 .push("--fit crop-or-pad is given without --length, expected the length to reach; add --length".into());
         }
         faults.extend(self.test_faults());
+        faults.extend(self.fold_faults());
         faults
     }
 
@@ -492,7 +520,10 @@ impl DataConfig {
         let source = self.source();
         let mut faults: Vec<String> = set
             .into_iter()
-            .filter(|(_, is_set, with)| *is_set && !with.contains(&source))
+            .filter(|(flag, is_set, with)| {
+                let is_of_fold = self.fold.is_some() && source == Examples && flag.ends_with("-chroms");
+                *is_set && !with.contains(&source) && !is_of_fold
+            })
             .map(|(flag, _, with)| {
                 let with: Vec<_> = with.iter().filter(|kind| **kind != Demo).map(|kind| kind.flag()).collect();
                 format!("{flag} goes with {}, and the data here are {}; remove it", with.join(" or "), source.flag())
@@ -502,7 +533,9 @@ impl DataConfig {
             ("valid", !self.valid_class.is_empty() || self.valid.is_some(), &self.valid_chroms, self.valid_fraction),
             ("test", !self.test_class.is_empty() || self.test.is_some(), &self.test_chroms, self.test_fraction),
         ] {
-            if is_given && (!chromosomes.is_empty() || share.is_some()) {
+            // Chromosomes of a fold are of all examples, whatever the files say.
+            let is_of_fold = self.fold.is_some() && share.is_none();
+            if is_given && (!chromosomes.is_empty() || share.is_some()) && !is_of_fold {
                 let file = if source == Tables { format!("--{name}") } else { format!("--{name}-class") };
                 let other = if share.is_some() { "fraction" } else { "chroms" };
                 faults

@@ -11,7 +11,8 @@ use crate::config::{
 };
 
 /// Keys that hold paths, which a file gives relative to itself.
-pub const PATH_KEYS: [&str; 16] = [
+pub const PATH_KEYS: [&str; 17] = [
+    "fold_file",
     "genome",
     "class",
     "valid_class",

@@ -73,7 +73,7 @@ struct RangeTable {
 const FURTHEST: f64 = 1e100;
 
 /// Settings that are not searched, and why.
-const NOT_SEARCHED: [(&str, &str); 24] = [
+const NOT_SEARCHED: [(&str, &str); 30] = [
     ("epochs", "is set for each rung by successive halving"),
     ("seed", "is the same for all trials, so that they differ by their settings"),
     ("monitor", "is what trials are compared by"),
@@ -93,6 +93,12 @@ const NOT_SEARCHED: [(&str, &str); 24] = [
     ("merge_distance", "is of validation, which must be the same for all trials"),
     ("valid_fragments", "is of validation, which must be the same for all trials"),
     ("valid_fraction", "is of validation, which must be the same for all trials"),
+    ("folds", "is of validation, which must be the same for all trials"),
+    ("fold", "is of validation, which must be the same for all trials"),
+    ("split_by", "is of validation, which must be the same for all trials"),
+    ("similarity", "is of validation, which must be the same for all trials"),
+    ("keep_test", "is of the test, which tune leaves alone"),
+    ("data_seed", "is of validation, which must be the same for all trials"),
     ("test_fragments", "is of the test, which tune leaves alone"),
     ("test_fraction", "is of the test, which tune leaves alone"),
     ("negatives_per_positive", "changes validation, which must be the same for all trials"),

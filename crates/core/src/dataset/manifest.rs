@@ -208,6 +208,25 @@ pub fn read(
     Ok(genomes.genomes.into_values().map(|(genome, _)| genome.path).collect())
 }
 
+/// A listing with all of its examples as training.
+///
+/// # Errors
+/// The listing cannot be read.
+pub fn as_training(path: &Path) -> Result<Vec<u8>> {
+    let cannot_read = |error: csv::Error| anyhow::anyhow!("{}: cannot be read ({error})", path.display());
+    let mut rows = csv::ReaderBuilder::new().delimiter(b'\t').from_path(path).map_err(cannot_read)?;
+    let header = rows.headers().map_err(cannot_read)?.clone();
+    let split = header.iter().position(|name| name == "split");
+    let mut out = csv::WriterBuilder::new().delimiter(b'\t').from_writer(Vec::new());
+    out.write_record(&header)?;
+    for row in rows.records() {
+        let row = row.map_err(cannot_read)?;
+        let field = |(column, text)| if Some(column) == split { Split::Train.name() } else { text };
+        out.write_record(row.iter().enumerate().map(field))?;
+    }
+    Ok(out.into_inner()?)
+}
+
 /// Hands the split, the name, the label and the sequence of every example of a listing to `each`; the sequence is empty where
 /// a genome holds it.
 ///

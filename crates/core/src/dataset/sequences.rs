@@ -2,6 +2,7 @@
 //! and makes examples of them.
 
 mod assignment;
+mod folds;
 mod labels;
 
 use std::collections::HashMap;
@@ -20,6 +21,8 @@ use crate::genome::interval::Place;
 use crate::sequence::alphabet;
 use crate::sequence::bins::Bins;
 use crate::sequence::profile::ProfileShape;
+
+pub use crate::dataset::sequences::folds::survey;
 
 /// Class or values of a sequence.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +50,8 @@ struct Entry {
     origin: Origin,
     /// Where its name says that it comes from, if it does not lie just there.
     from: Option<From>,
+    /// The part of the folds that a column of its table names.
+    part: Option<Arc<str>>,
 }
 
 /// Where a sequence comes from.
@@ -157,8 +162,15 @@ impl Sequences {
         let Read { source, name, place, in_genome } = read;
         let masked = alphabet::masked_share(codes);
         let origin = Origin { source: source.clone(), name, place, in_genome, bases: codes.len(), masked };
-        self.entries.push(Entry { label, split, origin, from: None });
+        self.entries.push(Entry { label, split, origin, from: None, part: None });
         Ok(())
+    }
+
+    /// Says which part of the folds the sequence added last belongs to.
+    pub fn set_part(&mut self, name: &str) {
+        if let Some(entry) = self.entries.last_mut() {
+            entry.part = Some(name.into());
+        }
     }
 
     /// Adds a sequence with the coordinates that its record gives.

@@ -7,6 +7,7 @@ use std::ops::Range;
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::config::{DataConfig, SourceKind};
 use crate::dataset::blocks;
 use crate::genome::Chromosome;
 use crate::genome::interval::{self, Interval};
@@ -133,6 +134,8 @@ impl ChromosomeChoice {
 pub enum Assignment {
     /// For training: by the user's choice, and by the rules for what it leaves open.
     Choice(ChromosomeChoice),
+    /// Everything, which is dealt to splits once it is read.
+    TrainOnAll,
     /// For evaluation: these chromosomes are the test, whatever a run did with them.
     TestOn(Vec<String>),
     /// For evaluation: all chromosomes that a run with this choice did not learn from are the test.
@@ -146,6 +149,14 @@ pub enum Assignment {
 }
 
 impl Assignment {
+    /// The assignment that settings ask for.
+    pub fn of(config: &DataConfig) -> Self {
+        match config.source() {
+            SourceKind::Regions if config.deals_examples() => Self::TrainOnAll,
+            _ => Self::Choice(config.into()),
+        }
+    }
+
     /// Whether validation is cut from the training chromosomes, block by block.
     pub fn validates_on_blocks(&self) -> bool {
         matches!(self, Self::Choice(choice) if choice.blocks.is_none() && choice.validates_on_blocks())
@@ -160,7 +171,7 @@ impl Assignment {
     pub fn is_open(&self) -> bool {
         match self {
             Self::Choice(choice) => choice.train.is_empty() || choice.test.is_empty(),
-            Self::TestOn(_) => false,
+            Self::TestOn(_) | Self::TrainOnAll => false,
             Self::TestOnUnseenBy(_) | Self::TestOnOthers(_) | Self::TestAwayFrom(_) | Self::TestOnAll => true,
         }
     }
@@ -220,7 +231,7 @@ impl Assignment {
             }
             Self::TestOn(names) => vec![(Split::Test, names)],
             Self::TestOnOthers(names) => vec![(Split::Train, names)],
-            Self::TestAwayFrom(_) | Self::TestOnAll => Vec::new(),
+            Self::TestAwayFrom(_) | Self::TestOnAll | Self::TrainOnAll => Vec::new(),
         }
     }
 }
@@ -274,6 +285,7 @@ impl<'a> Resolved<'a> {
     pub fn split_of(&self, name: &str) -> Option<Split> {
         let is_test = match self.assignment {
             Assignment::Choice(choice) => return self.chosen(choice, name),
+            Assignment::TrainOnAll => return Some(Split::Train),
             Assignment::TestOn(_) => self.named(name).or_else(|| self.named_chromosome(name)).is_some(),
             Assignment::TestOnUnseenBy(choice) => !self.is_learned(choice, name),
             Assignment::TestOnOthers(_) => self.named(name).is_none() && !self.has_named_relative(name),

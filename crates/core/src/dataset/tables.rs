@@ -260,6 +260,8 @@ pub struct TableRequest<'a> {
     pub labels: LabelColumns,
     /// The classes, where they are known: whatever a label reads as, it may be one of these.
     pub classes: &'a [String],
+    /// The column that names the part of the folds of each row.
+    pub fold_column: Option<&'a str>,
     /// Where notices about the table go.
     pub progress: Progress,
 }
@@ -275,12 +277,19 @@ pub fn read(path: &Path, request: &TableRequest, part: Option<Split>, sequences:
     let mut table = Table::of_file(&file)?;
     let source = source_name(path);
     let sequence = table.column("sequence", "sequence and label")?;
+    let fold_column = request.fold_column.map(|name| table.column(name, "the column of --fold-column")).transpose()?;
     let columns = match &request.labels {
         LabelColumns::Class => vec![table.column("label", "sequence and label")?],
         LabelColumns::Values(_) if !sequences.columns.is_empty() => {
             find_all(&table, &sequences.columns, "the columns of labels of the training table")?
         }
-        LabelColumns::Values(names) if names.is_empty() => default_targets(&file, request.progress)?,
+        LabelColumns::Values(names) if names.is_empty() => {
+            let mut found = default_targets(&file, request.progress)?;
+            if let Some(column) = fold_column {
+                found.retain(|&other| other != column);
+            }
+            found
+        }
         LabelColumns::Values(names) => find_all(&table, names, "the columns of --label-columns")?,
     };
     if request.labels != LabelColumns::Class && sequences.columns.is_empty() {
@@ -314,6 +323,11 @@ pub fn read(path: &Path, request: &TableRequest, part: Option<Split>, sequences:
         let coordinates = places.of_row(&table, codes.len())?;
         let read = Read { source: &source, name: Name::Line(table.line()), place: None, in_genome: false };
         sequences.push_record(&codes, label, split, read, coordinates)?;
+        if let Some(column) = fold_column
+            && !reads_as_missing(table.text(column)?)
+        {
+            sequences.set_part(table.text(column)?);
+        }
     }
     let n = sequences.len() - before;
     if n == 0 {
@@ -365,7 +379,8 @@ mod tests {
 
     fn sequences(bytes: &[u8], labels: &LabelColumns) -> Result<Sequences> {
         let mut sequences = Sequences::new(u64::MAX);
-        let request = TableRequest { labels: labels.clone(), classes: &[], progress: Progress::quiet() };
+        let request =
+            TableRequest { labels: labels.clone(), classes: &[], fold_column: None, progress: Progress::quiet() };
         read(table(bytes).path(), &request, None, &mut sequences)?;
         Ok(sequences)
     }
@@ -540,8 +555,12 @@ mod tests {
     #[test]
     fn the_columns_of_a_second_table_may_come_in_any_order() {
         let mut both = Sequences::new(u64::MAX);
-        let request =
-            TableRequest { labels: LabelColumns::Values(Vec::new()), classes: &[], progress: Progress::quiet() };
+        let request = TableRequest {
+            labels: LabelColumns::Values(Vec::new()),
+            classes: &[],
+            fold_column: None,
+            progress: Progress::quiet(),
+        };
         read(table(b"sequence,a,b\nACGT,1,2\n").path(), &request, Some(Split::Train), &mut both).unwrap();
         read(table(b"more,b,sequence,a\n7,4,ACGT,3\n").path(), &request, Some(Split::Test), &mut both).unwrap();
         let error = read(table(b"sequence,a\nACGT,3\n").path(), &request, Some(Split::Test), &mut both).unwrap_err();
@@ -567,7 +586,12 @@ mod tests {
             let text = format!("sequence,label\nACGT,b\nACGG,{missing}\n");
             let found = error(&text, &LabelColumns::Class);
             assert!(found.contains(&format!("line 3: the label '{missing}' reads as missing")), "{found}");
-            let request = TableRequest { labels: LabelColumns::Class, classes: &classes, progress: Progress::quiet() };
+            let request = TableRequest {
+                labels: LabelColumns::Class,
+                classes: &classes,
+                fold_column: None,
+                progress: Progress::quiet(),
+            };
             let listed = read(table(text.as_bytes()).path(), &request, None, &mut Sequences::new(u64::MAX));
             assert_eq!(listed.is_ok(), missing == "None", "{missing}");
         }

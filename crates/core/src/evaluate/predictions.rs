@@ -20,6 +20,10 @@ pub struct Predictions<'a> {
     classes: &'a Classes,
 }
 
+/// What a table of examples of several folds has in the place of splits, and at the end of each row.
+const FOLD: &str = "fold";
+const SIMILARITY: &str = "similarity";
+
 /// The beginning of the names of baselines' columns.
 const BASELINE: &str = "baseline_";
 
@@ -40,15 +44,44 @@ impl<'a> Predictions<'a> {
     pub fn with_baselines(task: &'a Task, classes: &'a Classes, baselines: &[&str]) -> Result<Self> {
         let mut out = csv::Writer::from_writer(Vec::new());
         let mut header = header(task, classes);
-        for baseline in baselines {
-            let name = format!("{BASELINE}{}", baseline.replace(' ', "_"));
-            match task.outputs() {
-                1 => header.push(name),
-                _ => header.extend(classes.names.iter().map(|class| format!("{name}_{class}"))),
-            }
-        }
+        header.extend(baseline_columns(task, classes, baselines));
         out.write_record(header)?;
         Ok(Self { out, task, classes })
+    }
+
+    /// The same with the fold of each example instead of its split, and how similar it is to the nearest training sequence.
+    ///
+    /// # Errors
+    /// The header cannot be written.
+    pub fn of_folds(task: &'a Task, classes: &'a Classes, baselines: &[&str]) -> Result<Self> {
+        let mut out = csv::Writer::from_writer(Vec::new());
+        let mut header = header(task, classes);
+        header[5] = FOLD.into();
+        header.extend(baseline_columns(task, classes, baselines));
+        header.push(SIMILARITY.into());
+        out.write_record(header)?;
+        Ok(Self { out, task, classes })
+    }
+
+    /// Appends the examples that one fold tests on, with the predictions of each baseline, `[n, outputs]`, and their similarity,
+    /// empty where that is not known.
+    ///
+    /// # Errors
+    /// A row cannot be written.
+    pub fn append_fold(
+        &mut self,
+        fold: usize,
+        examples: &Examples,
+        predictions: &[f64],
+        baselines: &[&[f64]],
+        similarity: Option<&[f64]>,
+    ) -> Result<()> {
+        for i in 0..examples.len() {
+            let mut row = self.row(&fold.to_string(), examples, i, predictions, baselines);
+            row.push(similarity.map_or_else(String::new, |similarity| similarity[i].to_string()));
+            self.out.write_record(&row)?;
+        }
+        Ok(())
     }
 
     /// Appends the rows of one split. Coordinates are 0-based and half-open, and empty where there are none; scores have
@@ -71,28 +104,32 @@ impl<'a> Predictions<'a> {
         predictions: &[f64],
         baselines: &[&[f64]],
     ) -> Result<()> {
-        let outputs = self.task.outputs();
-        for (i, (origin, scores)) in examples.origins.iter().zip(predictions.chunks(outputs)).enumerate() {
-            let (label, has_class) = match self.task.kind {
-                TaskKind::Binary | TaskKind::Multiclass => (self.classes.names[examples.class_of(i)].as_str(), true),
-                TaskKind::Multilabel | TaskKind::Regression | TaskKind::Profile => ("", false),
-            };
-            let mut row = vec![origin.name(label)];
-            row.extend(origin.columns());
-            row.push(split.name().into());
-            if has_class {
-                row.push(label.to_owned());
-            } else {
-                let text = |value: &f32| if value.is_nan() { String::new() } else { value.to_string() };
-                row.extend(examples.labels_of(i).iter().map(text));
-            }
-            row.extend(scores.iter().map(ToString::to_string));
-            for baseline in baselines {
-                row.extend(baseline[i * outputs..(i + 1) * outputs].iter().map(ToString::to_string));
-            }
+        for i in 0..examples.len() {
+            let row = self.row(split.name(), examples, i, predictions, baselines);
             self.out.write_record(&row)?;
         }
         Ok(())
+    }
+
+    fn row(&self, part: &str, examples: &Examples, i: usize, predictions: &[f64], baselines: &[&[f64]]) -> Vec<String> {
+        let (outputs, origin) = (self.task.outputs(), &examples.origins[i]);
+        let (label, has_class) = match self.task.kind {
+            TaskKind::Binary | TaskKind::Multiclass => (self.classes.names[examples.class_of(i)].as_str(), true),
+            TaskKind::Multilabel | TaskKind::Regression | TaskKind::Profile => ("", false),
+        };
+        let mut row = vec![origin.name(label)];
+        row.extend(origin.columns());
+        row.push(part.into());
+        if has_class {
+            row.push(label.to_owned());
+        } else {
+            let text = |value: &f32| if value.is_nan() { String::new() } else { value.to_string() };
+            row.extend(examples.labels_of(i).iter().map(text));
+        }
+        for predictions in std::iter::once(predictions).chain(baselines.iter().copied()) {
+            row.extend(predictions[i * outputs..(i + 1) * outputs].iter().map(ToString::to_string));
+        }
+        row
     }
 
     /// The whole table.
@@ -102,6 +139,17 @@ impl<'a> Predictions<'a> {
     pub fn finish(self) -> Result<Vec<u8>> {
         Ok(self.out.into_inner()?)
     }
+}
+
+fn baseline_columns(task: &Task, classes: &Classes, baselines: &[&str]) -> Vec<String> {
+    let columns = |baseline: &&str| {
+        let name = format!("{BASELINE}{}", baseline.replace(' ', "_"));
+        match task.outputs() {
+            1 => vec![name],
+            _ => classes.names.iter().map(|class| format!("{name}_{class}")).collect(),
+        }
+    };
+    baselines.iter().flat_map(columns).collect()
 }
 
 fn header(task: &Task, classes: &Classes) -> Vec<String> {
@@ -137,6 +185,8 @@ pub struct Prediction {
     pub labels: Vec<f64>,
     /// `[outputs]`
     pub scores: Vec<f64>,
+    /// Scores of baselines, those of each after those of the one before, `[baselines, outputs]`.
+    pub baselines: Vec<f64>,
 }
 
 /// Passes every row of a run's table to `each`.
@@ -144,18 +194,52 @@ pub struct Prediction {
 /// # Errors
 /// The table cannot be read, or belongs to another task.
 pub fn read(path: &Path, task: &Task, classes: &Classes, mut each: impl FnMut(Prediction) -> Result<()>) -> Result<()> {
+    read_rows(path, task, classes, "split", |text, mut prediction| {
+        prediction.split = Split::named(text).ok_or("valid or test")?;
+        Ok(each(prediction))
+    })
+}
+
+/// Passes every row of a table of folds to `each`, with its fold.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_folds(
+    path: &Path,
+    task: &Task,
+    classes: &Classes,
+    mut each: impl FnMut(usize, Prediction) -> Result<()>,
+) -> Result<()> {
+    read_rows(path, task, classes, FOLD, |text, prediction| {
+        let fold = text.parse().map_err(|_| "the number of a fold")?;
+        Ok(each(fold, prediction))
+    })
+}
+
+/// Reads rows in which `part` stands for the split; `each` takes what is there, or says what was expected.
+fn read_rows(
+    path: &Path,
+    task: &Task,
+    classes: &Classes,
+    part: &str,
+    mut each: impl FnMut(&str, Prediction) -> std::result::Result<Result<()>, &'static str>,
+) -> Result<()> {
     let shown = path.display();
     let advice = "restore the file or train again";
     let cannot_read = |error: csv::Error| anyhow!("{shown}: cannot be read ({error}); {advice}");
     let mut reader = csv::Reader::from_path(path).map_err(cannot_read)?;
-    let (header, width) = (header(task, classes), if has_values(task) { task.count } else { 1 });
+    let (mut header, width) = (header(task, classes), if has_values(task) { task.count } else { 1 });
+    header[5] = part.into();
     let found = reader.headers().map_err(cannot_read)?;
-    if found.iter().take(header.len()).ne(&header) || !found.iter().skip(header.len()).all(is_of_baseline) {
+    let is_beside = |column: &str| is_of_baseline(column) || (column == SIMILARITY && part == FOLD);
+    if found.iter().take(header.len()).ne(&header) || !found.iter().skip(header.len()).all(is_beside) {
         bail!(
             "{shown}: line 1: has other columns than the run's question, expected {} ...; {advice}",
             header[..7].join(",")
         );
     }
+    let baselines: Vec<usize> =
+        found.iter().enumerate().filter(|(_, name)| is_of_baseline(name)).map(|(i, _)| i).collect();
     let index: HashMap<&str, usize> = classes.names.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
     let mut row = csv::StringRecord::new();
     while reader.read_record(&mut row).map_err(cannot_read)? {
@@ -173,13 +257,15 @@ pub fn read(path: &Path, task: &Task, classes: &Classes, mut each: impl FnMut(Pr
             let class = index.get(&row[6]).ok_or_else(|| fault(&row[6], "a class of the run"))?;
             vec![*class as f64]
         };
-        each(Prediction {
+        let prediction = Prediction {
             name: row[0].to_owned(),
             place: [1, 2, 3, 4].map(|column| row[column].to_owned()),
-            split: Split::named(&row[5]).ok_or_else(|| fault(&row[5], "valid or test"))?,
+            split: Split::Test,
             labels,
             scores: (6 + width..header.len()).map(|column| number(&row[column])).collect::<Result<_>>()?,
-        })?;
+            baselines: baselines.iter().map(|&column| number(&row[column])).collect::<Result<_>>()?,
+        };
+        each(&row[5], prediction).map_err(|expected| fault(&row[5], expected))??;
     }
     Ok(())
 }

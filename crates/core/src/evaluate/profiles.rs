@@ -124,10 +124,15 @@ impl OfProfiles {
         Ok(())
     }
 
+    /// Adds what something else gives for the loci, by its name.
+    pub fn beside(&mut self, name: &'static str, profiles: &Profiles, logits: &[f32], resampling: &Resampling) {
+        let outputs = profiles.shape.outputs();
+        self.add_baseline(name, profiles, |i| &logits[i * outputs..(i + 1) * outputs], resampling);
+    }
+
     /// Adds what a bias model alone gives for the test loci as a baseline.
     pub fn beside_bias(&mut self, test: &Profiles, logits: &[f32], resampling: &Resampling) {
-        let outputs = test.shape.outputs();
-        self.add_baseline("bias", test, |i| &logits[i * outputs..(i + 1) * outputs], resampling);
+        self.beside("bias", test, logits, resampling);
     }
 
     /// The Jensen-Shannon distance between 0, that of the uniform profile, and 1, that of the mean profile of training peaks.

@@ -102,6 +102,9 @@ pub struct SplitMetrics {
     /// Groups of examples by the share of soft-masked bases.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_repeats: Vec<GroupMetrics>,
+    /// Groups of examples by the share of 12-mers in common with the nearest training sequence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_similarity: Vec<GroupMetrics>,
     /// Examples of each class; binary tasks only.
     #[serde(default, with = "named", skip_serializing_if = "Vec::is_empty")]
     pub by_class: Vec<(String, GroupMetrics)>,
@@ -327,7 +330,7 @@ impl From<&Group> for GroupMetrics {
 
 impl Metrics {
     /// Estimates by name; `reason` says why one is undefined.
-    fn new(estimates: &[(&str, Option<Estimate>)], reason: impl Fn(&str) -> &'static str) -> Self {
+    pub(crate) fn new(estimates: &[(&str, Option<Estimate>)], reason: impl Fn(&str) -> &'static str) -> Self {
         let metric = |name: &str, estimate: &Option<Estimate>| match *estimate {
             Some(Estimate { value, interval: Ok(Interval { low, high, method }) }) => Metric {
                 value: Some(value),

@@ -6,6 +6,7 @@ use anyhow::Result;
 use crate::config::TaskKind;
 use crate::dataset::duplicates::{self, Entry};
 use crate::dataset::examples::Examples;
+use crate::dataset::similarity::{self, OfOneLength};
 use crate::evaluate::breakdown::Group;
 use crate::metrics::Report;
 
@@ -61,6 +62,21 @@ pub fn without_near_copies(train: &Examples, test: &Examples) -> Result<Option<V
     duplicates::find(&entries).leaks.iter().for_each(|found| has_copy[found.index - train.len()] = true);
     let chosen: Vec<usize> = (0..test.len()).filter(|&i| !has_copy[i]).collect();
     Ok((chosen.len() < test.len()).then_some(chosen))
+}
+
+/// How similar each test example is to the nearest training example, on either strand: the share of distinct 12-mers in common,
+/// `[n]`; `None` where it would take too long to tell.
+///
+/// # Errors
+/// The examples cannot be read.
+pub fn similarity(train: &Examples, test: &Examples) -> Result<Option<Vec<f64>>> {
+    let in_memory = train.is_in_memory() && test.is_in_memory();
+    if !in_memory || train.is_empty() || (train.len() * train.length + test.len() * test.length) > MOST_BASES {
+        return Ok(None);
+    }
+    let (of_train, of_test) = (train.all_codes()?, test.all_codes()?);
+    let sequences = |codes, length| OfOneLength { codes, length };
+    Ok(Some(similarity::nearest(&sequences(&of_test[..], test.length), &sequences(&of_train[..], train.length))))
 }
 
 /// The metrics of some of the examples. `report` takes examples and their predictions, of which there are `[n, outputs]`.

@@ -38,17 +38,29 @@ struct Panel {
 /// # Errors
 /// The figure cannot be drawn.
 pub fn breakdown(breakdown: &Breakdown, report: &Report, split: &str) -> Result<Figure> {
-    let panels = panels(breakdown, report);
+    let title = format!("Metric by group, {split} ({} fragments)", thousands(report.n));
+    draw(&title, &panels(breakdown, report))
+}
+
+/// The main metric of each fold with its interval, and that of all of them together.
+///
+/// # Errors
+/// The figure cannot be drawn.
+pub fn folds(groups: &[Group], report: &Report) -> Result<Figure> {
+    let title = format!("Metric by fold ({} fragments)", thousands(report.n));
+    draw(&title, &[panel(report, "fold", groups)])
+}
+
+fn draw(title: &str, panels: &[Panel]) -> Result<Figure> {
     let names = panels.iter().flat_map(|panel| &panel.rows).map(|(name, _)| typeface::width(name, TEXT));
-    let scale = Scale { range: scale(&panels), left: MARGIN + names.fold(0.0, f64::max) + GAP };
+    let scale = Scale { range: scale(panels), left: MARGIN + names.fold(0.0, f64::max) + GAP };
     let rows = |panel: &Panel| HEADING + ROW * panel.rows.len() as f64;
     let top = MARGIN + TITLE + 2.0;
     let bottom = top + panels.iter().map(rows).sum::<f64>() + 4.0;
     figure((COLUMN, bottom + 24.0), |canvas| {
-        let title = format!("Metric by group, {split} ({} fragments)", thousands(report.n));
-        canvas.text_within(&title, (MARGIN, MARGIN), Words::title(), COLUMN - 2.0 * MARGIN);
+        canvas.text_within(title, (MARGIN, MARGIN), Words::title(), COLUMN - 2.0 * MARGIN);
         let mut y = top;
-        for panel in &panels {
+        for panel in panels {
             let words = Words::new(Across::Left, Height::Top);
             canvas.text(&panel.heading, (MARGIN, y + 7.0), words);
             y += HEADING;
@@ -83,27 +95,30 @@ fn panels(breakdown: &Breakdown, report: &Report) -> Vec<Panel> {
     } else {
         breakdown.by_class.clone()
     };
-    let panel = |(by, groups): (&str, &[Group])| {
-        let metric = groups.first().and_then(|group| group.metrics.first()).map_or("auroc", |(name, _)| *name);
-        let row = |group: &Group| {
-            let name = format!("{}  (n {})", format::short_name(&group.name), thousands(group.n));
-            (name, group.metrics.first().and_then(|(_, estimate)| *estimate))
-        };
-        Panel {
-            heading: format!("{} by {by}", metric_name(metric)),
-            rows: groups.iter().map(row).collect(),
-            all: report.get(metric).map(|all| all.value),
-        }
-    };
     [
         ("GC content", &breakdown.by_gc[..]),
         ("share of soft-masked bases", &breakdown.by_repeats),
+        ("12-mers in common with training", &breakdown.by_similarity),
         (parts_name(report), &of_classes),
     ]
     .into_iter()
     .filter(|(_, groups)| !groups.is_empty())
-    .map(panel)
+    .map(|(by, groups)| panel(report, by, groups))
     .collect()
+}
+
+/// A row for each group, and the metric of all examples.
+fn panel(report: &Report, by: &str, groups: &[Group]) -> Panel {
+    let metric = groups.first().and_then(|group| group.metrics.first()).map_or("auroc", |(name, _)| *name);
+    let row = |group: &Group| {
+        let name = format!("{}  (n {})", format::short_name(&group.name), thousands(group.n));
+        (name, group.metrics.first().and_then(|(_, estimate)| *estimate))
+    };
+    Panel {
+        heading: format!("{} by {by}", metric_name(metric)),
+        rows: groups.iter().map(row).collect(),
+        all: report.get(metric).map(|all| all.value),
+    }
 }
 
 /// What the parts of a report are; a single number and two classes have none.
@@ -183,6 +198,7 @@ mod tests {
         let groups = Breakdown {
             by_gc: vec![group("30 to 40 %", 0.6), group("40 to 50 %", 0.97)],
             by_repeats: vec![group("0 to 5 %", 0.97), group("5 to 50 %", 0.75)],
+            by_similarity: Vec::new(),
             by_class: vec![group("a <class> & another", 0.6)],
         };
         let figure = breakdown(&groups, &report(0), "test").unwrap();

@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::config::TaskKind;
 use crate::evaluate::Evaluation;
 use crate::figures::canvas::{BLUE, COLUMN, Colour, Figure, ORANGE, THIN, colour, stroke};
-use crate::figures::chart::{Axis, Chart, Key, MARKED, REFERENCE};
+use crate::figures::chart::{Axis, Chart, Key, MARKED, REFERENCE, Sample};
 use crate::format::{self, thousands};
 use crate::metrics::{CalibrationBin, CurvePoint, Estimate, Interval, Ranking, Report};
 
@@ -211,6 +211,44 @@ pub fn roc_curves(title: &str, curves: &[(&str, &Ranking, f64)]) -> Result<Figur
             plot.curve(thinned(&ranking.roc()), colour(i));
         }
     })
+}
+
+/// The ROC curve of each fold, and their mean at each false positive rate, with the mean of their areas.
+///
+/// # Errors
+/// The figure cannot be drawn.
+pub fn roc_of_folds(folds: &[Ranking], (mean, deviation): (f64, f64), n: usize) -> Result<Figure> {
+    const STEPS: usize = 200;
+    let curves: Vec<Vec<(f64, f64)>> =
+        folds.iter().map(|ranking| ranking.roc().iter().map(|point| (point.x, point.y)).collect()).collect();
+    let share = |step: usize| step as f64 / STEPS as f64;
+    let of_mean = |step: usize| {
+        let sum: f64 = curves.iter().map(|curve| height_at(curve, share(step))).sum();
+        (share(step), sum / curves.len().max(1) as f64)
+    };
+    let keys = vec![
+        Key::curve(BLUE, format!("mean of {} folds, AUROC {mean:.3}, standard deviation {deviation:.3}", folds.len())),
+        Key { sample: Sample::Line(stroke(THIN, ORANGE)), label: "each fold".into() },
+        Key::reference("chance"),
+    ];
+    let title = format!("ROC curves of folds ({} fragments)", thousands(n));
+    of_shares(title, "false positive rate", "true positive rate", keys).draw(|plot| {
+        plot.line([(0.0, 0.0), (1.0, 1.0)], REFERENCE);
+        for ranking in folds {
+            plot.line(thinned(&ranking.roc()), stroke(THIN, ORANGE));
+        }
+        plot.curve((0..=STEPS).map(of_mean), BLUE);
+    })
+}
+
+/// The height of an ascending curve at a place between its points, at the top where it rises.
+fn height_at(curve: &[(f64, f64)], x: f64) -> f64 {
+    let after = curve.partition_point(|point| point.0 <= x);
+    match (after.checked_sub(1).map(|before| curve[before]), curve.get(after)) {
+        (Some((left, low)), Some(&(right, high))) => low + (high - low) * (x - left) / (right - left),
+        (Some((_, height)), None) => height,
+        (None, _) => 0.0,
+    }
 }
 
 /// One precision-recall curve for each class against the rest, or for each label.

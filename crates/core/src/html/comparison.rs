@@ -179,7 +179,7 @@ impl Tested {
     fn of(run: &RunFiles) -> Result<Self> {
         let (mut n, mut sum, mut rows) = (0, 0u64, Vec::new());
         let kind = run.task().kind;
-        run.predictions(|Prediction { name, place, split, labels, scores }| {
+        run.predictions(|Prediction { name, place, split, labels, scores, .. }| {
             if split != Split::Test {
                 return Ok(());
             }

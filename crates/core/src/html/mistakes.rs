@@ -155,6 +155,7 @@ mod tests {
                 split: Split::Test,
                 labels,
                 scores,
+                baselines: Vec::new(),
             });
         }
         let row = |row: &Vec<Cell>| row.iter().map(|cell| cell.text.as_str()).collect::<Vec<_>>().join(" ");

@@ -362,15 +362,16 @@ fn sentence_case(clause: &str) -> String {
     format!("{first}{}.", letters.as_str())
 }
 
+/// Groups by a share, each with its range.
+pub(super) fn by_share(groups: &[GroupMetrics]) -> Vec<(String, GroupMetrics)> {
+    let percent = |share: Option<f64>| share.map_or_else(String::new, |share| format!("{:.0}", share * 100.0));
+    let range = |group: &GroupMetrics| format!("{} to {} %", percent(group.low), percent(group.high));
+    groups.iter().map(|group| (range(group), group.clone())).collect()
+}
+
 /// Tables by group of test examples, and by class, label or column.
 fn breakdowns(run: &RunFiles) -> Vec<Table> {
     let test = &run.metrics.test;
-    let share = |group: &GroupMetrics| {
-        let percent = |share: Option<f64>| share.map_or_else(String::new, |share| format!("{:.0}", share * 100.0));
-        format!("{} to {} %", percent(group.low), percent(group.high))
-    };
-    let by_share =
-        |groups: &[GroupMetrics]| groups.iter().map(|group| (share(group), group.clone())).collect::<Vec<_>>();
     let (parts, part) = match run.task().kind {
         TaskKind::Binary | TaskKind::Multiclass => ("By class", "class"),
         TaskKind::Multilabel => ("By label", "label"),
@@ -416,13 +417,14 @@ fn breakdowns(run: &RunFiles) -> Vec<Table> {
         (parts, part, test.by_class.clone()),
         ("By GC content", "GC content", by_share(&test.by_gc)),
         ("By share of soft-masked bases", "soft-masked", by_share(&test.by_repeats)),
+        ("By similarity to the nearest training sequence", "12-mers in common", by_share(&test.by_similarity)),
     ]
     .into_iter()
     .filter_map(|(caption, what, groups)| of_groups(caption, what, &groups))
     .collect()
 }
 
-fn of_groups(caption: &str, what: &str, groups: &[(String, GroupMetrics)]) -> Option<Table> {
+pub(super) fn of_groups(caption: &str, what: &str, groups: &[(String, GroupMetrics)]) -> Option<Table> {
     let (_, first) = groups.first()?;
     let more = groups.len().saturating_sub(MOST_PARTS);
     let caption = if more > 0 { format!("{caption}; {more} more are in metrics.json") } else { caption.to_owned() };

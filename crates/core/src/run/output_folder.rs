@@ -31,6 +31,8 @@ pub enum Contents {
     RateRange,
     /// A report of reads, by `signal`
     Reads,
+    /// A cross-validation, by `cv`
+    Folds,
 }
 
 impl Contents {
@@ -47,6 +49,7 @@ impl Contents {
             (TUNE_JSON, Self::Tuning),
             (RATES_CSV, Self::RateRange),
             (READS_JSON, Self::Reads),
+            (FOLDS_JSON, Self::Folds),
         ]
         .into_iter()
         .find(|(name, _)| folder.join(name).is_file())
@@ -104,6 +107,21 @@ impl Contents {
                 .collect(),
             Self::Tuning => vec![TUNE_JSON, TRIALS_CSV, BEST_TOML, SETTINGS_PNG, SETTINGS_SVG],
             Self::RateRange => vec![RATES_CSV, RATES_PNG, RATES_SVG],
+            Self::Folds => [
+                FOLDS_JSON,
+                CV_JSON,
+                PREDICTIONS_CSV,
+                CONFUSION_CSV,
+                PROFILES_NPZ,
+                BINS_NPZ,
+                REPORT_HTML,
+                ENSEMBLE,
+                INPUTS,
+            ]
+            .into_iter()
+            .chain(TEST_PICTURES)
+            .chain(FOLD_PICTURES)
+            .collect(),
             Self::Reads => [READS_JSON, GROUPS_TSV].into_iter().chain(READS_PICTURES).collect(),
             Self::Simulation => {
                 let genomes = [
@@ -133,6 +151,7 @@ impl Contents {
             Self::Tuning => "a search",
             Self::RateRange => "a learning-rate range test",
             Self::Reads => "a report of reads",
+            Self::Folds => "a cross-validation",
         }
     }
 }

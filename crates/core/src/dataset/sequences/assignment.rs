@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use crate::config::SourceKind;
 use crate::dataset::genomes::report_deal;
-use crate::dataset::sequences::{Entry, From, common_length, fit};
+use crate::dataset::sequences::{Entry, From, common_length, fit, folds};
 use crate::dataset::split::{self, Assignment, Resolved, Shares, Split};
 use crate::dataset::store::Store;
 use crate::dataset::{self, LoadRequest, blocks};
@@ -63,6 +63,9 @@ pub(super) fn report_misfits(entries: &mut [Entry], progress: &Progress) {
 /// Gives every entry its split; those that no split wants keep none.
 pub(super) fn divide(entries: &mut [Entry], codes: &Store, ends: &[u64], request: &LoadRequest) -> Result<()> {
     let LoadRequest { config, assignment, progress, .. } = request;
+    if folds::divide(entries, codes, ends, request)? {
+        return Ok(());
+    }
     if matches!(config.source(), SourceKind::Regions | SourceKind::Examples) {
         return Ok(()); // regions are read for the splits that are wanted, and a listing says what the test is
     }
@@ -142,14 +145,14 @@ fn report_coordinates(entries: &[Entry], located: &[usize], others: &[usize], pr
 
 /// Splits that the files give themselves.
 #[derive(Clone, Copy, Debug)]
-struct Given {
-    valid: bool,
-    test: bool,
+pub(super) struct Given {
+    pub valid: bool,
+    pub test: bool,
 }
 
 impl Given {
     /// Nothing for splits that are given.
-    fn without(self, shares: Shares) -> Shares {
+    pub fn without(self, shares: Shares) -> Shares {
         let share = |given: bool, share: f64| if given { 0.0 } else { share };
         Shares { valid: share(self.valid, shares.valid), test: share(self.test, shares.test) }
     }
@@ -212,7 +215,7 @@ fn chromosomes_of(entries: &[Entry], located: &[usize]) -> (Vec<Chromosome>, Has
 }
 
 /// Splits sequences by the chromosomes they lie on or come from, or by blocks of these.
-fn by_place(
+pub(super) fn by_place(
     entries: &mut [Entry],
     located: &[usize],
     assignment: &Assignment,
@@ -311,7 +314,7 @@ fn report_left_out(count: usize, progress: &Progress) {
     }
 }
 
-fn by_sequence(
+pub(super) fn by_sequence(
     entries: &mut [Entry],
     open: &[usize],
     codes: &Store,
