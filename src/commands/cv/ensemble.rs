@@ -1,10 +1,11 @@
 //! The networks of all folds as one run: an ensemble whose logits are averaged. What calibrates each run, and the scale of its
 //! values, goes into the last layer of its networks, so that all of them answer alike.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use strandnet_core::config::{CalibrationMethod, Loss, TaskKind};
+use strandnet_core::config::{CalibrationMethod, Loss, SourceKind, TaskKind};
 use strandnet_core::dataset::{Classes, manifest};
 use strandnet_core::evaluate::results::RunMetrics;
 use strandnet_core::run::{
@@ -75,7 +76,13 @@ impl Members {
             }
             epochs.extend(provenance.outcome.iter().flat_map(|outcome| outcome.best_epochs.iter().copied()));
         }
-        let config = folds.config_of_ensemble(&first.config, networks.len());
+        let mut config = folds.config_of_ensemble(&first.config, networks.len());
+        if config.data.source() == SourceKind::Regions && config.data.train_chroms.is_empty() {
+            // Examples were dealt one by one, so that there is something learned of every chromosome.
+            let splits = first.resolved.iter().flat_map(|resolved| resolved.splits());
+            let names = splits.flat_map(|(_, split)| split.chromosomes.iter().cloned());
+            config.data.train_chroms = names.collect::<BTreeSet<String>>().into_iter().collect();
+        }
         let n = first.examples;
         let provenance = Provenance {
             seed: folds.config.training.seed,
