@@ -165,6 +165,44 @@ fn a_killed_cross_validation_comes_to_the_same_bytes_and_processes_share_a_folde
     assert_eq!(results(&shared), results(&whole));
 }
 
+/// Gives a job longer and longer limits of time, sends it SIGTERM at each, as SLURM does before it kills, and sends it again.
+const SCHEDULER: &str = r#"
+for limit in 0.6 0.8 1 1.5 2 3 5 10 20 40 80; do
+  timeout --signal=TERM --preserve-status $limit "$@" && exit 0
+  status=$?
+  echo $status >>"$LOG"
+  [ $status = 143 ] || exit $status
+done
+exit 1
+"#;
+
+#[test]
+fn jobs_that_a_scheduler_stops_at_their_limit_and_sends_again_come_to_the_same_bytes() {
+    let folder = Folder::new();
+    let table = table(&folder);
+    let arguments = |out: &Path| -> Vec<String> {
+        let own = ["cv", "--train", &table, "--folds", "3", "--out", text(out)];
+        let longer = SHORT.iter().map(|&word| if word == "2" { "300" } else { word });
+        own.into_iter().chain(longer).map(str::to_owned).collect()
+    };
+    let (whole, stopped) = (folder.path("whole"), folder.path("stopped"));
+    let (status, said) = wait(start(&arguments(&whole)));
+    assert!(status.success(), "{said}");
+    for fold in ["0", "1", "2"] {
+        let log = folder.path(&format!("log-{fold}"));
+        let output = std::process::Command::new("sh")
+            .args(["-c", SCHEDULER, "scheduler", env!("CARGO_BIN_EXE_strandnet")])
+            .args(arguments(&stopped))
+            .args(["--fold", fold])
+            .env("LOG", &log)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(log.is_file(), "fold {fold} was never stopped");
+    }
+    assert_eq!(results(&stopped), results(&whole));
+}
+
 #[test]
 fn the_folder_is_an_ensemble_and_out_of_fold_scores_are_those_of_the_table() {
     let folder = Folder::new();

@@ -103,9 +103,7 @@ impl FoldFolder {
         if was_cleared {
             clear(path)?;
         }
-        let entries = std::fs::read_dir(path).map_err(|error| cannot_write(path, &error))?.flatten();
-        let mut others = entries.filter(|entry| !crate::files::is_partial(&entry.file_name()));
-        if others.next().is_some() && !was_cleared {
+        if holds_files(path).map_err(|error| cannot_write(path, &error))? && !was_cleared {
             bail!(
                 "{shown}: the output folder exists and holds no cross-validation, expected a new one; choose another --out"
             );
@@ -231,6 +229,18 @@ pub fn ensemble_of(path: &Path) -> Result<PathBuf> {
     Ok(path.join(ENSEMBLE))
 }
 
+/// Whether a folder holds any file that is not partial; folders without files may have been made for what is to come, as Snakemake does.
+fn holds_files(path: &Path) -> std::io::Result<bool> {
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        let is_file = !entry.file_type()?.is_dir();
+        if if is_file { !crate::files::is_partial(&entry.file_name()) } else { holds_files(&entry.path())? } {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,6 +259,7 @@ mod tests {
         let top = tempfile::tempdir().unwrap();
         let path = top.path().join("cv");
         let own = folds();
+        std::fs::create_dir_all(FoldFolder::run_path(&path, 0, 1)).unwrap(); // as Snakemake does before a job
         own.join(&path, false).unwrap();
         own.join(&path, false).unwrap();
         let mut other = folds();
