@@ -67,7 +67,9 @@ fn draw(title: &str, panels: &[Panel]) -> Result<Figure> {
             draw_panel(canvas, panel, y, &scale);
             y += ROW * panel.rows.len() as f64;
         }
-        draw_scale(canvas, bottom, &scale);
+        let mut estimates = panels.iter().flat_map(|panel| &panel.rows).filter_map(|(_, estimate)| estimate.as_ref());
+        let has_intervals = estimates.any(|estimate| estimate.ends() != (estimate.value, estimate.value));
+        draw_scale(canvas, bottom, &scale, if has_intervals { "value with 95 % interval" } else { "value" });
     })
 }
 
@@ -150,7 +152,10 @@ fn draw_panel(canvas: &mut Canvas, panel: &Panel, top: f64, scale: &Scale) {
     if let Some(all) = panel.all {
         let x = scale.x(all);
         canvas.line(&[(x, top), (x, bottom)], stroke(AXIS, LIGHT));
-        canvas.text("all", (x, top - 1.5), Words::new(Across::Middle, Height::Base).coloured(GREY));
+        // Beside a heading that reaches so far.
+        let behind = MARGIN + typeface::width(&panel.heading, TEXT) + GAP;
+        let words = Words::new(Across::Middle, Height::Base).coloured(GREY);
+        canvas.text("all", (x.max(behind + typeface::width("all", TEXT) / 2.0), top - 1.5), words);
     }
     for (i, (name, estimate)) in panel.rows.iter().enumerate() {
         let y = top + ROW * (i as f64 + 0.5);
@@ -169,7 +174,7 @@ fn draw_panel(canvas: &mut Canvas, panel: &Panel, top: f64, scale: &Scale) {
     }
 }
 
-fn draw_scale(canvas: &mut Canvas, top: f64, scale: &Scale) {
+fn draw_scale(canvas: &mut Canvas, top: f64, scale: &Scale, caption: &str) {
     let (line, range) = (stroke(AXIS, BLACK), &scale.range);
     let words = Words::new(Across::Middle, Height::Top);
     canvas.line(&[(scale.x(range.start), top), (scale.x(range.end), top)], line);
@@ -178,7 +183,7 @@ fn draw_scale(canvas: &mut Canvas, top: f64, scale: &Scale) {
         canvas.line(&[(x, top), (x, top + 2.5)], line);
         canvas.text(&text, (x, top + 4.5), words);
     }
-    canvas.text("value with 95 % interval", (scale.x((range.start + range.end) / 2.0), top + 4.5 + LINE), words);
+    canvas.text(caption, (scale.x((range.start + range.end) / 2.0), top + 4.5 + LINE), words);
 }
 
 #[cfg(test)]
