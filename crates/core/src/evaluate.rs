@@ -373,10 +373,14 @@ impl<'a> Evaluation<'a> {
             without_near_copies: self.unlike_training.without_near_copies.as_ref().map(GroupMetrics::from),
             by_gc: groups(&breakdown.by_gc),
             by_repeats: groups(&breakdown.by_repeats),
-            by_similarity: groups(&breakdown.by_similarity),
             by_class: breakdown.by_class.iter().map(|group| (group.name.clone(), group.into())).collect(),
             ..SplitMetrics::from(&self.report)
         }
+    }
+
+    /// Metrics by similarity to the nearest training sequence, where that was measured.
+    pub fn by_similarity(&self) -> Vec<GroupMetrics> {
+        self.breakdown.iter().flat_map(|breakdown| &breakdown.by_similarity).map(GroupMetrics::from).collect()
     }
 
     /// Predicted probabilities with their outcomes, as a calibration curve needs them: of the positive class for binary
