@@ -83,6 +83,7 @@ pub(super) fn evaluate_and_export(
         valid: valid.metrics(),
         test: test.metrics().beside(best_possible),
         baselines: baselines.iter().map(of_baseline).collect(),
+        by_similarity: test.by_similarity(),
     };
     let exported = match run {
         Some(run) => {

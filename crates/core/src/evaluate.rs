@@ -39,6 +39,9 @@ pub fn batch_size(length: usize) -> usize {
     (BASES / length.max(1)).clamp(1, 1024)
 }
 
+/// Share of 12-mers in common with a training sequence that unrelated sequences do not have.
+const SIMILAR: f64 = 0.1;
+
 /// Which strand of each example is scored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strand {
@@ -309,7 +312,9 @@ impl<'a> Evaluation<'a> {
     /// The examples cannot be read.
     pub fn beside_training(self, train: &Examples) -> Result<Self> {
         let mut found = self.without_near_copies_in(train)?;
-        if let Some(similarity) = unlike_training::similarity(train, found.examples)? {
+        let similarity = unlike_training::similarity(train, found.examples)?;
+        // Where all are strangers to training, there is nothing to tell apart.
+        if let Some(similarity) = similarity.filter(|all| all.iter().any(|&share| share >= SIMILAR)) {
             found = found.with_similarity(&similarity);
         }
         Ok(found)
@@ -373,10 +378,14 @@ impl<'a> Evaluation<'a> {
             without_near_copies: self.unlike_training.without_near_copies.as_ref().map(GroupMetrics::from),
             by_gc: groups(&breakdown.by_gc),
             by_repeats: groups(&breakdown.by_repeats),
-            by_similarity: groups(&breakdown.by_similarity),
             by_class: breakdown.by_class.iter().map(|group| (group.name.clone(), group.into())).collect(),
             ..SplitMetrics::from(&self.report)
         }
+    }
+
+    /// Metrics by similarity to the nearest training sequence, where that was measured.
+    pub fn by_similarity(&self) -> Vec<GroupMetrics> {
+        self.breakdown.iter().flat_map(|breakdown| &breakdown.by_similarity).map(GroupMetrics::from).collect()
     }
 
     /// Predicted probabilities with their outcomes, as a calibration curve needs them: of the positive class for binary

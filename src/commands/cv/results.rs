@@ -58,7 +58,10 @@ pub fn join(folder: &RunFolder, folds: &FoldFolder, progress: Progress) -> Resul
         of_folds::of_each(&task, &classes, &tested, &|examples| dependence::blocks_of(examples, block_length), seed)?;
     let kept = kept_test(folds, &provenance, (&classes, threshold), each, progress)?;
     let valid = SplitMetrics { threshold, ..SplitMetrics::default() };
-    ensemble::finish(&out, &RunMetrics { valid, test: kept.clone().unwrap_or_default(), baselines: Vec::new() })?;
+    ensemble::finish(
+        &out,
+        &RunMetrics { valid, test: kept.clone().unwrap_or_default(), baselines: Vec::new(), by_similarity: Vec::new() },
+    )?;
 
     let all = evaluation.metrics();
     let metrics =
@@ -113,7 +116,13 @@ pub fn join(folder: &RunFolder, folds: &FoldFolder, progress: Progress) -> Resul
         profile,
         bins,
         baselines,
-        pooled: SplitMetrics { metrics: Metrics::default(), profile: None, bins: None, ..all.clone() },
+        pooled: SplitMetrics {
+            metrics: Metrics::default(),
+            profile: None,
+            bins: None,
+            by_similarity: evaluation.by_similarity(),
+            ..all.clone()
+        },
         test: kept,
     };
     folder.write(PREDICTIONS_CSV, &of_folds::table(&task, &classes, &tested)?)?;

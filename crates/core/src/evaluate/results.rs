@@ -24,6 +24,10 @@ pub struct RunMetrics {
     /// Baselines by name, where they were fitted.
     #[serde(default, with = "named", skip_serializing_if = "Vec::is_empty")]
     pub baselines: Vec<(String, BaselineMetrics)>,
+    /// Groups of test examples by the share of 12-mers in common with the nearest training sequence. Beside the test, whose metrics
+    /// are those of anybody who has no training examples.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_similarity: Vec<GroupMetrics>,
 }
 
 /// The metrics of a finished run on other data: the object in `metrics.json` of an evaluation folder.
@@ -102,7 +106,7 @@ pub struct SplitMetrics {
     /// Groups of examples by the share of soft-masked bases.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_repeats: Vec<GroupMetrics>,
-    /// Groups of examples by the share of 12-mers in common with the nearest training sequence.
+    /// Groups of examples by the share of 12-mers in common with the nearest training sequence; of folds only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_similarity: Vec<GroupMetrics>,
     /// Examples of each class; binary tasks only.
@@ -408,7 +412,7 @@ mod tests {
             vec![(&Group { name: "g".into(), range: Some(0.3..0.4), n: 2, metrics: vec![("auroc", None)] }).into()];
         test.strand_mean_difference = Some(1.0 / 3.0);
         let valid = (&classes::report(&[0, 1], &[0.6, 0.4, 0.3, 0.7], &["z".into(), "a".into()], &alone(2))).into();
-        RunMetrics { valid, test, baselines: Vec::new() }
+        RunMetrics { valid, test, baselines: Vec::new(), by_similarity: Vec::new() }
     }
 
     #[test]

@@ -417,7 +417,7 @@ fn breakdowns(run: &RunFiles) -> Vec<Table> {
         (parts, part, test.by_class.clone()),
         ("By GC content", "GC content", by_share(&test.by_gc)),
         ("By share of soft-masked bases", "soft-masked", by_share(&test.by_repeats)),
-        ("By similarity to the nearest training sequence", "12-mers in common", by_share(&test.by_similarity)),
+        ("By similarity to the nearest training sequence", "12-mers in common", by_share(&run.metrics.by_similarity)),
     ]
     .into_iter()
     .filter_map(|(caption, what, groups)| of_groups(caption, what, &groups))
