@@ -192,6 +192,7 @@ fn carry_out(tuning: &mut Tuning, trainer: &mut Trainer, folder: &RunFolder, lim
     let plan: Vec<String> = tuning.rungs.iter().map(|rung| format!("{} of {}", rung.trials, rung.epochs)).collect();
     progress.say(&format!("trials of epochs: {}", plan.join(", ")));
     let (claims, marker) = (Claims::of(&folder.path), folder.file(TUNE_JSON));
+    let _presence = claims.enter()?;
     let content = |path: &Path| std::fs::read(path).with_context(|| path.display().to_string());
     let (begun, mut trained, mut waits) = (content(&marker)?, 0, false);
     loop {

@@ -253,9 +253,6 @@ fn processes_share_a_search_and_come_to_what_one_would_have_although_some_are_ki
         processes[victim].wait().unwrap();
         processes[victim] = spawn(&["--worker"]);
     }
-    // While one is at it, nobody starts over.
-    let error = fail(1, &search.arguments(&out, &["--trials", "12", "--force"]));
-    assert!(error.contains("another strandnet process is using"), "{error}");
     for process in processes {
         let output = process.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -277,7 +274,26 @@ fn a_worker_waits_for_a_search_and_begins_none() {
     worker.wait().unwrap();
     let mut without: Vec<&str> = search.arguments(&out, &["--worker"]);
     without.retain(|word| *word != "--out" && *word != text(&out));
-    assert!(fail(2, &without).contains("--out"));
+    assert!(fail(2, &without).contains("required arguments"));
+}
+
+#[test]
+fn nobody_starts_a_search_over_while_others_are_at_it() {
+    let search = search(SEARCH);
+    let out = search.out("out");
+    let long = search.arguments(&out, &["--trials", "500"]);
+    let mut child = strandnet().args(&long).stdout(Stdio::null()).spawn().unwrap();
+    while !out.join("trials.csv").exists() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let error = fail(1, &[&long[..], &["--force"]].concat());
+    assert!(error.contains("another strandnet process is using"), "{error}");
+    assert!(child.try_wait().unwrap().is_none());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    succeed(&search.arguments(&out, &["--trials", "1", "--force"]));
+    assert_eq!(trials(&out).len(), 2);
+    assert_eq!(files(&out), ["best.toml", "knobs.png", "knobs.svg", "trials.csv", "tune.json"]);
 }
 
 #[test]

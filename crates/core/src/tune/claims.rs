@@ -5,6 +5,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
+use tempfile::NamedTempFile;
 
 use crate::files::cannot_write;
 use crate::run::RunFolder;
@@ -27,10 +28,34 @@ pub struct Claim {
     _held: File,
 }
 
+/// A process that takes part in a search, whether or not it has a trial at the moment.
+pub struct Presence {
+    file: Option<NamedTempFile>,
+    claims: PathBuf,
+}
+
 impl Claims {
     /// Of the search in a folder.
     pub fn of(search: &Path) -> Self {
         Self(search.join(CLAIMS))
+    }
+
+    /// Takes part in the search, which others see until what is returned is dropped.
+    ///
+    /// # Errors
+    /// As [`Claims::take`].
+    pub fn enter(&self) -> Result<Presence> {
+        let Self(claims) = self;
+        let file = loop {
+            std::fs::create_dir_all(claims).map_err(|error| cannot_write(claims, &error))?;
+            match tempfile::Builder::new().prefix("process-").suffix(".lock").tempfile_in(claims) {
+                // Another process has just left, and the folder with it.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                file => break file.map_err(|error| cannot_write(claims, &error))?,
+            }
+        };
+        try_lock(file.as_file(), file.path())?;
+        Ok(Presence { file: Some(file), claims: claims.clone() })
     }
 
     /// Claims a trial; `None` if another process has it. Only afterwards is it certain that no other has just finished it.
@@ -50,7 +75,7 @@ impl Claims {
         Ok(try_lock(&file, &lock)?.then(|| Claim { run, workshop, lock, claims: claims.clone(), _held: file }))
     }
 
-    /// Whether a process has a claim.
+    /// Whether a process takes part.
     pub fn any_held(&self) -> bool {
         self.locks().iter().any(|lock| {
             File::options().write(true).open(lock).is_ok_and(|file| try_lock(&file, lock).is_ok_and(|free| !free))
@@ -74,6 +99,13 @@ impl Claims {
     fn locks(&self) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(&self.0).into_iter().flatten().flatten().map(|entry| entry.path());
         entries.filter(|path| path.extension().is_some_and(|ending| ending == "lock")).collect()
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        drop(self.file.take());
+        let _ = std::fs::remove_dir(&self.claims); // if nothing is in it
     }
 }
 
@@ -126,6 +158,10 @@ mod tests {
         drop(first);
         assert!(claims.take(run(1)).unwrap().is_some());
         drop(second);
+        let process = claims.enter().unwrap();
+        claims.remove_abandoned();
+        assert!(claims.any_held());
+        drop(process);
         assert!(!claims.any_held() && !folder.path().join(CLAIMS).exists());
         // As a process that is killed leaves it.
         std::fs::create_dir_all(folder.path().join(CLAIMS).join("1-7")).unwrap();
