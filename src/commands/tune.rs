@@ -33,7 +33,7 @@ use strandnet_core::run::{
 use strandnet_core::task::Task;
 use strandnet_core::training::history::{metric_name, shown};
 use strandnet_core::training::memory;
-use strandnet_core::tune::claims::{self, Claim, Claims};
+use strandnet_core::tune::locks::{self, TrialLock, TrialLocks};
 use strandnet_core::tune::plan::Plan;
 use strandnet_core::tune::trials;
 use strandnet_core::tune::trials::{Outcome, Row};
@@ -97,7 +97,7 @@ pub fn run(command: &Tune, flags: &ArgMatches, progress: Progress) -> Result<()>
     let folder = match folder {
         Folder::New(new) => {
             let (folder, replaced) = new.keep()?;
-            Claims::of(&folder.path).remove_abandoned();
+            TrialLocks::of(&folder.path).remove_abandoned();
             folder.write_json(TUNE_JSON, &plan)?;
             // From here on others may take part.
             drop(replaced.discard());
@@ -160,7 +160,7 @@ fn open(command: &Tune, config: &Config, plan: &Plan, tuning: &mut Tuning) -> Re
         return Ok(Folder::New(OutputFolder::create_named_for(&name, Contents::Tuning)?));
     };
     let marker = path.join(TUNE_JSON);
-    if command.force && Claims::of(path).any_held() {
+    if command.force && TrialLocks::of(path).any_held() {
         return Err(InUse(path.clone()).into());
     }
     while command.force || !marker.is_file() {
@@ -191,8 +191,8 @@ fn carry_out(tuning: &mut Tuning, trainer: &mut Trainer, folder: &RunFolder, lim
     let progress = trainer.progress;
     let plan: Vec<String> = tuning.rungs.iter().map(|rung| format!("{} of {}", rung.trials, rung.epochs)).collect();
     progress.say(&format!("trials of epochs: {}", plan.join(", ")));
-    let (claims, marker) = (Claims::of(&folder.path), folder.file(TUNE_JSON));
-    let _presence = claims.enter()?;
+    let (trials_in_training, marker) = (TrialLocks::of(&folder.path), folder.file(TUNE_JSON));
+    let _presence = trials_in_training.enter()?;
     let content = |path: &Path| std::fs::read(path).with_context(|| path.display().to_string());
     let (begun, mut trained, mut waits) = (content(&marker)?, 0, false);
     loop {
@@ -209,10 +209,10 @@ fn carry_out(tuning: &mut Tuning, trainer: &mut Trainer, folder: &RunFolder, lim
         }
         let is_over = limit.is_some_and(TimeLimit::is_over);
         // After one trial at the earliest, so that each try gets further.
-        let claim = if trained > 0 && is_over { None } else { claim(&claims, &open)? };
-        let Some(claim) = claim else {
+        let free = if trained > 0 && is_over { None } else { first_free(&trials_in_training, &open)? };
+        let Some(lock) = free else {
             if is_over {
-                let _others = claims::exclusively(&marker)?;
+                let _others = locks::exclusively(&marker)?;
                 write_results(tuning, folder)?;
                 let message = format!(
                     "stopped after {} trials, as the time that --max-minutes gives is over; the search is resumable, resume with the same command and --out {}",
@@ -228,13 +228,13 @@ fn carry_out(tuning: &mut Tuning, trainer: &mut Trainer, folder: &RunFolder, lim
             continue;
         };
         waits = false;
-        let run = claim.run;
+        let run = lock.run;
         read_rows(tuning, folder)?;
         if !tuning.open_runs()?.contains(&run) {
             continue; // another has just finished it
         }
         let started = Instant::now();
-        let (metric, outcome) = trainer.train(&tuning.config_of(run), &claim.workshop)?;
+        let (metric, outcome) = trainer.train(&tuning.config_of(run), &lock.workshop)?;
         let row = Row {
             run,
             hyperparameters: tuning.trial(run.trial).texts(),
@@ -243,7 +243,7 @@ fn carry_out(tuning: &mut Tuning, trainer: &mut Trainer, folder: &RunFolder, lim
             seconds: started.elapsed().as_secs_f64(),
         };
         progress.say(&line(tuning, &row));
-        let _others = claims::exclusively(&marker)?;
+        let _others = locks::exclusively(&marker)?;
         read_rows(tuning, folder)?;
         tuning.add(row);
         folder.write(TRIALS_CSV, &trials::write(&tuning.search, &tuning.rows)?)?;
@@ -253,16 +253,16 @@ fn carry_out(tuning: &mut Tuning, trainer: &mut Trainer, folder: &RunFolder, lim
         trained += 1;
     }
     // Here, where a search that was stopped after its last row comes too.
-    let _others = claims::exclusively(&marker)?;
-    claims.remove_abandoned();
+    let _others = locks::exclusively(&marker)?;
+    trials_in_training.remove_abandoned();
     write_results(tuning, folder)
 }
 
 /// The first of the open trials that no other process trains.
-fn claim(claims: &Claims, open: &[TrialRun]) -> Result<Option<Claim>> {
+fn first_free(locks: &TrialLocks, open: &[TrialRun]) -> Result<Option<TrialLock>> {
     for run in open {
-        if let Some(claim) = claims.take(*run)? {
-            return Ok(Some(claim));
+        if let Some(lock) = locks.take(*run)? {
+            return Ok(Some(lock));
         }
     }
     Ok(None)

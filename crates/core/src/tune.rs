@@ -1,8 +1,8 @@
 //! Random search with successive halving. The trials to come follow from the plan and the finished rows alone, so a search can be
 //! stopped and resumed at any time, and shared by several processes. No tensors.
 
-pub mod claims;
 pub mod halving;
+pub mod locks;
 pub mod plan;
 pub mod range;
 pub mod sampling;

@@ -11,68 +11,68 @@ use crate::files::cannot_write;
 use crate::run::RunFolder;
 use crate::tune::TrialRun;
 
-/// The folder of the claims, within that of the search.
-const CLAIMS: &str = ".trials";
+/// The folder of the locks, within that of the search.
+const FOLDER: &str = ".trials";
 
-/// The claims of a search.
-pub struct Claims(PathBuf);
+/// The locks of the trials of a search.
+pub struct TrialLocks(PathBuf);
 
 /// A trial that no other process trains while this lives.
-pub struct Claim {
+pub struct TrialLock {
     /// The trial.
     pub run: TrialRun,
     /// A folder for what its training writes, which may not be there.
     pub workshop: RunFolder,
-    lock: PathBuf,
-    claims: PathBuf,
+    path: PathBuf,
+    folder: PathBuf,
     _held: File,
 }
 
 /// A process that takes part in a search, whether or not it has a trial at the moment.
 pub struct Presence {
     file: Option<NamedTempFile>,
-    claims: PathBuf,
+    folder: PathBuf,
 }
 
-impl Claims {
+impl TrialLocks {
     /// Of the search in a folder.
     pub fn of(search: &Path) -> Self {
-        Self(search.join(CLAIMS))
+        Self(search.join(FOLDER))
     }
 
     /// Takes part in the search, which others see until what is returned is dropped.
     ///
     /// # Errors
-    /// As [`Claims::take`].
+    /// As [`TrialLocks::take`].
     pub fn enter(&self) -> Result<Presence> {
-        let Self(claims) = self;
+        let Self(folder) = self;
         let file = loop {
-            std::fs::create_dir_all(claims).map_err(|error| cannot_write(claims, &error))?;
-            match tempfile::Builder::new().prefix("process-").suffix(".lock").tempfile_in(claims) {
+            std::fs::create_dir_all(folder).map_err(|error| cannot_write(folder, &error))?;
+            match tempfile::Builder::new().prefix("process-").suffix(".lock").tempfile_in(folder) {
                 // Another process has just left, and the folder with it.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                file => break file.map_err(|error| cannot_write(claims, &error))?,
+                file => break file.map_err(|error| cannot_write(folder, &error))?,
             }
         };
         try_lock(file.as_file(), file.path())?;
-        Ok(Presence { file: Some(file), claims: claims.clone() })
+        Ok(Presence { file: Some(file), folder: folder.clone() })
     }
 
-    /// Claims a trial; `None` if another process has it. Only afterwards is it certain that no other has just finished it.
+    /// Locks a trial; `None` if another process has it. Only afterwards is it certain that no other has just finished it.
     ///
     /// # Errors
     /// The folder cannot be written, or its file system has no locks.
-    pub fn take(&self, run: TrialRun) -> Result<Option<Claim>> {
-        let Self(claims) = self;
-        std::fs::create_dir_all(claims).map_err(|error| cannot_write(claims, &error))?;
+    pub fn take(&self, run: TrialRun) -> Result<Option<TrialLock>> {
+        let Self(folder) = self;
+        std::fs::create_dir_all(folder).map_err(|error| cannot_write(folder, &error))?;
         let name = format!("{}-{}", run.rung, run.trial);
-        let (lock, workshop) = (claims.join(format!("{name}.lock")), RunFolder { path: claims.join(name) });
-        let file = match File::options().create(true).truncate(false).write(true).open(&lock) {
-            // Whoever had a claim has just removed the folder with it.
+        let (path, workshop) = (folder.join(format!("{name}.lock")), RunFolder { path: folder.join(name) });
+        let file = match File::options().create(true).truncate(false).write(true).open(&path) {
+            // Whoever had the last one has just removed the folder with it.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            file => file.map_err(|error| cannot_write(&lock, &error))?,
+            file => file.map_err(|error| cannot_write(&path, &error))?,
         };
-        Ok(try_lock(&file, &lock)?.then(|| Claim { run, workshop, lock, claims: claims.clone(), _held: file }))
+        Ok(try_lock(&file, &path)?.then(|| TrialLock { run, workshop, path, folder: folder.clone(), _held: file }))
     }
 
     /// Whether a process takes part.
@@ -105,15 +105,15 @@ impl Claims {
 impl Drop for Presence {
     fn drop(&mut self) {
         drop(self.file.take());
-        let _ = std::fs::remove_dir(&self.claims); // if nothing is in it
+        let _ = std::fs::remove_dir(&self.folder); // if nothing is in it
     }
 }
 
-impl Drop for Claim {
+impl Drop for TrialLock {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.workshop.path);
-        let _ = std::fs::remove_file(&self.lock);
-        let _ = std::fs::remove_dir(&self.claims); // if nothing is in it
+        let _ = std::fs::remove_file(&self.path);
+        let _ = std::fs::remove_dir(&self.folder); // if nothing is in it
     }
 }
 
@@ -146,28 +146,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_trial_is_claimed_once_and_free_again_when_its_claim_ends() {
+    fn a_trial_is_locked_once_and_free_again_when_its_lock_ends() {
         let folder = tempfile::tempdir().unwrap();
-        let claims = Claims::of(folder.path());
+        let locks = TrialLocks::of(folder.path());
         let run = |trial| TrialRun { trial, rung: 1, epochs: 2 };
-        assert!(!claims.any_held());
-        let first = claims.take(run(1)).unwrap().unwrap();
-        assert!(claims.take(run(1)).unwrap().is_none() && claims.any_held());
+        assert!(!locks.any_held());
+        let first = locks.take(run(1)).unwrap().unwrap();
+        assert!(locks.take(run(1)).unwrap().is_none() && locks.any_held());
         std::fs::create_dir(&first.workshop.path).unwrap();
-        let second = claims.take(run(2)).unwrap().unwrap();
+        let second = locks.take(run(2)).unwrap().unwrap();
         drop(first);
-        assert!(claims.take(run(1)).unwrap().is_some());
+        assert!(locks.take(run(1)).unwrap().is_some());
         drop(second);
-        let process = claims.enter().unwrap();
-        claims.remove_abandoned();
-        assert!(claims.any_held());
+        let process = locks.enter().unwrap();
+        locks.remove_abandoned();
+        assert!(locks.any_held());
         drop(process);
-        assert!(!claims.any_held() && !folder.path().join(CLAIMS).exists());
+        assert!(!locks.any_held() && !folder.path().join(FOLDER).exists());
         // As a process that is killed leaves it.
-        std::fs::create_dir_all(folder.path().join(CLAIMS).join("1-7")).unwrap();
-        std::fs::write(folder.path().join(CLAIMS).join("1-7.lock"), "").unwrap();
-        assert!(!claims.any_held());
-        claims.remove_abandoned();
-        assert!(!folder.path().join(CLAIMS).exists());
+        std::fs::create_dir_all(folder.path().join(FOLDER).join("1-7")).unwrap();
+        std::fs::write(folder.path().join(FOLDER).join("1-7.lock"), "").unwrap();
+        assert!(!locks.any_held());
+        locks.remove_abandoned();
+        assert!(!folder.path().join(FOLDER).exists());
     }
 }
