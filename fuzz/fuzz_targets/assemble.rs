@@ -91,7 +91,7 @@ fuzz_target!(|input: &[u8]| {
             Some(Multilabel | Regression) => LabelColumns::Values(config.label_columns.clone()),
             _ => LabelColumns::Class,
         };
-        let request = TableRequest { labels, classes: &config.classes, progress: Progress::quiet() };
+        let request = TableRequest { labels, classes: &config.classes, fold_column: None, progress: Progress::quiet() };
         if explained(tables::read(&path, &request, part, &mut sequences)).is_none() {
             return;
         }
