@@ -17,7 +17,8 @@ fuzz_target!(|bytes: &[u8]| {
     for labels in [LabelColumns::Class, LabelColumns::Values(Vec::new()), named] {
         for part in [None, Some(Split::Test)] {
             let mut sequences = Sequences::new(64);
-            let request = TableRequest { labels: labels.clone(), classes: &[], progress: Progress::quiet() };
+            let request =
+                TableRequest { labels: labels.clone(), classes: &[], fold_column: None, progress: Progress::quiet() };
             if explained(read(&path, &request, part, &mut sequences)).is_some() {
                 assert!(!sequences.is_empty());
                 assert_eq!(sequences.columns.is_empty(), labels == LabelColumns::Class);
