@@ -2,23 +2,23 @@
 
 pub mod cv;
 pub mod explain;
+mod limits;
 pub mod report;
 pub mod signal;
+pub mod train;
+pub mod tune;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use strandnet_core::config::{
-    self, Config, DataConfig, DeviceChoice, Faults, ModelConfig, Negatives, ScoreFormat, SourceKind, Strands,
+    self, DataConfig, DeviceChoice, Faults, ModelConfig, Negatives, ScoreFormat, SourceKind, Strands,
 };
 use strandnet_core::dataset::Classes;
 use strandnet_core::dataset::manifest::Learned;
 use strandnet_core::dataset::split::Assignment;
-use strandnet_core::interrupt::TimeLimit;
 use strandnet_core::predict::Short;
 
 /// Trains, evaluates and ships convolutional networks on DNA, straight from FASTA
@@ -37,11 +37,11 @@ pub struct Cli {
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Train a network, evaluate it and export it, into a new run folder
-    Train(Box<Train>),
+    Train(Box<train::Train>),
     /// Train and evaluate on every fold: cross-validation
     Cv(Box<cv::Cv>),
     /// Search hyperparameters, or find a learning rate
-    Tune(Box<Tune>),
+    Tune(Box<tune::Tune>),
     /// Check data before training: counts, lengths, GC content, duplicates
     Inspect(Box<Inspect>),
     /// Count aligned reads along a genome: bigWig tracks to train on
@@ -64,159 +64,6 @@ pub enum Command {
     Simulate(Simulate),
     /// Show versions and devices, and how to fix what is wrong
     Doctor(Doctor),
-}
-
-/// Flags of `train`.
-#[derive(Args, Debug)]
-pub struct Train {
-    /// TOML file of settings; flags override it [default: none]
-    pub config: Option<PathBuf>,
-    /// Folder for the run [default: runs/NAME-TIME, the name from the TOML file]
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-    /// Replace the run that --out holds [default: no]
-    #[arg(long)]
-    pub force: bool,
-    /// Resume an interrupted run, with its own settings; with --epochs N train it, finished or not, to N epochs in all; with --device on another device [default: no]
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "out", "force"])]
-    pub resume: Option<PathBuf>,
-    /// Minutes between checkpoints within an epoch (0: after every step); one is written after every epoch anyway
-    #[arg(long, value_name = "MINUTES", default_value_t = 10.0)]
-    pub checkpoint_minutes: f64,
-    /// Minutes after which training stops with a checkpoint and exit code 75, to be resumed with --resume [default: no limit]
-    #[arg(long, value_name = "MINUTES")]
-    pub max_minutes: Option<f64>,
-    /// Folder in which to find, by checksum, data files that a run's config.toml or --resume names and that were moved [default: beside the run]
-    #[arg(long, value_name = "DIR")]
-    pub data_root: Vec<PathBuf>,
-    /// Settings of the experiment.
-    #[command(flatten)]
-    pub settings: Config,
-}
-
-/// Settings that may be given beside --resume.
-const WITH_RESUME: [&str; 3] = ["epochs", "device", "cuda_graph"];
-
-/// A year.
-pub(crate) const MOST_MINUTES: f64 = 525_600.0;
-
-impl Train {
-    /// Time between checkpoints, and until training stops.
-    ///
-    /// # Errors
-    /// They are none, or settings are given beside --resume, which has its own.
-    pub fn times(&self, flags: &ArgMatches) -> Result<(Duration, Option<TimeLimit>), Faults> {
-        let mut faults = Vec::new();
-        let limit = time_limit(self.max_minutes).unwrap_or_else(|fault| {
-            faults.push(fault);
-            None
-        });
-        if self.resume.is_none() && self.config.is_none() && !self.data_root.is_empty() {
-            faults.push(
-                "--data-root is given without a run, whose record says what the files hold; name its config.toml, or --resume"
-                    .into(),
-            );
-        }
-        let minutes = self.checkpoint_minutes;
-        let every = if (0.0..=MOST_MINUTES).contains(&minutes) {
-            Duration::from_secs_f64(minutes * 60.0)
-        } else {
-            faults.push(format!("--checkpoint-minutes is {minutes:?}, expected 0 to {MOST_MINUTES}"));
-            Duration::ZERO
-        };
-        if self.resume.is_some() {
-            let settings = Config::augment_args(clap::Command::new("settings"));
-            let typed = settings
-                .get_arguments()
-                .filter(|setting| !WITH_RESUME.contains(&setting.get_id().as_str()))
-                .filter(|setting| flags.value_source(setting.get_id().as_str()) == Some(ValueSource::CommandLine));
-            faults.extend(
-                typed.filter_map(|setting| setting.get_long()).map(|flag| {
-                    format!("--{flag} is given with --resume, which takes the run's own settings; remove it")
-                }),
-            );
-        }
-        if faults.is_empty() { Ok((every, limit)) } else { Err(Faults(faults)) }
-    }
-}
-
-/// When `--max-minutes` is over, counted from now.
-///
-/// # Errors
-/// It is no time.
-pub(crate) fn time_limit(minutes: Option<f64>) -> Result<Option<TimeLimit>, String> {
-    match minutes {
-        None => Ok(None),
-        Some(minutes) if minutes > 0.0 && minutes <= MOST_MINUTES => {
-            Ok(TimeLimit::after(Duration::from_secs_f64(minutes * 60.0)))
-        }
-        Some(minutes) => Err(format!("--max-minutes is {minutes:?}, expected more than 0 and at most {MOST_MINUTES}")),
-    }
-}
-
-/// Flags of `tune`.
-#[derive(Args, Debug)]
-pub struct Tune {
-    /// TOML file of settings, with a table `search` of those to vary; flags override it [default: none]
-    pub config: Option<PathBuf>,
-    /// Folder for the search; one that is there already is resumed [default: runs/tune-NAME-TIME; with --find-lr print only]
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-    /// Start over, replacing what --out holds [default: no]
-    #[arg(long)]
-    pub force: bool,
-    /// Wait until another process has begun the search in --out, and take part in it [default: no, begin it where there is none]
-    #[arg(long, requires = "out", conflicts_with_all = ["force", "find_lr"])]
-    pub worker: bool,
-    /// Combinations of settings to try
-    #[arg(long, value_name = "N", default_value_t = 27, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub trials: u32,
-    /// Rounds of successive halving; the last trains all epochs, earlier ones fewer
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
-    pub rungs: u32,
-    /// Keep one in N trials for the next round, with N times the epochs
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(2..=100))]
-    pub eta: u32,
-    /// Learning-rate range test instead: raise the rate at every step until training diverges [default: no]
-    #[arg(long, conflicts_with_all = ["trials", "rungs", "eta"])]
-    pub find_lr: bool,
-    /// First rate of --find-lr [default: 1e-7]
-    #[arg(long, value_name = "RATE", requires = "find_lr")]
-    pub from: Option<f64>,
-    /// Last rate of --find-lr [default: 10]
-    #[arg(long, value_name = "RATE", requires = "find_lr")]
-    pub to: Option<f64>,
-    /// Steps of --find-lr [default: 200]
-    #[arg(long, value_name = "N", requires = "find_lr", value_parser = clap::value_parser!(u32).range(50..=1_000_000))]
-    pub steps: Option<u32>,
-    /// Minutes after which no other trial is begun and the exit code is 75; the same command goes on [default: no limit]
-    #[arg(long, value_name = "MINUTES", conflicts_with = "find_lr")]
-    pub max_minutes: Option<f64>,
-    /// Settings of the experiment.
-    #[command(flatten)]
-    pub settings: Config,
-}
-
-impl Tune {
-    /// When no other trial is begun.
-    ///
-    /// # Errors
-    /// `--max-minutes` is no time.
-    pub fn limit(&self) -> Result<Option<TimeLimit>, Faults> {
-        time_limit(self.max_minutes).map_err(|fault| Faults(vec![fault]))
-    }
-
-    /// The first and the last rate of `--find-lr`.
-    ///
-    /// # Errors
-    /// They are no range.
-    pub fn rates(&self) -> Result<(f64, f64), Faults> {
-        let (from, to) = (self.from.unwrap_or(1e-7), self.to.unwrap_or(10.0));
-        if from > 0.0 && from < to && to.is_finite() {
-            return Ok((from, to));
-        }
-        Err(Faults(vec![format!("--from is {from} and --to is {to}, expected two rates above 0, the lower first")]))
-    }
 }
 
 /// Flags of `inspect`.

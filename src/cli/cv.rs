@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
 
-use crate::cli::{MOST_MINUTES, time_limit};
+use crate::cli::limits::{Limits, typed_beside_resume};
 use strandnet_core::config::{Config, Faults};
 use strandnet_core::interrupt::TimeLimit;
 
@@ -30,12 +29,9 @@ pub struct Cv {
     /// Write the chromosomes of each fold as DIR/fold_K.json, and train only if --out is given too [default: no]
     #[arg(long, value_name = "DIR")]
     pub write_folds: Option<PathBuf>,
-    /// Minutes between checkpoints within an epoch (0: after every step); one is written after every epoch anyway
-    #[arg(long, value_name = "MINUTES", default_value_t = 10.0)]
-    pub checkpoint_minutes: f64,
-    /// Minutes after which training stops with a checkpoint and exit code 75, to be resumed with --resume [default: no limit]
-    #[arg(long, value_name = "MINUTES")]
-    pub max_minutes: Option<f64>,
+    /// When checkpoints are written and training stops.
+    #[command(flatten)]
+    pub limits: Limits,
     /// Settings of the experiment.
     #[command(flatten)]
     pub settings: Config,
@@ -51,26 +47,10 @@ impl Cv {
     /// They are none, or settings are given beside --resume, which has its own.
     pub fn times(&self, flags: &ArgMatches) -> Result<(Duration, Option<TimeLimit>), Faults> {
         let mut faults = Vec::new();
-        let limit = time_limit(self.max_minutes).unwrap_or_else(|fault| {
-            faults.push(fault);
-            None
-        });
-        let minutes = self.checkpoint_minutes;
-        let fits = (0.0..=MOST_MINUTES).contains(&minutes);
-        if !fits {
-            faults.push(format!("--checkpoint-minutes is {minutes:?}, expected 0 to {MOST_MINUTES}"));
-        }
+        let times = self.limits.times(&mut faults);
         if self.resume.is_some() {
-            let settings = Config::augment_args(clap::Command::new("settings"));
-            let typed = settings
-                .get_arguments()
-                .filter(|setting| !WITH_RESUME.contains(&setting.get_id().as_str()))
-                .filter(|setting| flags.value_source(setting.get_id().as_str()) == Some(ValueSource::CommandLine));
-            faults.extend(typed.filter_map(|setting| setting.get_long()).map(|flag| {
-                format!("--{flag} is given with --resume, which takes the settings it was begun with; remove it")
-            }));
+            faults.extend(typed_beside_resume(flags, &WITH_RESUME, "the settings it was begun with"));
         }
-        let every = if fits { Duration::from_secs_f64(minutes * 60.0) } else { Duration::ZERO };
-        if faults.is_empty() { Ok((every, limit)) } else { Err(Faults(faults)) }
+        if faults.is_empty() { Ok(times) } else { Err(Faults(faults)) }
     }
 }

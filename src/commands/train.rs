@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
-use crate::cli::Train;
+use crate::cli::train::Train;
 use crate::commands::{data_at, print, signal};
 use crate::device;
 use crate::train::hooks::OnTimeLimit;

@@ -13,7 +13,7 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 
 use crate::BUILD;
-use crate::cli::Tune;
+use crate::cli::tune::Tune;
 use crate::commands::{data_of, error_of_panic, print};
 use crate::device;
 use crate::train;
@@ -153,7 +153,7 @@ enum Folder {
     Old(RunFolder),
 }
 
-/// Claims a new folder, or takes part in the search that the folder holds.
+/// Makes a new folder, or takes part in the search that the folder holds.
 fn open(command: &Tune, config: &Config, plan: &Plan, tuning: &mut Tuning) -> Result<Folder> {
     let Some(path) = &command.out else {
         let name = format!("tune-{}", crate::commands::train::experiment_name(command.config.as_deref(), config));
@@ -179,11 +179,11 @@ fn open(command: &Tune, config: &Config, plan: &Plan, tuning: &mut Tuning) -> Re
     Ok(Folder::Old(folder))
 }
 
-/// Takes in what other processes have written.
-fn read_rows(tuning: &mut Tuning, folder: &RunFolder) -> Result<()> {
+/// Takes in what other processes have written; returns the trials that can be trained now.
+fn read_rows(tuning: &mut Tuning, folder: &RunFolder) -> Result<Vec<TrialRun>> {
     let file = folder.file(TRIALS_CSV);
     tuning.rows = trials::read(&file, &tuning.search)?;
-    tuning.open_runs().map(drop).with_context(|| file.display().to_string())
+    tuning.open_runs().with_context(|| file.display().to_string())
 }
 
 /// Trains what there is to train and no other process trains, writing every row as it comes, and what it came to.
@@ -202,8 +202,7 @@ fn carry_out(tuning: &mut Tuning, trainer: &mut Trainer, folder: &RunFolder, lim
                 folder.path.display()
             );
         }
-        read_rows(tuning, folder)?;
-        let open = tuning.open_runs()?;
+        let open = read_rows(tuning, folder)?;
         if open.is_empty() {
             break;
         }
@@ -229,8 +228,7 @@ fn carry_out(tuning: &mut Tuning, trainer: &mut Trainer, folder: &RunFolder, lim
         };
         waits = false;
         let run = lock.run;
-        read_rows(tuning, folder)?;
-        if !tuning.open_runs()?.contains(&run) {
+        if !read_rows(tuning, folder)?.contains(&run) {
             continue; // another has just finished it
         }
         let started = Instant::now();

@@ -3,6 +3,7 @@
 pub mod alphabet;
 pub mod bins;
 pub mod enzyme;
+pub mod kmers;
 pub mod motif;
 pub mod profile;
 pub mod shuffle;

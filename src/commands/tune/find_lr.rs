@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::cli::Tune;
+use crate::cli::tune::Tune;
 use crate::commands::{data_of, print};
 use crate::device;
 use crate::train::{Setup, lr_range};

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use rayon::prelude::*;
 
 use crate::random;
-use crate::sequence::alphabet::{self, UNKNOWN};
+use crate::sequence::{alphabet, kmers};
 
 /// Bases in a k-mer. There are 8 million 12-mers if both strands count as one, so unrelated sequences share next to
 /// none, and a substitution breaks no more than 12 of them. Longer ones would meet by chance less, and survive less.
@@ -303,24 +303,11 @@ fn neighbours(entries: &[Entry], classes: &[Class]) -> Vec<Vec<(f64, usize)>> {
 
 /// The distinct k-mers without unknown bases, each as the smaller of its two strands and scrambled, ascending.
 fn scrambled_kmers(codes: &[u8]) -> Vec<u32> {
-    let mask = (1u32 << (2 * K)) - 1;
-    let (mut forward, mut reverse, mut known) = (0u32, 0u32, 0usize);
-    let mut kmers = Vec::with_capacity(codes.len());
-    for &code in codes {
-        if code >= UNKNOWN {
-            known = 0;
-            continue;
-        }
-        forward = (forward << 2 | u32::from(code)) & mask;
-        reverse = reverse >> 2 | u32::from(alphabet::complement(code)) << (2 * (K - 1));
-        known += 1;
-        if known >= K {
-            kmers.push(scramble(forward.min(reverse)));
-        }
-    }
-    kmers.sort_unstable();
-    kmers.dedup();
-    kmers
+    let mut found = Vec::with_capacity(codes.len());
+    kmers::for_each(codes, K, |kmer| found.push(scramble(kmer)));
+    found.sort_unstable();
+    found.dedup();
+    found
 }
 
 /// The finaliser of MurmurHash3 (Appleby, 2011): puts k-mers in an order as good as random, and never makes one of two.
@@ -423,6 +410,7 @@ fn near_members(classes: &[Class], neighbours: &[(f64, usize)]) -> Vec<(f64, Mem
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sequence::alphabet::UNKNOWN;
 
     fn find_exact(entries: &[Entry]) -> Duplicates {
         let mut copies = ExactCopies::default();

@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use crate::random;
-use crate::sequence::alphabet::{self, UNKNOWN};
+use crate::sequence::{alphabet, kmers};
 
 /// Bases in a k-mer. There are 8 million 12-mers if both strands count as one, so unrelated sequences share few.
 const K: usize = 12;
@@ -196,23 +196,9 @@ impl Sample {
 }
 
 /// The distinct k-mers without unknown bases, each as the smaller of its two strands, ascending.
-fn kmers(codes: &[u8], sample: Sample, found: &mut Vec<u32>) {
-    let mask = SLOTS as u32 - 1;
-    let (mut forward, mut reverse, mut known) = (0u32, 0u32, 0usize);
+fn distinct_kmers(codes: &[u8], sample: Sample, found: &mut Vec<u32>) {
     found.clear();
-    for &code in codes {
-        if code >= UNKNOWN {
-            known = 0;
-            continue;
-        }
-        forward = (forward << 2 | u32::from(code)) & mask;
-        reverse = reverse >> 2 | u32::from(alphabet::complement(code)) << (2 * (K - 1));
-        known += 1;
-        let kmer = forward.min(reverse);
-        if known >= K && sample.has(kmer) {
-            found.push(kmer);
-        }
-    }
+    kmers::for_each(codes, K, |kmer| found.extend(Some(kmer).filter(|kmer| sample.has(*kmer))));
     found.sort_unstable();
     found.dedup();
 }
@@ -301,7 +287,7 @@ fn each_kmers(
             .map_init(Vec::new, |codes, i| {
                 let mut found = Vec::new();
                 sequences.codes(i, codes);
-                kmers(codes, sample, &mut found);
+                distinct_kmers(codes, sample, &mut found);
                 found
             })
             .collect();
@@ -326,7 +312,7 @@ impl Lookup {
     /// Takes a sequence; returns the number of its distinct k-mers.
     fn read(&mut self, sequences: &impl Source, i: usize, sample: Sample) -> usize {
         sequences.codes(i, &mut self.codes);
-        kmers(&self.codes, sample, &mut self.kmers);
+        distinct_kmers(&self.codes, sample, &mut self.kmers);
         self.kmers.len()
     }
 

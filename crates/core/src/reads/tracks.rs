@@ -1,6 +1,5 @@
 //! Writes counts as bigWig: a file for each group or, with strands, two.
 
-use std::fmt::{Display, Formatter};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -104,10 +103,10 @@ pub fn write(
             for counts in merged {
                 match counts {
                     Some(counts) => output.add(counts)?,
-                    None => return output.finish(),
+                    None => return output.finish().map(Some),
                 }
             }
-            Err(stopped()) // before the end
+            Ok(None) // merging failed before the end
         });
         let mut merging = Merging { counts: ChromosomeCounts::default(), send };
         let drained = counts.drain(
@@ -120,10 +119,9 @@ pub fn write(
             |group, chromosome, kind, position, count| merging.add((group, chromosome), kind, (position, count)),
         );
         let drained = drained.and_then(|()| merging.finish());
-        match writing.join().unwrap_or_else(|_| Err(stopped())) {
-            Err(error) if !error.is::<Stopped>() => Err(error),
-            written => drained.and(written),
-        }
+        let written = writing.join().map_err(|_| ended())??; // first, as merging ends too where writing fails
+        drained?;
+        written.ok_or_else(ended)
     })
 }
 
@@ -157,29 +155,17 @@ impl Merging {
         if counts.kinds.iter().all(Vec::is_empty) {
             return Ok(());
         }
-        self.send.send(Some(counts)).map_err(|_| stopped())
+        self.send.send(Some(counts)).map_err(|_| ended())
     }
 
     fn finish(mut self) -> Result<()> {
         self.end_of_chromosome()?;
-        self.send.send(None).map_err(|_| stopped())
+        self.send.send(None).map_err(|_| ended())
     }
 }
 
-/// That the other thread failed, whose error says why.
-#[derive(Debug)]
-struct Stopped;
-
-impl Display for Stopped {
-    fn fmt(&self, formatter: &mut Formatter) -> std::fmt::Result {
-        formatter.write_str("a thread that writes tracks has ended")
-    }
-}
-
-impl std::error::Error for Stopped {}
-
-fn stopped() -> anyhow::Error {
-    Stopped.into()
+fn ended() -> anyhow::Error {
+    anyhow!("a thread that writes tracks has ended")
 }
 
 /// What is being written.
