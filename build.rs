@@ -14,10 +14,11 @@ fn main() {
     println!("cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/lib");
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
     let cuda = lib.join("libtorch_cuda.so").exists();
-    for file in [CPU_SHIM, CUDA_SHIM, "src/libtorch/message.h"] {
+    for file in [CPU_SHIM, CUDA_SHIM, "src/libtorch/message.h", DISTRIBUTED] {
         println!("cargo:rerun-if-changed={file}");
     }
     shim(&lib, CPU_SHIM).compile("strandnet_libtorch");
+    shim(&lib, DISTRIBUTED_SHIM).include(DISTRIBUTED).compile("strandnet_distributed");
     for library in ["torch_cpu", "c10"] {
         println!("cargo:rustc-link-lib=dylib={library}");
     }
@@ -42,6 +43,11 @@ fn libtorch_lib() -> PathBuf {
 const CPU_SHIM: &str = "src/libtorch/cpu.cpp";
 /// The same of its CUDA half; a shared object that the program carries and opens where there is a GPU.
 const CUDA_SHIM: &str = "src/cuda/shim.cpp";
+
+/// The same of what processes that train together do; linked into the program. libtorch comes without the headers of gloo that its own
+/// need, so stand-ins lie beside it.
+const DISTRIBUTED_SHIM: &str = "src/distributed/shim.cpp";
+const DISTRIBUTED: &str = "src/distributed";
 
 /// Builds one of them, with the headers that torch-sys is built with.
 fn shim(lib: &Path, file: &str) -> cc::Build {

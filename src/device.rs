@@ -56,6 +56,16 @@ pub fn choose(choice: DeviceChoice) -> Result<(Device, String)> {
     }
 }
 
+/// The device of one of several processes on a machine, counted from 0: the GPUs from the one that is chosen on, in turn.
+///
+/// # Errors
+/// As `choose`.
+pub fn of_process(choice: DeviceChoice, local_rank: usize) -> Result<DeviceChoice> {
+    let Device::Cuda(first) = choose(choice)?.0 else { return Ok(choice) };
+    let count = cuda::load().map_or(1, |cuda| cuda.gpus.len());
+    Ok(DeviceChoice::Cuda((first + local_rank) % count.max(1)))
+}
+
 fn no_such_device(index: usize, count: usize) -> String {
     let there = if count == 1 { "is 1 CUDA device".into() } else { format!("are {count} CUDA devices") };
     let choices = if count == 1 { "cuda:0".into() } else { format!("cuda:0 to cuda:{}", count - 1) };

@@ -10,6 +10,7 @@
 //! train      the training loop and what it needs                     export  TorchScript
 //! model      Model; networks as tensors, ensembles, weights          device  which device, and why
 //! cuda       GPUs: driver, streams, graphs, opened when asked for
+//! distributed   processes that train one network together
 //! no_grad    work that leaves no trace for gradients                libtorch  what tch does not bind
 //! ```
 
@@ -19,6 +20,7 @@ pub mod cli;
 pub mod commands;
 mod cuda;
 pub mod device;
+pub mod distributed;
 pub mod export;
 mod libtorch;
 pub mod model;

@@ -9,6 +9,7 @@ use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches};
 use strandnet::cli::{self, Cli};
 use strandnet::commands;
+use strandnet::distributed::processes::Ended;
 use strandnet_core::config;
 use strandnet_core::format::printable;
 use strandnet_core::interrupt::{self, Interrupted};
@@ -49,6 +50,9 @@ fn run() -> i32 {
             if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
                 let _ = writeln!(std::io::stderr(), "{interrupted}");
                 return interrupted.exit_code().into();
+            }
+            if let Some(Ended(code)) = error.downcast_ref() {
+                return *code;
             }
             if error.is::<commands::ClosedPipe>() {
                 return CLOSED_PIPE;

@@ -4,7 +4,7 @@ pub mod bias;
 mod control;
 pub mod ensemble;
 pub mod head;
-mod layers;
+pub(crate) mod layers;
 mod lstm;
 pub mod native;
 mod network;

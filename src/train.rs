@@ -6,7 +6,8 @@
 //! learner           one batch, one step                            checkpoint  all that resuming needs
 //! gradient          ways to compute a gradient: autograd, fused CPU step
 //! step_graph        steps recorded as a CUDA graph
-//! optimizer, moving_average, parameters, loss, totals
+//! exchange          what several processes exchange for a step
+//! optimizer, moving_average, parameters, statistics, loss, totals
 //! batch_size, lr_range      short trainings that find a setting
 //! ```
 
@@ -14,6 +15,7 @@ mod allocator;
 pub(crate) mod batch_size;
 pub mod checkpoint;
 mod device_examples;
+mod exchange;
 mod fit;
 pub mod gradient;
 pub mod hooks;
@@ -24,6 +26,7 @@ pub(crate) mod lr_range;
 mod moving_average;
 mod optimizer;
 pub mod parameters;
+mod statistics;
 mod step_graph;
 pub mod totals;
 mod transfer;
@@ -34,6 +37,9 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use strandnet_core::config::{Config, TrainingConfig};
 use strandnet_core::dataset::Dataset;
+use strandnet_core::dataset::batches::Share;
+use strandnet_core::dataset::examples::Examples;
+use strandnet_core::evaluate::{self, Strand};
 use strandnet_core::interrupt::{Cause, Interrupted};
 use strandnet_core::progress::Progress;
 use strandnet_core::random::{self, Purpose};
@@ -43,6 +49,7 @@ use strandnet_core::training::Summary;
 use strandnet_core::training::history::History;
 use tch::Device;
 
+use crate::distributed::Group;
 use crate::model::bias::Bias;
 use crate::model::ensemble::Ensemble;
 use crate::model::{Network, weights};
@@ -75,6 +82,8 @@ pub(crate) struct Setup<'a> {
     pub device: Device,
     /// What is added to the network.
     pub bias: Option<&'a Rc<Bias>>,
+    /// The processes that train together, if there are several.
+    pub group: Option<&'a Group>,
     /// Where the history, weights and checkpoints go; nothing is written without it.
     pub folder: Option<&'a RunFolder>,
     /// Where messages go.
@@ -82,6 +91,22 @@ pub(crate) struct Setup<'a> {
 }
 
 impl Setup<'_> {
+    /// Which part of every batch this process takes.
+    fn share(&self) -> Share {
+        self.group.map_or(Share::ALL, Group::share)
+    }
+
+    /// Logits of examples, row by row, whoever scores them.
+    ///
+    /// # Errors
+    /// The examples cannot be read, the network fails, or another process ended.
+    pub fn logits_of(&self, network: &Network, examples: &Examples) -> Result<Vec<f32>> {
+        match self.group {
+            Some(group) => group.logits_of(network, examples, self.task.network_outputs().numbers()),
+            None => evaluate::logits_of(network, examples, Strand::AsGiven),
+        }
+    }
+
     /// A network with fresh weights, its first blocks frozen as the configuration says.
     fn new_network(&self, seed: u64) -> Result<Network> {
         let Self { config, task, data, device, .. } = *self;

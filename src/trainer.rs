@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
-use strandnet_core::config::{Architecture, BatchSize, Config, DeviceChoice, Faults, TaskKind};
+use anyhow::{Context, Result, bail};
+use strandnet_core::config::{Architecture, BatchSize, Config, DeviceChoice, Faults, TaskKind, TrainingConfig};
 use strandnet_core::dataset::{Dataset, manifest};
 use strandnet_core::evaluate;
 use strandnet_core::evaluate::baselines;
@@ -18,15 +18,15 @@ use strandnet_core::evaluate::dependence;
 use strandnet_core::evaluate::enzyme::{EnzymeFootprint, ProfileBaselines};
 use strandnet_core::evaluate::results::RunMetrics;
 use strandnet_core::files::streams;
-use strandnet_core::format::thousands;
+use strandnet_core::format::{counted, thousands};
 use strandnet_core::html;
 use strandnet_core::interrupt::{Cause, Interrupt};
 use strandnet_core::metrics::Resampling;
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{
-    self, CHECKSUMS, CONFIG_TOML, Contents, DataFiles, EXAMPLES_TSV, ExampleCounts, LAST_WEIGHTS, METRICS_JSON,
-    MovedFile, Outcome, OutputFolder, PROFILE_BASELINES_JSON, Provenance, RUN_JSON, Resolved, RunFolder, SetAside,
-    WEIGHTS, resolved,
+    self, CHECKSUMS, CONFIG_TOML, Contents, DataFile, DataFiles, EXAMPLES_TSV, ExampleCounts, LAST_WEIGHTS,
+    METRICS_JSON, MovedFile, Outcome, OutputFolder, PROFILE_BASELINES_JSON, Provenance, RUN_JSON, Resolved, RunFolder,
+    SetAside, WEIGHTS, resolved,
 };
 use strandnet_core::task::Task;
 use strandnet_core::training::extension::Extension;
@@ -35,12 +35,13 @@ use strandnet_core::training::{Summary, advice};
 
 use crate::BUILD;
 use crate::device::{self, Machine};
+use crate::distributed::{Group, Hello};
 use crate::model::bias::{self as bias_model, Bias};
 use crate::model::{Model, Network};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::hooks::{Checkpoints, Hook, OnSignal};
 use crate::train::{self, Setup, Trained, batch_size};
-use evaluation::{evaluate_and_export, logits_of_members};
+use evaluation::{Logits, evaluate_and_export};
 
 /// Time between checkpoints within an epoch, where nothing is said.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(600);
@@ -71,6 +72,7 @@ pub struct Trainer {
     data_warnings: Vec<String>,
     hooks: Vec<Box<dyn Hook>>,
     moved_files: Vec<MovedFile>,
+    group: Option<Rc<Group>>,
 }
 
 /// A trained ensemble, often of one, and what its training and evaluation came to.
@@ -102,6 +104,7 @@ impl Trainer {
             data_warnings: Vec::new(),
             hooks: Vec::new(),
             moved_files: Vec::new(),
+            group: None,
         }
     }
 
@@ -154,13 +157,32 @@ impl Trainer {
         self
     }
 
+    /// Trains together with other processes, of which the first writes and the others [take part](Self::take_part).
+    pub(crate) fn with_group(mut self, group: Option<Rc<Group>>) -> Self {
+        self.group = group;
+        self
+    }
+
     /// Trains, chooses the epoch, the calibration and the threshold on the validation split, and evaluates on the test split.
     /// With a folder, everything is written there, and the run can be resumed if it is interrupted.
     ///
     /// # Errors
     /// The configuration does not go with the data or the machine, there is too little memory, training diverges, or the folder
     /// cannot be written.
-    pub fn fit(mut self, data: &Dataset) -> Result<TrainedRun> {
+    pub fn fit(self, data: &Dataset) -> Result<TrainedRun> {
+        self.begin(data)?.carry_out(None)
+    }
+
+    /// Does its part of what the first of several processes does with [`Trainer::fit`].
+    ///
+    /// # Errors
+    /// As that, and where another process ended.
+    pub(crate) fn take_part(self, data: &Dataset) -> Result<()> {
+        self.begin(data)?.take_part(None)
+    }
+
+    /// All that comes before training.
+    fn begin(mut self, data: &Dataset) -> Result<Experiment<'_>> {
         let machine = device::for_training(&self.config.training)?;
         let mut task = task_of(&self.config, data)?;
         let bias = bias::open(&self.config, &task, data, machine.device, self.progress)?;
@@ -175,7 +197,7 @@ impl Trainer {
             self.config.training.batch_size =
                 fastest_batch_size(&self.config, &task, data, machine.device, self.progress)?;
         }
-        let memory = memory::check(&self.config, task.network_outputs(), data, device::kind(machine.device))?;
+        let memory = self.memory(&task, data, machine.device)?;
         // Made before the folder is, so that a start that does not fit leaves nothing behind.
         let (network, afresh) =
             train::starting_network(&self.config, &task, data, tch::Device::Cpu, self.config.training.seed, 0)?;
@@ -192,8 +214,16 @@ impl Trainer {
             (None, Some(path)) => Some(OutputFolder::create(path, Contents::Run, false)?),
             (None, None) => None,
         };
+        let data_files = match (&folder, &self.group) {
+            (None, None) => Vec::new(),
+            _ => data.files.iter().map(|path| run::describe_file(path)).collect::<Result<_>>()?,
+        };
+        if let Some(group) = &self.group {
+            let hello = self.hello(group, data, &data_files, &machine, "at the start")?;
+            group.agree(&hello, folder.as_ref().map(OutputFolder::path))?;
+        }
         let Some(folder) = folder else {
-            return self.experiment(data, task, (machine.device, bias), memory, None).carry_out(None);
+            return Ok(self.experiment(data, task, (machine.device, bias), memory, None));
         };
         self.config.data = resolved::with_defaults(&self.config.data, data);
         if data.train.bins.is_some() {
@@ -201,7 +231,8 @@ impl Trainer {
         }
         let resolved = Resolved { moved_files: self.moved_files.clone(), ..Resolved::of(&self.config.data, data) };
         let head = resolved.as_comments(data);
-        let mut provenance = provenance(&self.config, &task, data, &network, &machine)?;
+        let mut provenance = provenance(&self.config, &task, data, data_files, &network, &machine)?;
+        provenance.processes = self.processes();
         provenance.resolved = Some(resolved);
         provenance.data_warnings = std::mem::take(&mut self.data_warnings);
         let (run, replaced) = folder.keep()?;
@@ -212,14 +243,78 @@ impl Trainer {
         streams::write_kept(&run.path)?;
         run.write(CONFIG_TOML, (head + "\n" + &self.config.to_toml()).as_bytes())?;
         let files = Files { run, provenance, replaced };
-        self.experiment(data, task, (machine.device, bias), memory, Some(files)).carry_out(None)
+        Ok(self.experiment(data, task, (machine.device, bias), memory, Some(files)))
+    }
+
+    /// How many processes train.
+    fn processes(&self) -> usize {
+        self.group.as_ref().map_or(1, |group| group.share().of)
+    }
+
+    /// The memory that training needs, if there is as much.
+    fn memory(&self, task: &Task, data: &Dataset, device: tch::Device) -> Result<Memory> {
+        let mut config = self.config.clone();
+        let batch = config.training.batch_size.fragments();
+        config.training.batch_size = BatchSize::Of(batch.div_ceil(self.processes()));
+        memory::check(&config, task.network_outputs(), data, device::kind(device))
+    }
+
+    /// What this process says to others of the experiment.
+    fn hello(
+        &self,
+        group: &Group,
+        data: &Dataset,
+        data_files: &[DataFile],
+        machine: &Machine,
+        position: &str,
+    ) -> Result<Hello> {
+        let Config { model, training, .. } = &self.config;
+        // What may differ: where things are.
+        let training = TrainingConfig {
+            device: DeviceChoice::Auto,
+            threads: None,
+            bias: None,
+            init_from: None,
+            ..training.clone()
+        };
+        let examples = run::sha256_of_written(|out| manifest::write(out, &data.splits(), data.kind, &data.classes))
+            .context("the examples cannot be listed")?;
+        let files = data_files.iter().map(|file| file.sha256.as_str());
+        Ok(Hello {
+            program: Hello::program(BUILD),
+            processes: group.share().of,
+            threads: machine.threads,
+            settings: serde_json::json!({ "model": model, "training": training }),
+            examples: counts(data),
+            data: std::iter::once(examples.as_str()).chain(files).collect::<Vec<_>>().join(" "),
+            position: position.into(),
+        })
     }
 
     /// Resumes the training of a run folder, with its own configuration, from a checkpoint, or from the beginning where none was written yet.
     ///
     /// # Errors
     /// As [`Trainer::fit`], and where the data are not those that the run began with.
-    pub fn resume(mut self, interrupted: InterruptedRun, data: &Dataset) -> Result<TrainedRun> {
+    pub fn resume(self, interrupted: InterruptedRun, data: &Dataset) -> Result<TrainedRun> {
+        let (experiment, checkpoint) = self.begin_again(interrupted, data)?;
+        experiment.carry_out(checkpoint)
+    }
+
+    /// Does its part of what the first of several processes does with [`Trainer::resume`].
+    ///
+    /// # Errors
+    /// As that, and where another process ended.
+    pub(crate) fn take_part_again(self, interrupted: InterruptedRun, data: &Dataset) -> Result<()> {
+        let (experiment, checkpoint) = self.begin_again(interrupted, data)?;
+        experiment.take_part(checkpoint)
+    }
+
+    /// All that comes before training goes on.
+    fn begin_again(
+        mut self,
+        interrupted: InterruptedRun,
+        data: &Dataset,
+    ) -> Result<(Experiment<'_>, Option<Checkpoint>)> {
         let InterruptedRun { run, mut provenance, replaced, checkpoint, config, machine, extended_to, files: _files } =
             interrupted;
         self.config = config;
@@ -228,7 +323,7 @@ impl Trainer {
             profile.bias_shift.clone_from(&begun.bias_shift);
         }
         let bias = Bias::of_run(&run, &task, data.train.length, machine.device)?;
-        let memory = memory::check(&self.config, task.network_outputs(), data, device::kind(machine.device))?;
+        let memory = self.memory(&task, data, machine.device)?;
         let found = counts(data);
         if found != provenance.examples {
             bail!(
@@ -249,6 +344,22 @@ impl Trainer {
         if let Some(epochs) = extended_to {
             place.push_str(&format!(", to {epochs} epochs"));
         }
+        let processes = self.processes();
+        if processes != provenance.processes {
+            place.push_str(&format!(
+                ", in {} instead of {}",
+                counted(processes as u64, "process"),
+                provenance.processes
+            ));
+            provenance.processes = processes;
+        }
+        if let Some(group) = &self.group {
+            let hello = self.hello(group, data, &provenance.data_files, &machine, &place)?;
+            group.agree(&hello, Some(&run.path))?;
+        }
+        let Some(replaced) = replaced else {
+            return Ok((self.experiment(data, task, (machine.device, bias), memory, None), checkpoint));
+        };
         self.progress.say(&format!("resuming {place}"));
         let moved_to = (provenance.device != machine.device_name()).then(|| machine.device_name());
         if let Some(device) = &moved_to {
@@ -280,7 +391,7 @@ impl Trainer {
         }
         run.write_json(RUN_JSON, &provenance)?;
         let files = Files { run, provenance, replaced };
-        self.experiment(data, task, (machine.device, bias), memory, Some(files)).carry_out(checkpoint)
+        Ok((self.experiment(data, task, (machine.device, bias), memory, Some(files)), checkpoint))
     }
 
     fn experiment(
@@ -296,7 +407,8 @@ impl Trainer {
             hooks.push(Box::new(Checkpoints::new(self.checkpoint_every)));
         }
         let (config, progress, stops_on_signals) = (self.config, self.progress, self.stops_on_signals);
-        Experiment { config, data, task, device, bias, memory, files, hooks, stops_on_signals, progress }
+        let group = self.group;
+        Experiment { config, data, task, device, bias, group, memory, files, hooks, stops_on_signals, progress }
     }
 }
 
@@ -304,7 +416,8 @@ impl Trainer {
 pub struct InterruptedRun {
     run: RunFolder,
     provenance: Provenance,
-    replaced: SetAside,
+    /// What `--force` replaces, with the lock of the folder; nothing where another process has it.
+    replaced: Option<SetAside>,
     checkpoint: Option<Checkpoint>,
     /// The configuration, with what `auto` meant when the run began.
     pub config: Config,
@@ -326,6 +439,8 @@ pub struct Resumption {
     pub cuda_graph: Option<bool>,
     /// Folders in which data files are looked for that were moved.
     pub data_roots: Vec<PathBuf>,
+    /// Of several processes another has the folder, and this one only reads it.
+    pub only_reads: bool,
 }
 
 impl InterruptedRun {
@@ -342,15 +457,20 @@ impl InterruptedRun {
     /// # Errors
     /// As [`InterruptedRun::open`], and where the run cannot be extended to that many epochs.
     pub fn open_with(path: &Path, how: &Resumption, progress: Progress) -> Result<Option<Self>> {
-        let Resumption { epochs, device, cuda_graph, data_roots } = how;
+        let Resumption { epochs, device, cuda_graph, data_roots, only_reads } = how;
         let (run, provenance) = RunFolder::open(path)?;
-        let lock = run::lock(path)?;
-        strandnet_core::files::remove_partial_files(path);
-        let replaced = SetAside::left_in(path, Contents::Run, Some(lock));
+        let replaced = match only_reads {
+            true => None,
+            false => {
+                let lock = run::lock(path)?;
+                strandnet_core::files::remove_partial_files(path);
+                Some(SetAside::left_in(path, Contents::Run, Some(lock)))
+            }
+        };
         let is_finished = run.file(METRICS_JSON).is_file();
         let extended_to = (*epochs).filter(|&epochs| is_finished || epochs != provenance.config.training.epochs);
         if is_finished && extended_to.is_none() {
-            replaced.discard();
+            replaced.map(SetAside::discard);
             return Ok(None);
         }
         if provenance.format_version < run::FIRST_WITH_CHECKSUMS {
@@ -429,6 +549,7 @@ struct Experiment<'a> {
     task: Task,
     device: tch::Device,
     bias: Option<Rc<Bias>>,
+    group: Option<Rc<Group>>,
     memory: Memory,
     files: Option<Files>,
     hooks: Vec<Box<dyn Hook>>,
@@ -453,8 +574,14 @@ impl Experiment<'_> {
         trained
     }
 
-    fn train_and_evaluate(&mut self, from: Option<Checkpoint>) -> Result<TrainedRun> {
-        let Self { config, data, task, device, bias, memory, files, hooks, stops_on_signals, progress } = self;
+    /// Trains and scores with the others; what follows is done by the first alone.
+    fn take_part(mut self, from: Option<Checkpoint>) -> Result<()> {
+        self.train(from).map(drop)
+    }
+
+    /// Trains, and scores what is judged by.
+    fn train(&mut self, from: Option<Checkpoint>) -> Result<(Trained, Logits)> {
+        let Self { config, data, task, device, bias, group, memory, files, hooks, stops_on_signals, progress } = self;
         let (config, progress) = (&*config, *progress);
         let run = files.as_ref().map(|files| files.run.clone());
         if let Some(run) = run.as_ref().filter(|run| !run.file(EXAMPLES_TSV).is_file()) {
@@ -462,13 +589,28 @@ impl Experiment<'_> {
         }
         let interrupt = stops_on_signals.then(Interrupt::on_signals).transpose()?;
         hooks.extend(interrupt.clone().map(|interrupt| Box::new(OnSignal(interrupt)) as Box<dyn Hook>));
-        let setup = Setup { config, task, data, device: *device, bias: bias.as_ref(), folder: run.as_ref(), progress };
-        let mut trained = memory.explaining(|| train::train(setup, hooks, from))?;
-        if let Some(signal) = interrupt.as_ref().and_then(Interrupt::end) {
-            return Err(train::interrupted(Cause::Signal(signal), "after training", run.as_ref()));
+        let (bias, group, folder) = (bias.as_ref(), group.as_deref(), run.as_ref());
+        let setup = Setup { config, task, data, device: *device, bias, group, folder, progress };
+        let trained = memory.explaining(|| train::train(setup, hooks, from))?;
+        let end = || match interrupt.as_ref().and_then(Interrupt::end) {
+            Some(signal) => Err(train::interrupted(Cause::Signal(signal), "after training", run.as_ref())),
+            None => Ok(()),
+        };
+        // While others still need this process, it does not end.
+        if group.is_none() {
+            end()?;
         }
-        let valid_logits = logits_of_members(&trained, &data.valid)?;
-        let (calibration, of_calibration) = calibrator(task, config, data)?.fit(&evaluate::mean_logits(&valid_logits));
+        let logits = Logits::of(setup, &trained)?;
+        end()?;
+        Ok((trained, logits))
+    }
+
+    fn train_and_evaluate(&mut self, from: Option<Checkpoint>) -> Result<TrainedRun> {
+        let (mut trained, logits) = self.train(from)?;
+        let Self { config, data, task, bias, files, progress, .. } = self;
+        let (config, progress) = (&*config, *progress);
+        let run = files.as_ref().map(|files| files.run.clone());
+        let (calibration, of_calibration) = calibrator(task, config, data)?.fit(&evaluate::mean_logits(&logits.valid));
         task.calibration = calibration;
         let mut warnings =
             advice::of_history(&trained.summary.history, &trained.summary.best_epochs, config.training.epochs);
@@ -509,7 +651,8 @@ impl Experiment<'_> {
             task,
             data,
             &trained,
-            (&valid_logits, &blocks),
+            &logits,
+            &blocks,
             (baselines, bias.as_deref(), profile_baselines.as_ref(), footprints),
             run.as_ref(),
         )?;
@@ -590,6 +733,7 @@ fn provenance(
     config: &Config,
     task: &Task,
     data: &Dataset,
+    data_files: Vec<DataFile>,
     network: &Network,
     machine: &Machine,
 ) -> Result<Provenance> {
@@ -600,10 +744,11 @@ fn provenance(
         libtorch: BUILD.libtorch.into(),
         device: machine.device_name(),
         threads: machine.threads,
+        processes: 1,
         precision: machine.precision,
         seed: config.training.seed,
         command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
-        data_files: data.files.iter().map(|path| run::describe_file(path)).collect::<Result<_>>()?,
+        data_files,
         task: task.clone(),
         classes: data.classes.names.clone(),
         positive: (data.kind == TaskKind::Binary).then(|| data.classes.positive_name().into()),

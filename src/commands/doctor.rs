@@ -94,7 +94,7 @@ impl Diagnosis {
             }
         }
         problems.extend(faults);
-        let Threads { count, reason, warnings } = Threads::choose(None);
+        let Threads { count, reason, warnings, .. } = Threads::choose(None);
         let waiting = WAITING.iter().filter_map(|name| Some(format!("{name}={}", std::env::var(name).ok()?)));
         let memory = machine::memory();
         Ok(Self {

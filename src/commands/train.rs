@@ -1,14 +1,20 @@
 //! `train`: settings, data, training, results.
 
 use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
 use crate::cli::train::Train;
+use crate::commands::signal::is_of_reads;
 use crate::commands::{data_at, print, signal};
 use crate::device;
+use crate::distributed::Group;
+use crate::distributed::launch::Launch;
+use crate::distributed::processes;
 use crate::train::hooks::OnTimeLimit;
 use crate::trainer::{InterruptedRun, Resumption, TrainedRun, Trainer};
 use strandnet_core::config::search::Search;
@@ -17,14 +23,84 @@ use strandnet_core::dataset::{Dataset, folds};
 use strandnet_core::files::streams;
 use strandnet_core::format::{counted, thousands};
 use strandnet_core::inspect::{self, NearCopies};
+use strandnet_core::interrupt::{Interrupted, TimeLimit};
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{self, Contents, DataFiles, OutputFolder, RUN_JSON, RunFolder};
 
 pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()> {
     let (checkpoint_every, limit) = command.times(flags)?;
+    let launch = Launch::from_environment()?;
+    let processes = launch.as_ref().map_or(command.processes.unwrap_or(1), |launch| launch.size);
+    if let Some(asked) = command.processes.filter(|&asked| asked != processes) {
+        let fault = format!("--processes is {asked}, and {processes} were started; leave it out");
+        return Err(Faults(vec![fault]).into());
+    }
+    let begun = match &command.resume {
+        Some(path) => RunFolder::open(path)?.1.config,
+        None => Config::resolve(command.config.as_deref(), &command.settings, flags)?,
+    };
+    if processes > 1 {
+        check_for_several(&begun, processes)?;
+    }
+    let Some(launch) = launch else {
+        return match processes {
+            1 => train(command, flags, (checkpoint_every, limit), None, progress),
+            _ => processes::run(processes, begun.training.threads),
+        };
+    };
+    let local_rank = launch.local_rank;
+    let group = Rc::new(Group::meet(launch, command.timeout)?);
+    let progress = if group.is_first() { progress } else { Progress::Silent };
+    let trained = train(command, flags, (checkpoint_every, limit), Some((&group, local_rank)), progress);
+    match trained {
+        // One of them says it.
+        Err(error) if !group.is_first() => match error.downcast_ref::<Interrupted>() {
+            Some(interrupted) => Err(processes::Ended(interrupted.exit_code().into()).into()),
+            None => Err(error),
+        },
+        trained => trained,
+    }
+}
+
+/// Checks that several processes can train an experiment.
+fn check_for_several(config: &Config, processes: usize) -> Result<(), Faults> {
+    let Config { data, training, .. } = config;
+    let mut faults = Vec::new();
+    faults.extend(training.batch_size.fault_of_auto("several processes"));
+    if !training.batch_size.fragments().is_multiple_of(processes) {
+        faults.push(format!(
+            "--batch-size is {}, expected a multiple of {processes}, as each of so many processes takes the same part of every batch",
+            training.batch_size
+        ));
+    }
+    if let Some(path) = data.paths().into_iter().find(|path| streams::is_stream(path)) {
+        faults.push(format!(
+            "{}: is a pipe or standard input, expected a file, which every process reads; save it in a file",
+            path.display()
+        ));
+    }
+    if let Some(track) = data.signal.iter().find(|track| track.paths().any(|path| is_of_reads(path))) {
+        faults.push(format!(
+            "--signal {}: holds reads, expected bigWig, as every process reads the same counts; count them first with strandnet signal",
+            track.name
+        ));
+    }
+    if faults.is_empty() { Ok(()) } else { Err(Faults(faults)) }
+}
+
+/// Trains, or does the part of one of several processes on this machine.
+fn train(
+    command: &Train,
+    flags: &ArgMatches,
+    (checkpoint_every, limit): (Duration, Option<TimeLimit>),
+    several: Option<(&Rc<Group>, usize)>,
+    progress: Progress,
+) -> Result<()> {
+    let is_first = several.is_none_or(|(group, _)| group.is_first());
+    let of_process = |device| several.map_or(Ok(device), |(_, local_rank)| device::of_process(device, local_rank));
     let trainer = |config: &Config| {
         let trainer = Trainer::new(config.clone()).with_progress(progress).checkpoint_every(checkpoint_every);
-        let trainer = trainer.stop_on_signals();
+        let trainer = trainer.stop_on_signals().with_group(several.map(|(group, _)| group.clone()));
         match limit {
             Some(limit) => trainer.with_hook(OnTimeLimit(limit)),
             None => trainer,
@@ -38,14 +114,28 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
             device: typed("device").then_some(settings.device),
             cuda_graph: typed("cuda_graph").then_some(settings.cuda_graph),
             data_roots: command.data_root.clone(),
+            only_reads: !is_first,
         };
-        let Some(interrupted) = InterruptedRun::open_with(path, &how, progress)? else {
+        let open = || {
+            let device = match (how.device, several) {
+                (None, None) => None,
+                (device, _) => Some(of_process(device.unwrap_or(RunFolder::open(path)?.1.config.training.device))?),
+            };
+            InterruptedRun::open_with(path, &Resumption { device, ..how.clone() }, progress)
+        };
+        let Some(interrupted) = several.map_or_else(open, |(group, _)| group.after_first(open))? else {
+            if !is_first {
+                return Ok(());
+            }
             progress.say(&format!("{}: is finished; nothing to do", path.display()));
             return print(&format!("{}\n", path.display()));
         };
         let config = interrupted.config.clone();
         let data = data_at(&config, &interrupted.files, &progress)?;
         progress.say(&describe(&data, &config.data));
+        if !is_first {
+            return trainer(&config).take_part_again(interrupted, &data);
+        }
         return show(&trainer(&config).resume(interrupted, &data)?);
     }
     let mut config = Config::resolve(command.config.as_deref(), &command.settings, flags)?;
@@ -58,6 +148,12 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
     files.notices().for_each(|notice| progress.say(&notice));
     if !files.moved.is_empty() {
         config = files.in_config(&config);
+    }
+    config.training.device = of_process(config.training.device)?;
+    if !is_first {
+        config.data = folds::resolve(&config.data, config.training.seed, &progress)?;
+        let data = data_at(&config, &files, &progress)?;
+        return trainer(&config).take_part(&data);
     }
     let machine = device::for_training(&config.training)?;
     if let (Some(source), Some(out)) = (&config.training.init_from, &command.out)

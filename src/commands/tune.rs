@@ -364,7 +364,8 @@ impl Trainer {
                 .trained_by(training)?
                 .of_architecture(config.model.arch);
             let memory = memory::check(config, task.network_outputs(), data, device::kind(device))?;
-            let setup = Setup { config, task: &task, data, device, bias: None, folder: Some(workshop), progress };
+            let (bias, group, folder) = (None, None, Some(workshop));
+            let setup = Setup { config, task: &task, data, device, bias, group, folder, progress };
             let trained = memory.explaining(|| train::train(setup, &mut [], None))?;
             let Some(best) = trained.summary.best(0) else { bail!("no epoch was the best") };
             let (score, best_epoch) = (best.valid_score, best.epoch);

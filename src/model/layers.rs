@@ -26,6 +26,8 @@ pub struct Demands {
     pub half: AtomicBool,
     /// The first blocks, so many, run as in scoring even while others train.
     pub frozen_blocks: AtomicUsize,
+    /// Batch norm leaves the statistics of the batch in the place of its running ones.
+    pub leaves_statistics: AtomicBool,
 }
 
 /// A layer in its place: a member of a `SequentialT`.
@@ -40,7 +42,8 @@ impl ModuleT for Placed {
     fn forward_t(&self, xs: &Tensor, train: bool) -> Tensor {
         let training = train && self.block >= self.demands.frozen_blocks.load(Relaxed);
         let half = training && self.demands.half.load(Relaxed);
-        self.layer.forward(xs, Mode { training, half })
+        let momentum = if self.demands.leaves_statistics.load(Relaxed) { 1.0 } else { STATISTICS_MOMENTUM };
+        self.layer.forward(xs, Mode { training, half, momentum })
     }
 }
 
@@ -72,6 +75,9 @@ pub fn sequences(plan: &Plan, count: usize, demands: &Arc<Demands>, root: &Path,
     Sequences { first: sequence(first), rest: sequence(rest), beside: None }
 }
 
+/// How much the statistics of a batch count in the running ones of batch norm, as in PyTorch.
+pub const STATISTICS_MOMENTUM: f64 = 0.1;
+
 /// How a layer computes.
 #[derive(Clone, Copy, Debug)]
 pub struct Mode {
@@ -79,6 +85,8 @@ pub struct Mode {
     pub training: bool,
     /// Whether layers with weights compute in bfloat16; what they give stays in it.
     pub half: bool,
+    /// How much the statistics of a batch count in the running ones of batch norm.
+    pub momentum: f64,
 }
 
 impl Mode {
@@ -241,6 +249,9 @@ impl Module for Dense {
     }
 }
 
+/// What batch norm adds to variances, as in PyTorch.
+const EPSILON: f64 = 1e-5;
+
 /// Batch normalisation of each channel; the scale starts at 1 and the shift at 0. Statistics are f32 in any mode.
 #[derive(Debug)]
 struct BatchNorm(nn::BatchNorm);
@@ -257,7 +268,10 @@ impl Module for BatchNorm {
     fn forward(&self, xs: &Tensor, mode: Mode) -> Tensor {
         // A single value for each channel has no variance; the statistics so far stand in.
         let has_spread = xs.numel() as i64 > xs.size()[1];
-        self.0.forward_t(xs, mode.training && has_spread)
+        let nn::BatchNorm { running_mean, running_var, ws, bs, .. } = &self.0;
+        let (mean, variance) = (Some(running_mean), Some(running_var));
+        let trains = mode.training && has_spread;
+        xs.batch_norm(ws.as_ref(), bs.as_ref(), mean, variance, trains, mode.momentum, EPSILON, true)
     }
 }
 

@@ -90,7 +90,7 @@ mod tests {
         let store = VarStore::new(Device::Cpu);
         let mut random = random::generator(1, Purpose::Weights, 0, 0);
         let lstm = Lstm::new(&store.root(), 5, 3, Reading::Plain, &mut random);
-        let mode = Mode { training: true, half: false };
+        let mode = Mode { training: true, half: false, momentum: 0.0 };
         let row = lstm.in_one_row(mode);
         assert!(row.iter().zip(&lstm.weights).all(|(view, weight)| view == weight));
         // Places in memory: the matrices of one direction, of the other, then the biases.

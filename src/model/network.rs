@@ -122,6 +122,11 @@ impl Network {
         self
     }
 
+    /// From now on batch norm leaves the statistics of each batch where its running ones are, which another then keeps.
+    pub fn leave_statistics_of_batch(&self) {
+        self.demands.leaves_statistics.store(true, Relaxed);
+    }
+
     /// Leaves the first `count` blocks as they are: their parameters are no longer among the store's trainable variables,
     /// and they run as in scoring, without dropout and with the statistics that batch norm has gathered before.
     ///

@@ -103,7 +103,7 @@ mod tests {
     use tch::nn::VarStore;
     use tch::{Device, Kind};
 
-    const MODE: Mode = Mode { training: false, half: false };
+    const MODE: Mode = Mode { training: false, half: false, momentum: 0.0 };
 
     fn random_tensor(shape: [i64; 3]) -> Tensor {
         Tensor::rand(shape, (Kind::Float, Device::Cpu)) - 0.5

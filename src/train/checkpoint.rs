@@ -14,6 +14,7 @@ use crate::model::tensor_file;
 use crate::model::tensor_file::{Fault, TensorFile};
 use crate::no_grad::no_grad;
 use crate::train::learner::Learner;
+use crate::train::statistics::Statistics;
 use crate::train::totals::EpochTotals;
 use strandnet_core::progress::Progress;
 use strandnet_core::run;
@@ -204,6 +205,7 @@ impl Checkpoint {
         let State { step, average_updates, plateau, summed, .. } = self.state;
         self.restore_variables(&learner.network.store, "")?;
         learner.parameters.reload();
+        learner.statistics.iter_mut().for_each(Statistics::reload);
         let own = learner.optimizer.state();
         let saved = own.iter().map(|(name, own)| self.fitting(OPTIMIZER, name, own)).collect::<Result<Vec<_>>>()?;
         learner.optimizer.restore(step, &saved);

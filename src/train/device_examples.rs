@@ -165,13 +165,11 @@ impl DeviceExamples {
         if either_strand {
             of.reversed.shallow_clone().copy_(&device::to_device(&reversed, device).unsqueeze(1));
         }
-        let batch = move |first: usize| IndexedBatch {
-            of: of.clone(),
-            either_strand,
-            first,
-            n: order.batch_size.min(n - first),
+        let batch = move |number: usize| {
+            let part = order.part(number, n);
+            IndexedBatch { of: of.clone(), either_strand, first: part.start, n: part.len() }
         };
-        Some((0..n).step_by(order.batch_size).map(batch))
+        Some((0..n.div_ceil(order.batch_size)).map(batch))
     }
 }
 
@@ -191,7 +189,7 @@ fn reverse_complements(codes: &Tensor) -> Tensor {
 mod tests {
     use super::*;
     use strandnet_core::dataset::batches;
-    use strandnet_core::dataset::batches::Augmentation;
+    use strandnet_core::dataset::batches::{Augmentation, Share};
     use strandnet_core::dataset::examples::ExamplesWriter;
     use strandnet_core::sequence::bins::Bins;
 
@@ -203,7 +201,7 @@ mod tests {
         let on_device = DeviceExamples::new(Device::Cpu, &examples).unwrap();
         for either_strand in [false, true] {
             let augmentation = Augmentation { either_strand, ..Augmentation::default() };
-            let order = Order { batch_size: 32, augmentation, seed: 3, epoch: 2 };
+            let order = Order { batch_size: 32, augmentation, seed: 3, epoch: 2, share: Share::ALL };
             let found: Vec<DeviceBatch> = on_device.shuffled(order).unwrap().map(|batch| batch.gather()).collect();
             let expected: Vec<batches::Batch> =
                 std::thread::scope(|scope| batches::shuffled(scope, &examples, order).map(Result::unwrap).collect());
@@ -232,7 +230,7 @@ mod tests {
         let examples = writer.finish().unwrap();
         let on_device = DeviceExamples::new(Device::Cpu, &examples).unwrap();
         let augmentation = Augmentation { either_strand: true, ..Augmentation::default() };
-        let order = Order { batch_size: 16, augmentation, seed: 3, epoch: 1 };
+        let order = Order { batch_size: 16, augmentation, seed: 3, epoch: 1, share: Share::ALL };
         let expected: Vec<batches::Batch> =
             std::thread::scope(|scope| batches::shuffled(scope, &examples, order).map(Result::unwrap).collect());
         let mut flipped = 0;
@@ -261,7 +259,8 @@ mod tests {
     fn other_examples_of_the_same_shape_take_the_place_of_these() {
         let of = |code: u8, n: usize| Examples::from_codes(&vec![code; n * 4], 4, &vec![f32::from(code); n * 2]);
         let on_device = DeviceExamples::new(Device::Cpu, &of(1, 10)).unwrap();
-        let order = Order { batch_size: 4, augmentation: Augmentation::default(), seed: 1, epoch: 1 };
+        let order =
+            Order { batch_size: 4, augmentation: Augmentation::default(), seed: 1, epoch: 1, share: Share::ALL };
         let batch = on_device.shuffled(order).unwrap().next().unwrap();
         assert!(on_device.renew(&of(2, 10)).unwrap());
         let DeviceBatch { codes, labels, .. } = batch.gather();
@@ -284,7 +283,11 @@ mod tests {
             Augmentation { shift: 1, ..Augmentation::default() },
             Augmentation { mutate: 0.1, ..Augmentation::default() },
         ] {
-            assert!(on_device.shuffled(Order { batch_size: 4, augmentation, seed: 1, epoch: 1 }).is_none());
+            assert!(
+                on_device
+                    .shuffled(Order { batch_size: 4, augmentation, seed: 1, epoch: 1, share: Share::ALL })
+                    .is_none()
+            );
         }
     }
 }

@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use anyhow::Result;
-use strandnet_core::evaluate::{self, Strand};
+use strandnet_core::dataset::batches::Order;
+use strandnet_core::evaluate;
 use strandnet_core::progress::{Bar, Progress};
 use strandnet_core::training::early_stopping::{Decision as Selection, EarlyStopping};
 use strandnet_core::training::history::Epoch;
 use tch::Tensor;
 
 use super::checkpoint::{self, Checkpoint, Position, State};
+use super::exchange::Ending;
 use super::hooks::{Decision, Hook};
 use super::learner::{self, Learner};
 use super::loader::{self, Loader};
@@ -66,7 +68,7 @@ impl<'a> Fit<'a> {
         let mut fit = Self {
             setup,
             seed,
-            learner: Learner::new(network, training, task, data.train.len())?,
+            learner: Learner::new(network, training, task, data.train.len(), setup.group)?,
             totals: EpochTotals::default(),
             position: Position { member, restarts, epoch: 1, batch: 0 },
             early_stopping: EarlyStopping::new(training.patience),
@@ -89,14 +91,14 @@ impl<'a> Fit<'a> {
 
         while self.position.epoch <= epochs {
             let epoch = self.position.epoch;
-            let order = learner::order(&config.training, self.seed, epoch);
+            let order = Order { share: self.setup.share(), ..learner::order(&config.training, self.seed, epoch) };
+            self.learner.align()?;
             let mut stopped = false;
             let next = std::thread::scope(|scope| {
                 let next = loader.draw_next(scope, epoch);
                 for (number, batch) in loader.batches(scope, order).enumerate().skip(self.position.batch) {
-                    let batch = batch?;
-                    let n = batch.n();
-                    if self.learner.learn(batch, order, number, &mut self.totals)? {
+                    let n = order.batch(number, loader.examples().len()).len();
+                    if self.learner.learn(batch?, order, number, &mut self.totals)? {
                         self.position.batch = number + 1;
                         let decision =
                             self.carry_out(ensemble, hooks, epoch, |hook| hook.after_step(epoch, number + 1))?;
@@ -132,7 +134,7 @@ impl<'a> Fit<'a> {
         let Setup { config, task, data, progress, .. } = self.setup;
         let epoch = self.position.epoch;
         self.learner.swap_average();
-        let logits = evaluate::logits_of(&self.learner.network, &data.valid, Strand::AsGiven)?;
+        let logits = self.setup.logits_of(&self.learner.network, &data.valid)?;
         let predictions = head::activate_each(task, &logits)?;
         if evaluate::are_constant(&predictions, task) {
             ensemble.save_weights(None, self.setup.folder)?;
@@ -179,7 +181,20 @@ impl<'a> Fit<'a> {
             Decision::Interrupt(cause) => Some(*cause),
             _ => None,
         });
-        let stops = decisions.contains(&Decision::Stop);
+        let own = match cause {
+            Some(cause) => Some(Ending::Interrupt(cause)),
+            None => decisions.contains(&Decision::Stop).then_some(Ending::Stop),
+        };
+        let ending = self.learner.agree(own, self.position.batch > 0)?;
+        let cause = match ending {
+            Some(Ending::Interrupt(cause)) => Some(cause),
+            _ => None,
+        };
+        let stops = match ending {
+            Some(Ending::Stop) => true,
+            Some(Ending::Interrupt(_)) => decisions.contains(&Decision::Stop),
+            None => false,
+        };
         if stops && self.position.batch == 0 {
             self.position.epoch = self.setup.config.training.epochs + 1;
         }

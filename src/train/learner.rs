@@ -2,22 +2,25 @@
 
 use anyhow::{Result, bail};
 use strandnet_core::config::{Precision, Strands, TrainingConfig};
-use strandnet_core::dataset::batches::{Augmentation, Order};
+use strandnet_core::dataset::batches::{Augmentation, Order, Share};
 use strandnet_core::dataset::examples::Examples;
 use strandnet_core::machine;
 use strandnet_core::random::{self, Purpose};
 use strandnet_core::task::Task;
 use strandnet_core::training::schedule::{Rates, Schedule};
 
+use super::exchange::{Ending, Exchange, Found};
 use super::gradient::{self, BatchGradient, Context, GradientMethod};
 use super::loader::{self, Batch};
 use super::loss::Criterion;
 use super::moving_average::MovingAverage;
 use super::optimizer::Optimizer;
 use super::parameters::{FlatParameters, Gradient};
+use super::statistics::Statistics;
 use super::step_graph::{Done, StepGraph};
 use super::totals::{BatchNumbers, EpochTotals, Step};
 use crate::device;
+use crate::distributed::Group;
 use crate::libtorch::Tf32;
 use crate::model::Network;
 use crate::no_grad::no_grad;
@@ -33,7 +36,13 @@ pub fn augmentation(training: &TrainingConfig) -> Augmentation {
 
 /// The order of an epoch, counted from 1, of a network trained with `seed`.
 pub fn order(training: &TrainingConfig, seed: u64, epoch: usize) -> Order {
-    Order { batch_size: training.batch_size.fragments(), augmentation: augmentation(training), seed, epoch }
+    Order {
+        batch_size: training.batch_size.fragments(),
+        augmentation: augmentation(training),
+        seed,
+        epoch,
+        share: Share::ALL,
+    }
 }
 
 /// A network, its optimizer and its learning-rate schedule.
@@ -60,24 +69,39 @@ pub struct Learner<'a> {
     pub(super) batches: usize,
     /// Steps of an epoch.
     steps: usize,
+    /// Examples of an epoch.
+    examples: usize,
+    /// Running statistics of batch norm, where several batches make a step.
+    pub(super) statistics: Option<Statistics>,
+    /// What several processes exchange.
+    exchange: Option<Exchange<'a>>,
 }
 
 impl<'a> Learner<'a> {
-    /// For epochs of `n` examples.
+    /// For epochs of `n` examples, which several processes may share.
     ///
     /// # Errors
     /// CUDA graphs are asked for and the GPU is out of order.
-    pub fn new(network: Network, training: &'a TrainingConfig, task: &'a Task, n: usize) -> Result<Self> {
+    pub fn new(
+        network: Network,
+        training: &'a TrainingConfig,
+        task: &'a Task,
+        n: usize,
+        group: Option<&'a Group>,
+    ) -> Result<Self> {
         let (device, size) = (network.device(), training.batch_size.fragments());
+        let part = size.div_ceil(group.map_or(1, |group| group.share().of));
+        let exchange = group.map(|group| Exchange::new(group, !task.kind.predicts_values()));
+        let statistics = (group.is_some() || training.accumulate > 1).then(|| Statistics::new(&network));
         let parameters = FlatParameters::new(&network.store);
         let criterion = Criterion::new(task, device);
         let context = Context { network: &network, parameters: &parameters, criterion: &criterion };
-        let method = gradient::fastest(&context, task, size.min(n));
+        let method = gradient::fastest(&context, task, part.min(n));
         let batches = n.div_ceil(size);
         let steps = batches.div_ceil(training.accumulate);
         let schedule = Schedule::new(training, steps);
         let graph = if training.cuda_graph {
-            Some(StepGraph::new(device, size, is_one_step(training, &schedule))?)
+            Some(StepGraph::new(device, part, exchange.is_none() && is_one_step(training, &schedule))?)
         } else {
             None
         };
@@ -96,6 +120,9 @@ impl<'a> Learner<'a> {
             training,
             batches,
             steps,
+            examples: n,
+            statistics,
+            exchange,
         })
     }
 
@@ -113,21 +140,23 @@ impl<'a> Learner<'a> {
     /// The loss or the gradient is not finite, or the device failed.
     pub fn learn(&mut self, batch: Batch, order: Order, number: usize, totals: &mut EpochTotals) -> Result<bool> {
         let n = batch.n();
-        let seed = random::seed_for_libtorch(order.seed, Purpose::Dropout, order.epoch as u64, number as u64);
         let step = (order.epoch - 1) * self.steps + number / self.training.accumulate;
         let rates = self.schedule.rates(step);
         let step = Step { number: step + 1, lr: rates.lr };
-        let done = {
-            let _tf32 = self.uses_tf32.then(Tf32::allow);
-            match self.graph.take() {
-                Some(mut graph) => {
-                    let done = graph.step(self, batch, seed, rates);
-                    self.graph = Some(graph);
-                    done?
-                }
-                None => Done::Gradient(self.gradient(batch, seed)?),
-            }
-        };
+        let is_due = (number + 1).is_multiple_of(self.training.accumulate) || number + 1 == self.batches;
+        if self.exchange.is_some() {
+            let found = if n > 0 { Some(self.compute(batch, order, number, rates)?) } else { None };
+            let found = found.map(|done| match done {
+                Done::Gradient(gradient) => gradient,
+                Done::Step(_) => unreachable!("steps of several processes are not recorded"),
+            });
+            return self.learn_together(found, n, (order, number), (step, rates), is_due, totals);
+        }
+        let done = self.compute(batch, order, number, rates)?;
+        if let Some(statistics) = &mut self.statistics {
+            let of_batch = statistics.take();
+            statistics.update(&of_batch);
+        }
         let BatchGradient { gradient, loss, hits } = match done {
             Done::Gradient(gradient) => gradient,
             Done::Step(numbers) => {
@@ -137,13 +166,89 @@ impl<'a> Learner<'a> {
                 return Ok(true);
             }
         };
-        let is_last = number + 1 == self.batches;
-        let gradient = self.accumulate(gradient, n, (number + 1).is_multiple_of(self.training.accumulate) || is_last);
+        let gradient = self.accumulate(gradient, n, is_due);
         let numbers = BatchNumbers::new(&loss, hits.as_ref(), gradient.as_ref());
         totals.add(numbers, n, gradient.is_some().then_some(step))?;
         let Some(gradient) = gradient else { return Ok(false) };
         self.step(gradient, rates);
         Ok(true)
+    }
+
+    /// The gradient of a batch, or the whole step where that is recorded. What dropout drops is keyed by the place of the batch, or of
+    /// this process's part of it, in the epoch.
+    fn compute(&mut self, batch: Batch, order: Order, number: usize, rates: Rates) -> Result<Done> {
+        let place = number * order.share.of + order.share.rank;
+        let seed = random::seed_for_libtorch(order.seed, Purpose::Dropout, order.epoch as u64, place as u64);
+        let _tf32 = self.uses_tf32.then(Tf32::allow);
+        match self.graph.take() {
+            Some(mut graph) => {
+                let done = graph.step(self, batch, seed, rates);
+                self.graph = Some(graph);
+                done
+            }
+            None => self.gradient(batch, seed).map(Done::Gradient),
+        }
+    }
+
+    /// Learns, with the other processes, from a batch of which this one's part has `n` examples and came to `found`: as one process would
+    /// that took the parts as batches and accumulated their gradients.
+    fn learn_together(
+        &mut self,
+        found: Option<BatchGradient>,
+        n: usize,
+        (order, number): (Order, usize),
+        (step, rates): (Step, Rates),
+        is_due: bool,
+        totals: &mut EpochTotals,
+    ) -> Result<bool> {
+        let (Some(exchange), Some(statistics)) = (&mut self.exchange, &mut self.statistics) else { return Ok(false) };
+        exchange.take(found.as_ref(), statistics);
+        if let Some(BatchGradient { gradient, .. }) = found {
+            let gradient = gradient.scaled(n as f64);
+            self.accumulated = Some(match self.accumulated.take() {
+                Some((sum, before)) => (gradient.plus(&sum), before + n),
+                None => (gradient, n),
+            });
+        }
+        if !is_due {
+            return Ok(false);
+        }
+        let own = self.accumulated.take().map(|(sum, _)| sum);
+        let first = number - number % self.training.accumulate;
+        let (of, examples) = (order.share.of, self.examples);
+        let parts: Vec<usize> =
+            (first * of..(number + 1) * of).map(|part| order.part_of(part % of, part / of, examples).len()).collect();
+        let (sum, found) = exchange.sum(own, &self.parameters, statistics, &parts)?;
+        let gradient = sum.scaled(1.0 / parts.iter().sum::<usize>() as f64);
+        let last = found.len();
+        for (i, (Found { loss, hits }, n)) in found.iter().zip(parts.into_iter().filter(|n| *n > 0)).enumerate() {
+            let of_step = (i + 1 == last).then_some(&gradient);
+            totals.add(BatchNumbers::new(loss, hits.as_ref(), of_step), n, of_step.map(|_| step))?;
+        }
+        self.step(gradient, rates);
+        Ok(true)
+    }
+
+    /// How training is to end when this process would end it so; with others, as all agree.
+    ///
+    /// # Errors
+    /// Another process ended.
+    pub(super) fn agree(&mut self, own: Option<Ending>, within_epoch: bool) -> Result<Option<Ending>> {
+        match &mut self.exchange {
+            Some(exchange) => exchange.agree(own, within_epoch),
+            None => Ok(own),
+        }
+    }
+
+    /// Begins an epoch with the same weights in all processes.
+    ///
+    /// # Errors
+    /// Another process ended.
+    pub(super) fn align(&mut self) -> Result<()> {
+        match (&self.exchange, &mut self.statistics) {
+            (Some(exchange), Some(statistics)) => exchange.align(&mut self.parameters, statistics),
+            _ => Ok(()),
+        }
     }
 
     /// The gradient of a batch's mean loss; `seed` keys what dropout drops.

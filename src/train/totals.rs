@@ -32,7 +32,8 @@ impl Scalar {
         }
     }
 
-    fn value(&self) -> f64 {
+    /// The number.
+    pub fn value(&self) -> f64 {
         match self {
             Self::Known(number) => *number,
             Self::Computed(tensor) => tensor.double_value(&[]),

@@ -10,7 +10,7 @@ use strandnet_core::evaluate::enzyme::{EnzymeFootprint, ProfileBaselines};
 use strandnet_core::evaluate::members::Members;
 use strandnet_core::evaluate::predictions::Predictions;
 use strandnet_core::evaluate::results::{BaselineMetrics, RunMetrics};
-use strandnet_core::evaluate::{self, Evaluation, Strand};
+use strandnet_core::evaluate::{self, Evaluation};
 use strandnet_core::figures;
 use strandnet_core::metrics::{Blocks, Resampling};
 use strandnet_core::run::{BINS_NPZ, MODEL_JSON, MODEL_PT, PREDICTIONS_CSV, PROFILES_NPZ, RunFolder, WEIGHTS};
@@ -20,11 +20,24 @@ use strandnet_core::training::history::metric_name;
 
 use crate::export;
 use crate::model::bias::Bias;
-use crate::train::Trained;
+use crate::train::{Setup, Trained};
 
 /// Logits `[n, outputs]` of each member alone.
-pub(super) fn logits_of_members(trained: &Trained, examples: &Examples) -> Result<Vec<Vec<f32>>> {
-    trained.ensemble.iter().map(|network| evaluate::logits_of(network, examples, Strand::AsGiven)).collect()
+pub(super) struct Logits {
+    /// Of the validation split.
+    pub valid: Vec<Vec<f32>>,
+    /// Of the test split.
+    pub test: Vec<Vec<f32>>,
+}
+
+impl Logits {
+    /// Scores both splits, each example by one process where there are several.
+    pub fn of(setup: Setup, trained: &Trained) -> Result<Self> {
+        let members = |examples: &Examples| -> Result<Vec<Vec<f32>>> {
+            trained.ensemble.iter().map(|network| setup.logits_of(network, examples)).collect()
+        };
+        Ok(Self { valid: members(&setup.data.valid)?, test: members(&setup.data.test)? })
+    }
 }
 
 /// Evaluates on validation (which chooses the threshold) and, once, on test; writes every result but the metrics, which it
@@ -34,7 +47,8 @@ pub(super) fn evaluate_and_export(
     task: &Task,
     data: &Dataset,
     trained: &Trained,
-    (valid_logits, (of_valid, of_test)): (&[Vec<f32>], &(Blocks, Blocks)),
+    Logits { valid: valid_logits, test: test_logits }: &Logits,
+    (of_valid, of_test): &(Blocks, Blocks),
     (mut baselines, bias, profile_baselines, footprints): (
         Vec<BaselineResult>,
         Option<&Bias>,
@@ -51,8 +65,7 @@ pub(super) fn evaluate_and_export(
     };
     let valid = measure(&data.valid, valid_logits, None, of_valid)?;
     let threshold = valid.report.threshold;
-    let test_logits = logits_of_members(trained, &data.test)?;
-    let mut test = measure(&data.test, &test_logits, threshold, of_test)?
+    let mut test = measure(&data.test, test_logits, threshold, of_test)?
         .with_breakdown()?
         .beside_training(&data.train)?
         .beside_profile_baselines(profile_baselines)?
@@ -65,7 +78,7 @@ pub(super) fn evaluate_and_export(
         }
     }
     if trained.ensemble.len() > 1 {
-        let (valid, of_test) = ((&data.valid, valid_logits), (&data.test, &test_logits[..]));
+        let (valid, of_test) = ((&data.valid, &valid_logits[..]), (&data.test, &test_logits[..]));
         let is_calibrated = task.calibration.method != CalibrationMethod::None;
         let calibrator = if is_calibrated { Some(super::calibrator(task, config, data)?) } else { None };
         let (activation, resampling) = (trained.ensemble.activation(), &test.resampling);

@@ -19,6 +19,7 @@ use anyhow::{Result, bail};
 
 use crate::config::TaskKind;
 use crate::dataset::Classes;
+use crate::dataset::batches::Share;
 use crate::dataset::examples::Examples;
 use crate::evaluate::bins::OfBins;
 use crate::evaluate::breakdown::{Breakdown, Group};
@@ -77,35 +78,56 @@ pub fn logits_of_codes(scorer: &dyn Scorer, codes: &[u8]) -> Result<Vec<f32>> {
 /// # Errors
 /// The examples cannot be read, or the scorer fails.
 pub fn logits_of(scorer: &dyn Scorer, examples: &Examples, strand: Strand) -> Result<Vec<f32>> {
+    logits_of_share(scorer, examples, strand, 1, Share::ALL)
+}
+
+/// The same in batches that are dealt out to several processes, of which this one scores its own. The logits of others, `outputs` of each
+/// example, are minus zero, which changes nothing it is added to.
+///
+/// # Errors
+/// As [`logits_of`].
+pub fn logits_of_share(
+    scorer: &dyn Scorer,
+    examples: &Examples,
+    strand: Strand,
+    outputs: usize,
+    share: Share,
+) -> Result<Vec<f32>> {
+    let size = batch_size(examples.length);
     // All batches are submitted before the first is waited for, so that a GPU is never idle.
     let mut batches = Vec::new();
-    examples.for_each_batch(batch_size(examples.length), |_, codes| {
-        batches.push(match strand {
-            Strand::AsGiven => scorer.submit(codes)?,
-            Strand::ReverseComplement => {
-                let mut codes = codes.to_vec();
-                codes.chunks_mut(examples.length).for_each(alphabet::reverse_complement);
-                scorer.submit(&codes)?
-            }
-        });
-        Ok(())
-    })?;
-    let mut logits = Vec::new();
-    for batch in batches {
-        logits.extend_from_slice(batch.wait()?.logits());
+    let mut codes = Vec::new();
+    for first in (0..examples.len()).step_by(size) {
+        let place = first..(first + size).min(examples.len());
+        if !share.takes(first / size) {
+            batches.push((place, None));
+            continue;
+        }
+        codes.clear();
+        examples.read(place.clone(), &mut codes)?;
+        if strand == Strand::ReverseComplement {
+            codes.chunks_mut(examples.length).for_each(alphabet::reverse_complement);
+        }
+        batches.push((place, Some(scorer.submit(&codes)?)));
     }
-    if let Some(profiles) = examples.profiles.as_ref().filter(|profiles| profiles.shape.control > 0) {
-        let (n, outputs) = (batch_size(examples.length), profiles.shape.outputs());
-        for (batch, logits) in logits.chunks_mut(n * outputs).enumerate() {
+    let mut logits = Vec::new();
+    for (place, batch) in batches {
+        let Some(batch) = batch else {
+            logits.resize(logits.len() + place.len() * outputs, -0.0);
+            continue;
+        };
+        let first_logit = logits.len();
+        logits.extend_from_slice(batch.wait()?.logits());
+        if let Some(profiles) = examples.profiles.as_ref().filter(|profiles| profiles.shape.control > 0) {
             let mut counts = Vec::new();
-            for i in batch * n..batch * n + logits.len() / outputs {
+            for i in place {
                 let first = counts.len();
                 counts.extend_from_slice(profiles.control_of(i));
                 if strand == Strand::ReverseComplement {
                     counts[first..].reverse();
                 }
             }
-            scorer.add_control(&counts, logits)?;
+            scorer.add_control(&counts, &mut logits[first_logit..])?;
         }
     }
     Ok(logits)

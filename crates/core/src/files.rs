@@ -204,6 +204,27 @@ pub fn sha256_of(bytes: &[u8]) -> String {
     hexadecimal(Sha256::new_with_prefix(bytes))
 }
 
+/// The same of what is written, which is not kept.
+///
+/// # Errors
+/// Writing fails.
+pub fn sha256_of_written<E>(write: impl FnOnce(&mut dyn Write) -> Result<(), E>) -> Result<String, E> {
+    struct Hashing(Sha256);
+    impl Write for Hashing {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.update(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut hashing = Hashing(Sha256::new());
+    write(&mut hashing)?;
+    Ok(hexadecimal(hashing.0))
+}
+
 fn hexadecimal(digest: Sha256) -> String {
     digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -14,6 +14,8 @@ use crate::format::printable;
 /// How messages are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
+    /// Nothing, as of a process that does the same as one that speaks.
+    Silent,
     /// Nothing but warnings.
     Quiet,
     /// Plain lines, for logs.
@@ -39,14 +41,16 @@ impl Progress {
 
     /// Shows a line. A closed standard error is ignored.
     pub fn say(self, message: &str) {
-        if self != Self::Quiet {
+        if !matches!(self, Self::Silent | Self::Quiet) {
             let _ = writeln!(std::io::stderr(), "{}", printable(message));
         }
     }
 
     /// Shows a warning, even with `--quiet`.
     pub fn warn(self, message: &str) {
-        let _ = writeln!(std::io::stderr(), "warning: {}", printable(message));
+        if self != Self::Silent {
+            let _ = writeln!(std::io::stderr(), "warning: {}", printable(message));
+        }
     }
 
     /// A progress bar over the fragments of all epochs, with throughput and remaining time.

@@ -15,7 +15,7 @@ use crate::config::{Config, DeviceChoice, MAX_CLASSES, Precision, TaskKind};
 use crate::dataset::Classes;
 pub use crate::files::{
     CannotWrite, DataFile, cannot_write, check_output_file, describe_file, lies_in, persist, sha256, sha256_of,
-    temporary_beside, write_atomically, write_keeping_previous, write_through,
+    sha256_of_written, temporary_beside, write_atomically, write_keeping_previous, write_through,
 };
 pub use crate::run::fold_folder::{FoldFolder, ensemble_of};
 pub use crate::run::manifest::Manifest;
@@ -185,8 +185,11 @@ pub struct Provenance {
     pub libtorch: String,
     /// The device, such as `Cpu` or `Cuda(0)`; the last one, of a run that was resumed on another.
     pub device: String,
-    /// Number of threads.
+    /// Number of threads, of each process.
     pub threads: usize,
+    /// Number of processes that trained together, of the last start; 1 in runs of earlier versions.
+    #[serde(default = "alone", skip_serializing_if = "is_alone")]
+    pub processes: usize,
     /// Precision of the computation.
     pub precision: Precision,
     /// The seed.
@@ -227,6 +230,14 @@ pub struct Provenance {
     /// Outcome of training; absent until training has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
+}
+
+fn alone() -> usize {
+    1
+}
+
+fn is_alone(processes: &usize) -> bool {
+    *processes == alone()
 }
 
 /// The running program, as recorded in `run.json` and compared with later.

@@ -44,7 +44,16 @@ pub fn run(command: &Tune, config: &Config, progress: Progress) -> Result<()> {
 
     let mut curve = Curve::default();
     let bar = progress.bar((steps * training.batch_size.fragments()) as u64);
-    let setup = Setup { config, task: &task, data: &data, device: machine.device, bias: None, folder: None, progress };
+    let setup = Setup {
+        config,
+        task: &task,
+        data: &data,
+        device: machine.device,
+        bias: None,
+        group: None,
+        folder: None,
+        progress,
+    };
     lr_range::test(setup, &range::rates(from, to, steps), &mut curve, &bar)?;
     bar.finish();
 

@@ -1,6 +1,7 @@
 //! A prefetching loader: a thread gathers the next shuffled batches of codes while the network trains on the current
 //! one.
 
+use std::ops::Range;
 use std::sync::mpsc;
 use std::thread::Scope;
 
@@ -46,6 +47,27 @@ pub struct Order {
     pub seed: u64,
     /// Counted from 1.
     pub epoch: usize,
+    /// Which part of each batch is wanted.
+    pub share: Share,
+}
+
+/// The part of a whole that one of several processes takes, all alike: all of it where there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Of the process, counted from 0.
+    pub rank: usize,
+    /// Processes.
+    pub of: usize,
+}
+
+impl Share {
+    /// All there is.
+    pub const ALL: Self = Self { rank: 0, of: 1 };
+
+    /// Whether a part with this number is the process's own, where whole parts are dealt out in turn.
+    pub fn takes(self, number: usize) -> bool {
+        number % self.of == self.rank
+    }
 }
 
 /// Data augmentation: random changes to each training example, drawn anew each epoch.
@@ -60,14 +82,20 @@ pub struct Augmentation {
 }
 
 impl Augmentation {
+    /// Draws what is changed of an example whatever its sequence: whether it is reverse-complemented, and its shift.
+    fn draw(&self, random: &mut Generator) -> (bool, i64) {
+        let reversed = self.either_strand && random.random::<bool>();
+        let shift = if self.shift > 0 { random.random_range(-(self.shift as i64)..=self.shift as i64) } else { 0 };
+        (reversed, shift)
+    }
+
     /// Changes an example; returns whether it is reverse-complemented.
     fn change(&self, codes: &mut [u8], random: &mut Generator) -> bool {
-        let reversed = self.either_strand && random.random::<bool>();
+        let (reversed, shift) = self.draw(random);
         if reversed {
             alphabet::reverse_complement(codes);
         }
         if self.shift > 0 {
-            let shift = random.random_range(-(self.shift as i64)..=self.shift as i64);
             let by = (shift.unsigned_abs() as usize).min(codes.len());
             if shift > 0 {
                 codes.rotate_right(by);
@@ -90,6 +118,24 @@ impl Augmentation {
 }
 
 impl Order {
+    /// Where the process's own part of batch `number`, counted from 0, stands in the epoch's order of `n` examples; it may be empty.
+    pub fn part(self, number: usize, n: usize) -> Range<usize> {
+        self.part_of(self.share.rank, number, n)
+    }
+
+    /// The same of the process of any rank.
+    pub fn part_of(self, rank: usize, number: usize, n: usize) -> Range<usize> {
+        let (batch, size) = (self.batch(number, n), self.batch_size.div_ceil(self.share.of));
+        let at = |rank: usize| (batch.start + rank * size).min(batch.end);
+        at(rank)..at(rank + 1)
+    }
+
+    /// Where all of batch `number` stands.
+    pub fn batch(self, number: usize, n: usize) -> Range<usize> {
+        let first = (number * self.batch_size).min(n);
+        first..(first + self.batch_size).min(n)
+    }
+
     /// The order in which an epoch goes through `n` examples, keyed by (seed, epoch).
     pub fn indices(self, n: usize) -> Vec<usize> {
         let mut indices: Vec<usize> = (0..n).collect();
@@ -114,7 +160,8 @@ impl Order {
     }
 }
 
-/// All examples once, in an order keyed by (seed, epoch). The last batch may be smaller.
+/// All examples once, in an order keyed by (seed, epoch), or of each batch the process's own part. The last batch may be smaller, and such
+/// a part empty.
 pub fn shuffled<'scope, 'env>(
     scope: &'scope Scope<'scope, 'env>,
     examples: &'env Examples,
@@ -126,10 +173,22 @@ pub fn shuffled<'scope, 'env>(
         let indices = order.indices(examples.len());
         let mut random = order.changes();
         let mirrored = examples.mirrored_targets();
-        let mut gather = |indices: &[usize]| {
-            let mut codes = Vec::with_capacity(indices.len() * examples.length);
-            let mut labels = Vec::with_capacity(indices.len() * examples.width);
-            for &i in indices {
+        let mut passed = 0;
+        let mut gather = |place: Range<usize>| {
+            let mut codes = Vec::with_capacity(place.len() * examples.length);
+            let mut labels = Vec::with_capacity(place.len() * examples.width);
+            // What other processes take is drawn too, so that each example is changed alike whoever has it. Only mutations depend
+            // on the sequence.
+            for &i in &indices[passed..place.start] {
+                if augmentation.mutate > 0.0 {
+                    examples.read(i..i + 1, &mut codes)?;
+                    augmentation.change(&mut codes, &mut random);
+                    codes.clear();
+                } else {
+                    augmentation.draw(&mut random);
+                }
+            }
+            for &i in &indices[place.clone()] {
                 let start = codes.len();
                 examples.read(i..i + 1, &mut codes)?;
                 let reversed = augmentation.change(&mut codes[start..], &mut random);
@@ -139,12 +198,14 @@ pub fn shuffled<'scope, 'env>(
                     reverse_stretches(&mut labels[first..], &mirrored);
                 }
             }
-            Ok(Batch { codes, labels, n: indices.len() })
+            passed = place.end;
+            Ok(Batch { codes, labels, n: place.len() })
         };
-        for indices in indices.chunks(batch_size * load(batch_size, examples.length)) {
+        let numbers: Vec<usize> = (0..indices.len().div_ceil(batch_size)).collect();
+        for numbers in numbers.chunks(load(batch_size, examples.length)) {
             let mut batches = Vec::new();
-            for indices in indices.chunks(batch_size) {
-                let batch = gather(indices);
+            for &number in numbers {
+                let batch = gather(order.part(number, indices.len()));
                 let failed = batch.is_err();
                 batches.push(batch);
                 if failed {
@@ -165,7 +226,7 @@ mod tests {
     use super::*;
 
     fn epoch(examples: &Examples, epoch: usize, augmentation: Augmentation) -> Vec<Batch> {
-        let order = Order { batch_size: 32, augmentation, seed: 7, epoch };
+        let order = Order { batch_size: 32, augmentation, seed: 7, epoch, share: Share::ALL };
         std::thread::scope(|scope| shuffled(scope, examples, order).map(Result::unwrap).collect())
     }
 
@@ -243,5 +304,33 @@ mod tests {
         assert!((650..850).contains(&changed), "{changed} of 7500");
         assert!(seen[4][..4] == [0; 4] && (0..3).all(|from| seen[from][4] == 0));
         assert!((0..3).all(|from| (0..4).all(|to| seen[from][to] > 40)), "{seen:?}");
+    }
+
+    #[test]
+    fn the_parts_of_all_processes_are_the_batches_whoever_takes_them() {
+        let examples = examples((0..50 * 6).map(|i: usize| (i * i % 11 % 5) as u8).collect(), 6);
+        for augmentation in [
+            Augmentation { either_strand: true, ..Augmentation::default() },
+            Augmentation { either_strand: true, shift: 2, ..Augmentation::default() },
+            Augmentation { either_strand: true, shift: 1, mutate: 0.3 },
+        ] {
+            for (batch_size, of) in [(16, 1), (16, 2), (16, 4), (9, 3), (64, 4), (4, 4)] {
+                let of_rank = |rank, of| -> Vec<Batch> {
+                    let order = Order { batch_size, augmentation, seed: 7, epoch: 3, share: Share { rank, of } };
+                    std::thread::scope(|scope| shuffled(scope, &examples, order).map(Result::unwrap).collect())
+                };
+                let (whole, parts) = (of_rank(0, 1), (0..of).map(|rank| of_rank(rank, of)).collect::<Vec<_>>());
+                for (number, whole) in whole.into_iter().enumerate() {
+                    let mut joined = Batch { codes: vec![], labels: vec![], n: 0 };
+                    for part in parts.iter().map(|parts| &parts[number]) {
+                        assert!(part.n <= batch_size / of);
+                        joined.codes.extend(&part.codes);
+                        joined.labels.extend(&part.labels);
+                        joined.n += part.n;
+                    }
+                    assert_eq!(joined, whole, "{batch_size} in {of} parts: {number}");
+                }
+            }
+        }
     }
 }

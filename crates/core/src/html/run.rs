@@ -477,10 +477,14 @@ fn mistakes_text(run: &RunFiles, count: usize) -> String {
 
 fn provenance(run: &Provenance) -> Vec<(&'static str, String)> {
     let revision = |revision: &str| if revision.is_empty() { String::new() } else { format!(" ({revision})") };
+    let processes = match run.processes {
+        1 => String::new(),
+        processes => format!(" in each of {processes} processes"),
+    };
     let mut rows = vec![
         ("strandnet", format!("{}{}", run.version, revision(&run.git_revision))),
         ("libtorch", run.libtorch.clone()),
-        ("device", format!("{}, {} threads", run.device, run.threads)),
+        ("device", format!("{}, {} threads{}", run.device, run.threads, processes)),
         ("precision", config::name_of(&run.precision)),
         ("seed", run.seed.to_string()),
         ("command", question::command_line(&run.command)),

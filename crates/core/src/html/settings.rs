@@ -56,6 +56,7 @@ fn settings_of(run: &RunFiles) -> Vec<(String, String)> {
         ("libtorch".into(), provenance.libtorch.clone()),
         ("device".into(), provenance.device.clone()),
         ("threads used".into(), provenance.threads.to_string()),
+        ("processes".into(), provenance.processes.to_string()),
     ]);
     found
 }

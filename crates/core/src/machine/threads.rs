@@ -14,6 +14,8 @@ pub struct Threads {
     pub count: usize,
     /// What it follows, as a phrase.
     pub reason: String,
+    /// Whether a setting or a variable says it, and not the machine.
+    pub is_asked_for: bool,
     /// Variables that were ignored, a sentence each.
     pub warnings: Vec<String>,
 }
@@ -31,13 +33,13 @@ impl Threads {
     fn from(asked: Option<usize>, variable: impl Fn(&str) -> Option<String>, cores: Cores) -> Self {
         let mut warnings = Vec::new();
         if let Some(count) = asked {
-            return Self { count, reason: "as requested".into(), warnings };
+            return Self { count, reason: "as requested".into(), is_asked_for: true, warnings };
         }
         for name in VARIABLES {
             let Some(value) = variable(name).filter(|value| !value.trim().is_empty()) else { continue };
             match value.trim().parse() {
                 Ok(count) if (1..=MOST_THREADS).contains(&count) => {
-                    return Self { count, reason: format!("{name} says so"), warnings };
+                    return Self { count, reason: format!("{name} says so"), is_asked_for: true, warnings };
                 }
                 _ => warnings.push(format!(
                     "{name} is '{}', expected a number from 1 to {MOST_THREADS}; it is ignored",
@@ -53,7 +55,7 @@ impl Threads {
         } else {
             "one per core".into()
         };
-        Self { count: available, reason, warnings }
+        Self { count: available, reason, is_asked_for: false, warnings }
     }
 }
 
