@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{ArgMatches, Args};
 
 use crate::cli::limits::{Limits, typed_beside_resume};
-use strandnet_core::config::{Config, Faults, count};
+use strandnet_core::config::{Config, Faults};
 use strandnet_core::interrupt::TimeLimit;
 
 /// Flags of `train`.
@@ -30,8 +30,8 @@ pub struct Train {
     #[arg(long, value_name = "DIR")]
     pub data_root: Vec<PathBuf>,
     /// Processes that train together on this machine, each on its part of every batch, with its own CPU threads or GPU [default: 1; those that torchrun, srun or mpirun starts]
-    #[arg(long, value_name = "N", value_parser = count)]
-    pub processes: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub processes: Option<u16>,
     /// Seconds that processes wait for each other before they give up
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=MOST_SECONDS))]
     pub timeout: u64,

@@ -30,8 +30,8 @@ use strandnet_core::run::{self, Contents, DataFiles, OutputFolder, RUN_JSON, Run
 pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()> {
     let (checkpoint_every, limit) = command.times(flags)?;
     let launch = Launch::from_environment()?;
-    let processes = launch.as_ref().map_or(command.processes.unwrap_or(1), |launch| launch.size);
-    if let Some(asked) = command.processes.filter(|&asked| asked != processes) {
+    let processes = launch.as_ref().map_or(command.processes.unwrap_or(1).into(), |launch| launch.size);
+    if let Some(asked) = command.processes.filter(|&asked| usize::from(asked) != processes) {
         let fault = format!("--processes is {asked}, and {processes} were started; leave it out");
         return Err(Faults(vec![fault]).into());
     }
@@ -124,6 +124,7 @@ fn train(
             InterruptedRun::open_with(path, &Resumption { device, ..how.clone() }, progress)
         };
         let Some(interrupted) = several.map_or_else(open, |(group, _)| group.after_first(open))? else {
+            several.iter().for_each(|(group, _)| group.dismiss());
             if !is_first {
                 return Ok(());
             }

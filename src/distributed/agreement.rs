@@ -93,6 +93,9 @@ fn difference_of(name: &str, own: &Value, other: &Value) -> Option<String> {
     }
 }
 
+/// How long process 0 waits for others to read what is wrong, in seconds.
+const READING_SECONDS: u64 = 2;
+
 /// What process 0 found of all, and where the run is.
 #[derive(Debug, Serialize, Deserialize)]
 struct Verdict {
@@ -114,7 +117,7 @@ impl Group {
             let verdict = Verdict { fault: self.fault_of_others(hello), run: run.map(Path::to_path_buf) };
             self.set("verdict", &serde_json::to_string(&verdict)?).map_err(lost)?;
             if verdict.fault.is_some() {
-                self.wait_for_readers();
+                self.wait_for_readers(READING_SECONDS);
             }
             verdict
         } else {
@@ -162,10 +165,19 @@ impl Group {
         })
     }
 
-    /// Lets the others read what is wrong before the store goes with this process.
-    fn wait_for_readers(&self) {
-        const SECONDS: u64 = 2;
-        let deadline = Instant::now() + Duration::from_secs(SECONDS);
+    /// Ends what has nothing to train, which all processes have found.
+    pub fn dismiss(&self) {
+        self.agreed.set(true);
+        if self.is_first() {
+            self.wait_for_readers(self.seconds);
+        } else {
+            let _ = self.set(&format!("read/{}", self.launch.rank), "");
+        }
+    }
+
+    /// Lets the others read what is said to them before the store goes with this process.
+    fn wait_for_readers(&self, seconds: u64) {
+        let deadline = Instant::now() + Duration::from_secs(seconds);
         for rank in 1..self.launch.size {
             if Instant::now() < deadline {
                 let _ = self.get(&format!("read/{rank}"), 1);
@@ -181,7 +193,7 @@ impl Group {
             let fault = Some(format!("process 0 of {size} ended before training; see what it says"));
             let _ = self.set("opened", "");
             let _ = serde_json::to_string(&Verdict { fault, run: None }).map(|verdict| self.set("verdict", &verdict));
-            self.wait_for_readers();
+            self.wait_for_readers(READING_SECONDS);
         }
     }
 

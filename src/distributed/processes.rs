@@ -16,6 +16,9 @@ const GRACE: Duration = Duration::from_secs(10);
 /// And this long to end when they are told to.
 const LAST_GRACE: Duration = Duration::from_secs(60);
 
+/// What shells add to the number of a signal for the exit code of a process that it ended.
+const EXIT_CODE_OF_SIGNAL: i32 = 128;
+
 /// The error of a program that ends with this exit code, after another process has said why.
 #[derive(Debug)]
 pub struct Ended(pub i32);
@@ -124,9 +127,10 @@ fn wait(mut processes: Processes, interrupt: &Interrupt) -> Result<()> {
     }
     let Some((rank, _)) = failed else { return Ok(()) };
     let status = ended[rank].unwrap_or_default();
-    match (status.code(), status.signal()) {
-        (Some(code), _) => Err(Ended(code).into()),
-        (None, signal) => Err(anyhow!(
+    match (status.code(), status.signal(), passed_on) {
+        (Some(code), _, _) => Err(Ended(code).into()),
+        (None, Some(signal), Some(own)) if signal == own => Err(Ended(EXIT_CODE_OF_SIGNAL + signal).into()),
+        (None, signal, _) => Err(anyhow!(
             "process {rank} of {count} was killed (signal {}), as when memory runs out; see what the others say",
             signal.unwrap_or(0)
         )),

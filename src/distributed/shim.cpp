@@ -5,6 +5,7 @@
 #include "group.h"
 
 #define USE_C10D_GLOO
+#include <c10/util/Logging.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
@@ -38,6 +39,10 @@ extern "C" {
 char* strandnet_group_meet(
     const char* host, uint16_t port, bool serves, const char* name, int64_t seconds, StrandnetGroup** out) {
   return message_of([&] {
+    // What goes wrong is said once, by the program; c10d would say it too, with the frames of its stack.
+    if (std::getenv("TORCH_CPP_LOG_LEVEL") == nullptr) {
+      FLAGS_caffe2_log_level = static_cast<int>(c10::GLOG_FATAL);
+    }
     c10d::TCPStoreOptions options;
     options.port = port;
     options.isServer = serves;

@@ -15,6 +15,7 @@ mod resolved;
 mod resume;
 mod run_folder;
 mod settings;
+mod several_processes;
 pub mod signals;
 mod tables;
 mod tasks;
