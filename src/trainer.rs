@@ -651,8 +651,7 @@ impl Experiment<'_> {
             task,
             data,
             &trained,
-            &logits,
-            &blocks,
+            (&logits, &blocks),
             (baselines, bias.as_deref(), profile_baselines.as_ref(), footprints),
             run.as_ref(),
         )?;

@@ -86,7 +86,7 @@ fn speed(
     if network.all_native().is_some() {
         device::leave_to_native();
     }
-    let mut learner = Learner::new(network, training, task, examples.len(), None)?;
+    let mut learner = Learner::new(network, training, task, examples.len())?;
     let (mut steps, mut began) = (0, Instant::now());
     for epoch in 1.. {
         let order = learner::order(training, training.seed, epoch);

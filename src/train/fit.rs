@@ -68,7 +68,7 @@ impl<'a> Fit<'a> {
         let mut fit = Self {
             setup,
             seed,
-            learner: Learner::new(network, training, task, data.train.len(), setup.group)?,
+            learner: Learner::of_group(network, training, task, data.train.len(), setup.group)?,
             totals: EpochTotals::default(),
             position: Position { member, restarts, epoch: 1, batch: 0 },
             early_stopping: EarlyStopping::new(training.patience),

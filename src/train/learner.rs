@@ -78,11 +78,19 @@ pub struct Learner<'a> {
 }
 
 impl<'a> Learner<'a> {
-    /// For epochs of `n` examples, which several processes may share.
+    /// For epochs of `n` examples.
     ///
     /// # Errors
     /// CUDA graphs are asked for and the GPU is out of order.
-    pub fn new(
+    pub fn new(network: Network, training: &'a TrainingConfig, task: &'a Task, n: usize) -> Result<Self> {
+        Self::of_group(network, training, task, n, None)
+    }
+
+    /// The same in one of several processes, which share every batch.
+    ///
+    /// # Errors
+    /// As [`Learner::new`].
+    pub fn of_group(
         network: Network,
         training: &'a TrainingConfig,
         task: &'a Task,

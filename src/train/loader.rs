@@ -53,7 +53,8 @@ impl Batch {
     pub fn on(self, device: Device) -> DeviceBatch {
         match self {
             Self::Host(HostBatch { codes, labels, n }) => {
-                let rows = |tensor: Tensor| tensor.view([n as i64, -1]);
+                // Not left to libtorch, as the part of one of several processes may be empty.
+                let rows = |tensor: Tensor| tensor.view([n as i64, (tensor.numel() / n.max(1)) as i64]);
                 DeviceBatch {
                     codes: rows(device::to_device(&codes, device)),
                     labels: rows(device::to_device(&labels, device)),

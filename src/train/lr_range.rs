@@ -20,7 +20,7 @@ pub fn test(setup: Setup, rates: &[f64], curve: &mut Curve, bar: &Bar) -> Result
     let Setup { config, task, data, device, .. } = setup;
     let (training, examples) = (&config.training, &data.train);
     let (network, _) = starting_network(config, task, data, device, training.seed, 0)?;
-    let mut learner = Learner::new(network, training, task, examples.len(), None)?;
+    let mut learner = Learner::new(network, training, task, examples.len())?;
     let mut rates = rates.iter().copied();
     for epoch in 1.. {
         let order = learner::order(training, training.seed, epoch);

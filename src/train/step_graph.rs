@@ -249,7 +249,7 @@ mod tests {
         // Without batch norm, whose biases before it have gradients of rounding alone, which Adam takes whole steps down.
         let network = network(Architecture::Shallow, training, Device::Cpu);
         let on_device = indexed.then(|| DeviceExamples::new(Device::Cpu, &examples).unwrap());
-        let mut learner = Learner::new(network, training, &task, examples.len(), None).unwrap();
+        let mut learner = Learner::new(network, training, &task, examples.len()).unwrap();
         prepare(&mut learner);
         let mut totals = EpochTotals::default();
         for epoch in 1..=2 {
@@ -302,8 +302,7 @@ mod tests {
         let (examples, task) = examples();
         let training = TrainingConfig { batch_size: BatchSize::Of(32), accumulate: 2, ..TrainingConfig::default() };
         for arch in [Architecture::Shallow, Architecture::Residual, Architecture::Danq] {
-            let mut learner =
-                Learner::new(network(arch, &training, device), &training, &task, examples.len(), None).unwrap();
+            let mut learner = Learner::new(network(arch, &training, device), &training, &task, examples.len()).unwrap();
             let mut graph = StepGraph::new(device, 32, false).unwrap();
             let on_device = DeviceExamples::new(device, &examples).unwrap();
             let order = learner::order(&training, 1, 1);

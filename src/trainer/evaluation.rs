@@ -47,8 +47,7 @@ pub(super) fn evaluate_and_export(
     task: &Task,
     data: &Dataset,
     trained: &Trained,
-    Logits { valid: valid_logits, test: test_logits }: &Logits,
-    (of_valid, of_test): &(Blocks, Blocks),
+    (Logits { valid: valid_logits, test: test_logits }, (of_valid, of_test)): (&Logits, &(Blocks, Blocks)),
     (mut baselines, bias, profile_baselines, footprints): (
         Vec<BaselineResult>,
         Option<&Bias>,

@@ -158,6 +158,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("a file of search folders", "\"knobs.png\""),
     ("the same as SVG", "\"knobs.svg\""),
     ("files of motif folders", "page_{}.png"),
+    ("a variable of SLURM", "\"SLURM_JOB_"),
 ];
 
 /// The words of an identifier, in lower case: `EarlyStopping` and `early_stopping` both give `early`, `stopping`.
