@@ -11,11 +11,17 @@ use tch::Tensor;
 use super::shim::{self, Functions};
 use crate::libtorch::worked;
 
+/// With 0 NCCL is left alone, as where it cannot connect the machines.
+const SWITCH: &str = "STRANDNET_NCCL";
+
 /// Whether this program has NCCL, for which it was built with NCCL's header.
 ///
 /// # Errors
-/// It has none; says why.
+/// It has none, or is not to use it; says why.
 pub fn is_there() -> Result<()> {
+    if std::env::var(SWITCH).is_ok_and(|value| value == "0") {
+        bail!("{SWITCH} is 0");
+    }
     // SAFETY: takes nothing.
     if unsafe { (shim::loaded()?.nccl_is_there)() } {
         return Ok(());

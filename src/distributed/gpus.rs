@@ -31,7 +31,7 @@ impl Place {
             return Some(format!("process {rank} is on the CPU"));
         }
         if let Some(rank) = first(&Self::GpuWithoutNccl) {
-            return Some(format!("process {rank} was built without NCCL"));
+            return Some(format!("process {rank} has no NCCL (see strandnet doctor)"));
         }
         places.iter().enumerate().find_map(|(rank, place)| {
             let other = first(place).filter(|&other| other != rank)?;
@@ -78,7 +78,7 @@ mod tests {
             (vec![gpu("a"), gpu("b"), gpu("c")], None),
             (vec![gpu("a"), gpu("b"), gpu("a")], Some("processes 0 and 2 are on the same GPU")),
             (vec![gpu("a"), Place::Cpu], Some("process 1 is on the CPU")),
-            (vec![gpu("a"), Place::GpuWithoutNccl], Some("process 1 was built without NCCL")),
+            (vec![gpu("a"), Place::GpuWithoutNccl], Some("process 1 has no NCCL (see strandnet doctor)")),
         ] {
             assert_eq!(Place::obstacle(&places).as_deref(), expected);
         }
