@@ -12,7 +12,6 @@
 
 #define USE_C10D_NCCL
 #include <ATen/cuda/CUDAContext.h>
-#include <c10/util/Logging.h>
 #include <c10/util/env.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
@@ -35,16 +34,6 @@ struct Nccl {
 };
 
 namespace {
-
-// What c10d would print of an error that is told in one sentence.
-class Silence {
- public:
-  Silence() : level_(FLAGS_caffe2_log_level) { FLAGS_caffe2_log_level = c10::GLOG_FATAL; }
-  ~Silence() { FLAGS_caffe2_log_level = level_; }
-
- private:
-  int level_;
-};
 
 // Under which one that leaves says so in the store. A GPU that waits for it does not notice.
 constexpr const char* LEFT = "left";
@@ -78,11 +67,24 @@ void wait_for(Nccl* nccl, const c10::intrusive_ptr<c10d::Work>& work) {
   }
 }
 
+// Ends what GPUs wait for, at once: who frees tensors after an error waits for the GPU.
+void give_up(Nccl* nccl) noexcept {
+  nccl->lost = true;
+  try { nccl->store->add(LEFT, 1); } catch (...) {}
+  try { nccl->backend->abort(); } catch (...) {}
+}
+
 template <typename Ask>
 char* message_of_exchange(Nccl* nccl, Ask ask) {
-  const Silence silence;
-  char* message = message_of([&] { wait_for(nccl, ask(*nccl->backend)); });
-  nccl->lost = nccl->lost || message != nullptr;
+  char* message = message_of([&] {
+    if (nccl->lost) {
+      throw std::runtime_error("closed");
+    }
+    wait_for(nccl, ask(*nccl->backend));
+  });
+  if (message != nullptr && !nccl->lost) {
+    give_up(nccl);
+  }
   return message;
 }
 
@@ -107,7 +109,6 @@ char* strandnet_cuda_nccl_uuid(int device, uint8_t* uuid) {
 // Connects a GPU with those of the other processes of a group, which do the same.
 char* strandnet_cuda_nccl_connect(
     StrandnetGroup* group, int rank, int size, int device, int64_t seconds, Nccl** out) {
-  const Silence silence;
   return message_of([&] {
     // Else c10d waits for sums in a thread of its own, which ends the program where one fails.
     c10::utils::set_env("TORCH_NCCL_BLOCKING_WAIT", "1");
@@ -117,9 +118,12 @@ char* strandnet_cuda_nccl_connect(
     auto backend = c10::make_intrusive<ProcessGroupNCCL>(store, rank, size, options);
     at::Device own(at::kCUDA, static_cast<c10::DeviceIndex>(device));
     *out = new Nccl{store, backend, std::chrono::seconds(seconds)};
-    (*out)->lost = true; // until it is connected
-    backend->eagerConnectSingleDevice(own);
-    (*out)->lost = false;
+    try {
+      backend->eagerConnectSingleDevice(own);
+    } catch (...) {
+      give_up(*out);
+      throw;
+    }
   });
 }
 
@@ -144,17 +148,13 @@ void strandnet_cuda_nccl_leave(Nccl* nccl) {
   if (nccl == nullptr) {
     return;
   }
-  const Silence silence;
-  try { nccl->store->add(LEFT, 1); } catch (...) {}
-  try {
-    if (!nccl->lost) {
+  if (!nccl->lost) {
+    try {
+      nccl->store->add(LEFT, 1);
       nccl->backend->shutdown();
+    } catch (...) {
+      give_up(nccl);
     }
-  } catch (...) {
-    nccl->lost = true;
-  }
-  if (nccl->lost) {
-    try { nccl->backend->abort(); } catch (...) {}
   }
   delete nccl;
 }
