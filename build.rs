@@ -14,7 +14,7 @@ fn main() {
     println!("cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/lib");
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
     let cuda = lib.join("libtorch_cuda.so").exists();
-    for file in [CPU_SHIM, CUDA_SHIM, "src/libtorch/message.h", DISTRIBUTED] {
+    for file in [CPU_SHIM, CUDA_SHIM, NCCL_SHIM, "src/libtorch/message.h", DISTRIBUTED] {
         println!("cargo:rerun-if-changed={file}");
     }
     shim(&lib, CPU_SHIM).compile("strandnet_libtorch");
@@ -43,6 +43,8 @@ fn libtorch_lib() -> PathBuf {
 const CPU_SHIM: &str = "src/libtorch/cpu.cpp";
 /// The same of its CUDA half; a shared object that the program carries and opens where there is a GPU.
 const CUDA_SHIM: &str = "src/cuda/shim.cpp";
+/// And of NCCL, which sums tensors over several GPUs; in the same shared object.
+const NCCL_SHIM: &str = "src/cuda/nccl.cpp";
 
 /// The same of what processes that train together do; linked into the program. libtorch comes without the headers of gloo that its own
 /// need, so stand-ins lie beside it.
@@ -62,9 +64,15 @@ fn shim(lib: &Path, file: &str) -> cc::Build {
 /// CUDA: the program does without.
 fn cuda_shim(lib: &Path, cuda: bool) -> PathBuf {
     let object = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it")).join("libstrandnet_cuda.so");
-    let headers = if cuda { cuda_headers(lib) } else { None };
+    let headers = if cuda { folder_with(lib, "cuda_runtime_api.h") } else { None };
     let built = headers.is_some_and(|headers| {
-        let built = build_cuda_shim(lib, &headers, &object);
+        if let Some(nccl) = folder_with(lib, "nccl.h") {
+            match build_cuda_shim(lib, &headers, Some(&nccl), &object) {
+                Ok(()) => return true,
+                Err(error) => println!("cargo:warning=built without NCCL, so that several GPUs are slower: {error}"),
+            }
+        }
+        let built = build_cuda_shim(lib, &headers, None, &object);
         if let Err(error) = &built {
             println!("cargo:warning=built without CUDA graphs and with slower transfers to a GPU: {error}");
         }
@@ -76,9 +84,15 @@ fn cuda_shim(lib: &Path, cuda: bool) -> PathBuf {
     object
 }
 
-fn build_cuda_shim(lib: &Path, headers: &Path, object: &Path) -> Result<(), String> {
-    let mut compiler = shim(lib, CUDA_SHIM).include(headers).pic(true).get_compiler().to_command();
-    compiler.arg("-shared").arg("-s").arg("-o").arg(object).arg(CUDA_SHIM).arg("-L").arg(lib);
+fn build_cuda_shim(lib: &Path, headers: &Path, nccl: Option<&Path>, object: &Path) -> Result<(), String> {
+    let mut build = shim(lib, CUDA_SHIM);
+    // A toolkit has libcu++ in a folder of its own, which only nvcc searches.
+    build.include(headers).include(headers.join("cccl")).pic(true);
+    if let Some(nccl) = nccl {
+        build.include(nccl).define("STRANDNET_NCCL", None);
+    }
+    let mut compiler = build.get_compiler().to_command();
+    compiler.arg("-shared").arg("-s").arg("-o").arg(object).args([CUDA_SHIM, NCCL_SHIM]).arg("-L").arg(lib);
     compiler.args(["-ltorch_cuda", "-lc10_cuda", "-ltorch_cpu", "-lc10"]);
     match compiler.output() {
         Ok(output) if output.status.success() => Ok(()),
@@ -90,12 +104,12 @@ fn build_cuda_shim(lib: &Path, headers: &Path, object: &Path) -> Result<(), Stri
     }
 }
 
-/// Where CUDA's headers are: beside PyTorch's wheel, or where NVIDIA's own installer puts them.
-fn cuda_headers(lib: &Path) -> Option<PathBuf> {
+/// Where a header of NVIDIA is: beside PyTorch's wheel, or where NVIDIA's own installer puts it.
+fn folder_with(lib: &Path, header: &str) -> Option<PathBuf> {
     let wheels = lib.parent()?.parent()?.join("nvidia");
     let of_wheels = std::fs::read_dir(wheels).into_iter().flatten().flatten().map(|folder| folder.path());
     let homes = std::env::var_os("CUDA_HOME").map(PathBuf::from).into_iter().chain([PathBuf::from("/usr/local/cuda")]);
-    of_wheels.chain(homes).map(|home| home.join("include")).find(|folder| folder.join("cuda_runtime_api.h").is_file())
+    of_wheels.chain(homes).map(|home| home.join("include")).find(|folder| folder.join(header).is_file())
 }
 
 /// Version and CUDA version, from the wheel's `torch/version.py` or the zip's `build-version`.

@@ -10,6 +10,7 @@ docs/performance.md, into --out. Fails if a check does. A line whose tool is mis
 where there is none.
 """
 import argparse
+import array
 import csv
 import importlib.util
 import json
@@ -17,6 +18,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -205,7 +207,7 @@ def doctor():
     require(not found["problems"], found["problems"])
     if DRY:
         return found["default_device"]
-    require(found["cuda_devices"] >= 1 and found["cudnn"] and found["cuda_graphs"], json.dumps(found))
+    require(found["cuda_devices"] >= 1 and found["cudnn"] and found["cuda_graphs"] and found["nccl"], json.dumps(found))
     gpu, driver = found["nvidia_driver"]["gpus"][0], found["nvidia_driver"]
     NUMBERS["gpu"], NUMBERS["driver"] = gpu["name"], driver["release"] or f"for CUDA {driver['cuda']}"
     NUMBERS["libtorch"], NUMBERS["strandnet"] = found["libtorch"], f"{found['version']} ({found['git_revision']})"
@@ -214,7 +216,7 @@ def doctor():
 
 @check("unit tests of the GPU, one at a time", 120)
 def unit_tests():
-    wanted = ["cpu_and_cuda_agree", "train::step_graph", "train::transfer", "train::device_examples", "train::optimizer", "train::totals", "cuda::"]
+    wanted = ["cpu_and_cuda_agree", "train::step_graph", "train::transfer", "train::device_examples", "train::optimizer", "train::totals", "cuda::", "distributed::"]
     said = run(HERE / "unit", "--test-threads=1", "--nocapture", *wanted, seconds=120)
     passed = int(re.search(r"(\d+) passed", said).group(1))
     require(passed > 20, f"only {passed} tests ran")
@@ -284,9 +286,9 @@ def fragments_per_second(folder):
     return speeds[len(speeds) // 2]
 
 
-def speed_of(name, device, *flags):
+def speed_of(name, device, *flags, **more):
     began = time.monotonic()
-    strandnet("train", *data("train.csv"), "--device", device, *flags, "--out", "speed", seconds=200)
+    strandnet("train", *data("train.csv"), "--device", device, *flags, "--out", "speed", seconds=200, **more)
     seconds = time.monotonic() - began
     row = {"fragments_per_second": fragments_per_second(WORK / "speed"), "seconds": seconds, "auroc": auroc(WORK / "speed")}
     NUMBERS.setdefault("speed", {})[name] = row
@@ -357,6 +359,100 @@ def add_speed(arch, *flags):
 for architecture in ["residual", "basset"]:
     for more in [[], ["--cuda-graph"], ["--precision", "bf16", "--cuda-graph"]]:
         add_speed(architecture, *more)
+
+
+# Batches of 60 divide the training sets, so that two halves of each are as two batches of 30.
+SEVERAL = ["--arch", "residual", "--optimizer", "sgd", "--lr", "0.02"]
+ALONE = [*SEVERAL, "--batch-size", "60"]
+HALVES = [*SEVERAL, "--batch-size", "30", "--accumulate", "2"]
+WITHOUT_NCCL = {"STRANDNET_NCCL": "0"}
+
+
+def group_of_one():
+    """Variables of a launcher that started one process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    return {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+
+
+def weights(folder):
+    """All numbers of the best weights, whose file has the length of its head in 8 bytes, then the head, then them."""
+    content = (folder / "best.safetensors").read_bytes()
+    begin = 8 + int.from_bytes(content[:8], "little")
+    kinds = {tensor["dtype"] for name, tensor in json.loads(content[8:begin]).items() if name != "__metadata__"}
+    require(kinds == {"F32"}, f"{folder.name} has weights of {kinds}")
+    return array.array("f", content[begin:])
+
+
+def as_alone(name, flags, expected, alone, **more):
+    """Trains in a group; its weights must be those of training alone with the flags of `alone`, and sums made as expected."""
+    reference = WORK / "-".join(["alone", *alone[-4:]])
+    if not (reference / "metrics.json").exists():
+        train(reference.name, *alone, epochs=1)
+    quiet = [part for part in data() if part != "--quiet"]
+    said = strandnet("train", *quiet, "--device", DEVICE, "--epochs", 1, *flags, "--out", name, **more)
+    faults = [line for line in said.splitlines() if OF_THE_GPU.search(line)]
+    require(not faults, f"{name}: {faults[:1]}")
+    means = re.search(r"gradients are summed by (.*)", said)
+    require(means and re.match("gloo$" if DRY else expected, means.group(1)), f"{means and means.group(0)}, expected {expected}")
+    pairs = list(zip(weights(WORK / name), weights(reference), strict=True))
+    worst = max(abs(a - b) / max(1.0, abs(b)) for a, b in pairs)
+    require(worst <= 1e-4, f"weights {worst:.1e} apart, allowed 1e-4")
+    return f"by {means.group(1)}: {len(pairs):,} weights {worst:.0e} apart"
+
+
+@check("several processes: a group of one learns what one alone does", 60)
+def one_by_nccl():
+    return as_alone("one-nccl", ALONE, "NCCL$", ALONE, **group_of_one())
+
+
+@check("several processes: the same by gloo", 60)
+def one_by_gloo():
+    return as_alone("one-gloo", ALONE, "gloo on the CPU", ALONE, **group_of_one(), **WITHOUT_NCCL)
+
+
+@check("several processes: the same with --cuda-graph", 60)
+def one_graphed():
+    need_gpu()
+    flags = [*ALONE, "--cuda-graph"]
+    return as_alone("one-graphed", flags, "NCCL$", flags, **group_of_one())
+
+
+@check("several processes: two on one GPU learn what one alone does", 60)
+def two_on_one():
+    more = {} if DRY else {"CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]}
+    return as_alone("two-gloo", [*ALONE, "--processes", 2], "gloo on the CPU, as processes 0 and 1 are on the same GPU", HALVES, **more)
+
+
+@check("several processes: two on two GPUs learn what one alone does", 60)
+def two_on_two():
+    need_gpu()
+    if json.loads(strandnet("doctor", "--json"))["cuda_devices"] < 2:
+        raise Skipped("there is one GPU")
+    return as_alone("two-nccl", [*ALONE, "--processes", 2], "NCCL$", HALVES)
+
+
+@check("several processes: one that is gone is an error in one sentence", 60)
+def one_is_gone():
+    group = {**group_of_one(), "WORLD_SIZE": "2"}
+    error = error_of("train", *data(), "--device", DEVICE, *ALONE, "--timeout", 2, "--out", "gone", **group)
+    require("process 1 of 2 did not come within 2 s" in error, error)
+    return error.removeprefix("error: ")
+
+
+@check("speed of residual in a group of one", 120)
+def speed_in_group():
+    batch = 128
+    flags = ["--arch", "residual", "--batch-size", batch, "--epochs", "2" if DRY else "4"]
+    ways = [("", {}), (", group of one", group_of_one())]
+    if not DRY:
+        ways.append((", group of one by gloo", {**group_of_one(), **WITHOUT_NCCL}))
+    steps = []
+    for name, more in ways:
+        speed_of(f"residual, GPU, batches of {batch}{name}", DEVICE, *flags, **more)
+        steps.append(1000 * batch / NUMBERS["speed"][f"residual, GPU, batches of {batch}{name}"]["fragments_per_second"])
+    return "a step takes " + ", ".join(f"{step:.2f} ms {name.removeprefix(', ') or 'alone'}" for step, (name, _) in zip(steps, ways))
 
 
 for architecture in ARCHITECTURES:
@@ -483,12 +579,6 @@ def sanitizer():
                "--batch-size", 1024, "--shift", 3, "--out", "sanitized", seconds=150, PYTORCH_NO_CUDA_MEMORY_CACHING="1")
     require("ERROR SUMMARY: 0 errors" in said, said.strip().splitlines()[-1])
     return "0 errors"
-
-
-@check("several GPUs by NCCL", 30)
-def nccl():
-    need_gpu()
-    raise Skipped("this version trains on one GPU")
 
 
 def table():

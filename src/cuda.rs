@@ -4,12 +4,13 @@
 //! ```text
 //! driver     what NVIDIA's driver says of itself and its GPUs          shim     our C++, embedded in the program
 //! stream     queues of work on a GPU                                   graph    work recorded once and replayed
-//! library    opens a shared object
+//! library    opens a shared object                                     nccl     sums over the GPUs of several processes
 //! ```
 
 pub mod driver;
 pub mod graph;
 mod library;
+pub mod nccl;
 mod shim;
 pub mod stream;
 

@@ -1,14 +1,15 @@
 //! Several processes that train one network, each on its part of every batch: how they meet, find that they are about the same, and sum
-//! tensors. The engine is c10d, which libtorch holds; `distributed/shim.cpp` is our half in C++.
+//! tensors. The engine is c10d, which libtorch holds; `distributed/shim.cpp` is our half in C++, and `cuda/nccl.cpp` that of GPUs.
 //!
 //! ```text
-//! launch      which of the processes this one is        processes   starts them on this machine
-//! agreement   that all have the same program, settings and data
+//! launch      which of the processes this one is                     processes   starts them on this machine
+//! agreement   that all have the same program, settings and data      gpus        connects their GPUs
 //! ```
 
 #![allow(unsafe_code)] // Rust cannot check calls of C++.
 
 mod agreement;
+mod gpus;
 pub mod launch;
 pub mod processes;
 
@@ -20,9 +21,11 @@ use anyhow::{Result, anyhow, bail};
 use strandnet_core::dataset::batches::Share;
 use strandnet_core::dataset::examples::Examples;
 use strandnet_core::evaluate::{self, Strand};
+use strandnet_core::format::counted;
 use strandnet_core::scorer::Scorer;
 use tch::{Device, Tensor};
 
+use crate::cuda::nccl::Nccl;
 use crate::libtorch::worked;
 use crate::no_grad::no_grad;
 pub use agreement::Hello;
@@ -70,6 +73,10 @@ pub struct Group {
     agreed: Cell<bool>,
     /// Where the run is, once process 0 said so.
     run: OnceCell<PathBuf>,
+    /// What sums tensors of GPUs; gloo where there is none.
+    nccl: OnceCell<Nccl>,
+    /// How gradients are summed, for people.
+    means: OnceCell<String>,
 }
 
 impl Group {
@@ -95,7 +102,9 @@ impl Group {
                 "process {rank} of {size} found nobody at {host}:{port} within {seconds} s (--timeout), expected process 0; see what that says, and whether MASTER_ADDR and MASTER_PORT are the same for all"
             ),
         })?;
-        let group = Self { handle, launch, seconds, agreed: Cell::new(false), run: OnceCell::new() };
+        let agreed = Cell::new(false);
+        let (run, nccl, means) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        let group = Self { handle, launch, seconds, agreed, run, nccl, means };
         if group.count(&format!("arrived/{rank}"))? > 1 {
             group.agreed.set(true); // lest what it says in leaving be taken for the other's
             bail!(
@@ -115,14 +124,21 @@ impl Group {
         self.launch.rank == 0
     }
 
+    /// How many there are and how they sum gradients, in a line; once they have agreed.
+    pub fn describe(&self) -> String {
+        let processes = counted(self.launch.size as u64, "process");
+        format!("{processes}; gradients are summed by {}", self.means.get().map_or("nobody yet", String::as_str))
+    }
+
     /// Sums a tensor over all processes, in place: the same bits in each.
     ///
     /// # Errors
     /// Another process ended or does not answer.
     pub fn sum(&self, tensor: &Tensor) -> Result<()> {
-        self.on_cpu(tensor, |group, tensor| {
+        self.exchange(tensor, |tensor, nccl| match nccl {
+            Some(nccl) => nccl.sum(tensor),
             // SAFETY: tch's tensors are libtorch's behind a pointer, and this one lives.
-            unsafe { strandnet_group_sum(group, tensor.as_ptr().cast()) }
+            None => worked(unsafe { strandnet_group_sum(self.handle, tensor.as_ptr().cast()) }),
         })
     }
 
@@ -131,18 +147,21 @@ impl Group {
     /// # Errors
     /// As [`Group::sum`].
     pub fn broadcast(&self, tensor: &Tensor) -> Result<()> {
-        self.on_cpu(tensor, |group, tensor| {
+        self.exchange(tensor, |tensor, nccl| match nccl {
+            Some(nccl) => nccl.broadcast(tensor),
             // SAFETY: as above.
-            unsafe { strandnet_group_broadcast(group, tensor.as_ptr().cast()) }
+            None => worked(unsafe { strandnet_group_broadcast(self.handle, tensor.as_ptr().cast()) }),
         })
     }
 
-    /// Does something with a tensor where gloo takes it.
-    fn on_cpu(&self, tensor: &Tensor, work: impl Fn(*mut c_void, &Tensor) -> *mut c_char) -> Result<()> {
-        let on_cpu = tensor.device() == Device::Cpu && tensor.is_contiguous();
-        let there = if on_cpu { tensor.shallow_clone() } else { tensor.to_device(Device::Cpu).contiguous() };
-        worked(work(self.handle, &there)).map_err(|error| self.lost(&error))?;
-        if !on_cpu {
+    /// Does something with a tensor where NCCL takes it, if that is for its device, or gloo.
+    fn exchange(&self, tensor: &Tensor, work: impl Fn(&Tensor, Option<&Nccl>) -> Result<()>) -> Result<()> {
+        let nccl = self.nccl.get().filter(|_| tensor.device().is_cuda());
+        let device = if nccl.is_some() { tensor.device() } else { Device::Cpu };
+        let is_there = tensor.device() == device && tensor.is_contiguous();
+        let there = if is_there { tensor.shallow_clone() } else { tensor.to_device(device).contiguous() };
+        work(&there, nccl).map_err(|error| self.lost(&error))?;
+        if !is_there {
             no_grad(|| tensor.shallow_clone().copy_(&there));
         }
         Ok(())
@@ -198,9 +217,7 @@ impl Group {
             text if text.contains("timed out") || text.contains("timeout") => {
                 format!("one of them did not answer for {} s (--timeout)", self.seconds)
             }
-            text if text.contains("closed") || text.contains("reset") || text.contains("broken pipe") => {
-                "one of them ended".into()
-            }
+            text if ENDED.iter().any(|word| text.contains(word)) => "one of them ended".into(),
             _ => text,
         };
         let resume = match self.run.get() {
@@ -216,10 +233,14 @@ impl Drop for Group {
         if !self.agreed.get() {
             self.leave_word();
         }
+        drop(self.nccl.take());
         // SAFETY: it is freed once.
         unsafe { strandnet_group_leave(self.handle) }
     }
 }
+
+/// What c10d says, in lower case, where another process ended.
+const ENDED: [&str; 4] = ["closed", "reset", "broken pipe", "remote process exited"];
 
 /// The first line of what libtorch says, without where in its source that is.
 fn short(error: &anyhow::Error) -> String {

@@ -220,7 +220,8 @@ impl Trainer {
         };
         if let Some(group) = &self.group {
             let hello = self.hello(group, data, &data_files, &machine, "at the start")?;
-            group.agree(&hello, folder.as_ref().map(OutputFolder::path))?;
+            group.agree(&hello, folder.as_ref().map(OutputFolder::path), machine.device)?;
+            self.progress.say(&group.describe());
         }
         let Some(folder) = folder else {
             return Ok(self.experiment(data, task, (machine.device, bias), memory, None));
@@ -355,7 +356,8 @@ impl Trainer {
         }
         if let Some(group) = &self.group {
             let hello = self.hello(group, data, &provenance.data_files, &machine, &place)?;
-            group.agree(&hello, Some(&run.path))?;
+            group.agree(&hello, Some(&run.path), machine.device)?;
+            self.progress.say(&group.describe());
         }
         let Some(replaced) = replaced else {
             return Ok((self.experiment(data, task, (machine.device, bias), memory, None), checkpoint));

@@ -45,6 +45,8 @@ struct Diagnosis {
     cudnn: bool,
     /// Whether there are CUDA graphs and transfers beside computation.
     cuda_graphs: bool,
+    /// Whether several processes sum gradients from GPU to GPU.
+    nccl: bool,
     threads: usize,
     threads_reason: String,
     /// How idle threads of libgomp wait, as variables.
@@ -112,6 +114,7 @@ impl Diagnosis {
             cuda_devices: loaded.map_or(0, |cuda| cuda.gpus.len()),
             cudnn: loaded.is_ok() && tch::Cuda::cudnn_is_available(),
             cuda_graphs: cuda::has_streams().is_ok(),
+            nccl: cuda::nccl::is_there().is_ok(),
             threads: count,
             threads_reason: reason,
             waiting: waiting.collect(),
@@ -156,6 +159,10 @@ impl Diagnosis {
                 row("CUDA devices", format!("{devices} (cuda:0 to cuda:{})", devices - 1));
                 row("cuDNN", if self.cudnn { "available" } else { "not available" }.into());
                 row("CUDA graphs", cuda::has_streams().err().unwrap_or_else(|| "available (--cuda-graph)".into()));
+                let nccl = cuda::nccl::is_there()
+                    .err()
+                    .map(|why| format!("{why}; gradients of several processes go through the CPU"));
+                row("NCCL", nccl.unwrap_or_else(|| "available (--processes)".into()));
             }
         }
         row("threads", format!("{}, {}", self.threads, self.threads_reason));

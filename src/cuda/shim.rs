@@ -1,5 +1,5 @@
-//! Our own half in C++, shim.cpp, which calls what tch does not bind. build.rs makes a shared object of it where CUDA's headers are,
-//! and the program carries it inside, because a file beside the program is one more to lose.
+//! Our own half in C++, shim.cpp and nccl.cpp, which call what tch does not bind. build.rs makes a shared object of them where CUDA's
+//! headers are, and the program carries it inside, because a file beside the program is one more to lose.
 
 #![allow(unsafe_code)] // Rust cannot check calls of C++.
 
@@ -16,20 +16,20 @@ use crate::libtorch::worked;
 /// The shared object; empty where it was not built.
 const OBJECT: &[u8] = include_bytes!(env!("STRANDNET_CUDA_SHIM"));
 
-/// What a function of shim.cpp returns: nothing, or a message.
+/// What a function of them returns: nothing, or a message.
 type Message = *mut c_char;
 
 macro_rules! functions {
     ($($name:ident($($argument:ty),*) -> $returned:ty;)*) => {
-        /// Functions of shim.cpp, without their prefix `strandnet_cuda_`.
+        /// Functions of shim.cpp and nccl.cpp, without their prefix `strandnet_cuda_`.
         #[derive(Debug)]
         pub struct Functions {
-            $($name: unsafe extern "C" fn($($argument),*) -> $returned,)*
+            $(pub(super) $name: unsafe extern "C" fn($($argument),*) -> $returned,)*
         }
 
         impl Functions {
             fn of(library: &'static Library) -> Result<Self, libloading::Error> {
-                // SAFETY: the types are those of shim.cpp, which is built with this.
+                // SAFETY: the types are those of C++, which is built with this.
                 unsafe { Ok(Self { $($name: *library.get(concat!("strandnet_cuda_", stringify!($name)).as_bytes())?,)* }) }
             }
         }
@@ -47,6 +47,12 @@ functions! {
     graph_end(*mut c_void) -> Message;
     graph_replay(*mut c_void) -> Message;
     graph_free(*mut c_void) -> ();
+    nccl_is_there() -> bool;
+    nccl_uuid(c_int, *mut u8) -> Message;
+    nccl_connect(*mut c_void, c_int, c_int, c_int, i64, *mut *mut c_void) -> Message;
+    nccl_sum(*mut c_void, *const c_void) -> Message;
+    nccl_broadcast(*mut c_void, *const c_void) -> Message;
+    nccl_leave(*mut c_void) -> ();
 }
 
 /// The functions, once CUDA is loaded.
@@ -169,6 +175,9 @@ mod tests {
             return;
         }
         library::open(&library).unwrap();
-        open().unwrap();
+        let functions = open().unwrap();
+        // SAFETY: takes nothing.
+        let nccl = if unsafe { (functions.nccl_is_there)() } { "with" } else { "without" };
+        eprintln!("opened {nccl} NCCL");
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tch::Device;
 
 use super::{CString, Group, Launch, strandnet_group_connect, worked};
 use strandnet_core::run::{Build, ExampleCounts};
@@ -105,11 +106,11 @@ struct Verdict {
 
 impl Group {
     /// Tells the others what this process is about, hears whether all are about the same, and connects them for sums. `run` is where
-    /// process 0 writes.
+    /// process 0 writes, `device` what this one computes on.
     ///
     /// # Errors
     /// One of them is about something else, ended or does not come in time; every process says the same then.
-    pub fn agree(&self, hello: &Hello, run: Option<&Path>) -> Result<()> {
+    pub fn agree(&self, hello: &Hello, run: Option<&Path>, device: Device) -> Result<()> {
         let Launch { rank, size, ref host, .. } = self.launch;
         let lost = |error: anyhow::Error| self.lost(&error);
         self.set(&format!("hello/{rank}"), &serde_json::to_string(hello)?).map_err(lost)?;
@@ -140,7 +141,8 @@ impl Group {
         worked(unsafe {
             strandnet_group_connect(self.handle, host.as_ptr(), rank as i32, size as i32, self.seconds as i64)
         })
-        .map_err(lost)
+        .map_err(lost)?;
+        self.connect_gpus(device).map_err(lost)
     }
 
     /// What is wrong with another process.
