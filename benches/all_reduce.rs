@@ -47,7 +47,7 @@ fn measure(launch: Launch) -> Result<()> {
         data: String::new(),
         position: String::new(),
     };
-    group.agree(&hello, None)?;
+    group.agree(&hello, None, Device::Cpu)?;
     for floats in FLOATS {
         let tensor = Tensor::ones([floats], (Kind::Float, Device::Cpu));
         group.sum(&tensor)?;
