@@ -93,7 +93,9 @@ impl Npz {
     /// `out` or a temporary file cannot be written or read.
     pub fn finish(self, out: &mut File) -> Result<()> {
         // Arrays may be larger than 4 GB.
+        // Without the time, so that the same arrays are the same bytes.
         let options = FileOptions::default().compression_method(CompressionMethod::Stored).large_file(true);
+        let options = options.last_modified_time(zip::DateTime::default());
         let mut zip = ZipWriter::new(out);
         let n = self.names.len();
         let width = self.names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(1);
