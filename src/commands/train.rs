@@ -40,18 +40,18 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
         None => Config::resolve(command.config.as_deref(), &command.settings, flags)?,
     };
     if processes > 1 {
-        check_for_several(&begun, processes)?;
+        check_for_several(command, &begun, processes)?;
     }
     let Some(launch) = launch else {
         return match processes {
-            1 => train(command, flags, (checkpoint_every, limit), None, progress),
+            1 => train(command, begun, flags, (checkpoint_every, limit), None, progress),
             _ => processes::run(processes, begun.training.threads),
         };
     };
     let local_rank = launch.local_rank;
     let group = Rc::new(Group::meet(launch, command.timeout)?);
     let progress = if group.is_first() { progress } else { Progress::Silent };
-    let trained = train(command, flags, (checkpoint_every, limit), Some((&group, local_rank)), progress);
+    let trained = train(command, begun, flags, (checkpoint_every, limit), Some((&group, local_rank)), progress);
     match trained {
         // One of them says it.
         Err(error) if !group.is_first() => match error.downcast_ref::<Interrupted>() {
@@ -63,7 +63,7 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
 }
 
 /// Checks that several processes can train an experiment.
-fn check_for_several(config: &Config, processes: usize) -> Result<(), Faults> {
+fn check_for_several(command: &Train, config: &Config, processes: usize) -> Result<(), Faults> {
     let Config { data, training, .. } = config;
     let mut faults = Vec::new();
     faults.extend(training.batch_size.fault_of_auto("several processes"));
@@ -73,7 +73,8 @@ fn check_for_several(config: &Config, processes: usize) -> Result<(), Faults> {
             training.batch_size
         ));
     }
-    if let Some(path) = data.paths().into_iter().find(|path| streams::is_stream(path)) {
+    let settings = command.config.as_deref();
+    if let Some(path) = data.paths().into_iter().chain(settings).find(|path| streams::is_stream(path)) {
         faults.push(format!(
             "{}: is a pipe or standard input, expected a file, which every process reads; save it in a file",
             path.display()
@@ -88,9 +89,10 @@ fn check_for_several(config: &Config, processes: usize) -> Result<(), Faults> {
     if faults.is_empty() { Ok(()) } else { Err(Faults(faults)) }
 }
 
-/// Trains, or does the part of one of several processes on this machine.
+/// Trains as a configuration says, or goes on with a run; of several processes each does its part, given its number on this machine.
 fn train(
     command: &Train,
+    mut config: Config,
     flags: &ArgMatches,
     (checkpoint_every, limit): (Duration, Option<TimeLimit>),
     several: Option<(&Rc<Group>, usize)>,
@@ -139,7 +141,6 @@ fn train(
         }
         return show(&trainer(&config).resume(interrupted, &data)?);
     }
-    let mut config = Config::resolve(command.config.as_deref(), &command.settings, flags)?;
     if let Some(path) = command.config.as_deref()
         && Search::read(path).ok().flatten().is_some()
     {
