@@ -32,9 +32,10 @@ use strandnet_core::dataset;
 use strandnet_core::dataset::folds::{self, FoldPlan};
 use strandnet_core::dataset::{Classes, Dataset, LoadRequest};
 use strandnet_core::format::printable;
-use strandnet_core::predict::out_of_fold;
+use strandnet_core::predict::out_of_fold::{self, OutOfFold};
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{DataFiles, FoldFolder, Provenance, RUN_JSON, RunFolder, WEIGHTS, ensemble_of};
+use strandnet_core::scorer::Scorer;
 use strandnet_core::training::memory::OUT_OF_MEMORY;
 
 /// Runs what was typed.
@@ -167,6 +168,14 @@ pub struct FoldNetworks {
 }
 
 impl FoldNetworks {
+    /// Networks that go by the chromosome of what they score.
+    ///
+    /// # Errors
+    /// The folds are not of chromosomes.
+    fn by_chromosome(&self) -> Result<OutOfFold<'_>> {
+        OutOfFold::new(&self.plan, self.networks.iter().map(|networks| networks as &dyn Scorer).collect())
+    }
+
     /// Tells the networks of a finished cross-validation apart.
     ///
     /// # Errors

@@ -184,6 +184,9 @@ pub struct Sequences {
     /// Add the bias model that the run was trained with, of a run of --task profile [default: no, the part without bias]
     #[arg(long)]
     pub with_bias: bool,
+    /// Of a cross-validation, explain each sequence with the networks that did not see its chromosome [default: no, with all networks]
+    #[arg(long)]
+    pub out_of_fold: bool,
     /// Where to compute.
     #[command(flatten)]
     pub compute: Compute,
@@ -241,6 +244,9 @@ pub struct Variants {
     /// Add the bias model that the run was trained with, of a run of --task profile [default: no, the part without bias]
     #[arg(long)]
     pub with_bias: bool,
+    /// Of a cross-validation, score each variant with the networks that did not see its chromosome [default: no, with all networks]
+    #[arg(long)]
+    pub out_of_fold: bool,
     /// Where to compute.
     #[command(flatten)]
     pub compute: Compute,

@@ -26,7 +26,6 @@ use strandnet_core::predict::unknown_limit::UnknownLimit;
 use strandnet_core::predict::{Counts, Model, Short, Windowing};
 use strandnet_core::progress::Progress;
 use strandnet_core::run;
-use strandnet_core::scorer::Scorer;
 use strandnet_core::task::Task;
 
 pub fn run(command: &Predict, progress: Progress) -> Result<()> {
@@ -159,10 +158,7 @@ fn score(
     let FinishedRun { provenance, classes, ensemble, .. } = run;
     let length = provenance.length;
     let control = control(command, task, progress)?;
-    let networks = folds.map(|folds| {
-        OutOfFold::new(&folds.plan, folds.networks.iter().map(|networks| networks as &dyn Scorer).collect())
-    });
-    let networks = networks.transpose()?;
+    let networks = folds.map(FoldNetworks::by_chromosome).transpose()?;
     let model = Model::new(ensemble, task).with_control(control.as_ref()).with_out_of_fold(networks.as_ref());
     // Windows with bins or a profile stand for what these cover.
     let covered = task.bins.map(|bins| bins.count * bins.bp);

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::fixtures::{Folder, bases, column, fail, genomes, json, numbers, run, start, succeed, text, wait, wait_for};
+use crate::fixtures::{
+    Folder, bases, column, fail, fasta, genomes, json, numbers, run, start, succeed, text, wait, wait_for,
+};
 use crate::train::profiles::{flags, signals};
 use crate::train::signals::tracks;
 
@@ -267,6 +269,17 @@ fn the_folder_is_an_ensemble_and_out_of_fold_scores_are_those_of_the_table() {
     ]);
     succeed(&["report", text(&out)]);
 
+    // What explains a sequence, or scores a variant, out of fold is what did not see its chromosome.
+    let of_fold = |fold: usize| folder.path(&format!("cv/fold-{fold}/seed-1"));
+    let fold_of: HashMap<String, usize> = (0..5)
+        .flat_map(|fold| {
+            let rows = of_fold(fold).join("predictions.csv");
+            let tested = column(&rows, b',', "split").into_iter().zip(column(&rows, b',', "chrom"));
+            tested.filter(|(split, _)| split == "test").map(move |(_, chrom)| (chrom, fold)).collect::<Vec<_>>()
+        })
+        .collect();
+    explains_out_of_fold(&folder, &table, &fold_of);
+
     // Compared with another by the same folds.
     let other = folder.path("other");
     cv(&["--train", &table, "--folds", "5", "--lr", "0.01", "--out", text(&other)]);
@@ -278,6 +291,59 @@ fn the_folder_is_an_ensemble_and_out_of_fold_scores_are_those_of_the_table() {
     assert!(difference["pooled"]["value"].is_number() || difference["pooled"]["reason"].is_string());
     let html = std::fs::read_to_string(folder.path("c.html")).unwrap();
     assert!(html.contains("Nadeau and Bengio"));
+}
+
+/// Trains folds of one network each, and compares what is explained out of fold with what the network of that fold explains.
+fn explains_out_of_fold(folder: &Folder, table: &str, fold_of: &HashMap<String, usize>) {
+    let out = folder.path("alone");
+    cv(&["--train", table, "--folds", "5", "--out", text(&out)]);
+    let (chrom, sequence) = ("chr2", bases(77, 200));
+    let genome = folder.write("genome.fa", fasta(&[("chr1", &bases(76, 200)), (chrom, &sequence)]));
+    let part = folder.write("part.fa", fasta(&[(&format!("{chrom}:20-80"), &sequence[20..80])]));
+    let alt = if &sequence[99..100] == "A" { "C" } else { "A" };
+    let vcf =
+        folder.write("x.vcf", format!("#CHROM\tPOS\tID\tREF\tALT\n{chrom}\t100\t.\t{}\t{alt}\n", &sequence[99..100]));
+    let run = out.join(format!("fold-{}/seed-1", fold_of[chrom]));
+    for method in ["ism", "saliency,ig"] {
+        let [own, of_fold, of_all] =
+            [(&run, vec![]), (&out, vec!["--out-of-fold"]), (&out, vec![])].map(|(run, flags)| {
+                let to = folder.path("importance");
+                let arguments = [
+                    "explain",
+                    "sequences",
+                    text(run),
+                    &part,
+                    "--method",
+                    method,
+                    "--out",
+                    text(&to),
+                    "--force",
+                    "--quiet",
+                ];
+                succeed(&[&arguments[..], &flags].concat());
+                let table = to.join(format!("{}.tsv", method.split(',').next().unwrap()));
+                numbers(&table, b'\t', "importance")
+            });
+        assert!(own.len() == 60 && apart_f64(&own, &of_fold) < 1e-6, "{method}");
+        assert!(apart_f64(&own, &of_all) > 1e-6, "{method}");
+    }
+    let [own, of_fold, of_all] = [(&run, vec![]), (&out, vec!["--out-of-fold"]), (&out, vec![])].map(|(run, flags)| {
+        let scored = folder.path("scored.tsv");
+        let own = ["explain", "variants", text(run), "--vcf", &vcf, "--reference", &genome, "--out", text(&scored)];
+        succeed(&[&own[..], &["--force", "--quiet"], &flags].concat());
+        numbers(&scored, b'\t', "log_odds")
+    });
+    assert!(own.len() == 1 && apart_f64(&own, &of_fold) < 1e-5, "{own:?} {of_fold:?}");
+    assert!(apart_f64(&own, &of_all) > 1e-4, "{own:?} {of_all:?}");
+    let error = fail(1, &["explain", "variants", text(&run), "--vcf", &vcf, "--reference", &genome, "--out-of-fold"]);
+    assert!(error.contains("is no cross-validation"), "{error}");
+    let nameless = folder.write("nameless.fa", format!(">peak\n{}\n", &sequence[..60]));
+    assert!(fail(1, &["explain", "sequences", text(&out), &nameless, "--out-of-fold"]).contains("'peak'"));
+}
+
+/// The largest difference of two rows of numbers.
+fn apart_f64(one: &[f64], other: &[f64]) -> f64 {
+    one.iter().zip(other).map(|(one, other)| (one - other).abs()).fold(0.0, f64::max)
 }
 
 /// Families of relatives, of which one half is positive and the other not, whatever their sequence.

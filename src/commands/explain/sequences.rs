@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::cli::explain::Sequences as Command;
 use crate::commands::explain::{default_folder, origin};
-use crate::commands::{FinishedRun, open_run_with, print};
+use crate::commands::{FinishedRun, FoldNetworks, open_run_with, print};
 use crate::device;
 use strandnet_core::attribute::contributions::Contributions;
 use strandnet_core::attribute::gradients;
@@ -21,6 +21,7 @@ use strandnet_core::config::layers::Layer;
 use strandnet_core::figures;
 use strandnet_core::format::{self, thousands};
 use strandnet_core::genome::Chromosome;
+use strandnet_core::predict::out_of_fold::{OutOfFold, Together};
 use strandnet_core::predict::unknown_limit::UnknownLimit;
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{Contents, IMPORTANCE_JSON, OutputFolder, cannot_write, check_output_file};
@@ -28,6 +29,8 @@ use strandnet_core::sequence::alphabet;
 
 /// Sequences that the table for people has room for.
 const MOST_ROWS: usize = 10;
+/// Names that a warning has room for.
+const MOST_NAMES: usize = 5;
 /// Bases of a stretch that the table shows: about those of a motif.
 const STRETCH: usize = 12;
 
@@ -35,6 +38,12 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
     let run = open(command, progress)?;
     let explained = Explained::new(run.provenance.task()?, &run.classes, command.score_of.as_deref())?;
     let explained = explained.with_bias(command.with_bias);
+    let folds = if command.out_of_fold {
+        Some(FoldNetworks::of(&command.run, open(command, Progress::Quiet)?)?) // again, as networks are of one owner
+    } else {
+        None
+    };
+    let folds = folds.as_ref().map(FoldNetworks::by_chromosome).transpose()?;
     let explainer = Explainer { scorer: &run.ensemble, explained: &explained };
     let contributions = contributions(command, explainer.length())?;
     let mut source = Source::open(command, &run, explainer.length(), progress)?;
@@ -43,7 +52,7 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
     let output = Output::new(out.path(), &command.methods(), explainer.length())?;
     let mut output = output.in_genome(source.chromosomes());
     output.contributions = contributions;
-    let found = explain(command, explainer, &mut source, &mut output)?;
+    let found = explain(command, explainer, folds.as_ref(), &mut source, &mut output)?;
 
     let (out, replaced) = out.keep()?;
     let about = origin(
@@ -51,6 +60,7 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
         [
             ("methods", json!(command.methods().iter().map(|method| method.name()).collect::<Vec<_>>())),
             ("explained", json!(explained.description())),
+            ("out_of_fold", json!(command.out_of_fold)),
             ("sequences", json!(found.sequences)),
             ("completeness", json!(found.completeness.to_json(command))),
             ("pictures", json!(found.pictures.iter().map(|(name, _)| name).collect::<Vec<_>>())),
@@ -64,6 +74,13 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
     }
     replaced.discard();
     source.warnings().iter().for_each(|warning| progress.warn(warning));
+    if !found.seen.is_empty() {
+        progress.warn(&format!(
+            "{} left out, as every network has learned from the chromosome: {}",
+            format::counted(found.seen.len() as u64, "sequence"),
+            format::list_first(&found.seen, MOST_NAMES)
+        ));
+    }
     if found.completeness.beyond > 0 {
         progress.warn(&format!(
             "integrated gradients of {} sequences do not add up within 1 %; use more --steps",
@@ -154,7 +171,6 @@ impl Source {
 
     /// What there is to say once all are read: of names whose coordinates do not fit, and of too many unknown bases.
     fn warnings(&self) -> Vec<String> {
-        const MOST_NAMES: usize = 5;
         let names = match self {
             Self::Records(sequences) => sequences.warning(),
             Self::Regions(_) => None,
@@ -176,6 +192,8 @@ impl Source {
 #[derive(Default)]
 struct Found {
     sequences: usize,
+    /// Names of those left out, as every network has learned from their chromosome.
+    seen: Vec<String>,
     rows: Vec<String>,
     /// File names with pictures.
     pictures: Vec<(String, figures::Figure)>,
@@ -221,12 +239,33 @@ impl Completeness {
     }
 }
 
-fn explain(command: &Command, explainer: Explainer, sequences: &mut Source, output: &mut Output) -> Result<Found> {
+fn explain(
+    command: &Command,
+    all: Explainer,
+    folds: Option<&OutOfFold>,
+    sequences: &mut Source,
+    output: &mut Output,
+) -> Result<Found> {
     let path = gradients::Path { baseline: command.baseline, steps: command.steps as usize, seed: command.seed };
     let (methods, mut found) = (command.methods(), Found::default());
     let mut missing: Vec<&String> = command.picture.iter().collect();
     while found.sequences < command.limit.unwrap_or(usize::MAX) {
         let Some(sequence) = sequences.next_sequence()? else { break };
+        let networks = match folds {
+            Some(by_chromosome) => {
+                let unseen_by = match &sequence.place {
+                    Some(place) => by_chromosome.folds_of_chromosome(&place.chromosome),
+                    None => by_chromosome.folds_of_record(&sequence.name, sequence.own.len())?,
+                };
+                if unseen_by.is_empty() {
+                    found.seen.push(sequence.name);
+                    continue;
+                }
+                by_chromosome.networks_of(&unseen_by)
+            }
+            None => Together(vec![all.scorer]),
+        };
+        let explainer = Explainer { scorer: &networks, explained: all.explained };
         let explanation = Explanation::of(&explainer, &sequence, &methods, &path)?;
         output.push(&sequence, &explanation).map_err(|error| cannot_write(Path::new("a temporary file"), &error))?;
         found.sequences += 1;
@@ -247,6 +286,12 @@ fn explain(command: &Command, explainer: Explainer, sequences: &mut Source, outp
     if let (0, Some(first)) = (found.sequences, sequences.unknown().first()) {
         bail!(
             "{}: every sequence holds more unknown bases than the run was trained under, the first '{first}', expected fewer; raise --max-n or give others",
+            command.file().display()
+        );
+    }
+    if let (0, Some(first)) = (found.sequences, found.seen.first()) {
+        bail!(
+            "{}: every network has learned from the chromosomes of all sequences, the first '{first}', expected one that some fold tests on; leave --out-of-fold out or give others",
             command.file().display()
         );
     }

@@ -7,14 +7,14 @@ use serde_json::Value;
 
 use crate::cli::explain::Variants as Command;
 use crate::commands::explain::{default_folder, origin};
-use crate::commands::{FinishedRun, closed_output, open_run_with, written};
+use crate::commands::{FinishedRun, FoldNetworks, closed_output, open_run_with, written};
 use crate::device;
 use strandnet_core::attribute::strongest_variants::{Strongest, VariantsSummary};
 use strandnet_core::attribute::variant_counts::Counts;
 use strandnet_core::attribute::variant_rows::VariantRows;
 use strandnet_core::attribute::variant_target::VariantTarget;
 use strandnet_core::attribute::variant_windows::Contexts;
-use strandnet_core::attribute::variants;
+use strandnet_core::attribute::variants::{self, Networks};
 use strandnet_core::format::thousands;
 use strandnet_core::formats::vcf::Vcf;
 use strandnet_core::predict::unknown_limit::UnknownLimit;
@@ -25,13 +25,21 @@ use strandnet_core::run::{RunFolder, VARIANTS_JSON};
 pub fn run(command: &Command, progress: Progress) -> Result<()> {
     let (device, _) = device::choose(command.compute.device)?;
     device::set_threads(command.compute.threads.map(usize::from));
-    let opened = open_run_with(&command.run, device, command.compute.no_native, command.with_bias)?;
+    let open = || open_run_with(&command.run, device, command.compute.no_native, command.with_bias);
+    let opened = open()?;
+    // Opened twice, as networks are of one owner.
+    let folds = if command.out_of_fold { Some(FoldNetworks::of(&command.run, open()?)?) } else { None };
+    let folds = folds.as_ref().map(FoldNetworks::by_chromosome).transpose()?;
+    let networks = match &folds {
+        Some(folds) => Networks::OutOfFold(folds),
+        None => Networks::Same(&opened.ensemble),
+    };
     let counts = match &command.out {
         Some(path) => {
             run::check_output_file(path, command.force)?;
             let mut file = run::temporary_beside(path)?;
             let packed = path.extension().is_some_and(|extension| extension == "gz");
-            let score = |out: &mut dyn Write| score(command, &opened, progress, out);
+            let score = |out: &mut dyn Write| score(command, &opened, networks, progress, out);
             let counts = if packed {
                 let mut out = noodles_bgzf::io::Writer::new(BufWriter::new(file.as_file_mut()));
                 score(&mut out).and_then(|counts| {
@@ -48,15 +56,21 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
         }
         None => {
             let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout());
-            score(command, &opened, progress, &mut out).map_err(|error| written(error, closed_output))?
+            score(command, &opened, networks, progress, &mut out).map_err(|error| written(error, closed_output))?
         }
     };
     report(&counts, progress);
     Ok(())
 }
 
-fn score(command: &Command, run: &FinishedRun, progress: Progress, out: &mut dyn Write) -> Result<Counts> {
-    let FinishedRun { provenance, classes, ensemble, .. } = run;
+fn score(
+    command: &Command,
+    run: &FinishedRun,
+    networks: Networks,
+    progress: Progress,
+    out: &mut dyn Write,
+) -> Result<Counts> {
+    let FinishedRun { provenance, classes, .. } = run;
     let target = VariantTarget::new(provenance.task()?, classes, command.score_of.as_deref(), command.with_bias)?;
     let mut vcf = Vcf::open(&command.vcf)?;
     if !vcf.repaired.is_empty() {
@@ -68,7 +82,7 @@ fn score(command: &Command, run: &FinishedRun, progress: Progress, out: &mut dyn
     let header = std::mem::take(&mut vcf.header);
     let mut rows = VariantRows::new(out, command.format(), &target, &header)?;
     let mut strongest = Strongest::default();
-    let counts = variants::score(ensemble, &target, &mut vcf, &mut contexts, &mut |line, scores| {
+    let counts = variants::score(networks, &target, &mut vcf, &mut contexts, &mut |line, scores| {
         strongest.add(line, scores, &target);
         rows.write(line, scores)
     })?;

@@ -103,6 +103,7 @@ impl Counts {
                 Unscored::OffTheEnd => "lie too near the end of a chromosome",
                 Unscored::TooManyUnknown => "lie among too many unknown bases (--max-n)",
                 Unscored::NoAlternative => "have no alternative allele",
+                Unscored::SeenInTraining => "lie on chromosomes that every network has learned from",
             };
             format!("{} {what}", thousands(counted.alleles))
         });

@@ -56,6 +56,11 @@ pub(super) struct AlleleWindows {
 }
 
 impl Windows {
+    /// Leaves out what has windows.
+    pub fn leave_out(&mut self, why: Unscored) {
+        self.alternatives.iter_mut().filter(|one| one.is_ok()).for_each(|one| *one = Err(why));
+    }
+
     /// A line that has no window.
     fn none(why: Unscored, fault: Option<String>) -> Self {
         Self { alternatives: vec![Err(why)], fault }

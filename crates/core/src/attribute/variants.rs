@@ -8,7 +8,8 @@ use crate::attribute::variant_counts::Counts;
 use crate::attribute::variant_target::{Effect, Logits, VariantTarget};
 use crate::attribute::variant_windows::{AlleleWindows, Contexts, Windows};
 use crate::evaluate;
-use crate::formats::vcf::{Line, Vcf};
+use crate::formats::vcf::{Content, Line, Vcf};
+use crate::predict::out_of_fold::{OutOfFold, Together};
 use crate::scorer::Scorer;
 
 /// Limit on the bytes of VCF lines that wait for their scores; lines with many genotypes are long.
@@ -35,6 +36,8 @@ pub enum Unscored {
     TooManyUnknown,
     /// ALT is `.`.
     NoAlternative,
+    /// Every network of a cross-validation has learned from the chromosome.
+    SeenInTraining,
 }
 
 impl Unscored {
@@ -49,6 +52,7 @@ impl Unscored {
             Self::BeyondTheEnd | Self::OffTheEnd => "off_the_end",
             Self::TooManyUnknown => "too_many_n",
             Self::NoAlternative => "no_alternative",
+            Self::SeenInTraining => "seen_in_training",
         }
     }
 
@@ -61,9 +65,18 @@ impl Unscored {
 /// For each alternative of a variant its effect, or why it has none; of a line without alternatives, one reason.
 pub type Scores = Vec<Result<Effect, Unscored>>;
 
+/// What scores a variant.
+#[derive(Clone, Copy)]
+pub enum Networks<'a> {
+    /// The same for all.
+    Same(&'a dyn Scorer),
+    /// Those of a cross-validation that did not learn from its chromosome.
+    OutOfFold(&'a OutOfFold<'a>),
+}
+
 /// Lines that wait for their scores.
 struct Waiting<'a> {
-    scorer: &'a dyn Scorer,
+    scorer: Together<'a>,
     target: &'a VariantTarget,
     /// All windows, one after another.
     codes: Vec<u8>,
@@ -121,7 +134,7 @@ impl Waiting<'_> {
 
     fn flush(&mut self, each: &mut dyn FnMut(&Line, &Scores) -> Result<()>, counts: &mut Counts) -> Result<()> {
         let (target, length) = (self.target, self.scorer.length());
-        let values = evaluate::logits_of_codes(self.scorer, &self.codes)?;
+        let values = evaluate::logits_of_codes(&self.scorer, &self.codes)?;
         let numbers = values.len() / (self.codes.len() / length).max(1);
         let logits = Logits { values: &values, numbers, length };
         for Placed { line, alternatives, fault } in self.lines.drain(..) {
@@ -147,16 +160,30 @@ impl Waiting<'_> {
 /// # Errors
 /// A file cannot be read, the scorer fails, or `each` fails.
 pub fn score(
-    scorer: &dyn Scorer,
+    networks: Networks,
     target: &VariantTarget,
     vcf: &mut Vcf,
     contexts: &mut Contexts,
     each: &mut dyn FnMut(&Line, &Scores) -> Result<()>,
 ) -> Result<Counts> {
     let mut counts = Counts::default();
+    let (mut folds, scorer) = match networks {
+        Networks::Same(scorer) => (Vec::new(), Together(vec![scorer])),
+        Networks::OutOfFold(of) => (vec![0], of.networks_of(&[0])),
+    };
     let mut waiting = Waiting { scorer, target, codes: Vec::new(), lines: Vec::new(), bytes: 0 };
     while let Some(line) = vcf.next_line()? {
-        let windows = contexts.windows(&line.content)?;
+        let mut windows = contexts.windows(&line.content)?;
+        if let (Networks::OutOfFold(of), Content::Variant(variant)) = (networks, &line.content) {
+            let unseen_by = of.folds_of_chromosome(&variant.chromosome);
+            if unseen_by.is_empty() {
+                windows.leave_out(Unscored::SeenInTraining);
+            } else if unseen_by != folds {
+                waiting.flush(each, &mut counts)?;
+                waiting.scorer = of.networks_of(&unseen_by);
+                folds = unseen_by;
+            }
+        }
         waiting.push(line, windows);
         if waiting.is_full() {
             waiting.flush(each, &mut counts)?;
@@ -244,10 +271,16 @@ mod tests {
         let genome = Genome::from_codes(Path::new("g.fa"), vec![("chr1".into(), genome)]);
         let (mut contexts, mut found) = (Contexts::of(genome, LENGTH), Vec::new());
         let target = target(of).unwrap();
-        let counts = score(&Follower, &target, &mut Vcf::open(&path).unwrap(), &mut contexts, &mut |_, scores| {
-            found.extend(scores.clone());
-            Ok(())
-        });
+        let counts = score(
+            Networks::Same(&Follower),
+            &target,
+            &mut Vcf::open(&path).unwrap(),
+            &mut contexts,
+            &mut |_, scores| {
+                found.extend(scores.clone());
+                Ok(())
+            },
+        );
         assert_eq!(counts.unwrap().scored, 1, "{line}");
         match found.remove(0) {
             Ok(Effect::Profiles(groups)) => groups,

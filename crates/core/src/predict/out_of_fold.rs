@@ -7,7 +7,8 @@ use anyhow::{Result, bail};
 use crate::dataset::folds::FoldPlan;
 use crate::formats::record_names::{self, Coordinates};
 use crate::genome::names::{is_same_name, looks_like_a_chromosome, parent};
-use crate::scorer::{LOGITS, Pending, Scorer};
+use crate::scorer::{Activation, Differentiable, LOGITS, Pending, Scorer, Scores};
+use crate::task::Task;
 
 /// The networks of each fold, and the chromosomes that they learned from.
 pub struct OutOfFold<'a> {
@@ -37,17 +38,28 @@ impl<'a> OutOfFold<'a> {
             }
             Coordinates::Absent => name.to_owned(),
         };
-        let folds = unseen_by(self.plan, &chromosome);
+        let folds = self.folds_of_chromosome(&chromosome);
         let is_known = folds.len() < self.scorers.len() || looks_like_a_chromosome(&chromosome);
         if !is_known {
             bail!(
                 "record '{name}' tells no chromosome, expected a name chr:start-end for --out-of-fold; rename it or leave the flag out"
             );
         }
+        Ok(folds)
+    }
+
+    /// The folds whose networks learned nothing of a chromosome.
+    pub fn folds_of_chromosome(&self, chromosome: &str) -> Vec<usize> {
+        let folds = unseen_by(self.plan, chromosome);
         if folds.is_empty() {
             self.without.set(self.without.get() + 1);
         }
-        Ok(folds)
+        folds
+    }
+
+    /// The networks of these folds as one.
+    pub fn networks_of(&self, folds: &[usize]) -> Together<'a> {
+        Together(folds.iter().map(|&fold| self.scorers[fold]).collect())
     }
 
     /// Windows that every network has seen the chromosome of, and which have no score.
@@ -60,8 +72,7 @@ impl<'a> OutOfFold<'a> {
     /// # Errors
     /// The device failed.
     pub fn submit_windows(&self, folds: &[usize], codes: &[u8], starts: &[usize]) -> Result<Pending> {
-        let each = folds.iter().map(|&fold| self.scorers[fold].submit_windows(codes, starts));
-        Ok(mean(each.collect::<Result<Vec<_>>>()?))
+        self.networks_of(folds).submit_windows(codes, starts)
     }
 
     /// The part of a control in the logits of these folds.
@@ -69,13 +80,72 @@ impl<'a> OutOfFold<'a> {
     /// # Errors
     /// The device failed.
     pub fn add_control(&self, folds: &[usize], counts: &[f32], logits: &mut [f32]) -> Result<()> {
+        self.networks_of(folds).add_control(counts, logits)
+    }
+}
+
+/// Networks whose logits are averaged. Of one alone they are what it gives.
+#[derive(Clone)]
+pub struct Together<'a>(pub Vec<&'a dyn Scorer>);
+
+impl Scorer for Together<'_> {
+    fn length(&self) -> usize {
+        self.0.first().map_or(0, |scorer| scorer.length())
+    }
+
+    fn submit(&self, codes: &[u8]) -> Result<Pending> {
+        Ok(mean(self.0.iter().map(|scorer| scorer.submit(codes)).collect::<Result<_>>()?))
+    }
+
+    fn submit_windows(&self, codes: &[u8], starts: &[usize]) -> Result<Pending> {
+        Ok(mean(self.0.iter().map(|scorer| scorer.submit_windows(codes, starts)).collect::<Result<_>>()?))
+    }
+
+    fn add_control(&self, counts: &[f32], logits: &mut [f32]) -> Result<()> {
         let mut sum = vec![0.0; logits.len()];
-        for &fold in folds {
-            self.scorers[fold].add_control(counts, &mut sum)?;
+        for scorer in &self.0 {
+            scorer.add_control(counts, &mut sum)?;
         }
-        let count = folds.len().max(1) as f32;
+        let count = self.0.len().max(1) as f32;
         logits.iter_mut().zip(sum).for_each(|(logit, part)| *logit += part / count);
         Ok(())
+    }
+
+    fn activation(&self) -> Activation {
+        self.0.first().map_or(Task::activate, |scorer| scorer.activation())
+    }
+
+    fn differentiable(&self) -> Option<&dyn Differentiable> {
+        self.0.iter().all(|scorer| scorer.differentiable().is_some()).then_some(self)
+    }
+}
+
+impl Together<'_> {
+    fn each_differentiable(&self) -> impl Iterator<Item = &dyn Differentiable> {
+        self.0.iter().filter_map(|scorer| scorer.differentiable())
+    }
+}
+
+impl Differentiable for Together<'_> {
+    fn score_inputs(&self, inputs: &[f32]) -> Result<Scores> {
+        let each = self.each_differentiable().map(|scorer| scorer.score_inputs(inputs).map(Pending::ready));
+        mean(each.collect::<Result<_>>()?).wait()
+    }
+
+    fn gradients(&self, inputs: &[f32], derivatives: &dyn Fn(&[f32]) -> Vec<f32>) -> Result<Vec<f32>> {
+        if let [alone] = self.each_differentiable().collect::<Vec<_>>()[..] {
+            return alone.gradients(inputs, derivatives);
+        }
+        // The derivatives are those at the mean of the logits, which no network has alone.
+        let derivatives = derivatives(self.score_inputs(inputs)?.logits());
+        let mut sum = vec![0.0; inputs.len()];
+        for scorer in self.each_differentiable() {
+            let own = scorer.gradients(inputs, &|_| derivatives.clone())?;
+            sum.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
+        }
+        let count = self.0.len().max(1) as f32;
+        sum.iter_mut().for_each(|sum| *sum /= count);
+        Ok(sum)
     }
 }
 
@@ -132,7 +202,6 @@ fn mean(pending: Vec<Pending>) -> Pending {
 mod tests {
     use super::*;
     use crate::dataset::folds::FoldLists;
-    use crate::scorer::Scores;
 
     struct Constant(f32);
 
@@ -144,6 +213,49 @@ mod tests {
         fn submit(&self, codes: &[u8]) -> Result<Pending> {
             Ok(Pending::ready(Scores::of_logits(vec![self.0; codes.len() / 4], 1)))
         }
+    }
+
+    /// Logits that grow with the square of a sum of the input.
+    struct Square(f32);
+
+    impl Scorer for Square {
+        fn length(&self) -> usize {
+            1
+        }
+
+        fn submit(&self, _: &[u8]) -> Result<Pending> {
+            Ok(Pending::ready(Scores::of_logits(vec![], 1)))
+        }
+
+        fn differentiable(&self) -> Option<&dyn Differentiable> {
+            Some(self)
+        }
+    }
+
+    impl Differentiable for Square {
+        fn score_inputs(&self, inputs: &[f32]) -> Result<Scores> {
+            let of = |input: &[f32]| self.0 * input.iter().sum::<f32>().powi(2);
+            Ok(Scores::of_logits(inputs.chunks(4).map(of).collect(), 1))
+        }
+
+        fn gradients(&self, inputs: &[f32], derivatives: &dyn Fn(&[f32]) -> Vec<f32>) -> Result<Vec<f32>> {
+            let derivatives = derivatives(self.score_inputs(inputs)?.logits());
+            let of = |(input, derivative): (&[f32], &f32)| [2.0 * self.0 * input.iter().sum::<f32>() * derivative; 4];
+            Ok(inputs.chunks(4).zip(&derivatives).flat_map(of).collect())
+        }
+    }
+
+    #[test]
+    fn the_gradient_of_several_is_that_of_their_mean() {
+        let (one, other) = (Square(1.0), Square(3.0));
+        let both = Together(vec![&one, &other]);
+        let (inputs, same_as_both) = ([1.0, 2.0, 0.0, 0.0, 0.5, 0.0, 0.0, 0.0], Square(2.0));
+        // Of the square of a logit.
+        let derivatives = |logits: &[f32]| logits.iter().map(|logit| 2.0 * logit).collect::<Vec<_>>();
+        let found = both.differentiable().unwrap().gradients(&inputs, &derivatives).unwrap();
+        assert_eq!(found, same_as_both.gradients(&inputs, &derivatives).unwrap());
+        assert_eq!(Together(vec![&one]).gradients(&inputs, &derivatives).unwrap()[0], 108.0);
+        assert!(Together(vec![&one, &Constant(1.0)]).differentiable().is_none());
     }
 
     fn plan(folds: &[[&[&str]; 3]]) -> FoldPlan {
