@@ -184,16 +184,38 @@ impl FoldNetworks {
         if !FoldFolder::is_at(path) {
             bail!("{}: is no cross-validation, expected the folder of strandnet cv for --out-of-fold", path.display());
         }
-        let plan = FoldFolder::open(path)?.plan;
-        out_of_fold::check(&plan)?;
-        let (count, members) = (plan.folds.len(), run.ensemble.len());
+        let folds = FoldFolder::open(path)?;
+        out_of_fold::check(&folds.plan)?;
+        let (count, members) = (folds.plan.folds.len(), run.ensemble.len());
         if members % count != 0 {
             bail!("{}: holds {members} networks, expected as many for each of {count} folds", path.display());
         }
         let mut left = run.ensemble.into_members().into_iter();
-        let networks = (0..count).map(|_| Ensemble::new(left.by_ref().take(members / count).collect())).collect();
-        Ok(Self { plan, networks })
+        let of_fold = |fold| {
+            let networks = Ensemble::new(left.by_ref().take(members / count).collect());
+            match networks.iter().any(|network| network.bias().is_some()) {
+                true => with_bias_of_fold(networks, &run.folder, path, &folds, fold),
+                false => Ok(networks),
+            }
+        };
+        let networks = (0..count).map(of_fold).collect::<Result<_>>()?;
+        Ok(Self { plan: folds.plan, networks })
     }
+}
+
+/// Networks of a fold with the bias model of their ensemble, fitted as it was to the background of that fold; as they are where there is
+/// none.
+fn with_bias_of_fold(
+    networks: Ensemble,
+    ensemble: &RunFolder,
+    path: &Path,
+    folds: &FoldFolder,
+    fold: usize,
+) -> Result<Ensemble> {
+    let first = folds.runs_of(path, fold).into_iter().next();
+    let (_, own) = RunFolder::open_finished(&first.context("a fold has a run")?)?;
+    let bias = Bias::of_run(ensemble, &own.task, own.length, networks.device())?;
+    Ok(if bias.is_some() { networks.with_bias(bias.as_ref()) } else { networks })
 }
 
 /// The same, and with the bias model of the run added where `with_bias` says so.

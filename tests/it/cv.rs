@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::fixtures::{
     Folder, bases, column, fail, fasta, genomes, json, numbers, run, start, succeed, text, wait, wait_for,
 };
-use crate::train::profiles::{flags, signals};
+use crate::train::profiles::{flags, signals, trained};
 use crate::train::signals::tracks;
 
 /// Flags that make a run short.
@@ -488,6 +488,25 @@ fn profiles_and_genomes_have_folds_of_chromosomes() {
     assert!(found["profile"]["baselines"]["mean_profile"]["profile_jsd"]["pooled"]["value"].is_number());
     assert!(found["profile"]["detection"]["auroc"]["mean"].is_number());
     assert!(out.join("profiles.npz").is_file() && out.join("profiles.png").is_file());
+
+    // A bias model moves to the background of each fold, and what is pooled has each with its own.
+    let (bias, _) = trained(&tracks, "bias", &["--arch", "bias", "--depth", "1", "--filters", "4", "--epochs", "2"]);
+    let (out, evaluated) = (tracks.folder.path("with-bias"), tracks.folder.path("evaluated"));
+    let output = run(&[&["cv", "--folds", "3", "--bias", text(&bias), "--out", text(&out)], &words[..]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    succeed(&["evaluate", text(&out), "--out-of-fold", "--out", text(&evaluated), "--quiet", "--threads", "1"]);
+    let shift =
+        |fold: usize| json(&out.join(format!("fold-{fold}/seed-1/run.json")))["task"]["profile"]["bias_shift"].clone();
+    assert!(shift(0) != shift(1), "the folds differ: {}", shift(0));
+    let scores = |folder: &Path| -> HashMap<String, f64> {
+        let rows = folder.join("predictions.csv");
+        column(&rows, b',', "name").into_iter().zip(numbers(&rows, b',', "predicted_log_counts_one")).collect()
+    };
+    let (of_folds, again) = (scores(&out), scores(&evaluated));
+    // Background is drawn anew.
+    let both: Vec<&String> = of_folds.keys().filter(|name| again.contains_key(*name)).collect();
+    assert!(both.len() >= 20, "{}", both.len());
+    assert!(both.iter().all(|name| (of_folds[*name] - again[*name]).abs() < 1e-4));
 
     let genomes = genomes();
     let out = genomes.path("cv");

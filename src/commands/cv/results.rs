@@ -1,11 +1,9 @@
 //! What the folds of a finished cross-validation come to: tables, pictures and the ensemble of all networks.
 
 use anyhow::{Context, Result, bail};
-use tch::Device;
 
 use crate::commands::cv::ensemble::{self, Members};
-use crate::commands::data_at;
-use crate::model::bias::Bias;
+use crate::commands::{data_at, with_bias_of_fold};
 use crate::model::ensemble::Ensemble;
 use strandnet_core::config::TaskKind;
 use strandnet_core::dataset::split::Split;
@@ -38,7 +36,8 @@ pub fn join(folder: &RunFolder, folds: &FoldFolder, progress: Progress) -> Resul
     let Members { networks, folds: of_network, task, classes, provenance } = members;
     let networks = networks.into_iter().map(|network| network.without_native(provenance.config.training.no_native));
     let each = Members::by_fold(networks.collect(), &of_network);
-    let each = each.into_iter().map(|ensemble| with_bias(ensemble, &out, &provenance)).collect::<Result<Vec<_>>>()?;
+    let of_fold = |(fold, networks)| with_bias_of_fold(networks, &out, &folder.path, folds, fold);
+    let each = each.into_iter().enumerate().map(of_fold).collect::<Result<Vec<_>>>()?;
 
     let mut tested = Vec::new();
     for (number, networks) in each.iter().enumerate() {
@@ -142,14 +141,6 @@ pub fn join(folder: &RunFolder, folds: &FoldFolder, progress: Progress) -> Resul
 fn runs(folder: &RunFolder, folds: &FoldFolder) -> Result<Vec<RunMetrics>> {
     let paths = (0..folds.plan.folds.len()).flat_map(|fold| folds.runs_of(&folder.path, fold));
     paths.map(|run| RunMetrics::read(&run.join(METRICS_JSON))).collect()
-}
-
-fn with_bias(ensemble: Ensemble, out: &RunFolder, provenance: &Provenance) -> Result<Ensemble> {
-    let bias = Bias::of_run(out, &provenance.task, provenance.length, Device::Cpu)?;
-    Ok(match &bias {
-        Some(_) => ensemble.with_bias(bias.as_ref()),
-        None => ensemble,
-    })
 }
 
 /// What one fold came to on its test part.
