@@ -124,6 +124,11 @@ impl Group {
         self.launch.rank == 0
     }
 
+    /// Its number among those on this machine, counted from 0.
+    pub fn local_rank(&self) -> usize {
+        self.launch.local_rank
+    }
+
     /// How many there are and how they sum gradients, in a line; once they have agreed.
     pub fn describe(&self) -> String {
         let processes = counted(self.launch.size as u64, "process");

@@ -48,10 +48,9 @@ pub fn run(command: &Train, flags: &ArgMatches, progress: Progress) -> Result<()
             _ => processes::run(processes, begun.training.threads),
         };
     };
-    let local_rank = launch.local_rank;
     let group = Rc::new(Group::meet(launch, command.timeout)?);
     let progress = if group.is_first() { progress } else { Progress::Silent };
-    let trained = train(command, begun, flags, (checkpoint_every, limit), Some((&group, local_rank)), progress);
+    let trained = train(command, begun, flags, (checkpoint_every, limit), Some(&group), progress);
     match trained {
         // One of them says it.
         Err(error) if !group.is_first() => match error.downcast_ref::<Interrupted>() {
@@ -89,20 +88,20 @@ fn check_for_several(command: &Train, config: &Config, processes: usize) -> Resu
     if faults.is_empty() { Ok(()) } else { Err(Faults(faults)) }
 }
 
-/// Trains as a configuration says, or goes on with a run; of several processes each does its part, given its number on this machine.
+/// Trains as a configuration says, or goes on with a run; of several processes each does its part.
 fn train(
     command: &Train,
     mut config: Config,
     flags: &ArgMatches,
     (checkpoint_every, limit): (Duration, Option<TimeLimit>),
-    several: Option<(&Rc<Group>, usize)>,
+    group: Option<&Rc<Group>>,
     progress: Progress,
 ) -> Result<()> {
-    let is_first = several.is_none_or(|(group, _)| group.is_first());
-    let of_process = |device| several.map_or(Ok(device), |(_, local_rank)| device::of_process(device, local_rank));
+    let is_first = group.is_none_or(|group| group.is_first());
+    let of_process = |device| group.map_or(Ok(device), |group| device::of_process(device, group.local_rank()));
     let trainer = |config: &Config| {
         let trainer = Trainer::new(config.clone()).with_progress(progress).checkpoint_every(checkpoint_every);
-        let trainer = trainer.stop_on_signals().with_group(several.map(|(group, _)| group.clone()));
+        let trainer = trainer.stop_on_signals().with_group(group.cloned());
         match limit {
             Some(limit) => trainer.with_hook(OnTimeLimit(limit)),
             None => trainer,
@@ -119,14 +118,14 @@ fn train(
             only_reads: !is_first,
         };
         let open = || {
-            let device = match (how.device, several) {
+            let device = match (how.device, group) {
                 (None, None) => None,
                 (device, _) => Some(of_process(device.unwrap_or(RunFolder::open(path)?.1.config.training.device))?),
             };
             InterruptedRun::open_with(path, &Resumption { device, ..how.clone() }, progress)
         };
-        let Some(interrupted) = several.map_or_else(open, |(group, _)| group.after_first(open))? else {
-            several.iter().for_each(|(group, _)| group.dismiss());
+        let Some(interrupted) = group.map_or_else(open, |group| group.after_first(open))? else {
+            group.iter().for_each(|group| group.dismiss());
             if !is_first {
                 return Ok(());
             }
