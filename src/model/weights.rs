@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use serde::{Deserialize, Serialize};
+use strandnet_core::run::weights::{About, name_in_file};
 use tch::{Kind, Tensor};
 
 use crate::model::Network;
@@ -12,23 +12,15 @@ use crate::model::tensor_file;
 use crate::model::tensor_file::TensorFile;
 use crate::no_grad::no_grad;
 
-/// What is said of the weights besides themselves.
-#[derive(Serialize, Deserialize)]
-struct About {
-    /// Of each member, counted from 1.
-    epochs: Vec<usize>,
-}
-
 /// What to do where weights are damaged.
 const ADVICE: &str = "train again or restore the file";
 
 /// The tensors of an ensemble: those of a single network under their own names, those of more under `members.0.` and so on,
 /// as a `ModuleList` in PyTorch names them.
 fn variables(networks: &[&Network]) -> Vec<(String, Tensor)> {
-    let single = networks.len() == 1;
     let of_member = |(member, network): (usize, &&Network)| {
-        let name = move |name: String| if single { name } else { format!("members.{member}.{name}") };
-        network.store.variables().into_iter().map(move |(own, tensor)| (name(own), tensor)).collect::<Vec<_>>()
+        let named = |(own, tensor): (String, Tensor)| (name_in_file(networks.len(), member, &own), tensor);
+        network.store.variables().into_iter().map(named).collect::<Vec<_>>()
     };
     let mut variables: Vec<(String, Tensor)> = networks.iter().enumerate().flat_map(of_member).collect();
     variables.sort_by(|(a, _), (b, _)| a.cmp(b));

@@ -5,6 +5,8 @@ pub mod manifest;
 pub mod moved;
 pub mod output_folder;
 pub mod resolved;
+pub mod tensor_file;
+pub mod weights;
 
 use std::path::{Path, PathBuf};
 
