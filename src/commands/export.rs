@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::cli::Export;
 use crate::commands::print;
 use crate::export;
-use crate::model::threshold;
+use strandnet_core::evaluate::results::threshold_of;
 use strandnet_core::progress::Progress;
 use strandnet_core::run;
 use strandnet_core::run::{MODEL_PT, RunFolder, WEIGHTS, ensemble_of, lies_in};
@@ -31,7 +31,7 @@ pub fn run(command: &Export, _progress: Progress) -> Result<()> {
     }
     let (task, classes) = (provenance.task()?, provenance.classes()?);
     let (config, weights) = (&provenance.config, run.file(WEIGHTS));
-    let threshold = threshold(&run, task)?;
+    let threshold = threshold_of(&run, task)?;
     let (card, difference) =
         export::export(config, task, &classes, provenance.length, &weights, threshold, &command.out)?;
     let mut text = serde_json::to_string_pretty(&card)?;

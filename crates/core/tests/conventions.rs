@@ -62,6 +62,7 @@ const LAYERS: &[&[&str]] = &[
     &["network", "task", "scorer", "run"],
     &["training", "evaluate", "predict", "attribute", "motif", "baselines", "inspect", "reads", "tune"],
     &["figures", "html"],
+    &["cli", "commands"],
 ];
 
 #[test]
@@ -88,7 +89,7 @@ fn outside_crates_come_in_by_one_door() {
     let doors: &[(&str, &[&str])] = &[
         ("tch", &[]),
         ("torch_sys", &[]),
-        ("clap", &["config"]),
+        ("clap", &["config", "cli"]),
         ("plotters", &["figures"]),
         ("plotters_backend", &["figures"]),
         ("tiny_skia", &["figures"]),

@@ -156,7 +156,11 @@ impl Branch {
         let recorded = each(inputs.len() / size, self.together, |range: Range<usize>| {
             let inputs = &inputs[range.start * size..range.end * size];
             let both = self.tied.then(|| {
-                inputs.chunks_exact(size).flat_map(|input| input.iter().chain(input.iter().rev())).copied().collect::<Vec<_>>()
+                inputs
+                    .chunks_exact(size)
+                    .flat_map(|input| input.iter().chain(input.iter().rev()))
+                    .copied()
+                    .collect::<Vec<_>>()
             });
             let features = Features::of_values(both.as_deref().unwrap_or(inputs), Channels::one_part(4), self.length);
             let mut tape = Tape::recording();
@@ -252,9 +256,8 @@ impl Stem {
 
     fn forward(&self, codes: &[u8]) -> Features {
         let Shape { filters, length, pooled, .. } = self.shape;
-        let n = codes.len() / length;
-        let mut outputs = vec![0.0; n * filters * pooled];
-        Shard::default().score(&self.shape, &self.table, codes, &mut outputs);
-        Features::of_values(&outputs, Channels::one_part(filters), pooled)
+        let mut features = Features::any(Channels::one_part(filters), codes.len() / length, pooled);
+        Shard::default().score_rows(&self.shape, &self.table, codes, &mut features.rows);
+        features
     }
 }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use pulp::{Simd, WithSimd};
 
-use super::features::{Channels, Features};
+use super::features::{Channels, Features, Rows};
 use super::pointwise::{sigmoid, tanh};
 use super::product::{Matrix, Put, Reads};
 use super::strands;
@@ -39,9 +39,9 @@ pub struct Lstm {
 #[derive(Debug)]
 pub struct Way {
     /// Gates after their functions, `[4 * groups, n, positions]`.
-    gates: Vec<Row>,
+    gates: Rows,
     /// Cells, `[groups, n, positions]`.
-    cells: Vec<Row>,
+    cells: Rows,
 }
 
 impl Direction {
@@ -68,11 +68,11 @@ impl Lstm {
         Channels::beside(&[&self.state(), &self.state()])
     }
 
-    pub fn forward(&self, xs: &Features) -> (Features, [Way; 2]) {
+    /// With what is needed to go back where `saves` says so.
+    pub fn forward(&self, xs: &Features, saves: bool) -> (Features, [Way; 2]) {
         let read = if self.reads_both { &strands::both(xs) } else { xs };
-        let [(mut out, one), (other, reverse)] = [false, true].map(|is_reverse| self.walk(read, is_reverse));
-        out = out.beside(&other);
-        (out, [one, reverse])
+        let [(out, one), (other, reverse)] = [false, true].map(|is_reverse| self.walk(read, is_reverse, saves));
+        (out.beside(&other), [one, reverse])
     }
 
     /// Positions from the first to the last or from the last to the first.
@@ -80,42 +80,38 @@ impl Lstm {
         (0..positions).map(move |step| if is_reverse { positions - 1 - step } else { step })
     }
 
-    fn walk(&self, xs: &Features, is_reverse: bool) -> (Features, Way) {
+    fn walk(&self, xs: &Features, is_reverse: bool, saves: bool) -> (Features, Way) {
         let direction = &self.directions[usize::from(is_reverse)];
         let (state, gate_channels) = (self.state(), self.gates());
         let [of_input, of_state] = direction.matrices.get_or_init(|| {
             let (inputs, units) = (self.read_channels(), self.units);
             let width = inputs.count();
             [
-                Matrix::new(&inputs, &gate_channels, 1, Some(&direction.bias), |o, i, _| direction.of_input[o * width + i]),
+                Matrix::new(&inputs, &gate_channels, 1, Some(&direction.bias), |o, i, _| {
+                    direction.of_input[o * width + i]
+                }),
                 Matrix::new(&state, &gate_channels, 1, None, |o, i, _| direction.of_state[o * units + i]),
             ]
         });
         let (n, positions, groups) = (xs.n, xs.positions, state.groups());
         let stride = n * positions;
-        let all: Vec<usize> = (0..stride).collect();
-        let mut gates = vec![Row::ZERO; GATES * groups * stride];
-        let reads = Reads { rows: &xs.rows, stride, firsts: &all, dilation: 1 };
-        of_input.multiply(reads, Put::Set, &mut gates);
-        let mut cells = vec![Row::ZERO; groups * stride];
-        let mut out = Features::zeros(state, n, positions);
-        let (mut hidden, mut cell) = (vec![Row::ZERO; groups * n], vec![Row::ZERO; groups * n]);
-        let mut step = vec![Row::ZERO; GATES * groups * n];
+        let all: Vec<usize> = (0..n).collect();
+        let kept = if saves { stride } else { 0 };
+        let (mut gates, mut cells) = (Rows::any(GATES * groups * kept), Rows::any(groups * kept));
+        let mut out = Features::any(state, n, positions);
+        let (mut hidden, mut cell) = (Rows::zeros(groups * n), Rows::zeros(groups * n));
+        let mut step = Rows::any(GATES * groups * n);
         for (taken, at) in Self::order(positions, is_reverse).enumerate() {
-            for (i, step) in step.iter_mut().enumerate() {
-                *step = gates[i * positions + at];
-            }
+            let firsts: Vec<usize> = (0..n).map(|i| i * positions + at).collect();
+            of_input.multiply(Reads { rows: &xs.rows, stride, firsts: &firsts, dilation: 1 }, Put::Set, &mut step);
             if taken > 0 {
-                let reads = Reads { rows: &hidden, stride: n, firsts: &all[..n], dilation: 1 };
-                of_state.multiply(reads, Put::Add, &mut step);
+                of_state.multiply(Reads { rows: &hidden, stride: n, firsts: &all, dilation: 1 }, Put::Add, &mut step);
             }
             pulp::Arch::new().dispatch(Advance { gates: &mut step, cell: &mut cell, hidden: &mut hidden });
-            for (i, step) in step.iter().enumerate() {
-                gates[i * positions + at] = *step;
-            }
-            for (i, (cell, hidden)) in cell.iter().zip(&hidden).enumerate() {
-                cells[i * positions + at] = *cell;
-                out.rows[i * positions + at] = *hidden;
+            hidden.iter().enumerate().for_each(|(i, hidden)| out.rows[i * positions + at] = *hidden);
+            if saves {
+                step.iter().enumerate().for_each(|(i, step)| gates[i * positions + at] = *step);
+                cell.iter().enumerate().for_each(|(i, cell)| cells[i * positions + at] = *cell);
             }
         }
         (out, Way { gates, cells })
