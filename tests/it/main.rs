@@ -16,6 +16,7 @@ mod library;
 mod model;
 mod predict;
 mod report;
+mod setup;
 mod signal;
 mod simulate;
 mod tensorboard;
