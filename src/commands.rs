@@ -1,14 +1,17 @@
 //! One file for each command: its table of contents, no detail.
 
+mod completions;
 mod cv;
 mod doctor;
 mod evaluate;
 mod explain;
 mod export;
 mod inspect;
+mod man;
 mod model;
 mod predict;
 mod report;
+mod schema;
 mod signal;
 mod simulate;
 mod train;
@@ -74,6 +77,9 @@ pub fn run(cli: Cli, matches: &ArgMatches) -> Result<()> {
         }
         Command::Simulate(command) => simulate::run(&command, progress),
         Command::Doctor(command) => doctor::run(&command),
+        Command::Schema => schema::run(),
+        Command::Completions(command) => completions::run(&command),
+        Command::Man(command) => man::run(&command),
     }
 }
 

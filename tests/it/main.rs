@@ -1,6 +1,7 @@
 //! The program through its command line, a file or folder of tests for each command, and tests that concern no one command:
 //! usage, golden numbers, TensorBoard files and fault injection. tests/README.md says where a new test goes.
 
+mod completions;
 mod cv;
 mod doctor;
 mod evaluate;
@@ -16,6 +17,7 @@ mod library;
 mod model;
 mod predict;
 mod report;
+mod schema;
 mod setup;
 mod signal;
 mod simulate;

@@ -89,6 +89,7 @@ fn outside_crates_come_in_by_one_door() {
         ("tch", &[]),
         ("torch_sys", &[]),
         ("clap", &["config"]),
+        ("schemars", &["config"]),
         ("plotters", &["figures"]),
         ("plotters_backend", &["figures"]),
         ("tiny_skia", &["figures"]),
