@@ -10,7 +10,7 @@ pub mod tune;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use strandnet_core::cli::{Evaluate, Predict, Report};
 use strandnet_core::config::{self, DataConfig, DeviceChoice, ModelConfig, Strands};
@@ -58,6 +58,12 @@ pub enum Command {
     Simulate(Simulate),
     /// Show versions and devices, and how to fix what is wrong
     Doctor(Doctor),
+    /// Print the JSON schema of settings files, for editors
+    Schema,
+    /// Print completions for a shell
+    Completions(Completions),
+    /// Write manuals of all commands, for man
+    Man(Man),
 }
 
 /// Flags of `inspect`.
@@ -162,6 +168,33 @@ pub struct Doctor {
     /// Print what was found as one JSON document [default: no]
     #[arg(long)]
     pub json: bool,
+}
+
+/// Flags of `completions`.
+#[derive(Args, Debug)]
+pub struct Completions {
+    /// Shell to complete in, as by: source <(strandnet completions bash)
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// Shells that complete commands, flags and their values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// Bash 4 or newer
+    Bash,
+    /// Zsh
+    Zsh,
+    /// Fish
+    Fish,
+}
+
+/// Flags of `man`.
+#[derive(Args, Debug)]
+pub struct Man {
+    /// Folder for the manuals, such as ~/.local/share/man/man1; those that it holds of strandnet are replaced
+    #[arg(value_name = "DIR")]
+    pub out: PathBuf,
 }
 
 /// Flags of `simulate`.

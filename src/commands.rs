@@ -1,12 +1,15 @@
 //! One file for each command: its table of contents, no detail.
 
+mod completions;
 mod cv;
 mod doctor;
 mod explain;
 mod export;
 mod inspect;
 mod libtorch;
+mod man;
 mod model;
+mod schema;
 mod signal;
 mod simulate;
 mod train;
@@ -70,6 +73,9 @@ pub fn run(cli: Cli, matches: &ArgMatches) -> Result<()> {
         }
         Command::Simulate(command) => simulate::run(&command, progress),
         Command::Doctor(command) => doctor::run(&command),
+        Command::Schema => schema::run(),
+        Command::Completions(command) => completions::run(&command),
+        Command::Man(command) => man::run(&command),
     }
 }
 

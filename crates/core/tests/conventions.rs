@@ -90,6 +90,7 @@ fn outside_crates_come_in_by_one_door() {
         ("tch", &[]),
         ("torch_sys", &[]),
         ("clap", &["config", "cli"]),
+        ("schemars", &["config"]),
         ("plotters", &["figures"]),
         ("plotters_backend", &["figures"]),
         ("tiny_skia", &["figures"]),
