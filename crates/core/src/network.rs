@@ -6,10 +6,12 @@ mod bpnet;
 mod custom;
 mod danq;
 mod gated;
+pub mod inference;
 pub mod kernels;
 pub mod plan;
 mod residual;
 mod shallow;
+pub mod tensors;
 
 use std::collections::HashMap;
 

@@ -1,5 +1,7 @@
 //! What every architecture must do, in every way of reading the strands.
 
+mod inference;
+
 use tch::nn::{self, OptimizerConfig};
 use tch::{CModule, Device, Kind, Tensor};
 

@@ -6,9 +6,10 @@
 
 mod dense;
 mod dropout;
-mod first_block;
+pub(in crate::network) mod first_block;
 mod fused_step;
 mod profile;
+pub(in crate::network) mod tile;
 mod workers;
 
 use std::ops::Range;
@@ -25,7 +26,7 @@ pub use profile::{ProfileBatch, ProfileKernels};
 pub use workers::WorkerPool;
 
 /// Number of filters computed at once: the width of an AVX-512 register.
-const LANES: usize = 16;
+pub(in crate::network) const LANES: usize = 16;
 /// Fragments per shard.
 const FRAGMENTS: usize = 32;
 /// Windows per shard, which share what overlaps.
@@ -34,13 +35,13 @@ const WINDOWS: usize = 64;
 /// A value for each of 16 filters.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
-struct Row([f32; LANES]);
+pub(in crate::network) struct Row(pub(in crate::network) [f32; LANES]);
 
 impl Row {
-    const ZERO: Self = Self([0.0; LANES]);
+    pub(in crate::network) const ZERO: Self = Self([0.0; LANES]);
 
     #[inline(always)]
-    fn add(&mut self, other: &Self) {
+    pub(in crate::network) fn add(&mut self, other: &Self) {
         for lane in 0..LANES {
             self.0[lane] += other.0[lane];
         }

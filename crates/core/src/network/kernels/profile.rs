@@ -8,7 +8,6 @@
 mod dilated;
 mod head;
 mod stem;
-mod tile;
 
 use std::sync::Mutex;
 

@@ -2,7 +2,7 @@
 
 use pulp::Simd;
 
-use super::tile::{Tile, add_rows, by_groups, put, registers, starts};
+use crate::network::kernels::tile::{Tile, add_rows, by_groups, put, registers, starts};
 use crate::network::kernels::{LANES, Row};
 
 /// Number of positions whose products are added to the gradients of weights at a time; few enough for the first-level

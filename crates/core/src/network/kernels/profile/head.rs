@@ -2,7 +2,7 @@
 
 use pulp::Simd;
 
-use super::tile::{Tile, add_rows, by_groups, registers, starts};
+use crate::network::kernels::tile::{Tile, add_rows, by_groups, registers, starts};
 use crate::network::kernels::{LANES, Row};
 
 /// Number of positions of a profile computed at once.

@@ -3,7 +3,7 @@
 use pulp::Simd;
 
 use super::dilated::{GradientBuffers, Rows, mask};
-use super::tile::{Tile, add_rows, by_groups, starts};
+use crate::network::kernels::tile::{Tile, add_rows, by_groups, starts};
 use crate::network::kernels::{LANES, Row};
 use crate::sequence::alphabet::UNKNOWN;
 
