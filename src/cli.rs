@@ -14,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use strandnet_core::cli::{Evaluate, Predict, Report};
 use strandnet_core::config::{self, DataConfig, DeviceChoice, ModelConfig, Strands};
+use strandnet_core::run::{MODEL_ONNX, MODEL_PT, MODEL_PY};
 
 /// Trains, evaluates and ships convolutional networks on DNA, straight from FASTA
 #[derive(Parser, Debug)]
@@ -50,7 +51,7 @@ pub enum Command {
     Explain(explain::Explain),
     /// Write a run, or a comparison of several, as one HTML file
     Report(Report),
-    /// Write a run's network as TorchScript
+    /// Write a run's network as TorchScript, as a PyTorch module or as ONNX
     Export(Export),
     /// Show a network's layers without training it: shapes, parameters, receptive fields
     Model(Model),
@@ -122,12 +123,45 @@ pub struct Compute {
 pub struct Export {
     /// Run folder made by train
     pub run: PathBuf,
-    /// File for the TorchScript model, described in a .json file beside it [default: model.pt in the current folder]
-    #[arg(long, value_name = "FILE", default_value = "model.pt", hide_default_value = true)]
-    pub out: PathBuf,
+    /// Format of the model [default: torchscript]
+    #[arg(long, value_enum, default_value_t, hide_default_value = true)]
+    pub format: ExportFormat,
+    /// File for the model; of TorchScript a .json file beside it describes it [default: model.pt, model.py or model.onnx in the current folder]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// Replace the file that --out names [default: no]
     #[arg(long)]
     pub force: bool,
+}
+
+impl Export {
+    /// The file that is written.
+    pub fn out(&self) -> PathBuf {
+        self.out.clone().unwrap_or_else(|| self.format.file_name().into())
+    }
+}
+
+/// Formats of `export`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// For libtorch and PyTorch, with the weights in it
+    #[default]
+    Torchscript,
+    /// A PyTorch module as source, which reads the weights of the run folder
+    Python,
+    /// For ONNX Runtime and others, with the weights in it
+    Onnx,
+}
+
+impl ExportFormat {
+    /// Name of the file in a run folder.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Torchscript => MODEL_PT,
+            Self::Python => MODEL_PY,
+            Self::Onnx => MODEL_ONNX,
+        }
+    }
 }
 
 /// Flags of `verify`.

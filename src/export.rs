@@ -5,7 +5,6 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
-use serde::{Deserialize, Serialize};
 use tch::{CModule, Device, IValue, Kind, Tensor};
 
 use crate::libtorch;
@@ -13,82 +12,15 @@ use crate::model;
 use crate::model::head::Head;
 use crate::model::{Network, ensemble};
 use crate::no_grad::no_grad;
-use strandnet_core::config::{Config, Strands, TaskKind};
+use strandnet_core::config::{Config, TaskKind};
 use strandnet_core::dataset::Classes;
+use strandnet_core::export::card::ModelCard;
+use strandnet_core::export::python;
 use strandnet_core::network::Outputs;
 use strandnet_core::run;
-use strandnet_core::sequence::alphabet::ALPHABET;
-use strandnet_core::sequence::bins::Bins;
-use strandnet_core::task::calibration::Calibration;
+use strandnet_core::run::{MODEL_JSON, MODEL_PT, MODEL_PY, RunFolder, WEIGHTS};
 use strandnet_core::task::{ProfileTask, Task};
 use strandnet_core::training::memory::{TRACE_BATCH, check_batch};
-
-/// What goes into an exported model and what comes out: `model.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ModelCard {
-    /// Of the run folder.
-    pub format_version: u32,
-    /// Length of a sequence in bp; the input is one-hot f32 `[N, 4, length]`.
-    pub length: usize,
-    /// Order of the four input rows.
-    pub alphabet: String,
-    /// The kind of task.
-    pub task: TaskKind,
-    /// Classes, labels or columns, in the order of the output's columns.
-    pub classes: Vec<String>,
-    /// Of two classes, the one whose probability comes out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub positive: Option<String>,
-    /// Scores from here up are called positive: chosen on validation, for two classes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub threshold: Option<f64>,
-    /// How the two strands enter: `single` scores the strand as given; `average`, `shared` and `equivariant` score both, in
-    /// the model itself.
-    pub strands: Strands,
-    /// Networks in it, whose logits are averaged.
-    pub members: usize,
-    /// How probabilities were calibrated: scales and biases of the logits, which the model applies itself.
-    pub calibration: Calibration,
-    /// Share of the positive class, of each class or of each label that the probabilities are made for, one for each
-    /// output; empty where there are no probabilities, or for runs of earlier versions.
-    #[serde(default)]
-    pub prior: Vec<f64>,
-    /// Bins along the middle of a sequence, for each of which a value comes out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bins: Option<Bins>,
-    /// The tracks of a profile.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub profile: Option<ProfileCard>,
-    /// What comes out: `[N]` for two classes, `[N, classes, bins]` for bins, else `[N, classes]`.
-    pub output: String,
-    /// Checksum of the model file.
-    pub sha256: String,
-}
-
-/// What a model of profiles gives.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ProfileCard {
-    /// Names of the groups, each with its log counts.
-    pub groups: Vec<String>,
-    /// Names of the tracks; of a group of two, plus before minus.
-    pub tracks: Vec<String>,
-    /// Tracks of each group: 1, or 2 where there is one for each strand.
-    pub tracks_of_groups: Vec<usize>,
-    /// Length of the profile along the middle of a sequence, in bp.
-    pub output_length: usize,
-    /// The control, where the run had one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub control: Option<ControlCard>,
-}
-
-/// A second input of a model, f32 `[N, tracks, length]`; without it there are no counts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ControlCard {
-    /// 1, or 2 for plus and minus.
-    pub tracks: usize,
-    /// Bases around the middle of the sequence.
-    pub length: usize,
-}
 
 /// More than this between the network and its export is an error. Rounding alone stays below a tenth of it.
 const LARGEST_DIFFERENCE: f64 = 1e-5;
@@ -107,7 +39,6 @@ pub fn export(
     threshold: Option<f64>,
     path: &Path,
 ) -> Result<(ModelCard, f64)> {
-    let strands = config.training.strands;
     let mut networks = ensemble::load(config, length, task.network_outputs(), Device::Cpu, weights_path)?;
     networks.iter_mut().for_each(|network| network.store.freeze());
 
@@ -132,43 +63,29 @@ pub fn export(
     let difference = difference_from(&networks, task, temporary.path(), length)?;
     run::persist(temporary, path)?;
     let sha256 = run::sha256_of(&script);
-    let is_binary = task.kind == TaskKind::Binary;
-    let card = ModelCard {
-        format_version: run::FORMAT_VERSION,
-        length,
-        alphabet: ALPHABET.into(),
-        task: task.kind,
-        classes: classes.names.clone(),
-        positive: is_binary.then(|| classes.positive_name().into()),
-        threshold,
-        strands: if strands == Strands::Augment { Strands::Single } else { strands },
-        members: networks.len(),
-        calibration: Calibration { prior: Vec::new(), ..task.calibration.clone() },
-        prior: task.calibration.prior.clone(),
-        bins: task.bins,
-        profile: task.profile.as_ref().map(|ProfileTask { shape, .. }| ProfileCard {
-            groups: classes.names.clone(),
-            tracks: shape.track_names(&classes.names),
-            tracks_of_groups: shape.tracks.clone(),
-            output_length: shape.length,
-            control: (shape.control > 0)
-                .then(|| ControlCard { tracks: shape.control, length: shape.control_length() }),
-        }),
-        output: match task.kind {
-            TaskKind::Binary => format!("[N], the probability of {}", classes.positive_name()),
-            TaskKind::Multiclass => "[N, classes], the probability of each class; they add up to 1".into(),
-            TaskKind::Multilabel => "[N, classes], the probability of each label".into(),
-            TaskKind::Profile => "(profile logits [N, tracks, length], log counts [N, groups]); the softmax over the tracks and positions of a group is its profile, and its counts are exp(log counts) - 1".into(),
-            TaskKind::Regression => match task.bins {
-                Some(Bins { count, bp }) => {
-                    format!("[N, classes, {count}], the value of each column in bins of {bp} bp")
-                }
-                None => "[N, classes], the value of each column".into(),
-            },
-        },
-        sha256,
-    };
+    let card = ModelCard { sha256, ..ModelCard::new(config, task, classes, length, threshold) };
     Ok((card, difference))
+}
+
+/// Writes what a finished run holds of its networks beside their weights, as TorchScript and as a PyTorch module; returns the largest
+/// difference between the predictions of the networks and of TorchScript.
+///
+/// # Errors
+/// As [`export`], or a file cannot be written.
+pub fn write_models(
+    config: &Config,
+    task: &Task,
+    classes: &Classes,
+    length: usize,
+    threshold: Option<f64>,
+    run: &RunFolder,
+) -> Result<f64> {
+    let (weights, model) = (run.file(WEIGHTS), run.file(MODEL_PT));
+    let (card, difference) = export(config, task, classes, length, &weights, threshold, &model)?;
+    run.write_json(MODEL_JSON, &card)?;
+    let network = strandnet_core::export::Network::new(config, task, classes, length, threshold)?;
+    run.write(MODEL_PY, python::source(&network).as_bytes())?;
+    Ok(difference)
 }
 
 /// The method that is traced where `forward` returns several tensors, which tracing cannot.
@@ -317,8 +234,9 @@ fn random_one_hot(batch: usize, length: usize) -> Tensor {
 mod tests {
     use super::*;
     use crate::model::weights;
-    use strandnet_core::config::{Architecture, ClassWeights, Loss, ModelConfig, TrainingConfig};
+    use strandnet_core::config::{Architecture, ClassWeights, Loss, ModelConfig, Strands, TrainingConfig};
     use strandnet_core::dataset::examples::Examples;
+    use strandnet_core::task::calibration::Calibration;
 
     #[test]
     fn the_exported_model_gives_the_networks_predictions_for_any_question_length_and_batch_size() {

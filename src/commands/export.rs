@@ -1,41 +1,50 @@
-//! `export`: a run's network as TorchScript.
+//! `export`: a run's network as TorchScript, as a PyTorch module or as ONNX.
 
 use anyhow::{Result, bail};
 
-use crate::cli::Export;
+use crate::cli::{Export, ExportFormat};
 use crate::commands::print;
 use crate::export;
 use strandnet_core::evaluate::results::threshold_of;
+use strandnet_core::export::{Network, onnx, python};
 use strandnet_core::progress::Progress;
 use strandnet_core::run;
-use strandnet_core::run::{MODEL_PT, RunFolder, WEIGHTS, ensemble_of, lies_in};
+use strandnet_core::run::{RunFolder, WEIGHTS, ensemble_of, lies_in, weights};
 
 pub fn run(command: &Export, _progress: Progress) -> Result<()> {
     let (run, provenance) = RunFolder::open_finished(&ensemble_of(&command.run)?)?;
-    let card_path = command.out.with_extension("json");
-    if card_path == command.out {
+    let own = command.format.file_name();
+    let out = command.out();
+    let card_path = (command.format == ExportFormat::Torchscript).then(|| out.with_extension("json"));
+    if card_path.as_ref() == Some(&out) {
         bail!(
             "{}: would be overwritten by the model's own description; give --out another ending, such as .pt",
-            card_path.display()
+            out.display()
         );
     }
-    let is_own = command.out.file_name().is_some_and(|name| name == MODEL_PT);
-    if !is_own && lies_in(&command.out, &run.path) {
-        bail!(
-            "{}: lies in the run folder, where only {MODEL_PT} is written; choose another --out",
-            command.out.display()
-        );
+    if out.file_name().is_none_or(|name| name != own) && lies_in(&out, &run.path) {
+        bail!("{}: lies in the run folder, where only {own} is written; choose another --out", out.display());
     }
-    for path in [&command.out, &card_path] {
+    for path in std::iter::once(&out).chain(&card_path) {
         run::check_output_file(path, command.force)?;
     }
     let (task, classes) = (provenance.task()?, provenance.classes()?);
-    let (config, weights) = (&provenance.config, run.file(WEIGHTS));
+    let (config, length, weights_path) = (&provenance.config, provenance.length, run.file(WEIGHTS));
     let threshold = threshold_of(&run, task)?;
-    let (card, difference) =
-        export::export(config, task, &classes, provenance.length, &weights, threshold, &command.out)?;
-    let mut text = serde_json::to_string_pretty(&card)?;
-    text.push('\n');
-    run::write_atomically(&card_path, text.as_bytes())?;
-    print(&format!("largest difference from the network {difference:.1e}\n{}\n", command.out.display()))
+    let mut said = String::new();
+    if let Some(card_path) = card_path {
+        let (card, difference) = export::export(config, task, &classes, length, &weights_path, threshold, &out)?;
+        let mut text = serde_json::to_string_pretty(&card)?;
+        text.push('\n');
+        run::write_atomically(&card_path, text.as_bytes())?;
+        said = format!("largest difference from the network {difference:.1e}\n");
+    } else {
+        let network = Network::new(config, task, &classes, length, threshold)?;
+        let bytes = match command.format {
+            ExportFormat::Onnx => onnx::bytes(&network, &weights::read(&weights_path)?, &weights_path)?,
+            _ => python::source(&network).into_bytes(),
+        };
+        run::write_atomically(&out, &bytes)?;
+    }
+    print(&format!("{said}{}\n", out.display()))
 }

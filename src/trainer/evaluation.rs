@@ -13,7 +13,7 @@ use strandnet_core::evaluate::results::{BaselineMetrics, RunMetrics};
 use strandnet_core::evaluate::{self, Evaluation};
 use strandnet_core::figures;
 use strandnet_core::metrics::{Blocks, Resampling};
-use strandnet_core::run::{BINS_NPZ, MODEL_JSON, MODEL_PT, PREDICTIONS_CSV, PROFILES_NPZ, RunFolder, WEIGHTS};
+use strandnet_core::run::{BINS_NPZ, PREDICTIONS_CSV, PROFILES_NPZ, RunFolder};
 use strandnet_core::scorer::Scorer;
 use strandnet_core::task::Task;
 use strandnet_core::training::history::metric_name;
@@ -116,10 +116,7 @@ pub(super) fn evaluate_and_export(
             }
             figures::training::draw(&trained.summary, task, run)?;
             figures::draw(&test, run)?;
-            let (weights, model) = (run.file(WEIGHTS), run.file(MODEL_PT));
-            let (card, difference) =
-                export::export(config, task, classes, data.train.length, &weights, threshold, &model)?;
-            run.write_json(MODEL_JSON, &card)?;
+            let difference = export::write_models(config, task, classes, data.train.length, threshold, run)?;
             format!("exported model: largest difference from the network {difference:.1e}\n")
         }
         None => String::new(),

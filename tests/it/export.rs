@@ -1,5 +1,7 @@
 //! `export`: the model is written again, and gives the same scores in PyTorch.
 
+mod formats;
+
 use std::path::Path;
 use std::process::Command;
 

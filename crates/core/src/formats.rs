@@ -20,6 +20,7 @@ pub mod motif_files;
 mod motif_lines;
 mod motif_matrix;
 pub mod npz;
+pub mod onnx;
 pub mod read_ahead;
 pub mod record_names;
 pub mod records;

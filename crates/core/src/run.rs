@@ -45,6 +45,10 @@ pub const METRICS_JSON: &str = "metrics.json";
 pub const PREDICTIONS_CSV: &str = "predictions.csv";
 /// The model as TorchScript.
 pub const MODEL_PT: &str = "model.pt";
+/// The network as a PyTorch module, which reads the weights.
+pub const MODEL_PY: &str = "model.py";
+/// The networks with their weights as ONNX.
+pub const MODEL_ONNX: &str = "model.onnx";
 /// Observed and predicted values of the bins of the test examples.
 pub const BINS_NPZ: &str = "bins.npz";
 /// The `run.json` and the weights of the bias model that is added to the network.

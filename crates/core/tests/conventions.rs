@@ -60,7 +60,7 @@ const LAYERS: &[&[&str]] = &[
     &["formats", "genome"],
     &["dataset"],
     &["network", "task", "scorer", "run"],
-    &["training", "evaluate", "predict", "attribute", "motif", "baselines", "inspect", "reads", "tune"],
+    &["training", "evaluate", "predict", "attribute", "motif", "baselines", "inspect", "reads", "tune", "export"],
     &["figures", "html"],
     &["cli", "commands"],
 ];

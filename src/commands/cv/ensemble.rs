@@ -9,8 +9,8 @@ use strandnet_core::config::{CalibrationMethod, Loss, SourceKind, TaskKind};
 use strandnet_core::dataset::{Classes, manifest};
 use strandnet_core::evaluate::results::RunMetrics;
 use strandnet_core::run::{
-    BIAS_JSON, BIAS_WEIGHTS, CONFIG_TOML, EXAMPLES_TSV, ExampleCounts, FoldFolder, MODEL_JSON, MODEL_PT, Outcome,
-    Provenance, RUN_JSON, RunFolder, WEIGHTS,
+    BIAS_JSON, BIAS_WEIGHTS, CONFIG_TOML, EXAMPLES_TSV, ExampleCounts, FoldFolder, Outcome, Provenance, RUN_JSON,
+    RunFolder, WEIGHTS,
 };
 use strandnet_core::task::calibration::Calibration;
 use strandnet_core::task::{Scale, Task};
@@ -130,9 +130,7 @@ impl Members {
         folder.write_json(RUN_JSON, provenance)?;
         folder.write(CONFIG_TOML, provenance.config.to_toml().as_bytes())?;
         let (config, length) = (&provenance.config, provenance.length);
-        let (card, _) =
-            export::export(config, task, classes, length, &folder.file(WEIGHTS), threshold, &folder.file(MODEL_PT))?;
-        folder.write_json(MODEL_JSON, &card)?;
+        export::write_models(config, task, classes, length, threshold, &folder)?;
         Ok(folder)
     }
 

@@ -80,6 +80,8 @@ impl Contents {
                 PROFILE_BASELINES_JSON,
                 MODEL_PT,
                 MODEL_JSON,
+                MODEL_PY,
+                MODEL_ONNX,
                 CHECKSUMS,
                 REPORT_HTML,
                 TENSORBOARD,
