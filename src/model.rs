@@ -111,6 +111,7 @@ impl Model {
             &folder.file(WEIGHTS),
         )?;
         let (classes, threshold) = (provenance.classes()?, threshold_of(&folder, &task)?);
+        let networks = networks.into_iter().map(Network::finished).collect::<Result<_>>()?;
         Ok(Self { ensemble: Ensemble::new(networks), task, classes, threshold })
     }
 

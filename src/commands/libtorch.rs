@@ -52,7 +52,8 @@ pub fn open_run(path: &Path, device: Device, no_native: bool) -> Result<Finished
     let outputs = provenance.task()?.network_outputs();
     let classes = provenance.classes()?;
     let networks = ensemble::load(&provenance.config, provenance.length, outputs, device, &folder.file(WEIGHTS))?;
-    let ensemble: Vec<Network> = networks.into_iter().map(|network| network.without_native(no_native)).collect();
+    let ensemble: Vec<Network> =
+        networks.into_iter().map(|network| network.without_native(no_native).finished()).collect::<Result<_>>()?;
     if ensemble.iter().all(|network| network.all_native().is_some()) {
         device::leave_to_native();
     }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use anyhow::{Context, Result, bail};
 use tch::{Device, Tensor};
 
+use super::Network;
 use super::ensemble::{self, Ensemble};
 use crate::device;
 use strandnet_core::dataset::examples::Examples;
@@ -67,6 +68,7 @@ impl Bias {
             ensemble::load(&provenance.config, length, outputs, device, weights)?
         };
         networks.iter_mut().for_each(|network| network.store.freeze());
+        let networks = networks.into_iter().map(Network::finished).collect::<Result<_>>()?;
         Ok(Self { ensemble: Ensemble::new(networks), shape, shift })
     }
 

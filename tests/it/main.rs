@@ -29,3 +29,4 @@ mod train;
 mod tune;
 mod usage;
 mod verify;
+mod without_libtorch;

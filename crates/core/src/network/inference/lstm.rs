@@ -38,9 +38,9 @@ pub struct Lstm {
 /// What a direction made on its way.
 #[derive(Debug)]
 pub struct Way {
-    /// Gates after their functions, `[4 * groups, n, positions]`.
+    /// Gates after their functions, `[4 * groups, positions, n]`.
     gates: Rows,
-    /// Cells, `[groups, n, positions]`.
+    /// Cells, `[groups, positions, n]`.
     cells: Rows,
 }
 
@@ -95,23 +95,25 @@ impl Lstm {
         });
         let (n, positions, groups) = (xs.n, xs.positions, state.groups());
         let stride = n * positions;
-        let all: Vec<usize> = (0..n).collect();
-        let kept = if saves { stride } else { 0 };
-        let (mut gates, mut cells) = (Rows::any(GATES * groups * kept), Rows::any(groups * kept));
+        // What the input adds to the gates of every step at once.
+        let firsts: Vec<usize> = (0..positions).flat_map(|at| (0..n).map(move |i| i * positions + at)).collect();
+        let mut gates = Rows::any(GATES * groups * stride);
+        of_input.multiply(Reads { rows: &xs.rows, stride, firsts: &firsts, dilation: 1 }, Put::Set, &mut gates);
+        let mut cells = Rows::any(if saves { groups * stride } else { 0 });
         let mut out = Features::any(state, n, positions);
         let (mut hidden, mut cell) = (Rows::zeros(groups * n), Rows::zeros(groups * n));
-        let mut step = Rows::any(GATES * groups * n);
+        let (mut step, own) = (Rows::any(GATES * groups * n), (0..n).collect::<Vec<usize>>());
         for (taken, at) in Self::order(positions, is_reverse).enumerate() {
-            let firsts: Vec<usize> = (0..n).map(|i| i * positions + at).collect();
-            of_input.multiply(Reads { rows: &xs.rows, stride, firsts: &firsts, dilation: 1 }, Put::Set, &mut step);
+            let of_step = |group: usize| group * stride + at * n..group * stride + (at + 1) * n;
+            step.chunks_exact_mut(n).enumerate().for_each(|(group, step)| step.copy_from_slice(&gates[of_step(group)]));
             if taken > 0 {
-                of_state.multiply(Reads { rows: &hidden, stride: n, firsts: &all, dilation: 1 }, Put::Add, &mut step);
+                of_state.multiply(Reads { rows: &hidden, stride: n, firsts: &own, dilation: 1 }, Put::Add, &mut step);
             }
             pulp::Arch::new().dispatch(Advance { gates: &mut step, cell: &mut cell, hidden: &mut hidden });
             hidden.iter().enumerate().for_each(|(i, hidden)| out.rows[i * positions + at] = *hidden);
             if saves {
-                step.iter().enumerate().for_each(|(i, step)| gates[i * positions + at] = *step);
-                cell.iter().enumerate().for_each(|(i, cell)| cells[i * positions + at] = *cell);
+                step.chunks_exact(n).enumerate().for_each(|(group, step)| gates[of_step(group)].copy_from_slice(step));
+                cell.chunks_exact(n).enumerate().for_each(|(group, cell)| cells[of_step(group)].copy_from_slice(cell));
             }
         }
         (out, Way { gates, cells })
@@ -146,9 +148,10 @@ impl Lstm {
         for (taken, &at) in order.iter().enumerate().rev() {
             for i in 0..groups * n {
                 hidden[i].add(&gradient.rows[i * positions + at]);
-                let gate = |gate: usize| &way.gates[(gate * groups * n + i) * positions + at];
-                let before = taken.checked_sub(1).map_or(Row::ZERO, |taken| way.cells[i * positions + order[taken]]);
-                let now = &way.cells[i * positions + at];
+                let place = |at: usize| i / n * stride + at * n + i % n;
+                let gate = |gate: usize| &way.gates[gate * groups * stride + place(at)];
+                let before = taken.checked_sub(1).map_or(Row::ZERO, |taken| way.cells[place(order[taken])]);
+                let now = &way.cells[place(at)];
                 let mut parts = [Row::ZERO; GATES];
                 for lane in 0..LANES {
                     let [input, forget, new, output] = [0, 1, 2, 3].map(|number| gate(number).0[lane]);

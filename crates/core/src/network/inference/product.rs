@@ -14,6 +14,9 @@ use crate::network::kernels::{LANES, Row};
 /// batch has of their inputs, stay in the cache.
 const PAIRS: usize = 40;
 
+/// Rows times groups of inputs that all groups of outputs are computed for before the next: they stay in the cache.
+const ROWS: usize = 4096;
+
 /// Weights of a convolution by taps.
 #[derive(Debug)]
 pub struct Matrix {
@@ -141,24 +144,29 @@ impl Multiply<'_> {
     #[inline(always)]
     fn compute<S: Simd, const R: usize, const G: usize, const V: usize>(&mut self, simd: S) {
         let (groups, pairs) = (self.matrix.bias.len(), self.matrix.taps * self.matrix.lanes.len());
-        for start in (0..pairs).step_by(PAIRS) {
-            let pairs = start..(start + PAIRS).min(pairs);
-            for group in (0..groups - groups % G).step_by(G) {
-                self.groups::<S, R, G, V>(simd, group, &pairs);
-            }
-            for group in groups - groups % G..groups {
-                self.groups::<S, R, 1, V>(simd, group, &pairs);
+        let (count, together) = (self.reads.firsts.len(), (ROWS / self.matrix.lanes.len()).max(R).next_multiple_of(R));
+        for first in (0..count).step_by(together) {
+            let rows = first..(first + together).min(count);
+            for start in (0..pairs).step_by(PAIRS) {
+                let pairs = start..(start + PAIRS).min(pairs);
+                for group in (0..groups - groups % G).step_by(G) {
+                    self.groups::<S, R, G, V>(simd, group, &pairs, &rows);
+                }
+                for group in groups - groups % G..groups {
+                    self.groups::<S, R, 1, V>(simd, group, &pairs, &rows);
+                }
             }
         }
     }
 
-    /// All rows of `G` groups of outputs.
+    /// Some rows of `G` groups of outputs.
     #[inline(always)]
     fn groups<S: Simd, const R: usize, const G: usize, const V: usize>(
         &mut self,
         simd: S,
         group: usize,
         pairs: &Range<usize>,
+        rows: &Range<usize>,
     ) {
         let Self { matrix, reads, put, out } = self;
         let count = reads.firsts.len();
@@ -167,13 +175,13 @@ impl Multiply<'_> {
         let least = if *put == Put::Relu && is_last { 0.0 } else { f32::NEG_INFINITY };
         let mut own = out[group * count..(group + G) * count].chunks_exact_mut(count);
         let mut own: [&mut [Row]; G] = std::array::from_fn(|_| own.next().unwrap_or_default());
-        for start in (0..count).step_by(R) {
-            let firsts = std::array::from_fn(|r| reads.firsts[(start + r).min(count - 1)]);
+        for start in rows.clone().step_by(R) {
+            let firsts = std::array::from_fn(|r| reads.firsts[(start + r).min(rows.end - 1)]);
             let tile = matrix.tile::<S, R, G, V>(simd, group, pairs, reads, firsts);
             for (g, own) in own.iter_mut().enumerate() {
                 let mut sums = [Row::ZERO; R];
                 tile.store(g, &mut sums);
-                for (own, mut sum) in own[start..].iter_mut().zip(sums) {
+                for (own, mut sum) in own[start..rows.end].iter_mut().zip(sums) {
                     if !is_new {
                         sum.add(own);
                     }
