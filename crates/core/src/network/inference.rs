@@ -37,10 +37,13 @@ pub use ensemble::Ensemble;
 /// machine.
 pub fn is_faster(arch: Architecture) -> bool {
     match arch {
-        Architecture::Residual | Architecture::Basset | Architecture::Danq | Architecture::Gated => true,
-        // The same kernels.
+        Architecture::Residual | Architecture::Basset | Architecture::Gated | Architecture::Branched => true,
+        // The program has the same kernels.
         Architecture::Shallow | Architecture::Bpnet | Architecture::Bias => false,
-        Architecture::Branched | Architecture::Custom => false,
+        // libtorch's LSTM is faster.
+        Architecture::Danq => false,
+        // Nobody knows which layers it has.
+        Architecture::Custom => false,
     }
 }
 

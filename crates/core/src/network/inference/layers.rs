@@ -3,7 +3,7 @@
 use super::convolution::Convolution;
 use super::features::{Channels, Features};
 use super::lstm::{Lstm, Way};
-use super::pointwise::{Pointwise, sigmoid};
+use super::pointwise::{Pointwise, add_gated, sigmoid};
 use super::pools::{self, GlobalPool, Places, Pool};
 use crate::network::kernels::{LANES, Row};
 
@@ -152,9 +152,7 @@ impl Layer {
                 let mut out = xs.clone();
                 let both = convolve(convolution, xs, tape);
                 let (made, gates) = both.rows.split_at(out.rows.len());
-                for (out, (made, gate)) in out.rows.iter_mut().zip(made.iter().zip(gates)) {
-                    (0..LANES).for_each(|lane| out.0[lane] += made.0[lane] * sigmoid(gate.0[lane]));
-                }
+                add_gated(&mut out.rows, made, gates);
                 tape.save(|| both);
                 out
             }

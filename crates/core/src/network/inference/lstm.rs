@@ -194,14 +194,28 @@ impl WithSimd for Advance<'_> {
         let (forget, others) = others.split_at_mut(cell.len());
         let (new, output) = others.split_at_mut(cell.len());
         for i in 0..cell.len() {
+            // Copies, which cannot overlap, so that 16 units are computed at a time.
+            input[i].0 = each(input[i].0, sigmoid);
+            forget[i].0 = each(forget[i].0, sigmoid);
+            new[i].0 = each(new[i].0, tanh);
+            output[i].0 = each(output[i].0, sigmoid);
+            let mut sums = cell[i].0;
             for lane in 0..LANES {
-                input[i].0[lane] = sigmoid(input[i].0[lane]);
-                forget[i].0[lane] = sigmoid(forget[i].0[lane]);
-                new[i].0[lane] = tanh(new[i].0[lane]);
-                output[i].0[lane] = sigmoid(output[i].0[lane]);
-                cell[i].0[lane] = forget[i].0[lane] * cell[i].0[lane] + input[i].0[lane] * new[i].0[lane];
-                hidden[i].0[lane] = output[i].0[lane] * tanh(cell[i].0[lane]);
+                sums[lane] = forget[i].0[lane] * sums[lane] + input[i].0[lane] * new[i].0[lane];
             }
+            cell[i].0 = sums;
+            let mut state = each(sums, tanh);
+            (0..LANES).for_each(|lane| state[lane] *= output[i].0[lane]);
+            hidden[i].0 = state;
         }
     }
+}
+
+#[inline(always)]
+fn each(numbers: [f32; LANES], function: impl Fn(f32) -> f32) -> [f32; LANES] {
+    let mut found = [0.0; LANES];
+    for lane in 0..LANES {
+        found[lane] = function(numbers[lane]);
+    }
+    found
 }

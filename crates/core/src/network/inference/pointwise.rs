@@ -89,6 +89,32 @@ impl WithSimd for Apply<'_> {
     }
 }
 
+/// Adds rows times the sigmoid of others.
+pub fn add_gated(out: &mut [Row], made: &[Row], gates: &[Row]) {
+    pulp::Arch::new().dispatch(AddGated { out, made, gates });
+}
+
+struct AddGated<'a> {
+    out: &'a mut [Row],
+    made: &'a [Row],
+    gates: &'a [Row],
+}
+
+impl WithSimd for AddGated<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (out, (made, gate)) in self.out.iter_mut().zip(self.made.iter().zip(self.gates)) {
+            let (made, gate, mut sums) = (made.0, gate.0, out.0);
+            for lane in 0..LANES {
+                sums[lane] += made[lane] * sigmoid(gate[lane]);
+            }
+            out.0 = sums;
+        }
+    }
+}
+
 #[inline(always)]
 fn each(rows: &mut [Row], scale: &Row, shift: &Row, function: impl Fn(f32) -> f32) {
     for row in rows {
