@@ -127,7 +127,9 @@ impl Network {
             Ok([only]) => only,
             Err(several) => {
                 let row = |i: usize| {
-                    several.iter().flat_map(move |part| part[i * (part.len() / rows)..(i + 1) * (part.len() / rows)].iter().copied())
+                    several.iter().flat_map(move |part| {
+                        part[i * (part.len() / rows)..(i + 1) * (part.len() / rows)].iter().copied()
+                    })
                 };
                 (0..rows).flat_map(row).collect()
             }

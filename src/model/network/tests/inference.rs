@@ -40,8 +40,7 @@ fn scores_and_gradients_are_those_of_libtorch_for_every_architecture() {
         let found = own.score(&codes).unwrap().into_logits();
         assert!(largest_difference(&found, &expected) < 1e-5, "{name}: {found:?} {expected:?}");
         // Any batch, to the last bit.
-        let alone: Vec<f32> =
-            codes.chunks(length).flat_map(|codes| own.score(codes).unwrap().into_logits()).collect();
+        let alone: Vec<f32> = codes.chunks(length).flat_map(|codes| own.score(codes).unwrap().into_logits()).collect();
         assert_eq!(alone, found, "{name}");
 
         // Between two sequences, so that inputs are not one-hot.

@@ -156,7 +156,11 @@ impl Branch {
         let recorded = each(inputs.len() / size, self.together, |range: Range<usize>| {
             let inputs = &inputs[range.start * size..range.end * size];
             let both = self.tied.then(|| {
-                inputs.chunks_exact(size).flat_map(|input| input.iter().chain(input.iter().rev())).copied().collect::<Vec<_>>()
+                inputs
+                    .chunks_exact(size)
+                    .flat_map(|input| input.iter().chain(input.iter().rev()))
+                    .copied()
+                    .collect::<Vec<_>>()
             });
             let features = Features::of_values(both.as_deref().unwrap_or(inputs), Channels::one_part(4), self.length);
             let mut tape = Tape::recording();

@@ -118,8 +118,7 @@ impl Builder<'_> {
                 };
                 let weight = of_both("weight", channels.count() * read * taps)?;
                 let bias = of_both("bias", channels.count())?;
-                let mut convolution =
-                    Convolution::new((channels.clone(), gates), 1, both, reach, (&weight, bias));
+                let mut convolution = Convolution::new((channels.clone(), gates), 1, both, reach, (&weight, bias));
                 let norm = self.norm(&format!("{name}.norm"), &channels)?;
                 convolution.before = Some(pointwise(&norm, &channels, Function::Identity));
                 layers.push(Layer::Gated(convolution));

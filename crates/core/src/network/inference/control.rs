@@ -19,7 +19,10 @@ pub struct Control {
 impl Control {
     pub fn new(shape: &ProfileShape, parameters: &Parameters) -> Result<Self> {
         let values = |name: &str| {
-            parameters.get(name).cloned().ok_or_else(|| anyhow!("the weights lack tensor '{name}', which this network has"))
+            parameters
+                .get(name)
+                .cloned()
+                .ok_or_else(|| anyhow!("the weights lack tensor '{name}', which this network has"))
         };
         Ok(Self {
             profile: values("control.profile.weight")?,

@@ -134,9 +134,9 @@ pub(super) fn submit_windows(networks: &[Network], codes: &[u8], starts: &[usize
 
 /// Adds the networks' part of a control to logits `[n, outputs]`, from its counts.
 pub(super) fn add_control(networks: &[Network], counts: &[f32], logits: &mut [f32]) {
-    let part = mean(networks, |network| network.control.as_ref().map_or_else(Vec::new, |control| {
-        control.logits(counts, network.scores_both())
-    }));
+    let part = mean(networks, |network| {
+        network.control.as_ref().map_or_else(Vec::new, |control| control.logits(counts, network.scores_both()))
+    });
     logits.iter_mut().zip(part).for_each(|(logit, part)| *logit += part);
 }
 

@@ -18,9 +18,15 @@ pub enum Layer {
     Pool(Pool),
     GlobalPool(GlobalPool),
     /// Maxima and means over all positions, and of what a convolution makes of both strands maxima by place.
-    PlacesPool { place: Convolution, places: Places },
+    PlacesPool {
+        place: Convolution,
+        places: Places,
+    },
     /// So many positions from the first on.
-    Crop { first: usize, positions: usize },
+    Crop {
+        first: usize,
+        positions: usize,
+    },
     Flatten,
     /// The same numbers with channels in other parts.
     Repack(Channels),
@@ -29,7 +35,10 @@ pub enum Layer {
     Gated(Convolution),
     Lstm(Lstm),
     /// A convolution, added to as many positions of its input, from this one on; before the first there are zeros.
-    Dilated { convolution: Convolution, from: isize },
+    Dilated {
+        convolution: Convolution,
+        from: isize,
+    },
     ProfileHead(ProfileHead),
 }
 
@@ -204,8 +213,7 @@ impl Layer {
                     for lane in 0..LANES {
                         let gate = sigmoid(both.rows[size + i].0[lane]);
                         of_both.rows[i].0[lane] = from.0[lane] * gate;
-                        of_both.rows[size + i].0[lane] =
-                            from.0[lane] * both.rows[i].0[lane] * gate * (1.0 - gate);
+                        of_both.rows[size + i].0[lane] = from.0[lane] * both.rows[i].0[lane] * gate * (1.0 - gate);
                     }
                 }
                 let mut to = convolve_back(convolution, of_both, tape);
@@ -289,7 +297,8 @@ impl ProfileHead {
         let part = |range: std::ops::Range<usize>| -> Vec<f32> {
             rows.chunks_exact(values + groups).flat_map(|row| row[range.clone()].iter().copied()).collect()
         };
-        let of_profile = Features::of_values(&part(0..values), self.profile.outputs.clone(), self.profile.reach.outputs);
+        let of_profile =
+            Features::of_values(&part(0..values), self.profile.outputs.clone(), self.profile.reach.outputs);
         let mut to = self.profile.backward(of_profile, &input, &input);
         if let Some((dense, first, positions)) = &self.counts {
             let of_counts = Features::of_values(&part(values..values + groups), dense.outputs.clone(), 1);

@@ -87,7 +87,9 @@ impl Lstm {
             let (inputs, units) = (self.read_channels(), self.units);
             let width = inputs.count();
             [
-                Matrix::new(&inputs, &gate_channels, 1, Some(&direction.bias), |o, i, _| direction.of_input[o * width + i]),
+                Matrix::new(&inputs, &gate_channels, 1, Some(&direction.bias), |o, i, _| {
+                    direction.of_input[o * width + i]
+                }),
                 Matrix::new(&state, &gate_channels, 1, None, |o, i, _| direction.of_state[o * units + i]),
             ]
         });

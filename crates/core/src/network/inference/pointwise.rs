@@ -116,7 +116,8 @@ impl WithSimd for Derive<'_> {
             Function::Identity => slopes(gradient, input, &scale, &shift, |_| 1.0),
             Function::Relu => slopes(gradient, input, &scale, &shift, |x| if x > 0.0 { 1.0 } else { 0.0 }),
             Function::Gelu => slopes(gradient, input, &scale, &shift, |x| {
-                half_erfc(-x) + x * std::f32::consts::FRAC_2_SQRT_PI * 0.5 * std::f32::consts::FRAC_1_SQRT_2 * exp(-0.5 * x * x)
+                half_erfc(-x)
+                    + x * std::f32::consts::FRAC_2_SQRT_PI * 0.5 * std::f32::consts::FRAC_1_SQRT_2 * exp(-0.5 * x * x)
             }),
             Function::Silu => slopes(gradient, input, &scale, &shift, |x| {
                 let sigmoid = sigmoid(x);
@@ -126,9 +127,9 @@ impl WithSimd for Derive<'_> {
                 let tanh = tanh(x);
                 1.0 - tanh * tanh
             }),
-            Function::Exp => slopes(gradient, input, &scale, &shift, |x| {
-                if x <= LARGEST_EXPONENT { exp(x) } else { 0.0 }
-            }),
+            Function::Exp => {
+                slopes(gradient, input, &scale, &shift, |x| if x <= LARGEST_EXPONENT { exp(x) } else { 0.0 })
+            }
         }
     }
 }
@@ -231,7 +232,10 @@ mod tests {
                 one.rows[0] = Row([1.0; LANES]);
                 let found = f64::from(pointwise.backward(one, &input).rows[0].0[3]);
                 let expected = (value(x + 1e-2) - value(x - 1e-2)) / 2e-2;
-                assert!((found - expected).abs() < 2e-3 * expected.abs().max(1.0), "{function:?} {x} {found} {expected}");
+                assert!(
+                    (found - expected).abs() < 2e-3 * expected.abs().max(1.0),
+                    "{function:?} {x} {found} {expected}"
+                );
             }
         }
     }
