@@ -6,7 +6,6 @@ far those of DeepLIFT are from adding up, as a share of the largest difference t
 import json
 import sys
 
-import torch
 from captum.attr import IntegratedGradients
 from model_py import module_of
 from tangermeme.deep_lift_shap import _nonlinear, deep_lift_shap
@@ -24,7 +23,7 @@ for run in sys.argv[1:]:
     logits = predict(model, sequences, device="cpu")
     target = logits.shape[1] - 1
     mutated = saturation_mutagenesis(model, sequences, target=target, device="cpu")
-    references = torch.zeros(2, 1, 4, module.LENGTH) + 0.25
+    references = random_one_hot((2, 4, module.LENGTH), random_state=1).float()[:, None]
     attributions = deep_lift_shap(
         model, sequences, target=target, references=references, additional_nonlinear_ops=rules, device="cpu")
     gradients = IntegratedGradients(model).attribute(sequences, target=target, n_steps=10)

@@ -9,7 +9,7 @@ use strandnet_core::sequence::alphabet;
 use tch::{CModule, IValue, Kind, Tensor};
 
 use crate::fixtures::{
-    Folder, bases, fail, fasta, gc_table, python_with, run as run_of, succeed, tables, text, trained_on,
+    Folder, bases, fail, fasta, gc_table, python_with, run as run_of, succeed, tables, text, tract, trained_on,
 };
 use crate::train::profiles;
 use crate::train::signals::{Tracks, tracks};
@@ -261,6 +261,18 @@ fn model_py_gives_what_predict_gives() {
     }
 }
 
+/// Questions to the ONNX models of all runs, which are written into a folder.
+fn questions_to_onnx(folder: &Folder) -> Vec<Question> {
+    let ask = |(i, subject): (usize, &Subject)| {
+        let path = folder.path(&format!("{i}.onnx"));
+        succeed(&["export", text(&subject.run), "--format", "onnx", "--out", text(&path)]);
+        let mut question = question(subject);
+        question.asked["model"] = json!(path);
+        question
+    };
+    subjects().iter().enumerate().map(ask).collect()
+}
+
 #[test]
 fn onnx_gives_what_predict_gives() {
     let Some(python) = python_with("onnx") else { return };
@@ -268,12 +280,7 @@ fn onnx_gives_what_predict_gives() {
         return;
     }
     let folder = Folder::new();
-    let mut questions: Vec<Question> = subjects().iter().map(question).collect();
-    for (i, (subject, question)) in subjects().iter().zip(&mut questions).enumerate() {
-        let path = folder.path(&format!("{i}.onnx"));
-        succeed(&["export", text(&subject.run), "--format", "onnx", "--out", text(&path)]);
-        question.asked["model"] = json!(path);
-    }
+    let questions = questions_to_onnx(&folder);
     let asked_of_all: Vec<&Value> = questions.iter().map(|question| &question.asked).collect();
     let path = folder.write("questions.json", json!(asked_of_all).to_string());
     let answers = asked(&python, "model_onnx.py", &[&path]);
@@ -292,15 +299,35 @@ fn onnx_gives_what_predict_gives() {
 }
 
 #[test]
+fn tract_gives_what_predict_gives() {
+    let Some(tract) = tract() else { return };
+    let folder = Folder::new();
+    let questions = questions_to_onnx(&folder);
+    let asked_of_all: Vec<&Value> = questions.iter().map(|question| &question.asked).collect();
+    let path = folder.write("questions.json", json!(asked_of_all).to_string());
+    let output = Command::new(tract).arg(&path).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let answers: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for ((subject, question), answer) in subjects().iter().zip(&questions).zip(answers.as_array().unwrap()) {
+        assert!(answer["fault"].is_null(), "{}: {}", subject.what, answer["fault"]);
+        assert_eq!(answer["batch_is_fixed"], false, "{}", subject.what);
+        hold(subject, &answer["outputs"], &question.expected);
+    }
+}
+
+#[test]
 fn tangermeme_and_captum_explain_model_py() {
     let Some(python) = python_with("tangermeme") else { return };
     if python_with("captum").is_none() {
         return;
     }
-    // All but those with a layer that DeepLIFT has no rule for: a product of two branches, and an LSTM.
+    // Of both strands, as others have nothing that these lack; but for layers that DeepLIFT has no rule for: a product of two
+    // branches, and an LSTM.
+    let without_rule = ["gated", "danq", "custom"];
     let explained: Vec<&Subject> = subjects()
         .iter()
-        .filter(|subject| !["gated", "danq", "custom"].iter().any(|arch| subject.what.contains(arch)))
+        .filter(|subject| ["average", "equivariant"].iter().any(|strands| subject.what.contains(strands)))
+        .filter(|subject| !without_rule.iter().any(|arch| subject.what.contains(arch)))
         .collect();
     let runs: Vec<&str> = explained.iter().map(|subject| text(&subject.run)).collect();
     let found = asked(&python, "attribution.py", &runs);
@@ -335,4 +362,18 @@ fn each_format_has_a_file_and_model_py_is_part_of_a_run() {
     assert!(
         fail(1, &["export", run, "--format", "python", "--out", text(&within)]).contains("only model.py is written")
     );
+
+    // A run of an earlier version has neither model.py nor checksums.
+    let older = folder.path("older");
+    std::fs::create_dir(&older).unwrap();
+    for name in ["best.safetensors", "metrics.json"] {
+        std::fs::copy(subject.run.join(name), older.join(name)).unwrap();
+    }
+    let about = std::fs::read_to_string(subject.run.join("run.json")).unwrap();
+    std::fs::write(older.join("run.json"), about.replace("\"format_version\": 4", "\"format_version\": 3")).unwrap();
+    for (format, own) in [("python", "model.py"), ("onnx", "model.onnx")] {
+        succeed(&["export", text(&older), "--format", format, "--out", text(&older.join(own))]);
+    }
+    assert_eq!(std::fs::read_to_string(older.join("model.py")).unwrap(), source);
+    assert_eq!(std::fs::read(older.join("model.onnx")).unwrap(), std::fs::read(&onnx).unwrap());
 }

@@ -28,6 +28,7 @@ fn a_run_folder_holds_everything_the_design_promises() {
         "metrics.json",
         "model.json",
         "model.pt",
+        "model.py",
         "pr.png",
         "pr.svg",
         "predictions.csv",

@@ -5,12 +5,13 @@ mod call;
 mod classes;
 mod layers;
 
-use std::fmt::{Display, Write};
+use std::fmt::Write;
 
 use crate::config::{Loss, TaskKind, name_of};
 use crate::export::Network;
 use crate::export::python::classes::{Beside, Classes};
 use crate::sequence::profile::{HEAD_WIDTH, ProfileShape};
+use crate::task::Scale;
 
 /// The source of a module.
 pub fn source(network: &Network) -> String {
@@ -140,29 +141,29 @@ def one_hot(sequences):
     text
 }
 
-/// The function that turns round what runs the other way on the other strand.
+/// The function that reverses what runs the other way on the other strand.
 fn flipped(network: &Network) -> String {
     let stretches = network.plan.outputs.mirrored();
     let first = stretches[0];
     let (count, covered) = (stretches.len(), stretches.iter().sum::<usize>());
-    let turned = if stretches.iter().all(|&length| length == first) {
+    let reversed = if stretches.iter().all(|&length| length == first) {
         format!(".unflatten(1, ({count}, {first})).flip(2).flatten(1)")
     } else {
         String::new()
     };
     let Some(shape) = network.profile() else {
         return format!(
-            "def flipped(logits):\n    \"\"\"Bins of the other strand in the order of this one.\"\"\"\n    return logits{turned}\n"
+            "def flipped(logits):\n    \"\"\"Bins of the other strand in the order of this one.\"\"\"\n    return logits{reversed}\n"
         );
     };
     let groups = shape.groups();
-    let line = if turned.is_empty() {
+    let line = if reversed.is_empty() {
         format!(
             "torch.cat([group.flip(1) for group in profile.split({}, 1)], 1)",
             list_of(&stretches, usize::to_string)
         )
     } else {
-        format!("profile{turned}")
+        format!("profile{reversed}")
     };
     format!(
         r#"def flipped(logits):
@@ -182,18 +183,18 @@ fn model(network: &Network) -> String {
     let both = network.strands.scores_both();
     let several = card.members > 1;
     let (parameter, argument) = if has_control { (", control=None", ", control") } else { ("", "") };
-    let end = End::of(network);
+    let head = Head::of(network);
 
     let mut text = format!(
         "class Model({}):\n    \"\"\"What `strandnet predict` computes.\"\"\"\n",
         if several { "nn.Module" } else { "Network" }
     );
-    if several || !end.buffers.is_empty() {
+    if several || !head.buffers.is_empty() {
         text.push_str("\n    def __init__(self):\n        super().__init__()\n");
         if several {
             let _ = writeln!(text, "        self.members = nn.ModuleList(Network() for _ in range({}))", card.members);
         }
-        for (name, value) in &end.buffers {
+        for (name, value) in &head.buffers {
             let _ = writeln!(text, "        self.register_buffer(\"{name}\", torch.tensor({value}), persistent=False)");
         }
     }
@@ -237,28 +238,28 @@ fn model(network: &Network) -> String {
     let _ = write!(
         text,
         "\n    def forward(self, x{parameter}):\n        \"\"\"[N, 4, {length}] to {}{of_control}.\"\"\"\n        logits = self.logits(x{argument})\n{}",
-        end.doc, end.lines
+        head.doc, head.lines
     );
     text
 }
 
-/// What follows the logits.
-struct End {
+/// The last step from logits to predictions.
+struct Head {
     doc: String,
     /// Names and values of tensors.
     buffers: Vec<(&'static str, String)>,
     lines: String,
 }
 
-impl End {
+impl Head {
     fn of(network: &Network) -> Self {
         let (task, card) = (network.task, &network.card);
         let outputs = task.outputs();
         let mut buffers = Vec::new();
-        // A number where there is one output, a tensor where there are several.
+        // A number where it is that of all outputs, otherwise a tensor.
         let mut numbers = |name: &'static str, values: Vec<f64>, of_bins: bool| -> String {
-            if let [value] = values[..] {
-                return format!("{value:?}");
+            if values.iter().all(|value| *value == values[0]) {
+                return format!("{:?}", values[0]);
             }
             let written = |value: &f64| if of_bins { format!("[{value:?}]") } else { format!("{value:?}") };
             buffers.push((name, list_of(&values, written)));
@@ -297,7 +298,7 @@ impl End {
             TaskKind::Profile => profile_end(network.profile().expect("the task has a profile")),
             TaskKind::Regression => {
                 let is_binned = task.bins.is_some();
-                let each = |of: fn(&crate::task::Scale) -> f64| task.scales.iter().map(of).collect::<Vec<f64>>();
+                let each = |of: fn(&Scale) -> f64| task.scales.iter().map(of).collect::<Vec<f64>>();
                 let mean = numbers("mean", each(|scale| scale.mean), is_binned);
                 let value = if task.loss == Loss::Poisson {
                     format!("logits.exp() * {mean}")
@@ -330,11 +331,11 @@ fn applied(value: &str, function: &str) -> String {
 
 fn profile_end(shape: &ProfileShape) -> (String, String) {
     let (tracks, groups, length, values) = (shape.all_tracks(), shape.groups(), shape.length, shape.values());
-    let of = |what: &dyn Display| format!("        {what}\n");
     (
         format!("logits [N, {tracks}, {length}] of TRACKS and log counts [N, {groups}] of GROUPS"),
-        of(&format!("profile, log_counts = logits.split([{values}, {groups}], 1)"))
-            + &of(&format!("return profile.unflatten(1, ({tracks}, {length})), log_counts")),
+        format!(
+            "        profile, log_counts = logits.split([{values}, {groups}], 1)\n        return profile.unflatten(1, ({tracks}, {length})), log_counts\n"
+        ),
     )
 }
 

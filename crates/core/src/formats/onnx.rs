@@ -4,7 +4,7 @@ use prost::Message;
 
 /// Version of the file format that opset 17 came with.
 pub const IR_VERSION: i64 = 8;
-/// The version of the operators: the newest that ONNX Runtime and tract both read in full.
+/// The version of the operators: one that ONNX Runtime has read since 1.12, and that smaller runtimes read too.
 pub const OPSET: i64 = 17;
 /// Most bytes of a protocol buffer.
 pub const MOST_BYTES: usize = i32::MAX as usize;

@@ -1,6 +1,6 @@
 //! A graph that is being built: operations, constants, and weights under their names in the file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Result, bail};
@@ -22,6 +22,8 @@ pub struct Builder<'a> {
     weights: &'a TensorFile<About>,
     path: &'a Path,
     known: BTreeSet<String>,
+    /// Names of constant whole numbers.
+    lists: BTreeMap<Vec<i64>, String>,
 }
 
 /// What stands before the names of a member's weights.
@@ -40,6 +42,7 @@ impl<'a> Builder<'a> {
             weights,
             path,
             known: BTreeSet::new(),
+            lists: BTreeMap::new(),
         }
     }
 
@@ -63,11 +66,12 @@ impl<'a> Builder<'a> {
 
     /// Constant whole numbers.
     pub fn integers(&mut self, values: &[i64]) -> String {
-        let texts: Vec<String> = values.iter().map(i64::to_string).collect();
-        let name = format!("integers_{}", texts.join("_"));
-        if self.known.insert(name.clone()) {
-            self.initializers.push(Tensor::integers(&name, values));
+        if let Some(name) = self.lists.get(values) {
+            return name.clone();
         }
+        let name = format!("integers_{}", self.lists.len());
+        self.initializers.push(Tensor::integers(&name, values));
+        self.lists.insert(values.to_vec(), name.clone());
         name
     }
 

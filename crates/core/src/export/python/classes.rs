@@ -92,78 +92,36 @@ impl Classes {
                 }
                 let path = path(step, prefix);
                 let name = path.first().map_or_else(|| names.next(step), |name| (*name).to_owned());
-                let call = layers::module(step, self.tied, &mut self.definitions);
+                let call = self.element(step, prefix);
                 let value = call.written(8 + "self. = ".len() + name.len(), 8);
                 body.uses.push(Use { module: name.clone(), begins_line: !path.is_empty() });
                 body.attributes.push((name, value));
                 continue;
             };
-            i = self.list(&steps[..end], i, &list, prefix, &mut body, &mut names);
+            i += self.list(&steps[i..end], &list, prefix, &mut body, &mut names);
         }
         body
     }
 
-    /// Adds modules that are in a list, from step `start` to the last of `steps`; returns the step that comes next.
-    fn list(
-        &mut self,
-        steps: &[Step],
-        start: usize,
-        list: &str,
-        prefix: &str,
-        body: &mut Body,
-        names: &mut Unnamed,
-    ) -> usize {
-        let members = &steps[start..];
+    /// Adds the layers that are in a list; returns how many of `members` these are.
+    fn list(&mut self, members: &[Step], list: &str, prefix: &str, body: &mut Body, names: &mut Unnamed) -> usize {
         let within = format!("{prefix}{list}.");
         if is_positional(members, &within) {
-            let of_block = |i: usize| format!("{within}{i}.");
-            let are_blocks = members.iter().enumerate().all(|(i, step)| {
-                matches!(step.layer, Layer::Residual { .. }) && !is_positional(&step.inner, &of_block(i))
-            });
-            let calls = if are_blocks {
-                let groups: Vec<(&[Step], String)> =
-                    members.iter().enumerate().map(|(i, step)| (&step.inner[..], of_block(i))).collect();
-                self.block("ResidualBlock", "A residual block.", &groups, Beside { input: true, ..Beside::default() })
-            } else {
-                self.elements(members, &within)
-            };
+            let calls = self.positional(members, &within);
             body.attributes.push((list.into(), sequential(calls)));
             body.uses.push(Use { module: list.into(), begins_line: true });
-            return steps.len();
+            return members.len();
         }
         // Where each of the list begins, and how many layers all of them have.
-        let starts: Vec<usize> = (0..members.len())
-            .filter(|&i| {
-                let index = |step: &Step| path(step, &within).first().map(|index| (*index).to_owned());
-                index(&members[i]).is_some() && (i == 0 || members[..i].iter().all(|m| index(m) != index(&members[i])))
-            })
-            .collect();
+        let index = |step: &Step| path(step, &within).first().map(|index| (*index).to_owned());
+        let is_first = |i: usize| members[..i].iter().all(|before| index(before) != index(&members[i]));
+        let starts: Vec<usize> = (0..members.len()).filter(|&i| index(&members[i]).is_some() && is_first(i)).collect();
+        if starts.iter().all(|&i| path(&members[i], &within).len() == 1) {
+            self.single_layers(members, &starts, list, body, names);
+            return members.len();
+        }
         let ends = starts.iter().skip(1).copied().chain([members.len()]);
         let count = starts.iter().zip(ends).map(|(start, end)| end - start).min().unwrap_or(0);
-        let is_of_single_layers = starts.iter().all(|&i| path(&members[i], &within).len() == 1);
-        if is_of_single_layers {
-            let listed: String = starts
-                .iter()
-                .map(|&i| layers::module(&members[i], self.tied, &mut self.definitions))
-                .map(|call| format!("            {},\n", call.written(12, 12)))
-                .collect();
-            body.attributes.push((list.into(), format!("nn.ModuleList([\n{listed}        ])")));
-            for (i, step) in members.iter().enumerate() {
-                match starts.iter().position(|&start| start == i) {
-                    Some(index) => {
-                        body.uses.push(Use { module: format!("{list}[{index}]"), begins_line: true });
-                    }
-                    None if is_no_dropout(step) => {}
-                    None => {
-                        let name = names.next(step);
-                        let call = layers::module(step, self.tied, &mut self.definitions);
-                        body.attributes.push((name.clone(), call.written(8, 8)));
-                        body.uses.push(Use { module: name, begins_line: false });
-                    }
-                }
-            }
-            return steps.len();
-        }
         let groups: Vec<(&[Step], String)> = starts
             .iter()
             .enumerate()
@@ -172,7 +130,39 @@ impl Classes {
         let calls = self.block("ConvolutionBlock", "A convolution with what follows it.", &groups, Beside::default());
         body.attributes.push((list.into(), sequential(calls)));
         body.uses.push(Use { module: list.into(), begins_line: true });
-        start + starts.last().unwrap_or(&0) + count
+        starts.last().unwrap_or(&0) + count
+    }
+
+    /// The modules of layers that are named by their places; of residual layers whose own have names, by one class.
+    fn positional(&mut self, members: &[Step], within: &str) -> Vec<Call> {
+        let of_block = |i: usize| format!("{within}{i}.");
+        let are_blocks = members
+            .iter()
+            .enumerate()
+            .all(|(i, step)| matches!(step.layer, Layer::Residual { .. }) && !is_positional(&step.inner, &of_block(i)));
+        if !are_blocks {
+            return self.elements(members, within);
+        }
+        let groups: Vec<(&[Step], String)> =
+            members.iter().enumerate().map(|(i, step)| (&step.inner[..], of_block(i))).collect();
+        self.block("ResidualBlock", "A residual block.", &groups, Beside { input: true, ..Beside::default() })
+    }
+
+    /// Adds single layers of a list, at `starts`, and between them others that are in no list.
+    fn single_layers(&mut self, members: &[Step], starts: &[usize], list: &str, body: &mut Body, names: &mut Unnamed) {
+        let calls: Vec<Call> =
+            starts.iter().map(|&i| layers::module(&members[i], self.tied, &mut self.definitions)).collect();
+        let listed: String = calls.iter().map(|call| format!("            {},\n", call.written(12, 12))).collect();
+        body.attributes.push((list.into(), format!("nn.ModuleList([\n{listed}        ])")));
+        for (i, step) in members.iter().enumerate() {
+            if let Some(index) = starts.iter().position(|&start| start == i) {
+                body.uses.push(Use { module: format!("{list}[{index}]"), begins_line: true });
+            } else if !is_no_dropout(step) {
+                let name = names.next(step);
+                body.attributes.push((name.clone(), self.element(step, list).written(8, 8)));
+                body.uses.push(Use { module: name, begins_line: false });
+            }
+        }
     }
 
     /// Writes the class of blocks that have the same layers with other sizes; returns a call for each.

@@ -134,12 +134,7 @@ fn convolution(
     let around = if padding == Padding::Same { (width - 1) * dilation } else { 0 };
     // PyTorch has no padding="same" with strides.
     let is_lopsided = stride > 1 && around % 2 == 1;
-    let mut callee = convolution_callee(both, definitions);
-    if is_lopsided {
-        let name = if both { "LopsidedBothStrandsConv1d" } else { "LopsidedConv1d" };
-        definitions.need(name, LOPSIDED_CONVOLUTION.replace("NAME", name).replace("BASE", callee));
-        callee = name;
-    }
+    let callee = if is_lopsided { lopsided_callee(both, definitions) } else { convolution_callee(both, definitions) };
     let mut call = Call::new(callee).with("inputs", inputs).with("filters", filters).with("width", width);
     if stride > 1 {
         call = call.keyword("stride", stride);
@@ -151,6 +146,19 @@ fn convolution(
         call = call.keyword("dilation", dilation);
     }
     if groups > 1 { call.keyword("groups", groups) } else { call }
+}
+
+/// What a convolution with one zero more behind is made by; where it reads both strands, the zero is behind each in its own direction.
+fn lopsided_callee(both: bool, definitions: &mut Definitions) -> &'static str {
+    let (name, read) = match both {
+        true => ("LopsidedBothStrandsConv1d", "both_strands(x)"),
+        false => ("LopsidedConv1d", "x"),
+    };
+    if both {
+        definitions.need("both_strands", BOTH_STRANDS);
+    }
+    definitions.need(name, LOPSIDED_CONVOLUTION.replace("NAME", name).replace("READ", read));
+    name
 }
 
 /// What a convolution is made by.
@@ -186,11 +194,11 @@ const BOTH_STRANDS_CONVOLUTION: &str = r#"class BothStrandsConv1d(nn.Conv1d):
         return super().forward(both_strands(x))
 "#;
 
-const LOPSIDED_CONVOLUTION: &str = r#"class NAME(BASE):
+const LOPSIDED_CONVOLUTION: &str = r#"class NAME(nn.Conv1d):
     """A convolution with one zero more behind a sequence than before it."""
 
     def forward(self, x):
-        return super().forward(nn.functional.pad(x, (0, 1)))
+        return super().forward(nn.functional.pad(READ, (0, 1)))
 "#;
 
 fn gated(conv: &str, both: bool) -> String {
