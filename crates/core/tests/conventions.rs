@@ -217,7 +217,8 @@ fn names_are_the_fields_own() {
 /// Text in a line that a person may read: what stands in quotes, and the doc comments that become `--help`.
 fn read_by_people(path: &str, line: &str) -> String {
     let line = line.trim();
-    let is_help = path.starts_with("src/cli") || path.starts_with("crates/core/src/config");
+    let is_help =
+        ["src/cli", "crates/core/src/cli", "crates/core/src/config"].iter().any(|folder| path.starts_with(folder));
     if let Some(comment) = line.strip_prefix("///") {
         return if is_help { comment.to_owned() } else { String::new() };
     }

@@ -199,12 +199,12 @@ impl WithSimd for Advance<'_> {
             forget[i].0 = each(forget[i].0, sigmoid);
             new[i].0 = each(new[i].0, tanh);
             output[i].0 = each(output[i].0, sigmoid);
-            let mut sums = cell[i].0;
+            let mut moved = cell[i].0;
             for lane in 0..LANES {
-                sums[lane] = forget[i].0[lane] * sums[lane] + input[i].0[lane] * new[i].0[lane];
+                moved[lane] = forget[i].0[lane] * moved[lane] + input[i].0[lane] * new[i].0[lane];
             }
-            cell[i].0 = sums;
-            let mut state = each(sums, tanh);
+            cell[i].0 = moved;
+            let mut state = each(moved, tanh);
             (0..LANES).for_each(|lane| state[lane] *= output[i].0[lane]);
             hidden[i].0 = state;
         }

@@ -106,11 +106,11 @@ impl WithSimd for AddGated<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         for (out, (made, gate)) in self.out.iter_mut().zip(self.made.iter().zip(self.gates)) {
-            let (made, gate, mut sums) = (made.0, gate.0, out.0);
+            let (made, gate, mut total) = (made.0, gate.0, out.0);
             for lane in 0..LANES {
-                sums[lane] += made[lane] * sigmoid(gate[lane]);
+                total[lane] += made[lane] * sigmoid(gate[lane]);
             }
-            out.0 = sums;
+            out.0 = total;
         }
     }
 }

@@ -179,9 +179,9 @@ impl Multiply<'_> {
             let firsts = std::array::from_fn(|r| reads.firsts[(start + r).min(rows.end - 1)]);
             let tile = matrix.tile::<S, R, G, V>(simd, group, pairs, reads, firsts);
             for (g, own) in own.iter_mut().enumerate() {
-                let mut sums = [Row::ZERO; R];
-                tile.store(g, &mut sums);
-                for (own, mut sum) in own[start..rows.end].iter_mut().zip(sums) {
+                let mut totals = [Row::ZERO; R];
+                tile.store(g, &mut totals);
+                for (own, mut sum) in own[start..rows.end].iter_mut().zip(totals) {
                     if !is_new {
                         sum.add(own);
                     }
