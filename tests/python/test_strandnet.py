@@ -86,7 +86,7 @@ class TestModel(Folder):
         self.assertEqual(self.model.threshold, json.loads((RUN / "metrics.json").read_text())["valid"]["threshold"])
 
     def test_scores_are_those_of_the_program_however_sequences_are_given(self):
-        rows = csv.DictReader(io.StringIO(program("predict", RUN, "--input", self.fasta(), "--format", "tsv")), delimiter="\t")
+        rows = csv.DictReader(io.StringIO(program("predict", RUN, self.fasta(), "--format", "tsv")), delimiter="\t")
         expected = [float(row["score"]) for row in rows]
         found = self.model.predict(self.sequences)
         self.assertEqual((found.dtype, found.shape), (np.float64, (30,)))
@@ -101,7 +101,7 @@ class TestModel(Folder):
 
     def test_attributions_are_those_of_the_program(self):
         out = self.folder / "explained"
-        program("explain", "sequences", RUN, "--input", self.fasta(), "--method", "ism,saliency,ig", "--out", out, "--limit", 3)
+        program("explain", "sequences", RUN, self.fasta(), "--method", "ism,saliency,ig", "--out", out, "--limit", 3)
         arrays = np.load(out / "importance.npz")
         for method in ("ism", "saliency", "ig"):
             found = self.model.attribute(self.sequences[:3], method)
@@ -484,7 +484,7 @@ class TestCommand(Folder):
         fasta = self.folder / "some.fa"
         model = strandnet.load(RUN)
         fasta.write_text(f">s\n{random_sequences(1, model.length)[0]}\n")
-        done = subprocess.run([COMMAND, "predict", RUN, "--input", fasta], capture_output=True, text=True)
+        done = subprocess.run([COMMAND, "predict", RUN, fasta], capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("s\t", done.stdout)
 
