@@ -87,10 +87,7 @@ fn checked_codes(codes: &PyReadonlyArray2<u8>, length: usize) -> PyResult<Vec<u8
             codes.shape()
         )));
     }
-    let codes: Vec<u8> = match codes.as_slice() {
-        Ok(slice) => slice.to_vec(),
-        Err(_) => codes.as_array().iter().copied().collect(),
-    };
+    let codes: Vec<u8> = codes.as_array().iter().copied().collect(); // row by row, however they lie
     match codes.iter().position(|&code| code > UNKNOWN) {
         Some(at) => Err(refused(format!(
             "sequence {}: holds code {} at base {}, expected 0 to 3 for A, C, G and T and 4 for an unknown base; encode letters so",

@@ -211,5 +211,5 @@ fn resolve(config: Option<PathBuf>, flags: &[String]) -> PyResult<Config> {
         let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
         refused(first)
     })?;
-    Config::resolve(config.as_deref(), &given, &matches).map_err(|faults| refused(faults.to_string()))
+    Config::resolve(config.as_deref(), &given, &matches).map_err(|faults| raised(faults.into()))
 }

@@ -144,19 +144,19 @@ impl Model {
         }
     }
 
-    /// attribute(sequences, method="ism", of=None, baseline="shuffles", steps=32, seed=1)
+    /// attribute(sequences, method="ism", of=None, baseline="zeros", steps=64, seed=1)
     /// --
     ///
     /// How much each base of each sequence adds to the log-odds of a class or label, or to a value.
     ///
     /// method is "ism" (the target of each substitution minus that of the sequence, 0 for the base itself), "saliency" (gradient
-    /// times input) or "ig" (integrated gradients from `baseline`, "shuffles" or "zeros", in `steps` steps or more, with `seed` for
+    /// times input) or "ig" (integrated gradients from `baseline`, "zeros" or "shuffles", in `steps` steps or more, with `seed` for
     /// shuffles). of names a class, label or column, of profiles also NAME:profile, and may be left out where there is one output.
     ///
     /// Returns f32 [n, 4, length], rows A, C, G and T.
     ///
     /// Raises ValueError for another method or name, and as predict does.
-    #[pyo3(signature = (sequences, method = "ism", of = None, baseline = "shuffles", steps = 32, seed = 1))]
+    #[pyo3(signature = (sequences, method = "ism", of = None, baseline = "zeros", steps = 64, seed = 1))]
     #[allow(clippy::too_many_arguments)] // They are those of Python.
     fn attribute<'py>(
         &self,
@@ -262,7 +262,7 @@ impl Model {
 }
 
 /// The most steps of a path, as `--steps` has it.
-const MOST_STEPS: usize = 10_000;
+const MOST_STEPS: usize = 100_000;
 
 impl Model {
     /// Checks the name of an output; `needed` says whether there must be one where there are several.

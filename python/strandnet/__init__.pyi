@@ -56,8 +56,8 @@ class Model:
         sequences: Sequences,
         method: Literal["ism", "saliency", "ig"] = "ism",
         of: Optional[str] = None,
-        baseline: Literal["shuffles", "zeros"] = "shuffles",
-        steps: int = 32,
+        baseline: Literal["zeros", "shuffles"] = "zeros",
+        steps: int = 64,
         seed: int = 1,
     ) -> NDArray[np.float32]:
         """How much each base of each sequence adds to the log-odds of a class or label, or to a value: f32 [n, 4, length]."""
