@@ -64,8 +64,8 @@ trait Form: Copy + Sync {
 
     fn write(self, codes: &[u8], out: &mut [MaybeUninit<Self::Number>]);
 
-    /// Writes the reverse complement; `turned` is `[length]`, for codes on the way.
-    fn write_reverse(self, codes: &[u8], turned: &mut [u8], out: &mut [MaybeUninit<Self::Number>]);
+    /// Writes the reverse complement; `reversed` is `[length]`, for codes on the way.
+    fn write_reverse(self, codes: &[u8], reversed: &mut [u8], out: &mut [MaybeUninit<Self::Number>]);
 }
 
 /// Where a code can be put.
@@ -87,7 +87,7 @@ impl Place for MaybeUninit<u8> {
     }
 }
 
-/// Codes turned at a time: what the compiler turns in vector registers.
+/// Codes reversed at a time: what the compiler turns in vector registers.
 const LANES: usize = 64;
 
 /// Puts the reverse complement of codes with case, without case.
@@ -136,9 +136,9 @@ impl Form for OneHot {
     }
 
     #[inline(always)]
-    fn write_reverse(self, codes: &[u8], turned: &mut [u8], out: &mut [MaybeUninit<f32>]) {
-        reverse(codes, turned);
-        self.write(turned, out);
+    fn write_reverse(self, codes: &[u8], reversed: &mut [u8], out: &mut [MaybeUninit<f32>]) {
+        reverse(codes, reversed);
+        self.write(reversed, out);
     }
 }
 
@@ -179,7 +179,7 @@ impl<S: Source, F: Form> WithSimd for Part<'_, S, F> {
     fn with_simd<V: Simd>(self, _: V) -> Result<()> {
         let Self { source, length, windows, out, form } = self;
         let width = out.len() / windows.len();
-        let (mut turned, mut read) = (vec![0; length], Vec::new());
+        let (mut reversed, mut read) = (vec![0; length], Vec::new());
         let end = windows.end;
         for (window, out) in windows.zip(out.chunks_exact_mut(width)) {
             if window + AHEAD < end
@@ -189,7 +189,7 @@ impl<S: Source, F: Form> WithSimd for Part<'_, S, F> {
             }
             match source.in_memory(window) {
                 Some((codes, false)) => form.write(codes, out),
-                Some((codes, true)) => form.write_reverse(codes, &mut turned, out),
+                Some((codes, true)) => form.write_reverse(codes, &mut reversed, out),
                 None => {
                     read.clear();
                     source.read(window, &mut read)?;
