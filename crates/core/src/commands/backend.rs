@@ -148,13 +148,11 @@ impl Networks for inference::Ensemble {
 impl Backend for Core {
     fn open(&self, run: &Path, bias: WithBias, _gradients: bool) -> Result<FinishedRun> {
         let (folder, provenance, ensemble) = open_ensemble(run, bias)?;
-        let classes = provenance.classes()?;
-        let own = if bias == WithBias::No { None } else { bias_of(&folder, &provenance)? };
-        Ok(FinishedRun { folder, classes, provenance, networks: Box::new(ensemble.with_bias(own.as_ref())) })
+        Ok(FinishedRun { folder, classes: provenance.classes()?, provenance, networks: Box::new(ensemble) })
     }
 
     fn open_folds(&self, run: &Path, bias: WithBias, _gradients: bool) -> Result<FoldNetworks> {
-        let (folder, _, ensemble) = open_ensemble(run, bias)?;
+        let (folder, _, ensemble) = open_members(run, bias)?;
         let (folds, each) = folds_of(run, ensemble.len())?;
         let mut left = ensemble.into_members().into_iter();
         let mut networks: Vec<Box<dyn Networks>> = Vec::new();
@@ -170,7 +168,17 @@ impl Backend for Core {
     }
 }
 
-fn open_ensemble(run: &Path, bias: WithBias) -> Result<(RunFolder, Provenance, inference::Ensemble)> {
+/// A finished run, or all networks of a cross-validation, as an ensemble that threads can share.
+///
+/// # Errors
+/// Its files are missing or damaged, or do not fit together.
+pub fn open_ensemble(run: &Path, bias: WithBias) -> Result<(RunFolder, Provenance, inference::Ensemble)> {
+    let (folder, provenance, ensemble) = open_members(run, bias)?;
+    let own = if bias == WithBias::No { None } else { bias_of(&folder, &provenance)? };
+    Ok((folder, provenance, ensemble.with_bias(own.as_ref())))
+}
+
+fn open_members(run: &Path, bias: WithBias) -> Result<(RunFolder, Provenance, inference::Ensemble)> {
     let (folder, provenance) = RunFolder::open_finished(&ensemble_of(run)?)?;
     bias.check(run, &provenance)?;
     let outputs = provenance.task()?.network_outputs();
