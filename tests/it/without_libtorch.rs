@@ -124,7 +124,7 @@ fn a_run_with_a_bias_model_is_evaluated_as_with_libtorch() {
     let (bias, _) =
         profiles::trained(&tracks, "bias", &["--arch", "bias", "--depth", "1", "--filters", "4", "--epochs", "1"]);
     let (run, _) = profiles::trained(&tracks, "run", &["--bias", text(&bias), "--epochs", "1", "--ensemble", "2"]);
-    let (own, other) = (folder.path("own"), folder.path("other"));
+    let (own, other) = (folder.path("own evaluation"), folder.path("other evaluation"));
     succeed(&["evaluate", text(&run), "--out", text(&other), "--quiet", "--no-native"]);
     let command = parsed::<Evaluate>(&[text(&run), "--out", text(&own)]);
     evaluate::run(&command, &backend::Core, Progress::Quiet).unwrap();
