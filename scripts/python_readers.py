@@ -7,6 +7,7 @@ import numpy
 import polars
 import pyfaidx
 import pysam
+import seqpro
 
 COMPLEMENT = str.maketrans("ACGTacgt", "TGCAtgca")
 # Length of what is a gap, a repeat or neither, and how much of each there is.
@@ -78,7 +79,7 @@ def read_genvarloader(path):
     reference = genvarloader.Reference.from_path(path)
     datasets = {}
 
-    def read(windows, size):
+    def read(windows, size, batches=None):
         if windows not in datasets:
             table = polars.DataFrame({
                 "chrom": [f"chr{chromosome + 1}" for chromosome in windows.chromosomes],
@@ -87,9 +88,56 @@ def read_genvarloader(path):
                 "strand": numpy.where(windows.reverse, "-", "+"),
             })
             datasets[windows] = genvarloader.RefDataset(reference, table).with_len(windows.length)
-        for batch in windows.batches(size):
+        for batch in batches or windows.batches(size):
             letters = datasets[windows][batch]
         return letters.view(numpy.uint8).reshape(-1, windows.length)
+
+    return read
+
+
+def read_genvarloader_one_hot(path):
+    """The same, as f32 `[n, 4, length]` by way of SeqPro."""
+    letters_of = read_genvarloader(path)
+
+    def read(windows, size):
+        for batch in windows.batches(size):
+            letters = letters_of(windows, size, [batch])
+            inputs = numpy.ascontiguousarray(seqpro.DNA.ohe(letters).swapaxes(1, 2), numpy.float32)
+        return inputs
+
+    return read
+
+
+def read_tangermeme(path):
+    """A function that reads windows through tangermeme as f32 `[n, 4, length]`, all as they stand in the genome."""
+    from tangermeme.io import extract_loci
+    import pandas
+
+    def read(windows, size):
+        for batch in windows.batches(size):
+            loci = pandas.DataFrame({
+                "chrom": [f"chr{chromosome + 1}" for chromosome in windows.chromosomes[batch]],
+                "start": windows.starts[batch],
+                "end": windows.starts[batch] + windows.length,
+            })
+            inputs = extract_loci(loci, str(path), in_window=windows.length, ignore=list("N"))
+        return numpy.asarray(inputs, numpy.float32)
+
+    return read
+
+
+def read_strandnet(path, one_hot):
+    """A function that reads windows from a genome that strandnet's module holds in memory, by all its threads."""
+    import strandnet
+
+    genome = strandnet.Genome(path)
+
+    def read(windows, size):
+        strands = numpy.where(windows.reverse, -1, 1).astype(numpy.int8)
+        for batch in windows.batches(size):
+            found = genome.windows(
+                windows.chromosomes[batch], windows.starts[batch], windows.length, strands[batch], one_hot=one_hot)
+        return found
 
     return read
 

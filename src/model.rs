@@ -23,8 +23,8 @@ use strandnet_core::attribute::target::{Explained, Explainer};
 use strandnet_core::config::{AttributionBaseline, TaskKind};
 use strandnet_core::dataset::Classes;
 use strandnet_core::evaluate;
-use strandnet_core::evaluate::results::RunMetrics;
-use strandnet_core::run::{METRICS_JSON, RunFolder, WEIGHTS, ensemble_of};
+use strandnet_core::evaluate::results::threshold_of;
+use strandnet_core::run::{RunFolder, WEIGHTS, ensemble_of};
 use strandnet_core::scorer::Scorer;
 use strandnet_core::sequence::alphabet;
 use strandnet_core::task::Task;
@@ -110,7 +110,8 @@ impl Model {
             device,
             &folder.file(WEIGHTS),
         )?;
-        let (classes, threshold) = (provenance.classes()?, threshold(&folder, &task)?);
+        let (classes, threshold) = (provenance.classes()?, threshold_of(&folder, &task)?);
+        let networks = networks.into_iter().map(Network::finished).collect::<Result<_>>()?;
         Ok(Self { ensemble: Ensemble::new(networks), task, classes, threshold })
     }
 
@@ -176,20 +177,5 @@ impl Model {
         }
         alphabet::encode(sequence, codes).map_err(|fault| anyhow::anyhow!("{fault}; correct the sequence"))?;
         Ok(())
-    }
-}
-
-/// Of two classes, the threshold that a run chose on validation.
-///
-/// # Errors
-/// The run did not finish, or its metrics are damaged.
-pub fn threshold(run: &RunFolder, task: &Task) -> Result<Option<f64>> {
-    if task.kind != TaskKind::Binary {
-        return Ok(None);
-    }
-    let path = run.file(METRICS_JSON);
-    match RunMetrics::read(&path)?.valid.threshold {
-        Some(threshold) if threshold.is_finite() => Ok(Some(threshold)),
-        _ => bail!("{}: holds no valid.threshold, expected a number; train again or restore the file", path.display()),
     }
 }

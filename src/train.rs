@@ -186,6 +186,7 @@ pub(crate) fn train(setup: Setup, hooks: &mut [Box<dyn Hook + '_>], mut from: Op
     let seconds = ensemble.seconds();
     let EnsembleState { networks, best_epochs, restarts, history, .. } = ensemble;
     let summary = Summary { history: history.finish()?, best_epochs, restarts, seconds };
+    let networks = networks.into_iter().map(Network::finished).collect::<Result<_>>()?;
     Ok(Trained { ensemble: Ensemble::new(networks), summary })
 }
 

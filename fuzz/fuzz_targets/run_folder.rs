@@ -37,13 +37,14 @@ mod opened {
     use std::sync::OnceLock;
 
     use clap::{ArgMatches, Args, Command, FromArgMatches};
-    use strandnet::cli::EvaluationData;
+    use strandnet_core::cli::EvaluationData;
     use strandnet::commands::{FinishedRun, open_run};
     use strandnet::model::head::Head;
-    use strandnet::model::{Network, ensemble, threshold, weights};
+    use strandnet::model::{Network, ensemble, weights};
     use strandnet_core::config::{Architecture, DataConfig, ModelConfig, Strands};
     use strandnet_core::dataset::Classes;
     use strandnet_core::dataset::manifest::Learned;
+    use strandnet_core::evaluate::results::threshold_of;
     use strandnet_core::run::{RunFolder, WEIGHTS};
     use strandnet_core::task::Task;
     use strandnet_fuzz::{explained, folder};
@@ -77,7 +78,7 @@ mod opened {
 
     /// `evaluate` on what the run names.
     pub fn check_evaluation(run: &RunFolder, own: &DataConfig, task: &Task, classes: &Classes) {
-        explained(threshold(run, task));
+        explained(threshold_of(run, task));
         let (evaluation, _) = no_flags();
         if let Err(faults) = evaluation.over(own, classes) {
             assert!(!faults.to_string().is_empty());

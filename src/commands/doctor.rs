@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use crate::BUILD;
 use crate::cli::Doctor;
-use crate::commands::{print, print_json};
 use crate::cuda::driver::{Driver, Gpu};
 use crate::cuda::{self, NoCuda};
 use crate::device;
+use strandnet_core::commands::{print, print_json};
 use strandnet_core::config::DeviceChoice;
 use strandnet_core::machine;
 use strandnet_core::machine::threads::Threads;

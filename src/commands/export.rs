@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::cli::{Export, ExportFormat};
 use crate::commands::print;
 use crate::export;
-use crate::model::threshold;
+use strandnet_core::evaluate::results::threshold_of;
 use strandnet_core::export::{Network, onnx, python};
 use strandnet_core::progress::Progress;
 use strandnet_core::run;
@@ -30,7 +30,7 @@ pub fn run(command: &Export, _progress: Progress) -> Result<()> {
     }
     let (task, classes) = (provenance.task()?, provenance.classes()?);
     let (config, length, weights_path) = (&provenance.config, provenance.length, run.file(WEIGHTS));
-    let threshold = threshold(&run, task)?;
+    let threshold = threshold_of(&run, task)?;
     let mut said = String::new();
     if let Some(card_path) = card_path {
         let (card, difference) = export::export(config, task, &classes, length, &weights_path, threshold, &out)?;

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::ArgMatches;
 
 use crate::cli::Model;
-use crate::commands::{print, print_json};
+use strandnet_core::commands::{print, print_json};
 use strandnet_core::config::{Config, DataConfig, TrainingConfig};
 use strandnet_core::figures::layers;
 use strandnet_core::network::Outputs;

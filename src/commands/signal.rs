@@ -8,8 +8,8 @@ use anyhow::{Result, anyhow, bail};
 use serde_json::json;
 
 use crate::cli::signal::{FilterFlags, Signal};
-use crate::commands::{print, print_json};
 use crate::device;
+use strandnet_core::commands::{print, print_json};
 use strandnet_core::config::{Counted, DataConfig, Faults, ShiftChoice};
 use strandnet_core::dataset::half_of_free_memory;
 use strandnet_core::figures;

@@ -7,11 +7,12 @@ use std::rc::Rc;
 use anyhow::{Context, Result, bail};
 use tch::{Device, Tensor};
 
+use super::Network;
 use super::ensemble::{self, Ensemble};
 use crate::device;
 use strandnet_core::dataset::examples::Examples;
 use strandnet_core::evaluate::{self, Strand};
-use strandnet_core::run::{BIAS_JSON, BIAS_WEIGHTS, METRICS_JSON, Manifest, Provenance, RUN_JSON, RunFolder, WEIGHTS};
+use strandnet_core::run::{BIAS_JSON, BIAS_WEIGHTS, Provenance, RUN_JSON, RunFolder, WEIGHTS, bias};
 use strandnet_core::sequence::profile::ProfileShape;
 use strandnet_core::task::Task;
 
@@ -48,18 +49,9 @@ impl Bias {
     /// # Errors
     /// Its files are damaged.
     pub fn of_run(folder: &RunFolder, task: &Task, length: usize, device: Device) -> Result<Option<Rc<Self>>> {
-        let Some(shift) = task.profile.as_ref().and_then(|profile| profile.bias_shift.clone()) else { return Ok(None) };
-        let path = folder.file(BIAS_JSON);
-        let damaged = || format!("{}: is missing or damaged; restore the file or train again", path.display());
-        let bytes = std::fs::read(&path).with_context(damaged)?;
-        let provenance: Provenance = serde_json::from_slice(&bytes).with_context(damaged)?;
-        // Weights have their own checksum.
-        if folder.file(METRICS_JSON).is_file()
-            && let Some(manifest) = Manifest::read(folder, provenance.format_version)?
-        {
-            manifest.check(folder, BIAS_JSON)?;
-        }
-        Self::new(&provenance, &folder.file(BIAS_WEIGHTS), task, length, shift, device).map(|bias| Some(Rc::new(bias)))
+        let Some(own) = bias::of_run(folder, task, length)? else { return Ok(None) };
+        let bias = Self::new(&own.provenance, &own.weights, task, length, own.shift, device)?;
+        Ok(Some(Rc::new(bias)))
     }
 
     fn new(
@@ -70,23 +62,14 @@ impl Bias {
         shift: Vec<f64>,
         device: Device,
     ) -> Result<Self> {
-        let own = provenance.task()?;
-        let (Some(own_profile), Some(profile)) = (&own.profile, &task.profile) else {
-            bail!("was trained for --task {}, expected profile", strandnet_core::config::name_of(&own.kind))
+        let shape = bias::shape_for(provenance, task, length, &shift)?;
+        let mut networks = {
+            let outputs = provenance.task()?.network_outputs();
+            ensemble::load(&provenance.config, length, outputs, device, weights)?
         };
-        if own_profile.shape != profile.shape || provenance.length != length || shift.len() != profile.shape.groups() {
-            bail!(
-                "predicts {} tracks of {} bp from {} bp, expected {} of {} bp from {length} bp; train it with the same tracks and lengths",
-                own_profile.shape.all_tracks(),
-                own_profile.shape.length,
-                provenance.length,
-                profile.shape.all_tracks(),
-                profile.shape.length
-            );
-        }
-        let mut networks = ensemble::load(&provenance.config, length, own.network_outputs(), device, weights)?;
         networks.iter_mut().for_each(|network| network.store.freeze());
-        Ok(Self { ensemble: Ensemble::new(networks), shape: profile.shape.clone(), shift })
+        let networks = networks.into_iter().map(Network::finished).collect::<Result<_>>()?;
+        Ok(Self { ensemble: Ensemble::new(networks), shape, shift })
     }
 
     /// Moves the log counts of each group so that their mean over the background of some examples, for which it gives `logits` as it

@@ -19,6 +19,7 @@ use super::layers::{self, Demands};
 use super::native::{self, Native};
 use strandnet_core::config::{ModelConfig, Precision, Strands};
 use strandnet_core::machine;
+use strandnet_core::network::inference;
 use strandnet_core::network::kernels::Key;
 use strandnet_core::network::plan::Plan;
 use strandnet_core::network::{Outputs, Parameters};
@@ -48,6 +49,10 @@ pub struct Network {
     bias: Option<Rc<Bias>>,
     /// What turns the counts of a control into a part of what it gives.
     control: Option<Control>,
+    /// The same with its final weights, without libtorch, where that scores faster.
+    scoring: Option<inference::Network>,
+    /// Whether libtorch computes all of it.
+    all_by_libtorch: bool,
 }
 
 /// A second branch.
@@ -96,13 +101,48 @@ impl Network {
             let native = if on_cpu { Native::of_second_branch(&plan, &store) } else { None };
             Beside { first, rest, native }
         });
-        Ok(Self { store, plan, first, rest, beside, native, demands, length, strands, bias: None, control })
+        Ok(Self {
+            store,
+            plan,
+            first,
+            rest,
+            beside,
+            native,
+            demands,
+            length,
+            strands,
+            bias: None,
+            control,
+            scoring: None,
+            all_by_libtorch: false,
+        })
     }
 
     /// The same network, computing all of it with libtorch if `no_native` says so.
     pub fn without_native(self, no_native: bool) -> Self {
         let beside = |beside: Beside| Beside { native: beside.native.filter(|_| !no_native), ..beside };
-        Self { native: self.native.filter(|_| !no_native), beside: self.beside.map(beside), ..self }
+        let (native, scoring) = (self.native.filter(|_| !no_native), self.scoring.filter(|_| !no_native));
+        Self {
+            native,
+            beside: self.beside.map(beside),
+            scoring,
+            all_by_libtorch: self.all_by_libtorch || no_native,
+            ..self
+        }
+    }
+
+    /// The same network with weights that stay: on the CPU it scores without libtorch where that is faster, unless it computes all with
+    /// libtorch.
+    ///
+    /// # Errors
+    /// A tensor cannot be read.
+    pub fn finished(self) -> Result<Self> {
+        let by_core = inference::is_faster(self.plan.arch) && self.device() == Device::Cpu && !self.all_by_libtorch;
+        if !by_core {
+            return Ok(self);
+        }
+        let scoring = Some(inference::Network::of_plan(&self.plan, self.strands, &self.parameters()?)?);
+        Ok(Self { scoring, ..self })
     }
 
     /// The bias model that is added to what it gives.
@@ -230,6 +270,9 @@ impl Network {
 
     /// Scoring logits f32 `[batch, outputs]` of codes `[batch, length]`, on the network's device.
     pub fn score(&self, codes: &[u8]) -> Tensor {
+        if let Some(scoring) = &self.scoring {
+            return self.with_bias_of(self.tensor_of(&scoring.logits(codes)), codes);
+        }
         let Some(native) = &self.native else {
             return self.logits(&codes_tensor(codes, self.length, self.device()), false);
         };
@@ -252,6 +295,11 @@ impl Network {
     /// The same for windows that start at `starts` of codes, one not before the other; what they share is computed once where
     /// the network allows it.
     pub fn score_windows(&self, codes: &[u8], starts: &[usize]) -> Tensor {
+        if let Some(scoring) = &self.scoring
+            && self.bias.is_none()
+        {
+            return self.tensor_of(&scoring.logits_of_windows(codes, starts));
+        }
         let scan = |codes: &[u8], starts: &[usize]| {
             let outputs = self.native.as_ref().and_then(|native| native.scan(codes, starts));
             outputs.map(|outputs| self.rest.forward_t(&outputs, false))
@@ -269,6 +317,11 @@ impl Network {
             let windows = starts.iter().flat_map(|&start| &codes[start..start + self.length]);
             self.score(&windows.copied().collect::<Vec<_>>())
         })
+    }
+
+    /// Logits as a tensor f32 `[batch, outputs]`.
+    fn tensor_of(&self, logits: &[f32]) -> Tensor {
+        Tensor::from_slice(logits).view([-1, self.plan.outputs.numbers() as i64])
     }
 
     /// A batch of codes `[batch, length]` on its way through the network in training. `seed` keys what dropout drops.

@@ -1,6 +1,6 @@
 //! `export`: the model is written again, and gives the same scores in PyTorch.
 
-mod formats;
+pub mod formats;
 
 use std::path::Path;
 use std::process::Command;

@@ -12,6 +12,7 @@ mod model;
 pub(crate) mod nearest;
 mod presets;
 mod reads;
+pub mod schema;
 pub mod search;
 mod signal;
 mod training;

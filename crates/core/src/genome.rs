@@ -212,6 +212,14 @@ impl Genome {
         matches!(self.storage, Storage::Memory(_))
     }
 
+    /// The codes, with case, of a whole chromosome; `None` where they are not held in memory.
+    pub fn codes(&self, chromosome: usize) -> Option<&[u8]> {
+        match &self.storage {
+            Storage::Memory(codes) => codes.get(chromosome).map(Vec::as_slice),
+            Storage::Indexed(_) => None,
+        }
+    }
+
     /// Memory that the bases take, in bytes.
     pub fn memory(&self) -> u64 {
         match &self.storage {

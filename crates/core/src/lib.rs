@@ -15,6 +15,7 @@
 //! | networks | [`network`]: architectures and CPU kernels; [`task`]: classes, loss and activation; [`scorer`]: the trait that a network implements; [`run`]: the run folder |
 //! | methods | [`training`]: schedules, early stopping and memory estimates; [`evaluate`]; [`predict`]; [`attribute`]; [`motif`]; [`baselines`]: linear models to compare with; [`inspect`]: checks of a dataset; [`reads`]: tracks of counts from aligned reads; [`tune`]: hyperparameter search; [`export`]: networks for PyTorch and ONNX |
 //! | presentation | [`figures`]: plots and text tables; [`html`]: reports |
+//! | commands | [`cli`]: flags; [`commands`]: what they do, with networks of either package |
 //!
 //! # Conventions
 //!
@@ -61,6 +62,8 @@
 
 pub mod attribute;
 pub mod baselines;
+pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod dataset;
 pub mod evaluate;

@@ -1,5 +1,6 @@
 //! The run folder: names of its files, atomic writes, and reading it back.
 
+pub mod bias;
 pub mod fold_folder;
 pub mod manifest;
 pub mod moved;

@@ -71,7 +71,7 @@ impl Members {
                 ensemble::load(&provenance.config, provenance.length, outputs, Device::Cpu, &folder.file(WEIGHTS))?;
             for network in members {
                 into_last_layer(&network, &affine(own, &task)).with_context(|| folder.path.display().to_string())?;
-                networks.push(network);
+                networks.push(network.finished()?);
                 of_fold.push(*fold);
             }
             epochs.extend(provenance.outcome.iter().flat_map(|outcome| outcome.best_epochs.iter().copied()));

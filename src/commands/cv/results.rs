@@ -3,7 +3,8 @@
 use anyhow::{Context, Result, bail};
 
 use crate::commands::cv::ensemble::{self, Members};
-use crate::commands::{data_at, with_bias_of_fold};
+use crate::commands::data_at;
+use crate::commands::libtorch::with_bias_of_fold;
 use crate::model::ensemble::Ensemble;
 use strandnet_core::config::TaskKind;
 use strandnet_core::dataset::split::Split;

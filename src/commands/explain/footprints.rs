@@ -4,10 +4,11 @@ use anyhow::{Result, anyhow, bail};
 use serde_json::json;
 
 use crate::cli::explain::{Footprints as Command, Word};
-use crate::commands::explain::{origin, own_examples};
+use crate::commands::explain::own_examples;
 use crate::commands::{FinishedRun, open_run, print};
 use crate::device;
 use strandnet_core::attribute::footprints::{Backgrounds, Footprint};
+use strandnet_core::commands::explain::origin;
 use strandnet_core::dataset::split::Split;
 use strandnet_core::figures::footprints;
 use strandnet_core::format;
@@ -101,7 +102,7 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
         }
     }
     let about = origin(
-        &run,
+        &run.folder,
         [
             ("backgrounds", json!(command.backgrounds)),
             ("seed", json!(command.seed)),

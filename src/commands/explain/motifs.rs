@@ -4,11 +4,12 @@ use anyhow::{Result, bail};
 use serde_json::json;
 
 use crate::cli::explain::Motifs as Command;
-use crate::commands::explain::{origin, own_examples, untrained};
+use crate::commands::explain::{own_examples, untrained};
 use crate::commands::{FinishedRun, open_run, print};
 use crate::device;
 use crate::model::Network;
 use strandnet_core::attribute::target::{Explained, Explainer};
+use strandnet_core::commands::explain::origin;
 use strandnet_core::config::Strands;
 use strandnet_core::dataset::split::Split;
 use strandnet_core::figures;
@@ -83,7 +84,7 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
 
     let (out, replaced) = out.keep()?;
     let about = origin(
-        &run,
+        &run.folder,
         [
             ("filters", json!(motifs.filters.len())),
             ("firing", json!(motifs.firing().count())),

@@ -64,13 +64,13 @@ const ARCHITECTURES: [&[&str]; 5] = [
 const STRANDS: [&str; 5] = ["single", "augment", "average", "shared", "equivariant"];
 
 /// A run and what it was trained with, for messages.
-struct Subject {
-    what: String,
-    run: PathBuf,
+pub struct Subject {
+    pub what: String,
+    pub run: PathBuf,
 }
 
 /// Runs of every architecture with every way of using the strands, of every task, with lists of layers, ensembles and profiles.
-fn subjects() -> &'static [Subject] {
+pub fn subjects() -> &'static [Subject] {
     static SUBJECTS: OnceLock<(Vec<Subject>, Tracks)> = OnceLock::new();
     let (subjects, _) = SUBJECTS.get_or_init(|| {
         let mut subjects = Vec::new();
@@ -146,7 +146,7 @@ fn of_tracks(tracks: &Tracks) -> Vec<Vec<String>> {
 }
 
 /// Sequences for a run: with unknown bases, and not as many as in a batch that anything was traced with.
-fn sequences(length: usize) -> Vec<String> {
+pub fn sequences(length: usize) -> Vec<String> {
     let mut sequences: Vec<String> = (0..5).map(|seed| bases(seed, length)).collect();
     sequences[1].replace_range(3..8, "NNNNN");
     sequences

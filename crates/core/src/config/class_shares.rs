@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::TaskKind;
@@ -10,7 +11,7 @@ use crate::config::TaskKind;
 const SUM_TOLERANCE: f64 = 1e-3;
 
 /// Shares as written: one number, one for each class or label in their order, or names with their shares.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Written", into = "String")]
 pub enum ClassShares {
     /// Numbers in the order of the classes; of two classes, one number is the share of the positive class.
@@ -60,11 +61,11 @@ impl std::fmt::Display for ClassShares {
 }
 
 /// A number or a text, as TOML has it.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "expected a share, or a text such as \"NAME=SHARE,NAME=SHARE\"")]
 enum Written {
-    Number(f64),
-    Text(String),
+    Number(#[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))] f64),
+    Text(#[schemars(extend("pattern" = r"^([^,]+=)?\s*[0-9.eE+-]+\s*(,([^,]+=)?\s*[0-9.eE+-]+\s*)*$"))] String),
 }
 
 impl TryFrom<Written> for ClassShares {

@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::folds::{FoldCount, SplitBy};
 use crate::config::inputs::{Aggregate, ControlTrack, NamedPath, Negatives, SignalTrack};
-use crate::config::{count, too_many, trimmed};
+use crate::config::{LONGEST_BP, MOST_COUNT, count, schema, too_many, trimmed};
 
 /// The task that a network is trained for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TaskKind {
     /// Two classes
@@ -34,7 +35,7 @@ impl TaskKind {
 }
 
 /// What to do with sequences that are longer or shorter than the network's length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fit {
     /// Crop longer sequences at both ends; to the shortest one unless --length is given
@@ -46,7 +47,7 @@ pub enum Fit {
 }
 
 /// What windows around regions are centred on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Center {
     /// The summit, an offset in column 10 as in narrowPeak
@@ -56,7 +57,7 @@ pub enum Center {
 }
 
 /// What to do with missing labels and values.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Missing {
     /// Leave them out of loss and metrics, and count them
@@ -67,7 +68,7 @@ pub enum Missing {
 }
 
 /// Where examples come from and how they are split.
-#[derive(Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Args, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "Data")]
 pub struct DataConfig {
@@ -103,15 +104,18 @@ pub struct DataConfig {
     pub log1p: bool,
     /// Length of the middle of each window whose --signal is taken, in bp [default: the window]
     #[arg(long, value_name = "BP", value_parser = count)]
+    #[schemars(range(min = 1))]
     pub output_length: Option<usize>,
     /// Predict the --signal of bins of this length along that middle, in bp, instead of one value; the default loss is then poisson [default: none]
     #[arg(long, value_name = "BP", value_parser = count)]
+    #[schemars(range(min = 1))]
     pub bin: Option<usize>,
     /// With --task profile, move training windows of peaks by up to this many bp each epoch
     #[arg(long, value_name = "BP", value_parser = count, default_value_t = 0)]
     pub jitter: usize,
     /// With --task profile, leave out peaks with counts above 1.2 times this quantile; 1 leaves them all in
     #[arg(long, value_name = "SHARE", default_value_t = 0.99)]
+    #[schemars(range(min = 0.5, max = 1))]
     pub outlier_quantile: f64,
     /// With --task profile, of peaks whose centres are nearer than this keep the one with the most counts, in bp [default: half of --output-length]
     #[arg(long, value_name = "BP", value_parser = count)]
@@ -124,6 +128,7 @@ pub struct DataConfig {
     pub negatives: Option<Negatives>,
     /// Negatives for each region
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 1)]
+    #[schemars(range(min = 1, max = MOST_NEGATIVES))]
     pub negatives_per_positive: usize,
     /// Regions that negatives must not overlap, BED, such as a blacklist [default: none]
     #[arg(long, value_name = "BED")]
@@ -154,18 +159,22 @@ pub struct DataConfig {
     pub classes: Vec<String>,
     /// Length of a sequence, in bp [default: 128 for --genome, 200 for --regions (with --signal their own, if they have one), else the length of the sequences]
     #[arg(long, value_name = "BP", value_parser = count)]
+    #[schemars(range(min = 1, max = LONGEST_BP))]
     pub length: Option<usize>,
     /// How to fit sequences of another length [default: stop and name the first]
     #[arg(long, value_enum)]
     pub fit: Option<Fit>,
     /// Training fragments of genomes, split evenly between the classes
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 30_000)]
+    #[schemars(range(min = 2, max = MOST_COUNT))]
     pub fragments: usize,
     /// Validation fragments, in addition to the training ones [default: a sixth of --fragments]
     #[arg(long, value_name = "N", value_parser = count)]
+    #[schemars(range(min = 2, max = MOST_COUNT))]
     pub valid_fragments: Option<usize>,
     /// Test fragments
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 10_000)]
+    #[schemars(range(min = 2, max = MOST_COUNT))]
     pub test_fragments: usize,
     /// Draw new training windows from the genomes every epoch
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
@@ -181,15 +190,18 @@ pub struct DataConfig {
     pub test_chroms: Vec<String>,
     /// Share for validation, from 0 to 1: of sequences without coordinates, by a hash of the sequence, and of blocks of the chromosomes [default: 0.1, or by chromosome]
     #[arg(long, value_name = "SHARE")]
+    #[schemars(extend("minimum" = 0.001, "exclusiveMaximum" = 1))]
     pub valid_fraction: Option<f64>,
     /// Share for testing, from 0 to 1: of sequences without coordinates, by a hash of the sequence, and of blocks of the chromosomes [default: 0.1, or by chromosome]
     #[arg(long, value_name = "SHARE")]
+    #[schemars(extend("minimum" = 0.001, "exclusiveMaximum" = 1))]
     pub test_fraction: Option<f64>,
     /// What stays together when examples are split, and in folds [default: chromosome where examples have coordinates, else hash]
     #[arg(long, value_enum)]
     pub split_by: Option<SplitBy>,
     /// With --split-by similar, the share of 12-mers in common from which sequences stay together, more than 0 and at most 1
     #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
+    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
     pub similarity: f64,
     /// Parts of like size and like classes to deal examples to, 3 or more, or chromosomes to leave out one at a time; fold K tests on part K and validates on the next [default: 5 for cv, else none]
     #[arg(long, value_name = "N|chromosomes")]
@@ -211,12 +223,14 @@ pub struct DataConfig {
     pub data_seed: Option<u64>,
     /// Unknown bases (N) allowed in a window of a genome, in bases
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 0)]
+    #[schemars(range(max = MOST_COUNT))]
     pub max_n: usize,
     /// Give windows of all --genome classes the same GC content, in bins of two percentage points
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
     pub match_gc: bool,
     /// Memory limit for genomes and sequences, such as 8GB; larger data are read from disk as needed [default: half of what is free]
     #[arg(long, value_name = "SIZE")]
+    #[schemars(schema_with = "schema::size")]
     pub memory: Option<ByteSize>,
 }
 

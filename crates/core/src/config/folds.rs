@@ -3,12 +3,13 @@
 use std::str::FromStr;
 
 use clap::ValueEnum;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{DataConfig, SourceKind, TaskKind};
 
 /// What stays together when examples are split.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SplitBy {
     /// Examples of one chromosome
@@ -20,8 +21,9 @@ pub enum SplitBy {
 }
 
 /// Into how many parts examples are dealt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("pattern" = r"^\s*(chromosomes|[0-9]+)\s*$"))]
 pub enum FoldCount {
     /// So many.
     Parts(usize),

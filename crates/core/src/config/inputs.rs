@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::ValueEnum;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::nearest;
 
 /// The negatives for a single set of regions.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("pattern" = r"\S"))]
 pub enum Negatives {
     /// Dinucleotide-preserving shuffles of the regions.
     Shuffle,
@@ -69,8 +71,9 @@ impl std::fmt::Display for Negatives {
 }
 
 /// A class and a file of it: `NAME=PATH`; or `PATH`, where no class needs a name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("pattern" = r"^[^=]*=.*\S|^[^=]*[^=\s][^=]*$"))]
 pub struct NamedPath {
     /// Class, without surrounding spaces; empty where none is named.
     pub name: String,
@@ -105,8 +108,9 @@ impl std::fmt::Display for NamedPath {
 }
 
 /// A signal track: `NAME=FILE.bw`, or `NAME=PLUS.bw,MINUS.bw` with a file for each strand.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("pattern" = r"^[^=,]*[^=,\s][^=,]*=.*\S"))]
 pub struct SignalTrack {
     /// Name of the value, without surrounding spaces.
     pub name: String,
@@ -175,8 +179,9 @@ impl std::fmt::Display for SignalTrack {
 }
 
 /// The control of profiles: `FILE.bw`, or `PLUS.bw,MINUS.bw` with a file for each strand.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("pattern" = r"\S"))]
 pub struct ControlTrack(SignalTrack);
 
 impl ControlTrack {
@@ -220,7 +225,7 @@ impl std::fmt::Display for ControlTrack {
 }
 
 /// How the signal of a window becomes one value.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Aggregate {
     /// Sum over the bases

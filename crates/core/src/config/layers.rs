@@ -1,6 +1,7 @@
 //! Layers of a network: their settings, as a TOML file lists them, and the shapes, parameter counts and multiply-adds
 //! that follow from them. No tensors here: a layer that does not fit is reported before any is allocated.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{LONGEST_BP, nearest};
@@ -15,23 +16,28 @@ const MOST_LAYERS: usize = 500;
 pub(crate) const MOST_PARAMETERS: usize = 1_000_000_000;
 
 /// One layer. `[[layer]]` in a TOML file, with `kind` and the fields below.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Layer {
     /// `filters` filters of `width` positions.
     Convolution {
         /// Output channels.
+        #[schemars(range(min = 1, max = MOST_FILTERS))]
         filters: usize,
         /// Kernel size, in positions.
+        #[schemars(range(min = 1, max = LONGEST_WIDTH_BP))]
         width: usize,
         /// Positions between neighbouring outputs.
         #[serde(default = "one")]
+        #[schemars(range(min = 1, max = LONGEST_WIDTH_BP))]
         stride: usize,
         /// Positions between neighbouring taps of the kernel.
         #[serde(default = "one")]
+        #[schemars(range(min = 1, max = LONGEST_BP))]
         dilation: usize,
         /// Groups of channels that are convolved separately; must divide input and output channels.
         #[serde(default = "one")]
+        #[schemars(range(min = 1, max = MOST_FILTERS))]
         groups: usize,
         /// Whether zeros are added at both ends.
         #[serde(default)]
@@ -52,41 +58,50 @@ pub enum Layer {
     /// Maxima of `width` positions, `stride` apart (else `width`).
     MaxPool {
         /// Pool size, in positions.
+        #[schemars(range(min = 1, max = LONGEST_BP))]
         width: usize,
         /// Positions between neighbouring pools; `width` if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(range(min = 1, max = LONGEST_BP))]
         stride: Option<usize>,
     },
     /// Means of `width` positions, `stride` apart (else `width`).
     MeanPool {
         /// Pool size, in positions.
+        #[schemars(range(min = 1, max = LONGEST_BP))]
         width: usize,
         /// Positions between neighbouring pools; `width` if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(range(min = 1, max = LONGEST_BP))]
         stride: Option<usize>,
     },
     /// A rate of its own, or that of `--dropout`.
     Dropout {
         /// Probability that an activation is dropped, from 0 to below 1.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
         rate: Option<f64>,
     },
     /// Adds its input to what the layers in it make of it.
     Residual {
         /// Layers of the branch, which must keep the shape of their input.
+        #[schemars(length(min = 1))]
         layers: Vec<Layer>,
     },
     /// Batch norm, then a convolution times the sigmoid of another, added to the input.
     Gated {
         /// Kernel size of both convolutions, in positions.
+        #[schemars(range(min = 1, max = LONGEST_WIDTH_BP))]
         width: usize,
         /// Positions between neighbouring taps of the kernels.
         #[serde(default = "one")]
+        #[schemars(range(min = 1, max = LONGEST_BP))]
         dilation: usize,
     },
     /// `units` in each direction.
     Lstm {
         /// Hidden units of each direction, so that `2 * units` channels come out.
+        #[schemars(range(min = 1, max = MOST_FILTERS))]
         units: usize,
     },
     /// Over all positions.
@@ -97,13 +112,16 @@ pub enum Layer {
     /// Maxima and means over all positions, and maxima of `filters` mixed channels in each of `places` parts of them.
     PlacesPool {
         /// Channels of the pointwise convolution whose outputs are pooled by place.
+        #[schemars(range(min = 1, max = MOST_FILTERS))]
         filters: usize,
         /// Equal parts that the positions are divided into.
+        #[schemars(range(min = 1, max = LONGEST_WIDTH_BP))]
         places: usize,
     },
     /// The middle `positions` positions.
     Crop {
         /// Positions that stay.
+        #[schemars(range(min = 1, max = LONGEST_BP))]
         positions: usize,
     },
     /// Rectified convolution at the middle `positions` positions, with zeros beyond the ends where there are too few.
@@ -145,12 +163,13 @@ pub enum Layer {
     /// Fully connected layer on the features of a sequence.
     Dense {
         /// Output features.
+        #[schemars(range(min = 1, max = MOST_UNITS))]
         units: usize,
     },
 }
 
 /// What a convolution sees beyond both ends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Padding {
     /// Zeros, so that as many positions come out as went in (divided by the stride)
@@ -161,7 +180,7 @@ pub enum Padding {
 }
 
 /// Statistic that a global pool takes over all positions of each channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum GlobalPool {
     /// The maximum.

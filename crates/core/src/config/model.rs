@@ -1,17 +1,18 @@
 //! The network: its architecture and the settings that shape it.
 
 use clap::{Args, ValueEnum};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::layers;
 use crate::config::layers::{LONGEST_WIDTH_BP, Layer, MOST_FILTERS};
-use crate::config::{LONGEST_BP, Strands, count};
+use crate::config::{LONGEST_BP, Strands, count, schema};
 
 /// The deepest network, in blocks.
 const MOST_BLOCKS: usize = 32;
 
 /// The network.
-#[derive(Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Args, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "Network")]
 pub struct ModelConfig {
@@ -21,17 +22,21 @@ pub struct ModelConfig {
     /// Filters of the first convolution, and of the blocks behind it [default: shallow 16, residual and gated 256, basset 300, danq 320, bpnet 64, branched 32, bias 16]
     #[arg(long, value_name = "N", value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = MOST_FILTERS))]
     pub filters: Option<usize>,
     /// Kernel size of the first convolution, in bp [default: shallow 32, residual and gated 15, basset 19, danq 26, bpnet, branched and bias 21]
     #[arg(long, value_name = "BP", value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = LONGEST_WIDTH_BP))]
     pub width: Option<usize>,
     /// Blocks behind the first convolution, of basset convolutions in all [default: residual 3, gated 4, basset 3, bpnet 8, branched 6, bias 4]
     #[arg(long, value_name = "N", value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = MOST_BLOCKS))]
     pub depth: Option<usize>,
     /// Dropout rate, from 0 to below 1
     #[arg(long, value_name = "RATE", default_value_t = 0.5)]
+    #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
     pub dropout: f64,
     /// Where dropout stands in the shallow network
     #[arg(long, value_enum, value_name = "PLACE", default_value_t = DropoutPlace::Both)]
@@ -43,8 +48,9 @@ pub struct ModelConfig {
 }
 
 /// Family of networks that `--arch` selects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(transform = schema::alias("seed", "shallow"))]
 pub enum Architecture {
     /// One convolution of 16 filters, width 32, and a small dense layer: the published experiment
     // Once called seed, beside --seed.
@@ -126,7 +132,7 @@ impl Architecture {
 }
 
 /// Places at which the shallow network applies dropout.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DropoutPlace {
     /// After the convolution and after the dense layer

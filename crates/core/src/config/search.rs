@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, Faults, file, nearest};
@@ -49,7 +50,7 @@ pub enum Values {
 }
 
 /// Scale on which values of a range are equally likely.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scale {
     /// Evenly between the ends.
@@ -105,6 +106,11 @@ const NOT_SEARCHED: [(&str, &str); 30] = [
     ("match_gc", "changes validation, which must be the same for all trials"),
     ("max_n", "changes validation, which must be the same for all trials"),
 ];
+
+/// Whether `[search]` may name a setting, if it takes single values.
+pub(crate) fn is_searched(key: &str) -> bool {
+    !NOT_SEARCHED.iter().any(|(fixed, _)| *fixed == key) && !file::PATH_KEYS.contains(&key)
+}
 
 impl Search {
     /// The search space where the file has no `[search]` table: the settings that matter most for every architecture.

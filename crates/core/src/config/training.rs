@@ -4,80 +4,94 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{ClassShares, MAX_SEED, count, too_many};
+use crate::config::{ClassShares, MAX_SEED, MOST_COUNT, count, schema, too_many};
 
 /// The largest ensemble: beyond a few members each adds next to nothing.
 const LARGEST_ENSEMBLE: usize = 100;
 
 /// How the network is trained, and on what machine.
-#[derive(Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Args, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "Training")]
 pub struct TrainingConfig {
     /// Passes over the training fragments
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 8)]
+    #[schemars(range(min = 1, max = MOST_COUNT))]
     pub epochs: usize,
     /// Batch size, or auto: the smallest that trains nearly as fast as any, found by trying and saved in the run's config.toml
     #[arg(long, value_name = "N", default_value = "256")]
     pub batch_size: BatchSize,
     /// Batches to accumulate gradients over before a step
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 1)]
+    #[schemars(range(min = 1, max = MOST_COUNT))]
     pub accumulate: usize,
     /// Optimizer
     #[arg(long, value_enum, default_value_t = OptimizerKind::Adamw)]
     pub optimizer: OptimizerKind,
     /// Learning rate
     #[arg(long, value_name = "RATE", default_value_t = 1e-2)]
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub lr: f64,
     /// Learning-rate schedule
     #[arg(long, value_enum, default_value_t = Schedule::Cosine)]
     pub schedule: Schedule,
     /// Epochs of linear warm-up of the learning rate; one-cycle has its own
     #[arg(long, value_name = "EPOCHS", default_value_t = 0.5)]
+    #[schemars(range(min = 0))]
     pub warmup: f64,
     /// Weight decay; not applied to biases and norms
     #[arg(long, value_name = "RATE", default_value_t = 0.05)]
+    #[schemars(range(min = 0))]
     pub weight_decay: f64,
     /// Momentum of sgd, from 0 to below 1; one-cycle has its own
     #[arg(long, value_name = "SHARE", default_value_t = 0.9)]
+    #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
     pub momentum: f64,
     /// Nesterov momentum for sgd
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
     pub nesterov: bool,
     /// Clip the gradient norm to this value; of branched that of each branch [default: no clipping]
     #[arg(long, value_name = "NORM")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub clip_norm: Option<f64>,
     /// Decay of an exponential moving average of the weights, which is validated and kept instead of them, below 1 [default: none]
     #[arg(long, value_name = "SHARE")]
+    #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
     pub ema: Option<f64>,
     /// Loss [default: cross-entropy for classes and labels, mse for values, poisson with --bin, multinomial for profiles]
     #[arg(long, value_enum)]
     pub loss: Option<Loss>,
     /// With --task profile, weight of the squared error of log counts beside the loss of the profile [default: a tenth of the median counts of training peaks]
     #[arg(long, value_name = "WEIGHT")]
+    #[schemars(range(min = 0))]
     pub counts_weight: Option<f64>,
     /// With --task profile, run of --arch bias whose frozen network is added in training, so that the new one learns the rest; it is copied into the run [default: none]
     #[arg(long, value_name = "RUN")]
     pub bias: Option<PathBuf>,
     /// Label smoothing: share of each label spread over all classes
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
     pub label_smoothing: f64,
     /// Weight of each class or label in the loss: none, auto (rare classes count as much as common ones), or NAME=WEIGHT,NAME=WEIGHT
     #[arg(long, value_name = "WEIGHTS", default_value = "none")]
     pub class_weights: ClassWeights,
     /// Maximum random shift of training fragments, in bp; vacated positions become N
     #[arg(long, value_name = "BP", value_parser = count, default_value_t = 0)]
+    #[schemars(range(max = MOST_COUNT))]
     pub shift: usize,
     /// Share of the bases of training fragments to mutate at random
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
     pub mutate: f64,
     /// Validation metric that chooses the best epoch [default: auroc for classes and labels, r2 or pearson for values, loss for profiles]
     #[arg(long, value_enum)]
     pub monitor: Option<Metric>,
     /// Early stopping: epochs without improvement before training stops [default: never]
     #[arg(long, value_name = "EPOCHS", value_parser = count)]
+    #[schemars(range(min = 1))]
     pub patience: Option<usize>,
     /// How both strands are used
     #[arg(long, value_enum, default_value_t = Strands::Average)]
@@ -87,6 +101,7 @@ pub struct TrainingConfig {
     pub precision: Precision,
     /// Ensemble size: networks trained from different seeds, whose logits are averaged
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 1)]
+    #[schemars(range(min = 1, max = LARGEST_ENSEMBLE))]
     pub ensemble: usize,
     /// Run to initialise weights from; the output layer is new if the task differs [default: none]
     #[arg(long, value_name = "RUN")]
@@ -105,12 +120,14 @@ pub struct TrainingConfig {
     pub baselines: bool,
     /// Length of the blocks of dependent test examples that intervals allow for, in bp, where examples have coordinates
     #[arg(long, value_name = "BP", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[schemars(range(min = 1))]
     pub block_length: u64,
     /// Random seed
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=MAX_SEED))]
     pub seed: u64,
     /// CPU threads [default: OMP_NUM_THREADS, else SLURM_CPUS_PER_TASK, else one per core that the system allows]
     #[arg(long, value_name = "N", value_parser = count)]
+    #[schemars(range(min = 1, max = 1024))]
     pub threads: Option<usize>,
     /// Device: auto, cpu, cuda or cuda:N
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
@@ -127,7 +144,7 @@ pub struct TrainingConfig {
 }
 
 /// Batch size, in fragments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Number", into = "Number")]
 pub enum BatchSize {
     /// Chosen by timing on the training device.
@@ -169,11 +186,11 @@ impl std::fmt::Display for BatchSize {
 }
 
 /// A number or a word, as TOML has it.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "expected a whole number or \"auto\"")]
 enum Number {
-    Number(usize),
-    Word(String),
+    Number(#[schemars(range(min = 1, max = MOST_COUNT))] usize),
+    Word(#[schemars(extend("const" = "auto"))] String),
 }
 
 impl TryFrom<Number> for BatchSize {
@@ -197,7 +214,7 @@ impl From<BatchSize> for Number {
 }
 
 /// Algorithm that updates the weights from their gradients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OptimizerKind {
     /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019)
@@ -209,8 +226,9 @@ pub enum OptimizerKind {
 }
 
 /// Objective that training minimises.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(transform = schema::alias("bce", "cross-entropy"))]
 pub enum Loss {
     /// Cross-entropy
     #[value(alias = "bce")]
@@ -225,8 +243,9 @@ pub enum Loss {
 }
 
 /// Weight of each class or label in the loss.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("pattern" = r"^\s*(none|auto)\s*$|^[^,]+=\s*[0-9.eE+-]+\s*(,[^,]+=\s*[0-9.eE+-]+\s*)*$"))]
 pub enum ClassWeights {
     /// All count the same.
     #[default]
@@ -273,7 +292,7 @@ impl std::fmt::Display for ClassWeights {
 }
 
 /// How training and scoring use the two strands of a sequence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Strands {
     /// Only the strand as given
@@ -296,7 +315,7 @@ impl Strands {
 }
 
 /// Course of the learning rate over the training steps, after any warm-up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
     /// Constant
@@ -310,7 +329,7 @@ pub enum Schedule {
 }
 
 /// Metric computed on validation after each epoch, which `--monitor` selects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Metric {
     /// Area under the ROC curve; of several classes or labels their mean
@@ -345,7 +364,7 @@ impl Metric {
 }
 
 /// Floating-point format of the forward and backward passes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
     /// 32 bits
@@ -359,7 +378,7 @@ pub enum Precision {
 }
 
 /// How predicted probabilities are calibrated on validation after training.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CalibrationMethod {
     /// A slope and an intercept (Platt, 1999), of each label; for two classes and labels
@@ -386,8 +405,9 @@ impl CalibrationMethod {
 }
 
 /// Requested device, as in `--device`; it is resolved to an available one when a command starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("pattern" = "^(auto|cpu|cuda(:[0-9]+)?)$"))]
 pub enum DeviceChoice {
     /// The first GPU if libtorch can use one, otherwise the CPU.
     Auto,
@@ -446,6 +466,7 @@ impl TrainingConfig {
             ("--accumulate", Some(self.accumulate)),
             ("--patience", self.patience),
             ("--threads", self.threads),
+            ("--block-length", Some(self.block_length as usize)),
         ] {
             check(value != Some(0), format!("{flag} is 0, expected 1 or more"));
         }

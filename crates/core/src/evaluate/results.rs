@@ -3,9 +3,10 @@
 
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::config::TaskKind;
 use crate::evaluate::BestPossible;
 use crate::evaluate::breakdown::Group;
 use crate::evaluate::difference::Difference;
@@ -13,6 +14,8 @@ use crate::evaluate::enzyme::EnzymeFootprint;
 use crate::evaluate::members::Members;
 use crate::evaluate::profiles::OfProfiles;
 use crate::metrics::{BlockSummary, Estimate, Interval, Method, NoInterval, Report};
+use crate::run::{METRICS_JSON, RunFolder};
+use crate::task::Task;
 
 /// The metrics of a run: the object in `metrics.json` of a run folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -386,6 +389,21 @@ pub(crate) mod named {
     pub fn deserialize<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Vec<(String, T)>, D::Error> {
         let object = Map::<String, Value>::deserialize(from)?;
         Ok(object.into_iter().filter_map(|(name, value)| Some((name, serde_json::from_value(value).ok()?))).collect())
+    }
+}
+
+/// Of two classes, the threshold that a run chose on validation.
+///
+/// # Errors
+/// The run did not finish, or its metrics are damaged.
+pub fn threshold_of(run: &RunFolder, task: &Task) -> Result<Option<f64>> {
+    if task.kind != TaskKind::Binary {
+        return Ok(None);
+    }
+    let path = run.file(METRICS_JSON);
+    match RunMetrics::read(&path)?.valid.threshold {
+        Some(threshold) if threshold.is_finite() => Ok(Some(threshold)),
+        _ => bail!("{}: holds no valid.threshold, expected a number; train again or restore the file", path.display()),
     }
 }
 

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use crate::config::{ModelConfig, Strands};
+use crate::config::{Architecture, ModelConfig, Strands};
 use crate::network::plan::Plan;
 use crate::network::{Outputs, Parameters};
 use crate::scorer::{Differentiable, Pending, Scorer, Scores};
@@ -31,6 +31,21 @@ pub use bias::Bias;
 use branch::{Branch, Recorded};
 use control::Control;
 pub use ensemble::Ensemble;
+
+/// Whether networks of an architecture are scored faster here than by libtorch on the CPU, as `scripts/benchmark scoring` finds. What
+/// libtorch computes with the kernels of the program has its own kernels here too. A table, so that a result does not depend on the
+/// machine.
+pub fn is_faster(arch: Architecture) -> bool {
+    match arch {
+        Architecture::Residual | Architecture::Basset | Architecture::Gated | Architecture::Branched => true,
+        // The program has the same kernels.
+        Architecture::Shallow | Architecture::Bpnet | Architecture::Bias => false,
+        // libtorch's LSTM is faster.
+        Architecture::Danq => false,
+        // Nobody knows which layers it has.
+        Architecture::Custom => false,
+    }
+}
 
 /// A network with its weights.
 #[derive(Debug)]
@@ -105,7 +120,7 @@ impl Network {
     }
 
     /// Logits `[n, outputs]` of codes `[n, length]`.
-    fn logits(&self, codes: &[u8]) -> Vec<f32> {
+    pub fn logits(&self, codes: &[u8]) -> Vec<f32> {
         let mut logits = self.logits_of_strand(codes);
         if self.scores_both() {
             let mut other = codes.to_vec();
@@ -161,7 +176,8 @@ impl Network {
         }
     }
 
-    fn logits_of_windows(&self, codes: &[u8], starts: &[usize]) -> Vec<f32> {
+    /// Logits of windows that start at `starts` of codes, in ascending order.
+    pub fn logits_of_windows(&self, codes: &[u8], starts: &[usize]) -> Vec<f32> {
         let [branch] = self.branches.as_slice() else { return self.logits(&windows(codes, starts, self.length)) };
         let scanned = branch.scan(codes, starts).and_then(|mut logits| {
             if self.scores_both() {

@@ -35,7 +35,7 @@ const WINDOWS: usize = 64;
 /// A value for each of 16 filters.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
-pub(in crate::network) struct Row(pub(in crate::network) [f32; LANES]);
+pub struct Row(pub(in crate::network) [f32; LANES]);
 
 impl Row {
     pub(in crate::network) const ZERO: Self = Self([0.0; LANES]);

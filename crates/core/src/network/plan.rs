@@ -41,6 +41,8 @@ impl Step {
 /// All layers of a network for fragments of one length.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// The architecture.
+    pub arch: Architecture,
     /// The layers from input to logits; those inside residual layers are in [`Step::inner`].
     pub steps: Vec<Step>,
     /// Names of the blocks, from input to output.
@@ -87,6 +89,7 @@ impl Plan {
             bail!(fault);
         }
         let mut plan = Self {
+            arch: config.arch,
             steps: Vec::new(),
             blocks: Vec::new(),
             tied: strands == Strands::Equivariant,

@@ -1,9 +1,5 @@
 //! Core's scoring without libtorch against libtorch's.
 
-use std::path::Path;
-use std::rc::Rc;
-use std::sync::Arc;
-
 use super::*;
 use crate::model::ensemble::Ensemble;
 use strandnet_core::network::inference;

@@ -19,6 +19,19 @@ impl Bias {
         Self { ensemble, shape, shift }
     }
 
+    /// The networks alone, without what is added to their log counts.
+    pub fn ensemble(&self) -> &Ensemble {
+        &self.ensemble
+    }
+
+    /// Moves the log counts of logits `[n, outputs]` to the depth of the data.
+    pub fn shift(&self, logits: &mut [f32]) {
+        let values = self.shape.values();
+        for row in logits.chunks_mut(self.shape.outputs()) {
+            row[values..].iter_mut().zip(&self.shift).for_each(|(log, shift)| *log += *shift as f32);
+        }
+    }
+
     /// What the model alone gives for codes `[n, length]`.
     pub fn score(&self, codes: &[u8]) -> Vec<f32> {
         ensemble::logits(&self.ensemble, codes)

@@ -9,6 +9,7 @@ use super::build::Builder;
 use super::convolution::Convolution;
 use super::features::{Channels, Features};
 use super::layers::{self, Layer, Tape};
+use crate::config::layers as settings;
 use crate::network::Parameters;
 use crate::network::kernels::first_block::{Shape, Shard, Table};
 use crate::network::kernels::{Kernels, LANES, ProfileKernels, Row};
@@ -90,12 +91,14 @@ impl Branch {
         let (layers, _) = builder.layers(steps, Channels::one_part(4))?;
         let is_late = |layer: &Layer| matches!(layer, Layer::Dense(_) | Layer::Lstm(_));
         let early = layers.iter().position(is_late).unwrap_or(layers.len());
-        let within = steps.iter().flat_map(|step| std::iter::once(step).chain(step.within()));
-        let rows = |shape: crate::config::layers::Shape| shape.channels.div_ceil(LANES) * shape.positions.unwrap_or(1);
+        let stem = Stem::of(&layers, plan.length);
+        // What a stem convolves is pooled at once.
+        let skipped = stem.as_ref().map_or(0, |_| steps.iter().position(is_pool).map_or(0, |pool| pool + 1));
+        let within = steps[skipped..].iter().flat_map(|step| std::iter::once(step).chain(step.within()));
+        let rows = |shape: settings::Shape| shape.channels.div_ceil(LANES) * shape.positions.unwrap_or(1);
         let most = within.map(|step| rows(step.input) + rows(step.output)).max().unwrap_or(1);
         let bytes = most * size_of::<Row>() * if plan.tied { 2 } else { 1 };
         let kernels = if is_first { Native::of(plan, parameters) } else { None };
-        let stem = Stem::of(&layers, plan.length);
         let together = (CACHE_BYTES / bytes.max(1)).clamp(1, MOST);
         Ok(Self { length: plan.length, tied: plan.tied, layers, early, together, stem, kernels })
     }
@@ -199,6 +202,10 @@ impl Branch {
     }
 }
 
+fn is_pool(step: &Step) -> bool {
+    matches!(step.layer, settings::Layer::MaxPool { .. })
+}
+
 /// What `task` makes of all sequences, at most `together` at a time, in order. Threads have equal shares of few.
 fn each<T: Send>(n: usize, together: usize, task: impl Fn(Range<usize>) -> T + Sync + Send) -> Vec<T> {
     let size = together.min(n.div_ceil(rayon::current_num_threads())).max(1);
@@ -256,9 +263,8 @@ impl Stem {
 
     fn forward(&self, codes: &[u8]) -> Features {
         let Shape { filters, length, pooled, .. } = self.shape;
-        let n = codes.len() / length;
-        let mut outputs = vec![0.0; n * filters * pooled];
-        Shard::default().score(&self.shape, &self.table, codes, &mut outputs);
-        Features::of_values(&outputs, Channels::one_part(filters), pooled)
+        let mut features = Features::any(Channels::one_part(filters), codes.len() / length, pooled);
+        Shard::default().score_rows(&self.shape, &self.table, codes, &mut features.rows);
+        features
     }
 }

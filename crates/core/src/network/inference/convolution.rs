@@ -1,9 +1,8 @@
 //! Convolutions, and dense layers, which are convolutions that reach over all positions.
 
-use std::borrow::Cow;
 use std::sync::OnceLock;
 
-use super::features::{Channels, Features};
+use super::features::{Channels, Features, Rows};
 use super::pointwise::Pointwise;
 use super::product::{Matrix, Put, Reads};
 use super::strands;
@@ -64,12 +63,10 @@ impl Reach {
 }
 
 /// A stretch of positions with zeros around them.
-struct Padded<'a> {
-    /// `[groups, n, length]`
-    rows: Cow<'a, [Row]>,
+struct Padded {
+    /// `[groups, n, length]`; nothing where they are those of the input.
+    rows: Option<Rows>,
     length: usize,
-    /// Zeros before the first position.
-    before: usize,
 }
 
 impl Convolution {
@@ -129,7 +126,7 @@ impl Convolution {
 
     /// `[channels, n, positions]` of the input to those of the output.
     pub fn forward(&self, xs: &Features) -> Features {
-        let mut out = Features::zeros(self.outputs.clone(), xs.n, self.reach.outputs);
+        let mut out = Features::any(self.outputs.clone(), xs.n, self.reach.outputs);
         self.multiply(xs, if self.is_rectified { Put::Relu } else { Put::Set }, &mut out.rows);
         out
     }
@@ -142,24 +139,32 @@ impl Convolution {
         });
         let last = ((outputs - 1) * stride + (taps - 1) * dilation) as isize - before;
         let after = (last + 1 - xs.positions as isize).max(0) as usize;
-        let read = self.padded(xs, before.max(0) as usize, after);
-        let start = (read.before as isize - before) as usize;
+        let zeros = before.max(0) as usize;
+        let read = self.padded(xs, zeros, after);
+        let start = (zeros as isize - before) as usize;
         let firsts: Vec<usize> =
             (0..xs.n).flat_map(|i| (0..outputs).map(move |at| i * read.length + start + at * stride)).collect();
-        let reads = Reads { rows: &read.rows, stride: xs.n * read.length, firsts: &firsts, dilation };
+        let reads = Reads {
+            rows: read.rows.as_deref().unwrap_or(&xs.rows),
+            stride: xs.n * read.length,
+            firsts: &firsts,
+            dilation,
+        };
         matrix.multiply(reads, put, out);
     }
 
     /// What is read: the input, with what is done to it before, the other strand behind it where that is read, and zeros around.
-    fn padded<'a>(&self, xs: &'a Features, before: usize, after: usize) -> Padded<'a> {
+    fn padded(&self, xs: &Features, before: usize, after: usize) -> Padded {
         if before == 0 && after == 0 && self.before.is_none() && !self.reads_both {
-            return Padded { rows: Cow::Borrowed(&xs.rows), length: xs.positions, before };
+            return Padded { rows: None, length: xs.positions };
         }
         let length = before + xs.positions + after;
         let groups = xs.channels.groups();
-        let mut rows = vec![Row::ZERO; if self.reads_both { 2 } else { 1 } * groups * xs.n * length];
+        let mut rows = Rows::any(if self.reads_both { 2 } else { 1 } * groups * xs.n * length);
         let (own, other) = rows.split_at_mut(groups * xs.n * length);
         for (i, (from, to)) in xs.sequences().zip(own.chunks_exact_mut(length)).enumerate() {
+            to[..before].fill(Row::ZERO);
+            to[before + xs.positions..].fill(Row::ZERO);
             let to = &mut to[before..before + xs.positions];
             to.copy_from_slice(from);
             if let Some(pointwise) = &self.before {
@@ -168,9 +173,11 @@ impl Convolution {
         }
         for (i, to) in other.chunks_exact_mut(length).enumerate() {
             let from = &own[strands::other(i) * length..][before..before + xs.positions];
+            to[..before].fill(Row::ZERO);
+            to[before + xs.positions..].fill(Row::ZERO);
             to[before..before + xs.positions].iter_mut().zip(from.iter().rev()).for_each(|(to, from)| *to = *from);
         }
-        Padded { rows: Cow::Owned(rows), length, before }
+        Padded { rows: Some(rows), length }
     }
 
     /// The gradient of the input from that of the output.
@@ -190,13 +197,13 @@ impl Convolution {
         let zeros_before = zeros.max(0) as usize;
         let start = (zeros_before as isize - zeros) as usize;
         let length = (start + positions - 1 + (taps - 1) * dilation + 1).max(zeros_before + spread);
-        let mut rows = vec![Row::ZERO; self.outputs.groups() * gradient.n * length];
+        let mut rows = Rows::zeros(self.outputs.groups() * gradient.n * length);
         for (from, to) in gradient.sequences().zip(rows.chunks_exact_mut(length)) {
             to[zeros_before..].iter_mut().step_by(stride).zip(from).for_each(|(to, from)| *to = *from);
         }
         let firsts: Vec<usize> =
             (0..gradient.n).flat_map(|i| (0..positions).map(move |at| i * length + start + at)).collect();
-        let mut read = Features::zeros(self.read_channels(), gradient.n, positions);
+        let mut read = Features::any(self.read_channels(), gradient.n, positions);
         let reads = Reads { rows: &rows, stride: gradient.n * length, firsts: &firsts, dilation };
         matrix.multiply(reads, Put::Set, &mut read.rows);
         let own = if self.reads_both { strands::backward(read, &self.inputs) } else { read };

@@ -1,6 +1,83 @@
 //! What passes from layer to layer: rows of 16 channels, one for each position of each sequence.
 
+use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
+
 use crate::network::kernels::{LANES, Row};
+
+/// Buffers that a thread keeps for the next layers, and the most rows of one: fresh memory has to be cleared page by page.
+const MOST_SPARE: usize = 16;
+const MOST_ROWS: usize = 1 << 16;
+
+thread_local! {
+    static SPARE: RefCell<Vec<Vec<Row>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Rows in a buffer that goes back to its thread.
+#[derive(Debug, Default)]
+pub struct Rows(Vec<Row>);
+
+impl Rows {
+    /// So many rows that hold anything.
+    pub fn any(count: usize) -> Self {
+        let mut rows = SPARE.with_borrow_mut(|spare| {
+            let fits = |rows: &Vec<Row>| rows.capacity() >= count;
+            let place = (0..spare.len()).filter(|&i| fits(&spare[i])).min_by_key(|&i| spare[i].capacity());
+            place.map(|place| spare.swap_remove(place)).unwrap_or_default()
+        });
+        rows.resize(count, Row::ZERO);
+        Self(rows)
+    }
+
+    pub fn zeros(count: usize) -> Self {
+        let mut rows = Self::any(count);
+        rows.0.fill(Row::ZERO);
+        rows
+    }
+}
+
+impl Deref for Rows {
+    type Target = [Row];
+
+    fn deref(&self) -> &[Row] {
+        &self.0
+    }
+}
+
+impl DerefMut for Rows {
+    fn deref_mut(&mut self) -> &mut [Row] {
+        &mut self.0
+    }
+}
+
+impl Clone for Rows {
+    fn clone(&self) -> Self {
+        let mut rows = Self::any(self.len());
+        rows.copy_from_slice(self);
+        rows
+    }
+}
+
+impl FromIterator<Row> for Rows {
+    fn from_iter<I: IntoIterator<Item = Row>>(rows: I) -> Self {
+        Self(rows.into_iter().collect())
+    }
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        let rows = std::mem::take(&mut self.0);
+        if (1..=MOST_ROWS).contains(&rows.capacity()) {
+            // Of a thread that ends nothing is kept.
+            let _ = SPARE.try_with(|spare| {
+                let mut spare = spare.borrow_mut();
+                if spare.len() < MOST_SPARE {
+                    spare.push(rows);
+                }
+            });
+        }
+    }
+}
 
 /// Channels in groups of 16. They come in parts, each of which begins with a group of its own, so that parts are put side by side
 /// without moving a number between lanes.
@@ -60,12 +137,18 @@ pub struct Features {
     /// 1 once they are pooled or flattened away.
     pub positions: usize,
     /// `[groups, n, positions]`; lanes without a channel hold anything.
-    pub rows: Vec<Row>,
+    pub rows: Rows,
 }
 
 impl Features {
     pub fn zeros(channels: Channels, n: usize, positions: usize) -> Self {
-        let rows = vec![Row::ZERO; channels.groups() * n * positions];
+        let rows = Rows::zeros(channels.groups() * n * positions);
+        Self { channels, n, positions, rows }
+    }
+
+    /// Features that hold anything, all of which are going to be put.
+    pub fn any(channels: Channels, n: usize, positions: usize) -> Self {
+        let rows = Rows::any(channels.groups() * n * positions);
         Self { channels, n, positions, rows }
     }
 
@@ -86,10 +169,10 @@ impl Features {
 
     /// Those of `count` sequences from `first` on.
     pub fn part(&self, first: usize, count: usize) -> Self {
-        let range = first * self.positions..(first + count) * self.positions;
-        let of_group = |rows: &[Row]| rows[range.clone()].to_vec();
-        let rows = self.rows.chunks_exact(self.stride()).flat_map(of_group).collect();
-        Self { channels: self.channels.clone(), n: count, positions: self.positions, rows }
+        let mut part = Self::any(self.channels.clone(), count, self.positions);
+        let groups = part.rows.chunks_exact_mut(count * self.positions).zip(self.rows.chunks_exact(self.stride()));
+        groups.for_each(|(to, from)| to.copy_from_slice(&from[first * self.positions..][..to.len()]));
+        part
     }
 
     /// All of them, one after the other.
@@ -97,33 +180,38 @@ impl Features {
         let Some(first) = parts.first() else { return Self::zeros(Channels::one_part(1), 0, 1) };
         let (channels, positions) = (first.channels.clone(), first.positions);
         let n = parts.iter().map(|part| part.n).sum();
-        let mut rows = Vec::with_capacity(channels.groups() * n * positions);
-        for group in 0..channels.groups() {
-            for part in &parts {
-                rows.extend_from_slice(&part.rows[group * part.stride()..(group + 1) * part.stride()]);
+        let mut all = Self::any(channels, n, positions);
+        let (stride, mut first) = (all.stride(), 0);
+        for part in &parts {
+            for (to, from) in all.rows.chunks_exact_mut(stride).zip(part.rows.chunks_exact(part.stride())) {
+                to[first..first + from.len()].copy_from_slice(from);
             }
+            first += part.stride();
         }
-        Self { channels, n, positions, rows }
+        all
     }
 
     /// Groups of both, which have as many sequences and positions.
-    pub fn beside(mut self, other: &Self) -> Self {
-        self.channels = Channels::beside(&[&self.channels, &other.channels]);
-        self.rows.extend_from_slice(&other.rows);
-        self
+    pub fn beside(&self, other: &Self) -> Self {
+        let mut all = Self::any(Channels::beside(&[&self.channels, &other.channels]), self.n, self.positions);
+        let (own, behind) = all.rows.split_at_mut(self.rows.len());
+        own.copy_from_slice(&self.rows);
+        behind.copy_from_slice(&other.rows);
+        all
     }
 
     /// The first groups, those of `channels`, and the others.
-    pub fn split(mut self, first: &Channels, second: &Channels) -> (Self, Self) {
-        let rows = self.rows.split_off(first.groups() * self.stride());
-        self.channels = first.clone();
-        let other = Self { channels: second.clone(), rows, ..self };
-        (Self { channels: first.clone(), n: other.n, positions: other.positions, rows: self.rows }, other)
+    pub fn split(&self, first: &Channels, second: &Channels) -> (Self, Self) {
+        let [mut one, mut other] = [first, second].map(|part| Self::any(part.clone(), self.n, self.positions));
+        let (own, behind) = self.rows.split_at(one.rows.len());
+        one.rows.copy_from_slice(own);
+        other.rows.copy_from_slice(behind);
+        (one, other)
     }
 
     /// Adds those of another of the same shape.
     pub fn add(&mut self, other: &Self) {
-        self.rows.iter_mut().zip(&other.rows).for_each(|(row, other)| row.add(other));
+        self.rows.iter_mut().zip(other.rows.iter()).for_each(|(row, other)| row.add(other));
     }
 
     /// The same numbers with their channels in other parts.

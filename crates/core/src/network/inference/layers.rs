@@ -3,7 +3,7 @@
 use super::convolution::Convolution;
 use super::features::{Channels, Features};
 use super::lstm::{Lstm, Way};
-use super::pointwise::{Pointwise, sigmoid};
+use super::pointwise::{Pointwise, add_gated, sigmoid};
 use super::pools::{self, GlobalPool, Places, Pool};
 use crate::network::kernels::{LANES, Row};
 
@@ -152,14 +152,12 @@ impl Layer {
                 let mut out = xs.clone();
                 let both = convolve(convolution, xs, tape);
                 let (made, gates) = both.rows.split_at(out.rows.len());
-                for (out, (made, gate)) in out.rows.iter_mut().zip(made.iter().zip(gates)) {
-                    (0..LANES).for_each(|lane| out.0[lane] += made.0[lane] * sigmoid(gate.0[lane]));
-                }
+                add_gated(&mut out.rows, made, gates);
                 tape.save(|| both);
                 out
             }
             Self::Lstm(lstm) => {
-                let (out, ways) = lstm.forward(&xs);
+                let (out, ways) = lstm.forward(&xs, tape.0.is_some());
                 if let Some(saved) = &mut tape.0 {
                     saved.push(Saved::Ways(Box::new(ways)));
                 }
@@ -304,7 +302,7 @@ impl ProfileHead {
             let of_counts = Features::of_values(&part(values..values + groups), dense.outputs.clone(), 1);
             let means = Features::zeros(input.channels.clone(), input.n, 1);
             let of_means = dense.backward(of_counts, &means, &means);
-            for (to, mean) in to.rows.chunks_exact_mut(input.positions).zip(&of_means.rows) {
+            for (to, mean) in to.rows.chunks_exact_mut(input.positions).zip(of_means.rows.iter()) {
                 pools::hand_to_all(mean, &mut to[*first..first + positions]);
             }
         }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use pulp::{Simd, WithSimd};
 
-use super::features::{Channels, Features};
+use super::features::{Channels, Features, Rows};
 use super::pointwise::{sigmoid, tanh};
 use super::product::{Matrix, Put, Reads};
 use super::strands;
@@ -38,10 +38,10 @@ pub struct Lstm {
 /// What a direction made on its way.
 #[derive(Debug)]
 pub struct Way {
-    /// Gates after their functions, `[4 * groups, n, positions]`.
-    gates: Vec<Row>,
-    /// Cells, `[groups, n, positions]`.
-    cells: Vec<Row>,
+    /// Gates after their functions, `[4 * groups, positions, n]`.
+    gates: Rows,
+    /// Cells, `[groups, positions, n]`.
+    cells: Rows,
 }
 
 impl Direction {
@@ -68,11 +68,11 @@ impl Lstm {
         Channels::beside(&[&self.state(), &self.state()])
     }
 
-    pub fn forward(&self, xs: &Features) -> (Features, [Way; 2]) {
+    /// With what is needed to go back where `saves` says so.
+    pub fn forward(&self, xs: &Features, saves: bool) -> (Features, [Way; 2]) {
         let read = if self.reads_both { &strands::both(xs) } else { xs };
-        let [(mut out, one), (other, reverse)] = [false, true].map(|is_reverse| self.walk(read, is_reverse));
-        out = out.beside(&other);
-        (out, [one, reverse])
+        let [(out, one), (other, reverse)] = [false, true].map(|is_reverse| self.walk(read, is_reverse, saves));
+        (out.beside(&other), [one, reverse])
     }
 
     /// Positions from the first to the last or from the last to the first.
@@ -80,7 +80,7 @@ impl Lstm {
         (0..positions).map(move |step| if is_reverse { positions - 1 - step } else { step })
     }
 
-    fn walk(&self, xs: &Features, is_reverse: bool) -> (Features, Way) {
+    fn walk(&self, xs: &Features, is_reverse: bool, saves: bool) -> (Features, Way) {
         let direction = &self.directions[usize::from(is_reverse)];
         let (state, gate_channels) = (self.state(), self.gates());
         let [of_input, of_state] = direction.matrices.get_or_init(|| {
@@ -95,29 +95,25 @@ impl Lstm {
         });
         let (n, positions, groups) = (xs.n, xs.positions, state.groups());
         let stride = n * positions;
-        let all: Vec<usize> = (0..stride).collect();
-        let mut gates = vec![Row::ZERO; GATES * groups * stride];
-        let reads = Reads { rows: &xs.rows, stride, firsts: &all, dilation: 1 };
-        of_input.multiply(reads, Put::Set, &mut gates);
-        let mut cells = vec![Row::ZERO; groups * stride];
-        let mut out = Features::zeros(state, n, positions);
-        let (mut hidden, mut cell) = (vec![Row::ZERO; groups * n], vec![Row::ZERO; groups * n]);
-        let mut step = vec![Row::ZERO; GATES * groups * n];
+        // What the input adds to the gates of every step at once.
+        let firsts: Vec<usize> = (0..positions).flat_map(|at| (0..n).map(move |i| i * positions + at)).collect();
+        let mut gates = Rows::any(GATES * groups * stride);
+        of_input.multiply(Reads { rows: &xs.rows, stride, firsts: &firsts, dilation: 1 }, Put::Set, &mut gates);
+        let mut cells = Rows::any(if saves { groups * stride } else { 0 });
+        let mut out = Features::any(state, n, positions);
+        let (mut hidden, mut cell) = (Rows::zeros(groups * n), Rows::zeros(groups * n));
+        let (mut step, own) = (Rows::any(GATES * groups * n), (0..n).collect::<Vec<usize>>());
         for (taken, at) in Self::order(positions, is_reverse).enumerate() {
-            for (i, step) in step.iter_mut().enumerate() {
-                *step = gates[i * positions + at];
-            }
+            let of_step = |group: usize| group * stride + at * n..group * stride + (at + 1) * n;
+            step.chunks_exact_mut(n).enumerate().for_each(|(group, step)| step.copy_from_slice(&gates[of_step(group)]));
             if taken > 0 {
-                let reads = Reads { rows: &hidden, stride: n, firsts: &all[..n], dilation: 1 };
-                of_state.multiply(reads, Put::Add, &mut step);
+                of_state.multiply(Reads { rows: &hidden, stride: n, firsts: &own, dilation: 1 }, Put::Add, &mut step);
             }
             pulp::Arch::new().dispatch(Advance { gates: &mut step, cell: &mut cell, hidden: &mut hidden });
-            for (i, step) in step.iter().enumerate() {
-                gates[i * positions + at] = *step;
-            }
-            for (i, (cell, hidden)) in cell.iter().zip(&hidden).enumerate() {
-                cells[i * positions + at] = *cell;
-                out.rows[i * positions + at] = *hidden;
+            hidden.iter().enumerate().for_each(|(i, hidden)| out.rows[i * positions + at] = *hidden);
+            if saves {
+                step.chunks_exact(n).enumerate().for_each(|(group, step)| gates[of_step(group)].copy_from_slice(step));
+                cell.chunks_exact(n).enumerate().for_each(|(group, cell)| cells[of_step(group)].copy_from_slice(cell));
             }
         }
         (out, Way { gates, cells })
@@ -152,9 +148,10 @@ impl Lstm {
         for (taken, &at) in order.iter().enumerate().rev() {
             for i in 0..groups * n {
                 hidden[i].add(&gradient.rows[i * positions + at]);
-                let gate = |gate: usize| &way.gates[(gate * groups * n + i) * positions + at];
-                let before = taken.checked_sub(1).map_or(Row::ZERO, |taken| way.cells[i * positions + order[taken]]);
-                let now = &way.cells[i * positions + at];
+                let place = |at: usize| i / n * stride + at * n + i % n;
+                let gate = |gate: usize| &way.gates[gate * groups * stride + place(at)];
+                let before = taken.checked_sub(1).map_or(Row::ZERO, |taken| way.cells[place(order[taken])]);
+                let now = &way.cells[place(at)];
                 let mut parts = [Row::ZERO; GATES];
                 for lane in 0..LANES {
                     let [input, forget, new, output] = [0, 1, 2, 3].map(|number| gate(number).0[lane]);
@@ -197,14 +194,28 @@ impl WithSimd for Advance<'_> {
         let (forget, others) = others.split_at_mut(cell.len());
         let (new, output) = others.split_at_mut(cell.len());
         for i in 0..cell.len() {
+            // Copies, which cannot overlap, so that 16 units are computed at a time.
+            input[i].0 = each(input[i].0, sigmoid);
+            forget[i].0 = each(forget[i].0, sigmoid);
+            new[i].0 = each(new[i].0, tanh);
+            output[i].0 = each(output[i].0, sigmoid);
+            let mut moved = cell[i].0;
             for lane in 0..LANES {
-                input[i].0[lane] = sigmoid(input[i].0[lane]);
-                forget[i].0[lane] = sigmoid(forget[i].0[lane]);
-                new[i].0[lane] = tanh(new[i].0[lane]);
-                output[i].0[lane] = sigmoid(output[i].0[lane]);
-                cell[i].0[lane] = forget[i].0[lane] * cell[i].0[lane] + input[i].0[lane] * new[i].0[lane];
-                hidden[i].0[lane] = output[i].0[lane] * tanh(cell[i].0[lane]);
+                moved[lane] = forget[i].0[lane] * moved[lane] + input[i].0[lane] * new[i].0[lane];
             }
+            cell[i].0 = moved;
+            let mut state = each(moved, tanh);
+            (0..LANES).for_each(|lane| state[lane] *= output[i].0[lane]);
+            hidden[i].0 = state;
         }
     }
+}
+
+#[inline(always)]
+fn each(numbers: [f32; LANES], function: impl Fn(f32) -> f32) -> [f32; LANES] {
+    let mut found = [0.0; LANES];
+    for lane in 0..LANES {
+        found[lane] = function(numbers[lane]);
+    }
+    found
 }

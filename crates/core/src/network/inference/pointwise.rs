@@ -89,6 +89,32 @@ impl WithSimd for Apply<'_> {
     }
 }
 
+/// Adds rows times the sigmoid of others.
+pub fn add_gated(out: &mut [Row], made: &[Row], gates: &[Row]) {
+    pulp::Arch::new().dispatch(AddGated { out, made, gates });
+}
+
+struct AddGated<'a> {
+    out: &'a mut [Row],
+    made: &'a [Row],
+    gates: &'a [Row],
+}
+
+impl WithSimd for AddGated<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (out, (made, gate)) in self.out.iter_mut().zip(self.made.iter().zip(self.gates)) {
+            let (made, gate, mut total) = (made.0, gate.0, out.0);
+            for lane in 0..LANES {
+                total[lane] += made[lane] * sigmoid(gate[lane]);
+            }
+            out.0 = total;
+        }
+    }
+}
+
 #[inline(always)]
 fn each(rows: &mut [Row], scale: &Row, shift: &Row, function: impl Fn(f32) -> f32) {
     for row in rows {
@@ -153,14 +179,16 @@ pub fn exp(x: f32) -> f32 {
     // Not `clamp`, which checks its bounds; a number that is none stays so.
     let x = if x > 88.3 { 88.3 } else { x };
     let x = if x < -87.3 { -87.3 } else { x };
-    let whole = (x * std::f32::consts::LOG2_E + ROUNDING) - ROUNDING;
+    let rounded = x * std::f32::consts::LOG2_E + ROUNDING;
+    let whole = rounded - ROUNDING;
     let r = (x - whole * LN2_HIGH) - whole * LN2_LOW;
     // Taylor's series: |r| is at most ln(2) / 2, where the next term is 6e-9.
     let mut sum = 1.0 / 5040.0;
     for term in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
         sum = sum * r + term;
     }
-    sum * f32::from_bits(((whole as i32 + 127) << 23) as u32)
+    // The last bits of what was rounded are the whole number; a conversion would not be done for 16 numbers at a time.
+    sum * f32::from_bits(rounded.to_bits().wrapping_sub(ROUNDING.to_bits()).wrapping_add(127) << 23)
 }
 
 #[inline(always)]

@@ -15,7 +15,7 @@ pub struct Pool {
 
 impl Pool {
     pub fn forward(&self, xs: &Features) -> Features {
-        let mut out = Features::zeros(xs.channels.clone(), xs.n, self.outputs);
+        let mut out = Features::any(xs.channels.clone(), xs.n, self.outputs);
         for (from, to) in xs.sequences().zip(out.rows.chunks_exact_mut(self.outputs)) {
             for (window, to) in to.iter_mut().enumerate() {
                 let read = &from[window * self.stride..][..self.width];
@@ -152,7 +152,7 @@ impl Places {
     }
 
     pub fn forward(self, xs: &Features) -> Features {
-        let mut pooled = Features::zeros(xs.channels.clone(), xs.n, self.0);
+        let mut pooled = Features::any(xs.channels.clone(), xs.n, self.0);
         for (from, to) in xs.sequences().zip(pooled.rows.chunks_exact_mut(self.0)) {
             to.iter_mut().enumerate().for_each(|(place, to)| *to = largest(&from[self.range(place, xs.positions)]));
         }

@@ -10,6 +10,13 @@ use super::features::Channels;
 use crate::network::kernels::tile::Tile;
 use crate::network::kernels::{LANES, Row};
 
+/// Pairs of a tap and a group of inputs that are summed at a time: their weights for two groups of outputs, and what a part of a
+/// batch has of their inputs, stay in the cache.
+const PAIRS: usize = 40;
+
+/// Rows times groups of inputs that all groups of outputs are computed for before the next: they stay in the cache.
+const ROWS: usize = 4096;
+
 /// Weights of a convolution by taps.
 #[derive(Debug)]
 pub struct Matrix {
@@ -83,35 +90,42 @@ impl Matrix {
         }
     }
 
+    /// Sums over some pairs of a tap and a group of inputs, which follow each other.
     #[inline(always)]
     fn tile<S: Simd, const R: usize, const G: usize, const V: usize>(
         &self,
         simd: S,
         group: usize,
+        pairs: &Range<usize>,
         reads: &Reads,
         firsts: [usize; R],
     ) -> Tile<S, R, G, V> {
         let groups = self.lanes.len();
-        let mut tile = Tile::splat(std::array::from_fn(|g| &self.bias[group + g]));
+        let mut tile = match pairs.start {
+            0 => Tile::splat(std::array::from_fn(|g| &self.bias[group + g])),
+            _ => Tile::splat([&Row::ZERO; G]),
+        };
         let read = self.reads[group..group + G].iter().filter(|read| !read.is_empty());
         let read = read.fold(groups..0, |all, read| all.start.min(read.start)..all.end.max(read.end));
-        for tap in 0..self.taps {
-            for from in read.clone() {
-                let first = from * reads.stride + tap * reads.dilation;
-                let inputs: [&Row; R] = std::array::from_fn(|r| &reads.rows[first + firsts[r]]);
-                let blocks: [&[Row; LANES]; G] =
-                    std::array::from_fn(|g| &self.blocks[((group + g) * self.taps + tap) * groups + from]);
-                let lanes = self.lanes[from];
-                if lanes == LANES {
-                    for lane in 0..LANES {
-                        let numbers = std::array::from_fn(|r| inputs[r].0[lane]);
-                        tile.add_products(simd, &numbers, blocks.map(|rows| &rows[lane]));
-                    }
-                } else {
-                    for lane in 0..lanes {
-                        let numbers = std::array::from_fn(|r| inputs[r].0[lane]);
-                        tile.add_products(simd, &numbers, blocks.map(|rows| &rows[lane]));
-                    }
+        for pair in pairs.clone() {
+            let (tap, from) = (pair / groups, pair % groups);
+            if !read.contains(&from) {
+                continue;
+            }
+            let first = from * reads.stride + tap * reads.dilation;
+            let inputs: [&Row; R] = std::array::from_fn(|r| &reads.rows[first + firsts[r]]);
+            let blocks: [&[Row; LANES]; G] =
+                std::array::from_fn(|g| &self.blocks[(group + g) * self.taps * groups + pair]);
+            let lanes = self.lanes[from];
+            if lanes == LANES {
+                for lane in 0..LANES {
+                    let numbers = std::array::from_fn(|r| inputs[r].0[lane]);
+                    tile.add_products(simd, &numbers, blocks.map(|rows| &rows[lane]));
+                }
+            } else {
+                for lane in 0..lanes {
+                    let numbers = std::array::from_fn(|r| inputs[r].0[lane]);
+                    tile.add_products(simd, &numbers, blocks.map(|rows| &rows[lane]));
                 }
             }
         }
@@ -129,36 +143,50 @@ struct Multiply<'a> {
 impl Multiply<'_> {
     #[inline(always)]
     fn compute<S: Simd, const R: usize, const G: usize, const V: usize>(&mut self, simd: S) {
-        let groups = self.matrix.bias.len();
-        for group in (0..groups - groups % G).step_by(G) {
-            self.groups::<S, R, G, V>(simd, group);
-        }
-        for group in groups - groups % G..groups {
-            self.groups::<S, R, 1, V>(simd, group);
+        let (groups, pairs) = (self.matrix.bias.len(), self.matrix.taps * self.matrix.lanes.len());
+        let (count, together) = (self.reads.firsts.len(), (ROWS / self.matrix.lanes.len()).max(R).next_multiple_of(R));
+        for first in (0..count).step_by(together) {
+            let rows = first..(first + together).min(count);
+            for start in (0..pairs).step_by(PAIRS) {
+                let pairs = start..(start + PAIRS).min(pairs);
+                for group in (0..groups - groups % G).step_by(G) {
+                    self.groups::<S, R, G, V>(simd, group, &pairs, &rows);
+                }
+                for group in groups - groups % G..groups {
+                    self.groups::<S, R, 1, V>(simd, group, &pairs, &rows);
+                }
+            }
         }
     }
 
-    /// All rows of `G` groups of outputs.
+    /// Some rows of `G` groups of outputs.
     #[inline(always)]
-    fn groups<S: Simd, const R: usize, const G: usize, const V: usize>(&mut self, simd: S, group: usize) {
+    fn groups<S: Simd, const R: usize, const G: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        group: usize,
+        pairs: &Range<usize>,
+        rows: &Range<usize>,
+    ) {
         let Self { matrix, reads, put, out } = self;
-        let (put, count) = (*put, reads.firsts.len());
+        let count = reads.firsts.len();
+        let is_new = *put != Put::Add && pairs.start == 0;
+        let is_last = pairs.end == matrix.taps * matrix.lanes.len();
+        let least = if *put == Put::Relu && is_last { 0.0 } else { f32::NEG_INFINITY };
         let mut own = out[group * count..(group + G) * count].chunks_exact_mut(count);
         let mut own: [&mut [Row]; G] = std::array::from_fn(|_| own.next().unwrap_or_default());
-        for start in (0..count).step_by(R) {
-            let firsts = std::array::from_fn(|r| reads.firsts[(start + r).min(count - 1)]);
-            let mut tile = matrix.tile::<S, R, G, V>(simd, group, reads, firsts);
-            if put == Put::Relu {
-                tile = tile.rectified(simd);
-            }
+        for start in rows.clone().step_by(R) {
+            let firsts = std::array::from_fn(|r| reads.firsts[(start + r).min(rows.end - 1)]);
+            let tile = matrix.tile::<S, R, G, V>(simd, group, pairs, reads, firsts);
             for (g, own) in own.iter_mut().enumerate() {
-                let mut sums = [Row::ZERO; R];
-                tile.store(g, &mut sums);
-                for (own, sum) in own[start..].iter_mut().zip(&sums) {
-                    match put {
-                        Put::Add => own.add(sum),
-                        Put::Set | Put::Relu => *own = *sum,
+                let mut totals = [Row::ZERO; R];
+                tile.store(g, &mut totals);
+                for (own, mut sum) in own[start..rows.end].iter_mut().zip(totals) {
+                    if !is_new {
+                        sum.add(own);
                     }
+                    // Not `f32::max`, which would hide what is no number.
+                    (0..LANES).for_each(|lane| own.0[lane] = if sum.0[lane] < least { least } else { sum.0[lane] });
                 }
             }
         }

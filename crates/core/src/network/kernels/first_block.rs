@@ -201,6 +201,15 @@ impl Shard {
         self.forward(shape, table, None, outputs);
     }
 
+    /// The same as rows `[groups, fragments, pooled]` of 16 filters each.
+    pub fn score_rows(&mut self, shape: &Shape, table: &Table, codes: &[u8], outputs: &mut [Row]) {
+        self.take(shape, 0, codes, false);
+        match table.is_finite {
+            true => pulp::Arch::new().dispatch(ScoreRows { shard: self, shape, table, outputs }),
+            false => outputs.fill(Row([f32::NAN; LANES])),
+        }
+    }
+
     /// The same in training, keeping what the backward pass needs; `first` is the index of the first fragment in the
     /// batch.
     pub fn train(&mut self, shape: &Shape, table: &Table, key: Key, first: usize, codes: &[u8], outputs: &mut [f32]) {
@@ -331,6 +340,47 @@ impl WithSimd for Forward<'_> {
                 }
             }
         }
+    }
+}
+
+/// A forward pass without anything that only training needs.
+struct ScoreRows<'a> {
+    shard: &'a mut Shard,
+    shape: &'a Shape,
+    table: &'a Table,
+    outputs: &'a mut [Row],
+}
+
+impl WithSimd for ScoreRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { shard, shape, table, outputs } = self;
+        let &Shape { pool, pooled, .. } = shape;
+        let Shard { pairs, convolved, .. } = shard;
+        let nothing = if shape.relu { 0.0 } else { f32::NEG_INFINITY };
+        convolved.resize(shape.positions(), [0.0; LANES]);
+        let mut outputs = outputs.chunks_exact_mut(pooled);
+        for (rows, bias) in table.rows.chunks_exact(shape.taps()).zip(&table.bias) {
+            for pairs in pairs.chunks_exact(shape.seen()) {
+                convolve(rows, bias, pairs, convolved);
+                let Some(outputs) = outputs.next() else { return };
+                for (output, window) in outputs.iter_mut().zip(convolved.chunks_exact(pool)) {
+                    let mut most = [nothing; LANES];
+                    window.iter().for_each(|numbers| raise(&mut most, numbers));
+                    *output = Row(most);
+                }
+            }
+        }
+    }
+}
+
+/// Element-wise maximum.
+#[inline(always)]
+fn raise(most: &mut [f32; LANES], numbers: &[f32; LANES]) {
+    for lane in 0..LANES {
+        most[lane] = if numbers[lane] > most[lane] { numbers[lane] } else { most[lane] };
     }
 }
 

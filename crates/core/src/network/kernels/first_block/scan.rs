@@ -3,7 +3,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use crate::network::kernels::first_block::{LANES, Shape, Shard, Table, convolve};
+use crate::network::kernels::first_block::{LANES, Shape, Shard, Table, convolve, raise};
 
 /// A pass over overlapping windows.
 pub(super) struct Scan<'a> {
@@ -59,13 +59,5 @@ impl WithSimd for Scan<'_> {
                 }
             }
         }
-    }
-}
-
-/// Element-wise maximum.
-#[inline(always)]
-fn raise(most: &mut [f32; LANES], numbers: &[f32; LANES]) {
-    for lane in 0..LANES {
-        most[lane] = if numbers[lane] > most[lane] { numbers[lane] } else { most[lane] };
     }
 }

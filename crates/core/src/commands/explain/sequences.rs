@@ -5,27 +5,25 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use serde_json::json;
 
-use crate::cli::explain::Sequences as Command;
+use crate::attribute::contributions::Contributions;
+use crate::attribute::gradients;
+use crate::attribute::gradients::TOLERANCE;
+use crate::attribute::importance::{Explanation, Output, strongest};
+use crate::attribute::regions::RegionSequences;
+use crate::attribute::sequences::{Fitting, Sequence, Sequences};
+use crate::attribute::target::{Explained, Explainer};
+use crate::cli::Sequences as Command;
 use crate::commands::explain::{default_folder, origin};
-use crate::commands::{FinishedRun, FoldNetworks, open_run_with, print};
-use crate::device;
-use strandnet_core::attribute::contributions::Contributions;
-use strandnet_core::attribute::gradients;
-use strandnet_core::attribute::gradients::TOLERANCE;
-use strandnet_core::attribute::importance::{Explanation, Output, strongest};
-use strandnet_core::attribute::regions::RegionSequences;
-use strandnet_core::attribute::sequences::{Fitting, Sequence, Sequences};
-use strandnet_core::attribute::target::{Explained, Explainer};
-use strandnet_core::config::AttributionMethod;
-use strandnet_core::config::layers::Layer;
-use strandnet_core::figures;
-use strandnet_core::format::{self, thousands};
-use strandnet_core::genome::Chromosome;
-use strandnet_core::predict::out_of_fold::{OutOfFold, Together};
-use strandnet_core::predict::unknown_limit::UnknownLimit;
-use strandnet_core::progress::Progress;
-use strandnet_core::run::{Contents, IMPORTANCE_JSON, OutputFolder, cannot_write, check_output_file};
-use strandnet_core::sequence::alphabet;
+use crate::commands::{Backend, FinishedRun, FoldNetworks, WithBias, print};
+use crate::config::AttributionMethod;
+use crate::figures;
+use crate::format::{self, thousands};
+use crate::genome::Chromosome;
+use crate::predict::out_of_fold::{OutOfFold, Together};
+use crate::predict::unknown_limit::UnknownLimit;
+use crate::progress::Progress;
+use crate::run::{Contents, IMPORTANCE_JSON, OutputFolder, cannot_write, check_output_file};
+use crate::sequence::alphabet;
 
 /// Sequences that the table for people has room for.
 const MOST_ROWS: usize = 10;
@@ -34,17 +32,19 @@ const MOST_NAMES: usize = 5;
 /// Bases of a stretch that the table shows: about those of a motif.
 const STRETCH: usize = 12;
 
-pub fn run(command: &Command, progress: Progress) -> Result<()> {
-    let run = open(command, progress)?;
+/// Runs `explain sequences`.
+///
+/// # Errors
+/// The run or the sequences cannot be read, or results cannot be written.
+pub fn run(command: &Command, backend: &dyn Backend, progress: Progress) -> Result<()> {
+    let bias = WithBias::asked(command.with_bias);
+    let gradients = command.method.iter().any(|method| *method != AttributionMethod::Ism);
+    let run = backend.open(&command.run, bias, gradients)?;
     let explained = Explained::new(run.provenance.task()?, &run.classes, command.score_of.as_deref())?;
     let explained = explained.with_bias(command.with_bias);
-    let folds = if command.out_of_fold {
-        Some(FoldNetworks::of(&command.run, open(command, Progress::Quiet)?)?) // again, as networks are of one owner
-    } else {
-        None
-    };
+    let folds = command.out_of_fold.then(|| backend.open_folds(&command.run, bias, gradients)).transpose()?;
     let folds = folds.as_ref().map(FoldNetworks::by_chromosome).transpose()?;
-    let explainer = Explainer { scorer: &run.ensemble, explained: &explained };
+    let explainer = Explainer { scorer: run.networks.as_ref(), explained: &explained };
     let contributions = contributions(command, explainer.length())?;
     let mut source = Source::open(command, &run, explainer.length(), progress)?;
     let path = command.out.clone().unwrap_or_else(|| default_folder(&run.folder, "sequences", command.file()));
@@ -56,7 +56,7 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
 
     let (out, replaced) = out.keep()?;
     let about = origin(
-        &run,
+        &run.folder,
         [
             ("methods", json!(command.methods().iter().map(|method| method.name()).collect::<Vec<_>>())),
             ("explained", json!(explained.description())),
@@ -88,25 +88,6 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
         ));
     }
     print(&format!("{}{}\n", table(&found, &explained, &command.methods()), path.display()))
-}
-
-/// The run, on a device that its methods work on.
-fn open(command: &Command, progress: Progress) -> Result<FinishedRun> {
-    let (device, _) = device::choose(command.compute.device)?;
-    device::set_threads(command.compute.threads.map(usize::from));
-    let open = |device| open_run_with(&command.run, device, command.compute.no_native, command.with_bias);
-    let run = open(device)?;
-    let steps = run.ensemble.iter().flat_map(|network| &network.plan.steps);
-    let mut layers = steps.flat_map(|step| std::iter::once(step).chain(step.within()));
-    // CUDA's LSTM keeps what gradients need in training only.
-    let needs_cpu = device.is_cuda()
-        && command.method.iter().any(|method| *method != AttributionMethod::Ism)
-        && layers.any(|step| matches!(step.layer, Layer::Lstm { .. }));
-    if !needs_cpu {
-        return Ok(run);
-    }
-    progress.say("the network has an LSTM, whose gradients are computed on the CPU");
-    open(tch::Device::Cpu)
 }
 
 /// The files of `--attributions-out`, if it is given.

@@ -8,37 +8,37 @@ use anyhow::{Result, bail};
 use tempfile::NamedTempFile;
 
 use crate::cli::Predict;
-use crate::commands::{FinishedRun, FoldNetworks, closed_output, open_run_with, print, written};
-use crate::device;
-use strandnet_core::config::{Faults, ScoreFormat};
-use strandnet_core::format::{self, counted, thousands};
-use strandnet_core::formats::bigwig;
-use strandnet_core::genome::Genome;
-use strandnet_core::genome::control::Control;
-use strandnet_core::genome::reference::RegionWindows;
-use strandnet_core::predict;
-use strandnet_core::predict::out_of_fold::OutOfFold;
-use strandnet_core::predict::output::{self, Rows};
-use strandnet_core::predict::prior;
-use strandnet_core::predict::sorting;
-use strandnet_core::predict::sorting::Sorting;
-use strandnet_core::predict::unknown_limit::UnknownLimit;
-use strandnet_core::predict::{Counts, Model, Short, Windowing};
-use strandnet_core::progress::Progress;
-use strandnet_core::run;
-use strandnet_core::task::Task;
+use crate::commands::{Backend, FinishedRun, FoldNetworks, WithBias, closed_output, print, written};
+use crate::config::{Faults, ScoreFormat};
+use crate::format::{self, counted, thousands};
+use crate::formats::bigwig;
+use crate::genome::Genome;
+use crate::genome::control::Control;
+use crate::genome::reference::RegionWindows;
+use crate::predict;
+use crate::predict::out_of_fold::OutOfFold;
+use crate::predict::output::{self, Rows};
+use crate::predict::prior;
+use crate::predict::sorting;
+use crate::predict::sorting::Sorting;
+use crate::predict::unknown_limit::UnknownLimit;
+use crate::predict::{Counts, Model, Short, Windowing};
+use crate::progress::Progress;
+use crate::run;
+use crate::task::Task;
 
-pub fn run(command: &Predict, progress: Progress) -> Result<()> {
+/// Runs `predict`.
+///
+/// # Errors
+/// The run or the sequences cannot be read, or scores cannot be written.
+pub fn run(command: &Predict, backend: &dyn Backend, progress: Progress) -> Result<()> {
     let faults = command.faults();
     if !faults.is_empty() {
         return Err(Faults(faults).into());
     }
-    let (device, _) = device::choose(command.compute.device)?;
-    device::set_threads(command.compute.threads.map(usize::from));
-    let open = || open_run_with(&command.run, device, command.compute.no_native, command.with_bias);
-    let run = open()?;
-    // Opened twice, as networks are of one owner.
-    let folds = if command.out_of_fold { Some(FoldNetworks::of(&command.run, open()?)?) } else { None };
+    let bias = WithBias::asked(command.with_bias);
+    let run = backend.open(&command.run, bias, false)?;
+    let folds = command.out_of_fold.then(|| backend.open_folds(&command.run, bias, false)).transpose()?;
     let folds = folds.as_ref();
     let task = prior::task_for(&run.folder, &run.provenance, command.prior.as_ref())?;
     if let Some(to) = &command.prior {
@@ -155,11 +155,11 @@ fn score(
     (out, tracks): (&mut (dyn Write + Send), Vec<bigwig::Writer<File>>),
     progress: Progress,
 ) -> Result<Counts> {
-    let FinishedRun { provenance, classes, ensemble, .. } = run;
+    let FinishedRun { provenance, classes, networks: scorer, .. } = run;
     let length = provenance.length;
     let control = control(command, task, progress)?;
     let networks = folds.map(FoldNetworks::by_chromosome).transpose()?;
-    let model = Model::new(ensemble, task).with_control(control.as_ref()).with_out_of_fold(networks.as_ref());
+    let model = Model::new(scorer.as_ref(), task).with_control(control.as_ref()).with_out_of_fold(networks.as_ref());
     // Windows with bins or a profile stand for what these cover.
     let covered = task.bins.map(|bins| bins.count * bins.bp);
     let covered = covered.or(task.profile.as_ref().map(|profile| profile.shape.length));
@@ -226,7 +226,7 @@ fn control(command: &Predict, task: &Task, progress: Progress) -> Result<Option<
 }
 
 fn sort_reads(command: &Predict, run: &FinishedRun, task: &Task, progress: Progress) -> Result<()> {
-    let FinishedRun { provenance, classes, ensemble, .. } = run;
+    let FinishedRun { provenance, classes, networks: scorer, .. } = run;
     let length = provenance.length;
     let (Some(prefix), Some(path)) = (&command.sort_reads, &command.sequences) else { return Ok(()) };
     if task.calibration.prior.is_empty() {
@@ -240,7 +240,7 @@ fn sort_reads(command: &Predict, run: &FinishedRun, task: &Task, progress: Progr
         limit: limit(command, run, progress),
         force: command.force,
     };
-    let sorted = sorting::sort(Model::new(ensemble, task), classes, path, sorting)?;
+    let sorted = sorting::sort(Model::new(scorer.as_ref(), task), classes, path, sorting)?;
     if sorted.too_short > 0 {
         progress.say(&format!(
             "{} reads shorter than {} bp were counted as ambiguous; --pad-short scores them",

@@ -5,34 +5,34 @@ use std::io::{BufWriter, Write};
 use anyhow::Result;
 use serde_json::Value;
 
-use crate::cli::explain::Variants as Command;
+use crate::attribute::strongest_variants::{Strongest, VariantsSummary};
+use crate::attribute::variant_counts::Counts;
+use crate::attribute::variant_rows::VariantRows;
+use crate::attribute::variant_target::VariantTarget;
+use crate::attribute::variant_windows::Contexts;
+use crate::attribute::variants::{self, Networks};
+use crate::cli::Variants as Command;
 use crate::commands::explain::{default_folder, origin};
-use crate::commands::{FinishedRun, FoldNetworks, closed_output, open_run_with, written};
-use crate::device;
-use strandnet_core::attribute::strongest_variants::{Strongest, VariantsSummary};
-use strandnet_core::attribute::variant_counts::Counts;
-use strandnet_core::attribute::variant_rows::VariantRows;
-use strandnet_core::attribute::variant_target::VariantTarget;
-use strandnet_core::attribute::variant_windows::Contexts;
-use strandnet_core::attribute::variants::{self, Networks};
-use strandnet_core::format::thousands;
-use strandnet_core::formats::vcf::Vcf;
-use strandnet_core::predict::unknown_limit::UnknownLimit;
-use strandnet_core::progress::Progress;
-use strandnet_core::run;
-use strandnet_core::run::{RunFolder, VARIANTS_JSON};
+use crate::commands::{Backend, FinishedRun, FoldNetworks, WithBias, closed_output, written};
+use crate::format::thousands;
+use crate::formats::vcf::Vcf;
+use crate::predict::unknown_limit::UnknownLimit;
+use crate::progress::Progress;
+use crate::run;
+use crate::run::{RunFolder, VARIANTS_JSON};
 
-pub fn run(command: &Command, progress: Progress) -> Result<()> {
-    let (device, _) = device::choose(command.compute.device)?;
-    device::set_threads(command.compute.threads.map(usize::from));
-    let open = || open_run_with(&command.run, device, command.compute.no_native, command.with_bias);
-    let opened = open()?;
-    // Opened twice, as networks are of one owner.
-    let folds = if command.out_of_fold { Some(FoldNetworks::of(&command.run, open()?)?) } else { None };
+/// Runs `explain variants`.
+///
+/// # Errors
+/// The run or the variants cannot be read, or scores cannot be written.
+pub fn run(command: &Command, backend: &dyn Backend, progress: Progress) -> Result<()> {
+    let bias = WithBias::asked(command.with_bias);
+    let opened = backend.open(&command.run, bias, false)?;
+    let folds = command.out_of_fold.then(|| backend.open_folds(&command.run, bias, false)).transpose()?;
     let folds = folds.as_ref().map(FoldNetworks::by_chromosome).transpose()?;
     let networks = match &folds {
         Some(folds) => Networks::OutOfFold(folds),
-        None => Networks::Same(&opened.ensemble),
+        None => Networks::Same(opened.networks.as_ref()),
     };
     let counts = match &command.out {
         Some(path) => {
@@ -106,7 +106,7 @@ fn score(
 /// Keeps what the report shows in the run folder, in place of an earlier summary of the same file.
 fn keep(command: &Command, run: &FinishedRun, summary: &VariantsSummary) -> Result<()> {
     let Value::Object(summary) = serde_json::to_value(summary)? else { return Ok(()) };
-    let mut about = origin(run, [])?;
+    let mut about = origin(&run.folder, [])?;
     about.extend(summary);
     let folder = default_folder(&run.folder, "variants", &command.vcf);
     std::fs::create_dir_all(&folder).map_err(|error| run::cannot_write(&folder, &error))?;

@@ -4,40 +4,38 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use crate::cli::Evaluate;
-use crate::commands::{FinishedRun, FoldNetworks, open_run, print, print_json};
-use crate::device;
-use crate::model::{Network, threshold};
-use strandnet_core::config::{DataConfig, SourceKind};
-use strandnet_core::dataset;
-use strandnet_core::dataset::examples::Examples;
-use strandnet_core::dataset::manifest::Learned;
-use strandnet_core::dataset::split::{Assignment, Split};
-use strandnet_core::dataset::{LoadRequest, TestData};
-use strandnet_core::evaluate;
-use strandnet_core::evaluate::dependence;
-use strandnet_core::evaluate::enzyme::ProfileBaselines;
-use strandnet_core::evaluate::predictions::Predictions;
-use strandnet_core::evaluate::results::EvaluationMetrics;
-use strandnet_core::evaluate::{Evaluation, Strand};
-use strandnet_core::figures;
-use strandnet_core::genome::names::is_same_name;
-use strandnet_core::metrics::Resampling;
-use strandnet_core::predict::out_of_fold::unseen_by;
-use strandnet_core::progress::Progress;
-use strandnet_core::run;
-use strandnet_core::run::{
+use crate::commands::{Backend, FinishedRun, FoldNetworks, WithBias, print, print_json};
+use crate::config::{DataConfig, SourceKind};
+use crate::dataset;
+use crate::dataset::examples::Examples;
+use crate::dataset::manifest::Learned;
+use crate::dataset::split::{Assignment, Split};
+use crate::dataset::{LoadRequest, TestData};
+use crate::evaluate;
+use crate::evaluate::dependence;
+use crate::evaluate::enzyme::ProfileBaselines;
+use crate::evaluate::predictions::Predictions;
+use crate::evaluate::results::{EvaluationMetrics, threshold_of};
+use crate::evaluate::{Evaluation, Strand};
+use crate::figures;
+use crate::genome::names::is_same_name;
+use crate::metrics::Resampling;
+use crate::predict::out_of_fold::unseen_by;
+use crate::progress::Progress;
+use crate::run;
+use crate::run::{
     BINS_NPZ, CV_JSON, Contents, DataFiles, EVALUATION_JSON, EXAMPLES_TSV, FORMAT_VERSION, FoldFolder, METRICS_JSON,
     OutputFolder, PREDICTIONS_CSV, PROFILE_BASELINES_JSON, PROFILES_NPZ, RunFolder, lies_in,
 };
-use strandnet_core::scorer::Scorer;
 
-pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
-    let (device, _) = device::choose(command.compute.device)?;
-    device::set_threads(command.compute.threads.map(usize::from));
-    let FinishedRun { folder, provenance, classes, ensemble } =
-        open_run(&command.run, device, command.compute.no_native)?.with_bias(device)?;
+/// Runs `evaluate`.
+///
+/// # Errors
+/// The run or the data cannot be read, or results cannot be written.
+pub fn run(command: &Evaluate, backend: &dyn Backend, progress: Progress) -> Result<()> {
+    let FinishedRun { folder, provenance, classes, networks } = backend.open(&command.run, WithBias::IfAny, false)?;
     let task = provenance.task()?;
-    let threshold = threshold(&folder, task)?;
+    let threshold = threshold_of(&folder, task)?;
     if let Some(path) = &command.performance {
         if task.profile.is_none() {
             bail!("--performance goes with a run of --task profile, and this one predicts none; remove it");
@@ -56,12 +54,7 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
         None => None,
     };
     let foreign = command.data.names_other_files();
-    let folds = if command.out_of_fold {
-        let again = open_run(&command.run, device, command.compute.no_native)?.with_bias(device)?;
-        Some(FoldNetworks::of(&command.run, again)?)
-    } else {
-        None
-    };
+    let folds = command.out_of_fold.then(|| backend.open_folds(&command.run, WithBias::IfAny, false)).transpose()?;
     if folds.is_none()
         && !foreign
         && FoldFolder::is_at(&command.run)
@@ -119,20 +112,19 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
 
     let logits = match &folds {
         Some(folds) => out_of_fold(folds, &examples)?,
-        None => evaluate::logits_of(&ensemble, &examples, Strand::AsGiven)?,
+        None => evaluate::logits_of(networks.as_ref(), &examples, Strand::AsGiven)?,
     };
     let length = command.block_length.unwrap_or(provenance.config.training.block_length);
     let blocks = dependence::blocks_of(&examples, length)?;
     let resampling = Resampling { blocks: &blocks, seed: provenance.seed };
     let mut evaluation =
-        Evaluation::of(task, &classes, &examples, &logits, ensemble.activation(), threshold, resampling)?
+        Evaluation::of(task, &classes, &examples, &logits, networks.activation(), threshold, resampling)?
             .with_breakdown()?
             .beside_profile_baselines(profile_baselines(&folder)?.as_ref())?;
     if folds.is_none() {
-        evaluation = evaluation.with_strands(&ensemble)?;
+        evaluation = evaluation.with_strands(networks.as_ref())?;
     }
-    if let (Some(bias), Some(profiles)) = (ensemble.first().and_then(Network::bias), &examples.profiles) {
-        let alone = bias.logits_of(&examples)?;
+    if let (Some(alone), Some(profiles)) = (networks.bias_logits_of(&examples)?, &examples.profiles) {
         if let Some(found) = &mut evaluation.profiles {
             found.beside_bias(profiles, &alone, &evaluation.resampling);
         }
@@ -186,7 +178,7 @@ pub fn run(command: &Evaluate, progress: Progress) -> Result<()> {
 
 /// Logits of each example by the networks that did not see its chromosome.
 fn out_of_fold(folds: &FoldNetworks, examples: &Examples) -> Result<Vec<f32>> {
-    let each = folds.networks.iter().map(|networks| evaluate::logits_of(networks, examples, Strand::AsGiven));
+    let each = folds.networks.iter().map(|networks| evaluate::logits_of(networks.as_ref(), examples, Strand::AsGiven));
     let each: Vec<Vec<f32>> = each.collect::<Result<_>>()?;
     let outputs = each[0].len() / examples.len().max(1);
     let mut logits = Vec::with_capacity(each[0].len());

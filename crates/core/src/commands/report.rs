@@ -5,17 +5,21 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use serde_json::json;
 
-use crate::cli::report::Report;
+use crate::cli::Report;
 use crate::commands::{print, print_json};
-use strandnet_core::html::comparison::Comparison;
-use strandnet_core::html::{RunFiles, comparison, fold_comparison, folds, run};
-use strandnet_core::run::{
+use crate::html::comparison::Comparison;
+use crate::html::{RunFiles, comparison, fold_comparison, folds, run};
+use crate::run::{
     FORMAT_VERSION, FoldFolder, REPORT_HTML, RunFolder, check_output_file, ensemble_of, lies_in, write_atomically,
 };
 
 /// The report of several runs where no --out is given.
 const COMPARISON_HTML: &str = "comparison.html";
 
+/// Runs `report`.
+///
+/// # Errors
+/// A run cannot be read, or the report cannot be written.
 pub fn run(command: &Report) -> Result<()> {
     let of_folds = command.runs.iter().filter(|path| FoldFolder::is_at(path)).count();
     if of_folds > 0 && of_folds < command.runs.len() {
