@@ -57,12 +57,20 @@ impl Question {
         outputs.iter().map(output).collect()
     }
 
+    /// The same; where tract panics, an error.
+    fn outputs_or_fault(&self, batch_is_fixed: bool) -> Result<Vec<Output>, String> {
+        match std::panic::catch_unwind(|| self.outputs(batch_is_fixed)) {
+            Ok(outputs) => outputs.map_err(|error| format!("{error:#}")),
+            Err(_) => Err("tract panics".into()),
+        }
+    }
+
     fn answer(&self) -> Answer {
-        let free = self.outputs(false);
+        let free = self.outputs_or_fault(false);
         let batch_is_fixed = free.is_err();
-        match free.or_else(|_| self.outputs(true)) {
+        match free.or_else(|_| self.outputs_or_fault(true)) {
             Ok(outputs) => Answer { outputs, batch_is_fixed, fault: None },
-            Err(error) => Answer { outputs: Vec::new(), batch_is_fixed, fault: Some(format!("{error:#}")) },
+            Err(fault) => Answer { outputs: Vec::new(), batch_is_fixed, fault: Some(fault) },
         }
     }
 }

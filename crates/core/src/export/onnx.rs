@@ -149,13 +149,13 @@ fn mirrored(network: &Network, graph: &mut Builder, logits: &str) -> String {
     if stretches.iter().all(|&length| length == first) {
         let part = graph.slice(logits, 1, 0, covered);
         let part = graph.reshaped(&part, &[0, stretches.len() as i64, first as i64]);
-        let part = graph.reversed(&part, &[2]);
+        let part = graph.gathered(&part, 2, (0..first).rev());
         parts.push(graph.flattened(&part));
     } else {
         let mut start = 0;
         for length in stretches {
             let part = graph.slice(logits, 1, start, start + length);
-            parts.push(graph.reversed(&part, &[1]));
+            parts.push(graph.gathered(&part, 1, (0..length).rev()));
             start += length;
         }
     }

@@ -145,6 +145,14 @@ impl<'a> Builder<'a> {
         self.op("Slice", &[of, &starts, &ends, &axes, &starts], vec![])
     }
 
+    /// Some positions of one dimension, in this order. Also where a slice would do, but tract 0.22 fails when it moves
+    /// that before a reshape or a residual block.
+    pub fn gathered(&mut self, of: &str, axis: usize, positions: impl Iterator<Item = usize>) -> String {
+        let positions: Vec<i64> = positions.map(|position| position as i64).collect();
+        let index = self.integers(&positions);
+        self.op("Gather", &[of, &index], vec![Attribute::int("axis", axis)])
+    }
+
     /// From one position to before another, along one dimension.
     pub fn slice(&mut self, of: &str, axis: i64, start: usize, end: usize) -> String {
         let [start, end] = [start, end].map(|position| self.integers(&[position as i64]));

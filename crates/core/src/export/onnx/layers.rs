@@ -110,7 +110,10 @@ fn layer(graph: &mut Builder, step: &Step, x: &str, read: &str) -> Result<String
             let each = ["ReduceMax", "ReduceMean"].map(|kind| over_all(graph, kind, x));
             graph.concatenated(&[&each[0], &each[1], &maxima], 1)
         }
-        Layer::Crop { positions: kept } => middle(graph, x, positions, kept),
+        Layer::Crop { positions: kept } => {
+            let start = (positions - kept) / 2;
+            graph.gathered(x, 2, start..start + kept)
+        }
         Layer::Dilated { width, dilation, positions: kept, residual, .. } => {
             let read = middle(graph, x, positions, kept + (width - 1) * dilation);
             let shape = Filters { inputs: channels, out, width, dilation, ..Filters::pointwise() };
@@ -204,15 +207,9 @@ fn over_all(graph: &mut Builder, kind: &str, x: &str) -> String {
 fn maxima_of_parts(graph: &mut Builder, x: &str, positions: usize, places: usize) -> String {
     let parts = parts(positions, places);
     let width = parts.iter().map(|(_, count)| *count).max().unwrap_or(1);
-    let place = |&(start, count): &(usize, usize)| (0..width).map(move |i| (start + i.min(count - 1)) as i64);
-    let index: Vec<i64> = parts.iter().flat_map(place).collect();
-    let is_even = index.iter().enumerate().all(|(i, &position)| i as i64 == position);
-    let gathered = if is_even && index.len() == positions {
-        x.to_owned()
-    } else {
-        let index = graph.integers(&index);
-        graph.op("Gather", &[x, &index], vec![Attribute::int("axis", 2)])
-    };
+    let place = |&(start, count): &(usize, usize)| (0..width).map(move |i| start + i.min(count - 1));
+    let gathered =
+        if width * places == positions { x.to_owned() } else { graph.gathered(x, 2, parts.iter().flat_map(place)) };
     let maxima = pool(graph, "MaxPool", width, width, &gathered);
     graph.flattened(&maxima)
 }
