@@ -15,7 +15,7 @@ use crate::errors::refused;
 /// The memory of a contiguous array, to be written.
 #[allow(unsafe_code)] // An array that is zeroed first takes a quarter longer.
 pub fn to_write<'a, T: Element, D: numpy::ndarray::Dimension>(
-    array: &'a Bound<'_, PyArray<T, D>>,
+    array: &'a mut Bound<'_, PyArray<T, D>>,
 ) -> &'a mut [MaybeUninit<T>] {
     // SAFETY: the array is contiguous and new, or borrowed for writing, so nothing else reads or writes these elements, and
     // `MaybeUninit` asks nothing of what they hold.

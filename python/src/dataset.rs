@@ -124,12 +124,12 @@ impl Examples {
             if small { py.detach(write) } else { threads::compute(py, write)? }.map_err(raised)
         };
         let sequences = if one_hot {
-            let array = arrays::new(py, [n, 4, length]);
-            write(Output::OneHot(arrays::to_write(&array)))?;
+            let mut array = arrays::new(py, [n, 4, length]);
+            write(Output::OneHot(arrays::to_write(&mut array)))?;
             array.into_any()
         } else {
-            let array = arrays::new(py, [n, length]);
-            write(Output::Codes(arrays::to_write(&array)))?;
+            let mut array = arrays::new(py, [n, length]);
+            write(Output::Codes(arrays::to_write(&mut array)))?;
             array.into_any()
         };
         Ok((sequences, self.labels(py, &examples, &indices)?))

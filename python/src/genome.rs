@@ -174,31 +174,31 @@ impl Genome {
         };
         match (out, one_hot) {
             (None, false) => {
-                let array = arrays::new(py, [n, length]);
-                write(Output::Codes(arrays::to_write(&array)))?;
+                let mut array = arrays::new(py, [n, length]);
+                write(Output::Codes(arrays::to_write(&mut array)))?;
                 Ok(array.into_any())
             }
             (None, true) => {
-                let array = arrays::new(py, [n, 4, length]);
-                write(Output::OneHot(arrays::to_write(&array)))?;
+                let mut array = arrays::new(py, [n, 4, length]);
+                write(Output::OneHot(arrays::to_write(&mut array)))?;
                 Ok(array.into_any())
             }
             (Some(out), false) => {
-                let array = out.cast::<PyArray2<u8>>().map_err(|_| unfit(()))?;
+                let mut array = out.cast::<PyArray2<u8>>().map_err(|_| unfit(()))?.clone();
                 let _borrowed: PyReadwriteArray2<u8> = array.try_readwrite().map_err(|_| unfit(()))?;
                 if array.shape() != [n, length] || !array.is_c_contiguous() {
                     return Err(unfit(()));
                 }
-                write(Output::Codes(arrays::to_write(array)))?;
+                write(Output::Codes(arrays::to_write(&mut array)))?;
                 Ok(out.clone())
             }
             (Some(out), true) => {
-                let array = out.cast::<PyArray3<f32>>().map_err(|_| unfit(()))?;
+                let mut array = out.cast::<PyArray3<f32>>().map_err(|_| unfit(()))?.clone();
                 let _borrowed: PyReadwriteArray3<f32> = array.try_readwrite().map_err(|_| unfit(()))?;
                 if array.shape() != [n, 4, length] || !array.is_c_contiguous() {
                     return Err(unfit(()));
                 }
-                write(Output::OneHot(arrays::to_write(array)))?;
+                write(Output::OneHot(arrays::to_write(&mut array)))?;
                 Ok(out.clone())
             }
         }
@@ -273,7 +273,7 @@ fn integers<'py>(given: &Bound<'py, PyAny>, what: &str) -> PyResult<PyReadonlyAr
             untyped.shape()
         )));
     }
-    Ok(numpy.call_method1("ascontiguousarray", (array, "int64"))?.extract()?)
+    numpy.call_method1("ascontiguousarray", (array, "int64"))?.extract()
 }
 
 fn strands_of(given: &Bound<PyAny>, n: usize) -> PyResult<Strands> {
