@@ -49,6 +49,8 @@ pub const MODEL_PT: &str = "model.pt";
 pub const MODEL_PY: &str = "model.py";
 /// The networks with their weights as ONNX.
 pub const MODEL_ONNX: &str = "model.onnx";
+/// The networks with their weights as a page that scores sequences in a browser.
+pub const MODEL_HTML: &str = "model.html";
 /// Observed and predicted values of the bins of the test examples.
 pub const BINS_NPZ: &str = "bins.npz";
 /// The `run.json` and the weights of the bias model that is added to the network.

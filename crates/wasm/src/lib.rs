@@ -108,7 +108,7 @@ pub extern "C" fn details(window: usize) -> u32 {
     numbers(|session| session.details(window))
 }
 
-/// What is explained for a window, and behind it gradient x input of each base, `[1 + length]`.
+/// What is explained for a window, and behind it gradient x input of each base, `[1 + bases]`; padding has none.
 #[unsafe(no_mangle)]
 pub extern "C" fn gradients(window: usize, target: usize) -> u32 {
     numbers(|session| session.gradients(window, target))

@@ -86,6 +86,12 @@ impl Session {
         Ok(&self.codes[start..start + self.length()])
     }
 
+    /// Where in a window the sequence is: all of it, but for padding.
+    fn own_of(&self, window: usize) -> Result<Range<usize>> {
+        let start = *self.starts.get(window).context("there is no such window")?;
+        Ok(self.own.start.max(start) - start..self.own.end.min(start + self.length()) - start)
+    }
+
     /// Whether a window holds more unknown bases than are scored, padding aside.
     fn has_too_many_unknown(&self, start: usize) -> bool {
         let end = (start + self.length()).min(self.own.end);
@@ -141,27 +147,29 @@ impl Session {
         Ok(Explainer { scorer: &self.networks, explained })
     }
 
-    /// What is explained for a window, and gradient x input of each base.
+    /// What is explained for a window, and gradient x input of each of its bases, padding aside.
     ///
     /// # Errors
     /// There is no such window or output, or a number is not finite.
     pub fn gradients(&self, window: usize, target: usize) -> Result<Vec<f64>> {
         let (explainer, codes) = (self.explainer(target)?, self.window(window)?);
-        let attributions = gradients::saliency_times_input(&explainer, codes)?;
+        let importance = gradients::importance(&gradients::saliency_times_input(&explainer, codes)?);
         let mut numbers = explainer.score(codes)?;
-        numbers.extend(gradients::importance(&attributions).into_iter().map(f64::from));
+        numbers.extend(importance[self.own_of(window)?].iter().copied().map(f64::from));
         Ok(numbers)
     }
 
-    /// How substitutions change what is explained, `[positions, 4]`.
+    /// How substitutions change what is explained, `[positions, 4]`; positions are those of the bases, padding aside.
     ///
     /// # Errors
     /// As [`Session::gradients`].
     pub fn mutagenesis(&self, window: usize, target: usize, positions: Range<usize>) -> Result<Vec<f64>> {
         let (explainer, codes) = (self.explainer(target)?, self.window(window)?);
-        if positions.start > positions.end || positions.end > codes.len() {
+        let own = self.own_of(window)?;
+        if positions.start > positions.end || positions.end > own.len() {
             bail!("there are no such positions");
         }
+        let positions = own.start + positions.start..own.start + positions.end;
         let score = explainer.score(codes)?[0];
         let changes = mutagenesis::changes_within(&explainer, codes, score, positions.clone())?;
         let at = |position: usize| (0..4).map(move |base| base * codes.len() + position);

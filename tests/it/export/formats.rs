@@ -64,13 +64,13 @@ const ARCHITECTURES: [&[&str]; 5] = [
 const STRANDS: [&str; 5] = ["single", "augment", "average", "shared", "equivariant"];
 
 /// A run and what it was trained with, for messages.
-struct Subject {
-    what: String,
-    run: PathBuf,
+pub struct Subject {
+    pub what: String,
+    pub run: PathBuf,
 }
 
 /// Runs of every architecture with every way of using the strands, of every task, with lists of layers, ensembles and profiles.
-fn subjects() -> &'static [Subject] {
+pub fn subjects() -> &'static [Subject] {
     static SUBJECTS: OnceLock<(Vec<Subject>, Tracks)> = OnceLock::new();
     let (subjects, _) = SUBJECTS.get_or_init(|| {
         let mut subjects = Vec::new();
@@ -218,7 +218,7 @@ fn agrees_with_predict(subject: &Subject, sequences: &[String], card: &Value, ex
 }
 
 /// To 1e-5, of values larger than 1 to 1e-5 of the largest.
-fn are_near(what: &str, found: &[f64], expected: &[f64]) {
+pub fn are_near(what: &str, found: &[f64], expected: &[f64]) {
     assert_eq!(found.len(), expected.len(), "{what}");
     let unit = expected.iter().fold(1.0, |most: f64, value| most.max(value.abs()));
     for (found, expected) in found.iter().zip(expected) {
