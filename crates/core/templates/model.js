@@ -137,8 +137,9 @@ const list = () => {
     for (const score of row.scores) line.append(element("td", short(score), { class: "number", "data-score": digits(score) }));
     if (isProbability && card.task !== "multilabel") line.append(element("td", calledOf(row.scores)));
     const show = element("button", "Show", { type: "button", "aria-label": "Show " + row.name + " from " + row.start });
-    show.onclick = () => select(row);
     line.insertCell().append(show);
+    // For those who point; the button is for all.
+    line.onclick = () => shown !== row && select(row);
     row.line = line;
   }
   const scroll = element("div", undefined, { class: "scroll tall", tabindex: "0", role: "region", "aria-label": "Scores" });
