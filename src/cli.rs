@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use strandnet_core::cli::{Evaluate, Predict, Report};
 use strandnet_core::config::{self, DataConfig, DeviceChoice, ModelConfig, Strands};
-use strandnet_core::run::{MODEL_ONNX, MODEL_PT, MODEL_PY};
+use strandnet_core::run::{MODEL_HTML, MODEL_ONNX, MODEL_PT, MODEL_PY};
 
 /// Trains, evaluates and ships convolutional networks on DNA, straight from FASTA
 #[derive(Parser, Debug)]
@@ -51,7 +51,7 @@ pub enum Command {
     Explain(explain::Explain),
     /// Write a run, or a comparison of several, as one HTML file
     Report(Report),
-    /// Write a run's network as TorchScript, as a PyTorch module or as ONNX
+    /// Write a run's network as TorchScript, a PyTorch module, ONNX or a page that scores
     Export(Export),
     /// Show a network's layers without training it: shapes, parameters, receptive fields
     Model(Model),
@@ -151,6 +151,8 @@ pub enum ExportFormat {
     Python,
     /// For ONNX Runtime and others, with the weights in it
     Onnx,
+    /// One HTML file that scores sequences in a browser, with the weights in it
+    Html,
 }
 
 impl ExportFormat {
@@ -160,6 +162,7 @@ impl ExportFormat {
             Self::Torchscript => MODEL_PT,
             Self::Python => MODEL_PY,
             Self::Onnx => MODEL_ONNX,
+            Self::Html => MODEL_HTML,
         }
     }
 }

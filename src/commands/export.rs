@@ -1,12 +1,15 @@
-//! `export`: a run's network as TorchScript, as a PyTorch module or as ONNX.
+//! `export`: a run's network as TorchScript, as a PyTorch module, as ONNX or as a page that scores.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::cli::{Export, ExportFormat};
 use crate::commands::print;
 use crate::export;
 use strandnet_core::evaluate::results::threshold_of;
+use strandnet_core::export::card::ModelCard;
+use strandnet_core::export::embedded::Embedded;
 use strandnet_core::export::{Network, onnx, python};
+use strandnet_core::html;
 use strandnet_core::progress::Progress;
 use strandnet_core::run;
 use strandnet_core::run::{RunFolder, WEIGHTS, ensemble_of, lies_in, weights};
@@ -41,6 +44,23 @@ pub fn run(command: &Export, _progress: Progress) -> Result<()> {
     } else {
         let network = Network::new(config, task, &classes, length, threshold)?;
         let bytes = match command.format {
+            ExportFormat::Html => {
+                let weights = std::fs::read(&weights_path).with_context(|| {
+                    format!("{}: cannot be read; is this a finished run folder?", weights_path.display())
+                })?;
+                let card = ModelCard { sha256: run::sha256_of(&weights), ..network.card };
+                let embedded = Embedded {
+                    card,
+                    classes: classes.clone(),
+                    task: task.clone(),
+                    model: config.model.clone(),
+                    strands: config.training.strands,
+                    largest_n: provenance.largest_n,
+                };
+                let name = command.run.canonicalize().ok();
+                let name = name.as_ref().and_then(|path| path.file_name()).unwrap_or(command.run.as_os_str());
+                html::model::document(&name.to_string_lossy(), &embedded, &weights)?.into_bytes()
+            }
             ExportFormat::Onnx => onnx::bytes(&network, &weights::read(&weights_path)?, &weights_path)?,
             _ => python::source(&network).into_bytes(),
         };

@@ -1,6 +1,7 @@
 //! `export`: the model is written again, and gives the same scores in PyTorch.
 
 pub mod formats;
+mod html;
 
 use std::path::Path;
 use std::process::Command;

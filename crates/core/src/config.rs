@@ -31,6 +31,7 @@ pub use crate::config::inputs::{Aggregate, ControlTrack, NamedPath, Negatives, S
 pub use crate::config::layers::Layer;
 pub use crate::config::model::{Architecture, DropoutPlace, ModelConfig};
 pub use crate::config::reads::{Counted, Shift, ShiftChoice};
+#[cfg(feature = "files")]
 pub(crate) use crate::config::signal::{bin_fault, output_length_fault};
 pub use crate::config::training::{
     BatchSize, CalibrationMethod, ClassWeights, DeviceChoice, Loss, Metric, OptimizerKind, Precision, Schedule,

@@ -28,6 +28,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
+pub use crate::classes::Classes;
 use crate::config::{DataConfig, NamedPath, SourceKind, TaskKind};
 use crate::dataset::examples::{Examples, Name};
 use crate::dataset::genomes::Genomes;
@@ -120,29 +121,10 @@ impl Dataset {
     }
 }
 
-/// Names of the classes (or of label columns), in the order used throughout a run, and which class is the positive one.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Classes {
-    /// Names by class index or label column, as in [`Examples::labels`].
-    pub names: Vec<String>,
-    /// Index of the positive class.
-    pub positive: usize,
-}
-
 impl Classes {
     /// Classes in the order that `--classes` gives, the positive one first.
     fn first_positive(names: Vec<String>) -> Self {
         Self { names, positive: 0 }
-    }
-
-    /// Classes in their order. Of 0 and 1 (or -1 and 1), 1 is positive, otherwise the first.
-    pub fn named(names: Vec<String>) -> Self {
-        let numbers: Vec<Option<f64>> = names.iter().map(|name| name.parse().ok()).collect();
-        let positive = match numbers[..] {
-            [Some(low), Some(high)] if high == 1.0 && (low == 0.0 || low == -1.0) => 1,
-            _ => 0,
-        };
-        Self { names, positive }
     }
 
     /// Classes found as labels: whole numbers ascending, of a pair with a yes and a no (as true and false) the yes first, else
@@ -173,16 +155,6 @@ impl Classes {
             }
             () => " (the first in the table; --classes sets another)".into(),
         }
-    }
-
-    /// Name of the class whose probability a binary network predicts.
-    pub fn positive_name(&self) -> &str {
-        &self.names[self.positive]
-    }
-
-    /// The other of two classes.
-    pub fn negative_name(&self) -> &str {
-        &self.names[1 - self.positive]
     }
 }
 

@@ -30,15 +30,10 @@ use crate::evaluate::results::{GroupMetrics, ProfileResults, SplitMetrics};
 use crate::evaluate::strands::StrandAgreement;
 use crate::evaluate::unlike_training::UnlikeTraining;
 use crate::metrics::{self, Blocks, Ranking, Report, Resampling, paired};
+pub use crate::scorer::batch_size;
 use crate::scorer::{Activation, Scorer};
 use crate::sequence::alphabet;
 use crate::task::{self, Task};
-
-/// Batch size for sequences of this length: enough bases to keep every core busy in little memory.
-pub fn batch_size(length: usize) -> usize {
-    const BASES: usize = 1 << 17;
-    (BASES / length.max(1)).clamp(1, 1024)
-}
 
 /// Share of 12-mers in common with a training sequence that unrelated sequences do not have.
 const SIMILAR: f64 = 0.1;

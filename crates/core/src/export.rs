@@ -1,73 +1,17 @@
-//! A run's network in formats that others read, made without libtorch: a PyTorch module ([`python`]) and ONNX ([`onnx`]). Both
-//! read the same list of layers ([`Plan`]) and say of themselves what [`card`] does.
+//! A run's network in formats that others read, made without libtorch: a PyTorch module ([`python`]), ONNX ([`onnx`]), and what a page
+//! with the network in it holds ([`embedded`]). The first two read the same list of layers (`Plan`); all say of themselves what [`card`]
+//! does.
 
 pub mod card;
+pub mod embedded;
+#[cfg(feature = "files")]
+mod network;
+#[cfg(feature = "files")]
 pub mod onnx;
+#[cfg(feature = "files")]
 pub mod python;
 
-use anyhow::Result;
-
-use crate::config::{Config, Strands};
-use crate::dataset::Classes;
-use crate::export::card::ModelCard;
-use crate::network::plan::Plan;
-use crate::sequence::profile::ProfileShape;
-use crate::task::Task;
-
-/// A run's network without its weights: all that an export is made from.
-#[derive(Debug)]
-pub struct Network<'a> {
-    /// Name of its architecture.
-    pub arch: &'static str,
-    /// Its layers.
-    pub plan: Plan,
-    /// How its logits become predictions.
-    pub task: &'a Task,
-    /// How the two strands of a sequence enter.
-    pub strands: Strands,
-    /// What goes in and what comes out.
-    pub card: ModelCard,
-}
-
-impl<'a> Network<'a> {
-    /// The network that a configuration describes.
-    ///
-    /// # Errors
-    /// The architecture does not fit sequences of `length` bp.
-    pub fn new(
-        config: &Config,
-        task: &'a Task,
-        classes: &Classes,
-        length: usize,
-        threshold: Option<f64>,
-    ) -> Result<Self> {
-        let strands = config.training.strands;
-        Ok(Self {
-            arch: config.model.arch.name(),
-            plan: Plan::new(&config.model, length, task.network_outputs(), strands)?,
-            task,
-            strands,
-            card: ModelCard::new(config, task, classes, length, threshold),
-        })
-    }
-
-    /// The profile that it predicts.
-    fn profile(&self) -> Option<&ProfileShape> {
-        self.task.profile.as_ref().map(|profile| &profile.shape)
-    }
-
-    /// The same, if there is a control beside it.
-    fn control(&self) -> Option<&ProfileShape> {
-        self.profile().filter(|shape| shape.control > 0)
-    }
-}
-
-/// First position and number of positions of each of `places` equal parts of `positions`, as PyTorch's adaptive pools have them.
-fn parts(positions: usize, places: usize) -> Vec<(usize, usize)> {
-    (0..places)
-        .map(|place| {
-            let (start, end) = (place * positions / places, ((place + 1) * positions).div_ceil(places));
-            (start, end - start)
-        })
-        .collect()
-}
+#[cfg(feature = "files")]
+pub use network::Network;
+#[cfg(feature = "files")]
+use network::parts;

@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use indicatif::HumanCount;
-
 /// A text that is safe to show on a terminal: control characters, which files may hold and terminals obey, are escaped as
 /// `\x1b`, and those that change the direction of text as `\u{202e}`; line ends and tabs stay.
 pub fn printable(text: &str) -> Cow<'_, str> {
@@ -35,12 +33,24 @@ fn escaped(text: &str, is_unsafe: impl Fn(char) -> bool) -> Cow<'_, str> {
 
 /// A count with thousands separators: 30000 is `30,000`.
 pub fn thousands(count: usize) -> String {
-    HumanCount(count as u64).to_string()
+    grouped(count as u64)
 }
 
 /// A count with its noun in the singular or plural: `1 site`, `1,200 sites`.
 pub fn counted(count: u64, noun: &str) -> String {
-    format!("{} {noun}{}", HumanCount(count), if count == 1 { "" } else { "s" })
+    format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
+fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// A number of bytes as whole MiB or tenths of GiB or TiB: `512 MiB`, `1.5 GiB`.

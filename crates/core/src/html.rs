@@ -1,5 +1,5 @@
 //! HTML reports of runs: self-contained, without network access or scripts. Figures and values come from the run
-//! folder; `askama` escapes all text.
+//! folder; `askama` escapes all text. [`model`] is a page of another kind: the network itself, which scores in the browser.
 
 pub mod comparison;
 mod data;
@@ -9,6 +9,7 @@ pub mod folds;
 mod importance;
 mod metric_text;
 mod mistakes;
+pub mod model;
 mod motifs;
 mod picture;
 mod question;

@@ -9,7 +9,7 @@
 //! | layer | modules |
 //! | --- | --- |
 //! | foundations | [`mod@format`]: numbers as text; [`files`]: atomic writes and checksums; [`progress`]: messages and bars; [`random`]: keyed random numbers; [`interrupt`]: signals |
-//! | settings and plain arithmetic | [`config`]: the configuration; [`machine`]: memory and processor; [`sequence`]: bases as codes, and bins and profiles along them; [`metrics`]: metrics of classes, values and profiles |
+//! | settings and plain arithmetic | [`classes`]: names of classes, labels and columns; [`config`]: the configuration; [`machine`]: memory and processor; [`sequence`]: bases as codes, and bins and profiles along them; [`metrics`]: metrics of classes, values and profiles |
 //! | files | [`formats`]: FASTA, FASTQ, BED, BAM, bigWig, VCF, delimited text, motif files and others; [`genome`]: windows of a reference genome, and signal along it |
 //! | data | [`dataset`]: labelled examples, their splits and batches |
 //! | networks | [`network`]: architectures and CPU kernels; [`task`]: classes, loss and activation; [`scorer`]: the trait that a network implements; [`run`]: the run folder |
@@ -22,6 +22,12 @@
 //! A base is one byte, its *code*: 0 to 3 for A, C, G and T, and 4 for an unknown base ([`sequence::alphabet`]). Arrays are
 //! row-major slices whose shape is in their documentation, such as `[n, length]`. Positions are in bp, 0-based and
 //! half-open.
+//!
+//! # Without files
+//!
+//! The feature `files`, on by default, has all that reads, writes, draws or asks the machine. Without it there remains what scores and
+//! explains sequences from the bytes of weights, which also compiles for `wasm32-unknown-unknown`: [`attribute`] in part, [`classes`],
+//! [`config`], [`export::embedded`], [`mod@format`], [`network`], [`random`], [`scorer`], [`sequence`] and [`task`].
 //!
 //! # Examples
 //!
@@ -61,32 +67,54 @@
 #![warn(missing_docs)]
 
 pub mod attribute;
+#[cfg(feature = "files")]
 pub mod baselines;
+pub mod classes;
+#[cfg(feature = "files")]
 pub mod cli;
+#[cfg(feature = "files")]
 pub mod commands;
 pub mod config;
+#[cfg(feature = "files")]
 pub mod dataset;
+#[cfg(feature = "files")]
 pub mod evaluate;
 pub mod export;
+#[cfg(feature = "files")]
 pub mod figures;
+#[cfg(feature = "files")]
 pub mod files;
 pub mod format;
+#[cfg(feature = "files")]
 pub mod formats;
+#[cfg(feature = "files")]
 pub mod genome;
+#[cfg(feature = "files")]
 pub mod html;
+#[cfg(feature = "files")]
 pub mod inspect;
+#[cfg(feature = "files")]
 pub mod interrupt;
+#[cfg(feature = "files")]
 pub mod machine;
+#[cfg(feature = "files")]
 pub mod metrics;
+#[cfg(feature = "files")]
 pub mod motif;
 pub mod network;
+#[cfg(feature = "files")]
 pub mod predict;
+#[cfg(feature = "files")]
 pub mod progress;
 pub mod random;
+#[cfg(feature = "files")]
 pub mod reads;
+#[cfg(feature = "files")]
 pub mod run;
 pub mod scorer;
 pub mod sequence;
 pub mod task;
+#[cfg(feature = "files")]
 pub mod training;
+#[cfg(feature = "files")]
 pub mod tune;

@@ -11,7 +11,9 @@ pub mod kernels;
 pub mod plan;
 mod residual;
 mod shallow;
+pub mod tensor_file;
 pub mod tensors;
+pub mod weights;
 
 use std::collections::HashMap;
 

@@ -6,8 +6,6 @@ pub mod manifest;
 pub mod moved;
 pub mod output_folder;
 pub mod resolved;
-pub mod tensor_file;
-pub mod weights;
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +18,8 @@ pub use crate::files::{
     CannotWrite, DataFile, cannot_write, check_output_file, describe_file, lies_in, persist, sha256, sha256_of,
     sha256_of_written, temporary_beside, write_atomically, write_keeping_previous, write_through,
 };
+pub use crate::network::tensor_file::{FIRST_WITH_CHECKSUMS, FORMAT_VERSION, check_format_version};
+pub use crate::network::{tensor_file, weights};
 pub use crate::run::fold_folder::{FoldFolder, ensemble_of};
 pub use crate::run::manifest::Manifest;
 pub use crate::run::moved::DataFiles;
@@ -49,6 +49,8 @@ pub const MODEL_PT: &str = "model.pt";
 pub const MODEL_PY: &str = "model.py";
 /// The networks with their weights as ONNX.
 pub const MODEL_ONNX: &str = "model.onnx";
+/// The networks with their weights as a page that scores sequences in a browser.
+pub const MODEL_HTML: &str = "model.html";
 /// Observed and predicted values of the bins of the test examples.
 pub const BINS_NPZ: &str = "bins.npz";
 /// The `run.json` and the weights of the bias model that is added to the network.
@@ -145,32 +147,6 @@ pub const RATES_CSV: &str = "lr.csv";
 pub const RATES_PNG: &str = "lr.png";
 /// The same as SVG.
 pub const RATES_SVG: &str = "lr.svg";
-
-/// The format version of the files that this program writes.
-pub const FORMAT_VERSION: u32 = 4;
-const OLDEST_FORMAT_VERSION: u32 = 3;
-/// The first format version whose runs have checksums; older ones are read without.
-pub const FIRST_WITH_CHECKSUMS: u32 = 4;
-
-/// Reads the format version of one of strandnet's files.
-///
-/// # Errors
-/// This program does not read that version; the error is part of a sentence and says what to do.
-pub fn check_format_version(file: &serde_json::Value) -> Result<u32, String> {
-    let reads = format!("this strandnet reads {OLDEST_FORMAT_VERSION} to {FORMAT_VERSION}");
-    match file["format_version"].as_u64() {
-        Some(version) if (OLDEST_FORMAT_VERSION..=FORMAT_VERSION).contains(&(version as u32)) && version < 1 << 32 => {
-            Ok(version as u32)
-        }
-        Some(version) if version > u64::from(FORMAT_VERSION) => {
-            Err(format!("has format version {version}, and {reads}; use the newer strandnet that wrote it"))
-        }
-        Some(version) => {
-            Err(format!("has format version {version}, and {reads}; train again, or use the strandnet that wrote it"))
-        }
-        None => Err(format!("has no format version, and {reads}; is it a file of strandnet?")),
-    }
-}
 
 /// The folder of one run.
 #[derive(Clone, Debug)]

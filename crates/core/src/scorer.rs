@@ -151,6 +151,12 @@ pub trait Differentiable {
     fn gradients(&self, inputs: &[f32], derivatives: &dyn Fn(&[f32]) -> Vec<f32>) -> Result<Vec<f32>>;
 }
 
+/// Batch size for sequences of this length: enough bases to keep every core busy in little memory.
+pub fn batch_size(length: usize) -> usize {
+    const BASES: usize = 1 << 17;
+    (BASES / length.max(1)).clamp(1, 1024)
+}
+
 /// Converts codes `[n, length]` to one-hot `[n, 4, length]`; code 4 is a zero column.
 pub fn one_hot(codes: &[u8], length: usize) -> Vec<f32> {
     let mut input = vec![0.0; codes.len() * 4];

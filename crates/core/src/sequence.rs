@@ -7,3 +7,4 @@ pub mod kmers;
 pub mod motif;
 pub mod profile;
 pub mod shuffle;
+pub mod unknown_limit;

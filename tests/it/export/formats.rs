@@ -218,7 +218,7 @@ fn agrees_with_predict(subject: &Subject, sequences: &[String], card: &Value, ex
 }
 
 /// To 1e-5, of values larger than 1 to 1e-5 of the largest.
-fn are_near(what: &str, found: &[f64], expected: &[f64]) {
+pub fn are_near(what: &str, found: &[f64], expected: &[f64]) {
     assert_eq!(found.len(), expected.len(), "{what}");
     let unit = expected.iter().fold(1.0, |most: f64, value| most.max(value.abs()));
     for (found, expected) in found.iter().zip(expected) {

@@ -5,8 +5,8 @@ use anyhow::Result;
 
 use crate::attribute::target::Explainer;
 use crate::config::AttributionBaseline;
-use crate::evaluate;
 use crate::random::{self, Purpose};
+use crate::scorer;
 use crate::sequence::shuffle::dinucleotide_shuffle;
 
 /// Number of shuffled copies averaged into a baseline, which estimates its base frequencies to about a tenth.
@@ -100,7 +100,7 @@ impl Path {
 
     /// Mean of the gradients at the midpoint of each step, `[4, length]`.
     fn mean_gradient(&self, explainer: &Explainer, from: &[f32], way: &[f32], steps: usize) -> Result<Vec<f32>> {
-        let size = (evaluate::batch_size(explainer.length()) / BACKWARD_SHARE).max(1);
+        let size = (scorer::batch_size(explainer.length()) / BACKWARD_SHARE).max(1);
         let mut sum = vec![0.0f64; from.len()];
         for first in (0..steps).step_by(size) {
             let shares = (first..(first + size).min(steps)).map(|step| ((step as f64 + 0.5) / steps as f64) as f32);

@@ -1,9 +1,11 @@
 //! In-silico mutagenesis: the effect of every single-base substitution on an output, by scoring each mutant.
 
+use std::ops::Range;
+
 use anyhow::Result;
 
 use crate::attribute::target::Explainer;
-use crate::evaluate;
+use crate::scorer;
 
 /// Effect of each substitution on the target, `[4, length]`: the target of the mutant minus that of the sequence,
 /// `score`. The entry of the base itself is 0; an unknown base can be replaced by any.
@@ -11,14 +13,22 @@ use crate::evaluate;
 /// # Errors
 /// As `Explainer::score`.
 pub fn changes(explainer: &Explainer, codes: &[u8], score: f64) -> Result<Vec<f32>> {
+    changes_within(explainer, codes, score, 0..codes.len())
+}
+
+/// The same of substitutions within some positions; 0 at all others.
+///
+/// # Errors
+/// As `Explainer::score`.
+pub fn changes_within(explainer: &Explainer, codes: &[u8], score: f64, positions: Range<usize>) -> Result<Vec<f32>> {
     let length = codes.len();
-    let substitutions: Vec<(usize, u8)> = (0..length)
+    let substitutions: Vec<(usize, u8)> = positions
         .flat_map(|position| (0..4).map(move |base| (position, base)))
         .filter(|&(position, base)| codes[position] != base)
         .collect();
     let mut changes = vec![0.0; 4 * length];
     let mut mutants = Vec::new();
-    for batch in substitutions.chunks(evaluate::batch_size(length)) {
+    for batch in substitutions.chunks(scorer::batch_size(length)) {
         mutants.clear();
         for &(position, base) in batch {
             mutants.extend_from_slice(codes);

@@ -5,11 +5,10 @@ use std::ops::Range;
 
 use anyhow::{Context, Result, bail};
 
+use crate::classes::Classes;
 use crate::config::{Loss, TaskKind};
-use crate::dataset::Classes;
-use crate::evaluate;
 use crate::network::Outputs;
-use crate::scorer::{Differentiable, Scorer, one_hot};
+use crate::scorer::{self, Differentiable, Scorer, one_hot};
 use crate::task::calibration::Calibration;
 use crate::task::{Task, softmax};
 
@@ -90,12 +89,12 @@ impl Explained {
     }
 
     /// Place of the output among those of the task; of a profile, of its group.
-    pub(super) fn output(&self) -> usize {
+    pub fn output(&self) -> usize {
         self.output
     }
 
     /// Whether it is a profile, not its counts.
-    pub(super) fn is_profile(&self) -> bool {
+    pub fn is_profile(&self) -> bool {
         self.quantity == Quantity::Profile
     }
 
@@ -252,7 +251,7 @@ impl<'a> Explainer<'a> {
     /// The scores are not finite.
     pub fn score(&self, codes: &[u8]) -> Result<Vec<f64>> {
         let mut numbers = Vec::with_capacity(codes.len() / self.length());
-        for batch in codes.chunks(evaluate::batch_size(self.length()) * self.length()) {
+        for batch in codes.chunks(scorer::batch_size(self.length()) * self.length()) {
             numbers.extend(finite(self.explained.of_logits(self.scorer.score(batch)?.logits()))?);
         }
         Ok(numbers)

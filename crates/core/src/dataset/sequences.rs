@@ -19,6 +19,7 @@ use crate::dataset::{Classes, LoadRequest};
 use crate::formats::record_names::Coordinates;
 use crate::genome::interval::Place;
 use crate::sequence::alphabet;
+pub use crate::sequence::alphabet::fit;
 use crate::sequence::bins::Bins;
 use crate::sequence::profile::ProfileShape;
 
@@ -249,26 +250,6 @@ pub fn assemble(sequences: Sequences, request: &LoadRequest) -> Result<Assembled
     }
     let [train, valid, test] = writers;
     Ok(Assembled { splits: [train.finish()?, valid.finish()?, test.finish()?], kind, classes })
-}
-
-/// The middle of a longer sequence, or a shorter one between unknown bases. Where the middle falls between two bases, the
-/// smaller strand decides, so that a sequence and its reverse complement stay each other's.
-pub fn fit(codes: &[u8], length: usize, out: &mut Vec<u8>) -> usize {
-    out.clear();
-    let difference = codes.len().abs_diff(length);
-    let mut before = difference / 2;
-    if difference % 2 == 1 {
-        let other = codes.iter().rev().map(|&code| alphabet::complement(code));
-        before += usize::from(other.lt(codes.iter().copied()));
-    }
-    if codes.len() >= length {
-        out.extend_from_slice(&codes[before..before + length]);
-    } else {
-        out.resize(before, alphabet::UNKNOWN);
-        out.extend_from_slice(codes);
-        out.resize(length, alphabet::UNKNOWN);
-    }
-    before
 }
 
 /// The one length that all sequences get.

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::classes::Classes;
 use crate::config::{Config, Strands, TaskKind};
-use crate::dataset::Classes;
-use crate::run;
+use crate::network::tensor_file;
 use crate::sequence::alphabet::ALPHABET;
 use crate::sequence::bins::Bins;
 use crate::task::calibration::Calibration;
@@ -83,7 +83,7 @@ impl ModelCard {
         let strands = config.training.strands;
         let is_binary = task.kind == TaskKind::Binary;
         Self {
-            format_version: run::FORMAT_VERSION,
+            format_version: tensor_file::FORMAT_VERSION,
             length,
             alphabet: ALPHABET.into(),
             task: task.kind,

@@ -1,10 +1,12 @@
 //! The task of a run in words.
 
+use crate::classes::Classes;
 use crate::config::{self, BatchSize, DataConfig, SourceKind, TaskKind};
 use crate::format::thousands;
 use crate::html::files::RunFiles;
 use crate::html::{listed, shell_words};
 use crate::run::Resolved;
+use crate::task::Task;
 use crate::training::history::metric_name;
 
 /// Largest number of classes, labels or columns named in a sentence.
@@ -12,12 +14,17 @@ const MOST_NAMES: usize = 8;
 
 /// Describes the task in a sentence.
 pub fn question(run: &RunFiles) -> String {
-    let (names, length) = (&run.classes.names, thousands(run.provenance.length));
+    of_task(run.task(), &run.classes, run.provenance.length)
+}
+
+/// The same of a task with its classes and the length of a sequence in bp.
+pub fn of_task(task: &Task, classes: &Classes, length: usize) -> String {
+    let (names, length) = (&classes.names, thousands(length));
     let few = names.len() <= MOST_NAMES;
     let count = thousands(names.len());
-    match run.task().kind {
+    match task.kind {
         TaskKind::Binary => {
-            let (positive, negative) = (run.classes.positive_name(), run.classes.negative_name());
+            let (positive, negative) = (classes.positive_name(), classes.negative_name());
             format!("Is a sequence of {length} bp {positive} or {negative}?")
         }
         TaskKind::Multiclass if few => format!("Which is a sequence of {length} bp: {}?", either(names)),

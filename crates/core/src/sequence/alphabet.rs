@@ -244,6 +244,26 @@ fn reverse_complemented<const N: usize>(codes: &[u8; N]) -> [u8; N] {
     other
 }
 
+/// The middle of a longer sequence, or a shorter one between unknown bases. Where the middle falls between two bases, the
+/// smaller strand decides, so that a sequence and its reverse complement stay each other's.
+pub fn fit(codes: &[u8], length: usize, out: &mut Vec<u8>) -> usize {
+    out.clear();
+    let difference = codes.len().abs_diff(length);
+    let mut before = difference / 2;
+    if difference % 2 == 1 {
+        let other = codes.iter().rev().map(|&code| complement(code));
+        before += usize::from(other.lt(codes.iter().copied()));
+    }
+    if codes.len() >= length {
+        out.extend_from_slice(&codes[before..before + length]);
+    } else {
+        out.resize(before, UNKNOWN);
+        out.extend_from_slice(codes);
+        out.resize(length, UNKNOWN);
+    }
+    before
+}
+
 /// Appends the reverse complement of a sequence to `codes`.
 pub fn append_reverse_complement(sequence: &[u8], codes: &mut Vec<u8>) {
     let start = codes.len();

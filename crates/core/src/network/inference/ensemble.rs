@@ -6,11 +6,14 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 
 use super::{Bias, Network};
+#[cfg(feature = "files")]
 use crate::config::Config;
+use crate::config::{ModelConfig, Strands};
 use crate::network::Outputs;
 use crate::network::plan::Plan;
+use crate::network::tensor_file::TensorFile;
 use crate::network::tensors;
-use crate::run::weights;
+use crate::network::weights::{self, About};
 use crate::scorer::{Differentiable, Pending, Scorer, Scores};
 
 /// The members of an ensemble, one or more of the same shape.
@@ -25,16 +28,32 @@ impl Ensemble {
         Self { members }
     }
 
+    #[cfg(feature = "files")]
     /// The networks that a configuration describes, with the weights in a file.
     ///
     /// # Errors
     /// The network does not fit sequences of `length` bp, or the weights do not fit the network.
     pub fn load(config: &Config, length: usize, outputs: impl Into<Outputs>, path: &Path) -> Result<Self> {
         let Config { model, training, .. } = config;
-        let plan = Plan::new(model, length, outputs, training.strands)?;
-        let file = weights::read(path)?;
+        Self::of_weights(model, training.strands, training.ensemble, length, outputs, &weights::read(path)?, path)
+    }
+
+    /// The same of a file of weights that is read already; `path` is its name in messages.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn of_weights(
+        model: &ModelConfig,
+        strands: Strands,
+        members: usize,
+        length: usize,
+        outputs: impl Into<Outputs>,
+        file: &TensorFile<About>,
+        path: &Path,
+    ) -> Result<Self> {
+        let plan = Plan::new(model, length, outputs, strands)?;
         let shapes = tensors::shapes(&plan);
-        let (members, expected) = (training.ensemble, shapes.len() * training.ensemble);
+        let expected = shapes.len() * members;
         if file.tensors.len() != expected || file.about.epochs.len() != members {
             bail!(
                 "{}: holds {} tensors, expected {expected} for this network; is it from another run?",
@@ -43,8 +62,8 @@ impl Ensemble {
             );
         }
         let member = |member| {
-            let parameters = weights::parameters_of(&file, &shapes, member, path)?;
-            Network::of_plan(&plan, training.strands, &parameters).with_context(|| path.display().to_string())
+            let parameters = weights::parameters_of(file, &shapes, member, path)?;
+            Network::of_plan(&plan, strands, &parameters).with_context(|| path.display().to_string())
         };
         Ok(Self { members: (0..members).map(member).collect::<Result<_>>()? })
     }

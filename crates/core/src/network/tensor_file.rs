@@ -1,9 +1,12 @@
 //! Tensors in a safetensors file, with what is said of them and a checksum of all. Damage is known before anything is used.
 
-use std::collections::{BTreeMap, HashMap};
+#[cfg(feature = "files")]
+mod on_disk;
+
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, bail};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::de::DeserializeOwned;
@@ -11,8 +14,34 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::run;
-use crate::run::{FIRST_WITH_CHECKSUMS, FORMAT_VERSION};
+#[cfg(feature = "files")]
+pub use on_disk::{read, write};
+
+/// The format version of the files that this program writes.
+pub const FORMAT_VERSION: u32 = 4;
+const OLDEST_FORMAT_VERSION: u32 = 3;
+/// The first format version whose runs have checksums; older ones are read without.
+pub const FIRST_WITH_CHECKSUMS: u32 = 4;
+
+/// Reads the format version of one of strandnet's files.
+///
+/// # Errors
+/// This program does not read that version; the error is part of a sentence and says what to do.
+pub fn check_format_version(file: &serde_json::Value) -> Result<u32, String> {
+    let reads = format!("this strandnet reads {OLDEST_FORMAT_VERSION} to {FORMAT_VERSION}");
+    match file["format_version"].as_u64() {
+        Some(version) if (OLDEST_FORMAT_VERSION..=FORMAT_VERSION).contains(&(version as u32)) && version < 1 << 32 => {
+            Ok(version as u32)
+        }
+        Some(version) if version > u64::from(FORMAT_VERSION) => {
+            Err(format!("has format version {version}, and {reads}; use the newer strandnet that wrote it"))
+        }
+        Some(version) => {
+            Err(format!("has format version {version}, and {reads}; train again, or use the strandnet that wrote it"))
+        }
+        None => Err(format!("has no format version, and {reads}; is it a file of strandnet?")),
+    }
+}
 
 /// One key of the file's metadata, because the safetensors crate writes several in an order that differs from run to run.
 const METADATA_KEY: &str = "strandnet";
@@ -64,41 +93,6 @@ pub struct TensorFile<About> {
     pub about: About,
 }
 
-/// Writes tensors whole or not at all. Where `previous` is given, what the file held before is kept under that name.
-///
-/// # Errors
-/// The file cannot be written.
-pub fn write(
-    tensors: &BTreeMap<String, Tensor>,
-    about: &impl Serialize,
-    path: &Path,
-    previous: Option<&Path>,
-) -> Result<()> {
-    let bytes: Vec<(&str, Dtype, Vec<usize>, Vec<u8>)> =
-        tensors.iter().map(|(name, tensor)| encoded(name, tensor)).collect();
-    let views: Vec<(&str, TensorView)> = bytes
-        .iter()
-        .map(|(name, dtype, shape, data)| Ok((*name, TensorView::new(*dtype, shape.clone(), data)?)))
-        .collect::<Result<_>>()?;
-    let about = serde_json::to_value(about)?;
-    let sha256 = Some(checksum(&about, views.iter().map(|(name, view)| (*name, view))));
-    let metadata = serde_json::to_string(&Metadata { format_version: FORMAT_VERSION, sha256, about })?;
-    let file = safetensors::serialize(views, Some(HashMap::from([(METADATA_KEY.to_owned(), metadata)])))?;
-    match previous {
-        Some(previous) => run::write_keeping_previous(path, previous, &file),
-        None => run::write_atomically(path, &file),
-    }
-}
-
-/// A tensor's name, kind, shape and little-endian bytes.
-fn encoded<'a>(name: &'a str, tensor: &Tensor) -> (&'a str, Dtype, Vec<usize>, Vec<u8>) {
-    let (kind, bytes) = match &tensor.values {
-        Values::F32(values) => (Dtype::F32, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
-        Values::F64(values) => (Dtype::F64, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
-    };
-    (name, kind, tensor.shape.clone(), bytes)
-}
-
 /// SHA-256 of what is said of the tensors and of all tensors in the order of their names.
 fn checksum<'a>(about: &Value, tensors: impl Iterator<Item = (&'a str, &'a TensorView<'a>)>) -> String {
     let mut digest = Sha256::new();
@@ -110,20 +104,7 @@ fn checksum<'a>(about: &Value, tensors: impl Iterator<Item = (&'a str, &'a Tenso
     digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Reads a file that `write` wrote.
-///
-/// # Errors
-/// The file cannot be read, is damaged or of another version: one sentence that ends with `advice`.
-pub fn read<About: DeserializeOwned>(path: &Path, advice: &str) -> Result<TensorFile<About>> {
-    let bytes = std::fs::read(path)
-        .with_context(|| format!("{}: cannot be read; is this a finished run folder?", path.display()))?;
-    parse(&bytes).map_err(|fault| match fault {
-        Fault::Damaged(what) => anyhow!("{}: the weights are damaged ({what}); {advice}", path.display()),
-        Fault::OtherVersion(what) => anyhow!("{}: {what}", path.display()),
-    })
-}
-
-/// The same of the bytes of a file.
+/// Reads the bytes of a file of tensors.
 ///
 /// # Errors
 /// The bytes are damaged or of another version.
@@ -134,7 +115,7 @@ pub fn parse<About: DeserializeOwned>(bytes: &[u8]) -> Result<TensorFile<About>,
     let tensors = SafeTensors::deserialize(bytes).map_err(|error| damaged(&error))?;
     let metadata = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA_KEY));
     let value: Value = metadata.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    let version = run::check_format_version(&value).map_err(Fault::OtherVersion)?;
+    let version = check_format_version(&value).map_err(Fault::OtherVersion)?;
     let Metadata { sha256, about, .. } = serde_json::from_value(value).map_err(|error| damaged(&error))?;
     if sha256.is_some() || version >= FIRST_WITH_CHECKSUMS {
         let mut views: Vec<(&str, TensorView)> = tensors.iter().collect();

@@ -8,8 +8,9 @@ use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::network::Parameters;
-use crate::run::tensor_file;
-use crate::run::tensor_file::{Tensor, TensorFile, Values};
+#[cfg(feature = "files")]
+use crate::network::tensor_file;
+use crate::network::tensor_file::{Tensor, TensorFile, Values};
 
 /// What is said of the weights besides themselves.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,8 +20,10 @@ pub struct About {
 }
 
 /// What to do where weights are damaged.
+#[cfg(feature = "files")]
 const ADVICE: &str = "train again or restore the file";
 
+#[cfg(feature = "files")]
 /// Reads the tensors of a file of weights.
 ///
 /// # Errors
