@@ -51,7 +51,7 @@ pub enum Command {
     Explain(explain::Explain),
     /// Write a run, or a comparison of several, as one HTML file
     Report(Report),
-    /// Write a run's network as TorchScript, a PyTorch module, ONNX or a page that scores
+    /// Write a run's network as TorchScript, a PyTorch module, ONNX or HTML that scores
     Export(Export),
     /// Show a network's layers without training it: shapes, parameters, receptive fields
     Model(Model),

@@ -63,6 +63,7 @@ const LAYERS: &[&[&str]] = &[
     &["training", "evaluate", "predict", "attribute", "motif", "baselines", "inspect", "reads", "tune", "export"],
     &["figures", "html"],
     &["cli", "commands"],
+    &["bin"],
 ];
 
 #[test]
@@ -89,7 +90,7 @@ fn outside_crates_come_in_by_one_door() {
     let doors: &[(&str, &[&str])] = &[
         ("tch", &[]),
         ("torch_sys", &[]),
-        ("clap", &["config", "cli"]),
+        ("clap", &["config", "cli", "bin"]),
         ("schemars", &["config"]),
         ("plotters", &["figures"]),
         ("plotters_backend", &["figures"]),

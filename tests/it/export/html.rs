@@ -78,7 +78,8 @@ fn question(run: &Path, page: &Path, folder: &Folder) -> (Value, Vec<Option<f64>
     let (sequences, stride) = (sequences(length), length / 2 + 1);
     let records: Vec<(&str, &str)> = sequences.iter().map(|(name, bases)| (*name, bases.as_str())).collect();
     let path = folder.write("sequences.fa", fasta(&records));
-    let listed: Vec<Value> = sequences.iter().map(|(name, letters)| json!({"name": name, "letters": letters})).collect();
+    let listed: Vec<Value> =
+        sequences.iter().map(|(name, letters)| json!({"name": name, "letters": letters})).collect();
     (json!({"page": page, "sequences": listed, "stride": stride}), predicted(run, &path, stride))
 }
 
@@ -121,7 +122,15 @@ fn gradients_are_those_of_explain_sequences() {
     let path = folder.write("one.fa", fasta(&[("one", &bases(1, 128))]));
     let out = folder.path("explained");
     succeed(&[
-        "explain", "sequences", text(&finished.run), &path, "--method", "saliency", "--out", text(&out), "--quiet",
+        "explain",
+        "sequences",
+        text(&finished.run),
+        &path,
+        "--method",
+        "saliency",
+        "--out",
+        text(&out),
+        "--quiet",
     ]);
     let expected = crate::fixtures::numbers(&out.join("saliency.tsv"), b'\t', "importance");
     let found: Vec<f64> = numbers(&answer["gradients"]).into_iter().skip(1).flatten().collect();
@@ -161,7 +170,7 @@ fn a_scorer_compiled_anew_gives_the_same_scores() {
 
 /// Types sequences into the page and, once they are scored and explained, lets the browser finish; it waits for a picture that is
 /// held back until then.
-const TYPE: &str = r#"
+const TYPE: &str = r##"
 document.getElementById("letters").value = SEQUENCES;
 document.getElementById("stride").value = "STRIDE";
 const seen = setInterval(() => {
@@ -173,7 +182,7 @@ const seen = setInterval(() => {
   document.title = "width " + document.documentElement.scrollWidth;
   new Image().src = "http://ADDRESS/done";
 }, 50);
-"#;
+"##;
 
 /// The document after a browser has shown a page as wide as a phone in which sequences were typed.
 fn typed(browser: &Path, html: &str, sequences: &str, stride: usize) -> String {
@@ -186,7 +195,8 @@ fn typed(browser: &Path, html: &str, sequences: &str, stride: usize) -> String {
     // The page itself allows no pictures from elsewhere.
     let html = html.replacen("img-src data:", &format!("img-src data: http://{address}"), 1);
     let (before, last) = html.rsplit_once("<script>").unwrap();
-    let html = format!("{before}<img hidden alt=\"\" src=\"http://{address}/hold\"><script>{script}</script><script>{last}");
+    let html =
+        format!("{before}<img hidden alt=\"\" src=\"http://{address}/hold\"><script>{script}</script><script>{last}");
     let folder = Folder::new();
     let (page, dump) = (folder.write("page.html", html), folder.path("dump.html"));
     std::thread::spawn(move || {
@@ -197,7 +207,8 @@ fn typed(browser: &Path, html: &str, sequences: &str, stride: usize) -> String {
             held.push(stream);
             if line.contains("/done") {
                 for mut stream in held.drain(..) {
-                    let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                    let _ =
+                        stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
                 }
             }
         }
@@ -233,8 +244,9 @@ fn a_browser_scores_what_is_typed_as_predict_does() {
     let page = exported(run, &folder, "model.html");
     let (question, expected) = question(run, &page, &folder);
     let letters = question["sequences"].as_array().unwrap().iter();
-    let records: String =
-        letters.map(|one| format!(">{}\n{}\n", one["name"].as_str().unwrap(), one["letters"].as_str().unwrap())).collect();
+    let records: String = letters
+        .map(|one| format!(">{}\n{}\n", one["name"].as_str().unwrap(), one["letters"].as_str().unwrap()))
+        .collect();
     let stride = question["stride"].as_u64().unwrap() as usize;
     let shown = typed(&browser, &read(&page), &records, stride);
     let scores: Vec<Option<f64>> =

@@ -11,7 +11,7 @@ use crate::cli::Predict;
 use crate::commands::{Backend, FinishedRun, FoldNetworks, WithBias, closed_output, print, written};
 use crate::config::{Faults, ScoreFormat};
 use crate::format::{self, counted, thousands};
-use crate::formats::bigwig;
+use crate::formats::bigwig::Writer as BigWigWriter;
 use crate::genome::Genome;
 use crate::genome::control::Control;
 use crate::genome::reference::RegionWindows;
@@ -112,13 +112,13 @@ fn paths_of_tracks(command: &Predict, run: &FinishedRun, task: &Task, path: &Pat
 }
 
 /// Where bigWig goes, with the chromosomes of the genome that is scored.
-fn tracks(command: &Predict, path: &Path, files: &[NamedTempFile]) -> Result<Vec<bigwig::Writer<File>>> {
+fn tracks(command: &Predict, path: &Path, files: &[NamedTempFile]) -> Result<Vec<BigWigWriter<File>>> {
     let Some(reference) = &command.reference else { return Ok(Vec::new()) };
     let genome = Genome::open(reference, 0, &|_| false)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let track = |file: &NamedTempFile| {
         let file = file.as_file().try_clone().map_err(|error| run::cannot_write(path, &error))?;
-        bigwig::Writer::new(file, &genome.chromosomes, folder)
+        BigWigWriter::new(file, &genome.chromosomes, folder)
     };
     files.iter().map(track).collect()
 }
@@ -152,7 +152,7 @@ fn score(
     (run, folds): (&FinishedRun, Option<&FoldNetworks>),
     task: &Task,
     limit: UnknownLimit,
-    (out, tracks): (&mut (dyn Write + Send), Vec<bigwig::Writer<File>>),
+    (out, tracks): (&mut (dyn Write + Send), Vec<BigWigWriter<File>>),
     progress: Progress,
 ) -> Result<Counts> {
     let FinishedRun { provenance, classes, networks: scorer, .. } = run;

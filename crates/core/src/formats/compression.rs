@@ -263,3 +263,8 @@ fn read_full(input: &mut impl Read, out: &mut [u8]) -> std::io::Result<usize> {
     }
     Ok(filled)
 }
+
+/// What is written to it reaches `out` as BGZF.
+pub fn bgzip<W: std::io::Write>(out: W) -> bgzf::io::Writer<W> {
+    bgzf::io::Writer::new(out)
+}

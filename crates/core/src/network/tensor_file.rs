@@ -187,9 +187,9 @@ mod tests {
     fn file(values: &[f32], sums: &[f64]) -> Vec<u8> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
-        let sums = Tensor { shape: vec![sums.len()], values: Values::F64(sums.to_vec()) };
+        let doubles = Tensor { shape: vec![sums.len()], values: Values::F64(sums.to_vec()) };
         let tensors =
-            BTreeMap::from([("b".to_owned(), Tensor::f32([values.len()], values.to_vec())), ("a".to_owned(), sums)]);
+            BTreeMap::from([("b".to_owned(), Tensor::f32([values.len()], values.to_vec())), ("a".to_owned(), doubles)]);
         write(&tensors, &json!({"epochs": [3], "loss": 0.1}), &path, None).unwrap();
         std::fs::read(&path).unwrap()
     }

@@ -15,6 +15,7 @@ use crate::cli::Variants as Command;
 use crate::commands::explain::{default_folder, origin};
 use crate::commands::{Backend, FinishedRun, FoldNetworks, WithBias, closed_output, written};
 use crate::format::thousands;
+use crate::formats::compression;
 use crate::formats::vcf::Vcf;
 use crate::predict::unknown_limit::UnknownLimit;
 use crate::progress::Progress;
@@ -41,7 +42,7 @@ pub fn run(command: &Command, backend: &dyn Backend, progress: Progress) -> Resu
             let packed = path.extension().is_some_and(|extension| extension == "gz");
             let score = |out: &mut dyn Write| score(command, &opened, networks, progress, out);
             let counts = if packed {
-                let mut out = noodles_bgzf::io::Writer::new(BufWriter::new(file.as_file_mut()));
+                let mut out = compression::bgzip(BufWriter::new(file.as_file_mut()));
                 score(&mut out).and_then(|counts| {
                     out.finish()?.flush()?;
                     Ok(counts)

@@ -216,7 +216,7 @@ mod tests {
     proptest! {
         /// Small whole numbers, whose sums are exact.
         #[test]
-        fn products_are_sums_of_products(
+        fn products_add_up(
             inputs in prop::collection::vec(1usize..20, 1..3),
             outputs in prop::collection::vec(1usize..40, 1..3),
             taps in 1usize..4,
