@@ -10,8 +10,12 @@ use serde_json::{Value, json};
 
 use super::formats::{are_near, subjects};
 use crate::fixtures::{
-    Folder, bases, browser, fail, fasta, finished, has_bash, node, read, skipped, succeed, tables, text, trained_on,
+    Folder, bases, browser, fail, fasta, finished, has_bash, node, skipped, succeed, tables, text, trained_on,
 };
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap()
+}
 
 /// The most bytes of a page beside the weights, which are base64.
 const MOST_BYTES: usize = 2_000_000;
