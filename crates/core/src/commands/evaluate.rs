@@ -124,10 +124,10 @@ pub fn run(command: &Evaluate, backend: &dyn Backend, progress: Progress) -> Res
     if folds.is_none() {
         evaluation = evaluation.with_strands(networks.as_ref())?;
     }
-    if let (Some(alone), Some(profiles)) = (networks.bias_logits_of(&examples)?, &examples.profiles) {
-        if let Some(found) = &mut evaluation.profiles {
-            found.beside_bias(profiles, &alone, &evaluation.resampling);
-        }
+    if let (Some(alone), Some(profiles)) = (networks.bias_logits_of(&examples)?, &examples.profiles)
+        && let Some(found) = &mut evaluation.profiles
+    {
+        found.beside_bias(profiles, &alone, &evaluation.resampling);
     }
     dependence::few_blocks(&blocks).iter().for_each(|warning| progress.warn(warning));
     let best_possible = best_possible_scores.as_deref().map(|best| evaluation.beside_best_possible(best));

@@ -199,10 +199,12 @@ impl WithSimd for Advance<'_> {
             forget[i].0 = each(forget[i].0, sigmoid);
             new[i].0 = each(new[i].0, tanh);
             output[i].0 = each(output[i].0, sigmoid);
+            let (input, forget, new) = (input[i].0, forget[i].0, new[i].0);
             let mut moved = cell[i].0;
-            for lane in 0..LANES {
-                moved[lane] = forget[i].0[lane] * moved[lane] + input[i].0[lane] * new[i].0[lane];
-            }
+            moved
+                .iter_mut()
+                .enumerate()
+                .for_each(|(lane, cell)| *cell = forget[lane] * *cell + input[lane] * new[lane]);
             cell[i].0 = moved;
             let mut state = each(moved, tanh);
             (0..LANES).for_each(|lane| state[lane] *= output[i].0[lane]);
