@@ -37,10 +37,10 @@ mod opened {
     use std::sync::OnceLock;
 
     use clap::{ArgMatches, Args, Command, FromArgMatches};
-    use strandnet_core::cli::EvaluationData;
     use strandnet::commands::{FinishedRun, open_run};
     use strandnet::model::head::Head;
     use strandnet::model::{Network, ensemble, weights};
+    use strandnet_core::cli::EvaluationData;
     use strandnet_core::config::{Architecture, DataConfig, ModelConfig, Strands};
     use strandnet_core::dataset::Classes;
     use strandnet_core::dataset::manifest::Learned;

@@ -1,5 +1,5 @@
 //! `model.py`: a network as a plain PyTorch module, whose names are those of the weights in `best.safetensors`. What its layers do is
-//! in [`layers`], how they become classes in [`classes`]; here are the strands, the members and what follows the logits.
+//! in `layers`, how they become classes in `classes`; here are the strands, the members and what follows the logits.
 
 mod call;
 mod classes;
