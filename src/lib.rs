@@ -1,11 +1,13 @@
 //! Convolutional networks on DNA: trained, evaluated and shipped, straight from FASTA, on libtorch.
 //!
 //! The front door is [`Model`], a finished run that scores sequences, and [`Trainer`], which makes one. What needs no libtorch
-//! (files, datasets, metrics, motifs, figures) is the package `strandnet_core`, whose modules stand here too.
+//! (files, datasets, metrics, motifs, figures, scoring on the CPU) is the package `strandnet_core`, whose modules stand here too, except
+//! where this package has one of that name: `cli`, `commands` and `export` are those of the program.
 //!
 //! ```text
 //! main       parse, dispatch, turn an error into one line and an exit code
 //! commands   one file for each command: its table of contents        cli     flags
+//!            (predict, evaluate, explain sequences|variants and report are in core; commands::libtorch opens runs for them)
 //! trainer    Trainer: training, evaluation, export and run folder
 //! train      the training loop and what it needs                     export  TorchScript
 //! model      Model; networks as tensors, ensembles, weights          device  which device, and why
