@@ -62,7 +62,8 @@ fn main() -> Result<()> {
     let mut rows = Vec::new();
     for (arch, length) in NETWORKS.into_iter().filter(|(arch, _)| only.is_none_or(|only| only == arch.name())) {
         let config = ModelConfig { arch, ..ModelConfig::default() };
-        let profile = arch.predicts_profiles().then(|| ProfileShape { tracks: vec![1], length: 1000, control: 0 });
+        let profile =
+            arch.predicts_profiles().then(|| ProfileShape { tracks: vec![1], length: 1000, ..ProfileShape::default() });
         let outputs = Outputs { columns: 1, bins: None, profile };
         let network = Network::new(&config, length, outputs.clone(), Strands::Single, Device::Cpu, 1)?;
         let (multiply_adds, parameters): (usize, Parameters) = (network.plan.multiply_adds(), network.parameters()?);

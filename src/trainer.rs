@@ -651,6 +651,7 @@ fn provenance(
             None => Vec::new(),
         },
         resumed: Vec::new(),
+        imported: None,
         outcome: None,
     })
 }

@@ -5,6 +5,7 @@ mod arrays;
 mod dataset;
 mod errors;
 mod genome;
+mod import;
 mod metrics;
 mod model;
 mod threads;
@@ -18,6 +19,8 @@ mod _core {
     use crate::dataset::{Examples, data_settings};
     #[pymodule_export]
     use crate::genome::Genome;
+    #[pymodule_export]
+    use crate::import::write_imported;
     #[pymodule_export]
     use crate::metrics::{Estimate, binary, multiclass, multilabel, regression};
     #[pymodule_export]

@@ -73,6 +73,12 @@ impl Model {
         self.ensemble.length()
     }
 
+    /// The folder that it was loaded from.
+    #[getter]
+    fn run(&self) -> PathBuf {
+        self.run.clone()
+    }
+
     /// Names of the classes, labels or columns.
     #[getter]
     fn classes(&self) -> Vec<String> {

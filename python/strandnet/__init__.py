@@ -15,7 +15,8 @@ unknown base. Positions are in bp, 0-based and half-open. All that computes rele
 from . import metrics
 from ._core import Estimate, Genome, Model, __version__, get_num_threads, load, set_num_threads
 from ._dataset import Dataset
+from ._torch import from_torch
 
 __all__ = [
-    "Dataset", "Estimate", "Genome", "Model", "__version__", "get_num_threads", "load", "metrics", "set_num_threads",
+    "Dataset", "Estimate", "Genome", "Model", "__version__", "from_torch", "get_num_threads", "load", "metrics", "set_num_threads",
 ]

@@ -1,5 +1,6 @@
 """Convolutional networks on DNA: scores, attributions and effects of variants of a trained run, windows of genomes, labelled batches
 for PyTorch, and metrics with intervals."""
+import pathlib
 from os import PathLike
 from typing import Any, Dict, Iterator, List, Literal, Optional, Sequence, Tuple, Union, overload
 
@@ -32,6 +33,9 @@ class Model:
     @property
     def length(self) -> int:
         """Bases that a sequence must have."""
+    @property
+    def run(self) -> pathlib.Path:
+        """The folder that it was loaded from."""
     @property
     def classes(self) -> List[str]:
         """Names of the classes, labels or columns."""

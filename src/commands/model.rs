@@ -26,8 +26,11 @@ pub fn run(command: &Model, flags: &ArgMatches) -> Result<()> {
     let predicts_profiles = config.model.arch.predicts_profiles();
     let (profile_length, output_length) = config.data.profile_lengths();
     let length = if predicts_profiles { profile_length } else { config.data.length.unwrap_or(LENGTH) };
-    let profile =
-        predicts_profiles.then(|| ProfileShape { tracks: vec![1; columns], length: output_length, control: 0 });
+    let profile = predicts_profiles.then(|| ProfileShape {
+        tracks: vec![1; columns],
+        length: output_length,
+        ..ProfileShape::default()
+    });
     let plan = Plan::new(&config.model, length, Outputs { columns, bins: None, profile }, strands)?;
     if command.json { print_json(&layers::json(&plan, strands)) } else { print(&layers::table(&plan, strands)) }
 }

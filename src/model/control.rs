@@ -1,5 +1,5 @@
 //! What a control experiment adds to a network that predicts profiles, as in BPNet: to the logits of the profile a convolution of its
-//! counts, to the log counts a weight times the log of 1 + all of them. Both are linear, so they stand beside the network's own head.
+//! counts, to the log counts a weight times the log of 1 + all of them, or of 1 + half of those along the profile. Both are linear, so they stand beside the network's own head.
 
 use tch::nn::{Init, Path};
 use tch::{Kind, Tensor};
@@ -31,7 +31,10 @@ impl Control {
     /// Its part of logits `[n, tracks * length + groups]`, from counts `[n, control, control_length]`.
     pub fn logits(&self, control: &Tensor) -> Tensor {
         let profile = control.conv1d(&self.profile, None::<&Tensor>, 1, 0, 1, 1);
-        let log_counts = control.sum_dim_intlist([1i64, 2].as_slice(), true, Kind::Float).log1p().squeeze_dim(2);
+        let counted = self.shape.control_counted();
+        let seen = control.narrow(2, counted.start as i64, counted.len() as i64);
+        let sum = seen.sum_dim_intlist([1i64, 2].as_slice(), true, Kind::Float);
+        let log_counts = (sum / f64::from(self.shape.control_counts.unit())).log1p().squeeze_dim(2);
         Tensor::cat(&[profile.flatten(1, -1), log_counts * &self.counts], 1)
     }
 
@@ -63,7 +66,7 @@ mod tests {
 
     #[test]
     fn it_is_what_a_head_on_features_and_control_together_adds() {
-        let shape = ProfileShape { tracks: vec![1, 2], length: 10, control: 2 };
+        let shape = ProfileShape { tracks: vec![1, 2], length: 10, control: 2, ..ProfileShape::default() };
         let store = VarStore::new(Device::Cpu);
         let control = Control::new(&store.root(), &shape);
         let parameters: i64 = store.trainable_variables().iter().map(|tensor| tensor.numel() as i64).sum();

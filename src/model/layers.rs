@@ -96,10 +96,6 @@ impl Mode {
     }
 }
 
-/// An exponential's input is cut here, so that one strange sequence cannot make the next layers overflow: batch norm leaves
-/// hardly anything above it.
-const LARGEST_EXPONENT: f64 = 6.0;
-
 /// `[batch, channels, positions]` or `[batch, features]` to the like.
 pub trait Module: std::fmt::Debug + Send {
     fn forward(&self, xs: &Tensor, mode: Mode) -> Tensor;
@@ -123,7 +119,7 @@ fn build(step: &Step, tied: bool, root: &Path, random: &mut Generator) -> Box<dy
         Layer::Gelu {} => Box::new(Activation(|xs| xs.gelu("none"))),
         Layer::Silu {} => Box::new(Activation(Tensor::silu)),
         Layer::Tanh {} => Box::new(Activation(Tensor::tanh)),
-        Layer::Exp {} => Box::new(Activation(|xs| xs.clamp_max(LARGEST_EXPONENT).exp())),
+        Layer::Exp { at_most } => Box::new(Exp(f64::from(at_most))),
         Layer::MaxPool { width, stride } => Box::new(Pool::max(width, stride.unwrap_or(width))),
         Layer::MeanPool { width, stride } => Box::new(Pool::mean(width, stride.unwrap_or(width))),
         Layer::Dropout { rate } => Box::new(Dropout(rate.unwrap_or(0.0))),
@@ -150,12 +146,12 @@ fn build(step: &Step, tied: bool, root: &Path, random: &mut Generator) -> Box<dy
             let place = Convolution::new(&path, read, filters, shape, reading, random);
             Box::new(PlacesPool { place, places: places as i64 })
         }
-        Layer::Dilated { width, dilation, positions, residual, .. } => {
+        Layer::Dilated { width, dilation, positions, residual, relu, .. } => {
             let (reads, kept) = ((width as i64, dilation as i64), positions as i64);
-            Box::new(Dilated::new(&path, (channels, out), reads, kept, residual, random))
+            Box::new(Dilated::new(&path, (channels, out), reads, kept, (residual, relu), random))
         }
-        Layer::ProfileHead { tracks, groups, width, length } => {
-            let (of_each, sizes) = ((tracks as i64, groups as i64), (width as i64, length as i64));
+        Layer::ProfileHead { tracks, groups, width, length, counted } => {
+            let (of_each, sizes) = ((tracks as i64, groups as i64), (width as i64, length as i64, counted as i64));
             Box::new(ProfileHead::new(&path, channels, of_each, sizes, random))
         }
         Layer::Branches { .. } => unreachable!("branches are all of a network, of which `sequences` makes two"),
@@ -203,9 +199,8 @@ impl Convolution {
         let (width, stride, dilation, groups) = (width as i64, stride as i64, dilation as i64, groups as i64);
         let fan_in = inputs / groups * width;
         let [weight, bias] = weight_and_bias(path, &[outputs, inputs / groups, width], fan_in, random);
-        let around = if padding == Padding::Same { (width - 1) * dilation } else { 0 };
-        let is_lopsided = around % 2 == 1;
-        Self { weight, bias, stride, dilation, groups, padding: around / 2, is_lopsided, reading }
+        let [before, behind] = padding.zeros(filters.width.saturating_sub(1) * filters.dilation);
+        Self { weight, bias, stride, dilation, groups, padding: before as i64, is_lopsided: behind > before, reading }
     }
 }
 
@@ -272,6 +267,16 @@ impl Module for BatchNorm {
         let (mean, variance) = (Some(running_mean), Some(running_var));
         let trains = mode.training && has_spread;
         xs.batch_norm(ws.as_ref(), bs.as_ref(), mean, variance, trains, mode.momentum, EPSILON, true)
+    }
+}
+
+/// The exponential function of at most so much.
+#[derive(Debug)]
+struct Exp(f64);
+
+impl Module for Exp {
+    fn forward(&self, xs: &Tensor, _mode: Mode) -> Tensor {
+        xs.clamp_max(self.0).exp()
     }
 }
 

@@ -5,9 +5,10 @@ use tch::Tensor;
 use tch::nn::Path;
 
 use super::layers::{Mode, Module, weight_and_bias};
+use strandnet_core::config::layers::Rectified;
 use strandnet_core::random::Generator;
 
-/// Rectified convolution at some middle positions, `[batch, inputs, positions]` to `[batch, outputs, kept]`; residual, the
+/// Convolution at some middle positions, rectified, `[batch, inputs, positions]` to `[batch, outputs, kept]`; residual, the
 /// middle of its input is added.
 #[derive(Debug)]
 pub struct Dilated {
@@ -18,6 +19,7 @@ pub struct Dilated {
     dilation: i64,
     kept: i64,
     is_residual: bool,
+    relu: Rectified,
 }
 
 impl Dilated {
@@ -26,11 +28,11 @@ impl Dilated {
         (inputs, outputs): (i64, i64),
         (width, dilation): (i64, i64),
         kept: i64,
-        is_residual: bool,
+        (is_residual, relu): (bool, Rectified),
         random: &mut Generator,
     ) -> Self {
         let [weight, bias] = weight_and_bias(path, &[outputs, inputs, width], inputs * width, random);
-        Self { weight, bias, dilation, kept, is_residual }
+        Self { weight, bias, dilation, kept, is_residual, relu }
     }
 }
 
@@ -39,10 +41,14 @@ impl Module for Dilated {
         let (_, _, width) = self.weight.size3().expect("three sizes");
         let xs = mode.cast(xs);
         // Channels last in memory.
-        let read = middle(&xs, self.kept + (width - 1) * self.dilation).transpose(1, 2).contiguous().transpose(1, 2);
+        let rectified = (self.relu == Rectified::Input).then(|| xs.relu());
+        let read = middle(rectified.as_ref().unwrap_or(&xs), self.kept + (width - 1) * self.dilation)
+            .transpose(1, 2)
+            .contiguous()
+            .transpose(1, 2);
         let (weight, bias) = (mode.cast(&self.weight).unsqueeze(2), mode.cast(&self.bias));
         let convolved = read.unsqueeze(2).conv2d(&weight, Some(bias), [1, 1], [0, 0], [1, self.dilation], 1);
-        let convolved = convolved.relu().squeeze_dim(2);
+        let convolved = if self.relu == Rectified::Output { convolved.relu() } else { convolved }.squeeze_dim(2);
         if self.is_residual { convolved + middle(&xs, self.kept) } else { convolved }
     }
 }
@@ -54,7 +60,7 @@ fn middle(xs: &Tensor, kept: i64) -> Tensor {
 }
 
 /// Features `[batch, channels, positions]` to `[batch, tracks * length + groups]`: logits of the profile by a convolution, and log counts
-/// by a dense layer on the means over the positions that the convolution reads.
+/// by a dense layer on means over the middle positions.
 #[derive(Debug)]
 pub struct ProfileHead {
     /// `[tracks, channels, width]` and `[tracks]`
@@ -62,6 +68,8 @@ pub struct ProfileHead {
     /// `[groups, channels]` and `[groups]`; nothing where others predict log counts.
     counts: Option<[Tensor; 2]>,
     length: i64,
+    /// Positions over which the means are taken, where there are as many.
+    counted: i64,
 }
 
 impl ProfileHead {
@@ -69,12 +77,12 @@ impl ProfileHead {
         path: &Path,
         channels: i64,
         (tracks, groups): (i64, i64),
-        (width, length): (i64, i64),
+        (width, length, counted): (i64, i64, i64),
         random: &mut Generator,
     ) -> Self {
         let profile = weight_and_bias(&(path / "fconv"), &[tracks, channels, width], channels * width, random);
         let counts = (groups > 0).then(|| weight_and_bias(&(path / "linear"), &[groups, channels], channels, random));
-        Self { profile, counts, length }
+        Self { profile, counts, length, counted }
     }
 }
 
@@ -91,7 +99,7 @@ impl Module for ProfileHead {
         let profile = skewed.narrow(3, 0, length).sum_dim_intlist(2, false, None::<tch::Kind>) + bias.unsqueeze(1);
         let profile = profile.flatten(1, -1);
         let Some([weight, bias]) = &self.counts else { return profile };
-        let seen = middle(&xs, read.min(xs.size()[2])).mean_dim(2, false, None::<tch::Kind>);
+        let seen = middle(&xs, self.counted.min(xs.size()[2])).mean_dim(2, false, None::<tch::Kind>);
         Tensor::cat(&[profile, seen.linear(&mode.cast(weight), Some(&mode.cast(bias)))], 1)
     }
 }
@@ -118,7 +126,8 @@ mod tests {
         let store = VarStore::new(Device::Cpu);
         let mut random = random::generator(1, Purpose::Weights, 0, 0);
         for (i, (positions, kept)) in [(40, 20), (40, 32), (40, 40), (30, 30)].into_iter().enumerate() {
-            let layer = Dilated::new(&(store.root() / i as i64), (5, 5), (3, 4), kept, true, &mut random);
+            let layer =
+                Dilated::new(&(store.root() / i as i64), (5, 5), (3, 4), kept, (true, Rectified::Output), &mut random);
             let xs = random_tensor([2, 5, positions]);
             let whole = &xs + xs.conv1d(&layer.weight, Some(&layer.bias), 1, 4, 4, 1).relu();
             let expected = whole.narrow(2, (positions - kept) / 2, kept);
@@ -131,7 +140,7 @@ mod tests {
         let store = VarStore::new(Device::Cpu);
         let mut random = random::generator(1, Purpose::Weights, 0, 0);
         for (i, positions) in [50, 48, 44, 40].into_iter().enumerate() {
-            let head = ProfileHead::new(&(store.root() / i as i64), 6, (3, 2), (9, 40), &mut random);
+            let head = ProfileHead::new(&(store.root() / i as i64), 6, (3, 2), (9, 40, 48), &mut random);
             let xs = random_tensor([2, 6, positions]);
             let found = head.forward(&xs, MODE);
             let whole = xs.conv1d(&head.profile[0], Some(&head.profile[1]), 1, 4, 1, 1);

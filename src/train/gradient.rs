@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn profiles_that_the_loss_does_not_depend_on_are_not_computed_and_the_gradient_is_libtorchs() {
-        let (length, shape) = (160, ProfileShape { tracks: vec![1, 2], length: 31, control: 0 });
+        let (length, shape) = (160, ProfileShape { tracks: vec![1, 2], length: 31, ..ProfileShape::default() });
         let (examples, classes) = loci(length, &shape);
         let task = Task::new(TaskKind::Profile, &classes, None, &ClassWeights::None, &examples).unwrap();
         let codes = examples.all_codes().unwrap();

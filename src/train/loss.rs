@@ -357,7 +357,7 @@ mod tests {
 
     #[test]
     fn the_loss_of_profiles_is_that_of_validation_and_moves_what_it_should() {
-        let shape = ProfileShape { tracks: vec![1, 2], length: 3, control: 0 };
+        let shape = ProfileShape { tracks: vec![1, 2], length: 3, ..ProfileShape::default() };
         let mut writer = ExamplesWriter::new(2, 2, u64::MAX).with_profiles(Some(shape.clone()));
         let counts: Vec<[f32; 9]> = (0..4).map(|i| std::array::from_fn(|at| ((i * 5 + at * 3) % 7) as f32)).collect();
         for (i, counts) in counts.iter().enumerate() {

@@ -59,6 +59,7 @@ impl InterruptedRun {
     pub fn open_with(path: &Path, how: &Resumption, progress: Progress) -> Result<Option<Self>> {
         let Resumption { epochs, device, cuda_graph, data_roots, only_reads } = how;
         let (run, provenance) = RunFolder::open(path)?;
+        provenance.check_trained_here(path, "start from its weights with --init-from")?;
         let replaced = match only_reads {
             true => None,
             false => {

@@ -14,18 +14,18 @@ import tempfile
 import threading
 import time
 import unittest
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import strandnet
+from partners import needs
 from strandnet import _launcher, metrics
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RUN = Path(os.environ.get("STRANDNET_RUN", ROOT / "examples" / "run"))
 SCORE = Path(strandnet.__file__).parent / "bin" / "strandnet-score"
 COMMAND = Path(sys.executable).parent / "strandnet"
-HAS_TORCH = find_spec("torch") is not None
+HAS_PROGRAM = _launcher.libtorch()[0] is not None and (_launcher.BIN / "strandnet").is_file()
 TOLERANCE = 1e-5
 
 
@@ -356,7 +356,7 @@ class TestDataset(Folder):
         with self.assertRaises(FileNotFoundError):
             strandnet.Dataset(train=self.folder / "none.csv")
 
-    @unittest.skipUnless(HAS_TORCH, "PyTorch is not installed")
+    @needs("torch")
     def test_a_loader_of_pytorch_takes_it_with_and_without_workers(self):
         import torch
 
@@ -489,7 +489,7 @@ class TestCommand(Folder):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("s\t", done.stdout)
 
-    @unittest.skipUnless(HAS_TORCH and _launcher.libtorch()[0] and (_launcher.BIN / "strandnet").is_file(), "PyTorch 2.11.0 is not installed")
+    @unittest.skipUnless(HAS_PROGRAM, "the program that trains is not in the wheel, or PyTorch 2.11.0 is not installed")
     def test_the_installed_command_trains(self):
         done = subprocess.run([COMMAND, "doctor"], capture_output=True, text=True)
         self.assertIn("libtorch 2.11.0 of PyTorch", done.stdout, done.stderr)

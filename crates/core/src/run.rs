@@ -2,6 +2,7 @@
 
 pub mod bias;
 pub mod fold_folder;
+pub mod import;
 pub mod manifest;
 pub mod moved;
 pub mod output_folder;
@@ -210,6 +211,9 @@ pub struct Provenance {
     /// Programs that resumed the run after the one that started it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resumed: Vec<Resumed>,
+    /// Where the network comes from, if it was trained elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<import::Origin>,
     /// Outcome of training; absent until training has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,

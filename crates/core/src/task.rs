@@ -81,7 +81,7 @@ pub struct ProfileTask {
 impl ProfileTask {
     /// Whether it can be of so many groups.
     pub fn fits(&self, groups: usize) -> bool {
-        let ProfileShape { tracks, length, control } = &self.shape;
+        let ProfileShape { tracks, length, control, .. } = &self.shape;
         tracks.len() == groups
             && tracks.iter().all(|tracks| (1..=2).contains(tracks))
             && (1..=LONGEST_BP).contains(length)

@@ -30,6 +30,10 @@ const BATCHES: usize = 32;
 /// # Errors
 /// The sequences cannot be read.
 pub fn filters(run: &FinishedRun, members: &[usize], trained: &Filters, set: &Set) -> Result<Filters> {
+    run.provenance.check_trained_here(
+        &run.folder.path,
+        "leave out --database, whose matches are held against those of untrained filters",
+    )?;
     let (config, outputs) = (&run.provenance.config, run.provenance.task()?.network_outputs());
     let (seed, length) = (run.provenance.seed, run.provenance.length);
     let network =

@@ -9,7 +9,7 @@ use super::*;
 use crate::model::weights;
 use crate::no_grad::no_grad;
 use crate::train::loss::Criterion;
-use strandnet_core::config::layers;
+use strandnet_core::config::layers::{self, Padding};
 use strandnet_core::config::{Architecture, Layer};
 use strandnet_core::network::kernels::Key;
 use strandnet_core::sequence::bins::Bins;
@@ -77,7 +77,8 @@ fn config(arch: Architecture) -> ModelConfig {
 /// So many columns; where an architecture predicts profiles, two groups of tracks, one of them a pair of strands.
 fn outputs(arch: Architecture, columns: usize, length: usize) -> Outputs {
     let tracks = [1, 2].into_iter().cycle().take(columns).collect();
-    let profile = arch.predicts_profiles().then(|| ProfileShape { tracks, length: length % 2 + 8, control: 0 });
+    let profile =
+        arch.predicts_profiles().then(|| ProfileShape { tracks, length: length % 2 + 8, ..ProfileShape::default() });
     Outputs { columns, bins: None, profile }
 }
 
@@ -674,7 +675,7 @@ fn the_residual_network_takes_any_length_and_has_the_parameters_it_should() {
 #[test]
 fn bpnet_gives_what_bpnet_lite_gives_with_the_same_weights() {
     let (length, n, filters) = (180, 3, 6);
-    let shape = ProfileShape { tracks: vec![2], length: 60, control: 1 };
+    let shape = ProfileShape { tracks: vec![2], length: 60, control: 1, ..ProfileShape::default() };
     let config = ModelConfig { arch: Architecture::Bpnet, filters: Some(6), depth: Some(3), ..ModelConfig::default() };
     let outputs = Outputs { columns: 1, bins: None, profile: Some(shape.clone()) };
     let network = Network::new(&config, length, outputs, Strands::Single, Device::Cpu, 1).unwrap();

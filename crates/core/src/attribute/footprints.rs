@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_motif_that_is_cut_shows_and_another_does_not() {
-        let shape = ProfileShape { tracks: vec![2], length: 21, control: 0 };
+        let shape = ProfileShape { tracks: vec![2], length: 21, ..ProfileShape::default() };
         // Without C and G, so that the motif alone is cut.
         let sequences: Vec<u8> = (0..3 * LENGTH).map(|i| [0, 3, 3, 0, 0, 3, 0][i * i % 7]).collect();
         let backgrounds = Backgrounds::shuffled(&sequences, LENGTH, 10, 1);

@@ -371,7 +371,7 @@ mod tests {
 
     #[test]
     fn the_slopes_of_profiles_and_of_their_log_counts_are_those_of_their_own_group() {
-        let profile = ProfileShape { tracks: vec![1, 2], length: 2, control: 0 };
+        let profile = ProfileShape { tracks: vec![1, 2], length: 2, ..ProfileShape::default() };
         let outputs = Outputs { columns: 2, bins: None, profile: Some(profile) };
         let logits = [0.3f32, -1.0, 2.5, 0.7, 0.1, -3.0, 4.0, 5.0];
         for (quantity, places) in [(Quantity::Profile, 2..6), (Quantity::Value { mean: 0.0, deviation: 1.0 }, 7..8)] {

@@ -216,7 +216,7 @@ mod tests {
     const BASES: usize = 400;
 
     fn shape() -> ProfileShape {
-        ProfileShape { tracks: vec![1, 2], length: COVERED, control: 0 }
+        ProfileShape { tracks: vec![1, 2], length: COVERED, ..ProfileShape::default() }
     }
 
     /// Profiles of one track and of two that follow the sequence base by base, and the counts of C in the window as log counts.

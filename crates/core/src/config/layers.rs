@@ -12,6 +12,8 @@ pub(crate) const MOST_FILTERS: usize = 1024;
 pub(crate) const LONGEST_WIDTH_BP: usize = 1000;
 const MOST_UNITS: usize = 16_384;
 const MOST_LAYERS: usize = 500;
+/// Beyond it the exponential function overflows in single precision.
+const LARGEST_EXPONENT: f32 = 88.0;
 /// Most parameters of a network: 4 GB in f32.
 pub(crate) const MOST_PARAMETERS: usize = 1_000_000_000;
 
@@ -54,7 +56,13 @@ pub enum Layer {
     /// Hyperbolic tangent.
     Tanh {},
     /// The exponential function, which makes filters of a first layer easier to read (Koo and Ploenzke, 2021).
-    Exp {},
+    Exp {
+        /// Larger inputs are cut to this, so that one strange sequence cannot make the next layers overflow; batch norm leaves hardly
+        /// anything above the default.
+        #[serde(default = "six", skip_serializing_if = "is_six")]
+        #[schemars(extend("exclusiveMinimum" = 0, "maximum" = LARGEST_EXPONENT))]
+        at_most: f32,
+    },
     /// Maxima of `width` positions, `stride` apart (else `width`).
     MaxPool {
         /// Pool size, in positions.
@@ -124,7 +132,7 @@ pub enum Layer {
         #[schemars(range(min = 1, max = LONGEST_BP))]
         positions: usize,
     },
-    /// Rectified convolution at the middle `positions` positions, with zeros beyond the ends where there are too few.
+    /// Convolution at the middle `positions` positions, with zeros beyond the ends where there are too few.
     #[serde(skip)]
     Dilated {
         /// Output channels.
@@ -137,8 +145,10 @@ pub enum Layer {
         positions: usize,
         /// Whether it is added to the middle of its input.
         residual: bool,
+        /// What is rectified.
+        relu: Rectified,
     },
-    /// The logits of a profile, by a convolution, and log counts, by a dense layer on the means over the positions that it reads.
+    /// The logits of a profile, by a convolution, and log counts, by a dense layer on means over positions.
     #[serde(skip)]
     ProfileHead {
         /// Tracks of the profile.
@@ -149,6 +159,8 @@ pub enum Layer {
         width: usize,
         /// Length of the profile, in positions.
         length: usize,
+        /// Middle positions over which the means are taken.
+        counted: usize,
     },
     /// Two lists of layers that read the same, and whose features follow each other.
     #[serde(skip)]
@@ -177,6 +189,31 @@ pub enum Padding {
     Same,
     /// Nothing
     None,
+    /// So many zeros at each end
+    #[serde(untagged)]
+    Zeros(#[schemars(range(min = 0, max = LONGEST_WIDTH_BP))] usize),
+}
+
+impl Padding {
+    /// Zeros before and behind, for filters whose last tap is `reach` positions from the first.
+    pub fn zeros(self, reach: usize) -> [usize; 2] {
+        match self {
+            Self::Same => [reach / 2, reach - reach / 2],
+            Self::None => [0, 0],
+            Self::Zeros(count) => [count, count],
+        }
+    }
+}
+
+/// What a dilated convolution rectifies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rectified {
+    /// What comes out, as in BPNet
+    Output,
+    /// What goes in, as in basepairmodels
+    Input,
+    /// Nothing
+    Nothing,
 }
 
 /// Statistic that a global pool takes over all positions of each channel.
@@ -193,6 +230,14 @@ pub enum GlobalPool {
 
 fn one() -> usize {
     1
+}
+
+fn six() -> f32 {
+    6.0
+}
+
+fn is_six(number: &f32) -> bool {
+    *number == six()
 }
 
 /// Shape of the activations between layers, for one sequence and, where filters are tied, one of its strands.
@@ -248,15 +293,12 @@ impl Shape {
                     ));
                 }
                 let reach = (width - 1) * dilation;
-                let seen = match padding {
-                    Padding::Same => positions,
-                    Padding::None if positions > reach => positions - reach,
-                    Padding::None => {
-                        return Err(format!(
-                            "reaches over {} positions and gets {positions}; use longer fragments or padding = \"same\"",
-                            reach + 1
-                        ));
-                    }
+                let padded = positions + padding.zeros(reach).iter().sum::<usize>();
+                let Some(seen) = padded.checked_sub(reach).filter(|seen| *seen > 0) else {
+                    return Err(format!(
+                        "reaches over {} positions and gets {padded}; use longer fragments or padding = \"same\"",
+                        reach + 1
+                    ));
                 };
                 Ok(Self { channels: filters, positions: Some((seen - 1) / stride + 1), bases: false })
             }
@@ -326,6 +368,11 @@ impl Layer {
         Self::Convolution { filters, width, stride: 1, dilation, groups: 1, padding: Padding::Same }
     }
 
+    /// The exponential function of at most 6.
+    pub fn exponential() -> Self {
+        Self::Exp { at_most: six() }
+    }
+
     /// The name that TOML files use.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -335,7 +382,7 @@ impl Layer {
             Self::Gelu {} => "gelu",
             Self::Silu {} => "silu",
             Self::Tanh {} => "tanh",
-            Self::Exp {} => "exp",
+            Self::Exp { .. } => "exp",
             Self::MaxPool { .. } => "max-pool",
             Self::MeanPool { .. } => "mean-pool",
             Self::Dropout { .. } => "dropout",
@@ -355,7 +402,7 @@ impl Layer {
 
     /// Whether it is an elementwise function.
     fn is_activation(&self) -> bool {
-        matches!(self, Self::Relu {} | Self::Gelu {} | Self::Silu {} | Self::Tanh {} | Self::Exp {})
+        matches!(self, Self::Relu {} | Self::Gelu {} | Self::Silu {} | Self::Tanh {} | Self::Exp { .. })
     }
 
     /// Whether a block of the network begins with it.
@@ -419,7 +466,9 @@ impl Layer {
             Self::Lstm { .. } => (parameters - 2 * 4 * out) * positions,
             Self::PlacesPool { filters, .. } => (parameters - of_strand(*filters, tied)) * positions,
             Self::Dilated { filters, .. } => (parameters - filters) * output.positions.unwrap_or(1),
-            Self::ProfileHead { tracks, groups, width, length } => input.channels * (tracks * width * length + groups),
+            Self::ProfileHead { tracks, groups, width, length, .. } => {
+                input.channels * (tracks * width * length + groups)
+            }
             Self::Dense { units } => parameters - units,
             _ => 0,
         };
@@ -453,18 +502,25 @@ impl Layer {
             (!(1..=most).contains(&value)).then(|| format!("has {name} = {value}, expected 1 to {most}"))
         };
         match self {
-            Self::Convolution { filters, width, stride, dilation, groups, .. } => {
+            Self::Convolution { filters, width, stride, dilation, groups, padding } => {
                 range("filters", *filters, MOST_FILTERS)
                     .or(range("width", *width, LONGEST_WIDTH_BP))
                     .or(range("stride", *stride, LONGEST_WIDTH_BP))
                     .or(range("dilation", *dilation, LONGEST_BP))
                     .or(range("groups", *groups, MOST_FILTERS))
+                    .or(match padding {
+                        Padding::Zeros(count @ 1..) => range("padding", *count, LONGEST_WIDTH_BP),
+                        _ => None,
+                    })
             }
             Self::MaxPool { width, stride } | Self::MeanPool { width, stride } => {
                 range("width", *width, LONGEST_BP).or(range("stride", stride.unwrap_or(1), LONGEST_BP))
             }
             Self::Dropout { rate: Some(rate) } if !(0.0..1.0).contains(rate) => {
                 Some(format!("has rate = {rate}, expected 0 or more and less than 1"))
+            }
+            Self::Exp { at_most } if !(*at_most > 0.0 && *at_most <= LARGEST_EXPONENT) => {
+                Some(format!("has at_most = {at_most}, expected more than 0 and at most {LARGEST_EXPONENT}"))
             }
             Self::Residual { layers } if layers.is_empty() => Some("holds no layers, expected one or more".into()),
             Self::Gated { width, dilation } => {

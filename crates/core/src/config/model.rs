@@ -41,6 +41,16 @@ pub struct ModelConfig {
     /// Where dropout stands in the shallow network
     #[arg(long, value_enum, value_name = "PLACE", default_value_t = DropoutPlace::Both)]
     pub dropout_after: DropoutPlace,
+    /// Middle positions whose features are averaged for the log counts of a bpnet network; those that its profile depends on directly if
+    /// absent. ChromBPNet's bias model averages more.
+    #[arg(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = LONGEST_BP))]
+    pub counts_positions: Option<usize>,
+    /// Whether a bpnet network rectifies what its dilated convolutions read, as basepairmodels does, and not what they give.
+    #[arg(skip)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub pre_activation: bool,
     /// The layers of a custom network, without the output layer: `[[layer]]` in a TOML file.
     #[arg(skip)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -209,6 +219,17 @@ impl ModelConfig {
             !self.arch.predicts_profiles() || self.width() % 2 == 1,
             format!("--width is {}, expected an odd number for --arch {arch}", self.width()),
         );
+        let is_bpnet = matches!(self.arch, Architecture::Bpnet | Architecture::Bias);
+        check(
+            is_bpnet || (self.counts_positions.is_none() && !self.pre_activation),
+            format!("counts_positions and pre_activation go with --arch bpnet or bias, not {arch}; remove them"),
+        );
+        if let Some(positions) = self.counts_positions {
+            check(
+                (1..=LONGEST_BP).contains(&positions),
+                format!("counts_positions is {positions}, expected 1 to {LONGEST_BP}"),
+            );
+        }
         let is_custom = self.arch == Architecture::Custom;
         check(
             is_custom || self.layer.is_empty(),

@@ -100,6 +100,7 @@ impl SignalValues {
             tracks: tracks.iter().map(tracks_of).collect(),
             length: output_length,
             control: control.as_ref().map_or(0, Control::tracks),
+            ..ProfileShape::default()
         });
         let before = (length - output_length) / 2;
         let windows = vec![0; genome.chromosomes.len()];
@@ -328,7 +329,7 @@ mod tests {
         };
         for memory in [0, 1 << 20] {
             let values = SignalValues::open(&config, true, &genome(), 10, memory, &Progress::quiet()).unwrap().unwrap();
-            let shape = ProfileShape { tracks: vec![1, 2], length: 4, control: 0 };
+            let shape = ProfileShape { tracks: vec![1, 2], length: 4, ..ProfileShape::default() };
             assert_eq!(values.profile.as_ref(), Some(&shape));
             let window = Interval { chromosome: 0, range: 1..11 };
             let forward = values.profile(&window, false).unwrap();

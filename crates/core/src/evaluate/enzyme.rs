@@ -228,7 +228,7 @@ mod tests {
     const LENGTH: usize = 100;
 
     fn shape() -> ProfileShape {
-        ProfileShape { tracks: vec![1, 2], length: 40, control: 0 }
+        ProfileShape { tracks: vec![1, 2], length: 40, ..ProfileShape::default() }
     }
 
     /// Random sequences, of which each second is a peak. An enzyme cuts behind each CA, on either strand of one track of both; on a

@@ -130,11 +130,13 @@ fn control(graph: &mut Builder, shape: &ProfileShape, counts: &str) -> Result<St
     let profile = graph.op("Conv", &[counts, &profile], vec![]);
     let profile = graph.flattened(&profile);
     let axes = graph.integers(&[1, 2]);
-    let sum = graph.op("ReduceSum", &[counts, &axes], vec![onnx::Attribute::int("keepdims", 0)]);
+    let (counted, all) = (shape.control_counted(), shape.control_length());
+    let seen = if counted.len() < all { graph.gathered(counts, 2, counted) } else { counts.to_owned() };
+    let sum = graph.op("ReduceSum", &[&seen, &axes], vec![onnx::Attribute::int("keepdims", 0)]);
     let axis = graph.integers(&[1]);
     let sum = graph.op("Unsqueeze", &[&sum, &axis], vec![]);
-    let one = graph.floats(&[1], &[1.0]);
-    let sum = graph.op("Add", &[&sum, &one], vec![]);
+    let sum = graph.scaled(&sum, 1.0 / shape.control_counts.unit());
+    let sum = graph.plus(&sum, 1.0);
     let log = graph.op("Log", &[&sum], vec![]);
     let counts = graph.op("Mul", &[&log, &weight], vec![]);
     Ok(graph.concatenated(&[&profile, &counts], 1))

@@ -10,7 +10,7 @@ use std::fmt::Write;
 use crate::config::{Loss, TaskKind, name_of};
 use crate::export::Network;
 use crate::export::python::classes::{Beside, Classes};
-use crate::sequence::profile::{HEAD_WIDTH, ProfileShape};
+use crate::sequence::profile::ProfileShape;
 use crate::task::Scale;
 
 /// The source of a module.
@@ -19,7 +19,7 @@ pub fn source(network: &Network) -> String {
     let (length, numbers) = (plan.length, plan.outputs.numbers());
     let mut classes = Classes { tied: plan.tied, ..Classes::default() };
     let control = network.control().map(|shape| {
-        layers::control(&mut classes.definitions, HEAD_WIDTH);
+        layers::control(&mut classes.definitions, shape);
         format!("Control({}, {}, {})", shape.control, shape.all_tracks(), shape.groups())
     });
     let strand = if network.strands.scores_both() { ", of the strand as given" } else { "" };

@@ -43,6 +43,9 @@ pub struct Comparison {
 /// The runs have tasks of different kinds, or their files are missing or damaged.
 pub fn report(runs: &[RunFiles]) -> Result<Comparison> {
     check_kinds(runs)?;
+    for run in runs {
+        run.provenance.check_trained_here(&run.folder.path, "evaluate each run on the same data")?;
+    }
     let (names, kind) = (names(runs), runs[0].task().kind);
     let tests: Vec<Tested> = runs.iter().map(Tested::of).collect::<Result<_>>()?;
     let main = runs[0].metrics.test.main().map_or("auroc", |(name, _)| name);

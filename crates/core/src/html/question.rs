@@ -84,7 +84,10 @@ pub fn asked(run: &RunFiles) -> Vec<(&'static str, String)> {
         TaskKind::Regression | TaskKind::Profile => ("values", shown + by_default),
     });
     rows.push(("sequence length", format!("{} bp", thousands(provenance.length))));
-    rows.push(("data", source_in_words(data.source()).into()));
+    let is_imported = provenance.imported.is_some();
+    if !is_imported {
+        rows.push(("data", source_in_words(data.source()).into()));
+    }
     match &provenance.resolved {
         Some(resolved) => rows.extend(resolved_data(resolved)),
         None => rows.extend(named_chromosomes(data)),
@@ -99,6 +102,9 @@ pub fn asked(run: &RunFiles) -> Vec<(&'static str, String)> {
         rows.push(("ensemble", format!("{} networks, whose scores are averaged", training.ensemble)));
     }
     rows.push(("strands", config::name_of(&training.strands)));
+    if is_imported {
+        return rows;
+    }
     rows.push(("loss", config::name_of(&task.loss)));
     let batch = match training.batch_size {
         BatchSize::Auto => "batches of a size found by trying".into(),

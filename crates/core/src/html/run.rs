@@ -38,14 +38,18 @@ pub fn write(folder: &RunFolder, provenance: &Provenance, metrics: &RunMetrics) 
 /// A file of the run is missing or damaged.
 pub fn report(run: &RunFiles) -> Result<String> {
     let test = &run.metrics.test;
+    let is_imported = run.provenance.imported.is_some();
     let mut worst = Worst::new(run.task(), &run.classes, test.threshold);
-    run.predictions(|prediction| {
-        if prediction.split == Split::Test {
-            worst.add(&prediction);
-        }
-        Ok(())
-    })?;
+    if !is_imported {
+        run.predictions(|prediction| {
+            if prediction.split == Split::Test {
+                worst.add(&prediction);
+            }
+            Ok(())
+        })?;
+    }
     let report = RunReport {
+        is_imported,
         name: run.name(),
         version: env!("CARGO_PKG_VERSION"),
         question: question::question(run),
@@ -94,6 +98,8 @@ pub fn report(run: &RunFiles) -> Result<String> {
 #[derive(Template)]
 #[template(path = "run.html")]
 struct RunReport {
+    /// Whether the network was trained elsewhere, so that there are no results.
+    is_imported: bool,
     name: String,
     version: &'static str,
     question: String,
@@ -180,6 +186,9 @@ fn best_baseline(run: &RunFiles) -> Option<(&str, &str, f64)> {
 }
 
 fn summary(run: &RunFiles) -> Vec<String> {
+    if let Some(origin) = &run.provenance.imported {
+        return vec![origin.in_words()];
+    }
     let test = &run.metrics.test;
     let Some((name, metric)) = test.main() else { return Vec::new() };
     let mut sentences = vec![format!(
@@ -476,6 +485,16 @@ fn mistakes_text(run: &RunFiles, count: usize) -> String {
 }
 
 fn provenance(run: &Provenance) -> Vec<(&'static str, String)> {
+    if let Some(origin) = &run.imported {
+        let mut rows = vec![
+            ("imported from", origin.source.clone()),
+            ("by strandnet", run.version.clone()),
+            ("order of bases", origin.alphabet.clone()),
+        ];
+        let files = origin.files.iter().map(|file| format!("{} (SHA-256 {})", file.path.display(), file.sha256));
+        rows.extend(files.map(|file| ("file", file)));
+        return rows;
+    }
     let revision = |revision: &str| if revision.is_empty() { String::new() } else { format!(" ({revision})") };
     let processes = match run.processes {
         1 => String::new(),
@@ -505,11 +524,23 @@ fn provenance(run: &Provenance) -> Vec<(&'static str, String)> {
 fn commands(run: &RunFiles) -> Result<Vec<Command>> {
     let path = |name: &str| quoted(&run.folder.file(name).to_string_lossy());
     let (folder, config) = (quoted(&run.folder.path.to_string_lossy()), path(CONFIG_TOML));
+    let is_profile = run.task().kind == TaskKind::Profile;
+    if run.provenance.imported.is_some() {
+        let of = |what, line| Command { what, line };
+        return Ok(vec![
+            of("Score sequences", format!("strandnet predict {folder} SEQUENCES.fa")),
+            of("Evaluate it on data of your own", format!("strandnet evaluate {folder} --test DATA.csv")),
+            of(
+                "Train from its weights on",
+                format!("strandnet train {config} --init-from {folder} --train DATA.csv --out NEW"),
+            ),
+            of("Write this report again", format!("strandnet report {folder}")),
+        ]);
+    }
     let mut commands = vec![Command {
         what: "Train again with the same settings",
         line: format!("strandnet train {config} --out NEW"),
     }];
-    let is_profile = run.task().kind == TaskKind::Profile;
     if !run.provenance.config.data.resample && !is_profile && run.file(EXAMPLES_TSV)?.is_some() {
         commands.push(Command {
             what: "Train again on exactly the same examples",

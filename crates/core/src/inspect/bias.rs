@@ -75,7 +75,7 @@ mod tests {
 
     /// Background with counts of 5 at some bases, and logits that are higher there, moved by some bases.
     fn predicted(by: i32, height: f32) -> (Examples, Vec<f32>) {
-        let shape = ProfileShape { tracks: vec![1], length: LENGTH, control: 0 };
+        let shape = ProfileShape { tracks: vec![1], length: LENGTH, ..ProfileShape::default() };
         let mut writer = ExamplesWriter::new(LENGTH, 1, u64::MAX).with_profiles(Some(shape.clone()));
         let (mut random, mut logits) = (random::generator(1, Purpose::Simulate, 0, 0), Vec::new());
         for _ in 0..50 {

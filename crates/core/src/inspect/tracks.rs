@@ -435,7 +435,7 @@ mod tests {
     /// Random sequences with the reads of an enzyme, which are shifted to the right on the plus and to the left on the minus strand: as
     /// one track or a pair. Each third sequence is read on its other strand.
     fn examples(cutter: &Cutter, (plus, minus): (i32, i32), strands: usize, seed: u64) -> Examples {
-        let shape = ProfileShape { tracks: vec![strands], length: OUTPUT_LENGTH, control: 0 };
+        let shape = ProfileShape { tracks: vec![strands], length: OUTPUT_LENGTH, ..ProfileShape::default() };
         let mut writer = ExamplesWriter::new(LENGTH, 1, u64::MAX).with_profiles(Some(shape.clone()));
         let mut random = random::generator(seed, Purpose::Simulate, 0, 0);
         for i in 0..LOCI {

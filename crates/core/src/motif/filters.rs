@@ -3,7 +3,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::config::layers::{Layer, Padding};
+use crate::config::layers::Layer;
 use crate::network::{Parameters, plan::Plan};
 use crate::sequence::alphabet::UNKNOWN;
 
@@ -115,7 +115,7 @@ impl Filters {
             width,
             dilation,
             stride,
-            padding: if padding == Padding::Same { reach / 2 } else { 0 },
+            padding: padding.zeros(reach)[0],
             table,
             bias,
         })

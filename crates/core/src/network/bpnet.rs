@@ -3,7 +3,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::config::layers::Layer;
+use crate::config::layers::{Layer, Rectified};
 use crate::config::{Architecture, ModelConfig};
 use crate::network::plan::Plan;
 use crate::network::{Outputs, residual};
@@ -16,10 +16,11 @@ const COUNTS_DEPTH: usize = 2;
 
 pub(super) fn plan(plan: &mut Plan, config: &ModelConfig, outputs: &Outputs) -> Result<()> {
     let profile = profile(outputs)?;
-    trunk(plan, config, profile, "")?;
+    let counted = config.counts_positions.unwrap_or(profile.length + HEAD_WIDTH - 1);
+    trunk(plan, config, profile.length.max(counted.saturating_sub(HEAD_WIDTH - 1)), "")?;
     plan.block("output");
-    let (tracks, groups) = (profile.all_tracks(), profile.groups());
-    plan.add("head", Layer::ProfileHead { tracks, groups, width: HEAD_WIDTH, length: profile.length })
+    let (tracks, groups, length) = (profile.all_tracks(), profile.groups(), profile.length);
+    plan.add("head", Layer::ProfileHead { tracks, groups, width: HEAD_WIDTH, length, counted })
 }
 
 /// The same trunk for the profile, and beside it the default network for the log counts: where motifs are, and which, tells how many
@@ -37,11 +38,11 @@ pub(super) fn plan_branched(plan: &mut Plan, config: &ModelConfig, outputs: &Out
     plan.block("output");
     plan.add_branches(
         |plan| {
-            trunk(plan, config, profile, "profile.")?;
-            let tracks = profile.all_tracks();
+            trunk(plan, config, profile.length, "profile.")?;
+            let (tracks, length) = (profile.all_tracks(), profile.length);
             plan.add(
                 "profile.head",
-                Layer::ProfileHead { tracks, groups: 0, width: HEAD_WIDTH, length: profile.length },
+                Layer::ProfileHead { tracks, groups: 0, width: HEAD_WIDTH, length, counted: length + HEAD_WIDTH - 1 },
             )
         },
         |plan| residual::plan(plan, &of_counts, &Outputs::from(groups)),
@@ -55,24 +56,31 @@ fn profile(outputs: &Outputs) -> Result<&ProfileShape> {
     }
 }
 
-/// A wide convolution and dilated residual blocks, without positions that no output depends on.
-fn trunk(plan: &mut Plan, config: &ModelConfig, profile: &ProfileShape, prefix: &str) -> Result<()> {
+/// A wide convolution and dilated residual blocks, without positions that no output depends on, where a convolution of the head gives
+/// `length` positions.
+fn trunk(plan: &mut Plan, config: &ModelConfig, length: usize, prefix: &str) -> Result<()> {
     let plan_length = plan.length;
     let (filters, width, depth) = (config.filters(), config.width(), config.depth());
     let dilations: Vec<usize> = (1..=depth).map(|i| 1 << i).collect();
     // What a layer must give for those behind it, of what there is.
     let needed = |left: &[usize]| {
         let reach: usize = left.iter().map(|dilation| (BLOCK_WIDTH - 1) * dilation).sum();
-        (profile.length + HEAD_WIDTH - 1 + reach).min(plan_length)
+        (length + HEAD_WIDTH - 1 + reach).min(plan_length)
     };
     let positions: Vec<usize> = (0..=depth).map(|i| needed(&dilations[i..])).collect();
     plan.block("stem");
     let name = format!("{prefix}iconv");
-    plan.add(&name, Layer::Dilated { filters, width, dilation: 1, positions: positions[0], residual: false })?;
+    let (of_stem, of_blocks) = match config.pre_activation {
+        false => (Rectified::Output, Rectified::Output),
+        true => (Rectified::Nothing, Rectified::Input),
+    };
+    let (residual, relu) = (false, of_stem);
+    plan.add(&name, Layer::Dilated { filters, width, dilation: 1, positions: positions[0], residual, relu })?;
     for (i, &dilation) in dilations.iter().enumerate() {
         let (name, positions) = (format!("{prefix}rconvs.{i}"), positions[i + 1]);
         plan.block(&name);
-        plan.add(&name, Layer::Dilated { filters, width: BLOCK_WIDTH, dilation, positions, residual: true })?;
+        let (residual, relu) = (true, of_blocks);
+        plan.add(&name, Layer::Dilated { filters, width: BLOCK_WIDTH, dilation, positions, residual, relu })?;
     }
-    Ok(())
+    plan.then(config.pre_activation.then_some(Layer::Relu {}))
 }

@@ -56,7 +56,7 @@ pub(super) fn stem(plan: &mut Plan, config: &ModelConfig) -> Result<()> {
     plan.add("stem_conv", Layer::same_convolution(config.filters(), config.width(), 1))?;
     plan.then([Layer::MaxPool { width: STEM_POOL, stride: None }])?;
     plan.add("stem_norm", Layer::BatchNorm {})?;
-    plan.then([Layer::Exp {}])?;
+    plan.then([Layer::exponential()])?;
     plan.add("stem_narrow", Layer::same_convolution(channels(config), 1, 1))
 }
 

@@ -17,6 +17,34 @@ pub struct ProfileShape {
     /// Tracks of the control: none, 1, or 2 for the plus and the minus strand.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub control: usize,
+    /// Which counts of a control tell the log counts.
+    #[serde(default, skip_serializing_if = "ControlCounts::is_default")]
+    pub control_counts: ControlCounts,
+}
+
+/// Which counts of a control tell the log counts, through their logarithm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ControlCounts {
+    /// 1 + those that the convolution of the profile reads, as in bpnet-lite
+    #[default]
+    Read,
+    /// 1 + half of those along the profile: basepairmodels adds 2 to all of them, which is the same but for a constant
+    Profile,
+}
+
+impl ControlCounts {
+    /// What the counts are divided by before 1 is added.
+    pub fn unit(self) -> f32 {
+        match self {
+            Self::Read => 1.0,
+            Self::Profile => 2.0,
+        }
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 fn is_zero(value: &usize) -> bool {
@@ -70,6 +98,14 @@ impl ProfileShape {
     /// Length of a control track: what the convolution of the profile reads, in bp.
     pub fn control_length(&self) -> usize {
         self.length + HEAD_WIDTH - 1
+    }
+
+    /// Which positions of a control track tell the log counts.
+    pub fn control_counted(&self) -> Range<usize> {
+        match self.control_counts {
+            ControlCounts::Read => 0..self.control_length(),
+            ControlCounts::Profile => HEAD_WIDTH / 2..HEAD_WIDTH / 2 + self.length,
+        }
     }
 
     /// Numbers of a control, `[control, control_length]`.
@@ -135,7 +171,7 @@ mod tests {
 
     #[test]
     fn the_other_strand_of_a_pair_of_tracks_is_read_backwards() {
-        let shape = ProfileShape { tracks: vec![1, 2], length: 3, control: 0 };
+        let shape = ProfileShape { tracks: vec![1, 2], length: 3, control: 0, ..ProfileShape::default() };
         assert_eq!((shape.groups(), shape.all_tracks(), shape.values(), shape.outputs()), (2, 3, 9, 11));
         assert_eq!(shape.of_groups().collect::<Vec<_>>(), [0..3, 3..9]);
         assert_eq!(shape.track_names(&["a".into(), "b".into()]), ["a", "b_plus", "b_minus"]);

@@ -65,7 +65,11 @@ fn networks_of_their_default_sizes_and_lengths_score_as_in_libtorch() {
         (Architecture::Bpnet, 2114),
     ] {
         let config = ModelConfig { arch, ..ModelConfig::default() };
-        let profile = arch.predicts_profiles().then(|| ProfileShape { tracks: vec![1, 2], length: 1000, control: 0 });
+        let profile = arch.predicts_profiles().then(|| ProfileShape {
+            tracks: vec![1, 2],
+            length: 1000,
+            ..ProfileShape::default()
+        });
         let outputs = Outputs { columns: 2, bins: None, profile };
         let network = Network::new(&config, length, outputs.clone(), Strands::Average, Device::Cpu, 3).unwrap();
         let [codes, _] = sequences(9, length);
@@ -116,4 +120,54 @@ fn check_scorers(expected: &dyn Scorer, found: &dyn Scorer, codes: &[u8], name: 
     let (found, expected) = (gradients(found), gradients(expected));
     let largest = expected.iter().fold(1.0f32, |most, part| most.max(part.abs()));
     assert!(largest_difference(&found, &expected) < 2e-5 * largest, "{name}");
+}
+
+#[test]
+fn networks_as_they_are_imported_score_as_in_libtorch() {
+    let zeros = |width, count| Layer::Convolution {
+        filters: 6,
+        width,
+        stride: 2,
+        dilation: 2,
+        groups: 1,
+        padding: Padding::Zeros(count),
+    };
+    let profile = Some(ProfileShape { tracks: vec![2], length: 40, ..ProfileShape::default() });
+    let of_profiles = Outputs { columns: 1, bins: None, profile };
+    let bpnet = |counts_positions, pre_activation| ModelConfig {
+        arch: Architecture::Bpnet,
+        filters: Some(6),
+        width: Some(9),
+        depth: Some(3),
+        counts_positions,
+        pre_activation,
+        ..ModelConfig::default()
+    };
+    let custom = |layer| ModelConfig { arch: Architecture::Custom, layer, ..ModelConfig::default() };
+    let mut cases: Vec<(ModelConfig, Outputs)> = [(4, 1), (5, 9), (1, 3), (8, 7)]
+        .map(|(width, count)| (custom(vec![zeros(width, count), Layer::Relu {}, Layer::Flatten {}]), 2.into()))
+        .into();
+    let pooled = vec![
+        Layer::Convolution { filters: 6, width: 8, stride: 1, dilation: 1, groups: 1, padding: Padding::Zeros(9) },
+        Layer::MaxPool { width: 3, stride: None },
+        Layer::Exp { at_most: 0.1 },
+        Layer::Flatten {},
+    ];
+    cases.push((custom(pooled), 2.into()));
+    for counted in [None, Some(1), Some(60), Some(150), Some(999)] {
+        for pre_activation in [false, true] {
+            cases.push((bpnet(counted, pre_activation), of_profiles.clone()));
+        }
+    }
+    for (config, outputs) in cases {
+        for length in [100, 160] {
+            let name = format!("{config:?} {length}");
+            let network =
+                Network::new(&config, length, outputs.clone(), Strands::Average, Device::Cpu, 1).expect(&name);
+            let [codes, _] = sequences(7, length);
+            let parameters = network.parameters().unwrap();
+            let own = inference::Network::new(&config, length, outputs.clone(), Strands::Average, &parameters).unwrap();
+            check_scorers(&network, &own, &codes_of(&codes), &name);
+        }
+    }
 }

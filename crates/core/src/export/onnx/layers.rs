@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::config::layers::{GlobalPool, Layer, Padding, groups_of_strand, of_strand};
+use crate::config::layers::{GlobalPool, Layer, Padding, Rectified, groups_of_strand, of_strand};
 use crate::export::onnx::graph::Builder;
 use crate::export::parts;
 use crate::formats::onnx::Attribute;
@@ -10,8 +10,6 @@ use crate::network::plan::Step;
 
 /// What batch norm adds to variances.
 const EPSILON: f32 = 1e-5;
-/// The largest input of an exponential.
-const LARGEST_EXPONENT: f32 = 6.0;
 
 /// A layer on each strand, of one or two; returns what it gives for each.
 pub fn apply(graph: &mut Builder, step: &Step, strands: &[String]) -> Result<Vec<String>> {
@@ -50,7 +48,7 @@ fn gated(graph: &mut Builder, step: &Step, width: usize, dilation: usize, strand
     let inputs = step.input.read_channels(&step.layer, graph.tied);
     let norm = format!("{name}.norm");
     let normed: Vec<String> = strands.iter().map(|x| batch_norm(graph, &norm, channels, x)).collect::<Result<_>>()?;
-    let around = (width - 1) * dilation;
+    let around = Padding::Same.zeros((width - 1) * dilation);
     let shape = Filters { inputs, out: channels, width, dilation, around, ..Filters::pointwise() };
     let reads = read(graph, step, &normed);
     let of_strand = |(x, read): (&String, &String)| {
@@ -70,7 +68,7 @@ fn layer(graph: &mut Builder, step: &Step, x: &str, read: &str) -> Result<String
     Ok(match step.layer {
         Layer::Convolution { width, stride, dilation, groups, padding, .. } => {
             let groups = groups_of_strand(groups, step.input, graph.tied);
-            let around = if padding == Padding::Same { (width - 1) * dilation } else { 0 };
+            let around = padding.zeros((width - 1) * dilation);
             let shape = Filters { inputs, out, width, stride, dilation, groups, around };
             convolution(graph, name, &shape, read)?
         }
@@ -88,8 +86,8 @@ fn layer(graph: &mut Builder, step: &Step, x: &str, read: &str) -> Result<String
             graph.op("Mul", &[x, &share], vec![])
         }
         Layer::Tanh {} => graph.op("Tanh", &[x], vec![]),
-        Layer::Exp {} => {
-            let cut = graph.at_most(x, LARGEST_EXPONENT);
+        Layer::Exp { at_most } => {
+            let cut = graph.at_most(x, at_most);
             graph.op("Exp", &[&cut], vec![])
         }
         Layer::MaxPool { width, stride } => pool(graph, "MaxPool", width, stride.unwrap_or(width), x),
@@ -114,11 +112,15 @@ fn layer(graph: &mut Builder, step: &Step, x: &str, read: &str) -> Result<String
             let start = (positions - kept) / 2;
             graph.gathered(x, 2, start..start + kept)
         }
-        Layer::Dilated { width, dilation, positions: kept, residual, .. } => {
-            let read = middle(graph, x, positions, kept + (width - 1) * dilation);
+        Layer::Dilated { width, dilation, positions: kept, residual, relu, .. } => {
+            let rectified = (relu == Rectified::Input).then(|| graph.op("Relu", &[x], vec![]));
+            let read = middle(graph, rectified.as_deref().unwrap_or(x), positions, kept + (width - 1) * dilation);
             let shape = Filters { inputs: channels, out, width, dilation, ..Filters::pointwise() };
             let convolved = convolution(graph, name, &shape, &read)?;
-            let convolved = graph.op("Relu", &[&convolved], vec![]);
+            let convolved = match relu {
+                Rectified::Output => graph.op("Relu", &[&convolved], vec![]),
+                Rectified::Input | Rectified::Nothing => convolved,
+            };
             if residual {
                 let own = middle(graph, x, positions, kept);
                 graph.op("Add", &[&convolved, &own], vec![])
@@ -126,7 +128,7 @@ fn layer(graph: &mut Builder, step: &Step, x: &str, read: &str) -> Result<String
                 convolved
             }
         }
-        Layer::ProfileHead { tracks, groups, width, length } => {
+        Layer::ProfileHead { tracks, groups, width, length, counted } => {
             let reads = length + width - 1;
             let read = middle(graph, x, positions, reads);
             let shape = Filters { inputs: channels, out: tracks, width, ..Filters::pointwise() };
@@ -135,7 +137,7 @@ fn layer(graph: &mut Builder, step: &Step, x: &str, read: &str) -> Result<String
             if groups == 0 {
                 profile
             } else {
-                let seen = middle(graph, x, positions, reads.min(positions));
+                let seen = middle(graph, x, positions, counted.min(positions));
                 let mean = over_all(graph, "ReduceMean", &seen);
                 let counts = dense(graph, &format!("{name}.linear"), channels, groups, &mean)?;
                 graph.concatenated(&[&profile, &counts], 1)
@@ -157,13 +159,13 @@ struct Filters {
     stride: usize,
     dilation: usize,
     groups: usize,
-    /// Zeros at both ends together; of an odd number the last is behind.
-    around: usize,
+    /// Zeros before and behind.
+    around: [usize; 2],
 }
 
 impl Filters {
     fn pointwise() -> Self {
-        Self { inputs: 1, out: 1, width: 1, stride: 1, dilation: 1, groups: 1, around: 0 }
+        Self { inputs: 1, out: 1, width: 1, stride: 1, dilation: 1, groups: 1, around: [0, 0] }
     }
 }
 
@@ -175,7 +177,7 @@ fn convolution(graph: &mut Builder, name: &str, filters: &Filters, x: &str) -> R
         Attribute::ints("kernel_shape", &[width]),
         Attribute::ints("strides", &[stride]),
         Attribute::ints("dilations", &[dilation]),
-        Attribute::ints("pads", &[around / 2, around - around / 2]),
+        Attribute::ints("pads", &around),
         Attribute::int("group", groups),
     ];
     Ok(graph.op("Conv", &[x, &weight, &bias], attributes))

@@ -1,8 +1,9 @@
 //! The module of each kind of layer: one of PyTorch's own where there is one, else a class that is written into the file.
 
-use crate::config::layers::{GlobalPool, Layer, Padding, groups_of_strand, of_strand};
+use crate::config::layers::{GlobalPool, Layer, Padding, Rectified, groups_of_strand, of_strand};
 use crate::export::python::call::Call;
 use crate::network::plan::Step;
+use crate::sequence::profile::{ControlCounts, HEAD_WIDTH, ProfileShape};
 
 /// Definitions that the modules of a network need, in the order in which they are first needed, each once.
 #[derive(Debug, Default)]
@@ -38,9 +39,9 @@ pub fn module(step: &Step, tied: bool, definitions: &mut Definitions) -> Call {
         Layer::Gelu {} => Call::new("nn.GELU"),
         Layer::Silu {} => Call::new("nn.SiLU"),
         Layer::Tanh {} => Call::new("nn.Tanh"),
-        Layer::Exp {} => {
+        Layer::Exp { at_most } => {
             definitions.need("Exp", EXP);
-            Call::new("Exp")
+            Call::new("Exp").keyword("at_most", format!("{at_most:?}"))
         }
         Layer::MaxPool { width, stride } => pool("nn.MaxPool1d", width, stride),
         Layer::MeanPool { width, stride } => pool("nn.AvgPool1d", width, stride),
@@ -83,20 +84,21 @@ pub fn module(step: &Step, tied: bool, definitions: &mut Definitions) -> Call {
             definitions.need("Crop", CROP);
             Call::new("Crop").with("positions", positions)
         }
-        Layer::Dilated { filters, width, dilation, positions, residual } => {
+        Layer::Dilated { filters, width, dilation, positions, residual, relu } => {
             definitions.need("middle", MIDDLE);
             let name = if residual { "DilatedBlock" } else { "MiddleConv1d" };
-            definitions.need(name, if residual { DILATED_BLOCK } else { MIDDLE_CONVOLUTION });
+            definitions.need(name, dilated(residual, relu));
             let call = Call::new(name).with("channels", channels);
             let call = if residual { call } else { call.with("filters", filters) };
             call.with("width", width).keyword("dilation", dilation).keyword("positions", positions)
         }
-        Layer::ProfileHead { tracks, groups, width, length } => {
+        Layer::ProfileHead { tracks, groups, width, length, counted } => {
             definitions.need("middle", MIDDLE);
             definitions.need("ProfileHead", if groups > 0 { PROFILE_AND_COUNTS_HEAD } else { PROFILE_HEAD });
             let call = Call::new("ProfileHead").with("channels", channels).with("tracks", tracks);
             let call = if groups > 0 { call.with("groups", groups) } else { call };
-            call.keyword("width", width).keyword("length", length)
+            let call = call.keyword("width", width).keyword("length", length);
+            if groups > 0 { call.keyword("counted", counted.min(positions)) } else { call }
         }
         Layer::Flatten {} => Call::new("nn.Flatten"),
         Layer::Dense { .. } => Call::new("nn.Linear").with("inputs", channels).with("outputs", out),
@@ -110,9 +112,14 @@ pub fn residual(layers: Vec<Call>, definitions: &mut Definitions) -> Call {
     Call::new("Residual").of(layers)
 }
 
-/// The module of a control, whose kernel has this width.
-pub fn control(definitions: &mut Definitions, width: usize) {
-    definitions.need("Control", CONTROL.replace("WIDTH", &width.to_string()));
+/// The module of a control.
+pub fn control(definitions: &mut Definitions, shape: &ProfileShape) {
+    let sum = match shape.control_counts {
+        ControlCounts::Read => "control.sum((1, 2)).log1p()".to_owned(),
+        ControlCounts::Profile => format!("(middle(control, {}).sum((1, 2)) / 2).log1p()", shape.length),
+    };
+    definitions.need("middle", MIDDLE);
+    definitions.need("Control", CONTROL.replace("WIDTH", &HEAD_WIDTH.to_string()).replace("LOG_COUNTS", &sum));
 }
 
 fn pool(kind: &str, width: usize, stride: Option<usize>) -> Call {
@@ -131,16 +138,17 @@ fn convolution(
     both: bool,
     definitions: &mut Definitions,
 ) -> Call {
-    let around = if padding == Padding::Same { (width - 1) * dilation } else { 0 };
+    let [before, behind] = padding.zeros((width - 1) * dilation);
     // PyTorch has no padding="same" with strides.
-    let is_lopsided = stride > 1 && around % 2 == 1;
+    let is_lopsided = stride > 1 && before != behind;
     let callee = if is_lopsided { lopsided_callee(both, definitions) } else { convolution_callee(both, definitions) };
     let mut call = Call::new(callee).with("inputs", inputs).with("filters", filters).with("width", width);
     if stride > 1 {
         call = call.keyword("stride", stride);
     }
-    if around > 0 {
-        call = if stride == 1 { call.keyword("padding", "\"same\"") } else { call.keyword("padding", around / 2) };
+    if behind > 0 {
+        let is_same = stride == 1 && padding == Padding::Same;
+        call = if is_same { call.keyword("padding", "\"same\"") } else { call.keyword("padding", before) };
     }
     if dilation > 1 {
         call = call.keyword("dilation", dilation);
@@ -172,10 +180,14 @@ fn convolution_callee(both: bool, definitions: &mut Definitions) -> &'static str
 }
 
 const EXP: &str = r#"class Exp(nn.Module):
-    """The exponential function, which is cut off at exp(6)."""
+    """The exponential function of at most so much."""
+
+    def __init__(self, at_most):
+        super().__init__()
+        self.at_most = at_most
 
     def forward(self, x):
-        return x.clamp(max=6).exp()
+        return x.clamp(max=self.at_most).exp()
 "#;
 
 const BOTH_STRANDS: &str = r#"def both_strands(x):
@@ -293,6 +305,41 @@ const CROP: &str = r#"class Crop(nn.Module):
         return middle(x, self.positions)
 "#;
 
+/// The class of a dilated convolution.
+fn dilated(residual: bool, relu: Rectified) -> &'static str {
+    match (residual, relu) {
+        (true, Rectified::Input) => PREACTIVATED_BLOCK,
+        (true, _) => DILATED_BLOCK,
+        (false, Rectified::Output) => MIDDLE_CONVOLUTION,
+        (false, _) => PLAIN_MIDDLE_CONVOLUTION,
+    }
+}
+
+const PLAIN_MIDDLE_CONVOLUTION: &str = r#"class MiddleConv1d(nn.Conv1d):
+    """A convolution that gives the middle positions."""
+
+    def __init__(self, channels, filters, width, dilation, positions):
+        super().__init__(channels, filters, width, dilation=dilation)
+        self.reads = positions + (width - 1) * dilation
+
+    def forward(self, x):
+        return super().forward(middle(x, self.reads))
+"#;
+
+const PREACTIVATED_BLOCK: &str = r#"class DilatedBlock(nn.Conv1d):
+    """A dilated convolution of its rectified input, added to the input, at the middle positions."""
+
+    def __init__(self, channels, width, dilation, positions):
+        super().__init__(channels, channels, width, dilation=dilation)
+        self.positions = positions
+        self.reads = positions + (width - 1) * dilation
+        self.relu = nn.ReLU()
+
+    def forward(self, x):
+        y = super().forward(middle(self.relu(x), self.reads))
+        return middle(x, self.positions) + y
+"#;
+
 const MIDDLE_CONVOLUTION: &str = r#"class MiddleConv1d(nn.Conv1d):
     """A rectified convolution that gives the middle positions."""
 
@@ -322,15 +369,16 @@ const DILATED_BLOCK: &str = r#"class DilatedBlock(nn.Conv1d):
 const PROFILE_AND_COUNTS_HEAD: &str = r#"class ProfileHead(nn.Module):
     """Logits of the profile, tracks * length of them, and behind them the log counts of groups."""
 
-    def __init__(self, channels, tracks, groups, width, length):
+    def __init__(self, channels, tracks, groups, width, length, counted):
         super().__init__()
         self.reads = length + width - 1
+        self.counted = counted  # positions over which the log counts are told by means
         self.fconv = nn.Conv1d(channels, tracks, width)
         self.linear = nn.Linear(channels, groups)
 
     def forward(self, x):
         profile = self.fconv(middle(x, self.reads)).flatten(1)
-        counts = self.linear(middle(x, min(self.reads, x.shape[2])).mean(2))
+        counts = self.linear(middle(x, self.counted).mean(2))
         return torch.cat([profile, counts], 1)
 "#;
 
@@ -363,6 +411,6 @@ const CONTROL: &str = r#"class Control(nn.Module):
         self.counts.weight = nn.Parameter(torch.zeros(groups))
 
     def forward(self, control):
-        log_counts = control.sum((1, 2)).log1p()[:, None] * self.counts.weight
+        log_counts = LOG_COUNTS[:, None] * self.counts.weight
         return torch.cat([self.profile(control).flatten(1), log_counts], 1)
 "#;

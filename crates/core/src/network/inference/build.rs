@@ -9,7 +9,7 @@ use super::layers::{Layer, ProfileHead};
 use super::lstm::{Direction, Lstm};
 use super::pointwise::{Function, Pointwise};
 use super::pools::{self, GlobalPool, Pool};
-use crate::config::layers::{self as settings, Padding, groups_of_strand};
+use crate::config::layers::{self as settings, Padding, Rectified, groups_of_strand};
 use crate::network::Parameters;
 use crate::network::plan::Step;
 
@@ -57,10 +57,7 @@ impl Builder<'_> {
         let kept = step.output.positions.unwrap_or(1);
         let both = step.layer.reads_both_strands(step.input, self.tied);
         let outputs = Channels::one_part(step.output.channels);
-        let around = |taps: usize, dilation: usize, padding| match padding {
-            Padding::Same => ((taps - 1) * dilation / 2) as isize,
-            Padding::None => 0,
-        };
+        let around = |taps: usize, dilation: usize, padding: Padding| padding.zeros((taps - 1) * dilation)[0] as isize;
         let function = |layers: &mut Vec<Layer>, function| {
             add_function(layers, function);
             Ok(channels.clone())
@@ -90,7 +87,7 @@ impl Builder<'_> {
             settings::Layer::Gelu {} => function(layers, Function::Gelu),
             settings::Layer::Silu {} => function(layers, Function::Silu),
             settings::Layer::Tanh {} => function(layers, Function::Tanh),
-            settings::Layer::Exp {} => function(layers, Function::Exp),
+            settings::Layer::Exp { at_most } => function(layers, Function::Exp(*at_most)),
             settings::Layer::MaxPool { width, stride } | settings::Layer::MeanPool { width, stride } => {
                 let is_max = matches!(step.layer, settings::Layer::MaxPool { .. });
                 let (width, stride) = (*width, stride.unwrap_or(*width));
@@ -153,25 +150,28 @@ impl Builder<'_> {
                 layers.push(Layer::Crop { first: (positions - kept) / 2, positions: kept });
                 Ok(channels)
             }
-            settings::Layer::Dilated { width, dilation, residual, .. } => {
+            settings::Layer::Dilated { width, dilation, residual, relu, .. } => {
                 let (taps, dilation) = (*width, *dilation);
                 let before = zeros_before(positions, kept + (taps - 1) * dilation);
                 let reach = Reach { taps, dilation, stride: 1, before, positions, outputs: kept };
                 let mut convolution = self.convolution(name, (&channels, &outputs), 1, false, reach)?;
-                convolution.is_rectified = true;
+                convolution.is_rectified = *relu == Rectified::Output;
+                if *relu == Rectified::Input {
+                    convolution.before = Some(Pointwise::of_function(Function::Relu));
+                }
                 layers.push(match residual {
                     true => Layer::Dilated { convolution, from: -zeros_before(positions, kept) },
                     false => Layer::Convolution(convolution),
                 });
                 Ok(outputs)
             }
-            settings::Layer::ProfileHead { tracks, groups, width, length } => {
+            settings::Layer::ProfileHead { tracks, groups, width, length, counted } => {
                 let read = length + width - 1;
                 let before = zeros_before(positions, read);
                 let reach = Reach { taps: *width, dilation: 1, stride: 1, before, positions, outputs: *length };
                 let tracks = Channels::one_part(*tracks);
                 let profile = self.convolution(&format!("{name}.fconv"), (&channels, &tracks), 1, false, reach)?;
-                let seen = read.min(positions);
+                let seen = (*counted).min(positions);
                 let counts = (*groups > 0)
                     .then(|| {
                         let groups = Channels::one_part(*groups);

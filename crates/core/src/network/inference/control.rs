@@ -1,5 +1,5 @@
 //! What a control experiment adds to a network that predicts profiles: to the logits of the profile a convolution of its counts, to
-//! the log counts a weight times the log of 1 + all of them.
+//! the log counts a weight times the log of 1 + all of them, or of 1 + half of those along the profile.
 
 use anyhow::{Result, anyhow};
 
@@ -60,7 +60,9 @@ impl Control {
                 }
             }
         }
-        let log_count = counts.iter().sum::<f32>().ln_1p();
+        let counted = self.shape.control_counted();
+        let sum = counts.chunks_exact(read).flat_map(|counts| &counts[counted.clone()]).sum::<f32>();
+        let log_count = (sum / self.shape.control_counts.unit()).ln_1p();
         log_counts.iter_mut().zip(&self.counts).for_each(|(logit, weight)| *logit = weight * log_count);
         logits
     }

@@ -7,19 +7,16 @@ use super::features::Features;
 use crate::network::kernels::{LANES, Row};
 
 /// An activation function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Function {
     Identity,
     Relu,
     Gelu,
     Silu,
     Tanh,
-    /// The exponential of at most [`LARGEST_EXPONENT`].
-    Exp,
+    /// The exponential of at most this.
+    Exp(f32),
 }
-
-/// An exponential's input is cut here, so that one strange sequence cannot make the next layers overflow.
-const LARGEST_EXPONENT: f32 = 6.0;
 
 /// A scale and a shift of each channel, and a function of what they make.
 #[derive(Clone, Debug)]
@@ -84,7 +81,7 @@ impl WithSimd for Apply<'_> {
             Function::Gelu => each(rows, &scale, &shift, gelu),
             Function::Silu => each(rows, &scale, &shift, |x| x * sigmoid(x)),
             Function::Tanh => each(rows, &scale, &shift, tanh),
-            Function::Exp => each(rows, &scale, &shift, |x| exp(x.min(LARGEST_EXPONENT))),
+            Function::Exp(most) => each(rows, &scale, &shift, |x| exp(x.min(most))),
         }
     }
 }
@@ -153,9 +150,7 @@ impl WithSimd for Derive<'_> {
                 let tanh = tanh(x);
                 1.0 - tanh * tanh
             }),
-            Function::Exp => {
-                slopes(gradient, input, &scale, &shift, |x| if x <= LARGEST_EXPONENT { exp(x) } else { 0.0 })
-            }
+            Function::Exp(most) => slopes(gradient, input, &scale, &shift, |x| if x <= most { exp(x) } else { 0.0 }),
         }
     }
 }
@@ -244,7 +239,7 @@ mod tests {
     #[test]
     fn slopes_are_differences() {
         for function in
-            [Function::Identity, Function::Relu, Function::Gelu, Function::Silu, Function::Tanh, Function::Exp]
+            [Function::Identity, Function::Relu, Function::Gelu, Function::Silu, Function::Tanh, Function::Exp(6.0)]
         {
             let norm = Some([vec![Row([1.5; LANES])], vec![Row([0.3; LANES])]]);
             let pointwise = Pointwise { norm, function };

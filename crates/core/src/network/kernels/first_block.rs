@@ -10,7 +10,7 @@ use pulp::{Simd, WithSimd};
 
 use crate::network::kernels::first_block::scan::Scan;
 
-use crate::config::layers::{Layer, Padding};
+use crate::config::layers::Layer;
 use crate::network::kernels::dropout;
 use crate::network::kernels::dropout::{Key, Rate};
 use crate::network::kernels::{LANES, Row};
@@ -77,7 +77,10 @@ impl Shape {
         if !fits || block != first.block {
             return None;
         }
-        let before = if padding == Padding::Same { (width - 1) / 2 } else { 0 };
+        let before = padding.zeros(width - 1)[0];
+        if 2 * before >= width {
+            return None;
+        }
         let pooled = output.positions?;
         let shape = Self { filters, width, length: plan.length, before, pool, pooled, relu, dropout };
         Some((shape, last + 1))

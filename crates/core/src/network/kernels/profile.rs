@@ -14,7 +14,7 @@ use std::sync::Mutex;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::config::layers::Layer;
+use crate::config::layers::{Layer, Rectified};
 use crate::network::kernels::{LANES, Row};
 use crate::network::plan::{Plan, Step};
 use dilated::{GradientBuffers, Rows};
@@ -101,14 +101,18 @@ impl Layers {
     /// Layers of the steps for sequences of a length, if they have the supported form.
     fn of(steps: &[Step], length: usize) -> Option<Self> {
         let [first, others @ .., last] = steps else { return None };
-        let Layer::Dilated { filters, width, dilation: 1, positions, residual: false } = first.layer else {
+        let Layer::Dilated { filters, width, dilation: 1, positions, residual: false, relu: Rectified::Output } =
+            first.layer
+        else {
             return None;
         };
         let groups = filters.div_ceil(LANES);
         let stem = stem::Shape { groups, width, length, positions };
         let mut entering = positions;
         let dilated = others.iter().map(|step| match step.layer {
-            Layer::Dilated { filters: own, width, dilation, positions, residual: true } if own == filters => {
+            Layer::Dilated { filters: own, width, dilation, positions, residual: true, relu: Rectified::Output }
+                if own == filters =>
+            {
                 let shape = dilated::Shape { groups, width, dilation, entering, positions };
                 entering = positions;
                 (positions <= shape.entering && shape.entering <= shape.read()).then_some(shape)
@@ -116,9 +120,9 @@ impl Layers {
             _ => None,
         });
         let dilated = dilated.collect::<Option<Vec<_>>>()?;
-        let Layer::ProfileHead { tracks, groups: counts, width, length } = last.layer else { return None };
+        let Layer::ProfileHead { tracks, groups: counts, width, length, counted } = last.layer else { return None };
         let head = head::Shape { groups, tracks, counts, width, entering, length };
-        (entering <= head.read()).then_some(Self { stem, dilated, head })
+        (entering <= head.read() && counted == head.read()).then_some(Self { stem, dilated, head })
     }
 
     /// Rows of the outputs of a layer before the head, and the place of the first position.

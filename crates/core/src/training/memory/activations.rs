@@ -187,5 +187,5 @@ fn keeps_input(layer: &Layer) -> bool {
 
 /// Whether the backward pass needs the output.
 fn keeps_output(layer: &Layer) -> bool {
-    matches!(layer, Layer::Relu {} | Layer::Tanh {} | Layer::Exp {})
+    matches!(layer, Layer::Relu {} | Layer::Tanh {} | Layer::Exp { .. })
 }

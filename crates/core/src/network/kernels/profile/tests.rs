@@ -7,7 +7,7 @@ use rand::RngExt;
 
 fn plan(arch: Architecture, filters: usize, depth: usize, length: usize, tracks: &[usize], profile: usize) -> Plan {
     let config = ModelConfig { arch, filters: Some(filters), depth: Some(depth), ..ModelConfig::default() };
-    let shape = ProfileShape { tracks: tracks.to_vec(), length: profile, control: 0 };
+    let shape = ProfileShape { tracks: tracks.to_vec(), length: profile, ..ProfileShape::default() };
     let outputs = Outputs { columns: 0, bins: None, profile: Some(shape) };
     Plan::new(&config, length, outputs, Strands::Single).unwrap()
 }
@@ -95,7 +95,7 @@ fn reference(steps: &[Step], values: &[Vec<f32>], codes: &[u8], gradient: &[f32]
         kept.push((xs, read, first, rectified, added_first));
         xs = out;
     }
-    let Some(&Layer::ProfileHead { tracks, groups, width, length }) = steps.last().map(|step| &step.layer) else {
+    let Some(&Layer::ProfileHead { tracks, groups, width, length, .. }) = steps.last().map(|step| &step.layer) else {
         panic!("ends with a head")
     };
     let head = &values[2 * kept.len()..];

@@ -1,0 +1,26 @@
+"""Packages that some tests compare with."""
+import functools
+import importlib
+import os
+import unittest
+
+
+def needs(*packages):
+    """Skips a test where a package cannot be imported, and adds it to the file that STRANDNET_SKIPPED_TESTS names."""
+
+    def of(test):
+        @functools.wraps(test)
+        def run(self, *arguments):
+            for package in packages:
+                try:
+                    importlib.import_module(package)
+                except ImportError as error:
+                    if counted := os.environ.get("STRANDNET_SKIPPED_TESTS"):
+                        with open(counted, "a") as file:
+                            file.write(f"tests/python: those that need {package}\n")
+                    raise unittest.SkipTest(f"{package} cannot be imported ({error})") from error
+            return test(self, *arguments)
+
+        return run
+
+    return of
