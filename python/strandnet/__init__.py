@@ -8,6 +8,7 @@ for PyTorch, and metrics with intervals. On the CPU and without PyTorch; the com
     effects = model.score_variants("variants.vcf", "hg38.fa.gz")                     # a dict of columns
     genome = strandnet.Genome("hg38.fa.gz")
     codes = genome.windows("chr1", [10_000, 20_000], 128)                            # u8 [2, 128]
+    model = strandnet.from_chrombpnet("chrombpnet.h5")                               # and from_bpnetlite: what was trained elsewhere
 
 A base is a code, 0 to 3 for A, C, G and T and 4 for an unknown base, or a column of a one-hot array [n, 4, length], all zeros for an
 unknown base. Positions are in bp, 0-based and half-open. All that computes releases Python's lock and uses set_num_threads() threads.
@@ -15,7 +16,9 @@ unknown base. Positions are in bp, 0-based and half-open. All that computes rele
 from . import metrics
 from ._core import Estimate, Genome, Model, __version__, get_num_threads, load, set_num_threads
 from ._dataset import Dataset
+from ._profiles import from_bpnetlite, from_chrombpnet
 
 __all__ = [
-    "Dataset", "Estimate", "Genome", "Model", "__version__", "get_num_threads", "load", "metrics", "set_num_threads",
+    "Dataset", "Estimate", "Genome", "Model", "__version__", "from_bpnetlite", "from_chrombpnet", "get_num_threads", "load", "metrics",
+    "set_num_threads",
 ]
