@@ -1,4 +1,5 @@
-"""HDF5 files that Keras wrote: the arrays of their layers and how the layers are connected. What networks they are is not decided here.
+"""HDF5 files that Keras wrote: the arrays of their layers and how the layers are connected. What networks they are is not decided
+here.
 
 Nothing of a file is run: neither TensorFlow nor Keras is needed, and what is read are arrays and the JSON of `model_config`.
 """
@@ -17,8 +18,8 @@ CONVERT = "tf.keras.models.load_model('{}', compile=False).save('model.h5')"
 
 
 class File:
-    """layers: a dict from a layer's name to its arrays by name, "kernel" and "bias", f32. models: for each model in the file, which may be
-    nested, a dict from a layer's name to a Layer; empty in a file of weights alone."""
+    """layers: a dict from a layer's name to its arrays by name, "kernel" and "bias", f32. models: for each model in the file, which
+    may be nested, a dict from a layer's name to a Layer; empty in a file of weights alone."""
 
     def __init__(self, path, layers, models):
         self.path, self.layers, self.models = path, layers, models
@@ -37,7 +38,8 @@ def read(path):
     try:
         import h5py
     except ImportError as error:
-        raise ImportError(f"{path}: files of Keras are read with h5py, which is not installed; install it with: pip install h5py") from error
+        raise ImportError(
+            f"{path}: files of Keras are read with h5py, which is not installed; install it with: pip install h5py") from error
     if not h5py.is_hdf5(path):
         raise ValueError(f"{path}: is no HDF5 file, expected one that Keras wrote; give the network's .h5 file")
     try:
@@ -52,8 +54,8 @@ def _refuse_other_kinds(path):
     if os.path.isdir(path):
         for folder in (path, *(entry.path for entry in os.scandir(path) if entry.is_dir())):
             if os.path.isfile(os.path.join(folder, "saved_model.pb")):
-                raise ValueError(
-                    f"{path}: is a SavedModel of TensorFlow, expected an .h5 file; convert it once where TensorFlow is: {CONVERT.format(folder)}")
+                raise ValueError(f"{path}: is a SavedModel of TensorFlow, expected an .h5 file; convert it once where TensorFlow is: "
+                                 f"{CONVERT.format(folder)}")
         raise ValueError(f"{path}: is a folder, expected an .h5 file that Keras wrote; give the file in it")
     with open(path, "rb") as file:
         start = file.read(4)
@@ -65,13 +67,14 @@ def _refuse_other_kinds(path):
             for member in archive:
                 folder, name = os.path.split(member.name)
                 if name == "saved_model.pb":
-                    raise ValueError(f"{path}: is an archive of a SavedModel of TensorFlow, expected an .h5 file; unpack it and convert it "
-                                     f"once where TensorFlow is: {CONVERT.format(folder or '.')}")
+                    raise ValueError(f"{path}: is an archive of a SavedModel of TensorFlow, expected an .h5 file; unpack it and "
+                                     f"convert it once where TensorFlow is: {CONVERT.format(folder or '.')}")
         raise ValueError(f"{path}: is an archive, expected an .h5 file that Keras wrote; unpack it and give the file in it")
 
 
 def _arrays(path, file, h5py):
-    """The arrays of each layer: TensorFlow 2.8 calls them `model_weights/NAME/NAME/kernel:0`, Keras 3 `model_weights/NAME/NAME/kernel`."""
+    """The arrays of each layer: TensorFlow 2.8 calls them `model_weights/NAME/NAME/kernel:0`, Keras 3
+    `model_weights/NAME/NAME/kernel`."""
     import numpy
 
     root, layers = file["model_weights"] if "model_weights" in file else file, {}
@@ -81,12 +84,12 @@ def _arrays(path, file, h5py):
         if not isinstance(item, h5py.Dataset) or parts[0] in ("optimizer_weights", "top_level_model_weights"):
             return
         if len(parts) < 2 or "vars" in parts:
-            raise ValueError(f"{path}: dataset {name}: has no layer's name, expected such as NAME/kernel:0; save the model whole, with "
-                             "model.save('model.h5')")
+            raise ValueError(f"{path}: dataset {name}: has no layer's name, expected such as NAME/kernel:0; save the model whole, "
+                             "with model.save('model.h5')")
         layer, array = parts[-2], parts[-1].partition(":")[0]
         if item.dtype.kind != "f" or item.ndim > 3 or item.size > MOST_VALUES or item.external or item.is_virtual:
-            raise ValueError(f"{path}: layer {layer}: {array} is {item.dtype} {list(item.shape)}, expected numbers with at most 3 axes in "
-                             "the file itself; give a file that Keras wrote")
+            raise ValueError(f"{path}: layer {layer}: {array} is {item.dtype} {list(item.shape)}, expected numbers with at most 3 "
+                             "axes in the file itself; give a file that Keras wrote")
         if array in layers.setdefault(layer, {}):
             raise ValueError(f"{path}: layer {layer}: {array} is there twice, expected it once; give the file of one network")
         layers[layer][array] = numpy.ascontiguousarray(item[()], "float32")
@@ -103,7 +106,8 @@ def _models_of(path, text):
         _collect(json.loads(text), models)
         return models
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{path}: model_config is not as Keras writes it ({error}), expected its JSON; give a file that Keras wrote") from error
+        raise ValueError(f"{path}: model_config is not as Keras writes it ({error}), expected its JSON; give a file that Keras "
+                         "wrote") from error
 
 
 def _collect(model, models):

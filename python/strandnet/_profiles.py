@@ -1,4 +1,5 @@
-"""Networks for profiles that were trained elsewhere, as run folders: modules of bpnet-lite, and files of ChromBPNet and bpnet-refactor.
+"""Networks for profiles that were trained elsewhere, as run folders: modules of bpnet-lite, and files of ChromBPNet and
+bpnet-refactor.
 
 Both come down to a _Network, the tensors as the program names them, whose fit is checked in one place.
 """
@@ -38,25 +39,29 @@ class _Network:
         if self.depth == 0:
             raise ValueError(f"{where}: has no dilated layers, expected 1 or more; {ONLY_BPNET}")
         if self.tracks not in (1, 2):
-            raise ValueError(f"{where}: layer {profile.name}: has {self.tracks} outputs, expected 1, or 2 for the strands; {ONLY_BPNET}")
+            raise ValueError(f"{where}: layer {profile.name}: has {self.tracks} outputs, expected 1, or 2 for the strands; "
+                             f"{ONLY_BPNET}")
         if counts.weight.shape[0] != 1:
-            raise ValueError(f"{where}: layer {counts.name}: has {counts.weight.shape[0]} outputs, expected one count; {ONLY_BPNET}")
+            raise ValueError(f"{where}: layer {counts.name}: has {counts.weight.shape[0]} outputs, expected one count; "
+                             f"{ONLY_BPNET}")
         for part in (stem, profile):
             if part.weight.shape[2] % 2 == 0:
                 raise ValueError(f"{where}: layer {part.name}: is {part.weight.shape[2]} wide, expected an odd width; {ONLY_BPNET}")
         profile_width = profile.weight.shape[2]
         if profile_width > PROFILE_WIDTH:
-            raise ValueError(f"{where}: layer {profile.name}: is {profile_width} wide, expected at most {PROFILE_WIDTH}; {ONLY_BPNET}")
+            raise ValueError(f"{where}: layer {profile.name}: is {profile_width} wide, expected at most {PROFILE_WIDTH}; "
+                             f"{ONLY_BPNET}")
         _check(where, stem, (self.filters, 4, self.width))
         for part in dilated:
             _check(where, part, (self.filters, self.filters, 3))
         _check(where, profile, (self.tracks, self.filters + self.control, profile_width))
         _check(where, counts, (1, self.filters + (self.control > 0)))
         if not 0 < profile_length <= length or (length - profile_length) % 2:
-            raise ValueError(f"{where}: a sequence of {length} bp gives a profile of {profile_length}, expected 1 or more and an even number "
-                             "fewer than the sequence has; give the length that it was trained with")
+            raise ValueError(f"{where}: a sequence of {length} bp gives a profile of {profile_length}, expected 1 or more and an "
+                             "even number fewer than the sequence has; give the length that it was trained with")
         if self.control and length - profile_length < PROFILE_WIDTH - 1:
-            raise ValueError(f"{where}: a sequence of {length} bp gives a profile of {profile_length}, expected {PROFILE_WIDTH - 1} bp fewer, "
+            raise ValueError(f"{where}: a sequence of {length} bp gives a profile of {profile_length}, expected "
+                             f"{PROFILE_WIDTH - 1} bp fewer, "
                              "which the control is read over; give the length that it was trained with")
         self.tensors = self._tensors(stem, dilated, profile, counts)
 
@@ -74,7 +79,8 @@ class _Network:
         tensors.update({"head.fconv.weight": wide[:, :self.filters], "head.fconv.bias": biases(profile),
                         "head.linear.weight": counts.weight[:, :self.filters], "head.linear.bias": biases(counts)})
         if self.control:
-            tensors.update({"control.profile.weight": wide[:, self.filters:], "control.counts.weight": counts.weight[0, self.filters:]})
+            tensors["control.profile.weight"] = wide[:, self.filters:]
+            tensors["control.counts.weight"] = counts.weight[0, self.filters:]
         return {name: numpy.ascontiguousarray(tensor, "float32") for name, tensor in tensors.items()}
 
     def described(self):
@@ -90,8 +96,8 @@ def _check(where, part, shape):
         if array is None:
             continue
         if array.shape != expected:
-            raise ValueError(f"{where}: layer {part.name}: {what} have shape {list(array.shape)}, expected {list(expected)}, outputs first; "
-                             f"{ONLY_BPNET}")
+            raise ValueError(f"{where}: layer {part.name}: {what} have shape {list(array.shape)}, expected {list(expected)}, "
+                             f"outputs first; {ONLY_BPNET}")
         if not numpy.isfinite(array).all():
             raise ValueError(f"{where}: layer {part.name}: {what} hold NaN or infinity, expected finite numbers; train it again")
 
@@ -103,14 +109,17 @@ def _written(source, files, network, track, out, force, bias=None, bias_source=N
     if bias is not None:
         for which in (network, bias):
             if which.control:
-                raise ValueError(f"{which.where}: takes {which.control} tracks of control, expected none beside a bias; give one of the two")
+                raise ValueError(f"{which.where}: takes {which.control} tracks of control, expected none beside a bias; give one "
+                                 "of the two")
         if bias.length != network.length:
-            raise ValueError(f"{bias.where}: takes sequences of {bias.length} bp, expected {network.length} as the network; give its own bias")
+            raise ValueError(f"{bias.where}: takes sequences of {bias.length} bp, expected {network.length} as the network; give "
+                             "its own bias")
         if bias.tracks != network.tracks:
-            raise ValueError(f"{bias.where}: has {bias.tracks} outputs, expected {network.tracks} as the network; give its own bias")
+            raise ValueError(f"{bias.where}: has {bias.tracks} outputs, expected {network.tracks} as the network; give its own "
+                             "bias")
         if bias.profile_length < network.profile_length:
-            raise ValueError(f"{bias.where}: gives a profile of {bias.profile_length}, expected at least {network.profile_length} as the "
-                             "network; give its own bias")
+            raise ValueError(f"{bias.where}: gives a profile of {bias.profile_length}, expected at least {network.profile_length} "
+                             "as the network; give its own bias")
     description = {
         "source": source, "files": list(files), "task": "profile", "classes": [track], "positive": None, "length": network.length,
         "alphabet": "ACGT", "model": network.described(),
@@ -118,16 +127,18 @@ def _written(source, files, network, track, out, force, bias=None, bias_source=N
                     "control_counts": network.control_counts},
         "bias": None if bias is None else {"source": bias_source, "files": list(bias_files), "model": bias.described()},
     }
-    _core.write_imported(json.dumps(description), network.tensors, None if bias is None else bias.tensors, os.fspath(out), bool(force))
+    bias_tensors = None if bias is None else bias.tensors
+    _core.write_imported(json.dumps(description), network.tensors, bias_tensors, os.fspath(out), bool(force))
     return _core.load(os.fspath(out), with_bias=bias is not None)
 
 
 def _outputs(module, inputs, forward):
-    """What forward(*inputs) gives, a tensor or several, as f64 arrays: module evaluates without gradients, and is left as it was."""
+    """What forward(*inputs) gives, a tensor or several, as f64 arrays: module evaluates without gradients, and is left as it
+    was."""
     import torch
 
     modes = [(part, part.training) for part in module.modules()]
-    parameter = next(module.parameters())
+    parameter = next(module.parameters(), torch.zeros(1))
     module.eval()
     try:
         with torch.no_grad():
@@ -144,16 +155,17 @@ def _agree(what, names, found, expected):
 
     for name, values, wanted in zip(names, found, expected):
         if values.shape != wanted.shape:
-            raise ValueError(f"{what}: {name} have shape {list(values.shape)}, expected {list(wanted.shape)} as the module gives; the module "
-                             "computes something else than its class does, so do not use the run")
+            raise ValueError(f"{what}: {name} have shape {list(values.shape)}, expected {list(wanted.shape)} as the module gives; "
+                             "the module computes something else than its class does, so do not use the run")
         difference = float(numpy.abs(values - wanted).max())
         if not difference <= TOLERANCE * max(1.0, float(numpy.abs(wanted).max())):
-            raise ValueError(f"{what}: {name} differ from the module's by {difference:.3g}, expected {TOLERANCE:g} of the largest at most; the "
-                             "module computes something else than its class does, so do not use the run")
+            raise ValueError(f"{what}: {name} differ from the module's by {difference:.3g}, expected {TOLERANCE:g} of the largest "
+                             "at most; the module computes something else than its class does, so do not use the run")
 
 
 def _compared(what, model, module, forward, names, count=4):
-    """Raises unless a model gives for random sequences what forward(inputs f32 [n, 4, length]) gives with the module it was made of.
+    """Raises unless a model gives for random sequences what forward(inputs f32 [n, 4, length]) gives with the module it was made
+    of.
 
     what names the run and names its outputs in the error."""
     import numpy
@@ -184,7 +196,7 @@ def _compared_control(what, module, network):
            (without[0] + profile, without[1] + counts), with_control)
 
 
-# bpnet-lite ---------------------------------------------------------------------------------------------------------------------------
+# bpnet-lite -----------------------------------------------------------------------------------------------------------------------
 
 NETWORKS = ("BPNet", "BasePairNet")
 
@@ -196,8 +208,10 @@ def _class(module):
 
 
 def _unwrapped(module):
-    """The module in wrappers that change none of its numbers: bpnet-lite's for controls, and those of torch.compile and of several GPUs."""
-    wrappers = {"ControlWrapper": "model", "OptimizedModule": "_orig_mod", "DataParallel": "module", "DistributedDataParallel": "module"}
+    """The module in wrappers that change none of its numbers: bpnet-lite's for controls, and those of torch.compile and of several
+    GPUs."""
+    wrappers = {"ControlWrapper": "model", "OptimizedModule": "_orig_mod", "DataParallel": "module",
+                "DistributedDataParallel": "module"}
     while type(module).__name__ in wrappers:
         module = getattr(module, wrappers[type(module).__name__])
     return module
@@ -233,7 +247,8 @@ def _network_of(where, module, length):
         raise ValueError(f"{where}: is a {type(module).__name__}, expected a BPNet or BasePairNet of bpnet-lite; give one")
     for attribute in ("iconv", "rconvs", "fconv", "linear"):
         if not hasattr(module, attribute):
-            raise ValueError(f"{where}: has no {attribute}, expected the layers of bpnet-lite's {kind}; give a module of bpnet-lite")
+            raise ValueError(f"{where}: has no {attribute}, expected the layers of bpnet-lite's {kind}; give a module of "
+                             "bpnet-lite")
     for attribute in ("irelu", "rrelus"):
         activations = getattr(module, attribute, ())
         for activation in activations if attribute == "rrelus" else [activations] if activations != () else []:
@@ -243,7 +258,8 @@ def _network_of(where, module, length):
     dilated = [_convolution(where, f"rconvs.{i}", layer, 2**(i + 1)) for i, layer in enumerate(module.rconvs)]
     depth = getattr(module, "n_layers", len(dilated))
     if depth != len(dilated):
-        raise ValueError(f"{where}: n_layers is {depth}, expected {len(dilated)}, the number of its rconvs; give a module of bpnet-lite")
+        raise ValueError(f"{where}: n_layers is {depth}, expected {len(dilated)}, the number of its rconvs; give a module of "
+                         "bpnet-lite")
     profile = _convolution(where, "fconv", module.fconv, 1)
     counts = Part("linear", _numbers(where, "linear", module.linear.weight), _numbers(where, "linear", module.linear.bias))
     trimming = getattr(module, "trimming", None)
@@ -262,32 +278,35 @@ def _network_of(where, module, length):
 def from_bpnetlite(model, *, length=2114, name=None, track="signal", out=None, force=False):
     """from_bpnetlite(model, *, length=2114, name=None, track="signal", out=None, force=False)
 
-    Makes a BPNet, BasePairNet or ChromBPNet of bpnet-lite a run folder, and gives the model that load() gives for it. A ChromBPNet keeps
-    its bias model: load(out, with_bias=True) predicts as the module does, and load(out) without the bias.
+    Makes a BPNet, BasePairNet or ChromBPNet of bpnet-lite a run folder, and gives the model that load() gives for it. A ChromBPNet
+    keeps its bias model: load(out, with_bias=True) predicts as the module does, and load(out) without the bias.
 
-    length is the bases that a sequence has, for which the trimming leaves the profile's. track names what the profile is of. out is the
-    folder, by default one in the current directory named name, or as the module is; force replaces a run that is there.
+    length is the bases that a sequence has, for which the trimming leaves the profile's. track names what the profile is of. out is
+    the folder, by default one in the current directory named name, or as the module is; force replaces a run that is there.
 
-    A network with control tracks is predicted as without one. A profile of two outputs is that of the strands plus and minus. The run
-    is compared with the module on random sequences.
+    A network with control tracks is predicted as without one. A profile of two outputs is that of the strands plus and minus. The
+    run is compared with the module on random sequences.
 
-    Raises ValueError for another module and where the run does not compute what the module does, and OSError where it cannot be written.
+    Raises ValueError for another module and where the run does not compute what the module does, and OSError where it cannot be
+    written.
     """
     if isinstance(length, bool) or not isinstance(length, int) or length < 1:
         raise ValueError(f"length is {length!r}, expected a whole number from 1; correct it")
     module = _unwrapped(model)
     kind = _class(module)
     if kind in ("CountWrapper", "ProfileWrapper"):
-        raise ValueError(f"the model is in a {kind}, which keeps a part of its output, expected the network itself; give model.model")
+        raise ValueError(f"the model is in a {kind}, which keeps a part of its output, expected the network itself; give "
+                         "model.model")
     if kind is None or not hasattr(module, "parameters"):
-        raise ValueError(f"the model is a {type(module).__name__}, expected a BPNet, BasePairNet or ChromBPNet of bpnet-lite; give one, as "
-                         "torch.load(path, weights_only=False) reads it from a file that you trust")
+        raise ValueError(f"the model is a {type(module).__name__}, expected a BPNet, BasePairNet or ChromBPNet of bpnet-lite; give "
+                         "one, as torch.load(path, weights_only=False) reads it from a file that you trust")
     name = os.path.basename(str(name or getattr(module, "name", None) or kind)) or kind
     source, bias = _bpnetlite(), None
     if kind == "ChromBPNet":
         for attribute in ("accessibility", "bias"):
             if not hasattr(module, attribute):
-                raise ValueError(f"{name}: has no {attribute}, expected the two networks of a ChromBPNet; give a module of bpnet-lite")
+                raise ValueError(f"{name}: has no {attribute}, expected the two networks of a ChromBPNet; give a module of "
+                                 "bpnet-lite")
         network = _network_of(f"{name}: accessibility", _unwrapped(module.accessibility), length)
         bias = _network_of(f"{name}: bias", _unwrapped(module.bias), length)
     else:
@@ -316,12 +335,13 @@ def _bpnetlite():
         return "bpnet-lite"
 
 
-# Files of Keras -----------------------------------------------------------------------------------------------------------------------
+# Files of Keras -------------------------------------------------------------------------------------------------------------------
 
 # Names of layers: of ChromBPNet's bias and of any network of its own, of a network beside a bias, and of bpnet-refactor.
 Names = namedtuple("Names", "stem dilated profile counts")
 PLAIN = Names("bpnet_1st_conv", "bpnet_{}conv", "prof_out_precrop", "logcount_predictions")
-BESIDE_BIAS = Names("wo_bias_bpnet_1st_conv", "wo_bias_bpnet_{}conv", "wo_bias_bpnet_prof_out_precrop", "wo_bias_bpnet_logcount_predictions")
+BESIDE_BIAS = Names(
+    "wo_bias_bpnet_1st_conv", "wo_bias_bpnet_{}conv", "wo_bias_bpnet_prof_out_precrop", "wo_bias_bpnet_logcount_predictions")
 REFACTOR = Names("main_conv_0", "main_dil_conv_{}", "main_profile_head", "logcounts_predictions")
 WEIGHTLESS = {"InputLayer", "Cropping1D", "Add", "GlobalAveragePooling1D", "Flatten", "Dropout", "Concatenate", "Lambda", "ReLU"}
 
@@ -353,13 +373,13 @@ class _Reader:
             found = found[0] if isinstance(found, list) and len(found) == 1 else found
             if found != expected:
                 raise self.wrong(name, f"{setting} is {found}, expected {expected}")
-        if kind == "Conv1D":
-            self.paddings.add(config.get("padding", "valid"))
         if "kernel" not in arrays or ("bias" not in arrays and config.get("use_bias", True)):
             raise self.wrong(name, f"has {' and '.join(sorted(arrays)) or 'no array'}, expected kernel and bias")
         other = set(arrays) - {"kernel", "bias"}
         if other:
             raise self.wrong(name, f"has {min(other)}, expected kernel and bias alone")
+        if kind == "Conv1D" and arrays["kernel"].shape[0] > 1:
+            self.paddings.add(config.get("padding", "valid"))
         return Part(name, arrays["kernel"].T, arrays.get("bias"))
 
     def dilated(self, activation):
@@ -388,8 +408,8 @@ class _Reader:
         return sides[0] if isinstance(sides, list) and len(sides) == 2 and sides[0] == sides[1] else None
 
     def lengths(self, parts, profile, usual):
-        """Lengths of the sequence, of the profile and of what the counts are averaged over. usual are the first two where the file does
-        not tell."""
+        """Lengths of the sequence, of the profile and of what the counts are averaged over. usual are the first two where the file
+        does not tell."""
         length, profile_length = usual
         shapes = [config.get("batch_input_shape") or config.get("batch_shape") for name, (kind, config, _) in self.settings.items()
                   if kind == "InputLayer" and name in self.settings[self.names.stem].feeds]
@@ -402,14 +422,17 @@ class _Reader:
             positions = length - sum((part.weight.shape[-1] - 1) * 2**i for i, part in enumerate(parts))
             whole = positions - (profile.weight.shape[-1] - 1)
         else:
-            raise ValueError(f"{self.where}: convolutions are padded as {' and '.join(sorted(self.paddings))}, expected all valid or all same; "
-                             f"{ONLY_BPNET}")
+            raise ValueError(f"{self.where}: convolutions are padded as {' and '.join(sorted(self.paddings))}, expected all valid "
+                             f"or all same; {ONLY_BPNET}")
         if self.settings:
-            crops = [self.crop(config) for kind, config, feeds in self.settings.values() if kind == "Cropping1D" and profile.name in feeds]
+            crops = [self.crop(config) for kind, config, feeds in self.settings.values()
+                     if kind == "Cropping1D" and profile.name in feeds]
             profile_length = whole - 2 * sum(crops)
         if not 0 < profile_length <= whole or (whole - profile_length) % 2:
-            raise ValueError(f"{self.where}: layer {profile.name}: gives {whole} positions of {length} bp, expected an even number more than a "
-                             f"profile of {profile_length}; give a file that model.save('model.h5') wrote, which holds these lengths")
+            raise ValueError(f"{self.where}: layer {profile.name}: gives {whole} positions of {length} bp, expected an even number "
+                             "more than a "
+                             f"profile of {profile_length}; give a file that model.save('model.h5') wrote, which holds these "
+                             "lengths")
         return length, profile_length, positions
 
 
@@ -420,14 +443,16 @@ def _chrombpnet(file, names, usual):
     profile, counts = reader.part(names.profile), reader.part(names.counts)
     reader.check_other_layers()
     length, profile_length, positions = reader.lengths([stem, *dilated], profile, usual)
-    network = _Network(file.path, stem, dilated, profile, counts, length=length, profile_length=profile_length, counts_positions=positions)
+    network = _Network(
+        file.path, stem, dilated, profile, counts, length=length, profile_length=profile_length, counts_positions=positions)
     return network, reader.used
 
 
 def _refactor(file, names, usual):
     """The network that has bpnet-refactor's names, and the layers that it took.
 
-    With a control its heads are followed by layers of width 1 that mix outputs and control, and are multiplied into the heads here."""
+    With a control its heads are followed by layers of width 1 that mix outputs and control, and are multiplied into the heads
+    here."""
     import numpy
 
     reader = _Reader(file, names)
@@ -436,15 +461,17 @@ def _refactor(file, names, usual):
         counts, mixed, summed = reader.part("main_counts_head"), reader.part("profile_predictions"), reader.part(names.counts)
         tracks = profile.weight.shape[0]
         if mixed.weight.shape != (tracks, tracks + 2, 1):
-            raise reader.wrong(mixed.name, f"kernel has shape {list(mixed.weight.T.shape)}, expected {[1, tracks + 2, tracks]}, two tracks of "
-                                           "control and no smoothed ones")
+            raise reader.wrong(mixed.name, f"kernel has shape {list(mixed.weight.T.shape)}, expected {[1, tracks + 2, tracks]}, "
+                                           "two tracks of control and no smoothed ones")
         if summed.weight.shape != (1, 2) or counts.weight.shape[:1] != (1,):
-            raise reader.wrong(summed.name, f"kernel has shape {list(summed.weight.T.shape)}, expected [2, 1], one count and that of the control")
+            raise reader.wrong(summed.name, f"kernel has shape {list(summed.weight.T.shape)}, expected [2, 1], one count and that "
+                                            "of the control")
         for part in (profile, counts, mixed, summed):
             _check(file.path, part, part.weight.shape)
         mix, control = mixed.weight[:, :tracks, 0], mixed.weight[:, tracks:]
         side = profile.weight.shape[2] // 2
-        weight = numpy.concatenate([numpy.einsum("st,tfk->sfk", mix, profile.weight), numpy.pad(control, ((0, 0), (0, 0), (side, side)))], 1)
+        control = numpy.pad(control, ((0, 0), (0, 0), (side, side)))
+        weight = numpy.concatenate([numpy.einsum("st,tfk->sfk", mix, profile.weight), control], 1)
         profile = Part(profile.name, weight, _sum(mix @ _bias(profile), mixed.bias))
         scale = summed.weight[:, :1]
         counts = Part(counts.name, numpy.concatenate([scale * counts.weight, summed.weight[:, 1:]], 1),
@@ -456,10 +483,12 @@ def _refactor(file, names, usual):
         while reader.settings[source].kind == "Cropping1D":
             source = min(reader.settings[source].feeds)
         if reader.settings[source].kind == "ReLU":
-            raise reader.wrong("main_add_1", "adds to what was activated (pre_activation_residual_unit is false), expected what was not")
+            raise reader.wrong("main_add_1", "adds to what was activated (pre_activation_residual_unit is false), expected what "
+                                             "was not")
     length, profile_length, positions = reader.lengths([stem, *dilated], profile, usual)
-    network = _Network(file.path, stem, dilated, profile, counts, length=length, profile_length=profile_length, counts_positions=positions,
-                       pre_activation=True, control_counts="profile")
+    network = _Network(
+        file.path, stem, dilated, profile, counts, length=length, profile_length=profile_length, counts_positions=positions,
+        pre_activation=True, control_counts="profile")
     return network, reader.used
 
 
@@ -487,11 +516,11 @@ def _networks(path, usual):
             used |= layers
     if not found:
         if any(name.startswith("conv1d_") for name in file.layers):
-            raise ValueError(f"{file.path}: has layers as chrombpnet-lite names them, expected those of ChromBPNet or bpnet-refactor; give what "
-                             "BPNet.from_chrombpnet_lite of bpnet-lite reads to from_bpnetlite")
+            raise ValueError(f"{file.path}: has layers as chrombpnet-lite names them, expected those of ChromBPNet or "
+                             "bpnet-refactor; give what BPNet.from_chrombpnet_lite of bpnet-lite reads to from_bpnetlite")
         has = ", ".join(sorted(name for name, arrays in file.layers.items() if arrays)[:3]) or "none"
-        raise ValueError(f"{file.path}: has layers {has}, expected those of ChromBPNet (bpnet_1st_conv) or bpnet-refactor (main_conv_0); give "
-                         "the file of one of them")
+        raise ValueError(f"{file.path}: has layers {has}, expected those of ChromBPNet (bpnet_1st_conv) or bpnet-refactor "
+                         "(main_conv_0); give the file of one of them")
     other = sorted(name for name, arrays in file.layers.items() if arrays and name not in used)
     if other:
         raise ValueError(f"{file.path}: layer {other[0]}: is none that the network has, expected no other; {ONLY_BPNET}")
@@ -499,7 +528,8 @@ def _networks(path, usual):
 
 
 def _warn_unscaled(path, bias, inner):
-    """Warns of a bias that looks as it was trained, of other depth than the data: inner is the bias in the network's own file, or None."""
+    """Warns of a bias that looks as it was trained, of other depth than the data: inner is the bias in the network's own file, or
+    None."""
     import numpy
 
     if inner is not None and inner.tensors.keys() == bias.tensors.keys():
@@ -508,38 +538,39 @@ def _warn_unscaled(path, bias, inner):
             return
         if differ == {"head.linear.bias"}:
             moved = float(inner.tensors["head.linear.bias"][0] - bias.tensors["head.linear.bias"][0])
-            warnings.warn(f"{path}: is the bias in the network's file but for its log counts, which lie {moved:+.4g} from there; leave bias= "
-                          "out to take the one that was scaled to the data", stacklevel=3)
+            warnings.warn(f"{path}: is the bias in the network's file but for its log counts, which lie {moved:+.4g} from there; "
+                          "leave bias= out to take the one that was scaled to the data", stacklevel=3)
             return
     if "scaled" not in os.path.basename(path):
-        warnings.warn(f"{path}: is not named as a bias that was scaled to the depth of the data; give bias_model_scaled.h5, which ChromBPNet "
-                      "writes beside the network", stacklevel=3)
+        warnings.warn(f"{path}: is not named as a bias that was scaled to the depth of the data; give bias_model_scaled.h5, which "
+                      "ChromBPNet writes beside the network", stacklevel=3)
 
 
 def from_chrombpnet(path, *, bias=None, track="signal", out=None, force=False):
     """from_chrombpnet(path, *, bias=None, track="signal", out=None, force=False)
 
-    Makes an .h5 file of ChromBPNet or bpnet-refactor a run folder, and gives the model that load() gives for it, with the bias if there is
-    one. Needs h5py and no TensorFlow.
+    Makes an .h5 file of ChromBPNet or bpnet-refactor a run folder, and gives the model that load() gives for it, with the bias if
+    there is one. Needs h5py and no TensorFlow.
 
-    path is chrombpnet_nobias.h5, chrombpnet.h5, which has its bias inside, or the file of a bias model or of bpnet-refactor. bias is the
-    file of a bias model, which takes the place of one inside: load(out, with_bias=True) adds its profile and counts, and load(out) does
-    not. track names what the profile is of. out is the folder, by default one in the current directory named as the file; force replaces
-    a run that is there.
+    path is chrombpnet_nobias.h5, chrombpnet.h5, which has its bias inside, or the file of a bias model or of bpnet-refactor. bias
+    is the file of a bias model, which takes the place of one inside: load(out, with_bias=True) adds its profile and counts, and
+    load(out) does not. track names what the profile is of. out is the folder, by default one in the current directory named as the
+    file; force replaces a run that is there.
 
-    ChromBPNet writes bias.h5 as it was trained, and bias_model_scaled.h5 with the log counts moved to the depth of the data. It warns of
-    a bias that is not scaled. That rests on the file's name, which lacks "scaled", or if path has a bias inside on a comparison with that:
-    equal weights and other log counts. A scaled file says nothing of the data that it was scaled to.
+    ChromBPNet writes bias.h5 as it was trained, and bias_model_scaled.h5 with the log counts moved to the depth of the data. It
+    warns of a bias that is not scaled. That rests on the file's name, which lacks "scaled", or if path has a bias inside on a
+    comparison with that: equal weights and other log counts. A scaled file says nothing of the data that it was scaled to.
 
-    Lengths come from the settings in the file; a file of weights alone is taken to read 2114 bp and give 1000. A network with control
-    tracks is predicted as without one.
+    Lengths come from the settings in the file; a file of weights alone is taken to read 2114 bp and give 1000. A network with
+    control tracks is predicted as without one.
 
     Raises ValueError for what is no such network, OSError for files that cannot be read or written, and ImportError without h5py.
     """
     path = os.fspath(path)
     found = _networks(path, (USUAL_LENGTH, USUAL_PROFILE_LENGTH))
     if REFACTOR in found and len(found) > 1:
-        raise ValueError(f"{path}: has layers of both ChromBPNet and bpnet-refactor, expected those of one; give the file of one network")
+        raise ValueError(f"{path}: has layers of both ChromBPNet and bpnet-refactor, expected those of one; give the file of one "
+                         "network")
     inner, inner_source = found.get(PLAIN, (None, None)) if BESIDE_BIAS in found else (None, None)
     network, source = next(iter(found.values()))  # in the order of FAMILIES, a network before its bias
     bias_network, bias_source, bias_files = inner, inner_source, [path] if inner is not None else []
@@ -547,8 +578,8 @@ def from_chrombpnet(path, *, bias=None, track="signal", out=None, force=False):
         bias = os.fspath(bias)
         others = _networks(bias, (network.length, network.profile_length))
         if PLAIN not in others:
-            raise ValueError(f"{bias}: is a network without bias or of bpnet-refactor, expected a bias model of ChromBPNet; give its "
-                             "bias_model_scaled.h5")
+            raise ValueError(f"{bias}: is a network without bias or of bpnet-refactor, expected a bias model of ChromBPNet; give "
+                             "its bias_model_scaled.h5")
         bias_network, bias_source = others[PLAIN]
         bias_files = [bias]
         if BESIDE_BIAS not in others:
