@@ -54,8 +54,8 @@ def _refuse_other_kinds(path):
     if os.path.isdir(path):
         for folder in (path, *(entry.path for entry in os.scandir(path) if entry.is_dir())):
             if os.path.isfile(os.path.join(folder, "saved_model.pb")):
-                raise ValueError(f"{path}: is a SavedModel of TensorFlow, expected an .h5 file; convert it once where TensorFlow is: "
-                                 f"{CONVERT.format(folder)}")
+                raise ValueError(f"{path}: is a SavedModel of TensorFlow, expected an .h5 file; convert it once where TensorFlow "
+                                 f"is: {CONVERT.format(folder)}")
         raise ValueError(f"{path}: is a folder, expected an .h5 file that Keras wrote; give the file in it")
     with open(path, "rb") as file:
         start = file.read(4)

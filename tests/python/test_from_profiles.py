@@ -394,8 +394,8 @@ class TestFiles(Folder):
                 file["model_weights/" + layer] = np.zeros((3, 3), np.int32 if name.startswith("whole") else np.float32)
         with h5py.File("json.h5", "w") as file:
             file.attrs["model_config"] = '{"config": 3}'
-        convert = r"convert it once where TensorFlow is: tf.keras.models.load_model\('.*saved/model', "
-                  r"compile=False\).save\('model.h5'\)"
+        convert = (r"convert it once where TensorFlow is: tf.keras.models.load_model\('.*saved/model', compile=False\)"
+                   r".save\('model.h5'\)")
         for path, sentence in (
             ("saved/model", "is a SavedModel of TensorFlow, .* " + convert),
             ("saved", "is a SavedModel of TensorFlow, .* " + convert),
