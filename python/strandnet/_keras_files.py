@@ -4,8 +4,10 @@ here.
 Nothing of a file is run: neither TensorFlow nor Keras is needed, and what is read are arrays and the JSON of `model_config`.
 """
 import json
+import lzma
 import os
 import tarfile
+import zlib
 from collections import namedtuple
 
 # kind is Keras's class, config its settings, feeds the names of the layers whose output it takes.
@@ -45,7 +47,7 @@ def read(path):
     try:
         with h5py.File(path, "r") as file:
             return File(path, _arrays(path, file, h5py), _models_of(path, file.attrs.get("model_config")))
-    except (OSError, RuntimeError, KeyError) as error:
+    except (OSError, RuntimeError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: is a damaged HDF5 file ({error}), expected a whole one; get it again") from error
 
 
@@ -63,13 +65,21 @@ def _refuse_other_kinds(path):
         raise ValueError(f"{path}: is a .keras file, expected an .h5 file; convert it once where Keras is: "
                          f"keras.models.load_model('{path}', compile=False).save('model.h5')")
     if start != b"\x89HDF" and tarfile.is_tarfile(path):
-        with tarfile.open(path) as archive:
-            for member in archive:
-                folder, name = os.path.split(member.name)
-                if name == "saved_model.pb":
-                    raise ValueError(f"{path}: is an archive of a SavedModel of TensorFlow, expected an .h5 file; unpack it and "
-                                     f"convert it once where TensorFlow is: {CONVERT.format(folder or '.')}")
+        folder = _saved_model_in(path)
+        if folder is not None:
+            raise ValueError(f"{path}: is an archive of a SavedModel of TensorFlow, expected an .h5 file; unpack it and convert it "
+                             f"once where TensorFlow is: {CONVERT.format(folder)}")
         raise ValueError(f"{path}: is an archive, expected an .h5 file that Keras wrote; unpack it and give the file in it")
+
+
+def _saved_model_in(path):
+    """The folder of a SavedModel in a tar archive, or None."""
+    try:
+        with tarfile.open(path) as archive:
+            names = (os.path.split(member.name) for member in archive)
+            return next((folder or "." for folder, name in names if name == "saved_model.pb"), None)
+    except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError):  # it ends early
+        return None
 
 
 def _arrays(path, file, h5py):

@@ -24,18 +24,27 @@ ONLY_BPNET = "only a network that is built as BPNet can be read"
 Part = namedtuple("Part", "name weight bias")
 
 
+def _biases(part):
+    import numpy
+
+    return numpy.zeros(part.weight.shape[0], "float32") if part.bias is None else part.bias
+
+
 class _Network:
-    """A BPNet: its tensors, and what describes it. where names it in errors."""
+    """A BPNet: its tensors, and what describes it. where names it in errors.
+
+    With has_control, weights of heads for more than the filters are those of a control: of its tracks, and of its log counts."""
 
     def __init__(self, where, stem, dilated, profile, counts, *, length, profile_length, counts_positions, pre_activation=False,
-                 control_counts="read"):
+                 has_control=False, control_counts="read"):
         self.where, self.length, self.profile_length, self.counts_positions = where, length, profile_length, counts_positions
         self.pre_activation, self.control_counts = pre_activation, control_counts
         for part, axes in ((stem, 3), *((part, 3) for part in dilated), (profile, 3), (counts, 2)):
             if part.weight.ndim != axes:
                 raise ValueError(f"{where}: layer {part.name}: weights have {part.weight.ndim} axes, expected {axes}; {ONLY_BPNET}")
         self.filters, self.width, self.depth = stem.weight.shape[0], stem.weight.shape[2], len(dilated)
-        self.tracks, self.control = profile.weight.shape[0], max(0, profile.weight.shape[1] - self.filters)
+        self.tracks = profile.weight.shape[0]
+        self.control = max(0, profile.weight.shape[1] - self.filters) if has_control else 0
         if self.depth == 0:
             raise ValueError(f"{where}: has no dilated layers, expected 1 or more; {ONLY_BPNET}")
         if self.tracks not in (1, 2):
@@ -61,23 +70,19 @@ class _Network:
                              "even number fewer than the sequence has; give the length that it was trained with")
         if self.control and length - profile_length < PROFILE_WIDTH - 1:
             raise ValueError(f"{where}: a sequence of {length} bp gives a profile of {profile_length}, expected "
-                             f"{PROFILE_WIDTH - 1} bp fewer, "
-                             "which the control is read over; give the length that it was trained with")
+                             f"{PROFILE_WIDTH - 1} bp fewer, over which its control is read; give the length that it was trained with")
         self.tensors = self._tensors(stem, dilated, profile, counts)
 
     def _tensors(self, stem, dilated, profile, counts):
         import numpy
 
-        def biases(part):
-            return numpy.zeros(part.weight.shape[0], "float32") if part.bias is None else part.bias
-
         side = (PROFILE_WIDTH - profile.weight.shape[2]) // 2
         wide = numpy.pad(profile.weight, ((0, 0), (0, 0), (side, side)))
-        tensors = {"iconv.weight": stem.weight, "iconv.bias": biases(stem)}
+        tensors = {"iconv.weight": stem.weight, "iconv.bias": _biases(stem)}
         for i, part in enumerate(dilated):
-            tensors.update({f"rconvs.{i}.weight": part.weight, f"rconvs.{i}.bias": biases(part)})
-        tensors.update({"head.fconv.weight": wide[:, :self.filters], "head.fconv.bias": biases(profile),
-                        "head.linear.weight": counts.weight[:, :self.filters], "head.linear.bias": biases(counts)})
+            tensors.update({f"rconvs.{i}.weight": part.weight, f"rconvs.{i}.bias": _biases(part)})
+        tensors.update({"head.fconv.weight": wide[:, :self.filters], "head.fconv.bias": _biases(profile),
+                        "head.linear.weight": counts.weight[:, :self.filters], "head.linear.bias": _biases(counts)})
         if self.control:
             tensors["control.profile.weight"] = wide[:, self.filters:]
             tensors["control.counts.weight"] = counts.weight[0, self.filters:]
@@ -133,8 +138,7 @@ def _written(source, files, network, track, out, force, bias=None, bias_source=N
 
 
 def _outputs(module, inputs, forward):
-    """What forward(*inputs) gives, a tensor or several, as f64 arrays: module evaluates without gradients, and is left as it
-    was."""
+    """What forward(*inputs) gives, a tensor or several, as f64 arrays. module evaluates without gradients and is left as it was."""
     import torch
 
     modes = [(part, part.training) for part in module.modules()]
@@ -164,10 +168,8 @@ def _agree(what, names, found, expected):
 
 
 def _compared(what, model, module, forward, names, count=4):
-    """Raises unless a model gives for random sequences what forward(inputs f32 [n, 4, length]) gives with the module it was made
-    of.
-
-    what names the run and names its outputs in the error."""
+    """Raises unless a model gives for random sequences what forward(inputs [n, 4, length]) gives, a tensor or several, which calls the
+    module that it was made of. what names the run, and names its outputs, in the error."""
     import numpy
 
     random = numpy.random.default_rng(1)
@@ -249,11 +251,10 @@ def _network_of(where, module, length):
         if not hasattr(module, attribute):
             raise ValueError(f"{where}: has no {attribute}, expected the layers of bpnet-lite's {kind}; give a module of "
                              "bpnet-lite")
-    for attribute in ("irelu", "rrelus"):
-        activations = getattr(module, attribute, ())
-        for activation in activations if attribute == "rrelus" else [activations] if activations != () else []:
-            if type(activation).__name__ != "ReLU":
-                raise ValueError(f"{where}: layer {attribute}: is {type(activation).__name__}, expected ReLU; {ONLY_BPNET}")
+    rrelus = getattr(module, "rrelus", ())
+    for name, layer in (("irelu", getattr(module, "irelu", None)), *((f"rrelus.{i}", layer) for i, layer in enumerate(rrelus))):
+        if layer is not None and type(layer).__name__ != "ReLU":
+            raise ValueError(f"{where}: layer {name}: is {type(layer).__name__}, expected ReLU; {ONLY_BPNET}")
     stem = _convolution(where, "iconv", module.iconv, 1)
     dilated = [_convolution(where, f"rconvs.{i}", layer, 2**(i + 1)) for i, layer in enumerate(module.rconvs)]
     depth = getattr(module, "n_layers", len(dilated))
@@ -272,7 +273,7 @@ def _network_of(where, module, length):
     return _Network(
         where, stem, dilated, profile, counts, length=length, profile_length=profile_length,
         counts_positions=min(length, profile_length + PROFILE_WIDTH - 1), pre_activation=kind == "BasePairNet",
-        control_counts="profile" if kind == "BasePairNet" else "read")
+        has_control=True, control_counts="profile" if kind == "BasePairNet" else "read")
 
 
 def from_bpnetlite(model, *, length=2114, name=None, track="signal", out=None, force=False):
@@ -357,7 +358,7 @@ class _Reader:
     def wrong(self, layer, sentence):
         return ValueError(f"{self.where}: layer {layer}: {sentence}; {ONLY_BPNET}")
 
-    def part(self, name, activation="linear", dilation=1):
+    def part(self, name, activation="linear", dilation=1, axes=3):
         """The part of a convolution or of a dense layer, outputs first; its settings are checked where the file has them."""
         arrays = self.file.layers.get(name)
         if arrays is None:
@@ -378,6 +379,8 @@ class _Reader:
         other = set(arrays) - {"kernel", "bias"}
         if other:
             raise self.wrong(name, f"has {min(other)}, expected kernel and bias alone")
+        if arrays["kernel"].ndim != axes:
+            raise self.wrong(name, f"kernel has shape {list(arrays['kernel'].shape)}, expected {axes} axes")
         if kind == "Conv1D" and arrays["kernel"].shape[0] > 1:
             self.paddings.add(config.get("padding", "valid"))
         return Part(name, arrays["kernel"].T, arrays.get("bias"))
@@ -385,7 +388,7 @@ class _Reader:
     def dilated(self, activation):
         """The dilated layers, the first of dilation 2."""
         pattern = re.compile(re.escape(self.names.dilated).replace(r"\{\}", "([0-9]+)"))
-        numbers = [int(match[1]) for match in map(pattern.fullmatch, self.file.layers) if match]
+        numbers = [int(match[1]) for match in map(pattern.fullmatch, {*self.file.layers, *self.settings}) if match]
         depth = max(numbers, default=0)
         if depth > 20:  # of 20, the last reads a million bp to either side
             raise self.wrong(self.names.dilated.format(depth), f"is dilated layer {depth}, expected 20 at most")
@@ -403,9 +406,21 @@ class _Reader:
 
     @staticmethod
     def crop(config):
+        """How much is cut off from either side, or None where it differs."""
         sides = config.get("cropping", [1, 1])
         sides = [sides, sides] if isinstance(sides, int) else sides
-        return sides[0] if isinstance(sides, list) and len(sides) == 2 and sides[0] == sides[1] else None
+        if not isinstance(sides, list) or len(sides) != 2 or sides[0] != sides[1] or not isinstance(sides[0], int) or sides[0] < 0:
+            return None
+        return sides[0]
+
+    def is_activated(self, name):
+        """Whether a layer's output, cropped or not, is that of an activation."""
+        for _ in self.settings:
+            kind, _, feeds = self.settings.get(name, (None, {}, ()))
+            if kind != "Cropping1D" or not feeds:
+                return kind == "ReLU"
+            name = min(feeds)
+        return False
 
     def lengths(self, parts, profile, usual):
         """Lengths of the sequence, of the profile and of what the counts are averaged over. usual are the first two where the file
@@ -430,9 +445,8 @@ class _Reader:
             profile_length = whole - 2 * sum(crops)
         if not 0 < profile_length <= whole or (whole - profile_length) % 2:
             raise ValueError(f"{self.where}: layer {profile.name}: gives {whole} positions of {length} bp, expected an even number "
-                             "more than a "
-                             f"profile of {profile_length}; give a file that model.save('model.h5') wrote, which holds these "
-                             "lengths")
+                             f"more than a profile of {profile_length}; give a file that model.save('model.h5') wrote, which holds "
+                             "these lengths")
         return length, profile_length, positions
 
 
@@ -440,7 +454,7 @@ def _chrombpnet(file, names, usual):
     """The network that has ChromBPNet's names, and the layers that it took."""
     reader = _Reader(file, names)
     stem, dilated = reader.part(names.stem, "relu"), reader.dilated("relu")
-    profile, counts = reader.part(names.profile), reader.part(names.counts)
+    profile, counts = reader.part(names.profile), reader.part(names.counts, axes=2)
     reader.check_other_layers()
     length, profile_length, positions = reader.lengths([stem, *dilated], profile, usual)
     network = _Network(
@@ -457,8 +471,10 @@ def _refactor(file, names, usual):
 
     reader = _Reader(file, names)
     stem, dilated, profile = reader.part(names.stem), reader.dilated("linear"), reader.part(names.profile)
-    if "main_counts_head" in file.layers:
-        counts, mixed, summed = reader.part("main_counts_head"), reader.part("profile_predictions"), reader.part(names.counts)
+    has_control = "main_counts_head" in file.layers
+    counts = reader.part("main_counts_head" if has_control else names.counts, axes=2)
+    if has_control:
+        mixed, summed = reader.part("profile_predictions"), reader.part(names.counts, axes=2)
         tracks = profile.weight.shape[0]
         if mixed.weight.shape != (tracks, tracks + 2, 1):
             raise reader.wrong(mixed.name, f"kernel has shape {list(mixed.weight.T.shape)}, expected {[1, tracks + 2, tracks]}, "
@@ -472,34 +488,18 @@ def _refactor(file, names, usual):
         side = profile.weight.shape[2] // 2
         control = numpy.pad(control, ((0, 0), (0, 0), (side, side)))
         weight = numpy.concatenate([numpy.einsum("st,tfk->sfk", mix, profile.weight), control], 1)
-        profile = Part(profile.name, weight, _sum(mix @ _bias(profile), mixed.bias))
+        profile = Part(profile.name, weight, mix @ _biases(profile) + _biases(mixed))
         scale = summed.weight[:, :1]
         counts = Part(counts.name, numpy.concatenate([scale * counts.weight, summed.weight[:, 1:]], 1),
-                      _sum(scale[0] * _bias(counts), summed.bias))
-    else:
-        counts = reader.part(names.counts)
+                      scale[0] * _biases(counts) + _biases(summed))
     reader.check_other_layers()
-    for source in reader.settings["main_add_1"].feeds if "main_add_1" in reader.settings else ():
-        while reader.settings[source].kind == "Cropping1D":
-            source = min(reader.settings[source].feeds)
-        if reader.settings[source].kind == "ReLU":
-            raise reader.wrong("main_add_1", "adds to what was activated (pre_activation_residual_unit is false), expected what "
-                                             "was not")
+    if "main_add_1" in reader.settings and any(map(reader.is_activated, reader.settings["main_add_1"].feeds)):
+        raise reader.wrong("main_add_1", "adds to what was activated (pre_activation_residual_unit is false), expected what was not")
     length, profile_length, positions = reader.lengths([stem, *dilated], profile, usual)
     network = _Network(
         file.path, stem, dilated, profile, counts, length=length, profile_length=profile_length, counts_positions=positions,
-        pre_activation=True, control_counts="profile")
+        pre_activation=True, has_control=has_control, control_counts="profile")
     return network, reader.used
-
-
-def _bias(part):
-    import numpy
-
-    return numpy.zeros(part.weight.shape[0], "float32") if part.bias is None else part.bias
-
-
-def _sum(values, more):
-    return values if more is None else values + more
 
 
 FAMILIES = ((BESIDE_BIAS, _chrombpnet, "ChromBPNet"), (PLAIN, _chrombpnet, "ChromBPNet"), (REFACTOR, _refactor, "bpnet-refactor"))
@@ -528,8 +528,7 @@ def _networks(path, usual):
 
 
 def _warn_unscaled(path, bias, inner):
-    """Warns of a bias that looks as it was trained, of other depth than the data: inner is the bias in the network's own file, or
-    None."""
+    """Warns of a bias that looks as it was trained, not scaled to the data. inner is the bias in the network's file, or None."""
     import numpy
 
     if inner is not None and inner.tensors.keys() == bias.tensors.keys():

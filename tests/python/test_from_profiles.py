@@ -342,7 +342,7 @@ class TestFiles(Folder):
             (nan, f"layer {second}: weights hold NaN or infinity"),
             (Made().change(first, kernel=kernel(20, 4, 4)), f"layer {first}: is 20 wide"),
             (Made().change(first, kernel=kernel(21, 5, 4)), rf"layer {first}: weights have shape \[4, 5, 21\]"),
-            (Made().change(first, kernel=kernel(21, 4)), f"layer {first}: weights have 2 axes, expected 3"),
+            (Made().change(first, kernel=kernel(21, 4)), rf"layer {first}: kernel has shape \[21, 4\], expected 3 axes"),
             (Made().change(first, bias=np.zeros(5)), rf"layer {first}: biases have shape \[5\], expected \[4\]"),
             (Made().change(first, activation="gelu"), f"layer {first}: activation is gelu, expected relu"),
             (Made().change(first, strides=[2]), f"layer {first}: strides is 2, expected 1"),
