@@ -47,7 +47,7 @@ def read(path):
     try:
         with h5py.File(path, "r") as file:
             return File(path, _arrays(path, file, h5py), _models_of(path, file.attrs.get("model_config")))
-    except (OSError, RuntimeError, KeyError, TypeError) as error:
+    except (OSError, RuntimeError, KeyError, TypeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: is a damaged HDF5 file ({error}), expected a whole one; get it again") from error
 
 
@@ -129,7 +129,7 @@ def _collect(model, models):
             _collect(layer, models)
         feeds = set()
         _names(layer.get("inbound_nodes", []), feeds)
-        layers[config["name"]] = Layer(layer["class_name"], config, feeds)
+        layers[str(config["name"])] = Layer(str(layer["class_name"]), config, feeds)
     models.append(layers)
 
 

@@ -70,7 +70,8 @@ class _Network:
                              "even number fewer than the sequence has; give the length that it was trained with")
         if self.control and length - profile_length < PROFILE_WIDTH - 1:
             raise ValueError(f"{where}: a sequence of {length} bp gives a profile of {profile_length}, expected "
-                             f"{PROFILE_WIDTH - 1} bp fewer, over which its control is read; give the length that it was trained with")
+                             f"{PROFILE_WIDTH - 1} bp fewer, over which its control is read; give the length that it was trained "
+                             "with")
         self.tensors = self._tensors(stem, dilated, profile, counts)
 
     def _tensors(self, stem, dilated, profile, counts):
@@ -168,8 +169,8 @@ def _agree(what, names, found, expected):
 
 
 def _compared(what, model, module, forward, names, count=4):
-    """Raises unless a model gives for random sequences what forward(inputs [n, 4, length]) gives, a tensor or several, which calls the
-    module that it was made of. what names the run, and names its outputs, in the error."""
+    """Raises unless a model gives for random sequences what forward(inputs [n, 4, length]) gives, a tensor or several, which calls
+    the module that it was made of. what names the run, and names its outputs, in the error."""
     import numpy
 
     random = numpy.random.default_rng(1)
@@ -382,7 +383,7 @@ class _Reader:
         if arrays["kernel"].ndim != axes:
             raise self.wrong(name, f"kernel has shape {list(arrays['kernel'].shape)}, expected {axes} axes")
         if kind == "Conv1D" and arrays["kernel"].shape[0] > 1:
-            self.paddings.add(config.get("padding", "valid"))
+            self.paddings.add(str(config.get("padding", "valid")))
         return Part(name, arrays["kernel"].T, arrays.get("bias"))
 
     def dilated(self, activation):
@@ -494,7 +495,8 @@ def _refactor(file, names, usual):
                       scale[0] * _biases(counts) + _biases(summed))
     reader.check_other_layers()
     if "main_add_1" in reader.settings and any(map(reader.is_activated, reader.settings["main_add_1"].feeds)):
-        raise reader.wrong("main_add_1", "adds to what was activated (pre_activation_residual_unit is false), expected what was not")
+        raise reader.wrong("main_add_1", "adds to what was activated (pre_activation_residual_unit is false), expected what was "
+                                         "not")
     length, profile_length, positions = reader.lengths([stem, *dilated], profile, usual)
     network = _Network(
         file.path, stem, dilated, profile, counts, length=length, profile_length=profile_length, counts_positions=positions,
