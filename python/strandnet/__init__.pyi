@@ -21,6 +21,16 @@ def load(run: Path, with_bias: bool = False) -> Model:
 
     Raises OSError where a file is missing and ValueError where one is damaged or the run did not finish."""
 
+def from_bpnetlite(
+    model: Any, *, length: int = 2114, name: Optional[str] = None, track: str = "signal", out: Optional[Path] = None, force: bool = False
+) -> Model:
+    """Makes a BPNet, BasePairNet or ChromBPNet of bpnet-lite a run folder, compares the two, and opens it, with the bias of a ChromBPNet."""
+
+def from_chrombpnet(
+    path: Path, *, bias: Optional[Path] = None, track: str = "signal", out: Optional[Path] = None, force: bool = False
+) -> Model:
+    """Makes an .h5 file of ChromBPNet or bpnet-refactor a run folder and opens it, with its bias if there is one. Needs h5py."""
+
 def get_num_threads() -> int:
     """Number of threads that compute; one in a process that was forked after it computed."""
 

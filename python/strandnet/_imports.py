@@ -6,8 +6,8 @@ import tempfile
 from . import _core
 
 ALPHABET = "ACGT"
-# The largest difference between a network and its original, of probabilities and, of values above 1, of their size.
-TOLERANCE = 1e-5
+# The largest difference between a run and what it was made from, of the largest number or of 1: both compute in f32.
+TOLERANCE = 1e-4
 # Random sequences on which both are compared.
 SEQUENCES = 8
 
@@ -42,18 +42,17 @@ def one_hot(codes, alphabet=ALPHABET):
     return (codes[:, None, :] == rows[None, :, None]).astype(numpy.float32)
 
 
-def compare(found, expected, name):
-    """Raises ValueError where numbers of a run differ from those of its original."""
+def agree(what, names, found, expected):
+    """Raises ValueError unless arrays of a run agree with those of its original; names is what each of them holds."""
     import numpy
 
-    found, expected = numpy.asarray(found, float), numpy.asarray(expected, float)
-    if found.shape != expected.shape:
-        raise ValueError(f"{name} gives {list(expected.shape)} numbers, expected {list(found.shape)}; check what it computes")
-    if not numpy.isfinite(expected).all():
-        raise ValueError(f"{name} gives values that are not finite; train it again")
-    difference = float((numpy.abs(found - expected) / numpy.maximum(1, numpy.abs(expected))).max(initial=0))
-    if difference > TOLERANCE:
-        raise ValueError(
-            f"the layers of {name} give other numbers than {name} itself, by {difference:.1e}, expected {TOLERANCE:.0e} at most; "
-            "it computes something besides its layers"
-        )
+    for name, values, wanted in zip(names, found, expected):
+        if values.shape != wanted.shape:
+            raise ValueError(f"{what}: {name} have shape {list(wanted.shape)}, expected {list(values.shape)}; it computes something "
+                             "besides its layers")
+        if not numpy.isfinite(wanted).all():
+            raise ValueError(f"{what}: {name} are not finite; train it again")
+        difference = float(numpy.abs(values - wanted).max(initial=0))
+        if not difference <= TOLERANCE * max(1.0, float(numpy.abs(wanted).max(initial=0))):
+            raise ValueError(f"{what}: {name} differ by {difference:.3g} from those of its layers, expected {TOLERANCE:g} of the "
+                             "largest at most; it computes something besides its layers")

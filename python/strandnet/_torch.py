@@ -82,7 +82,7 @@ def from_torch(module, *, length, classes, alphabet="ACGT", task=None, positive=
         if kind == "binary":
             given = given[:, place] if given.shape[1] == 2 else given[:, 0] if place == 1 else 1 - given[:, 0]
         found = model.predict(codes)
-        _imports.compare(numpy.reshape(found, given.shape), given, "module")
+        _imports.agree("module", ["outputs"], [numpy.reshape(found, given.shape)], [given])
 
     description = {
         "source": f"PyTorch {torch.__version__.split('+')[0]}",
