@@ -21,6 +21,20 @@ def load(run: Path, with_bias: bool = False) -> Model:
 
     Raises OSError where a file is missing and ValueError where one is damaged or the run did not finish."""
 
+def from_torch(
+    module: Any,
+    *,
+    length: int,
+    classes: Sequence[str],
+    alphabet: str = "ACGT",
+    task: Optional[Literal["classification", "multilabel", "regression"]] = None,
+    positive: Optional[str] = None,
+    out: Path,
+    force: bool = False,
+) -> Model:
+    """Writes a torch.nn.Sequential, which takes one-hot [n, 4, length] and gives [n, outputs], as the run folder `out`, compares the
+    two, and opens it."""
+
 def from_bpnetlite(
     model: Any, *, length: int = 2114, name: Optional[str] = None, track: str = "signal", out: Optional[Path] = None, force: bool = False
 ) -> Model:

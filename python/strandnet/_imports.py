@@ -48,8 +48,8 @@ def agree(what, names, found, expected):
 
     for name, values, wanted in zip(names, found, expected):
         if values.shape != wanted.shape:
-            raise ValueError(f"{what}: {name} have shape {list(wanted.shape)}, expected {list(values.shape)}; it computes something "
-                             "besides its layers")
+            raise ValueError(f"{what}: {name} have shape {list(wanted.shape)}, expected {list(values.shape)}; it computes "
+                             "something besides its layers")
         if not numpy.isfinite(wanted).all():
             raise ValueError(f"{what}: {name} are not finite; train it again")
         difference = float(numpy.abs(values - wanted).max(initial=0))

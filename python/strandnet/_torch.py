@@ -17,8 +17,8 @@ LARGEST_EXPONENT = 88.0  # beyond it exp is not finite
 def from_torch(module, *, length, classes, alphabet="ACGT", task=None, positive=None, out, force=False):
     """from_torch(module, *, length, classes, alphabet="ACGT", task=None, positive=None, out, force=False)
 
-    Writes a torch.nn.Sequential, which may hold others, as the run folder `out` and returns its model. The run is scored, explained,
-    exported, reported and evaluated as any other, and training can start from it.
+    Writes a torch.nn.Sequential, which may hold others, as the run folder `out` and returns its model. The run is scored,
+    explained, exported, reported and evaluated as any other, and training can start from it.
 
     module takes one-hot sequences [n, 4, length] whose rows are the bases of `alphabet`, and gives [n, outputs]: logits, or what
     Softmax, LogSoftmax or Sigmoid at its end makes of them.
@@ -248,7 +248,7 @@ class _Reader:
 
     def _conv1d(self, module, called, x, y):
         reach = (_number(module.kernel_size) - 1) * _number(module.dilation)
-        padding = {"same": "same", "valid": "none"}.get(module.padding) if isinstance(module.padding, str) else _number(module.padding)
+        padding = {"same": "same", "valid": 0}[module.padding] if isinstance(module.padding, str) else _number(module.padding)
         if padding == 0:
             padding = "none"
         elif not isinstance(padding, str) and 2 * padding == reach:
@@ -298,7 +298,7 @@ class _Reader:
 
     def _linear(self, module, called, x, y):
         if x.ndim != 2:
-            raise ValueError(f"{called} stands on positions, expected features [n, {module.in_features}]; put nn.Flatten() before it")
+            raise ValueError(f"{called} stands on positions, expected features; put nn.Flatten() before it")
         tensors = _weight_and_bias(module)
         self.output = tensors["weight"], tensors["bias"]
 

@@ -81,9 +81,12 @@ pub struct Footprints {
     /// Word to set in for comparison [default: none, the backgrounds as they are]
     #[arg(long, value_name = "WORD")]
     pub control: Option<String>,
-    /// Shuffled test sequences to set motifs in
+    /// Shuffled sequences to set motifs in
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = config::count)]
     pub backgrounds: usize,
+    /// Sequences to shuffle, FASTA or FASTQ: the middle of each [default: test examples of the run]
+    #[arg(long, value_name = "FILE")]
+    pub sequences: Option<PathBuf>,
     /// Folder for tables and figures [default: RUN/explain/footprints]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -91,7 +94,7 @@ pub struct Footprints {
     #[arg(long)]
     pub force: bool,
     /// Folder in which to find the run's data files, by checksum, where they were moved [default: beside the run]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "sequences")]
     pub data_root: Vec<PathBuf>,
     /// Seed of the shuffles
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=config::MAX_SEED))]

@@ -2,7 +2,9 @@
 
 Those of modules need bpnet-lite, those of files h5py, and those that compare files with Keras also that, on PyTorch.
 """
+import importlib.util
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -18,6 +20,7 @@ import strandnet
 from partners import needs
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
+logging.getLogger("absl").setLevel(logging.ERROR)  # Keras warns of every .h5 file that it writes
 TOLERANCE = 1e-5
 
 
@@ -205,8 +208,25 @@ class TestBpnetlite(Folder):
                 return profile, counts + (0.01 if control is None else 0.01 * control.sum())
 
         for controls, what in ((0, "log counts differ"), (1, "log counts of the control differ")):
-            with self.assertRaisesRegex(ValueError, rf"run{controls}: {what} from the module's by .* do not use the run"):
-                strandnet.from_bpnetlite(BPNet(4, 2, 1, controls), length=200, out=self.folder / f"run{controls}")
+            self.assert_refused(rf"bpnet.4.2: {what} by ", strandnet.from_bpnetlite, BPNet(4, 2, 1, controls), length=200)
+
+    @needs("safetensors")
+    def test_model_py_is_the_module_with_its_control(self):
+        modules = self.BPNet(8, 3, 2, 2), self.BasePairNet(8, 6, 2, 2), self.BasePairNet(4, 3, 1, 1, trimming=60)
+        for number, module in enumerate(modules):
+            self.drawn(module)
+            out, length = self.folder / str(number), 400
+            strandnet.from_bpnetlite(module, length=length, out=out)
+            spec = importlib.util.spec_from_file_location(f"model{number}", out / "model.py")
+            written = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(written)
+            inputs = self.torch.tensor(one_hot(3, length))
+            control = self.torch.poisson(self.torch.full((3, module.n_control_tracks, length), 0.3))
+            start, end = module.trimming - 37, length - module.trimming + 37
+            with self.torch.no_grad():
+                expected = [tensor.double().numpy() for tensor in module(inputs, control)]
+                found = [tensor.double().numpy() for tensor in written.load(out)(inputs, control[:, :, start:end])]
+            assert_close(found, expected)
 
 
 def convolution(name, shape, random, **settings):

@@ -1,6 +1,8 @@
 //! `explain footprints`: the profile around motifs that are set into shuffled sequences.
 
-use anyhow::{Result, anyhow, bail};
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail};
 use serde_json::json;
 
 use crate::cli::explain::{Footprints as Command, Word};
@@ -12,6 +14,7 @@ use strandnet_core::commands::explain::origin;
 use strandnet_core::dataset::split::Split;
 use strandnet_core::figures::footprints;
 use strandnet_core::format;
+use strandnet_core::formats::records::Records;
 use strandnet_core::progress::Progress;
 use strandnet_core::run::{Contents, FOOTPRINTS_JSON, OutputFolder};
 use strandnet_core::sequence::alphabet;
@@ -43,8 +46,11 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
     let path = command.out.clone().unwrap_or_else(|| run.folder.file("explain").join("footprints"));
     let out = OutputFolder::create(&path, Contents::Footprints, command.force)?;
 
-    let examples = own_examples(&run, Split::Test, &command.data_root, &progress)?;
-    let backgrounds = Backgrounds::shuffled(&examples.all_codes()?, length, command.backgrounds, command.seed);
+    let codes = match &command.sequences {
+        Some(path) => middles(path, length, command.backgrounds)?,
+        None => own_examples(&run, Split::Test, &command.data_root, &progress)?.all_codes()?,
+    };
+    let backgrounds = Backgrounds::shuffled(&codes, length, command.backgrounds, command.seed);
     let biased = profile.bias_shift.as_ref().map(|_| open()?.with_bias(device)).transpose()?;
     let of =
         |run: &FinishedRun, word: &[u8]| -> Result<Footprint> { backgrounds.footprint(&run.ensemble, shape, word) };
@@ -105,6 +111,7 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
         &run.folder,
         [
             ("backgrounds", json!(command.backgrounds)),
+            ("sequences", json!(command.sequences)),
             ("seed", json!(command.seed)),
             ("control", json!(command.control)),
             ("groups", json!(run.classes.names)),
@@ -115,6 +122,26 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
     out.write("footprints.csv", &table.into_inner()?)?;
     replaced.discard();
     print(&format!("{text}{}\n", path.display()))
+}
+
+/// Codes `[n, length]` of the middles of the first records of a file.
+fn middles(path: &Path, length: usize, most: usize) -> Result<Vec<u8>> {
+    let (shown, mut records, mut codes) = (path.display(), Records::open(path)?, Vec::new());
+    while codes.len() < most * length
+        && let Some(name) = records.next_record()?
+    {
+        let mut record = Vec::new();
+        records.read_whole(&mut record).with_context(|| shown.to_string())?;
+        let Some(spare) = record.len().checked_sub(length) else {
+            bail!("{shown}: record '{name}' has {} bp, expected {length} or more; remove it", record.len());
+        };
+        codes.extend_from_slice(&record[spare / 2..spare / 2 + length]);
+    }
+    if codes.is_empty() {
+        bail!("{shown}: holds no records, expected sequences; check the file");
+    }
+    alphabet::without_case(&mut codes);
+    Ok(codes)
 }
 
 /// The codes of a word.

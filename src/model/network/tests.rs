@@ -13,7 +13,7 @@ use strandnet_core::config::layers::{self, Padding};
 use strandnet_core::config::{Architecture, Layer};
 use strandnet_core::network::kernels::Key;
 use strandnet_core::sequence::bins::Bins;
-use strandnet_core::sequence::profile::ProfileShape;
+use strandnet_core::sequence::profile::{ControlCounts, ProfileShape};
 
 const STRANDS: [Strands; 5] =
     [Strands::Single, Strands::Augment, Strands::Average, Strands::Shared, Strands::Equivariant];

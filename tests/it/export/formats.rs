@@ -5,6 +5,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
+use strandnet_core::run::import::{self, Tensors};
+use strandnet_core::run::tensor_file::Tensor as Weights;
 use strandnet_core::sequence::alphabet;
 use tch::{CModule, IValue, Kind, Tensor};
 
@@ -31,9 +33,10 @@ layer = [
     { kind = "residual", layers = [{ kind = "relu" }] },
     { kind = "gated", width = 5, dilation = 2 },
     { kind = "convolution", filters = 8, width = 4, stride = 2 },
+    { kind = "convolution", filters = 8, width = 4, padding = 2 },
     { kind = "lstm", units = 6 },
     { kind = "mean-pool", width = 2, stride = 1 },
-    { kind = "exp" },
+    { kind = "exp", at_most = 1.5 },
     { kind = "crop", positions = 7 },
     { kind = "convolution", filters = 6, width = 3, padding = "none" },
     { kind = "max-pool", width = 2, stride = 1 },
@@ -111,9 +114,40 @@ pub fn subjects() -> &'static [Subject] {
             assert!(output.status.success(), "{flags:?}: {}", String::from_utf8_lossy(&output.stderr));
             subjects.push(Subject { what: flags.join(" "), run });
         }
+        for pre_activation in [false, true] {
+            let run = tracks.folder.path(&format!("imported {pre_activation}"));
+            import_profiles(pre_activation, &run);
+            subjects.push(Subject { what: format!("imported, pre-activation {pre_activation}"), run });
+        }
         (subjects, tracks)
     });
     subjects
+}
+
+/// A network of profiles from elsewhere, whose log counts are told from more positions than its profile, with a bias model.
+fn import_profiles(pre_activation: bool, out: &Path) {
+    let tensors = |depth: usize| {
+        let mut tensors = Tensors::new();
+        let mut add = |name: &str, shape: &[usize]| {
+            let values =
+                (0..shape.iter().product()).map(|i: usize| (i as f32 * 0.7 + depth as f32).sin() * 0.2).collect();
+            tensors.insert(format!("{name}.weight"), Weights::f32(shape, values));
+            tensors.insert(format!("{name}.bias"), Weights::f32([shape[0]], vec![0.1; shape[0]]));
+        };
+        add("iconv", &[6, 4, 7]);
+        (0..depth).for_each(|i| add(&format!("rconvs.{i}"), &[6, 6, 3]));
+        add("head.fconv", &[2, 6, 75]);
+        add("head.linear", &[1, 6]);
+        tensors
+    };
+    let model = |depth: usize, counts_positions: usize| json!({"arch": "bpnet", "filters": 6, "width": 7, "depth": depth, "counts_positions": counts_positions, "pre_activation": pre_activation});
+    let description = json!({
+        "source": "elsewhere", "alphabet": "ACGT", "task": "profile", "classes": ["signal"], "length": 160,
+        "profile": {"tracks": [2], "length": 40}, "model": model(3, 126),
+        "bias": {"source": "elsewhere", "model": model(1, 150)},
+    });
+    let description = serde_json::from_value(description).unwrap();
+    import::write(&description, &tensors(3), &tensors(1), out, false).unwrap();
 }
 
 /// Flags of runs on tracks: profiles of one or two tracks, with and without a control and a bias model, and bins.

@@ -6,7 +6,8 @@ use strandnet::formats::bigwig::BigWig;
 
 use super::signals::{Tracks, arrays, tracks};
 use crate::fixtures::{
-    Folder, column, fail, header, json, metrics, numbers, outcome, run as run_of, succeed, text, train, value,
+    Folder, bases, column, fail, fasta, header, json, metrics, numbers, outcome, run as run_of, succeed, text, train,
+    value,
 };
 
 /// Of the middle of a window of 80 bp.
@@ -304,6 +305,22 @@ fn a_bias_model_is_copied_added_and_left_out_of_what_is_predicted() {
     let shares = numbers(&footprints.join("footprints.csv"), b',', "without_bias");
     assert_eq!(shares.len(), 2 * 3 * OUTPUT_LENGTH);
     assert!((shares[..OUTPUT_LENGTH].iter().sum::<f64>() - 1.0).abs() < 1e-6);
+    // Of sequences that are given, the middle counts.
+    let from = |file: &str, out: &str| {
+        let out = tracks.folder.path(out);
+        succeed(
+            &[&["explain", "footprints", text(&run), "--sequences", file, "--out", text(&out), "--quiet"], &motifs[..]]
+                .concat(),
+        );
+        std::fs::read(out.join("footprints.csv")).unwrap()
+    };
+    let record = bases(3, 80);
+    let exact = tracks.folder.write("exact.fa", fasta(&[("a", &record)]));
+    let longer = tracks.folder.write("longer.fa", fasta(&[("a", &format!("TTTTT{record}GGGGG"))]));
+    assert_eq!(from(&exact, "of exact"), from(&longer, "of longer"));
+    let short = tracks.folder.write("short.fa", fasta(&[("a", &record[1..])]));
+    let error = fail(1, &["explain", "footprints", text(&run), "--motif", "a=ACG", "--sequences", &short]);
+    assert!(error.contains("short.fa: record 'a' has 79 bp, expected 80 or more"), "{error}");
     for (more, part) in [
         (
             &["--motif", "long=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"][..],

@@ -33,7 +33,7 @@ impl DataFiles {
     /// # Errors
     /// A file is nowhere, or only an altered one is; the error ends with `advice`.
     pub fn of_run(provenance: &Provenance, run: &Path, roots: &[PathBuf], advice: &str) -> Result<Self> {
-        provenance.check_trained_here(run, "name data of your own")?;
+        provenance.check_trained_here(run, "name data of your own, with --test, --genome or --sequences")?;
         let mut search = Search::new(run, roots)?;
         let mut files = Self::default();
         for file in &provenance.data_files {

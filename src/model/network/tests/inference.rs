@@ -171,3 +171,25 @@ fn networks_as_they_are_imported_score_as_in_libtorch() {
         }
     }
 }
+
+#[test]
+fn a_control_of_which_only_the_profile_is_counted_adds_what_it_does_in_libtorch() {
+    let shape = ProfileShape { tracks: vec![2], length: 30, control: 2, control_counts: ControlCounts::Profile };
+    let outputs = Outputs { columns: 1, bins: None, profile: Some(shape.clone()) };
+    let config = config(Architecture::Bpnet);
+    let network = Network::new(&config, 130, outputs.clone(), Strands::Average, Device::Cpu, 1).unwrap();
+    no_grad(|| {
+        let variables = network.store.variables();
+        for name in ["control.profile.weight", "control.counts.weight"] {
+            variables[name].shallow_clone().copy_(&(Tensor::rand_like(&variables[name]) - 0.5));
+        }
+    });
+    let own = inference::Network::new(&config, 130, outputs, Strands::Average, &network.parameters().unwrap()).unwrap();
+    let counts: Vec<f32> = (0..3 * shape.control_values()).map(|i| (i * i % 7) as f32).collect();
+    let added = |scorer: &dyn Scorer| {
+        let mut logits = vec![0.0; 3 * shape.outputs()];
+        scorer.add_control(&counts, &mut logits).unwrap();
+        logits
+    };
+    assert!(largest_difference(&added(&own), &added(&network)) < 1e-4);
+}
