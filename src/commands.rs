@@ -22,7 +22,6 @@ use clap::ArgMatches;
 use crate::cli::{Cli, Command, OnDevice};
 use crate::cuda;
 pub use libtorch::{FinishedRun, LibTorch, open_run};
-pub use strandnet_core::commands::ClosedPipe;
 use strandnet_core::commands::{evaluate, predict, print, print_json, report};
 use strandnet_core::config::Config;
 use strandnet_core::dataset;

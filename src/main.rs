@@ -10,12 +10,8 @@ use clap::{CommandFactory, FromArgMatches};
 use strandnet::cli::{self, Cli};
 use strandnet::commands;
 use strandnet::distributed::processes::Ended;
-use strandnet_core::config;
-use strandnet_core::format::printable;
-use strandnet_core::interrupt::{self, Interrupted};
-
-/// Exit code of a program that SIGPIPE ended: whoever read its output wanted no more.
-const CLOSED_PIPE: i32 = 141;
+use strandnet_core::commands::{answer_error, answer_usage};
+use strandnet_core::interrupt;
 
 fn main() {
     // Where the system refuses, such a write ends the program without a word, as it would any other.
@@ -30,13 +26,7 @@ fn main() {
 fn run() -> i32 {
     let matches = match Cli::command().try_get_matches_from(cli::with_lr_alone(std::env::args_os())) {
         Ok(matches) => matches,
-        Err(help) => {
-            // Or the version, or what is wrong with the usage.
-            return match help.print() {
-                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => CLOSED_PIPE,
-                _ => help.exit_code(),
-            };
-        }
+        Err(help) => return answer_usage(&help),
     };
     if std::env::var_os("RUST_BACKTRACE").is_none() {
         std::panic::set_hook(Box::new(|_| {}));
@@ -46,21 +36,9 @@ fn run() -> i32 {
         catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| Err(commands::error_of_panic(panic.as_ref())));
     match result {
         Ok(()) => 0,
-        Err(error) => {
-            if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
-                let _ = writeln!(std::io::stderr(), "{interrupted}");
-                return interrupted.exit_code().into();
-            }
-            if let Some(Ended(code)) = error.downcast_ref() {
-                return *code;
-            }
-            if error.is::<commands::ClosedPipe>() {
-                return CLOSED_PIPE;
-            }
-            let line = format!("{error:#}").replace(['\n', '\r'], " ");
-            let _ = writeln!(std::io::stderr(), "error: {}", printable(&line));
-            let usage = error.is::<config::Faults>();
-            if usage { 2 } else { 1 }
-        }
+        Err(error) => match error.downcast_ref() {
+            Some(Ended(code)) => *code,
+            None => answer_error(&error),
+        },
     }
 }

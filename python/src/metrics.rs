@@ -65,6 +65,18 @@ fn blocks_of(n: usize, blocks: Option<Vec<i64>>, intervals: bool) -> PyResult<Bl
     }
 }
 
+/// The report of examples with blocks and a seed, as a dict of estimates.
+fn reported<'py>(
+    py: Python<'py>,
+    n: usize,
+    (blocks, seed, intervals): (Option<Vec<i64>>, u64, bool),
+    report: impl Fn(&Resampling) -> Report + Send + Sync,
+) -> PyResult<Bound<'py, PyDict>> {
+    let blocks = blocks_of(n, blocks, intervals)?;
+    let report = threads::interruptible(py, |_| report(&Resampling { blocks: &blocks, seed }))?;
+    into_dict(py, &report, intervals)
+}
+
 fn into_dict<'py>(py: Python<'py>, report: &Report, intervals: bool) -> PyResult<Bound<'py, PyDict>> {
     let of = |metrics: &[(&'static str, Option<metrics::Estimate>)]| {
         let found = PyDict::new(py);
@@ -118,11 +130,9 @@ pub fn binary<'py>(
     same_shape(labels.shape(), scores.shape())?;
     let (labels, scores) = (labels.as_slice()?, scores.as_slice()?);
     check_scores(scores)?;
-    let blocks = blocks_of(labels.len(), blocks, intervals)?;
-    let report = threads::interruptible(py, |_| {
-        Ranking::new(labels, scores).report(threshold, &Resampling { blocks: &blocks, seed })
-    })?;
-    into_dict(py, &report, intervals)
+    reported(py, labels.len(), (blocks, seed, intervals), |resampling| {
+        Ranking::new(labels, scores).report(threshold, resampling)
+    })
 }
 
 /// multiclass(labels, scores, names, blocks=None, seed=1, intervals=True)
@@ -152,11 +162,9 @@ pub fn multiclass<'py>(
     let labels: Vec<usize> = labels.as_slice()?.iter().map(of).collect::<PyResult<_>>()?;
     let scores = scores.as_slice()?;
     check_scores(scores)?;
-    let blocks = blocks_of(labels.len(), blocks, intervals)?;
-    let report = threads::interruptible(py, |_| {
-        metrics::classes::report(&labels, scores, &names, &Resampling { blocks: &blocks, seed })
-    })?;
-    into_dict(py, &report, intervals)
+    reported(py, labels.len(), (blocks, seed, intervals), |resampling| {
+        metrics::classes::report(&labels, scores, &names, resampling)
+    })
 }
 
 /// multilabel(labels, scores, names, blocks=None, seed=1, intervals=True)
@@ -185,11 +193,9 @@ pub fn multilabel<'py>(
     let labels: Vec<Option<bool>> = labels.as_slice()?.iter().map(of).collect::<PyResult<_>>()?;
     let scores = scores.as_slice()?;
     check_scores(scores)?;
-    let blocks = blocks_of(n, blocks, intervals)?;
-    let report = threads::interruptible(py, |_| {
-        metrics::labels::report(&labels, scores, &names, &Resampling { blocks: &blocks, seed })
-    })?;
-    into_dict(py, &report, intervals)
+    reported(py, n, (blocks, seed, intervals), |resampling| {
+        metrics::labels::report(&labels, scores, &names, resampling)
+    })
 }
 
 /// regression(values, predictions, names, blocks=None, seed=1, intervals=True)
@@ -216,9 +222,7 @@ pub fn regression<'py>(
             "values hold infinity, expected finite numbers, or NaN where one is missing; leave it out",
         ));
     }
-    let blocks = blocks_of(n, blocks, intervals)?;
-    let report = threads::interruptible(py, |_| {
-        metrics::regression::report(values, predictions, &names, &Resampling { blocks: &blocks, seed })
-    })?;
-    into_dict(py, &report, intervals)
+    reported(py, n, (blocks, seed, intervals), |resampling| {
+        metrics::regression::report(values, predictions, &names, resampling)
+    })
 }

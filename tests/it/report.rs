@@ -1,14 +1,12 @@
 //! `report`: what the pages say, that nothing in them is taken for HTML, and how a browser shows them.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::fixtures::{
-    Folder, bases_of_gc, browser, copied, fail, fasta, finished, gc_classes, run, succeed, tables, text, trained,
-    trained_on,
+    Folder, bases_of_gc, browser, copied, document, fail, fasta, finished, gc_classes, run, succeed, tables, text,
+    trained, trained_on,
 };
 
 fn read(path: &Path) -> String {
@@ -327,28 +325,7 @@ fn measured(browser: &Path, page: &str, more: &[&str]) -> Vec<Value> {
     let frames: String = WIDTHS.iter().map(frame).collect();
     let wrapper = folder
         .write("wrapper.html", format!("<!DOCTYPE html><html><body>{frames}<script>{MEASURE}</script></body></html>"));
-    let dump = folder.path("dump.html");
-    let mut child = Command::new(browser)
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"])
-        .args(["--disable-background-networking", "--disable-component-update", "--hide-scrollbars", "--dump-dom"])
-        .arg(format!("--user-data-dir={}", folder.path("profile").display()))
-        .args(more)
-        .arg(format!("file://{wrapper}"))
-        .stdin(Stdio::null())
-        .stdout(std::fs::File::create(&dump).unwrap())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let started = Instant::now();
-    while child.try_wait().unwrap().is_none() {
-        if started.elapsed() > Duration::from_secs(120) {
-            let _ = child.kill();
-            let _ = child.wait();
-            panic!("the browser did not end within two minutes");
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    let dump = read(&dump);
+    let dump = document(browser, &folder, &wrapper, more);
     let found = dump.split("<pre id=\"measured\">").nth(1).and_then(|rest| rest.split("</pre>").next());
     serde_json::from_str(found.unwrap_or_else(|| panic!("nothing was measured: {dump:.2000}"))).unwrap()
 }

@@ -10,7 +10,9 @@ use std::io::Write;
 
 use anyhow::{Result, anyhow};
 
+use crate::config::Faults;
 use crate::format::printable;
+use crate::interrupt::Interrupted;
 
 pub use backend::{Backend, FinishedRun, FoldNetworks, Networks, WithBias};
 
@@ -38,6 +40,31 @@ pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
     }
     text.push('\n');
     print(&text)
+}
+
+/// Exit code of a program that SIGPIPE ended: whoever read its output wanted no more.
+const CLOSED_PIPE: i32 = 141;
+
+/// Says what is wrong with what was typed, or the help or version that was asked for; returns the exit code.
+pub fn answer_usage(help: &clap::Error) -> i32 {
+    match help.print() {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => CLOSED_PIPE,
+        _ => help.exit_code(),
+    }
+}
+
+/// Says what a command came to on standard error, in one line; returns the exit code.
+pub fn answer_error(error: &anyhow::Error) -> i32 {
+    if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
+        let _ = writeln!(std::io::stderr(), "{interrupted}");
+        return interrupted.exit_code().into();
+    }
+    if error.is::<ClosedPipe>() {
+        return CLOSED_PIPE;
+    }
+    let line = format!("{error:#}").replace(['\n', '\r'], " ");
+    let _ = writeln!(std::io::stderr(), "error: {}", printable(&line));
+    if error.is::<Faults>() { 2 } else { 1 }
 }
 
 /// Whoever read standard output wanted no more, as `head` does.

@@ -3,14 +3,13 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
 use super::formats::{are_near, subjects};
 use crate::fixtures::{
-    Folder, bases, browser, fail, fasta, finished, has_bash, node, skipped, succeed, tables, text, trained_on,
+    Folder, bases, browser, document, fail, fasta, finished, has_bash, node, skipped, succeed, tables, text, trained_on,
 };
 
 fn read(path: &Path) -> String {
@@ -202,7 +201,7 @@ fn typed(browser: &Path, html: &str, sequences: &str, stride: usize) -> String {
     let html =
         format!("{before}<img hidden alt=\"\" src=\"http://{address}/hold\"><script>{script}</script><script>{last}");
     let folder = Folder::new();
-    let (page, dump) = (folder.write("page.html", html), folder.path("dump.html"));
+    let page = folder.write("page.html", html);
     std::thread::spawn(move || {
         let mut held: Vec<TcpStream> = Vec::new();
         for mut stream in listener.incoming().map_while(Result::ok) {
@@ -217,27 +216,7 @@ fn typed(browser: &Path, html: &str, sequences: &str, stride: usize) -> String {
             }
         }
     });
-    let mut child = Command::new(browser)
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"])
-        .args(["--disable-background-networking", "--disable-component-update", "--hide-scrollbars", "--dump-dom"])
-        .arg("--window-size=500,900")
-        .arg(format!("--user-data-dir={}", folder.path("profile").display()))
-        .arg(format!("file://{page}"))
-        .stdin(Stdio::null())
-        .stdout(std::fs::File::create(&dump).unwrap())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let started = Instant::now();
-    while child.try_wait().unwrap().is_none() {
-        if started.elapsed() > Duration::from_secs(120) {
-            let _ = child.kill();
-            let _ = child.wait();
-            panic!("the page was not done within two minutes");
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    read(&dump)
+    document(browser, &folder, &page, &["--window-size=500,900"])
 }
 
 #[test]

@@ -5,15 +5,10 @@ use std::io::Write;
 use anyhow::Result;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use strandnet_core::cli::{Evaluate, Predict, Report, Sequences, Variants};
-use strandnet_core::commands::{self, ClosedPipe, backend, evaluate, explain, predict, report};
-use strandnet_core::config;
-use strandnet_core::format::printable;
-use strandnet_core::interrupt::{self, Interrupted};
+use strandnet_core::commands::{self, backend, evaluate, explain, predict, report};
+use strandnet_core::interrupt;
 use strandnet_core::machine::threads::Threads;
 use strandnet_core::progress::Progress;
-
-/// Exit code of a program that SIGPIPE ended: whoever read its output wanted no more.
-const CLOSED_PIPE: i32 = 141;
 
 /// Scores, evaluates and explains with a trained strandnet run, on the CPU and without libtorch
 #[derive(Parser, Debug)]
@@ -95,27 +90,10 @@ fn main() {
 
 /// Runs what was typed, and says what went wrong; returns the exit code.
 fn run() -> i32 {
-    let cli = match Cli::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
-        Ok(cli) => cli,
-        Err(help) => {
-            // Or the version, or what is wrong with the usage.
-            return match help.print() {
-                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => CLOSED_PIPE,
-                _ => help.exit_code(),
-            };
-        }
-    };
-    let Err(error) = dispatch(&cli) else { return 0 };
-    if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
-        let _ = writeln!(std::io::stderr(), "{interrupted}");
-        return interrupted.exit_code().into();
+    match Cli::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => dispatch(&cli).map_or_else(|error| commands::answer_error(&error), |()| 0),
+        Err(help) => commands::answer_usage(&help),
     }
-    if error.is::<ClosedPipe>() {
-        return CLOSED_PIPE;
-    }
-    let line = format!("{error:#}").replace(['\n', '\r'], " ");
-    let _ = writeln!(std::io::stderr(), "error: {}", printable(&line));
-    if error.is::<config::Faults>() { 2 } else { 1 }
 }
 
 fn dispatch(cli: &Cli) -> Result<()> {
