@@ -75,7 +75,9 @@ fn every_setting_is_in_it_and_no_other() {
             _ => TrainingConfig::augment_args(Command::new("training")),
         };
         let mut flags: Vec<String> = command.get_arguments().map(|flag| flag.get_id().to_string()).collect();
-        flags.extend((section == "model").then(|| "layer".to_owned()));
+        if section == "model" {
+            flags.extend(["counts_positions", "layer", "pre_activation"].map(str::to_owned));
+        }
         flags.sort();
         let settings = schema.settings(section);
         let mut keys: Vec<&str> = settings.iter().map(|(key, _)| *key).collect();
@@ -185,6 +187,9 @@ fn layers_and_searches_are_checked_too() {
     for right in [
         "[search]\nlr = { low = 1e-4, high = 1e-2, scale = \"log\" }\nbatch_size = { low = 32, high = 512 }\narch = [\"residual\", \"danq\"]\nlength = [128, 256]\n",
         "[search]\nema = [0.9, 0.99]\nnesterov = [true, false]\n",
+        "[model]\narch = \"custom\"\n[[layer]]\nkind = \"convolution\"\nfilters = 4\nwidth = 5\npadding = 3\n[[layer]]\nkind = \"exp\"\nat_most = 6.5\n[[layer]]\nkind = \"flatten\"\n",
+        "[model]\narch = \"custom\"\n[[layer]]\nkind = \"convolution\"\nfilters = 4\nwidth = 5\npadding = 0\n[[layer]]\nkind = \"exp\"\nat_most = 88\n[[layer]]\nkind = \"flatten\"\n",
+        "[model]\narch = \"custom\"\n[[layer]]\nkind = \"convolution\"\nfilters = 4\nwidth = 5\npadding = \"none\"\n[[layer]]\nkind = \"exp\"\nat_most = 6\n[[layer]]\nkind = \"flatten\"\n",
     ] {
         assert_eq!(schema.faults(right), "", "{right}");
         read(right).unwrap();
@@ -209,6 +214,12 @@ fn layers_and_searches_are_checked_too() {
         "[model]\narch = \"custom\"\n[[layer]]\nkind = \"dropout\"\nrate = 1\n[[layer]]\nkind = \"flatten\"\n",
         "[model]\narch = \"custom\"\n[[layer]]\nkind = \"residual\"\nlayers = [{ kind = \"relu\", width = 2 }]\n[[layer]]\nkind = \"flatten\"\n",
         "[model]\narch = \"custom\"\n[[layer]]\nkind = \"global-pool\"\nof = \"median\"\n",
+        "[model]\narch = \"custom\"\n[[layer]]\nkind = \"convolution\"\nfilters = 4\nwidth = 5\npadding = -1\n[[layer]]\nkind = \"exp\"\nat_most = 6\n[[layer]]\nkind = \"flatten\"\n",
+        "[model]\narch = \"custom\"\n[[layer]]\nkind = \"convolution\"\nfilters = 4\nwidth = 5\npadding = 1001\n[[layer]]\nkind = \"exp\"\nat_most = 6\n[[layer]]\nkind = \"flatten\"\n",
+        "[model]\narch = \"custom\"\n[[layer]]\nkind = \"convolution\"\nfilters = 4\nwidth = 5\npadding = \"full\"\n[[layer]]\nkind = \"exp\"\nat_most = 6\n[[layer]]\nkind = \"flatten\"\n",
+        "[model]\narch = \"custom\"\n[[layer]]\nkind = \"convolution\"\nfilters = 4\nwidth = 5\npadding = 3\n[[layer]]\nkind = \"exp\"\nat_most = 0\n[[layer]]\nkind = \"flatten\"\n",
+        "[model]\narch = \"custom\"\n[[layer]]\nkind = \"convolution\"\nfilters = 4\nwidth = 5\npadding = 3\n[[layer]]\nkind = \"exp\"\nat_most = 89.0\n[[layer]]\nkind = \"flatten\"\n",
+        "[model]\narch = \"custom\"\n[[layer]]\nkind = \"convolution\"\nfilters = 4\nwidth = 5\npadding = [3]\n[[layer]]\nkind = \"exp\"\nat_most = 6\n[[layer]]\nkind = \"flatten\"\n",
         "layer = 3\n[model]\narch = \"custom\"\n",
     ] {
         assert!(!schema.faults(wrong).is_empty(), "the schema takes {wrong}");

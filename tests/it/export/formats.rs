@@ -37,7 +37,7 @@ layer = [
     { kind = "lstm", units = 6 },
     { kind = "mean-pool", width = 2, stride = 1 },
     { kind = "exp", at_most = 1.5 },
-    { kind = "crop", positions = 7 },
+    { kind = "crop", positions = 8 },
     { kind = "convolution", filters = 6, width = 3, padding = "none" },
     { kind = "max-pool", width = 2, stride = 1 },
     ENDING
