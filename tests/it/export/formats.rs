@@ -117,7 +117,7 @@ pub fn subjects() -> &'static [Subject] {
         for pre_activation in [false, true] {
             let run = tracks.folder.path(&format!("imported {pre_activation}"));
             import_profiles(pre_activation, &run);
-            succeed(&["export", text(&run)]);
+            succeed(&["export", text(&run), "--out", text(&run.join("model.pt"))]);
             subjects.push(Subject { what: format!("imported, pre-activation {pre_activation}"), run });
         }
         (subjects, tracks)
