@@ -95,8 +95,7 @@ def from_bpnetlite(model, *, length=2114, name=None, track="signal", out=None, f
     Raises ValueError for another module and where the run does not compute what the module does, and OSError where it cannot be
     written.
     """
-    if isinstance(length, bool) or not isinstance(length, int) or length < 1:
-        raise ValueError(f"length is {length!r}, expected a whole number from 1; correct it")
+    length = _imports.whole("length", length)
     module = _unwrapped(model)
     kind = _class(module)
     if kind in ("CountWrapper", "ProfileWrapper"):

@@ -1,5 +1,6 @@
 """Networks that were trained elsewhere, as run folders."""
 import json
+import operator
 import os
 import tempfile
 
@@ -25,6 +26,17 @@ def write(description, tensors, out, force=False, *, bias_tensors=None, check=No
         with tempfile.TemporaryDirectory() as scratch:
             check(written(os.path.join(scratch, "run"), False))
     return written(os.fspath(out), force)
+
+
+def whole(name, value):
+    """A whole number from 1."""
+    try:
+        number = 0 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise ValueError(f"{name} is {value!r}, expected a whole number from 1; correct it")
+    return number
 
 
 def random_codes(length):

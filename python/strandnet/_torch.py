@@ -31,8 +31,8 @@ def from_torch(module, *, length, classes, alphabet="ACGT", task=None, positive=
 
     Known are Conv1d, BatchNorm1d, ReLU, GELU, SiLU, Tanh, MaxPool1d, AvgPool1d, AdaptiveMaxPool1d, AdaptiveAvgPool1d, Flatten,
     Linear, dropout, and the classes that RUN/model.py defines for what PyTorch has no module for: Exp, Residual, GatedBlock,
-    BidirectionalLSTM, GlobalMaxMeanPool, PlacesPool, Crop. The run is compared with the module on random sequences before it is
-    written.
+    BidirectionalLSTM, GlobalMaxMeanPool, PlacesPool, Crop; also modules of your own that pass on what one module in them makes, or
+    add their input to it. The run is compared with the module on random sequences before it is written.
 
     Raises ValueError for a layer that is not known, which it names, and for one that a plan cannot hold.
     """
@@ -44,8 +44,7 @@ def from_torch(module, *, length, classes, alphabet="ACGT", task=None, positive=
 
     if not isinstance(module, torch.nn.Module):
         raise ValueError(f"module is a {type(module).__name__}, expected a torch.nn.Sequential; give the network itself")
-    if isinstance(length, bool) or not isinstance(length, int) or length < 1:
-        raise ValueError(f"length is {length!r}, expected the bases of a sequence, 1 or more; correct it")
+    length = _imports.whole("length", length)
     classes = [str(name) for name in ([classes] if isinstance(classes, str) else classes)]
     alphabet = str(alphabet).upper()
     if sorted(alphabet) != sorted(_imports.ALPHABET):
@@ -53,7 +52,11 @@ def from_torch(module, *, length, classes, alphabet="ACGT", task=None, positive=
     if task is not None and task not in TASKS:
         raise ValueError(f"task is {task!r}, expected {', '.join(TASKS)}; use one")
 
-    network = copy.deepcopy(module).float().cpu().eval()
+    try:
+        network = copy.deepcopy(module).float().cpu().eval()
+    except Exception as error:  # whatever a module raises
+        text = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(f"module cannot be copied ({text}); give one that can, without weights that are computed anew") from error
     codes = _imports.random_codes(length)
     inputs = torch.from_numpy(_imports.one_hot(codes, alphabet))
     with torch.no_grad():
@@ -110,20 +113,22 @@ def _called(path, module):
 
 
 def _leaves(module, path):
-    """The modules that a sequence of sequences goes through, each with its path, and the sequences in residual modules as lists."""
-    is_sequence = "Sequential" in [base.__name__ for base in type(module).__mro__]
-    children = [(f"{path}.{name}".lstrip("."), child) for name, child in module.named_children()]
-    if _class_of(module) == "Residual" and children:
-        if not is_sequence and len(children) == 1:
-            return [(path, module, _leaves(children[0][1], children[0][0]))]
-        if is_sequence:
-            return [(path, module, [leaf for name, child in children for leaf in _leaves(child, name)])]
-    if is_sequence and type(module).forward is _sequential_forward(module):
-        return [leaf for name, child in children for leaf in _leaves(child, name)]
-    return [(path, module, None)]
+    """The modules that a sequence of sequences goes through, each with its path."""
+    if _is_sequence(module) and type(module).forward is _forward_of_sequences(module):
+        return [leaf for name, child in _children(module, path) for leaf in _leaves(child, name)]
+    return [(path, module)]
 
 
-def _sequential_forward(module):
+def _children(module, path):
+    """The modules in a module, each as often as it is there, with its path."""
+    return [(f"{path}.{name}".lstrip("."), child) for name, child in module._modules.items() if child is not None]
+
+
+def _is_sequence(module):
+    return "Sequential" in [base.__name__ for base in type(module).__mro__]
+
+
+def _forward_of_sequences(module):
     return next(base.forward for base in type(module).__mro__ if base.__name__ == "Sequential")
 
 
@@ -154,10 +159,12 @@ class _Reader:
         self.features = None
 
     def read(self, leaves, x):
-        for i, (path, module, inner) in enumerate(leaves):
+        for path, module in leaves:
             if self.end is not None:
-                raise ValueError(f"{_called(path, module)} stands behind {self.end}, expected that at the end; remove one of them")
-            x = self._read(path, module, inner, x, leaves[i + 1:])
+                if _class_of(module) in IDLE:
+                    continue
+                raise _no_layer(f"{self.end} stands before {_called(path, module)}, expected it at the end alone")
+            x = self._read(path, module, x)
         self.features = x
         return x
 
@@ -173,12 +180,10 @@ class _Reader:
         count = self.features.shape[1]
         return numpy.eye(count, dtype=numpy.float32), numpy.zeros(count, numpy.float32)
 
-    def _read(self, path, module, inner, x, following):
+    def _read(self, path, module, x):
         called = _called(path, module)
         self._flush()
         name = _class_of(module)
-        if inner is not None:
-            return self._residual(inner, x)
         try:
             y = module(x)
         except Exception as error:  # whatever a module raises
@@ -190,14 +195,11 @@ class _Reader:
         is_lstm = self._lstm_of(module) is not None
         is_function = _is_torchs(module) and (name in IDLE or name in FUNCTIONS or name in ENDS)
         if method is None and not is_function and not is_lstm:
-            advice = "give the nn.Sequential in it" if list(module.children()) else "docs/python.md lists what is known"
-            raise ValueError(f"{called} is not known; {advice}")
+            return self._composed(path, module, x, y)
         if name in IDLE:
             if name != "Identity" and 0 < module.p < 1:
                 self._add({"kind": "dropout", "rate": float(module.p)})
         elif name in ENDS:
-            if any(_class_of(later) not in IDLE for _, later, _ in following):
-                raise _no_layer(f"{called} stands within the network, expected it at the end alone")
             if x.ndim != 2 or (name != "Sigmoid" and module.dim not in (1, -1)):
                 raise ValueError(f"{called} takes the classes along another axis, expected dim=1 of [n, classes]; correct it")
             self.end = name
@@ -226,15 +228,34 @@ class _Reader:
             self.output = None
             self._add({"kind": "dense", "units": weight.shape[0]}, weight=weight, bias=bias)
 
-    def _residual(self, inner, x):
+    def _composed(self, path, module, x, y):
+        """A module that does no more than the modules in it, one after the other, or adds its input to what they make of it."""
+        children = _children(module, path)
+        if children and (_is_sequence(module) or len(children) == 1):
+            leaves = [leaf for name, child in children for leaf in _leaves(child, name)]
+            z = x
+            try:
+                for _, leaf in leaves:
+                    z = leaf(z)
+            except Exception:  # whatever a module raises: it uses them otherwise
+                z = None
+            if isinstance(z, self.torch.Tensor) and z.shape == y.shape:
+                if self._is_close(y, z):
+                    return self.read(leaves, x)
+                if x.shape == y.shape and self._is_close(y, x + z):
+                    return self._residual(leaves, x)
+        raise ValueError(f"{_called(path, module)} is not known; docs/python.md lists what is")
+
+    def _is_close(self, found, expected):
+        return self.torch.allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+    def _residual(self, leaves, x):
         within = _Reader(self.torch)
         within.prefix = f"{self.prefix}.{len(self.layers)}"
-        y = within.read(inner, x)
+        y = within.read(leaves, x)
         within._flush()
         if within.end is not None:
             raise _no_layer(f"{within.end} stands within the network, expected it at the end alone")
-        if y.shape != x.shape:
-            raise _no_layer(f"a residual module makes {_shape(y)} of {_shape(x)}, expected the same shape")
         self.layers.append({"kind": "residual", "layers": within.layers})
         self.tensors.update(within.tensors)
         return x + y

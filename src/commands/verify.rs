@@ -10,6 +10,7 @@ use crate::cli::Verify;
 use crate::commands::{FinishedRun, data_at, open_run, print};
 use crate::device;
 use crate::export;
+use strandnet_core::config::DeviceChoice;
 use strandnet_core::dataset::Dataset;
 use strandnet_core::dataset::split::Split;
 use strandnet_core::evaluate;
@@ -35,14 +36,20 @@ pub fn run(command: &Verify, progress: Progress) -> Result<()> {
 
     let manifest = Manifest::read(&folder, provenance.format_version);
     checks.add("files", files_unaltered(&folder, &manifest));
+    if let Some(origin) = &provenance.imported {
+        let run = open_run(&command.run, device::choose(DeviceChoice::Cpu)?.0, false);
+        checks.add("weights", run.map(|run| format!("whole, {} of them", count(&run))));
+        let origin = format!("imported from {}, so there are no data and no results to hold it against", origin.source);
+        checks.add("origin", Ok(origin));
+        return checks.finish(command);
+    }
     let advice = "restore it, or name its folder with --data-root";
     let data_files = DataFiles::of_run(&provenance, &folder.path, &command.data_root, advice);
     checks.add("data files", data_files.as_ref().map(|files| found(files, provenance.data_files.len())).map_err(again));
     let data_are_fine = checks.failed == 0;
 
     let config = provenance.config_as_run()?;
-    let (device, why) = device::choose(config.training.device)
-        .or_else(|_| device::choose(strandnet_core::config::DeviceChoice::Cpu))?;
+    let (device, why) = device::choose(config.training.device).or_else(|_| device::choose(DeviceChoice::Cpu))?;
     let threads = device::set_threads(config.training.threads);
     progress.say(&format!("device: {why}; {threads} threads"));
     let run = open_run(&command.run, device, false);

@@ -80,7 +80,19 @@ def modules():
         def forward(self, x):
             return x[:, :, 5:-5]
 
-    names = (Exp, Residual, BidirectionalLSTM, Wrapped, GatedBlock, GlobalMaxMeanPool, PlacesPool, Crop)
+    class Passes(nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x):
+            return self.inner(x)
+
+    class Adds(Passes):
+        def forward(self, x):
+            return x + self.inner(x)
+
+    names = (Passes, Adds, Exp, Residual, BidirectionalLSTM, Wrapped, GatedBlock, GlobalMaxMeanPool, PlacesPool, Crop)
     return {of.__name__: of for of in names}
 
 
@@ -152,6 +164,9 @@ class TestLayers(Imports):
             "exp": [conv(), own["Exp"](), nn.MaxPool1d(4), nn.Flatten(), nn.Linear(90, 3)],
             "residual": [conv(), own["Residual"](nn.ReLU(), nn.Conv1d(6, 6, 3, padding=2, dilation=2), nn.BatchNorm1d(6),
                                                  own["Residual"](nn.Tanh(), nn.Conv1d(6, 6, 1))), *end(6)],
+            "modules of one's own": [own["Adds"](nn.Conv1d(4, 4, 3, padding=1)), own["Passes"](nn.Sequential(conv(), nn.ReLU())),
+                                     own["Adds"](nn.Sequential(nn.Conv1d(6, 6, 1), own["Passes"](nn.Tanh()))), *end(6)],
+            "one module twice": [conv(), same := nn.ReLU(), nn.Conv1d(6, 6, 3), same, *end(6)],
             "residual of features": [conv(), nn.AdaptiveAvgPool1d(1), nn.Flatten(), own["Residual"](nn.Linear(6, 6), nn.ReLU()),
                                      nn.Linear(6, 3)],
             "gated": [conv(), own["GatedBlock"](6, 3, 2), *end(6)],
@@ -238,13 +253,13 @@ class TestTasks(Imports):
             def forward(self, x):
                 return x * 2
 
-        class Network(nn.Module):
+        class Twice(nn.Module):
             def __init__(self):
                 super().__init__()
                 self.net = nn.Sequential(nn.Conv1d(4, 6, 5))
 
             def forward(self, x):
-                return self.net(x)
+                return 2 * self.net(x)
 
         class Shifted(nn.Sequential):  # computes more than its layers
             def forward(self, x):
@@ -260,7 +275,7 @@ class TestTasks(Imports):
             ([nn.Sequential(conv, nn.LeakyReLU()), *end(6)], {}, r"layer 0.1 \(LeakyReLU\) is not known"),
             ([conv, nn.ELU(), *end(6)], {}, r"layer 1 \(ELU\) is not known"),
             ([conv, nn.GroupNorm(2, 6), *end(6)], {}, r"layer 1 \(GroupNorm\) is not known"),
-            ([Network(), *end(6)], {}, r"layer 0 \(Network\) is not known; give the nn.Sequential in it"),
+            ([Twice(), *end(6)], {}, r"layer 0 \(Twice\) is not known"),
             ([conv, nn.LSTM(6, 3), *end(6)], {}, r"layer 1 \(LSTM\) does not take|gives a tuple"),
             ([conv, modules()["BidirectionalLSTM"](6, 3, num_layers=2), *end(6)], {}, "of 2 layers and 2 directions"),
             ([nn.Conv1d(4, 6, 5, padding=2, padding_mode="circular"), *end(6)], {}, "pads by circular"),
@@ -269,7 +284,8 @@ class TestTasks(Imports):
             ([conv, nn.AdaptiveAvgPool1d(5), *end(6)], {}, "5 places of 56 positions"),
             ([conv, nn.BatchNorm1d(6, track_running_stats=False), *end(6)], {}, "no running statistics"),
             ([conv, nn.GELU("tanh"), *end(6)], {}, "approximates by tanh"),
-            ([conv, nn.Sigmoid(), *end(6)], {}, r"layer 1 \(Sigmoid\) stands within the network"),
+            ([conv, nn.Sigmoid(), *end(6)], {}, r"layer 1 \(Sigmoid\) takes the classes along another axis"),
+            ([conv, *end(6), nn.Sigmoid(), nn.Linear(3, 3)], {}, r"Sigmoid stands before layer 5 \(Linear\)"),
             ([conv, nn.Linear(56, 3), nn.Flatten()], {}, r"layer 1 \(Linear\) stands on positions"),
             ([conv, nn.Linear(7, 3)], {}, r"layer 1 \(Linear\) does not take \[n, 6, 56\]"),
             ([conv, nn.Conv1d(5, 3, 1), *end(3)], {}, r"layer 1 \(Conv1d\) does not take"),
@@ -297,7 +313,7 @@ class TestTasks(Imports):
         damaged = self.network(3)
         damaged[0].weight.data.fill_(np.nan)
         for module, sentence in (
-            (Network(), r"layer module \(Network\) is not known"),
+            (Twice(), r"layer module \(Twice\) is not known"),
             (Shifted(conv, *end(6)), "Shifted"),
             (nn.Sequential(), "holds no layers"),
             ("net", "module is a str"),
@@ -386,7 +402,13 @@ class TestRuns(Imports):
                 with torch.no_grad():
                     np.testing.assert_allclose(torch.jit.load(out)(x).numpy(), self.scores(), atol=TOLERANCE)
         run("explain", "motifs", self.run_folder, "--sequences", self.fasta, "--out", self.folder / "motifs")
-        for arguments in (["verify"], ["explain", "motifs"], ["train", "--epochs", 2, "--resume"]):
+        done = run("verify", self.run_folder)
+        self.assertRegex(done.stdout, "files +ok .*\n.*weights +ok .*\norigin +ok +imported from PyTorch")
+        weights = (self.run_folder / "best.safetensors").read_bytes()
+        (self.run_folder / "best.safetensors").write_bytes(weights[:-1] + b"x")
+        self.assertIn("best.safetensors", run("verify", self.run_folder, code=1).stdout)
+        (self.run_folder / "best.safetensors").write_bytes(weights)
+        for arguments in (["explain", "motifs"], ["train", "--epochs", 2, "--resume"]):
             done = run(*arguments, self.run_folder, code=1)
             self.assertIn("was imported from PyTorch", done.stderr + done.stdout, arguments)
         known = self.folder / "known.meme"

@@ -94,6 +94,7 @@ pub fn asked(run: &RunFiles) -> Vec<(&'static str, String)> {
     }
     let parameters = thousands(provenance.parameter_count);
     let layers = match model.layer.len() {
+        layers if is_imported && layers > 0 => format!("{layers} layers"),
         0 => format!("{} filters of {} bp first", model.filters(), model.width()),
         layers => format!("{layers} layers of one's own"),
     };

@@ -31,7 +31,7 @@ impl UnknownLimit {
     /// What to warn of where the run does not say what it was trained under.
     pub fn warning(self) -> Option<&'static str> {
         self.most.is_none().then_some(
-            "the run does not say how many unknown bases (N) its training examples hold, as an earlier strandnet made it, so sequences with any number are scored; --max-n sets a limit",
+            "the run does not say how many unknown bases (N) its training examples hold, as it was imported or made by an earlier strandnet, so sequences with any number are scored; --max-n sets a limit",
         )
     }
 
