@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -499,6 +500,30 @@ class TestCommand(Folder):
             capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(strandnet.load(out).task, "binary")
+
+    @unittest.skipUnless(HAS_PROGRAM, "the program that trains is not in the wheel, or PyTorch 2.11.0 is not installed")
+    def test_completions_and_the_schema_come_with_it(self):
+        def printed(*arguments):
+            done = subprocess.run([COMMAND, *arguments], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return done.stdout
+
+        for shell, word in (("bash", "complete -F _strandnet"), ("zsh", "#compdef strandnet"), ("fish", "complete -c strandnet")):
+            self.assertIn(word, printed("completions", shell))
+        schema = json.loads(printed("schema"))
+        self.assertEqual(set(schema["properties"]) & {"data", "model", "training"}, {"data", "model", "training"})
+
+    @unittest.skipUnless(HAS_PROGRAM and shutil.which("bash"), "as above, or bash is not installed")
+    def test_the_guide_for_programs_runs_with_it(self):
+        guide = (ROOT / "docs" / "agents.md").read_text()
+        blocks = [rest.split("\n```\n")[0] for rest in guide.split("\n```sh\n")[1:]]
+        self.assertGreaterEqual(len(blocks), 6)
+        environment = {**os.environ, "PATH": f"{COMMAND.parent}:{os.environ['PATH']}", "CUDA_VISIBLE_DEVICES": ""}
+        for block in blocks:
+            with self.subTest(block):
+                done = subprocess.run(
+                    ["bash", "-euo", "pipefail", "-c", block], cwd=self.folder, env=environment, capture_output=True, text=True)
+                self.assertEqual(done.returncode, 0, done.stderr)
 
 
 if __name__ == "__main__":
