@@ -91,6 +91,7 @@ pub type Tensors = BTreeMap<String, Tensor>;
 /// The description does not fit together, a tensor is missing, has another shape or is not finite, or the folder cannot be written.
 pub fn write(description: &Description, weights: &Tensors, of_bias: &Tensors, out: &Path, force: bool) -> Result<()> {
     let task = description.task()?;
+    let provenance = description.provenance(&task, weights)?;
     let bias = match &description.bias {
         Some(bias) => {
             let without_control = description.profile.clone().map(|shape| ProfileShape { control: 0, ..shape });
@@ -106,7 +107,6 @@ pub fn write(description: &Description, weights: &Tensors, of_bias: &Tensors, ou
         }
         None => None,
     };
-    let provenance = description.provenance(&task, weights)?;
     let config = &provenance.config;
     let classes = provenance.classes()?;
     let threshold = (task.kind == TaskKind::Binary).then_some(THRESHOLD);
@@ -384,7 +384,7 @@ mod tests {
             (|value, _| value["alphabet"] = json!("ACGG"), "alphabet is 'ACGG'"),
             (|value, _| value["profile"]["tracks"] = json!([3]), "the profile does not fit"),
             (|value, _| value["task"] = json!("regression"), "goes with the task profile alone"),
-            (|value, _| value["length"] = json!(0), "expected"),
+            (|value, _| value["length"] = json!(0), "fragments have 0 bp"),
             (|value, _| value["model"]["counts_positions"] = json!(0), "counts_positions is 0"),
             (|value, _| value["model"]["arch"] = json!("branched"), "go with --arch bpnet or bias"),
             (|value, _| value["model"]["filters"] = json!(5), "is F32 [1, 4, 75], expected F32 [1, 5, 75]"),
