@@ -10,7 +10,8 @@ use clap::{CommandFactory, FromArgMatches};
 use strandnet::cli::{self, Cli};
 use strandnet::commands;
 use strandnet::distributed::processes::Ended;
-use strandnet_core::commands::{answer_error, answer_usage};
+use strandnet_core::cli::answer_usage;
+use strandnet_core::commands::answer_error;
 use strandnet_core::interrupt;
 
 fn main() {

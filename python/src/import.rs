@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use numpy::{PyReadonlyArrayDyn, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use strandnet_core::run::import::{self, Description, Tensors};
+use strandnet_core::import::{self, Description, Tensors};
 use strandnet_core::run::tensor_file::Tensor;
 
 use crate::errors::{raised, refused};

@@ -43,15 +43,7 @@ pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
 }
 
 /// Exit code of a program that SIGPIPE ended: whoever read its output wanted no more.
-const CLOSED_PIPE: i32 = 141;
-
-/// Says what is wrong with what was typed, or the help or version that was asked for; returns the exit code.
-pub fn answer_usage(help: &clap::Error) -> i32 {
-    match help.print() {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => CLOSED_PIPE,
-        _ => help.exit_code(),
-    }
-}
+pub const CLOSED_PIPE: i32 = 141;
 
 /// Says what a command came to on standard error, in one line; returns the exit code.
 pub fn answer_error(error: &anyhow::Error) -> i32 {

@@ -13,7 +13,7 @@
 //! | files | [`formats`]: FASTA, FASTQ, BED, BAM, bigWig, VCF, delimited text, motif files and others; [`genome`]: windows of a reference genome, and signal along it |
 //! | data | [`dataset`]: labelled examples, their splits and batches |
 //! | networks | [`network`]: architectures and CPU kernels; [`task`]: classes, loss and activation; [`scorer`]: the trait that a network implements; [`run`]: the run folder |
-//! | methods | [`training`]: schedules, early stopping and memory estimates; [`evaluate`]; [`predict`]; [`attribute`]; [`motif`]; [`baselines`]: linear models to compare with; [`inspect`]: checks of a dataset; [`reads`]: tracks of counts from aligned reads; [`tune`]: hyperparameter search; [`export`]: networks for PyTorch and ONNX |
+//! | methods | [`training`]: schedules, early stopping and memory estimates; [`evaluate`]; [`predict`]; [`attribute`]; [`motif`]; [`baselines`]: linear models to compare with; [`inspect`]: checks of a dataset; [`reads`]: tracks of counts from aligned reads; [`tune`]: hyperparameter search; [`export`]: networks for PyTorch and ONNX; [`import`]: networks that were trained elsewhere |
 //! | presentation | [`figures`]: plots and text tables; [`html`]: reports |
 //! | commands | [`cli`]: flags; [`commands`]: what they do, with networks of either package |
 //!
@@ -91,6 +91,8 @@ pub mod formats;
 pub mod genome;
 #[cfg(feature = "files")]
 pub mod html;
+#[cfg(feature = "files")]
+pub mod import;
 #[cfg(feature = "files")]
 pub mod inspect;
 #[cfg(feature = "files")]

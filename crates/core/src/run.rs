@@ -2,9 +2,9 @@
 
 pub mod bias;
 pub mod fold_folder;
-pub mod import;
 pub mod manifest;
 pub mod moved;
+pub mod origin;
 pub mod output_folder;
 pub mod resolved;
 
@@ -24,6 +24,7 @@ pub use crate::network::{tensor_file, weights};
 pub use crate::run::fold_folder::{FoldFolder, ensemble_of};
 pub use crate::run::manifest::Manifest;
 pub use crate::run::moved::DataFiles;
+pub use crate::run::origin::Origin;
 pub use crate::run::output_folder::{Contents, InUse, Lock, OutputFolder, SetAside, lock};
 pub use crate::run::resolved::{MovedFile, Resolved};
 use crate::task::Task;
@@ -213,7 +214,7 @@ pub struct Provenance {
     pub resumed: Vec<Resumed>,
     /// Where the network comes from, if it was trained elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub imported: Option<import::Origin>,
+    pub imported: Option<Origin>,
     /// Outcome of training; absent until training has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,

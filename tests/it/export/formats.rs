@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
-use strandnet_core::run::import::{self, Tensors};
+use strandnet_core::import::{self, Tensors};
 use strandnet_core::run::tensor_file::Tensor as Weights;
 use strandnet_core::sequence::alphabet;
 use tch::{CModule, IValue, Kind, Tensor};

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use strandnet_core::cli::{Evaluate, Predict, Report, Sequences, Variants};
+use strandnet_core::cli::{self, Evaluate, Predict, Report, Sequences, Variants};
 use strandnet_core::commands::{self, backend, evaluate, explain, predict, report};
 use strandnet_core::interrupt;
 use strandnet_core::machine::threads::Threads;
@@ -92,7 +92,7 @@ fn main() {
 fn run() -> i32 {
     match Cli::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => dispatch(&cli).map_or_else(|error| commands::answer_error(&error), |()| 0),
-        Err(help) => commands::answer_usage(&help),
+        Err(help) => cli::answer_usage(&help),
     }
 }
 

@@ -4,20 +4,20 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::classes::Classes;
 use crate::config::{Config, DataConfig, Loss, MAX_CLASSES, ModelConfig, Precision, Strands, TaskKind, TrainingConfig};
 use crate::evaluate::results::{RunMetrics, SplitMetrics};
 use crate::export::{self, python};
-use crate::files::{DataFile, describe_file};
+use crate::files::describe_file;
 use crate::format::printable;
 use crate::network::plan::Plan;
 use crate::network::tensor_file::{FORMAT_VERSION, Tensor, Values};
 use crate::network::weights::About;
 use crate::network::{tensor_file, tensors};
 use crate::run::{
-    BIAS_JSON, BIAS_WEIGHTS, CONFIG_TOML, Contents, ExampleCounts, MODEL_PY, Outcome, OutputFolder, Provenance,
+    BIAS_JSON, BIAS_WEIGHTS, CONFIG_TOML, Contents, ExampleCounts, MODEL_PY, Origin, Outcome, OutputFolder, Provenance,
     RUN_JSON, WEIGHTS,
 };
 use crate::sequence::alphabet::ALPHABET;
@@ -26,18 +26,6 @@ use crate::task::{ProfileTask, Scale, Task};
 
 /// Probability from which an example is called positive by a network whose validation examples nobody knows.
 const THRESHOLD: f64 = 0.5;
-
-/// Where the network of a run comes from, if it was trained elsewhere.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
-    /// The program that trained it, or the library whose module it was.
-    pub source: String,
-    /// Order of the bases in the input that it was trained with; here it is A, C, G, T.
-    pub alphabet: String,
-    /// Files that it was read from.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub files: Vec<DataFile>,
-}
 
 /// A network from elsewhere, without its weights.
 #[derive(Clone, Debug, Deserialize)]
@@ -280,134 +268,5 @@ fn check(shapes: &BTreeMap<String, Vec<usize>>, weights: &Tensors) -> Result<()>
             bail!("there is a tensor '{}', which a network of these layers lacks; leave it out", printable(name))
         }
         None => Ok(()),
-    }
-}
-
-impl Origin {
-    /// Where a network comes from, as a sentence.
-    pub fn in_words(&self) -> String {
-        format!(
-            "The network was trained elsewhere and imported from {}, so that nothing is known here of its training and its test; evaluate it on data of your own.",
-            self.source
-        )
-    }
-}
-
-impl Provenance {
-    /// Checks that a run was trained here, so that its data and its untrained network are known.
-    ///
-    /// # Errors
-    /// It was imported; `advice` says what to do.
-    pub fn check_trained_here(&self, run: &Path, advice: &str) -> Result<()> {
-        match &self.imported {
-            Some(Origin { source, .. }) => bail!(
-                "{}: was imported from {}, so its training data are not known; {advice}",
-                run.display(),
-                printable(source)
-            ),
-            None => Ok(()),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::commands::{WithBias, backend::open_ensemble};
-    use crate::scorer::Scorer;
-    use serde_json::{Value, json};
-
-    /// A network of profiles with a bias model of its own sizes, and tensors of both.
-    fn profiles() -> (Value, [Tensors; 2]) {
-        let model = |depth: usize, counts: usize| json!({"arch": "bpnet", "filters": 4, "width": 5, "depth": depth, "counts_positions": counts, "pre_activation": depth == 2});
-        let description = json!({
-            "source": "ChromBPNet", "alphabet": "ACGT", "task": "profile", "classes": ["signal"], "length": 130,
-            "model": model(2, 104), "profile": {"tracks": [1], "length": 30},
-            "bias": {"source": "ChromBPNet", "model": model(1, 120)},
-        });
-        (description, [2, 1].map(tensors_of_bpnet))
-    }
-
-    fn tensors_of_bpnet(depth: usize) -> Tensors {
-        let mut tensors = Tensors::new();
-        let mut add = |name: &str, shape: &[usize]| {
-            let values = (0..shape.iter().product()).map(|i: usize| (i as f32 * 0.7).sin() * 0.1).collect();
-            tensors.insert(format!("{name}.weight"), Tensor::f32(shape, values));
-            tensors.insert(format!("{name}.bias"), Tensor::f32([shape[0]], vec![0.1; shape[0]]));
-        };
-        add("iconv", &[4, 4, 5]);
-        (0..depth).for_each(|i| add(&format!("rconvs.{i}"), &[4, 4, 3]));
-        add("head.fconv", &[1, 4, 75]);
-        add("head.linear", &[1, 4]);
-        tensors
-    }
-
-    fn written(description: &Value, [weights, of_bias]: &[Tensors; 2], out: &Path) -> Result<()> {
-        write(&serde_json::from_value(description.clone())?, weights, of_bias, out, false)
-    }
-
-    #[test]
-    fn a_network_with_a_bias_model_is_a_run_that_scores_and_has_no_data() {
-        let folder = tempfile::tempdir().unwrap();
-        let out = folder.path().join("run");
-        let (description, tensors) = profiles();
-        written(&description, &tensors, &out).unwrap();
-        let open = |bias| open_ensemble(&out, bias).unwrap();
-        let (_, provenance, with_bias) = open(WithBias::Yes);
-        let codes: Vec<u8> = (0..130).map(|i| (i * 7 % 5) as u8).collect();
-        let [without, with] =
-            [open(WithBias::No).2, with_bias].map(|ensemble| ensemble.score(&codes).unwrap().into_logits());
-        assert_eq!(without.len(), 31);
-        assert!(without[30] < with[30] && without[..30] != with[..30]);
-        assert_eq!(provenance.imported.as_ref().unwrap().source, "ChromBPNet");
-        let error = provenance.check_trained_here(&out, "name data").unwrap_err().to_string();
-        assert!(
-            error.contains("run: was imported from ChromBPNet, so its training data are not known; name data"),
-            "{error}"
-        );
-        let page = crate::html::run::report(&crate::html::RunFiles::open(&out).unwrap()).unwrap();
-        assert!(page.contains("imported from ChromBPNet") && !page.contains("Largest errors"));
-    }
-
-    #[test]
-    fn what_does_not_fit_is_a_sentence_and_leaves_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let out = folder.path().join("run");
-        let (description, tensors) = profiles();
-        for (change, part) in [
-            (
-                (|value, _| value["classes"] = json!(["a", "a"])) as fn(&mut Value, &mut [Tensors; 2]),
-                "class 'a' is named twice",
-            ),
-            (|value, _| value["classes"] = json!(["\u{1b}[1m"]), "expected printed letters"),
-            (|value, _| value["classes"] = json!([]), "there are 0 classes"),
-            (|value, _| value["alphabet"] = json!("ACGG"), "alphabet is 'ACGG'"),
-            (|value, _| value["profile"]["tracks"] = json!([3]), "the profile does not fit"),
-            (|value, _| value["task"] = json!("regression"), "goes with the task profile alone"),
-            (|value, _| value["length"] = json!(0), "fragments have 0 bp"),
-            (|value, _| value["model"]["counts_positions"] = json!(0), "counts_positions is 0"),
-            (|value, _| value["model"]["arch"] = json!("branched"), "go with --arch bpnet or bias"),
-            (|value, _| value["model"]["filters"] = json!(5), "is F32 [1, 4, 75], expected F32 [1, 5, 75]"),
-            (|_, tensors| drop(tensors[0].remove("iconv.bias")), "tensor 'iconv.bias' is missing"),
-            (|_, tensors| drop(tensors[1].remove("iconv.bias")), "the bias model does not fit"),
-            (
-                |_, tensors| drop(tensors[0].insert("more".into(), Tensor::f32([1], vec![1.0]))),
-                "there is a tensor 'more'",
-            ),
-            (
-                |_, tensors| drop(tensors[0].insert("iconv.bias".into(), Tensor::f32([4], vec![f32::NAN; 4]))),
-                "tensor 'iconv.bias' holds values that are not finite",
-            ),
-            (
-                |_, tensors| drop(tensors[0].insert("iconv.bias".into(), Tensor::f32([2, 2], vec![0.0; 4]))),
-                "tensor 'iconv.bias' is F32 [2, 2], expected F32 [4]",
-            ),
-        ] {
-            let (mut changed, mut tensors) = (description.clone(), tensors.clone());
-            change(&mut changed, &mut tensors);
-            let error = format!("{:#}", written(&changed, &tensors, &out).unwrap_err());
-            assert!(error.contains(part), "'{part}' is missing from: {error}");
-            assert!(!out.exists(), "{error}");
-        }
     }
 }
