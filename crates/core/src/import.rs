@@ -203,7 +203,6 @@ impl Description {
             data: DataConfig { length: Some(self.length), ..DataConfig::default() },
             model: self.model.clone(),
             training: TrainingConfig { strands, epochs: 1, ..TrainingConfig::default() },
-            ..Config::default()
         };
         if let Some(fault) = config.faults().into_iter().next() {
             bail!(fault);
