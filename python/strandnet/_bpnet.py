@@ -125,4 +125,6 @@ def written(source, files, network, track, out, force, bias=None, bias_source=No
         "bias": None if bias is None else {"source": bias_source, "files": list(bias_files), "model": bias.described()},
     }
     bias_tensors = None if bias is None else bias.tensors
-    return _imports.write(description, network.tensors, out, force, bias_tensors=bias_tensors, check=compared)
+    if compared is not None:
+        _imports.check(description, network.tensors, compared, bias_tensors=bias_tensors)
+    return _imports.write(description, network.tensors, out, force, bias_tensors=bias_tensors)

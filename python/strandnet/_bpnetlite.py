@@ -142,6 +142,9 @@ def _outputs(module, inputs, forward):
     try:
         with torch.no_grad():
             found = forward(*(torch.as_tensor(array).to(parameter.device, parameter.dtype) for array in inputs))
+    except Exception as error:  # whatever a module raises
+        text = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(f"the module does not compute ({text}); give one that takes sequences [n, 4, length]") from error
     finally:
         for part, training in modes:
             part.training = training

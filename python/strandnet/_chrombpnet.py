@@ -76,6 +76,67 @@ class _Reader:
             if kind == "Cropping1D" and self.crop(config) is None:
                 raise self.wrong(name, f"cuts {config.get('cropping')} off, expected as much from either side")
 
+    def reads(self, name, *expected):
+        """Raises unless a layer takes the outputs of these layers and no others."""
+        feeds = self.settings[name].feeds if name in self.settings else set()
+        if feeds != set(expected):
+            found = " and ".join(sorted(feeds)) or "nothing"
+            raise self.wrong(name, f"takes {found}, expected {' and '.join(expected)}")
+
+    def takers(self, name, kind):
+        """The layers of a kind that take the output of a layer."""
+        return [other for other, layer in self.settings.items() if layer.kind == kind and name in layer.feeds]
+
+    def the_one(self, name, kind):
+        found = self.takers(name, kind)
+        if len(found) != 1:
+            raise self.wrong(name, f"goes to {len(found)} layers {kind}, expected one")
+        return found[0]
+
+    def check_graph(self, stem, dilated, profile, counts, pre_activation=False):
+        """Raises unless the layers are connected as those of BPNet, where the file says how they are."""
+        if not self.settings:
+            return
+        inputs = [name for name, layer in self.settings.items() if layer.kind == "InputLayer"]
+        sequence = [name for name in inputs if name in self.settings[stem.name].feeds]
+        if len(sequence) != 1:
+            found = " and ".join(sorted(self.settings[stem.name].feeds)) or "nothing"
+            raise self.wrong(stem.name, f"takes {found}, expected the sequence")
+        self.reads(stem.name, sequence[0])
+        known, trunk = {*inputs, stem.name}, stem.name
+        for i, part in enumerate(dilated):
+            read = self.the_one(trunk, "ReLU") if pre_activation else trunk
+            self.reads(part.name, read)
+            add = self.the_one(part.name, "Add")
+            kept = min(self.settings[add].feeds - {part.name}, default=None)
+            if kept in self.takers(trunk, "Cropping1D"):
+                self.reads(kept, trunk)
+                side = 0 if self.paddings == {"same"} else 2**(i + 1)
+                if self.crop(self.settings[kept].config) != side:
+                    found = self.settings[kept].config.get("cropping")
+                    raise self.wrong(kept, f"cuts {found} off, expected {side} from either side")
+                self.reads(add, part.name, kept)
+            else:
+                self.reads(add, part.name, trunk)
+            known |= {read, part.name, add, kept}
+            trunk = add
+        read = self.the_one(trunk, "ReLU") if pre_activation else trunk
+        pool = self.the_one(read, "GlobalAveragePooling1D")
+        self.reads(profile.name, read)
+        self.reads(pool, read)
+        self.reads(counts.name, pool)
+        known |= {read, pool, profile.name, counts.name}
+        end = profile.name
+        for kind in ("Cropping1D", "Flatten"):
+            if takers := self.takers(end, kind):
+                end = self.the_one(end, kind)
+                self.reads(end, *self.settings[end].feeds & known)
+                known |= set(takers)
+        if not pre_activation:
+            for name, layer in self.settings.items():
+                if name not in known:
+                    raise self.wrong(name, f"is {layer.kind}, expected no such layer")
+
     @staticmethod
     def crop(config):
         """How much is cut off from either side, or None where it differs."""
@@ -101,6 +162,8 @@ class _Reader:
         shapes = [config.get("batch_input_shape") or config.get("batch_shape") for name, (kind, config, _) in self.settings.items()
                   if kind == "InputLayer" and name in self.settings[self.names.stem].feeds]
         told = [shape[1] for shape in shapes if isinstance(shape, list) and len(shape) == 3 and isinstance(shape[1], int)]
+        if self.settings and not told:
+            raise self.wrong(self.names.stem, "takes a sequence of no length that the file tells, expected one")
         if told:
             length = told[0]
         if self.paddings == {"same"}:
@@ -128,6 +191,7 @@ def _chrombpnet(file, names, usual):
     stem, dilated = reader.part(names.stem, "relu"), reader.dilated("relu")
     profile, counts = reader.part(names.profile), reader.part(names.counts, axes=2)
     reader.check_other_layers()
+    reader.check_graph(stem, dilated, profile, counts)
     length, profile_length, positions = reader.lengths([stem, *dilated], profile, usual)
     network = Network(
         file.path, stem, dilated, profile, counts, length=length, profile_length=profile_length, counts_positions=positions)
@@ -145,6 +209,7 @@ def _refactor(file, names, usual):
     stem, dilated, profile = reader.part(names.stem), reader.dilated("linear"), reader.part(names.profile)
     has_control = "main_counts_head" in file.layers
     counts = reader.part("main_counts_head" if has_control else names.counts, axes=2)
+    reader.heads = profile, counts
     if has_control:
         mixed, summed = reader.part("profile_predictions"), reader.part(names.counts, axes=2)
         tracks = profile.weight.shape[0]
@@ -168,6 +233,7 @@ def _refactor(file, names, usual):
     if "main_add_1" in reader.settings and any(map(reader.is_activated, reader.settings["main_add_1"].feeds)):
         raise reader.wrong("main_add_1", "adds to what was activated (pre_activation_residual_unit is false), expected what was "
                                          "not")
+    reader.check_graph(stem, dilated, reader.heads[0], reader.heads[1], pre_activation=True)
     length, profile_length, positions = reader.lengths([stem, *dilated], profile, usual)
     network = Network(
         file.path, stem, dilated, profile, counts, length=length, profile_length=profile_length, counts_positions=positions,
@@ -187,6 +253,8 @@ def _networks(path, usual):
             network, layers = read(file, names, usual)
             found[names] = network, source
             used |= layers
+    if BESIDE_BIAS in found and PLAIN in found:
+        _check_sum(file)
     if not found:
         if any(name.startswith("conv1d_") for name in file.layers):
             raise ValueError(f"{file.path}: has layers as chrombpnet-lite names them, expected those of ChromBPNet or "
@@ -198,6 +266,22 @@ def _networks(path, usual):
     if other:
         raise ValueError(f"{file.path}: layer {other[0]}: is none that the network has, expected no other; {ONLY_BPNET}")
     return found
+
+
+def _check_sum(file):
+    """Raises unless the profiles of a network and its bias are added up, and their counts by one Lambda, where the file tells."""
+    stems = (BESIDE_BIAS.stem, PLAIN.stem)
+    for model in file.models:
+        if any(stem in model for stem in stems):
+            continue
+        networks = {name for name, layer in model.items() if layer.kind in ("Functional", "Model")}
+        joined = {kind: [name for name, layer in model.items() if layer.kind == kind and layer.feeds == networks]
+                  for kind in ("Add", "Concatenate")}
+        lambdas = [name for name, layer in model.items() if layer.kind == "Lambda" and layer.feeds == set(joined["Concatenate"])]
+        count = sum(layer.kind != "InputLayer" for layer in model.values())
+        if len(networks) != 2 or [len(joined["Add"]), len(joined["Concatenate"]), len(lambdas)] != [1, 1, 1] or count != 5:
+            raise ValueError(f"{file.path}: joins a network and its bias by {count - len(networks)} layers, expected an Add of the "
+                             f"profiles, a Concatenate of the counts and a Lambda of it; {ONLY_BPNET}")
 
 
 def _warn_unscaled(path, bias, inner):

@@ -13,19 +13,16 @@ TOLERANCE = 1e-4
 SEQUENCES = 8
 
 
-def write(description, tensors, out, force=False, *, bias_tensors=None, check=None):
-    """Writes a run folder and opens it; check(model) first sees the network from a folder of its own."""
-    text = json.dumps(description)
-    with_bias = bias_tensors is not None
+def write(description, tensors, out, force=False, *, bias_tensors=None):
+    """Writes a run folder and opens it."""
+    _core.write_imported(json.dumps(description), tensors, bias_tensors, os.fspath(out), bool(force))
+    return _core.load(os.fspath(out), bias_tensors is not None)
 
-    def written(folder, force):
-        _core.write_imported(text, tensors, bias_tensors, os.fspath(folder), force)
-        return _core.load(folder, with_bias)
 
-    if check is not None:
-        with tempfile.TemporaryDirectory() as scratch:
-            check(written(os.path.join(scratch, "run"), False))
-    return written(os.fspath(out), force)
+def check(description, tensors, of_model, *, bias_tensors=None):
+    """Calls of_model(model) for the network in a folder that goes again."""
+    with tempfile.TemporaryDirectory() as scratch:
+        of_model(write(description, tensors, os.path.join(scratch, "run"), bias_tensors=bias_tensors))
 
 
 def whole(name, value):
@@ -40,10 +37,12 @@ def whole(name, value):
 
 
 def random_codes(length):
-    """Codes u8 [n, length] of random sequences, unknown bases among them."""
+    """Codes u8 [n, length] of random sequences, some with unknown bases, and of repeats, which reach what random ones do not."""
     import numpy
 
-    return numpy.random.default_rng(1).choice(5, (SEQUENCES, length), p=[0.2475] * 4 + [0.01]).astype(numpy.uint8)
+    random = numpy.random.default_rng(1).choice(5, (SEQUENCES, length), p=[0.2475] * 4 + [0.01])
+    repeats = [numpy.resize(unit, length) for unit in ([0], [1], [2], [3], [4], [0, 3], [1, 2], [0, 1], [2, 3], [0, 0, 4, 4])]
+    return numpy.stack([*random, *repeats]).astype(numpy.uint8)
 
 
 def one_hot(codes, alphabet=ALPHABET):
@@ -58,6 +57,9 @@ def agree(what, names, found, expected):
     """Raises ValueError unless arrays of a run agree with those of its original; names is what each of them holds."""
     import numpy
 
+    if len(expected) != len(names):
+        raise ValueError(f"{what}: gives {len(expected)} tensors, expected {' and '.join(names)}; it computes something "
+                         "besides its layers")
     for name, values, wanted in zip(names, found, expected):
         if values.shape != wanted.shape:
             raise ValueError(f"{what}: {name} have shape {list(wanted.shape)}, expected {list(values.shape)}; it computes "

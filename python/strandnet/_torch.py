@@ -12,6 +12,7 @@ ENDS = ("Softmax", "LogSoftmax", "Sigmoid")
 TASKS = ("classification", "multilabel", "regression")
 EPSILON = 1e-5  # what batch norm adds to variances
 LARGEST_EXPONENT = 88.0  # beyond it exp is not finite
+LONGEST_BP = 1_000_000
 
 
 def from_torch(module, *, length, classes, alphabet="ACGT", task=None, positive=None, out, force=False):
@@ -45,7 +46,9 @@ def from_torch(module, *, length, classes, alphabet="ACGT", task=None, positive=
     if not isinstance(module, torch.nn.Module):
         raise ValueError(f"module is a {type(module).__name__}, expected a torch.nn.Sequential; give the network itself")
     length = _imports.whole("length", length)
-    classes = [str(name) for name in ([classes] if isinstance(classes, str) else classes)]
+    if length > LONGEST_BP:
+        raise ValueError(f"length is {length}, expected at most {LONGEST_BP}; use shorter sequences")
+    classes = _names_of(classes)
     alphabet = str(alphabet).upper()
     if sorted(alphabet) != sorted(_imports.ALPHABET):
         raise ValueError(f"alphabet is {alphabet!r}, expected the letters A, C, G and T in some order; correct it")
@@ -56,7 +59,8 @@ def from_torch(module, *, length, classes, alphabet="ACGT", task=None, positive=
         network = copy.deepcopy(module).float().cpu().eval()
     except Exception as error:  # whatever a module raises
         text = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(f"module cannot be copied ({text}); give one that can, without weights that are computed anew") from error
+        raise ValueError(
+            f"module cannot be copied ({text}); remove what computes weights anew, as remove_weight_norm does") from error
     codes = _imports.random_codes(length)
     inputs = torch.from_numpy(_imports.one_hot(codes, alphabet))
     with torch.no_grad():
@@ -64,28 +68,19 @@ def from_torch(module, *, length, classes, alphabet="ACGT", task=None, positive=
         reader.read(_leaves(network, ""), inputs)
         if not reader.layers and reader.output is None:
             raise ValueError("module holds no layers, expected a torch.nn.Sequential of some; give the network itself")
-        expected = network(inputs).numpy()
+        _check_whole(network, inputs, reader)
     layers, tensors = reader.layers, reader.tensors
+    logits = reader.features.numpy().astype(float)
     weight, bias = reader.ending()
     outputs = weight.shape[0]
     kind, positive = _task(task, reader.end, outputs, classes, positive)
     if kind == "binary":
         place = classes.index(positive)
         weight, bias = _of_positive(weight, bias, place)
+        logits = _of_positive(logits.T, logits[0], place)[0].T.astype(float)
     tensors["output.weight"], tensors["output.bias"] = weight, bias
     if alphabet != _imports.ALPHABET:
         layers, tensors = _turned(layers, tensors, alphabet)
-
-    def check(model):
-        given = expected.reshape(len(codes), -1).astype(float)
-        if reader.end is None and kind != "regression":
-            given = _probabilities(given, kind)
-        elif reader.end == "LogSoftmax":
-            given = numpy.exp(given)
-        if kind == "binary":
-            given = given[:, place] if given.shape[1] == 2 else given[:, 0] if place == 1 else 1 - given[:, 0]
-        found = model.predict(codes)
-        _imports.agree("module", ["outputs"], [numpy.reshape(found, given.shape)], [given])
 
     description = {
         "source": f"PyTorch {torch.__version__.split('+')[0]}",
@@ -96,7 +91,52 @@ def from_torch(module, *, length, classes, alphabet="ACGT", task=None, positive=
         "alphabet": alphabet,
         "model": {"arch": "custom", "layer": layers},
     }
-    return _imports.write(description, tensors, os.fspath(out), force, check=check)
+    # As values, what comes out are the logits themselves.
+    plain = {**description, "task": "regression", "classes": [f"logit {i}" for i in range(logits.shape[1])], "positive": None}
+    _imports.check(plain, tensors, lambda model: _agree(model.predict(codes).reshape(logits.shape), logits))
+    return _imports.write(description, tensors, os.fspath(out), force)
+
+
+def _names_of(classes):
+    """Names in their order."""
+    names = [classes] if isinstance(classes, str) else classes
+    try:
+        names = None if isinstance(names, (set, frozenset, dict, bytes)) else list(names)
+    except TypeError:
+        names = None
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"classes is {classes!r}, expected a list of names, one for each output in order; give one")
+    return [str(name) for name in names]
+
+
+def _check_whole(network, inputs, reader):
+    """Raises unless a network gives what its layers give one after the other."""
+    found = network(inputs.clone())
+    features = reader.features
+    if reader.end is not None:
+        features = reader.last(features)
+    if not isinstance(found, reader.torch.Tensor) or found.shape != features.shape:
+        raise ValueError("module gives something else than its layers one after the other; give the layers alone")
+    if not reader.torch.isfinite(found).all():
+        raise ValueError("module: outputs are not finite; train it again")
+    if not reader.is_close(found, features):
+        difference = float((found - features).abs().max())
+        raise ValueError(
+            f"module: outputs differ by {difference:.3g} from those of its layers; it computes something besides its layers")
+
+
+def _agree(found, expected):
+    """Raises unless logits agree, each column by its own size; sums of large numbers are known no better than by rounding."""
+    import numpy
+
+    sizes = numpy.abs(expected).max(0)
+    allowed = _imports.TOLERANCE * numpy.maximum(sizes, 1e-2 * sizes.max(initial=0))
+    differences = numpy.abs(found - expected).max(0)
+    if not (differences <= allowed + 1e-30).all():
+        at = int(numpy.argmax(differences - allowed))
+        raise ValueError(
+            f"module: output {at + 1} differs by {differences[at]:.3g} from that of its layers, expected {allowed[at]:.3g} at most; "
+            "it computes something besides its layers")
 
 
 def _class_of(module):
@@ -154,8 +194,10 @@ class _Reader:
         self.prefix = "layers"
         # The last dense layer, which is the output if nothing comes behind it.
         self.output = None
-        # The class of the function that makes predictions of logits.
-        self.end = None
+        # The dropout behind it, which counts only if something else comes behind.
+        self.dropout = None
+        # The class of the function that makes predictions of logits, and the function.
+        self.end = self.last = None
         self.features = None
 
     def read(self, leaves, x):
@@ -182,10 +224,11 @@ class _Reader:
 
     def _read(self, path, module, x):
         called = _called(path, module)
-        self._flush()
         name = _class_of(module)
+        if name.startswith("Lazy") and _is_torchs(module):
+            raise ValueError(f"{called} has no weights yet, expected those of training; run the network once, and train it")
         try:
-            y = module(x)
+            y = module(x.clone())
         except Exception as error:  # whatever a module raises
             text = (str(error) or type(error).__name__).splitlines()[0]
             raise ValueError(f"{called} does not take {_shape(x)} ({text}); check the layers before it") from error
@@ -198,20 +241,30 @@ class _Reader:
             return self._composed(path, module, x, y)
         if name in IDLE:
             if name != "Identity" and 0 < module.p < 1:
-                self._add({"kind": "dropout", "rate": float(module.p)})
-        elif name in ENDS:
-            if x.ndim != 2 or (name != "Sigmoid" and module.dim not in (1, -1)):
+                if self.output is not None:
+                    self.dropout = float(module.p)
+                else:
+                    self._add({"kind": "dropout", "rate": float(module.p)})
+            return y
+        if name in ENDS:
+            if x.ndim != 2:
+                raise _no_layer(f"{called} stands within the network, expected it at the end alone")
+            if name != "Sigmoid" and module.dim not in (1, -1, None):
                 raise ValueError(f"{called} takes the classes along another axis, expected dim=1 of [n, classes]; correct it")
-            self.end = name
+            self.end, self.last = name, module
             return x
-        elif name in FUNCTIONS:
+        self._flush()
+        if name in FUNCTIONS:
             if getattr(module, "approximate", "none") != "none":
                 raise _no_layer(f'{called} approximates by {module.approximate}, expected approximate="none"')
             self._add({"kind": FUNCTIONS[name]})
         elif is_lstm:
             self._lstm(module, called)
         else:
-            method(self, module, called, x, y)
+            try:
+                method(self, module, called, x, y)
+            except (AttributeError, IndexError, TypeError) as error:  # a class of the same name
+                raise ValueError(f"{called} is not as RUN/model.py has it ({error}); give it another name") from error
         return y
 
     def _add(self, layer, **tensors):
@@ -224,30 +277,47 @@ class _Reader:
     def _flush(self):
         """A dense layer that something follows is a layer as others."""
         if self.output is not None:
-            weight, bias = self.output
-            self.output = None
+            (weight, bias), rate = self.output, self.dropout
+            self.output = self.dropout = None
             self._add({"kind": "dense", "units": weight.shape[0]}, weight=weight, bias=bias)
+            if rate is not None:
+                self._add({"kind": "dropout", "rate": rate})
 
     def _composed(self, path, module, x, y):
         """A module that does no more than the modules in it, one after the other, or adds its input to what they make of it."""
         children = _children(module, path)
         if children and (_is_sequence(module) or len(children) == 1):
             leaves = [leaf for name, child in children for leaf in _leaves(child, name)]
-            z = x
-            try:
-                for _, leaf in leaves:
-                    z = leaf(z)
-            except Exception:  # whatever a module raises: it uses them otherwise
-                z = None
-            if isinstance(z, self.torch.Tensor) and z.shape == y.shape:
-                if self._is_close(y, z):
+            # What random sequences come to, and what they never do.
+            probes = [x, x * 0, self.torch.randn_like(x), 100 * self.torch.randn_like(x), -x.abs() - 1]
+            found = [self._given(module, probe) for probe in probes]
+            inner = [self._through(leaves, probe) for probe in probes]
+            if all(z is not None and y is not None and z.shape == y.shape for y, z in zip(found, inner)):
+                if all(map(self.is_close, found, inner)):
                     return self.read(leaves, x)
-                if x.shape == y.shape and self._is_close(y, x + z):
+                if all(y.shape == x.shape and self.is_close(y, x + z) for x, y, z in zip(probes, found, inner)):
+                    self._flush()
                     return self._residual(leaves, x)
-        raise ValueError(f"{_called(path, module)} is not known; docs/python.md lists what is")
+        raise ValueError(
+            f"{_called(path, module)} is not known; give its layers as an nn.Sequential, docs/python.md lists what is known")
 
-    def _is_close(self, found, expected):
-        return self.torch.allclose(found, expected, rtol=1e-4, atol=1e-5)
+    def _given(self, module, x):
+        """What a module gives, or None where it does not take that."""
+        try:
+            y = module(x.clone())
+        except Exception:  # whatever a module raises
+            return None
+        return y if isinstance(y, self.torch.Tensor) else None
+
+    def _through(self, leaves, x):
+        for _, leaf in leaves:
+            x = None if x is None else self._given(leaf, x)
+        return x
+
+    def is_close(self, found, expected):
+        """Whether numbers are the same but for rounding."""
+        least = 1e-6 * float(expected.abs().max()) if expected.numel() else 0.0
+        return self.torch.allclose(found, expected, rtol=1e-5, atol=least, equal_nan=True)
 
     def _residual(self, leaves, x):
         within = _Reader(self.torch)
@@ -464,15 +534,6 @@ def _of_positive(weight, bias, place):
         return (weight, bias) if place == 1 else (-weight, -bias)
     difference = weight[place:place + 1].astype(float) - weight[1 - place]
     return _array(difference), _array(bias[place:place + 1].astype(float) - bias[1 - place])
-
-
-def _probabilities(logits, kind):
-    import numpy
-
-    if kind == "multilabel" or logits.shape[1] == 1:
-        return 1 / (1 + numpy.exp(-logits))
-    odds = numpy.exp(logits - logits.max(1, keepdims=True))
-    return odds / odds.sum(1, keepdims=True)
 
 
 def _turned(layers, tensors, alphabet):

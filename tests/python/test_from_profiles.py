@@ -252,12 +252,21 @@ class Made:
         parts.append(convolution(second + "prof_out_precrop", (75, filters, 1), random))
         for name, arrays, settings in parts:
             self.arrays[name], self.settings[name], self.feeds[name] = arrays, settings, [before]
-            before = name
+            if "dilation_rate" in settings[1] and settings[1]["dilation_rate"] != [1]:
+                reach = settings[1]["dilation_rate"][0]
+                crop, add = f"{name}_crop", f"{name}_add"
+                self.settings[crop], self.feeds[crop] = ("Cropping1D", {"name": crop, "cropping": [reach, reach]}), [before]
+                self.settings[add], self.feeds[add] = ("Add", {"name": add}), [name, crop]
+                before = add
+            elif name.endswith("1st_conv"):
+                before = name
         crop = (length - 20 - 4 * (2**depth - 1) - 74 - profile_length) // 2
-        self.settings["crop"], self.feeds["crop"] = ("Cropping1D", {"name": "crop", "cropping": [crop, crop]}), [before]
+        self.settings["crop"] = "Cropping1D", {"name": "crop", "cropping": [crop, crop]}
+        self.feeds["crop"] = [second + "prof_out_precrop"]
+        self.settings["gap"], self.feeds["gap"] = ("GlobalAveragePooling1D", {"name": "gap"}), [before]
         name = second + "logcount_predictions"
         self.arrays[name] = {"kernel": random.normal(0, 0.5, (filters, 1)), "bias": random.normal(0, 1, 1)}
-        self.settings[name], self.feeds[name] = ("Dense", {"name": name, "activation": "linear", "use_bias": True}), [before]
+        self.settings[name], self.feeds[name] = ("Dense", {"name": name, "activation": "linear", "use_bias": True}), ["gap"]
 
     def change(self, layer, array=None, kernel=None, bias=None, **settings):
         if kernel is not None:
@@ -289,12 +298,46 @@ class Made:
                         {**settings, "name": "model_wo_bias"}, {**beside.config(), "name": "model"}]}}
                     for number, layer in enumerate(settings["config"]["layers"]):
                         layer["config"]["name"] = f"model{number}"
+                    for kind, name, feeds in (("Add", "profiles", ["model0", "model1"]), ("Concatenate", "both", ["model0", "model1"]),
+                                              ("Lambda", "counts", ["both"])):
+                        settings["config"]["layers"].append({
+                            "class_name": kind, "name": name, "config": {"name": name},
+                            "inbound_nodes": [[[feed, 0, 0, {}] for feed in feeds]]})
                 file.attrs["model_config"] = json.dumps(settings)
         return path
 
 
 @needs("h5py")
 class TestFiles(Folder):
+    def test_layers_that_are_connected_otherwise_are_refused(self):
+        for name, layer, feeds, sentence in (
+            ("no residual", "bpnet_2conv", ["bpnet_1conv"], "layer bpnet_2conv: takes bpnet_1conv, expected bpnet_1conv_add"),
+            ("twice itself", "bpnet_1conv_add", ["bpnet_1conv"], "layer bpnet_1conv_add: takes bpnet_1conv, expected"),
+            ("not from the trunk", "bpnet_2conv_crop", ["bpnet_1st_conv"], "layer bpnet_2conv_"),
+            ("counts of the profile", "gap", ["crop"], "layer bpnet_2conv_add: goes to 0 layers GlobalAveragePooling1D"),
+            ("counts of a conv", "logcount_predictions", ["bpnet_1conv"], "layer logcount_predictions: takes bpnet_1conv"),
+            ("no sequence", "bpnet_1st_conv", ["gap"], "layer bpnet_1st_conv: takes gap, expected the sequence"),
+        ):
+            with self.subTest(name):
+                made = Made()
+                made.feeds[layer] = feeds
+                self.assert_refused(sentence, strandnet.from_chrombpnet, made.write("odd.h5"))
+        for kind, before, after, sentence in (
+            ("Lambda", "gap", "logcount_predictions", "layer logcount_predictions: takes extra, expected gap"),
+            ("Dropout", "sequence", "bpnet_1st_conv", "layer bpnet_1st_conv: takes extra, expected the sequence"),
+            ("Cropping1D", "crop", None, "layer extra: is Cropping1D, expected no such layer"),
+            ("ReLU", "crop", None, "layer extra: is ReLU, expected no such layer"),
+        ):
+            with self.subTest(kind):
+                made = Made()
+                made.settings["extra"], made.feeds["extra"] = (kind, {"name": "extra", "cropping": [1, 1]}), [before]
+                if after is not None:
+                    made.feeds[after] = ["extra"]
+                self.assert_refused(sentence, strandnet.from_chrombpnet, made.write("odd.h5"))
+        made = Made()
+        made.settings["sequence"][1]["batch_input_shape"] = [None, None, 4]
+        self.assert_refused("of no length that the file tells", strandnet.from_chrombpnet, made.write("odd.h5"))
+
     def test_a_file_with_and_without_its_settings(self):
         inputs = one_hot(3, 200)
         made = Made("wo_bias_")

@@ -269,8 +269,34 @@ class TestTasks(Imports):
             def forward(self, x):
                 return x[:, :, :-6]
 
+        class Positive(nn.Module):  # whose maxima are positive on random sequences
+            def __init__(self):
+                super().__init__()
+                self.pool = nn.AdaptiveMaxPool1d(1)
+
+            def forward(self, x):
+                return self.pool(x).relu()
+
+        class Small(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.dense = nn.Linear(6, 3)
+                nn.init.uniform_(self.dense.weight, -1e-7, 1e-7)
+                nn.init.zeros_(self.dense.bias)
+
+            def forward(self, x):
+                return 3 * self.dense(x)
+
         conv = nn.Conv1d(4, 6, 5)
+        hooked = nn.Sequential(nn.Conv1d(4, 6, 5), *end(6))
+        hooked.register_forward_hook(lambda module, inputs, output: 0.2 * output)
         for layers, settings, sentence in (
+            ([conv, Positive(), nn.Flatten(), nn.Linear(6, 3)], {}, r"layer 1 \(Positive\) is not known"),
+            ([conv, nn.AdaptiveAvgPool1d(1), nn.Flatten(), Small()], {"task": "regression"}, r"layer 3 \(Small\) is not known"),
+            ([nn.LazyConv1d(6, 5), *end(6)], {}, r"layer 0 \(LazyConv1d\) has no weights yet"),
+            ([conv, *end(6)], {"classes": {"a", "b", "c"}}, "expected a list of names"),
+            ([conv, *end(6)], {"classes": None}, "expected a list of names"),
+            ([conv, *end(6)], {"length": 10**12}, "expected at most 1000000"),
             ([conv, Odd(), *end(6)], {}, r"layer 1 \(Odd\) is not known"),
             ([nn.Sequential(conv, nn.LeakyReLU()), *end(6)], {}, r"layer 0.1 \(LeakyReLU\) is not known"),
             ([conv, nn.ELU(), *end(6)], {}, r"layer 1 \(ELU\) is not known"),
@@ -284,14 +310,14 @@ class TestTasks(Imports):
             ([conv, nn.AdaptiveAvgPool1d(5), *end(6)], {}, "5 places of 56 positions"),
             ([conv, nn.BatchNorm1d(6, track_running_stats=False), *end(6)], {}, "no running statistics"),
             ([conv, nn.GELU("tanh"), *end(6)], {}, "approximates by tanh"),
-            ([conv, nn.Sigmoid(), *end(6)], {}, r"layer 1 \(Sigmoid\) takes the classes along another axis"),
+            ([conv, nn.Sigmoid(), *end(6)], {}, r"layer 1 \(Sigmoid\) stands within the network"),
             ([conv, *end(6), nn.Sigmoid(), nn.Linear(3, 3)], {}, r"Sigmoid stands before layer 5 \(Linear\)"),
             ([conv, nn.Linear(56, 3), nn.Flatten()], {}, r"layer 1 \(Linear\) stands on positions"),
             ([conv, nn.Linear(7, 3)], {}, r"layer 1 \(Linear\) does not take \[n, 6, 56\]"),
             ([conv, nn.Conv1d(5, 3, 1), *end(3)], {}, r"layer 1 \(Conv1d\) does not take"),
             ([conv], {}, r"module gives \[n, 6, 56\], expected \[n, outputs\]"),
             ([nn.Conv1d(4, 2000, 5), *end(2000)], {}, "filters = 2000, expected 1 to 1024"),
-            ([conv, Crop(), *end(6)], {}, "expected as many or fewer|outputs differ by"),
+            ([conv, Crop(), *end(6)], {}, "expected as many or fewer|output . differs by"),
             ([conv, *end(6, 4)], {}, "4 outputs and 3 classes are named"),
             ([conv, *end(6)], {"classes": ["a", "a", "b"]}, "class 'a' is named twice"),
             ([conv, *end(6)], {"classes": ["a", "", "b"]}, "a class is named ''"),
@@ -318,6 +344,7 @@ class TestTasks(Imports):
             (nn.Sequential(), "holds no layers"),
             ("net", "module is a str"),
             (damaged, "not finite"),
+            (hooked, "it computes something besides its layers"),
         ):
             with self.assertRaisesRegex(ValueError, sentence):
                 self.imported(module)
