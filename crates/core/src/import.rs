@@ -129,6 +129,12 @@ impl Description {
             if name.trim().is_empty() || name.chars().any(char::is_control) {
                 bail!("a class is named '{}', expected printed letters; give it another name", printable(name));
             }
+            if name.contains([',', '=']) {
+                bail!(
+                    "class '{}' has a comma or an equals sign in its name, expected neither; rename it",
+                    printable(name)
+                );
+            }
             if classes[..i].contains(name) {
                 bail!("class '{}' is named twice, expected different names; rename one", printable(name));
             }
@@ -141,7 +147,9 @@ impl Description {
             _ => (1..=MAX_CLASSES).contains(&count),
         };
         if !fits {
-            bail!("there are {count} classes, expected another number for the task; name one for each output");
+            bail!(
+                "there are {count} classes, expected 1 to {MAX_CLASSES}, of one-of-several tasks 2 or more; name one for each output"
+            );
         }
         let place = match positive {
             Some(name) => {

@@ -73,6 +73,7 @@ fn what_does_not_fit_is_a_sentence_and_leaves_nothing() {
             "class 'a' is named twice",
         ),
         (|value, _| value["classes"] = json!(["\u{1b}[1m"]), "expected printed letters"),
+        (|value, _| value["classes"] = json!(["a=b"]), "class 'a=b' has a comma or an equals sign"),
         (|value, _| value["classes"] = json!([]), "there are 0 classes"),
         (|value, _| value["alphabet"] = json!("ACGG"), "alphabet is 'ACGG'"),
         (|value, _| value["profile"]["tracks"] = json!([3]), "the profile does not fit"),

@@ -83,7 +83,10 @@ pub fn run(command: &Command, progress: Progress) -> Result<()> {
                 command.backgrounds
             );
             let figure = footprints::footprint(&title, shape, group, (&one, &controls.0), other.as_ref())?;
-            figure.write(&out, &format!("pictures/{}.png", format::field(&format!("{name}_{class}"))))?;
+            figure.write(
+                &out,
+                &format!("pictures/{}.png", format::field(&format!("{name}_{class}")).replace('/', "_")),
+            )?;
             let change = one.log_counts[group] - controls.0.log_counts[group];
             text.push_str(&format!("{name}, {class}: fold {:.3}", folds[group]));
             text.extend(with_bias.as_ref().map(|folds| format!(" without bias, {:.3} with bias", folds[group])));
