@@ -147,9 +147,7 @@ impl Description {
             _ => (1..=MAX_CLASSES).contains(&count),
         };
         if !fits {
-            bail!(
-                "there are {count} classes, expected 1 to {MAX_CLASSES}, of one-of-several tasks 2 or more; name one for each output"
-            );
+            bail!("there are {count} classes, expected one for each output and at most {MAX_CLASSES}; name as many");
         }
         let place = match positive {
             Some(name) => {
