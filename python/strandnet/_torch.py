@@ -76,8 +76,8 @@ def from_torch(module, *, length, classes, alphabet="ACGT", task=None, positive=
     kind, positive = _task(task, reader.end, outputs, classes, positive)
     if kind == "binary":
         place = classes.index(positive)
-        weight, bias = _of_positive(weight, bias, place)
-        logits = _of_positive(logits.T, logits[0], place)[0].T.astype(float)
+        weight, bias = (_array(_of_positive(rows, place)) for rows in (weight, bias))
+        logits = _of_positive(logits.T, place).T
     tensors["output.weight"], tensors["output.bias"] = weight, bias
     if alphabet != _imports.ALPHABET:
         layers, tensors = _turned(layers, tensors, alphabet)
@@ -528,12 +528,11 @@ def _task(task, end, outputs, classes, positive):
     return "binary", positive
 
 
-def _of_positive(weight, bias, place):
-    """The logit of one of two classes."""
-    if weight.shape[0] == 1:
-        return (weight, bias) if place == 1 else (-weight, -bias)
-    difference = weight[place:place + 1].astype(float) - weight[1 - place]
-    return _array(difference), _array(bias[place:place + 1].astype(float) - bias[1 - place])
+def _of_positive(rows, place):
+    """The row of one of two classes, from that of the second or from both."""
+    if len(rows) == 1:
+        return rows if place == 1 else -rows
+    return (rows[place].astype(float) - rows[1 - place])[None]
 
 
 def _turned(layers, tensors, alphabet):

@@ -66,6 +66,17 @@ class Folder(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
 
+    def assert_columns(self, found, rows):
+        """Columns are those of a table's rows, in which a number that is not there is empty."""
+        self.assertEqual(list(found), list(rows[0]))
+        for name, column in found.items():
+            expected = [row[name] for row in rows]
+            if isinstance(column, list):
+                self.assertEqual(column, expected, name)
+            else:
+                expected = [float(text) if text else (np.nan if column.dtype == np.float64 else -1) for text in expected]
+                np.testing.assert_allclose(column, expected, atol=TOLERANCE, err_msg=name)
+
 
 class TestModel(Folder):
     @classmethod
@@ -128,15 +139,8 @@ class TestModel(Folder):
         text = program("explain", "variants", run, "--vcf", vcf, "--reference", genome, "--format", "tsv", "--max-n", 20)
         rows = list(csv.DictReader(io.StringIO(text), delimiter="\t"))
         found = self.model.score_variants(vcf, genome, max_n=20)
-        self.assertEqual(list(found), list(rows[0]))
         self.assertGreater(sum(status == "scored" for status in found["status"]), 3)
-        for name, column in found.items():
-            expected = [row[name] for row in rows]
-            if isinstance(column, list):
-                self.assertEqual(column, expected, name)
-            else:
-                expected = [float(text) if text else (np.nan if column.dtype == np.float64 else -1) for text in expected]
-                np.testing.assert_allclose(column, expected, atol=TOLERANCE, err_msg=name)
+        self.assert_columns(found, rows)
 
     def test_what_is_wrong_is_said_in_a_sentence(self):
         length = self.model.length

@@ -103,14 +103,7 @@ class TestTasks(Folder):
                     "explain", "variants", run, "--vcf", vcf, "--reference", genome, "--format", "tsv", "--max-n", 20, *flags)
                 rows = list(csv.DictReader(io.StringIO(text), delimiter="\t"))
                 found = model.score_variants(vcf, genome, of=model.classes[0], max_n=20)
-                self.assertEqual(list(found), list(rows[0]))
-                for column, values in found.items():
-                    expected = [row[column] for row in rows]
-                    if isinstance(values, list):
-                        self.assertEqual(values, expected, column)
-                    else:
-                        expected = [float(text) if text else (np.nan if values.dtype == np.float64 else -1) for text in expected]
-                        np.testing.assert_allclose(values, expected, atol=TOLERANCE, err_msg=column)
+                self.assert_columns(found, rows)
 
 
 if __name__ == "__main__":
